@@ -1,0 +1,226 @@
+"""What travels between the machines: requests, receipts and events, as strict models, and NDJSON."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from machine.errors import BadRequest, StreamCut
+
+NDJSON = "application/x-ndjson"
+
+AudioFormat = Literal["mp3", "wav", "flac", "source"]
+MP3_SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+"""What MPEG-1, 2 and 2.5 Layer III can hold, in Hz (ISO/IEC 11172-3, 13818-3)."""
+
+Savepath = Annotated[str, Field(min_length=1, max_length=1024, examples=["youtube/abc123.mp4"])]
+NonNegativeSeconds = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
+
+
+class WireModel(BaseModel):
+    """A message: frozen, strictly typed, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+
+
+class ReceivedModel(WireModel):
+    """A message from another machine, which may be newer than this one: unknown fields are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class ExtractAudioRequest(WireModel):
+    """Body of Machine C's ``POST /extract-audio``. ``video_path`` is accepted for ``savepath``."""
+
+    savepath: Savepath
+    bucket_name: str | None = Field(default=None, description="default: config's bucket_name")
+    audio_format: AudioFormat | None = Field(default=None, description="default: config's default_audio_format")
+    bitrate_kbps: int = Field(default=320, ge=128, le=320, description="mp3 only")
+    sample_rate: int | None = Field(default=None, ge=8000, le=192_000, description="Hz; default: the source's")
+    channels: Literal[1, 2] | None = Field(default=None, description="default: the source's")
+    start: NonNegativeSeconds = Field(default=0.0, description="seconds")
+    duration: float | None = Field(default=None, gt=0, le=1e7, allow_inf_nan=False, description="seconds")
+    track: int | None = Field(default=None, ge=0, le=255, description="audio stream; default: the container's")
+    delivery: Literal["stream"] = "stream"
+    allow_incomplete: bool = Field(default=False, description="accept a stored file that is cut")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_video_path(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "video_path" in data:
+            if "savepath" in data:
+                raise ValueError("give savepath or video_path, not both")
+            data = {**data, "savepath": data["video_path"]}
+            del data["video_path"]
+        return data
+
+    @model_validator(mode="after")
+    def _mp3_sample_rate(self) -> "ExtractAudioRequest":
+        if self.audio_format == "mp3" and self.sample_rate and self.sample_rate not in MP3_SAMPLE_RATES:
+            raise ValueError(f"mp3 has the sample rates {', '.join(map(str, MP3_SAMPLE_RATES))} Hz only")
+        return self
+
+
+class ExtractionReceipt(ReceivedModel):
+    """What one extraction delivered, from ``GET /extractions/{id}``.
+
+    Attributes:
+        state: ``running``; ``complete``: all that the container declares came out; ``incomplete``: less did, and the
+            request allowed that; ``failed``: the body was cut, or never began.
+        reason: why it is not complete.
+        declared_seconds: length of the requested part by the container; None where it declares none.
+        delivered_seconds: length of the audio in the body.
+        samples: samples of one channel in the body; None for ``source``.
+        sha256: of the whole body.
+        decode_warnings: lines of ffmpeg about damaged packets.
+    """
+
+    extraction_id: str
+    savepath: str
+    bucket_name: str
+    etag: str
+    audio_format: AudioFormat
+    state: Literal["running", "complete", "incomplete", "failed"] = "running"
+    reason: str | None = None
+    declared_seconds: float | None = None
+    delivered_seconds: float = 0.0
+    samples: int | None = None
+    bytes: int = 0
+    sha256: str | None = None
+    decode_warnings: int = 0
+
+
+class TranscribeRequest(WireModel):
+    """Body of Machine B's ``POST /transcribe``."""
+
+    savepath: Savepath
+    bucket_name: str | None = None
+    track: int | None = Field(default=None, ge=0, le=255)
+    language: str | None = Field(default=None, min_length=2, max_length=3, description="default: detected")
+    task: Literal["transcribe", "translate"] = "transcribe"
+    mode: Literal["batched", "sequential"] = "batched"
+    vad: bool = Field(default=True, description="leave out what Silero VAD judges silent")
+    word_timestamps: bool = False
+    initial_prompt: str | None = Field(default=None, max_length=2000)
+    hotwords: str | None = Field(default=None, max_length=2000)
+    start: NonNegativeSeconds = Field(default=0.0, description="seconds of the recording to skip")
+    allow_incomplete: bool = False
+
+
+class Word(ReceivedModel):
+    """One word; times in seconds from the start of the recording."""
+
+    start: float
+    end: float
+    word: str
+    probability: float
+
+
+class Started(ReceivedModel):
+    """The language is known and the model at work. ``duration`` is what the container declares, in seconds."""
+
+    event: Literal["started"] = "started"
+    model: str
+    language: str
+    language_probability: float
+    duration: float | None = None
+
+
+class Segment(ReceivedModel):
+    """A final segment; times in seconds from the start of the recording (not from ``start`` of the request)."""
+
+    event: Literal["segment"] = "segment"
+    index: int
+    start: float
+    end: float
+    text: str
+    tokens: list[int]
+    words: list[Word] | None = None
+    avg_logprob: float
+    no_speech_prob: float
+    compression_ratio: float
+    temperature: float = 0.0
+
+
+class Progress(ReceivedModel):
+    """Everything before ``seconds`` of the recording is transcribed or judged silent. Sent at least every 5 s."""
+
+    event: Literal["progress"] = "progress"
+    seconds: float
+
+
+class Finished(ReceivedModel):
+    """The end of a transcript, with the proof of what it covers (all in seconds of the part from ``start`` on)."""
+
+    event: Literal["finished"] = "finished"
+    duration: float
+    segments: int
+    declared_seconds: float | None
+    delivered_seconds: float
+    covered_seconds: float
+    samples: int | None
+    sha256: str
+    etag: str
+    extraction_id: str
+    complete: bool
+    reason: str | None = None
+
+
+class Failed(ReceivedModel):
+    """In place of :class:`Finished`."""
+
+    event: Literal["failed"] = "failed"
+    code: str
+    message: str
+    retryable: bool
+    details: dict[str, Any] = {}
+
+
+Event = Annotated[Started | Segment | Progress | Finished | Failed, Field(discriminator="event")]
+_event: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def event_line(event: BaseModel) -> bytes:
+    """One event as a line of NDJSON."""
+    return event.model_dump_json().encode() + b"\n"
+
+
+async def events(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
+    """Read events from lines of NDJSON.
+
+    Raises:
+        StreamCut: a line is no event, which is what a cut stream leaves behind.
+    """
+    async for line in lines:
+        if line.strip():
+            try:
+                yield _event.validate_json(line)
+            except ValidationError as invalid:
+                raise StreamCut(f"the event stream holds a line that is no event: {line[:100]!r}") from invalid
+
+
+def sentence(invalid: ValidationError) -> str:
+    """The mistakes of a message in one line: ``bitrate_kbps: Input should be …; start: …``."""
+    return "; ".join(
+        ".".join(map(str, error["loc"])) + (": " if error["loc"] else "") + error["msg"].removeprefix("Value error, ")
+        for error in invalid.errors(include_url=False)
+    )
+
+
+def parse_request(model: type[WireModel], body: bytes) -> Any:
+    """Read a request body.
+
+    Raises:
+        BadRequest: it is no JSON object of this model; the sentence names each wrong field.
+    """
+    if not body.strip():
+        raise BadRequest(f"the body is empty; send a JSON object with {', '.join(_required(model))}")
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as invalid:
+        fields = [".".join(map(str, error["loc"])) for error in invalid.errors()]
+        raise BadRequest(sentence(invalid), fields=[name for name in fields if name]) from None
+
+
+def _required(model: type[WireModel]) -> list[str]:
+    return [name for name, field in model.model_fields.items() if field.is_required()]
