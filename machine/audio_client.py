@@ -8,18 +8,20 @@ async with AudioClient("http://machine-c:8888") as machine_c:
 """
 
 import hashlib
-import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import TracebackType
+from typing import Any
 
 import httpx
 from pydantic import ValidationError
 
 from machine.auth import Tokens
-from machine.errors import MachineError, PeerUnreachable, RemoteError, StreamCut
+from machine.errors import MachineError, RemoteError, StreamCut
+from machine.peer import as_machine_errors, refusal, unexpected
 from machine.wire import ExtractAudioRequest, ExtractionReceipt
 
+PEER = "Machine C"
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 90.0
 """Longest silence of Machine C: it answers 504 by itself after its ``start_timeout``."""
@@ -38,10 +40,13 @@ class Audio:
     def __init__(self, client: "AudioClient", response: httpx.Response) -> None:
         self._client = client
         self._response = response
-        self.extraction_id = response.headers["X-Extraction-Id"]
-        self.content_type = response.headers["Content-Type"]
-        declared = response.headers.get("X-Declared-Seconds")
-        self.declared_seconds = float(declared) if declared else None
+        try:
+            self.extraction_id = response.headers["X-Extraction-Id"]
+            self.content_type = response.headers["Content-Type"]
+            declared = response.headers.get("X-Declared-Seconds")
+            self.declared_seconds = float(declared) if declared else None
+        except (KeyError, ValueError):
+            raise unexpected(PEER, response.status_code) from None
         self.receipt: ExtractionReceipt | None = None
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -49,19 +54,34 @@ class Audio:
 
         Raises:
             StreamCut: the body ended early, or is not what the receipt says (bytes, SHA-256).
+            RemoteError: the body ended early, and the receipt says why.
         """
         digest, received = hashlib.sha256(), 0
-        with _as_machine_errors("the audio stream"):
-            async for chunk in self._response.aiter_raw():
-                digest.update(chunk)
-                received += len(chunk)
-                yield chunk
+        try:
+            with as_machine_errors("the audio stream"):
+                async for chunk in self._response.aiter_raw():
+                    digest.update(chunk)
+                    received += len(chunk)
+                    yield chunk
+        except StreamCut as cut:
+            raise await self._cause(cut) from cut
         receipt = await self._client.receipt(self.extraction_id)
         if (receipt.bytes, receipt.sha256) != (received, digest.hexdigest()):
             raise StreamCut(
-                f"received {received} bytes of {receipt.savepath}, Machine C sent {receipt.bytes}; try again",
+                f"the {received} bytes received of {receipt.savepath} are not the {receipt.bytes} that Machine C sent "
+                "(by count or SHA-256); try again"
             )
         self.receipt = receipt
+
+    async def _cause(self, cut: StreamCut) -> MachineError:
+        try:
+            receipt = await self._client.receipt(self.extraction_id)
+        except MachineError:
+            return cut
+        error = dict(receipt.error or {})
+        if not {"code", "message", "retryable"} <= error.keys():
+            return cut
+        return RemoteError(502, error.pop("code"), error.pop("message"), error.pop("retryable"), **error)
 
 
 class AudioClient:
@@ -94,38 +114,33 @@ class AudioClient:
             PeerUnreachable: it did not answer.
         """
         body = request.model_dump(mode="json", exclude_defaults=True)
-        with _as_machine_errors(f"Machine C at {self._http.base_url}"):
+        with as_machine_errors(f"Machine C at {self._http.base_url}"):
             response = await self._http.send(self._http.build_request("POST", "/extract-audio", json=body), stream=True)
         try:
             if response.status_code != 200:
-                raise _refusal(response.status_code, await response.aread())
+                with as_machine_errors(f"Machine C at {self._http.base_url}"):
+                    await response.aread()
+                raise refusal(PEER, response)
             yield Audio(self, response)
         finally:
             await response.aclose()
 
+    async def health(self) -> dict[str, Any]:
+        """``GET /healthz``."""
+        with as_machine_errors(f"Machine C at {self._http.base_url}"):
+            response = await self._http.get("/healthz")
+        try:
+            return dict(response.raise_for_status().json())
+        except (httpx.HTTPStatusError, ValueError, TypeError):
+            raise unexpected(PEER, response.status_code) from None
+
     async def receipt(self, extraction_id: str) -> ExtractionReceipt:
         """``GET /extractions/{id}``."""
-        with _as_machine_errors(f"Machine C at {self._http.base_url}"):
+        with as_machine_errors(f"Machine C at {self._http.base_url}"):
             response = await self._http.get(f"/extractions/{extraction_id}")
         if response.status_code != 200:
-            raise _refusal(response.status_code, response.content)
-        return ExtractionReceipt.model_validate_json(response.content)
-
-
-@contextmanager
-def _as_machine_errors(what: str) -> Iterator[None]:
-    try:
-        yield
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as unreachable:
-        raise PeerUnreachable(f"{what} does not answer: {unreachable or type(unreachable).__name__}") from unreachable
-    except httpx.HTTPError as cut:
-        raise StreamCut(f"{what} broke off: {cut or type(cut).__name__}") from cut
-
-
-def _refusal(status: int, body: bytes) -> MachineError:
-    try:
-        error = json.loads(body)["error"]
-        code, message, retryable = error.pop("code"), error.pop("message"), error.pop("retryable")
-    except (ValueError, KeyError, TypeError, ValidationError):
-        return RemoteError(status, "unexpected_answer", f"HTTP {status} from Machine C", retryable=status >= 500)
-    return RemoteError(status, code, message, retryable, **error)
+            raise refusal(PEER, response)
+        try:
+            return ExtractionReceipt.model_validate_json(response.content)
+        except ValidationError:
+            raise unexpected(PEER, response.status_code) from None

@@ -1,9 +1,12 @@
 """Bearer tokens shared by the machines: the first of the file is sent, all are accepted."""
 
 import hmac
+import re
 from pathlib import Path
 
 from machine.settings import SettingsError
+
+_TOKEN = re.compile(r"[!-~]{1,512}")
 
 
 class Tokens:
@@ -17,15 +20,23 @@ class Tokens:
         """Read one token a line; empty lines and lines that start with ``#`` are skipped.
 
         Raises:
-            SettingsError: the file cannot be read or holds no token.
+            SettingsError: the file cannot be read, or holds no token, or what cannot be one.
         """
         if path is None:
             return cls()
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as unreadable:
-            raise SettingsError([f"[auth] token_file: {path} cannot be read: {unreadable}"]) from None
-        tokens = tuple(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
+        except OSError as unreadable:
+            raise SettingsError([f"[auth] token_file: {path} cannot be read: {unreadable.strerror}"]) from None
+        except UnicodeDecodeError:
+            raise SettingsError([f"[auth] token_file: {path} is not UTF-8 text"]) from None
+        numbered = [(number, line.strip()) for number, line in enumerate(lines, 1)]
+        given = [(number, line) for number, line in numbered if line and not line.startswith("#")]
+        if unfit := [number for number, token in given if not _TOKEN.fullmatch(token)]:
+            # The line is not shown: it is a secret.
+            wanted = "a token is 1 to 512 ASCII characters without spaces"
+            raise SettingsError([f"[auth] token_file: {path}:{number}: {wanted}" for number in unfit])
+        tokens = tuple(token for _, token in given)
         if not tokens:
             raise SettingsError([f"[auth] token_file: {path} holds no token; write one a line"])
         return cls(tokens)

@@ -107,6 +107,12 @@ class NotDecodable(MachineError):
     status, code = 422, "not_decodable"
 
 
+class PastTheEnd(MachineError):
+    """The requested ``start`` is at or after the end of the recording."""
+
+    status, code = 422, "past_the_end"
+
+
 class IncompleteRecording(MachineError):
     """Less audio came out than the container declares: the stored file is cut or its header lies."""
 
@@ -144,6 +150,12 @@ class InternalError(MachineError):
     """A fault of ours; the log of this machine has the details under the request id."""
 
     status, code, retryable = 500, "internal_error", True
+
+
+class ModelFailed(MachineError):
+    """The speech model raised on this audio, or ran out of memory."""
+
+    status, code, retryable = 500, "model_failed", True
 
 
 class PeerUnreachable(MachineError):

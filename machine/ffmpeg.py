@@ -10,14 +10,14 @@ from machine.settings import SettingsError
 
 CONTAINERS = (
     "aac,aiff,amr,ape,asf,au,avi,caf,dts,eac3,ac3,flac,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,"
-    "mpegvideo,mxf,nut,ogg,opus,oma,rm,tak,truehd,tta,voc,w64,wav,wv"
+    "mpegvideo,mxf,nut,ogg,oma,rm,tak,truehd,tta,voc,w64,wav,wv"
 )
 """Demuxers that read one file and nothing else: no playlist (hls, dash, concat, …), no image, no text, no network."""
 
 FIXED_VERSIONS = ((7, 1, 5), (8, 0, 3), (8, 1, 2))
 """First releases of their branches with CVE-2026-8461 fixed."""
 
-_DECODER = re.compile(r"^ A[.A-Z]{5} (\S+)", re.MULTILINE)
+_DECODER = re.compile(r"^ A[.A-Z]{5} (\w\S*)", re.MULTILINE)
 _VERSION = re.compile(r"^ffmpeg version n?((\d+)\.(\d+)(?:\.(\d+))?\S*)")
 
 
@@ -52,7 +52,7 @@ class FFmpeg:
             return None
         version = (int(match[2]), int(match[3]), int(match[4] or 0))
         branch = next((fixed for fixed in FIXED_VERSIONS if fixed[:2] == version[:2]), FIXED_VERSIONS[-1])
-        if version >= branch or (version[0] > 8):
+        if version >= branch:
             return None
         return f"ffmpeg {self.version} is older than the fix of CVE-2026-8461 (7.1.5, 8.0.3, 8.1.2); update it"
 
@@ -66,20 +66,24 @@ def locate(configured: Path | None) -> FFmpeg:
     path = configured or (Path(found) if (found := shutil.which("ffmpeg")) else _bundled())
     try:
         banner, listing = (_output(path, argument) for argument in ("-version", "-decoders"))
-    except (OSError, subprocess.SubprocessError) as broken:
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as broken:
         raise SettingsError([f"[extraction] ffmpeg: {path} does not run: {broken}"]) from None
+    decoders = tuple(_DECODER.findall(listing))
+    if not banner.startswith("ffmpeg version") or not decoders:
+        raise SettingsError([f"[extraction] ffmpeg: {path} is no ffmpeg that decodes audio"])
     version = _VERSION.match(banner)
-    return FFmpeg(path, version[1] if version else "unknown", tuple(_DECODER.findall(listing)))
+    return FFmpeg(path, version[1] if version else "unknown", decoders)
 
 
 def _bundled() -> Path:
     try:
         import imageio_ffmpeg
-    except ImportError:
+
+        return Path(imageio_ffmpeg.get_ffmpeg_exe())
+    except (ImportError, RuntimeError):  # the latter: the package came without a binary for this platform
         raise SettingsError(
             ["[extraction] ffmpeg: none on PATH; install ffmpeg, or: pip install 'reelscribe[extractor]'"]
         ) from None
-    return Path(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 def _output(path: Path, argument: str) -> str:

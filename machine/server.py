@@ -4,7 +4,9 @@ import asyncio
 import logging
 import re
 import signal
+import socket
 import ssl
+import struct
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -12,7 +14,7 @@ from typing import Any, TypeVar
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from tornado.httpserver import HTTPServer
-from tornado.iostream import StreamClosedError
+from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
@@ -25,7 +27,7 @@ log = logging.getLogger(__name__)
 
 BODY_TIMEOUT_SECONDS = 30
 HEADER_TIMEOUT_SECONDS = 75
-DRAINED_BYTES = 1 << 20
+DRAINED_BYTES = 16 << 20
 """How much of a body over the limit is read and dropped, so that its sender gets to read the 413."""
 
 Model = TypeVar("Model", bound=WireModel)
@@ -83,10 +85,10 @@ class MachineHandler(RequestHandler):
         self.set_header("X-Request-Id", self.request_id)
         self.request.connection.set_max_body_size(self.max_body_bytes + DRAINED_BYTES)  # type: ignore[union-attr]
         if not self.public and not self.machine.tokens.accept(self.request.headers.get("Authorization")):
-            self.set_header("WWW-Authenticate", "Bearer")
             raise errors.Unauthorized("send 'Authorization: Bearer TOKEN' with a token of this machine's token_file")
-        if int(self.request.headers.get("Content-Length") or 0) > self.max_body_bytes:
-            raise self._too_large()
+        length = re.fullmatch("[0-9]{1,18}", self.request.headers.get("Content-Length", ""))
+        if length and int(length[0]) > self.max_body_bytes + DRAINED_BYTES:
+            raise self._too_large()  # the connection is closed with its body unread
         if self.machine.stopping.is_set() and not self.public:
             raise errors.Stopping(f"{self.machine.name} is shutting down; try again in a moment")
         self.machine.running.add(self)
@@ -120,15 +122,31 @@ class MachineHandler(RequestHandler):
 
     def cut(self) -> None:
         """Close the connection without the final chunk, so that the client sees an incomplete body."""
-        if not self._finished:
-            self.detach().close()
-            self._log()
+        if self._finished:
+            return
+        stream = self.detach()
+        if (
+            self.request.version == "HTTP/1.0" and not stream.closed()
+        ):  # it has no chunks: the end of a connection is the end of its body
+            _reset_on_close(stream)
+        stream.close()
+        self._log()
+        self.on_finish()
+
+    def on_connection_close(self) -> None:
+        super().on_connection_close()
+        self._leave()  # tornado never finishes a request whose client left before the end of its body
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         failure = _as_machine_error(status_code, kwargs.get("exc_info", (None, None, None))[1], self)
         self.set_status(failure.status)
+        self.set_header("X-Request-Id", self.request_id)
         if isinstance(failure, errors.Busy):
             self.set_header("Retry-After", str(failure.details["retry_after"]))
+        elif isinstance(failure, errors.Unauthorized):
+            self.set_header("WWW-Authenticate", "Bearer")
+        elif isinstance(failure, errors.MethodNotAllowed):
+            self.set_header("Allow", ", ".join(self._methods()))
         self.finish({"error": {**failure.as_json(), "request_id": self.request_id}})
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
@@ -139,13 +157,26 @@ class MachineHandler(RequestHandler):
         else:
             log.error("%s %s [%s]", self.request.method, self.request.path, self.request_id, exc_info=value)
 
-    def on_finish(self) -> None:
+    def _methods(self) -> list[str]:
+        names = {name: name.lower() for name in self.SUPPORTED_METHODS}
+        return [name for name, own in names.items() if getattr(type(self), own) is not getattr(RequestHandler, own)]
+
+    def _leave(self) -> None:
         self.machine.running.discard(self)
         if not self.machine.running:
             self.machine.idle.set()
+
+    def on_finish(self) -> None:
+        self._leave()
         route = type(self).__name__.removesuffix("Handler")
-        self.machine.requests.labels(str(self.request.method), route, str(self.get_status())).inc()
+        # Anyone can invent methods; as labels each would stay in memory for good.
+        method = self.request.method if self.request.method in self.SUPPORTED_METHODS else "other"
+        self.machine.requests.labels(method, route, str(self.get_status())).inc()
         self.machine.request_seconds.labels(route).observe(self.request.request_time())
+
+
+def _reset_on_close(stream: IOStream) -> None:
+    stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _as_machine_error(status: int, raised: BaseException | None, handler: MachineHandler) -> errors.MachineError:
@@ -211,10 +242,15 @@ def _tls(listener: Listener) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(listener.tls_cert, listener.tls_key)
-    except (OSError, ssl.SSLError) as unusable:
-        raise SettingsError([f"tls_cert, tls_key: {listener.tls_cert}: {unusable}"]) from None
+        context.load_cert_chain(listener.tls_cert, listener.tls_key, password=_no_passphrase)
+    except OSError as unusable:
+        files = f"tls_cert {listener.tls_cert}, tls_key {listener.tls_key or listener.tls_cert}"
+        raise SettingsError([f"{files}: cannot be used: {unusable.strerror or unusable}"]) from None
     return context
+
+
+def _no_passphrase() -> str:
+    raise ssl.SSLError("the key is encrypted, and a service has nobody to ask for its passphrase")
 
 
 async def serve(

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from iniconfig import IniConfig, ParseError
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 ENVIRONMENT_PREFIX = "REELSCRIBE_"
@@ -36,8 +45,14 @@ def _empty_is_none(value: Any) -> Any:
     return None if value == "" else value
 
 
+def _not_empty(value: Any) -> Any:
+    if value == "":
+        raise ValueError("is empty; name a path, or leave the key out")
+    return value
+
+
 def _expanded(path: Path) -> Path:
-    return path.expanduser().absolute()
+    return Path(os.path.expanduser(path)).absolute()
 
 
 def _http_url(value: str) -> str:
@@ -52,7 +67,7 @@ def _bucket_name(value: str) -> str:
     return value
 
 
-AnyPath = Annotated[Path, AfterValidator(_expanded)]
+AnyPath = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_expanded)]
 OptionalPath = Annotated[AnyPath | None, BeforeValidator(_empty_is_none)]
 BucketName = Annotated[str, AfterValidator(_bucket_name)]
 Url = Annotated[str, AfterValidator(_http_url)]
@@ -74,6 +89,13 @@ class Listener(Section):
     tls_cert: OptionalPath = None
     tls_key: OptionalPath = None
     grace_seconds: Seconds = 10
+
+    @field_validator("tls_key")
+    @classmethod
+    def _tls_key_has_its_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if key and info.data.get("tls_cert", key) is None:
+            raise ValueError("needs tls_cert beside it; without one, HTTP would be spoken in the clear")
+        return key
 
 
 class ServerSection(Listener):
@@ -158,6 +180,7 @@ class Settings(BaseSettings):
         env_prefix=ENVIRONMENT_PREFIX,
         env_nested_delimiter="__",
         enable_decoding=False,
+        case_sensitive=True,  # [Server] is a mistake; names of the environment are read in any case
     )
 
     server: ServerSection = ServerSection()
@@ -178,7 +201,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment first, then config.cfg (handed in as arguments by :func:`load`)."""
-        return EnvSettingsSource(settings_cls), init_settings
+        return EnvSettingsSource(settings_cls, case_sensitive=False), init_settings
 
 
 def load(path: Path | None = None) -> Settings:
@@ -192,17 +215,20 @@ def load(path: Path | None = None) -> Settings:
     if path is None:
         path = next((candidate for candidate in SEARCHED if candidate.is_file()), None)
     file = _read_file(path) if path else None
-    _refuse_unknown_environment(os.environ)
+    problems = _unknown_environment(os.environ)
     try:
         values: dict[str, Any] = _values(file) if file else {}
-        return Settings(**values)
+        settings = Settings(**values)
     except ValidationError as invalid:
-        raise SettingsError([_problem(error, file) for error in invalid.errors()]) from None
+        raise SettingsError(problems + [_problem(error, file) for error in invalid.errors()]) from None
+    if problems:
+        raise SettingsError(problems)
+    return settings
 
 
 def _read_file(path: Path) -> IniConfig:
     try:
-        return IniConfig.parse(str(path))
+        return IniConfig.parse(str(path), encoding="utf-8-sig")
     except OSError as unreadable:
         raise SettingsError([f"{path}: cannot be read: {unreadable.strerror}"]) from None
     except UnicodeDecodeError:
@@ -218,7 +244,7 @@ def _values(file: IniConfig) -> dict[str, Any]:
     for name, keys in values.items():
         for key, value in keys.items():
             if value and key in _path_keys(name):
-                keys[key] = base / Path(value).expanduser()
+                keys[key] = base / os.path.expanduser(value)
     return values
 
 
@@ -230,15 +256,13 @@ def _path_keys(section_name: str) -> set[str]:
     return {key for key, field in fields.items() if field.annotation in (Path, Path | None, AnyPath | None)}
 
 
-def _refuse_unknown_environment(environment: Mapping[str, str]) -> None:
-    unknown = [
+def _unknown_environment(environment: Mapping[str, str]) -> list[str]:
+    return [
         f"{name}: no section [{section}]; the sections are {', '.join(Settings.model_fields)}"
         for name in sorted(environment)
         if name.startswith(ENVIRONMENT_PREFIX)
         and (section := name[len(ENVIRONMENT_PREFIX) :].partition("__")[0].lower()) not in Settings.model_fields
     ]
-    if unknown:
-        raise SettingsError(unknown)
 
 
 def _problem(error: Any, file: IniConfig | None) -> str:

@@ -37,7 +37,7 @@ class ExtractAudioRequest(WireModel):
     audio_format: AudioFormat | None = Field(default=None, description="default: config's default_audio_format")
     bitrate_kbps: int = Field(default=320, ge=128, le=320, description="mp3 only")
     sample_rate: int | None = Field(default=None, ge=8000, le=192_000, description="Hz; default: the source's")
-    channels: Literal[1, 2] | None = Field(default=None, description="default: the source's")
+    channels: int | None = Field(default=None, ge=1, le=2, description="default: the source's")
     start: NonNegativeSeconds = Field(default=0.0, description="seconds")
     duration: float | None = Field(default=None, gt=0, le=1e7, allow_inf_nan=False, description="seconds")
     track: int | None = Field(default=None, ge=0, le=255, description="audio stream; default: the container's")
@@ -68,6 +68,7 @@ class ExtractionReceipt(ReceivedModel):
         state: ``running``; ``complete``: all that the container declares came out; ``incomplete``: less did, and the
             request allowed that; ``failed``: the body was cut, or never began.
         reason: why it is not complete.
+        error: of a failed extraction, the error object that its client could no longer be told.
         declared_seconds: length of the requested part by the container; None where it declares none.
         delivered_seconds: length of the audio in the body.
         samples: samples of one channel in the body; None for ``source``.
@@ -82,6 +83,7 @@ class ExtractionReceipt(ReceivedModel):
     audio_format: AudioFormat
     state: Literal["running", "complete", "incomplete", "failed"] = "running"
     reason: str | None = None
+    error: dict[str, Any] | None = None
     declared_seconds: float | None = None
     delivered_seconds: float = 0.0
     samples: int | None = None
@@ -90,11 +92,9 @@ class ExtractionReceipt(ReceivedModel):
     decode_warnings: int = 0
 
 
-class TranscribeRequest(WireModel):
-    """Body of Machine B's ``POST /transcribe``."""
+class TranscribeOptions(WireModel):
+    """How to transcribe a recording, whichever it is."""
 
-    savepath: Savepath
-    bucket_name: str | None = None
     track: int | None = Field(default=None, ge=0, le=255)
     language: str | None = Field(default=None, min_length=2, max_length=3, description="default: detected")
     task: Literal["transcribe", "translate"] = "transcribe"
@@ -103,8 +103,16 @@ class TranscribeRequest(WireModel):
     word_timestamps: bool = False
     initial_prompt: str | None = Field(default=None, max_length=2000)
     hotwords: str | None = Field(default=None, max_length=2000)
-    start: NonNegativeSeconds = Field(default=0.0, description="seconds of the recording to skip")
+    condition_on_previous_text: bool = Field(default=True, description="sequential mode only")
     allow_incomplete: bool = False
+
+
+class TranscribeRequest(TranscribeOptions):
+    """Body of Machine B's ``POST /transcribe``."""
+
+    savepath: Savepath
+    bucket_name: str | None = None
+    start: NonNegativeSeconds = Field(default=0.0, description="seconds of the recording to skip")
 
 
 class Word(ReceivedModel):
@@ -143,14 +151,20 @@ class Segment(ReceivedModel):
 
 
 class Progress(ReceivedModel):
-    """Everything before ``seconds`` of the recording is transcribed or judged silent. Sent at least every 5 s."""
+    """Every segment before ``seconds`` of the recording has been sent; a resumed request may ``start`` there.
+
+    Sent after the segments of each window, and at least every 5 s: silence means death.
+    """
 
     event: Literal["progress"] = "progress"
     seconds: float
 
 
 class Finished(ReceivedModel):
-    """The end of a transcript, with the proof of what it covers (all in seconds of the part from ``start`` on)."""
+    """The end of a transcript, with the proof of what it covers.
+
+    ``duration`` is the length of the recording; the other seconds are of the part from ``start`` on.
+    """
 
     event: Literal["finished"] = "finished"
     duration: float

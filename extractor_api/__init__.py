@@ -1,0 +1,1 @@
+"""Machine C: a savepath in, audio bytes out."""

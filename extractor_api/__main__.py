@@ -1,0 +1,64 @@
+"""The ``extractor-api`` command."""
+
+import asyncio
+
+import typer
+
+from extractor_api.app import make_app
+from extractor_api.service import ExtractorMachine
+from machine import ffmpeg, logs, settings
+from machine.auth import Tokens
+from machine.command import ConfigOption, settings_errors_told, tell_check
+from machine.server import serve
+
+cli = typer.Typer(
+    help="Machine C: POST /extract-audio turns a savepath of a MinIO bucket into a stream of audio.",
+    epilog="Example: extractor-api --config config.cfg",
+    add_completion=False,
+)
+
+
+@cli.callback(invoke_without_command=True)
+def run(context: typer.Context, config: ConfigOption = None) -> None:
+    """Serve until Ctrl-C or SIGTERM."""
+    context.obj = config
+    if context.invoked_subcommand:
+        return
+    logs.configure()
+    with settings_errors_told():
+        chosen = settings.load(config)
+        asyncio.run(_serve(chosen))
+
+
+async def _serve(chosen: settings.Settings) -> None:
+    machine = ExtractorMachine(
+        chosen, ffmpeg.locate(chosen.extraction.ffmpeg), Tokens.from_file(chosen.auth.token_file)
+    )
+    machine.log_start()
+    await serve(machine, make_app(machine), chosen.server)
+
+
+@cli.command(epilog="Example: extractor-api --config config.cfg check")
+def check(context: typer.Context) -> None:
+    """Prove config, ffmpeg and bucket, one line each; exit 1 if one of them fails."""
+    with settings_errors_told():
+        chosen = settings.load(context.obj)
+        binary = ffmpeg.locate(chosen.extraction.ffmpeg)
+        tokens = Tokens.from_file(chosen.auth.token_file)
+    bucket = chosen.paths.minio_data_path / chosen.paths.bucket_name
+    missing = FileNotFoundError(f"{bucket} is no folder; see [paths] minio_data_path and bucket_name")
+    proved = [
+        tell_check("config", "a token is asked for" if tokens else "read; no token is asked for"),
+        tell_check("ffmpeg", f"{binary.version} at {binary.path}" + (f"; {binary.unfixed}" if binary.unfixed else "")),
+        tell_check("bucket", str(bucket) if bucket.is_dir() else missing),
+    ]
+    raise typer.Exit(0 if all(proved) else 1)
+
+
+def main() -> None:
+    """Run the command line."""
+    cli()
+
+
+if __name__ == "__main__":
+    main()

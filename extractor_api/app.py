@@ -1,0 +1,15 @@
+"""Machine C's routes, wired to their handlers."""
+
+from tornado.web import Application
+
+from extractor_api.handlers import ExtractAudioHandler, ReceiptHandler
+from extractor_api.service import ExtractorMachine
+from machine.server import make_application
+
+
+def make_app(machine: ExtractorMachine) -> Application:
+    """All routes of Machine C."""
+    return make_application(
+        machine,
+        [(r"/extract-audio", ExtractAudioHandler, {}), (r"/extractions/(\w{1,64})", ReceiptHandler, {})],
+    )

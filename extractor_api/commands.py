@@ -1,0 +1,48 @@
+"""The ffmpeg command of a request: argument lists, never a shell."""
+
+from machine.ffmpeg import FFmpeg
+from machine.wire import AudioFormat, ExtractAudioRequest
+
+CONTENT_TYPES: dict[AudioFormat, str] = {
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+    "flac": "audio/flac",
+    "source": "audio/x-matroska",
+}
+
+TRUE_TIMELINE = "aresample=async=1:first_pts=0"
+"""Silence where the recording has none: a track that starts late or has a hole keeps its later times. A sound
+track without holes passes unchanged, sample for sample."""
+
+
+def extraction_command(ffmpeg: FFmpeg, request: ExtractAudioRequest, audio_format: AudioFormat, fd: int) -> list[str]:
+    """ffmpeg reading the open file ``fd`` and writing audio to its standard output.
+
+    ``verbose`` makes ffmpeg tell what :class:`extractor_api.ffmpeg_log.FFmpegLog` counts.
+    """
+    return [
+        str(ffmpeg.path),
+        *("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+verbose"),
+        *(("-ss", f"{request.start:.6f}") if request.start else ()),
+        *ffmpeg.input_arguments(f"file:/proc/self/fd/{fd}"),
+        *(("-t", f"{request.duration:.6f}") if request.duration else ()),
+        *("-vn", "-sn", "-dn", "-map_metadata", "-1"),
+        *(("-map", f"0:a:{request.track}") if request.track is not None else ()),
+        *_encoding(request, audio_format),
+        "pipe:1",
+    ]
+
+
+def _encoding(request: ExtractAudioRequest, audio_format: AudioFormat) -> list[str]:
+    if audio_format == "source":
+        return ["-c:a", "copy", "-f", "matroska"]
+    shape = [
+        *("-af", TRUE_TIMELINE),
+        *(("-ar", str(request.sample_rate)) if request.sample_rate else ()),
+        *(("-ac", str(request.channels)) if request.channels else ()),
+    ]
+    if audio_format == "mp3":
+        return [*shape, "-c:a", "libmp3lame", "-b:a", f"{request.bitrate_kbps}k", "-f", "mp3"]
+    if audio_format == "flac":
+        return [*shape, "-c:a", "flac", "-sample_fmt", "s16", "-f", "flac"]
+    return [*shape, "-c:a", "pcm_s16le", "-f", "wav"]

@@ -1,0 +1,196 @@
+"""One ffmpeg run: started, read while it decodes, judged at its end, and never left behind."""
+
+import asyncio
+import hashlib
+import logging
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from types import TracebackType
+
+from extractor_api.commands import extraction_command
+from extractor_api.completeness import declared_seconds, shortfall
+from extractor_api.ffmpeg_log import FFmpegLog
+from extractor_api.mp4_tracks import track_seconds
+from extractor_api.storage import StoredObject
+from machine.errors import IncompleteRecording, NoAudioInTime, NoAudioTrack, NotDecodable, PastTheEnd
+from machine.ffmpeg import FFmpeg
+from machine.wire import AudioFormat, ExtractAudioRequest, ExtractionReceipt
+
+log = logging.getLogger(__name__)
+
+CHUNK_BYTES = 1 << 17
+HEAD_BYTES = 4096
+"""Held back until the status is decided: more than any audio header, so that sound is known to follow it."""
+MAX_LOG_LINE_BYTES = 4096
+
+
+class Extraction:
+    """One ffmpeg run over an open object. Leaving the block always ends ffmpeg.
+
+    Args:
+        ffmpeg: the binary.
+        stored: the object to read.
+        request: what to make of it.
+        audio_format: the request's, or config's default.
+        extraction_id: of the receipt.
+    """
+
+    def __init__(
+        self,
+        ffmpeg: FFmpeg,
+        stored: StoredObject,
+        request: ExtractAudioRequest,
+        audio_format: AudioFormat,
+        extraction_id: str,
+    ) -> None:
+        self._stored = stored
+        self._request = request
+        self._format: AudioFormat = audio_format
+        self._id = extraction_id
+        self._command = extraction_command(ffmpeg, request, audio_format, stored.descriptor)
+        self._track_seconds: dict[int, float] = {}
+        self._log = FFmpegLog()
+        self._digest = hashlib.sha256()
+        self._bytes = 0
+        self._ended = False
+
+    async def __aenter__(self) -> "Extraction":
+        self._track_seconds = await asyncio.to_thread(track_seconds, self._stored.descriptor)
+        self._ffmpeg: Process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=PIPE,
+            limit=CHUNK_BYTES,
+            pass_fds=(self._stored.descriptor,),
+            start_new_session=True,
+        )
+        assert self._ffmpeg.stdout and self._ffmpeg.stderr
+        self._audio = self._ffmpeg.stdout
+        self._listening = asyncio.create_task(_read_log(self._ffmpeg.stderr, self._log))
+        log.info("%s: ffmpeg started (%s, pid %d)", self._stored.savepath, self._format, self._ffmpeg.pid)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with suppress(ProcessLookupError):
+            self._ffmpeg.kill()
+        while await self._audio.read(CHUNK_BYTES):
+            pass  # wait() does not return while stdout holds data, even after kill()
+        await asyncio.gather(self._ffmpeg.wait(), self._listening)
+
+    @property
+    def declared_seconds(self) -> float | None:
+        """Length of the requested part as the container declares it; known once :meth:`head` has returned."""
+        return declared_seconds(self._log, self._track_seconds, self._request.start, self._request.duration)
+
+    async def head(self, timeout: float) -> bytes:
+        """The first bytes. If ffmpeg ends within them, it has been judged: what is returned is the whole body.
+
+        Args:
+            timeout: longest wait, in seconds.
+
+        Raises:
+            NoAudioInTime: ffmpeg made no byte in time.
+            NoAudioTrack, NotDecodable, PastTheEnd, IncompleteRecording: why there is no audio to send.
+        """
+        head = b""
+        try:
+            while len(head) < HEAD_BYTES and not self._ended:
+                head += await asyncio.wait_for(self._read(), timeout)
+        except asyncio.TimeoutError:
+            raise NoAudioInTime(
+                f"{self._stored.savepath}: ffmpeg made no audio within {timeout:g} s; try again, or raise start_timeout"
+            ) from None
+        if self._ended:
+            await self._judge()
+        return head
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The rest of the body, then the verdict.
+
+        Raises:
+            IncompleteRecording, NotDecodable: the body so far must not pass for the whole.
+        """
+        if self._ended:
+            return
+        while chunk := await self._read():
+            yield chunk
+        await self._judge()
+
+    def receipt(self, failure: str | None = None) -> ExtractionReceipt:
+        """What was delivered. ``failure`` says why the body did not end; without it, the extraction is over."""
+        missing = self._shortfall()
+        return ExtractionReceipt(
+            extraction_id=self._id,
+            savepath=self._stored.savepath,
+            bucket_name=self._stored.bucket_name,
+            etag=self._stored.etag,
+            audio_format=self._format,
+            state="failed" if failure else ("incomplete" if missing else "complete"),
+            reason=failure or missing,
+            declared_seconds=self.declared_seconds,
+            delivered_seconds=self._log.delivered_seconds,
+            samples=self._log.samples,
+            bytes=self._bytes,
+            sha256=self._digest.hexdigest(),
+            decode_warnings=self._log.decode_warnings,
+        )
+
+    async def _read(self) -> bytes:
+        chunk = await self._audio.read(CHUNK_BYTES)
+        self._digest.update(chunk)
+        self._bytes += len(chunk)
+        self._ended = not chunk
+        return chunk
+
+    def _shortfall(self) -> str | None:
+        return shortfall(self.declared_seconds, self._log.delivered_seconds, self._log.damaged_seconds)
+
+    async def _judge(self) -> None:
+        exit_code, _ = await asyncio.gather(self._ffmpeg.wait(), self._listening)
+        if exit_code or self._log.decode_warnings:
+            log.warning(
+                "%s: ffmpeg exited with %d: %s", self._stored.savepath, exit_code, " | ".join(self._log.last_lines)
+            )
+        if self._log.delivered_seconds <= 0:
+            raise self._nothing_came_out()
+        numbers = {
+            "declared_seconds": self.declared_seconds,
+            "delivered_seconds": round(self._log.delivered_seconds, 3),
+        }
+        missing = self._shortfall()
+        if missing and not self._request.allow_incomplete:
+            raise IncompleteRecording(
+                f"{self._stored.savepath}: {missing}; replace it, or ask again with allow_incomplete", **numbers
+            )
+        if exit_code and not self._request.allow_incomplete:
+            raise NotDecodable(
+                f"{self._stored.savepath}: ffmpeg gave up after {numbers['delivered_seconds']} s", **numbers
+            )
+
+    def _nothing_came_out(self) -> Exception:
+        savepath, track = self._stored.savepath, self._request.track
+        if not self._log.container:
+            return NotDecodable(f"{savepath} is no audio or video file that ffmpeg can open")
+        if not self._log.has_audio:
+            return NoAudioTrack(f"{savepath} has no audio track")
+        if track is not None and self._log.stream_index is None:
+            count = list(self._log.stream_kinds.values()).count("Audio")
+            return NoAudioTrack(f"{savepath} has no audio track {track}; its tracks are 0 to {count - 1}")
+        if self._request.start and self.declared_seconds == 0:
+            return PastTheEnd(f"{savepath} ends before start = {self._request.start:g} s")
+        return NotDecodable(f"{savepath}: nothing of its audio track could be decoded")
+
+
+async def _read_log(stderr: asyncio.StreamReader, facts: FFmpegLog) -> None:
+    """Drain ffmpeg's standard error (unread, it would stall ffmpeg) and keep the facts."""
+    rest = b""
+    while chunk := await stderr.read(CHUNK_BYTES):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            facts.read(line[:MAX_LOG_LINE_BYTES].decode(errors="replace"))
+        rest = rest[:MAX_LOG_LINE_BYTES]
+    facts.read(rest.decode(errors="replace"))

@@ -1,0 +1,124 @@
+"""What ffmpeg says of one run at log level verbose, read line by line: streams, samples, silence filled in, errors."""
+
+import re
+from collections import deque
+from dataclasses import dataclass, field
+
+KEPT_LINES = 12
+KEPT_CHARACTERS = 300
+
+_INPUT = re.compile(r"Input #0, (\S+), from")
+_DURATION = re.compile(r"^\s+Duration: (\d+):(\d+):([\d.]+), start: (-?[\d.]+)")
+_STREAM = re.compile(r"Stream #0:(\d+)\S*: (Audio|Video|Subtitle|Data|Attachment)")
+_STREAM_DURATION = re.compile(r"DURATION\s*: (\d+):(\d+):([\d.]+)", re.IGNORECASE)
+_MAPPING = re.compile(r"Stream #0:(\d+) -> #0:0 ")
+_SOURCE_RATE = re.compile(r"ch:\d+ chl:.* r:(\d+)Hz -> ch:\d+ .* r:(\d+)Hz")
+_SILENCE = re.compile(r"adding (\d+) audio samples of silence")
+_ENCODED = re.compile(r"Output stream #0:0 \(audio\): \d+ frames encoded \((\d+) samples\)")
+_TIME = re.compile(r"time=(\d+):(\d+):([\d.]+)")
+_REFUSED_VIDEO = re.compile(r"not on whitelist|Failed to open codec in avformat_find_stream_info")
+_LEVEL = re.compile(r"^(?:\[[^]]* @ 0x[0-9a-f]+\] )*\[(verbose|info|warning|error|fatal|panic)\] ?(.*)$")
+
+
+@dataclass
+class FFmpegLog:
+    """The facts in ffmpeg's standard error; feed it every line with :meth:`read`.
+
+    Attributes:
+        container: demuxer's name once the input is open, else None.
+        container_seconds: the ``Duration`` of the container, None if it declares none.
+        start_seconds: the recording's first time stamp; what comes out begins there.
+        stream_kinds: kind of each input stream by index.
+        stream_seconds: Matroska's DURATION tag by stream index.
+        stream_index: the input stream that is extracted.
+        samples: samples of one channel that were encoded.
+        sample_rate: of the output, Hz.
+        copied_seconds: end time of the output; all that is known of a stream copied without decoding.
+        damaged_seconds: silence put in place of audio that could not be decoded.
+        decode_warnings: lines of level error or worse after the input was open.
+        estimated: the duration is a guess from the bit rate, declared by nobody.
+        last_lines: for the log of this machine; they hold paths.
+    """
+
+    container: str | None = None
+    container_seconds: float | None = None
+    start_seconds: float = 0.0
+    stream_kinds: dict[int, str] = field(default_factory=dict)
+    stream_seconds: dict[int, float] = field(default_factory=dict)
+    stream_index: int | None = None
+    samples: int | None = None
+    sample_rate: int | None = None
+    copied_seconds: float = 0.0
+    damaged_seconds: float = 0.0
+    decode_warnings: int = 0
+    estimated: bool = False
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
+    _source_rate: int | None = None
+    _described_stream: int | None = None
+    _output_begun: bool = False
+    _damage_since_silence: bool = False
+
+    def read(self, line: str) -> None:
+        """Take in one line."""
+        match = _LEVEL.match(line)
+        if not match:
+            return
+        level, text = match.groups()
+        if level in ("warning", "error", "fatal", "panic"):
+            self._complain(level, text)
+        elif not self._output_begun:
+            self._describe_input(text)
+        self._count(text)
+
+    def _complain(self, level: str, text: str) -> None:
+        if _REFUSED_VIDEO.search(text):
+            return  # by our own whitelist, as it should be
+        self.last_lines.append(text[:KEPT_CHARACTERS])
+        self.estimated |= "Estimating duration from bitrate" in text
+        if self.container and level != "warning":
+            self.decode_warnings += 1
+            self._damage_since_silence = True
+
+    def _describe_input(self, text: str) -> None:
+        if match := _INPUT.search(text):
+            self.container = match[1]
+        elif match := _DURATION.match(text):
+            self.container_seconds = _seconds(match)
+            self.start_seconds = float(match[4])
+        elif match := _STREAM.search(text):
+            self._described_stream = int(match[1])
+            self.stream_kinds[self._described_stream] = match[2]
+        elif (match := _STREAM_DURATION.search(text)) and self._described_stream is not None:
+            self.stream_seconds[self._described_stream] = _seconds(match)
+        self._output_begun = text.startswith("Output #0")
+
+    def _count(self, text: str) -> None:
+        if match := _MAPPING.search(text):
+            self.stream_index = int(match[1])
+        elif match := _SOURCE_RATE.search(text):
+            self._source_rate, self.sample_rate = int(match[1]), int(match[2])
+        elif match := _SILENCE.search(text):
+            # Long silence comes in several lines; damage before the first of them accounts for them all,
+            # and silence without damage before it is a hole that the recording really has.
+            if self._damage_since_silence and self._source_rate:
+                self.damaged_seconds += int(match[1]) / self._source_rate
+        elif match := _ENCODED.search(text):
+            self.samples = int(match[1])
+        elif text.startswith("size=") and (match := _TIME.search(text)):
+            self.copied_seconds = _seconds(match)
+
+    @property
+    def delivered_seconds(self) -> float:
+        """Length of the audio that went out, silence in place of damage not counted."""
+        if self.samples is None or not self.sample_rate:
+            return self.copied_seconds
+        return self.samples / self.sample_rate - self.damaged_seconds
+
+    @property
+    def has_audio(self) -> bool:
+        return "Audio" in self.stream_kinds.values()
+
+
+def _seconds(match: re.Match[str]) -> float:
+    hours, minutes, seconds = match.groups()[:3]
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)

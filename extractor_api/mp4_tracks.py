@@ -1,0 +1,72 @@
+"""How long each track of an MP4 says it is: the container's own length is that of its longest track.
+
+Box layout: ISO/IEC 14496-12, sections 4.2 (boxes), 8.2.2 (mvhd), 8.3.2 (tkhd), 8.4.2 (mdhd).
+"""
+
+import os
+import struct
+from collections.abc import Iterator
+
+MAX_MOOV_BYTES = 256 << 20
+MAX_BOXES = 10_000
+
+
+def track_seconds(descriptor: int) -> dict[int, float]:
+    """Declared length of each track by its index (ffmpeg's stream index), its edit list applied.
+
+    Empty where the file is no MP4, is fragmented, or declares nothing.
+    """
+    try:
+        moov = _read_moov(descriptor)
+        return _tracks(moov) if moov else {}
+    except (struct.error, OSError):
+        return {}  # damaged boxes: ffmpeg has the word on those
+
+
+def _read_moov(descriptor: int) -> bytes | None:
+    size, position = os.fstat(descriptor).st_size, 0
+    for _ in range(MAX_BOXES):
+        header = os.pread(descriptor, 16, position)
+        if len(header) < 8:
+            return None
+        kind, start, length = _box(header, 0, size - position)
+        if position == 0 and kind not in (b"ftyp", b"moov", b"free", b"wide", b"mdat", b"skip", b"styp"):
+            return None
+        if kind == b"moov":
+            return os.pread(descriptor, length - start, position + start) if length <= MAX_MOOV_BYTES else None
+        position += length
+    return None
+
+
+def _box(data: bytes, offset: int, remaining: int) -> tuple[bytes, int, int]:
+    """Kind, header length and whole length of the box at ``offset``."""
+    length, kind = struct.unpack_from(">I4s", data, offset)
+    if length == 1:
+        return kind, 16, max(16, struct.unpack_from(">Q", data, offset + 8)[0])
+    return kind, 8, max(8, length) if length else remaining
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    offset = 0
+    while offset + 8 <= len(data):
+        kind, start, length = _box(data, offset, len(data) - offset)
+        yield kind, data[offset + start : offset + length]
+        offset += length
+
+
+def _tracks(moov: bytes) -> dict[int, float]:
+    boxes = list(_boxes(moov))
+    movie_header = next((content for kind, content in boxes if kind == b"mvhd"), None)
+    if movie_header is None or any(kind == b"mvex" for kind, _ in boxes):
+        return {}
+    movie_scale = struct.unpack_from(">I", movie_header, 20 if movie_header[:1] == b"\x01" else 12)[0]
+    tracks = [content for kind, content in boxes if kind == b"trak"]
+    return {index: seconds for index, track in enumerate(tracks) if (seconds := _track(track, movie_scale))}
+
+
+def _track(track: bytes, movie_scale: int) -> float:
+    header = next((content for kind, content in _boxes(track) if kind == b"tkhd"), b"")
+    wide = header[:1] == b"\x01"
+    duration = struct.unpack_from(">Q" if wide else ">I", header, 28 if wide else 20)[0]
+    unknown = duration in (0, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
+    return 0.0 if unknown or not movie_scale else float(duration / movie_scale)

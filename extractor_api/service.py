@@ -1,0 +1,76 @@
+"""What Machine C's handlers share: the bucket, ffmpeg, its slots, the receipts and the counters."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from typing import Any
+
+from prometheus_client import Counter, Gauge
+
+from extractor_api.receipts import Receipts
+from extractor_api.slots import Slots
+from extractor_api.storage import LocalStorage, StoredObject
+from machine.auth import Tokens
+from machine.ffmpeg import FFmpeg
+from machine.server import Machine
+from machine.settings import Settings
+from machine.wire import AudioFormat, ExtractAudioRequest, ExtractionReceipt
+
+log = logging.getLogger(__name__)
+
+
+class ExtractorMachine(Machine):
+    """Machine C.
+
+    Args:
+        settings: of config.cfg.
+        ffmpeg: the binary to run.
+        tokens: who may call.
+    """
+
+    def __init__(self, settings: Settings, ffmpeg: FFmpeg, tokens: Tokens) -> None:
+        super().__init__("extractor-api", tokens)
+        self.ffmpeg = ffmpeg
+        self.limits = settings.extraction
+        self.default_format: AudioFormat = settings.paths.default_audio_format
+        self.slots = Slots(settings.extraction.max_ffmpeg, settings.extraction.queue_length)
+        self.receipts = Receipts()
+        self._storage = LocalStorage(settings.paths)
+        self._bytes = Counter("reelscribe_extracted_bytes", "Audio bytes sent", registry=self.registry)
+        self._seconds = Counter("reelscribe_extracted_seconds", "Seconds of audio sent", registry=self.registry)
+        self._extractions = Counter(
+            "reelscribe_extractions", "Extractions by how they ended", ["state"], registry=self.registry
+        )
+        for name, value in (("running", lambda: self.slots.running), ("waiting", lambda: self.slots.waiting)):
+            gauge = Gauge(f"reelscribe_ffmpeg_{name}", f"ffmpeg runs {name}", registry=self.registry)
+            gauge.set_function(value)
+
+    @asynccontextmanager
+    async def stored_object(self, request: ExtractAudioRequest) -> AsyncIterator[StoredObject]:
+        """The request's object, opened off the event loop: storage may be slow."""
+        with ExitStack() as stack:
+            opening = self._storage.open(request.savepath, request.bucket_name)
+            yield await asyncio.to_thread(stack.enter_context, opening)
+
+    def log_start(self) -> None:
+        """Say which ffmpeg and which bucket this machine uses."""
+        log.info("extractor-api: ffmpeg %s at %s; bucket %s", self.ffmpeg.version, self.ffmpeg.path, self._storage)
+        if self.ffmpeg.unfixed:
+            log.warning("extractor-api: %s", self.ffmpeg.unfixed)
+
+    def count(self, receipt: ExtractionReceipt) -> None:
+        """Add an ended extraction to the metrics."""
+        self._bytes.inc(receipt.bytes)
+        self._seconds.inc(max(0.0, receipt.delivered_seconds))
+        self._extractions.labels(receipt.state).inc()
+
+    def health(self) -> dict[str, Any]:
+        return {
+            **super().health(),
+            "ffmpeg": self.ffmpeg.version,
+            "warnings": [self.ffmpeg.unfixed] if self.ffmpeg.unfixed else [],
+            "ffmpeg_running": self.slots.running,
+            "ffmpeg_waiting": self.slots.waiting,
+            "ffmpeg_places": self.slots.places,
+        }

@@ -1,0 +1,55 @@
+"""What all tests share: the ffmpeg of this machine, and recordings made with it from the speech fixtures."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from machine import ffmpeg
+from machine.ffmpeg import FFmpeg
+
+SPEECH = Path(__file__).parent / "speech"
+SPEECH_SECONDS = {"short.flac": 7.5, "minute.flac": 60.0, "ten_minutes.ogg": 600.0, "silence.flac": 10.0}
+
+
+@pytest.fixture(scope="session")
+def local_ffmpeg() -> FFmpeg:
+    return ffmpeg.locate(None)
+
+
+@pytest.fixture(scope="session")
+def run_ffmpeg(local_ffmpeg: FFmpeg) -> Callable[..., None]:
+    """Run ffmpeg with the given arguments; its complaint is the failure."""
+
+    def run(*arguments: str | Path) -> None:
+        command = [local_ffmpeg.path, "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *arguments]
+        completed = subprocess.run(command, capture_output=True, text=True)
+        assert completed.returncode == 0, completed.stderr
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def make_video(run_ffmpeg: Callable[..., None]) -> Callable[..., Path]:
+    """Make a small recording around ``speech``, a file of tests/speech, with a picture of ``seconds``."""
+
+    def make(path: Path, speech: str = "short.flac", *options: str, seconds: float | None = None) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        audio = "libopus" if path.suffix in (".mkv", ".webm", ".ogg") else "aac"
+        run_ffmpeg(
+            *(
+                "-f",
+                "lavfi",
+                "-i",
+                f"testsrc=size=64x36:rate=5:duration={seconds or SPEECH_SECONDS[speech]}",
+                "-i",
+                SPEECH / speech,
+            ),
+            *("-c:v", "mpeg4", "-b:v", "50k", "-c:a", audio, "-b:a", "64k", "-movflags", "+faststart"),
+            *options,
+            path,
+        )
+        return path
+
+    return make

@@ -1,0 +1,104 @@
+"""A Machine C of our own in the test's event loop, with a bucket of real recordings."""
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+
+from extractor_api.app import make_app
+from extractor_api.service import ExtractorMachine
+from machine.auth import Tokens
+from machine.ffmpeg import FFmpeg
+from machine.settings import ExtractionSection, PathsSection, Settings
+
+
+@pytest.fixture(scope="session")
+def bucket(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., Path]) -> Path:
+    """``videos/``: recordings of every kind that the tests name."""
+    folder = tmp_path_factory.mktemp("minio") / "videos"
+    make_video(folder / "short.mp4")
+    make_video(folder / "short.mkv")
+    make_video(folder / "minute.mp4", "minute.flac")
+    make_video(folder / "long.mp4", "ten_minutes.ogg")
+    make_video(folder / "talk/audio_shorter.mp4", seconds=20)
+    make_video(folder / "mute.mp4", "short.flac", "-an")
+    make_video(folder / "late.mp4", "short.flac", "-bsf:a", "setts=pts=PTS+2.5/TB:dts=DTS+2.5/TB")
+    make_video(folder / "two_tracks.mkv", "short.flac", "-map", "0:v", "-map", "1:a", "-map", "1:a")
+    whole = (folder / "minute.mp4").read_bytes()
+    (folder / "half.mp4").write_bytes(whole[: len(whole) // 2])
+    (folder / "stump.mp4").write_bytes(whole[: whole.index(b"mdat") + 3_000])
+    middle = len(whole) // 2
+    (folder / "damaged.mp4").write_bytes(whole[:middle] + bytes(60_000) + whole[middle + 60_000 :])
+    (folder / "text.mp4").write_text("not a video\n" * 1000)
+    (folder / "empty.mp4").write_bytes(b"")
+    return folder
+
+
+Serve = Callable[..., Awaitable[httpx.AsyncClient]]
+
+
+@pytest.fixture
+async def serve(bucket: Path, local_ffmpeg: FFmpeg) -> AsyncIterator[Serve]:
+    """Start a Machine C with changed limits; returns a client of it, its machine as ``client.machine``."""
+    async with AsyncExitStack() as stack:
+
+        async def start(
+            ffmpeg: FFmpeg = local_ffmpeg, tokens: Tokens | None = None, data_path: Path | None = None, **limits: object
+        ) -> httpx.AsyncClient:
+            settings = Settings(
+                paths=PathsSection(minio_data_path=data_path or bucket.parent, buckets=("other-bucket",)),
+                extraction=ExtractionSection.model_validate(limits),
+            )
+            machine = ExtractorMachine(settings, ffmpeg, tokens or Tokens())
+            client = await stack.enter_async_context(_running(machine))
+            client.machine = machine  # type: ignore[attr-defined]
+            return client
+
+        yield start
+
+
+@asynccontextmanager
+async def _running(machine: ExtractorMachine) -> AsyncIterator[httpx.AsyncClient]:
+    socket, port = bind_unused_port()
+    server = HTTPServer(make_app(machine))
+    server.add_socket(socket)
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            yield client
+    finally:
+        server.stop()
+        await server.close_all_connections()
+        await asyncio.wait_for(machine.idle.wait(), 10)
+
+
+@pytest.fixture
+async def machine_c(serve: Serve) -> httpx.AsyncClient:
+    return await serve()
+
+
+def running_ffmpeg() -> list[psutil.Process]:
+    """The ffmpeg processes of this test run that still run."""
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if "ffmpeg" in child.name() and child.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.fixture(scope="session")
+def measure(local_ffmpeg: FFmpeg) -> Callable[[bytes], tuple[float, str]]:
+    """Decode audio bytes with ffmpeg: seconds, and the input's description."""
+
+    def decode(audio: bytes) -> tuple[float, str]:
+        completed = subprocess.run(
+            [local_ffmpeg.path, "-hide_banner", "-i", "pipe:0", "-ar", "16000", "-ac", "1", "-f", "s16le", "pipe:1"],
+            input=audio,
+            capture_output=True,
+        )
+        return len(completed.stdout) / 32000, completed.stderr.decode()
+
+    return decode

@@ -1,0 +1,111 @@
+"""The extractor-api command as its user starts it."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+
+@pytest.fixture
+def old_config(tmp_path: Path, bucket: Path) -> Path:
+    """The config file of an older server, on a free port and quick to stop."""
+    path = tmp_path / "config.cfg"
+    path.write_text(
+        f"[server]\nhost = 127.0.0.1\nport = 0\ngrace_seconds = 1\n\n[paths]\ntemp_dir = /tmp\ndefault_audio_format = mp3\n"
+        f"minio_data_path = {bucket.parent}\nbucket_name = videos\n"
+    )
+    return path
+
+
+@pytest.fixture
+def server(old_config: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
+    console = tmp_path / "console"
+    with console.open("wb") as stderr:
+        process = subprocess.Popen([sys.executable, "-m", "extractor_api", "--config", old_config], stderr=stderr)
+    deadline = time.monotonic() + 20
+    while not (address := re.search(r"running on (http://\S+)", console.read_text())):
+        assert process.poll() is None and time.monotonic() < deadline, console.read_text()
+        time.sleep(0.05)
+    yield process, address[1], console
+    process.kill()
+    process.wait()
+
+
+def test_the_documented_curl_call_and_its_console_lines(
+    server: tuple[subprocess.Popen[bytes], str, Path], tmp_path: Path
+) -> None:
+    process, url, console = server
+    call = ["curl", "-sS", "-X", "POST", f"{url}/extract-audio", "-H", "Content-Type: application/json"]
+    subprocess.run([*call, "-d", '{"savepath":"short.mp4"}', "--output", tmp_path / "audio.mp3"], check=True)
+    subprocess.run(
+        [*call, "-d", '{"savepath":"short.mp4","audio_format":"wav"}', "--output", tmp_path / "audio.wav"], check=True
+    )
+    assert (tmp_path / "audio.wav").read_bytes()[:4] == b"RIFF"
+    cut = subprocess.run([*call, "-d", '{"savepath":"half.mp4"}', "--output", tmp_path / "half.mp3"])
+    assert cut.returncode == 18, "curl's code for a transfer that ended early"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    lines = console.read_text()
+    for words in (
+        "server running on",
+        "short.mp4: path resolved: ",
+        "short.mp4: ffmpeg started (mp3",
+        r"short.mp4: ffmpeg finished \(complete\): \d+ bytes sent, 7\.\d s of audio",
+        "incomplete_recording: half.mp4: 60.0 s are declared",
+        "stopped",
+    ):
+        assert re.search(words.replace("started (", r"started \("), lines), lines
+    assert "Traceback" not in lines
+
+
+def test_sigterm_in_mid_stream_cuts_the_stream_and_leaves_no_ffmpeg(
+    server: tuple[subprocess.Popen[bytes], str, Path],
+) -> None:
+    process, url, _ = server
+    body = {"savepath": "long.mp4", "audio_format": "wav", "sample_rate": 192000, "channels": 2}
+    with httpx.stream("POST", f"{url}/extract-audio", json=body) as response:
+        chunks = response.iter_raw()
+        next(chunks)
+        children = psutil.Process(process.pid).children()
+        assert children
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        with pytest.raises(httpx.RemoteProtocolError):
+            for _ in chunks:
+                pass
+    assert not any(child.is_running() for child in children)
+
+
+def test_check_proves_each_part(old_config: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "extractor_api", "--config", old_config, "check"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["ok   config", "ok   ffmpeg", "ok   bucket"]
+
+
+def test_check_fails_where_the_bucket_is_missing(old_config: Path) -> None:
+    old_config.write_text(old_config.read_text().replace("= videos", "= nothing-here"))
+    done = subprocess.run(
+        [sys.executable, "-m", "extractor_api", "--config", old_config, "check"], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "FAIL bucket" in done.stdout
+
+
+def test_a_wrong_config_is_told_in_lines_and_exits_with_2(old_config: Path) -> None:
+    old_config.write_text("[server]\nport = many\n[paths]\nbucket = videos\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "extractor_api", "--config", old_config], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert f"{old_config}:2: [server] port: " in done.stderr
+    assert f"{old_config}:4: [paths] bucket: unknown key" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,291 @@
+"""POST /extract-audio: the contract that curl users rely on."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import NamedTuple
+
+import httpx
+import numpy as np
+import numpy.typing as npt
+import psutil
+import pytest
+
+from machine.auth import Tokens
+
+from .conftest import Serve, running_ffmpeg
+
+WAV_HEADER_BYTES = 78
+"""ffmpeg's, with the LIST chunk that names it."""
+
+Measure = Callable[[bytes], tuple[float, str]]
+
+
+async def extract(client: httpx.AsyncClient, savepath: str = "short.mp4", **fields: object) -> httpx.Response:
+    return await client.post("/extract-audio", json={"savepath": savepath, **fields})
+
+
+def samples(wav: bytes) -> npt.NDArray[np.int16]:
+    return np.frombuffer(wav[WAV_HEADER_BYTES:], dtype=np.int16)
+
+
+def error_of(response: httpx.Response) -> dict[str, object]:
+    error: dict[str, object] = response.json()["error"]
+    assert error["message"], "every refusal has a sentence"
+    assert "Traceback" not in response.text
+    return error
+
+
+async def test_mp3_of_320_kbps_is_the_default(machine_c: httpx.AsyncClient, measure: Measure) -> None:
+    response = await extract(machine_c)
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "audio/mpeg")
+    seconds, description = measure(response.content)
+    assert seconds == pytest.approx(7.5, abs=0.2)
+    assert "Audio: mp3" in description and response.headers["Transfer-Encoding"] == "chunked"
+
+
+async def test_mp3_at_44100_hz_really_has_320_kbps(machine_c: httpx.AsyncClient, measure: Measure) -> None:
+    response = await extract(machine_c, sample_rate=44100)
+    assert len(response.content) * 8 / 7.5 == pytest.approx(320_000, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("audio_format", "content_type", "codec"),
+    [
+        ("wav", "audio/wav", "pcm_s16le"),
+        ("flac", "audio/flac", "flac"),
+        ("source", "audio/x-matroska", "aac"),
+        ("mp3", "audio/mpeg", "mp3"),
+    ],
+)
+async def test_every_format_decodes_to_the_whole_recording(
+    machine_c: httpx.AsyncClient, measure: Measure, audio_format: str, content_type: str, codec: str
+) -> None:
+    response = await extract(machine_c, audio_format=audio_format)
+    seconds, description = measure(response.content)
+    assert response.headers["Content-Type"] == content_type
+    assert f"Audio: {codec}" in description
+    assert seconds == pytest.approx(7.5, abs=0.2)
+
+
+async def test_sample_rate_and_channels_are_obeyed(machine_c: httpx.AsyncClient, measure: Measure) -> None:
+    response = await extract(machine_c, audio_format="wav", sample_rate=22050, channels=2)
+    assert "22050 Hz, stereo" in measure(response.content)[1].replace("2 channels", "stereo")
+
+
+async def test_start_and_duration_cut_out_a_part(machine_c: httpx.AsyncClient, measure: Measure) -> None:
+    whole = await extract(machine_c, "minute.mp4", audio_format="wav", sample_rate=16000, channels=1)
+    part = await extract(
+        machine_c, "minute.mp4", audio_format="wav", sample_rate=16000, channels=1, start=20.5, duration=3
+    )
+    assert measure(part.content)[0] == pytest.approx(3, abs=0.01)
+    expected = samples(whole.content)[int(20.5 * 16000) :][10_000:40_000]
+    assert np.corrcoef(samples(part.content)[10_000:40_000], expected)[0, 1] > 0.99
+
+
+async def test_a_second_track_can_be_asked_for(machine_c: httpx.AsyncClient) -> None:
+    assert (await extract(machine_c, "two_tracks.mkv", track=1)).status_code == 200
+    refused = await extract(machine_c, "two_tracks.mkv", track=2)
+    assert (refused.status_code, error_of(refused)["code"]) == (422, "no_audio_track")
+    assert "its tracks are 0 to 1" in str(error_of(refused)["message"])
+
+
+async def test_a_track_that_starts_late_keeps_its_place_in_time(machine_c: httpx.AsyncClient, measure: Measure) -> None:
+    response = await extract(machine_c, "late.mp4", audio_format="wav", sample_rate=16000, channels=1)
+    assert measure(response.content)[0] == pytest.approx(10.0, abs=0.1)
+    first_second = response.content[100 : 100 + 32000]
+    assert first_second == bytes(len(first_second)), "silence until the track begins"
+
+
+async def test_video_path_of_older_clients_is_a_savepath(machine_c: httpx.AsyncClient) -> None:
+    response = await machine_c.post("/extract-audio", json={"video_path": "short.mp4"})
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "words"),
+    [
+        (b"", 400, "bad_request", "body is empty"),
+        (b"[]", 400, "bad_request", ""),
+        (b'{"savepath": "short.mp4"', 400, "bad_request", "Invalid JSON"),
+        (b"{}", 400, "bad_request", "savepath"),
+        (b'{"savepath": 7}', 400, "bad_request", "savepath"),
+        (b'{"savepath": "short.mp4", "sample_rate": "16000"}', 400, "bad_request", "sample_rate"),
+        (b'{"savepath": "short.mp4", "start": NaN}', 400, "bad_request", "start"),
+        (b'{"savepath": "short.mp4", "speed": 2}', 400, "bad_request", "speed"),
+        (b'{"savepath": "short.mp4", "bitrate_kbps": 64}', 400, "bad_request", "bitrate_kbps"),
+        (b'{"savepath": "short.mp4", "audio_format": "mp3", "sample_rate": 96000}', 400, "bad_request", "48000"),
+        (b'{"savepath": "short.mp4", "audio_format": "ogg"}', 400, "unsupported_format", "mp3, wav, flac, source"),
+        (b'{"savepath": "a", "video_path": "b"}', 400, "bad_request", "not both"),
+        (b'{"savepath": "short.mp4", "bucket_name": "secret"}', 400, "bad_request", "buckets"),
+        (b'{"savepath": "nothing.mp4"}', 404, "object_not_found", "nothing.mp4"),
+        (b'{"savepath": "talk"}', 404, "object_not_found", "folder"),
+        (b'{"savepath": "short.mp4/inside.mp4"}', 404, "object_not_found", ""),
+        (b'{"savepath": "text.mp4"}', 422, "not_decodable", "text.mp4"),
+        (b'{"savepath": "empty.mp4"}', 422, "not_decodable", "empty.mp4"),
+        (b'{"savepath": "mute.mp4"}', 422, "no_audio_track", "no audio track"),
+        (b'{"savepath": "short.mp4", "start": 500}', 422, "past_the_end", "start = 500"),
+        (b'{"savepath": "' + b"a" * 70_000 + b'"}', 413, "body_too_large", "65536"),
+    ],
+)
+async def test_what_cannot_be_done_is_refused_with_a_sentence(
+    machine_c: httpx.AsyncClient, bucket: object, body: bytes, status: int, code: str, words: str
+) -> None:
+    response = await machine_c.post("/extract-audio", content=body)
+    error = error_of(response)
+    assert (response.status_code, error["code"]) == (status, code)
+    assert words in str(error["message"])
+    assert str(bucket) not in response.text, "a path of the server"
+
+
+async def test_the_receipt_names_what_was_delivered(machine_c: httpx.AsyncClient) -> None:
+    response = await extract(machine_c, "minute.mp4", audio_format="wav", sample_rate=16000, channels=1)
+    receipt = (await machine_c.get(f"/extractions/{response.headers['X-Extraction-Id']}")).json()
+    assert receipt["state"] == "complete"
+    assert receipt["sha256"] == hashlib.sha256(response.content).hexdigest()
+    assert receipt["bytes"] == len(response.content)
+    assert receipt["declared_seconds"] == pytest.approx(60, abs=0.1)
+    assert receipt["samples"] == receipt["delivered_seconds"] * 16000 == (len(response.content) - WAV_HEADER_BYTES) / 2
+    assert receipt["savepath"] == "minute.mp4" and receipt["etag"]
+
+
+async def test_an_unknown_extraction_is_404(machine_c: httpx.AsyncClient) -> None:
+    assert error_of(await machine_c.get("/extractions/feed"))["code"] == "extraction_not_found"
+
+
+async def test_a_file_cut_in_half_is_never_a_success(machine_c: httpx.AsyncClient) -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        await extract(machine_c, "half.mp4", audio_format="wav")
+
+
+async def test_a_file_cut_near_its_start_is_refused_before_the_first_byte(machine_c: httpx.AsyncClient) -> None:
+    response = await extract(machine_c, "stump.mp4", bitrate_kbps=128, sample_rate=8000)
+    assert response.status_code == 422
+    error = error_of(response)
+    assert error["code"] == "incomplete_recording"
+    assert error["declared_seconds"] == pytest.approx(60, abs=0.5)
+    assert 0 < float(str(error["delivered_seconds"])) < 1
+
+
+async def test_allow_incomplete_delivers_what_there_is_and_the_receipt_says_so(machine_c: httpx.AsyncClient) -> None:
+    response = await extract(machine_c, "half.mp4", audio_format="wav", allow_incomplete=True)
+    receipt = (await machine_c.get(f"/extractions/{response.headers['X-Extraction-Id']}")).json()
+    assert receipt["state"] == "incomplete"
+    assert "declared" in receipt["reason"]
+    assert receipt["delivered_seconds"] < 0.9 * receipt["declared_seconds"]
+
+
+async def test_damage_in_the_middle_is_not_passed_off_as_sound(machine_c: httpx.AsyncClient) -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        await extract(machine_c, "damaged.mp4", audio_format="wav")
+    response = await extract(machine_c, "damaged.mp4", audio_format="wav", allow_incomplete=True)
+    receipt = (await machine_c.get(f"/extractions/{response.headers['X-Extraction-Id']}")).json()
+    assert "damaged" in receipt["reason"] and receipt["decode_warnings"] > 0
+
+
+async def test_audio_shorter_than_the_picture_is_whole(machine_c: httpx.AsyncClient, measure: Measure) -> None:
+    response = await extract(machine_c, "talk/audio_shorter.mp4", audio_format="wav")
+    assert measure(response.content)[0] == pytest.approx(7.5, abs=0.2)
+
+
+class Begun(NamedTuple):
+    """A response that has begun and has far more to come than any buffer holds."""
+
+    response: httpx.Response
+    rest: AsyncIterator[bytes]
+    ffmpeg: list[psutil.Process]
+
+    async def read_on(self) -> None:
+        async for _ in self.rest:
+            pass
+
+
+async def read_a_little(client: httpx.AsyncClient) -> Begun:
+    body = {"savepath": "long.mp4", "audio_format": "wav", "sample_rate": 192000, "channels": 2}
+    response = await client.send(client.build_request("POST", "/extract-audio", json=body), stream=True)
+    assert response.status_code == 200
+    rest = response.aiter_raw()
+    assert await rest.__anext__()
+    children = running_ffmpeg()
+    assert len(children) == 1
+    return Begun(response, rest, children)
+
+
+async def gone_within(seconds: float, children: list[psutil.Process]) -> bool:
+    deadline = time.monotonic() + seconds
+    while any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children):
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.02)
+    return True
+
+
+async def test_ffmpeg_is_gone_within_a_second_after_its_client_left(machine_c: httpx.AsyncClient) -> None:
+    begun = await read_a_little(machine_c)
+    await begun.response.aclose()
+    assert await gone_within(1, begun.ffmpeg)
+    assert running_ffmpeg() == []
+
+
+async def test_ffmpeg_killed_in_mid_stream_is_seen_by_the_client(machine_c: httpx.AsyncClient) -> None:
+    begun = await read_a_little(machine_c)
+    begun.ffmpeg[0].kill()
+    with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
+        await begun.read_on()
+
+
+async def test_a_client_that_stops_reading_is_dropped(serve: Serve) -> None:
+    machine_c = await serve(stall_timeout=0.5)
+    begun = await read_a_little(machine_c)
+    assert await gone_within(3, begun.ffmpeg)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await begun.read_on()
+
+
+async def test_an_extraction_that_takes_too_long_is_ended(serve: Serve) -> None:
+    machine_c = await serve(max_duration=0.5)
+    begun = await read_a_little(machine_c)
+    assert await gone_within(3, begun.ffmpeg)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await begun.read_on()
+
+
+async def test_more_requests_than_places_wait_and_more_than_the_queue_get_503(serve: Serve) -> None:
+    machine_c = await serve(max_ffmpeg=1, queue_length=1)
+    first = await read_a_little(machine_c)
+    second = asyncio.create_task(extract(machine_c, "short.mp4"))
+    while (await machine_c.get("/healthz")).json()["ffmpeg_waiting"] == 0:
+        await asyncio.sleep(0.01)
+    third = await extract(machine_c, "short.mp4")
+    assert (third.status_code, error_of(third)["code"]) == (503, "busy")
+    assert int(third.headers["Retry-After"]) > 0
+    await first.response.aclose()
+    assert (await second).status_code == 200
+
+
+async def test_a_client_that_leaves_while_waiting_frees_its_place_in_the_queue(serve: Serve) -> None:
+    machine_c = await serve(max_ffmpeg=1, queue_length=1)
+    first = await read_a_little(machine_c)
+    with pytest.raises(httpx.ReadTimeout):
+        await machine_c.post("/extract-audio", json={"savepath": "short.mp4"}, timeout=0.2)
+    await asyncio.sleep(0.1)
+    assert (await machine_c.get("/healthz")).json()["ffmpeg_waiting"] == 0
+    await first.response.aclose()
+
+
+async def test_a_token_is_asked_for_where_one_is_set(serve: Serve) -> None:
+    machine_c = await serve(tokens=Tokens(("first", "second")))
+    refused = await extract(machine_c)
+    assert (refused.status_code, error_of(refused)["code"]) == (401, "unauthorized")
+    allowed = await machine_c.post(
+        "/extract-audio", json={"savepath": "short.mp4"}, headers={"Authorization": "Bearer second"}
+    )
+    assert allowed.status_code == 200
+
+
+async def test_metrics_count_what_was_delivered(machine_c: httpx.AsyncClient) -> None:
+    size = len((await extract(machine_c)).content)
+    text = (await machine_c.get("/metrics")).text
+    assert f"reelscribe_extracted_bytes_total {float(size)}" in text
+    assert 'reelscribe_extractions_total{state="complete"} 1.0' in text
