@@ -1,5 +1,6 @@
 """The ffmpeg command of a request: argument lists, never a shell."""
 
+from extractor_api.stored_object import StoredObject
 from machine.ffmpeg import FFmpeg
 from machine.wire import AudioFormat, ExtractAudioRequest
 
@@ -15,8 +16,10 @@ TRUE_TIMELINE = "aresample=async=1:first_pts=0"
 track without holes passes unchanged, sample for sample."""
 
 
-def extraction_command(ffmpeg: FFmpeg, request: ExtractAudioRequest, audio_format: AudioFormat, fd: int) -> list[str]:
-    """ffmpeg reading the open file ``fd`` and writing audio to its standard output.
+def extraction_command(
+    ffmpeg: FFmpeg, stored: StoredObject, request: ExtractAudioRequest, audio_format: AudioFormat
+) -> list[str]:
+    """ffmpeg reading the open object and writing audio to its standard output.
 
     ``verbose`` makes ffmpeg tell what :class:`extractor_api.ffmpeg_log.FFmpegLog` counts.
     """
@@ -24,7 +27,7 @@ def extraction_command(ffmpeg: FFmpeg, request: ExtractAudioRequest, audio_forma
         str(ffmpeg.path),
         *("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+verbose"),
         *(("-ss", f"{request.start:.6f}") if request.start else ()),
-        *ffmpeg.input_arguments(f"file:/proc/self/fd/{fd}"),
+        *ffmpeg.input_arguments(stored.url, stored.protocols),
         *(("-t", f"{request.duration:.6f}") if request.duration else ()),
         *("-vn", "-sn", "-dn", "-map_metadata", "-1"),
         *(("-map", f"0:a:{request.track}") if request.track is not None else ()),

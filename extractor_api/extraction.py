@@ -12,7 +12,7 @@ from extractor_api.commands import extraction_command
 from extractor_api.completeness import declared_seconds, shortfall
 from extractor_api.ffmpeg_log import FFmpegLog
 from extractor_api.mp4_tracks import track_seconds
-from extractor_api.storage import StoredObject
+from extractor_api.stored_object import StoredObject
 from machine.errors import IncompleteRecording, NoAudioInTime, NoAudioTrack, NotDecodable, PastTheEnd
 from machine.ffmpeg import FFmpeg
 from machine.wire import AudioFormat, ExtractAudioRequest, ExtractionReceipt
@@ -48,7 +48,7 @@ class Extraction:
         self._request = request
         self._format: AudioFormat = audio_format
         self._id = extraction_id
-        self._command = extraction_command(ffmpeg, request, audio_format, stored.descriptor)
+        self._command = extraction_command(ffmpeg, stored, request, audio_format)
         self._track_seconds: dict[int, float] = {}
         self._log = FFmpegLog()
         self._digest = hashlib.sha256()
@@ -56,14 +56,14 @@ class Extraction:
         self._ended = False
 
     async def __aenter__(self) -> "Extraction":
-        self._track_seconds = await asyncio.to_thread(track_seconds, self._stored.descriptor)
+        self._track_seconds = await asyncio.to_thread(track_seconds, self._stored)
         self._ffmpeg: Process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=PIPE,
             limit=CHUNK_BYTES,
-            pass_fds=(self._stored.descriptor,),
+            pass_fds=self._stored.descriptors,
             start_new_session=True,
         )
         assert self._ffmpeg.stdout and self._ffmpeg.stderr

@@ -3,37 +3,38 @@
 Box layout: ISO/IEC 14496-12, sections 4.2 (boxes), 8.2.2 (mvhd), 8.3.2 (tkhd), 8.4.2 (mdhd).
 """
 
-import os
 import struct
 from collections.abc import Iterator
+
+from extractor_api.stored_object import StoredObject
 
 MAX_MOOV_BYTES = 256 << 20
 MAX_BOXES = 10_000
 
 
-def track_seconds(descriptor: int) -> dict[int, float]:
+def track_seconds(stored: StoredObject) -> dict[int, float]:
     """Declared length of each track by its index (ffmpeg's stream index), its edit list applied.
 
     Empty where the file is no MP4, is fragmented, or declares nothing.
     """
     try:
-        moov = _read_moov(descriptor)
+        moov = _read_moov(stored)
         return _tracks(moov) if moov else {}
     except (struct.error, OSError):
         return {}  # damaged boxes: ffmpeg has the word on those
 
 
-def _read_moov(descriptor: int) -> bytes | None:
-    size, position = os.fstat(descriptor).st_size, 0
+def _read_moov(stored: StoredObject) -> bytes | None:
+    position = 0
     for _ in range(MAX_BOXES):
-        header = os.pread(descriptor, 16, position)
+        header = stored.read(position, 16)
         if len(header) < 8:
             return None
-        kind, start, length = _box(header, 0, size - position)
+        kind, start, length = _box(header, 0, stored.size - position)
         if position == 0 and kind not in (b"ftyp", b"moov", b"free", b"wide", b"mdat", b"skip", b"styp"):
             return None
         if kind == b"moov":
-            return os.pread(descriptor, length - start, position + start) if length <= MAX_MOOV_BYTES else None
+            return stored.read(position + start, length - start) if length <= MAX_MOOV_BYTES else None
         position += length
     return None
 

@@ -10,7 +10,8 @@ from prometheus_client import Counter, Gauge
 
 from extractor_api.receipts import Receipts
 from extractor_api.slots import Slots
-from extractor_api.storage import LocalStorage, StoredObject
+from extractor_api.storage import LocalStorage
+from extractor_api.stored_object import StoredObject
 from machine.auth import Tokens
 from machine.ffmpeg import FFmpeg
 from machine.server import Machine

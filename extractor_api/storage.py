@@ -1,13 +1,14 @@
 """From a savepath to an open file of the bucket, and to nothing outside it."""
 
 import os
-import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from extractor_api.drive import drive_format
+from extractor_api.plain_object import open_plain_object
+from extractor_api.stored_object import StoredObject
+from extractor_api.xl_object import open_xl_object
 from machine.errors import BadRequest, NotReadable, ObjectNotFound
 from machine.settings import PathsSection
 
@@ -15,28 +16,8 @@ MAX_SAVEPATH_BYTES = 1024
 MAX_SEGMENT_BYTES = 255
 
 
-@dataclass(frozen=True)
-class StoredObject:
-    """One object, opened: what happens to its path from here on changes nothing.
-
-    Attributes:
-        descriptor: of the open file.
-        path: where it was found; for the log only.
-        size: bytes.
-        etag: changes when the file does; made of its inode, size and modification time.
-    """
-
-    bucket_name: str
-    savepath: str
-    descriptor: int
-    path: Path
-    size: int
-    last_modified: datetime
-    etag: str
-
-
 class LocalStorage:
-    """The buckets below MinIO's data folder, read as files.
+    """The buckets below MinIO's data folder: plain files, or objects in MinIO's xl.meta layout.
 
     Args:
         paths: ``[paths]`` of config.cfg.
@@ -62,55 +43,30 @@ class LocalStorage:
         bucket = bucket_name or self._default_bucket
         if bucket not in self._buckets:
             raise BadRequest(f"bucket_name: {bucket!r} is not a bucket of this server; see [paths] buckets")
-        _check_savepath(savepath)
-        descriptor = self._open(bucket, savepath)
-        try:
-            status = os.fstat(descriptor)
-            yield StoredObject(
-                bucket_name=bucket,
-                savepath=savepath,
-                descriptor=descriptor,
-                path=self._data_path / bucket / savepath,
-                size=status.st_size,
-                last_modified=datetime.fromtimestamp(status.st_mtime, timezone.utc),
-                etag=f"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}",
-            )
-        finally:
-            os.close(descriptor)
+        check_savepath(savepath)
+        with ExitStack() as stack:
+            yield self._open(stack, bucket, savepath)
 
-    def _open(self, bucket: str, savepath: str) -> int:
+    def _open(self, stack: ExitStack, bucket: str, savepath: str) -> StoredObject:
         folder = Path(os.path.realpath(self._data_path / bucket))
         path = folder / savepath
-        if any((parent / "xl.meta").is_file() for parent in (path, *path.parents) if folder in parent.parents):
-            raise NotReadable(
-                f"{savepath} is stored in MinIO's xl.meta layout, which is not read from disk; "
-                "keep the bucket as plain files"
-            )
-        try:
-            # Without O_NONBLOCK, opening a FIFO would wait for its writer.
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError):
-            raise ObjectNotFound(f"there is no object {savepath} in bucket {bucket}") from None
-        except PermissionError:
-            raise NotReadable(f"the account of this server may not read {savepath}; give it read access") from None
-        except OSError as failure:
-            raise NotReadable(f"{savepath} cannot be opened: {failure.strerror}") from None
-        try:
-            # Asked of the open file, not of the path: the path may be swapped for a link meanwhile.
-            if folder not in Path(os.readlink(f"/proc/self/fd/{descriptor}")).parents:
+        if (path / "xl.meta").is_file():
+            if folder not in Path(os.path.realpath(path)).parents:
                 raise NotReadable(f"{savepath} is a link that leads out of the bucket; it is not followed")
-            mode = os.fstat(descriptor).st_mode
-            if stat.S_ISDIR(mode):
-                raise ObjectNotFound(f"{savepath} is a folder in bucket {bucket}; name an object in it")
-            if not stat.S_ISREG(mode):
-                raise NotReadable(f"{savepath} is no regular file")
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
+            return open_xl_object(stack, path, bucket, savepath)
+        if (path / "xl.json").is_file():
+            raise NotReadable(f"{savepath} is in a layout of before 2020, spread over several drives")
+        self._refuse_what_is_no_plain_object(folder, path, bucket, savepath)
+        return open_plain_object(stack, self._data_path, folder, bucket, savepath)
+
+    def _refuse_what_is_no_plain_object(self, folder: Path, path: Path, bucket: str, savepath: str) -> None:
+        """On a drive that MinIO formatted, files lie inside objects: ``a.mp4/xl.meta`` is none by itself."""
+        inside_an_object = any((parent / "xl.meta").is_file() for parent in path.parents if folder in parent.parents)
+        if inside_an_object or drive_format(self._data_path) == "xl-single":
+            raise ObjectNotFound(f"there is no object {savepath} in bucket {bucket}")
 
 
-def _check_savepath(savepath: str) -> None:
+def check_savepath(savepath: str) -> None:
     """Refuse what MinIO refuses as an object name, and its own folder."""
     segments = savepath.split("/")
     try:

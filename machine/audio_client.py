@@ -74,14 +74,15 @@ class Audio:
         self.receipt = receipt
 
     async def _cause(self, cut: StreamCut) -> MachineError:
+        """Machine C's own reason for a body that ended early, where it can still be asked."""
         try:
             receipt = await self._client.receipt(self.extraction_id)
         except MachineError:
             return cut
-        error = dict(receipt.error or {})
-        if not {"code", "message", "retryable"} <= error.keys():
-            return cut
-        return RemoteError(502, error.pop("code"), error.pop("message"), error.pop("retryable"), **error)
+        if receipt.error:
+            return RemoteError(502, **receipt.error.model_dump())
+        numbers = {"declared_seconds": receipt.declared_seconds, "delivered_seconds": receipt.delivered_seconds}
+        return StreamCut(f"{cut.message}; Machine C says: {receipt.reason or receipt.state}", **numbers)
 
 
 class AudioClient:

@@ -35,7 +35,7 @@ class FFmpeg:
     version: str
     audio_decoders: tuple[str, ...]
 
-    def input_arguments(self, url: str, protocols: str = "file") -> list[str]:
+    def input_arguments(self, url: str, protocols: str) -> list[str]:
         """Arguments that open ``url`` with nothing but the given protocols, real containers and audio decoders."""
         return [
             "-protocol_whitelist", protocols,

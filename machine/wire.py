@@ -61,6 +61,16 @@ class ExtractAudioRequest(WireModel):
         return self
 
 
+class ErrorObject(ReceivedModel):
+    """A :class:`machine.errors.MachineError` as JSON; its details are extra fields."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: str
+    message: str
+    retryable: bool
+
+
 class ExtractionReceipt(ReceivedModel):
     """What one extraction delivered, from ``GET /extractions/{id}``.
 
@@ -83,7 +93,7 @@ class ExtractionReceipt(ReceivedModel):
     audio_format: AudioFormat
     state: Literal["running", "complete", "incomplete", "failed"] = "running"
     reason: str | None = None
-    error: dict[str, Any] | None = None
+    error: ErrorObject | None = None
     declared_seconds: float | None = None
     delivered_seconds: float = 0.0
     samples: int | None = None

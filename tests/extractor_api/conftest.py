@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx
+import imageio_ffmpeg
 import psutil
 import pytest
 from tornado.httpserver import HTTPServer
@@ -14,6 +15,7 @@ from tornado.testing import bind_unused_port
 
 from extractor_api.app import make_app
 from extractor_api.service import ExtractorMachine
+from machine import ffmpeg
 from machine.auth import Tokens
 from machine.ffmpeg import FFmpeg
 from machine.settings import ExtractionSection, PathsSection, Settings
@@ -76,6 +78,11 @@ async def _running(machine: ExtractorMachine) -> AsyncIterator[httpx.AsyncClient
         server.stop()
         await server.close_all_connections()
         await asyncio.wait_for(machine.idle.wait(), 10)
+
+
+@pytest.fixture(params=["on PATH", "of the wheel"], scope="module")
+def each_ffmpeg(request: pytest.FixtureRequest) -> FFmpeg:
+    return ffmpeg.locate(None if request.param == "on PATH" else Path(imageio_ffmpeg.get_ffmpeg_exe()))
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ def old_config(tmp_path: Path, bucket: Path) -> Path:
     """The config file of an older server, on a free port and quick to stop."""
     path = tmp_path / "config.cfg"
     path.write_text(
-        f"[server]\nhost = 127.0.0.1\nport = 0\ngrace_seconds = 1\n\n[paths]\ntemp_dir = /tmp\ndefault_audio_format = mp3\n"
+        "[server]\nhost = 127.0.0.1\nport = 0\ngrace_seconds = 1\n\n"
+        "[paths]\ntemp_dir = /tmp\ndefault_audio_format = mp3\n"
         f"minio_data_path = {bucket.parent}\nbucket_name = videos\n"
     )
     return path

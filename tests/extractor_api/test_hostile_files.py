@@ -9,18 +9,12 @@ import httpx
 import pytest
 
 from extractor_api.commands import extraction_command
-from machine import ffmpeg
+from extractor_api.storage import LocalStorage
 from machine.ffmpeg import FFmpeg
+from machine.settings import PathsSection
 from machine.wire import ExtractAudioRequest
 
 from .conftest import Serve
-
-
-@pytest.fixture(params=["on PATH", "of the wheel"], scope="module")
-def each_ffmpeg(request: pytest.FixtureRequest) -> FFmpeg:
-    import imageio_ffmpeg
-
-    return ffmpeg.locate(None if request.param == "on PATH" else Path(imageio_ffmpeg.get_ffmpeg_exe()))
 
 
 @pytest.fixture
@@ -79,9 +73,9 @@ def test_these_playlists_do_work_without_our_whitelists(tmp_path: Path, bucket: 
 
 
 def test_the_video_decoder_is_never_opened(tmp_path: Path, bucket: Path, each_ffmpeg: FFmpeg) -> None:
-    with (bucket / "short.mp4").open("rb") as file:
-        command = extraction_command(each_ffmpeg, ExtractAudioRequest(savepath="x"), "wav", file.fileno())
-        said = subprocess.run(command, capture_output=True, pass_fds=(file.fileno(),)).stderr.decode()
+    with LocalStorage(PathsSection(minio_data_path=bucket.parent)).open("short.mp4") as stored:
+        command = extraction_command(each_ffmpeg, stored, ExtractAudioRequest(savepath="x"), "wav")
+        said = subprocess.run(command, capture_output=True, pass_fds=stored.descriptors).stderr.decode()
     assert "Codec (mpeg4) not on whitelist" in said
     assert "frames encoded" in said, "and the sound still came out"
 

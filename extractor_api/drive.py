@@ -1,0 +1,30 @@
+"""What kind of drive MinIO's data folder is, by its ``.minio.sys/format.json``."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from machine.errors import NotReadable
+
+DriveFormat = Literal["plain", "xl-single"]
+
+
+def drive_format(data_path: Path) -> DriveFormat:
+    """``xl-single`` for one drive of today's MinIO; ``plain`` for MinIO's old FS mode and for a folder without MinIO.
+
+    Raises:
+        NotReadable: the drive is one of several: a file on it is only a fragment.
+    """
+    try:
+        described = json.loads((data_path / ".minio.sys" / "format.json").read_bytes())
+        drives = sum(len(drives) for drives in described["xl"]["sets"]) if described["format"] != "fs" else 0
+    except FileNotFoundError:
+        return "plain"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "plain"  # each object still says by itself how it is stored
+    if drives > 1:
+        raise NotReadable(
+            f"this drive is one of {drives} in an erasure set, so a file on it is only a fragment; "
+            "set [minio] endpoint, access_key and secret_key_file to fetch objects through MinIO"
+        )
+    return "xl-single" if drives else "plain"
