@@ -2,7 +2,7 @@
 
 from tornado.web import Application
 
-from extractor_api.handlers import ExtractAudioHandler, ReceiptHandler
+from extractor_api.handlers import ExtractAudioHandler, ObjectsHandler, ProbeHandler, ReceiptHandler
 from extractor_api.service import ExtractorMachine
 from machine.server import make_application
 
@@ -11,5 +11,10 @@ def make_app(machine: ExtractorMachine) -> Application:
     """All routes of Machine C."""
     return make_application(
         machine,
-        [(r"/extract-audio", ExtractAudioHandler, {}), (r"/extractions/(\w{1,64})", ReceiptHandler, {})],
+        [
+            (r"/extract-audio", ExtractAudioHandler, {}),
+            (r"/extractions/(\w{1,64})", ReceiptHandler, {}),
+            (r"/probe", ProbeHandler, {}),
+            (r"/objects", ObjectsHandler, {}),
+        ],
     )

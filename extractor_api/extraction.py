@@ -10,7 +10,7 @@ from types import TracebackType
 
 from extractor_api.commands import extraction_command
 from extractor_api.completeness import declared_seconds, shortfall
-from extractor_api.ffmpeg_log import FFmpegLog
+from extractor_api.ffmpeg_log import FFmpegLog, read_log
 from extractor_api.mp4_tracks import track_seconds
 from extractor_api.stored_object import StoredObject
 from machine.errors import IncompleteRecording, NoAudioInTime, NoAudioTrack, NotDecodable, PastTheEnd
@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 CHUNK_BYTES = 1 << 17
 HEAD_BYTES = 4096
 """Held back until the status is decided: more than any audio header, so that sound is known to follow it."""
-MAX_LOG_LINE_BYTES = 4096
 
 
 class Extraction:
@@ -68,7 +67,7 @@ class Extraction:
         )
         assert self._ffmpeg.stdout and self._ffmpeg.stderr
         self._audio = self._ffmpeg.stdout
-        self._listening = asyncio.create_task(_read_log(self._ffmpeg.stderr, self._log))
+        self._listening = asyncio.create_task(read_log(self._ffmpeg.stderr, self._log))
         log.info("%s: ffmpeg started (%s, pid %d)", self._stored.savepath, self._format, self._ffmpeg.pid)
         return self
 
@@ -175,22 +174,11 @@ class Extraction:
         savepath, track = self._stored.savepath, self._request.track
         if not self._log.container:
             return NotDecodable(f"{savepath} is no audio or video file that ffmpeg can open")
-        if not self._log.has_audio:
+        if not self._log.audio_tracks:
             return NoAudioTrack(f"{savepath} has no audio track")
         if track is not None and self._log.stream_index is None:
-            count = list(self._log.stream_kinds.values()).count("Audio")
-            return NoAudioTrack(f"{savepath} has no audio track {track}; its tracks are 0 to {count - 1}")
+            last = self._log.audio_tracks - 1
+            return NoAudioTrack(f"{savepath} has no audio track {track}; its tracks are 0 to {last}")
         if self._request.start and self.declared_seconds == 0:
             return PastTheEnd(f"{savepath} ends before start = {self._request.start:g} s")
         return NotDecodable(f"{savepath}: nothing of its audio track could be decoded")
-
-
-async def _read_log(stderr: asyncio.StreamReader, facts: FFmpegLog) -> None:
-    """Drain ffmpeg's standard error (unread, it would stall ffmpeg) and keep the facts."""
-    rest = b""
-    while chunk := await stderr.read(CHUNK_BYTES):
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            facts.read(line[:MAX_LOG_LINE_BYTES].decode(errors="replace"))
-        rest = rest[:MAX_LOG_LINE_BYTES]
-    facts.read(rest.decode(errors="replace"))

@@ -1,15 +1,18 @@
 """What ffmpeg says of one run at log level verbose, read line by line: streams, samples, silence filled in, errors."""
 
+import asyncio
 import re
 from collections import deque
 from dataclasses import dataclass, field
 
 KEPT_LINES = 12
 KEPT_CHARACTERS = 300
+MAX_LINE_BYTES = 4096
+READ_BYTES = 1 << 16
 
 _INPUT = re.compile(r"Input #0, (\S+), from")
 _DURATION = re.compile(r"^\s+Duration: (\d+):(\d+):([\d.]+), start: (-?[\d.]+)")
-_STREAM = re.compile(r"Stream #0:(\d+)\S*: (Audio|Video|Subtitle|Data|Attachment)")
+_STREAM = re.compile(r"Stream #0:(\d+)(?:\[\w+\])?(?:\((\w+)\))?: ((?:Audio|Video|Subtitle|Data|Attachment).*)")
 _STREAM_DURATION = re.compile(r"DURATION\s*: (\d+):(\d+):([\d.]+)", re.IGNORECASE)
 _MAPPING = re.compile(r"Stream #0:(\d+) -> #0:0 ")
 _SOURCE_RATE = re.compile(r"ch:\d+ chl:.* r:(\d+)Hz -> ch:\d+ .* r:(\d+)Hz")
@@ -20,6 +23,14 @@ _REFUSED_VIDEO = re.compile(r"not on whitelist|Failed to open codec in avformat_
 _LEVEL = re.compile(r"^(?:\[[^]]* @ 0x[0-9a-f]+\] )*\[(verbose|info|warning|error|fatal|panic)\] ?(.*)$")
 
 
+@dataclass(frozen=True)
+class StreamDescription:
+    """One line such as ``Audio: aac (LC), 48000 Hz, stereo, fltp, 128 kb/s (default)``."""
+
+    language: str | None
+    text: str
+
+
 @dataclass
 class FFmpegLog:
     """The facts in ffmpeg's standard error; feed it every line with :meth:`read`.
@@ -28,7 +39,7 @@ class FFmpegLog:
         container: demuxer's name once the input is open, else None.
         container_seconds: the ``Duration`` of the container, None if it declares none.
         start_seconds: the recording's first time stamp; what comes out begins there.
-        stream_kinds: kind of each input stream by index.
+        streams: each input stream by index, as ffmpeg describes it.
         stream_seconds: Matroska's DURATION tag by stream index.
         stream_index: the input stream that is extracted.
         samples: samples of one channel that were encoded.
@@ -43,7 +54,7 @@ class FFmpegLog:
     container: str | None = None
     container_seconds: float | None = None
     start_seconds: float = 0.0
-    stream_kinds: dict[int, str] = field(default_factory=dict)
+    streams: dict[int, StreamDescription] = field(default_factory=dict)
     stream_seconds: dict[int, float] = field(default_factory=dict)
     stream_index: int | None = None
     samples: int | None = None
@@ -87,7 +98,7 @@ class FFmpegLog:
             self.start_seconds = float(match[4])
         elif match := _STREAM.search(text):
             self._described_stream = int(match[1])
-            self.stream_kinds[self._described_stream] = match[2]
+            self.streams[self._described_stream] = StreamDescription(language=match[2], text=match[3])
         elif (match := _STREAM_DURATION.search(text)) and self._described_stream is not None:
             self.stream_seconds[self._described_stream] = _seconds(match)
         self._output_begun = text.startswith("Output #0")
@@ -115,10 +126,22 @@ class FFmpegLog:
         return self.samples / self.sample_rate - self.damaged_seconds
 
     @property
-    def has_audio(self) -> bool:
-        return "Audio" in self.stream_kinds.values()
+    def audio_tracks(self) -> int:
+        """How many audio streams the input has."""
+        return sum(stream.text.startswith("Audio") for stream in self.streams.values())
 
 
 def _seconds(match: re.Match[str]) -> float:
     hours, minutes, seconds = match.groups()[:3]
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+
+async def read_log(stderr: asyncio.StreamReader, log: FFmpegLog) -> None:
+    """Drain ffmpeg's standard error to its end (unread, it would stall ffmpeg), keeping the facts in ``log``."""
+    rest = b""
+    while chunk := await stderr.read(READ_BYTES):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            log.read(line[:MAX_LINE_BYTES].decode(errors="replace"))
+        rest = rest[:MAX_LINE_BYTES]
+    log.read(rest.decode(errors="replace"))

@@ -6,10 +6,11 @@ import uuid
 
 from extractor_api.commands import CONTENT_TYPES
 from extractor_api.extraction import Extraction
+from extractor_api.probe import probe
 from extractor_api.service import ExtractorMachine
 from machine.errors import BadRequest, NoAudioInTime, Stopping, UnsupportedFormat
 from machine.server import MachineHandler
-from machine.wire import ExtractAudioRequest
+from machine.wire import ExtractAudioRequest, ObjectsQuery, ProbeQuery
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class ExtractAudioHandler(MachineHandler):
             raise Stopping("the extraction was ended") from None
 
     def on_connection_close(self) -> None:
+        super().on_connection_close()
         if self._work:
             self._work.cancel()
 
@@ -52,7 +54,10 @@ class ExtractAudioHandler(MachineHandler):
     async def _extract(self, request: ExtractAudioRequest) -> None:
         audio_format = request.audio_format or self.machine.default_format
         extraction_id = uuid.uuid4().hex
-        async with self.machine.slots.take(), self.machine.stored_object(request) as stored:
+        async with (
+            self.machine.stored_object(request.savepath, request.bucket_name) as stored,
+            self.machine.slots.take(),
+        ):
             log.info("%s: path resolved: %s (%d bytes)", stored.savepath, stored.path, stored.size)
             async with Extraction(self.machine.ffmpeg, stored, request, audio_format, extraction_id) as extraction:
                 head = await extraction.head(self.machine.limits.start_timeout)
@@ -89,6 +94,29 @@ class ExtractAudioHandler(MachineHandler):
             await asyncio.wait_for(self.flush(), self.machine.limits.stall_timeout)
         except asyncio.TimeoutError:
             raise NoAudioInTime(f"the client read nothing for {self.machine.limits.stall_timeout:g} s") from None
+
+
+class ProbeHandler(MachineHandler):
+    """``GET /probe?savepath=&bucket_name=``: what a recording holds."""
+
+    machine: ExtractorMachine
+
+    async def get(self) -> None:
+        query = self.read_query(ProbeQuery)
+        async with self.machine.stored_object(query.savepath, query.bucket_name) as stored, self.machine.slots.take():
+            described = await probe(self.machine.ffmpeg, stored, self.machine.limits.start_timeout)
+        self.finish(described.model_dump(mode="json"))
+
+
+class ObjectsHandler(MachineHandler):
+    """``GET /objects?prefix=&after=&limit=&bucket_name=``: a page of the bucket."""
+
+    machine: ExtractorMachine
+
+    async def get(self) -> None:
+        query = self.read_query(ObjectsQuery)
+        page = await self.machine.list_objects(query)
+        self.finish(page.model_dump(mode="json", exclude_none=True) | {"next": page.next})
 
 
 class ReceiptHandler(MachineHandler):

@@ -8,6 +8,7 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge
 
+from extractor_api.listing import list_objects
 from extractor_api.receipts import Receipts
 from extractor_api.slots import Slots
 from extractor_api.storage import LocalStorage
@@ -16,7 +17,7 @@ from machine.auth import Tokens
 from machine.ffmpeg import FFmpeg
 from machine.server import Machine
 from machine.settings import Settings
-from machine.wire import AudioFormat, ExtractAudioRequest, ExtractionReceipt
+from machine.wire import AudioFormat, ExtractionReceipt, ObjectPage, ObjectsQuery
 
 log = logging.getLogger(__name__)
 
@@ -48,11 +49,17 @@ class ExtractorMachine(Machine):
             gauge.set_function(value)
 
     @asynccontextmanager
-    async def stored_object(self, request: ExtractAudioRequest) -> AsyncIterator[StoredObject]:
-        """The request's object, opened off the event loop: storage may be slow."""
+    async def stored_object(self, savepath: str, bucket_name: str | None) -> AsyncIterator[StoredObject]:
+        """An object, opened off the event loop: storage may be slow."""
         with ExitStack() as stack:
-            opening = self._storage.open(request.savepath, request.bucket_name)
+            opening = self._storage.open(savepath, bucket_name)
             yield await asyncio.to_thread(stack.enter_context, opening)
+
+    async def list_objects(self, query: ObjectsQuery) -> ObjectPage:
+        """A page of a bucket, read off the event loop."""
+        return await asyncio.to_thread(
+            list_objects, self._storage, query.bucket_name, query.prefix, query.after, query.limit
+        )
 
     def log_start(self) -> None:
         """Say which ffmpeg and which bucket this machine uses."""

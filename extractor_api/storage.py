@@ -40,12 +40,24 @@ class LocalStorage:
             ObjectNotFound: there is no such object.
             NotReadable: there is, but its bytes cannot be read from this folder.
         """
+        bucket = self._allowed(bucket_name)
+        _check_savepath(savepath)
+        with ExitStack() as stack:
+            yield self._open(stack, bucket, savepath)
+
+    def bucket_folder(self, bucket_name: str | None = None) -> Path:
+        """Where a bucket lies.
+
+        Raises:
+            BadRequest: it is not one of config's.
+        """
+        return self._data_path / self._allowed(bucket_name)
+
+    def _allowed(self, bucket_name: str | None) -> str:
         bucket = bucket_name or self._default_bucket
         if bucket not in self._buckets:
             raise BadRequest(f"bucket_name: {bucket!r} is not a bucket of this server; see [paths] buckets")
-        check_savepath(savepath)
-        with ExitStack() as stack:
-            yield self._open(stack, bucket, savepath)
+        return bucket
 
     def _open(self, stack: ExitStack, bucket: str, savepath: str) -> StoredObject:
         folder = Path(os.path.realpath(self._data_path / bucket))
@@ -66,7 +78,7 @@ class LocalStorage:
             raise ObjectNotFound(f"there is no object {savepath} in bucket {bucket}")
 
 
-def check_savepath(savepath: str) -> None:
+def _check_savepath(savepath: str) -> None:
     """Refuse what MinIO refuses as an object name, and its own folder."""
     segments = savepath.split("/")
     try:

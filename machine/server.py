@@ -21,7 +21,7 @@ from tornado.web import Application, HTTPError, RequestHandler, stream_request_b
 from machine import errors
 from machine.auth import Tokens
 from machine.settings import Listener, SettingsError
-from machine.wire import WireModel, parse_request
+from machine.wire import WireModel, parse_query, parse_request
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +109,15 @@ class MachineHandler(RequestHandler):
             raise self._too_large()
         request: Model = parse_request(model, bytes(self.body))
         return request
+
+    def read_query(self, model: type[Model]) -> Model:
+        """The URL's query as ``model``.
+
+        Raises:
+            BadRequest: see :func:`machine.wire.parse_query`.
+        """
+        query: Model = parse_query(model, self.request.query_arguments)
+        return query
 
     def _too_large(self) -> errors.BodyTooLarge:
         return errors.BodyTooLarge(f"the body is over {self.max_body_bytes} bytes", limit=self.max_body_bytes)

@@ -1,6 +1,7 @@
 """What travels between the machines: requests, receipts and events, as strict models, and NDJSON."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -100,6 +101,65 @@ class ExtractionReceipt(ReceivedModel):
     bytes: int = 0
     sha256: str | None = None
     decode_warnings: int = 0
+
+
+class ProbeQuery(WireModel):
+    """Query of Machine C's ``GET /probe``."""
+
+    savepath: Savepath
+    bucket_name: str | None = None
+
+
+class ObjectsQuery(WireModel):
+    """Query of Machine C's ``GET /objects``: savepaths that start with ``prefix`` and come after ``after``."""
+
+    prefix: str = Field(default="", max_length=1024)
+    after: str = Field(default="", max_length=1024)
+    limit: int = Field(default=1000, ge=1, le=1000)
+    bucket_name: str | None = None
+
+
+class ProbedStream(ReceivedModel):
+    """One stream of a recording; ``duration`` in seconds and ``sample_rate`` in Hz where they are known."""
+
+    index: int
+    kind: str
+    codec: str
+    language: str | None
+    default: bool
+    duration: float | None
+    sample_rate: int | None
+    channels: int | None
+
+
+class ProbeResult(ReceivedModel):
+    """Answer of Machine C's ``GET /probe``: what a recording holds; ``duration`` in seconds, None if not declared."""
+
+    savepath: str
+    bucket_name: str
+    size: int
+    last_modified: datetime
+    etag: str
+    container: str
+    duration: float | None
+    streams: list[ProbedStream]
+
+
+class ListedObject(ReceivedModel):
+    """One object of a bucket; where its bytes cannot be read, ``reason`` says why and the rest is None."""
+
+    savepath: str
+    size: int | None = None
+    last_modified: datetime | None = None
+    etag: str | None = None
+    reason: str | None = None
+
+
+class ObjectPage(ReceivedModel):
+    """Answer of Machine C's ``GET /objects``; ``next`` is the ``after`` of the next page, None on the last one."""
+
+    objects: list[ListedObject]
+    next: str | None
 
 
 class TranscribeOptions(WireModel):
@@ -242,8 +302,29 @@ def parse_request(model: type[WireModel], body: bytes) -> Any:
     try:
         return model.model_validate_json(body)
     except ValidationError as invalid:
-        fields = [".".join(map(str, error["loc"])) for error in invalid.errors()]
-        raise BadRequest(sentence(invalid), fields=[name for name in fields if name]) from None
+        raise _refusal(invalid) from None
+
+
+def parse_query(model: type[WireModel], arguments: Mapping[str, Sequence[bytes]]) -> Any:
+    """Read the arguments of a URL's query.
+
+    Raises:
+        BadRequest: they do not fit this model; the sentence names each wrong one.
+    """
+    repeated = [name for name, values in arguments.items() if len(values) > 1]
+    if repeated:
+        raise BadRequest(f"{', '.join(repeated)}: give it once", fields=repeated)
+    try:
+        return model.model_validate({name: values[0].decode() for name, values in arguments.items()}, strict=False)
+    except UnicodeDecodeError:
+        raise BadRequest("the query is not UTF-8") from None
+    except ValidationError as invalid:
+        raise _refusal(invalid) from None
+
+
+def _refusal(invalid: ValidationError) -> BadRequest:
+    fields = [".".join(map(str, error["loc"])) for error in invalid.errors()]
+    return BadRequest(sentence(invalid), fields=[name for name in fields if name])
 
 
 def _required(model: type[WireModel]) -> list[str]:

@@ -42,7 +42,8 @@ def test_streams_and_lengths() -> None:
     log = read(HEALTHY)
     assert log.container == "matroska,webm"
     assert (log.container_seconds, log.start_seconds) == (41.0, 2.436)
-    assert log.stream_kinds == {0: "Video", 1: "Audio"}
+    assert [stream.text.split(",")[0] for stream in log.streams.values()] == ["Video: h264 (High)", "Audio: opus"]
+    assert log.audio_tracks == 1
     assert log.stream_seconds == {0: 41.0, 1: 40.001}
     assert log.stream_index == 1
 

@@ -1,0 +1,87 @@
+"""What a recording holds, without decoding it: length, container and streams, from ffmpeg's own description."""
+
+import asyncio
+import re
+from asyncio.subprocess import DEVNULL, PIPE
+
+from extractor_api.ffmpeg_log import FFmpegLog, StreamDescription, read_log
+from extractor_api.mp4_tracks import track_seconds
+from extractor_api.stored_object import StoredObject
+from machine.errors import NoAudioInTime, NotDecodable
+from machine.ffmpeg import FFmpeg
+from machine.wire import ProbedStream, ProbeResult
+
+_CODEC = re.compile(r"\w+: (\w+)")
+_SAMPLE_RATE = re.compile(r"(\d+) Hz, ([^,]+)")
+_CHANNELS = {"mono": 1, "stereo": 2}
+_MANY_CHANNELS = re.compile(r"(\d+)(?:\.(\d+)| channels)")
+
+
+async def probe(ffmpeg: FFmpeg, stored: StoredObject, timeout: float) -> ProbeResult:
+    """Describe an open object.
+
+    Args:
+        timeout: longest wait for ffmpeg, in seconds.
+
+    Raises:
+        NotDecodable: ffmpeg cannot open it.
+        NoAudioInTime: ffmpeg did not answer in time.
+    """
+    command = [str(ffmpeg.path), "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        *ffmpeg.input_arguments(stored.url, stored.protocols),
+        stdin=DEVNULL,
+        stdout=DEVNULL,
+        stderr=PIPE,
+        pass_fds=stored.descriptors,
+        start_new_session=True,
+    )
+    assert process.stderr
+    log = FFmpegLog()
+    try:
+        await asyncio.wait_for(read_log(process.stderr, log), timeout)
+    except asyncio.TimeoutError:
+        process.kill()
+        raise NoAudioInTime(f"{stored.savepath}: ffmpeg did not describe it within {timeout:g} s; try again") from None
+    finally:
+        if process.returncode is None:
+            await process.wait()
+    if not log.container:
+        raise NotDecodable(f"{stored.savepath} is no audio or video file that ffmpeg can open")
+    tracks = await asyncio.to_thread(track_seconds, stored)
+    return ProbeResult(
+        savepath=stored.savepath,
+        bucket_name=stored.bucket_name,
+        size=stored.size,
+        last_modified=stored.last_modified,
+        etag=stored.etag,
+        container=log.container,
+        duration=None if log.estimated else log.container_seconds,
+        streams=[
+            _stream(index, described, tracks.get(index) or log.stream_seconds.get(index))
+            for index, described in log.streams.items()
+        ],
+    )
+
+
+def _stream(index: int, described: StreamDescription, seconds: float | None) -> ProbedStream:
+    codec = _CODEC.match(described.text)
+    shape = _SAMPLE_RATE.search(described.text) if described.text.startswith("Audio") else None
+    return ProbedStream(
+        index=index,
+        kind=described.text.split(":")[0].lower(),
+        codec=codec[1] if codec else "unknown",
+        language=described.language if described.language != "und" else None,
+        default="(default)" in described.text,
+        duration=seconds,
+        sample_rate=int(shape[1]) if shape else None,
+        channels=_channels(shape[2]) if shape else None,
+    )
+
+
+def _channels(layout: str) -> int | None:
+    if layout in _CHANNELS:
+        return _CHANNELS[layout]
+    match = _MANY_CHANNELS.match(layout)
+    return int(match[1]) + int(match[2] or 0) if match else None

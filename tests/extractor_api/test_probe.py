@@ -1,0 +1,39 @@
+"""GET /probe: what a recording holds."""
+
+import httpx
+import pytest
+
+
+async def test_a_probe_tells_length_container_streams_and_the_objects_own_facts(machine_c: httpx.AsyncClient) -> None:
+    response = await machine_c.get("/probe", params={"savepath": "talk/audio_shorter.mp4"})
+    assert response.status_code == 200
+    told = response.json()
+    assert told["savepath"] == "talk/audio_shorter.mp4" and told["etag"] and told["last_modified"]
+    assert told["size"] > 10_000 and "mp4" in told["container"]
+    assert told["duration"] == pytest.approx(20, abs=0.1)
+    picture, sound = told["streams"]
+    assert (picture["kind"], picture["codec"], picture["sample_rate"]) == ("video", "mpeg4", None)
+    assert (sound["kind"], sound["codec"], sound["sample_rate"], sound["channels"]) == ("audio", "aac", 16000, 1)
+    assert sound["duration"] == pytest.approx(7.5, abs=0.1) and sound["default"]
+
+
+async def test_every_track_is_listed(machine_c: httpx.AsyncClient) -> None:
+    told = (await machine_c.get("/probe", params={"savepath": "two_tracks.mkv"})).json()
+    assert [stream["kind"] for stream in told["streams"]] == ["video", "audio", "audio"]
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("", 400, "bad_request"),
+        ("savepath=a&savepath=b", 400, "bad_request"),
+        ("savepath=short.mp4&speed=2", 400, "bad_request"),
+        ("savepath=..%2Fsecret.mp4", 400, "bad_request"),
+        ("savepath=%FF", 400, "bad_request"),
+        ("savepath=nothing.mp4", 404, "object_not_found"),
+        ("savepath=text.mp4", 422, "not_decodable"),
+    ],
+)
+async def test_what_cannot_be_probed(machine_c: httpx.AsyncClient, query: str, status: int, code: str) -> None:
+    response = await machine_c.get(f"/probe?{query}")
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
