@@ -89,6 +89,12 @@ class BodyTooLarge(MachineError):
     status, code = 413, "body_too_large"
 
 
+class RangeNotSatisfiable(MachineError):
+    """The byte range that was asked for lies outside the result."""
+
+    status, code = 416, "range_not_satisfiable"
+
+
 class NotReadable(MachineError):
     """The object exists, but its bytes cannot be read here (encrypted, compressed, one drive of several, …)."""
 

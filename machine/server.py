@@ -288,7 +288,8 @@ async def serve(
         raise SettingsError([f"cannot listen on {listener.host}:{listener.port}: {refused.strerror}"]) from None
     server.add_sockets(sockets)
     scheme, port = "https" if listener.tls_cert else "http", sockets[0].getsockname()[1]
-    log.info("%s: server running on %s://%s:%d", machine.name, scheme, listener.host, port)
+    host = f"[{listener.host}]" if ":" in listener.host else listener.host
+    log.info("%s: server running on %s://%s:%d", machine.name, scheme, host, port)
     if not machine.tokens and listener.host not in ("127.0.0.1", "::1", "localhost"):
         log.warning("%s: anyone who reaches %s may use it; set [auth] token_file", machine.name, listener.host)
 

@@ -123,6 +123,7 @@ class ExtractionSection(Section):
     start_timeout: Seconds = 30
     stall_timeout: Seconds = 60
     max_duration: Seconds = 86400
+    result_ttl: Seconds = 600
 
 
 class TranscriberSection(Listener):

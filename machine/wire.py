@@ -42,7 +42,9 @@ class ExtractAudioRequest(WireModel):
     start: NonNegativeSeconds = Field(default=0.0, description="seconds")
     duration: float | None = Field(default=None, gt=0, le=1e7, allow_inf_nan=False, description="seconds")
     track: int | None = Field(default=None, ge=0, le=255, description="audio stream; default: the container's")
-    delivery: Literal["stream"] = "stream"
+    delivery: Literal["stream", "file"] = Field(
+        default="stream", description="stream: as ffmpeg makes it; file: finished first, with exact headers and ranges"
+    )
     allow_incomplete: bool = Field(default=False, description="accept a stored file that is cut")
 
     @model_validator(mode="before")

@@ -1,0 +1,54 @@
+# `make` lists what there is to make. PYTHON is the interpreter of the new .venv: make demo PYTHON=python3.12
+PYTHON ?= python3
+ARGS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo serve test lint fix clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/all ## run all three machines on a bundled video, and read what it says
+	@$(BIN)/python -m demo $(ARGS)
+
+serve: .venv/all ## run all three machines here until Ctrl-C, with ./config.cfg
+	@$(BIN)/orchestrator up $(ARGS)
+
+test: .venv/test ## run every test; a part of them: make test ARGS='tests/machine -k auth'
+	$(BIN)/pytest $(ARGS)
+
+lint: .venv/lint ## check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+fix: .venv/lint ## mend what ruff can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean: ## remove .venv, builds, caches and the demo's data (data/ stays: it may hold your transcripts)
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo/data
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# A stamp for each set of packages: pip runs again only after pyproject.toml has changed.
+.venv/all: extras := all
+.venv/test: extras := test
+.venv/lint: extras := test,lint
+.venv/all .venv/test .venv/lint: .venv/made pyproject.toml
+	@echo "Installing reelscribe[$(extras)] into .venv ..."
+	@$(PIP) --editable '.[$(extras)]'
+	@touch $@
+
+.venv/made:
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON); install Python 3.10 or newer." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	    echo "Reelscribe needs Python 3.10 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
+	         "Name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	    echo "$(PYTHON) cannot make a virtual environment; install its venv module (Debian, Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	@$(PYTHON) -m venv --clear .venv
+	@touch $@

