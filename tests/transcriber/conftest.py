@@ -1,0 +1,104 @@
+"""A Machine B with the bundled model in the test's event loop, and the scripted Machine C it listens to."""
+
+import json
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import jiwer
+import pytest
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+
+from machine.auth import Tokens
+from machine.settings import TranscriberSection
+from machine.wire import Event, Segment, TranscribeRequest, events
+from tests.transcriber.peer import SPEECH, Script, machine_c
+from transcriber import models
+from transcriber.app import make_app
+from transcriber.models import LoadedModel
+from transcriber.service import TranscriberMachine
+
+
+@dataclass
+class MachineB:
+    """A running Machine B, seen from outside; ``machine`` is its inside."""
+
+    http: httpx.AsyncClient
+    machine: TranscriberMachine
+
+    async def stream(self, savepath: str, **options: Any) -> AsyncGenerator[Event, None]:
+        """The events of ``POST /transcribe``."""
+        body = TranscribeRequest(savepath=savepath, **options).model_dump(exclude_defaults=True)
+        async with self.http.stream("POST", "/transcribe", json=body) as response:
+            assert response.status_code == 200, await response.aread()
+            async for event in events(response.aiter_lines()):
+                yield event
+
+    async def events(self, savepath: str, **options: Any) -> list[Event]:
+        return [event async for event in self.stream(savepath, **options)]
+
+    async def metric(self, name: str) -> float:
+        text = (await self.http.get("/metrics")).text
+        found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+
+Serve = Callable[..., Awaitable[MachineB]]
+
+
+@pytest.fixture(scope="session")
+def mini() -> LoadedModel:
+    return models.load("mini", "cpu", "auto")
+
+
+@pytest.fixture
+async def script() -> Script:
+    return Script()
+
+
+@pytest.fixture
+async def serve(mini: LoadedModel, script: Script) -> AsyncIterator[Serve]:
+    """Start a Machine B with the given settings; its Machine C follows ``script`` unless a URL is given."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**settings: Any) -> MachineB:
+            url = settings.pop("extractor_url", None) or await stack.enter_async_context(machine_c(script))
+            machine = TranscriberMachine(TranscriberSection(extractor_url=url, **settings), mini, Tokens())
+            await stack.enter_async_context(machine.open())
+            socket, port = bind_unused_port()
+            server = HTTPServer(make_app(machine))
+            server.add_socket(socket)
+            stack.push_async_callback(server.close_all_connections)
+            stack.callback(server.stop)
+            client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60)
+            return MachineB(await stack.enter_async_context(client), machine)
+
+        yield start
+
+
+@pytest.fixture
+async def machine_b(serve: Serve) -> MachineB:
+    return await serve()
+
+
+def truth(name: str) -> dict[str, Any]:
+    """Text and sentences of a speech fixture."""
+    found: dict[str, Any] = json.loads((SPEECH / name).with_suffix(".json").read_text())
+    return found
+
+
+def segments(told: list[Event]) -> list[Segment]:
+    return [event for event in told if isinstance(event, Segment)]
+
+
+def text(told: list[Event]) -> str:
+    return " ".join(segment.text for segment in segments(told))
+
+
+def word_error_rate(name: str, heard: str) -> float:
+    plain = jiwer.Compose([jiwer.ToLowerCase(), jiwer.RemovePunctuation(), jiwer.ReduceToListOfListOfWords()])
+    return float(jiwer.wer(truth(name)["text"], heard, reference_transform=plain, hypothesis_transform=plain))

@@ -1,0 +1,178 @@
+"""The ``transcriber`` command, as a process of its own."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.transcriber.peer import SPEECH, Script, machine_c
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "config.cfg"
+    path.write_text("[server]\nport = 0\n[paths]\nminio_data_path = minio\n[transcriber]\nport = 0\n")
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run the command to its end."""
+
+    def command(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "transcriber", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    return command
+
+
+class Service:
+    """A running machine, with what it has written on its console."""
+
+    def __init__(self, package: str, config: Path, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", package, "--config", str(config)],
+            env={**os.environ, **environment},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self.url = self.read_until(r"server running on (\S+)")[1]
+
+    def read_until(self, pattern: str) -> "re.Match[str]":
+        assert self.process.stderr
+        for line in self.process.stderr:
+            self.lines.append(line)
+            if found := re.search(pattern, line):
+                return found
+        raise AssertionError(f"ended without {pattern!r}:\n" + "".join(self.lines))
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Service]]:
+    running: list[Service] = []
+
+    def service(package: str, config: Path, **environment: str) -> Service:
+        running.append(Service(package, config, **environment))
+        return running[-1]
+
+    yield service
+    for one in running:
+        one.process.kill()
+        one.process.communicate()
+
+
+def test_help_has_an_example(run: Run) -> None:
+    assert "transcriber --config config.cfg" in run("--help").stdout
+    assert "transcriber check --config config.cfg" in run("check", "--help").stdout
+
+
+def test_mistakes_in_the_settings_are_told_one_a_line(run: Run, config: Path) -> None:
+    config.write_text("[transcriber]\nbatch_size = 0\nmodle = mini\n")
+    told = run("--config", str(config))
+    assert told.returncode == 2
+    assert [line.split(": ")[1] for line in told.stderr.splitlines()] == [
+        "[transcriber] batch_size",
+        "[transcriber] modle",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "tried"),
+    [("smal", "faster-whisper knows only"), ("someone/some-model", "through Hugging Face")],
+    ids=["misspelt", "offline"],
+)
+def test_a_model_that_is_not_there_is_one_sentence_with_the_way_out(
+    run: Run, config: Path, model: str, tried: str
+) -> None:
+    told = run("--config", str(config), REELSCRIBE_TRANSCRIBER__MODEL=model, HF_HUB_OFFLINE="1")
+    assert told.returncode == 2
+    assert "Traceback" not in told.stderr
+    (sentence,) = told.stderr.splitlines()
+    for part in (f"'{model}'", tried, "copy the folder of a CTranslate2 Whisper model", "model = mini"):
+        assert part in sentence
+
+
+def test_a_folder_that_is_no_model_is_one_sentence(run: Run, config: Path, tmp_path: Path) -> None:
+    told = run("--config", str(config), REELSCRIBE_TRANSCRIBER__MODEL=str(tmp_path))
+    assert (told.returncode, len(told.stderr.splitlines())) == (2, 1)
+    assert "does not load on cpu" in told.stderr
+
+
+def test_a_gpu_that_is_not_there_is_one_sentence(run: Run, config: Path) -> None:
+    told = run("--config", str(config), REELSCRIBE_TRANSCRIBER__DEVICE="cuda", CUDA_VISIBLE_DEVICES="")
+    assert (told.returncode, len(told.stderr.splitlines())) == (2, 1)
+    assert "no CUDA GPU" in told.stderr
+
+
+def test_check_names_what_does_not_work(run: Run, config: Path) -> None:
+    told = run("check", "--config", str(config), REELSCRIBE_TRANSCRIBER__EXTRACTOR_URL="http://127.0.0.1:9")
+    marks = [line.split(":")[0] for line in told.stdout.splitlines()]
+    assert (told.returncode, marks) == (1, ["ok   config", "ok   model", "ok   device", "FAIL Machine C"])
+
+
+async def test_sigterm_hands_running_jobs_back_and_exits_with_0(start: Callable[..., Service], config: Path) -> None:
+    script = Script(chunk_bytes=65_536, pause_seconds=0.02)
+    async with machine_c(script) as url:
+        transcriber = start("transcriber", config, REELSCRIBE_TRANSCRIBER__EXTRACTOR_URL=url)
+        told = []
+        async with (
+            httpx.AsyncClient(timeout=30) as client,
+            client.stream("POST", f"{transcriber.url}/transcribe", json={"savepath": "ten_minutes.ogg"}) as answer,
+        ):
+            async for line in answer.aiter_lines():
+                told.append(json.loads(line))
+                if told[-1]["event"] == "progress" and len(told) > 2:
+                    transcriber.process.send_signal(signal.SIGTERM)
+        assert (told[-1]["event"], told[-1]["code"], told[-1]["retryable"]) == ("failed", "stopping", True)
+        assert told[-1]["details"]["resume"] == pytest.approx(told[-2]["seconds"], abs=0.01)
+        assert script.done == 0
+    assert transcriber.process.wait(10) == 0
+
+
+def test_with_the_real_machine_c_a_video_becomes_text(
+    start: Callable[..., Service], config: Path, make_video: Callable[..., Path]
+) -> None:
+    folder = config.parent / "minio" / "videos"
+    make_video(folder / "short.mp4")
+    whole = make_video(folder / "minute.mp4", "minute.flac").read_bytes()
+    (folder / "half.mp4").write_bytes(whole[: len(whole) // 2])
+    extractor = start("extractor_api", config)
+    transcriber = start("transcriber", config, REELSCRIBE_TRANSCRIBER__EXTRACTOR_URL=extractor.url)
+
+    def transcribe(savepath: str, **options: object) -> httpx.Response:
+        headers = {"Accept": "application/json"}
+        body = {"savepath": savepath, **options}
+        return httpx.post(f"{transcriber.url}/transcribe", json=body, headers=headers, timeout=30)
+
+    heard = transcribe("short.mp4").json()
+    truth = json.loads((SPEECH / "short.json").read_text())
+    assert " ".join(segment["text"] for segment in heard["segments"]) == truth["text"]
+    assert heard["complete"]
+    assert transcribe("gone.mp4").status_code == 404
+    cut = transcribe("half.mp4").json()["error"]
+    assert cut["delivered_seconds"] < cut["declared_seconds"]
+    allowed = transcribe("half.mp4", allow_incomplete=True).json()
+    assert (allowed["complete"], bool(allowed["segments"])) == (False, True)
+    assert "declared" in allowed["reason"]
+    transcriber.process.send_signal(signal.SIGTERM)
+    transcriber.read_until("stopped")
+    console = "".join(transcriber.lines)
+    assert "model loaded: mini on cpu as int8" in console
+    assert re.search(r"short.mp4: finished: 7\.\d s of audio in .* x real time", console)
+    assert "gone.mp4: failed: object_not_found: " in console

@@ -1,0 +1,98 @@
+"""What the model says becomes segments, and nothing of it is lost or made up."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from faster_whisper.transcribe import Segment
+
+from machine.errors import BadRequest
+from tests.transcriber.peer import recording
+from transcriber.decoding import DecodingOptions, Recogniser
+from transcriber.models import LoadedModel
+
+SHORT = ["The green hammer was empty and expensive.", "Why was every lemon in my garden?"]
+ENGLISH = DecodingOptions("en")
+
+Alter = Callable[[Callable[[dict[str, Any]], Any]], None]
+
+
+@pytest.fixture
+def recogniser(mini: LoadedModel) -> Recogniser:
+    return Recogniser(mini)
+
+
+def decode(recogniser: Recogniser, options: DecodingOptions = ENGLISH, copies: int = 1) -> list[list[Segment]]:
+    features = recogniser.features(recording("short.flac"))
+    return recogniser.decode([features] * copies, [7.5] * copies, options)
+
+
+def texts(segments: list[Segment]) -> list[str]:
+    return [segment.text.strip() for segment in segments]
+
+
+@pytest.fixture
+def altered(
+    recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Callable[[dict[str, Any]], Any]], None]:
+    """Change what the model answers in its first decoding."""
+    generate = recogniser._pipeline.generate_segment_batched
+
+    def alter(change: Callable[[dict[str, Any]], Any]) -> None:
+        def generate_altered(*arguments: Any) -> Any:
+            encoded, outputs = generate(*arguments)
+            return encoded, [{**output, **change(output)} for output in outputs]
+
+        monkeypatch.setattr(recogniser._pipeline, "generate_segment_batched", generate_altered)
+
+    return alter
+
+
+def test_sentences_come_with_their_times(recogniser: Recogniser) -> None:
+    (segments,) = decode(recogniser)
+    assert texts(segments) == SHORT
+    assert [segment.start for segment in segments] == pytest.approx([0.3, 4.64], abs=0.1)
+
+
+def test_text_after_the_last_timestamp_is_kept(recogniser: Recogniser, altered: Alter) -> None:
+    altered(lambda output: {"tokens": output["tokens"][:-1]})
+    (segments,) = decode(recogniser)
+    assert texts(segments) == SHORT
+    assert segments[-1].end == 7.5
+
+
+def test_a_window_that_loops_is_decoded_again(recogniser: Recogniser, altered: Alter) -> None:
+    altered(lambda output: {"tokens": output["tokens"][:2] + output["tokens"][2:4] * 100})
+    (segments,) = decode(recogniser)
+    assert texts(segments) == SHORT
+    assert segments[0].temperature and segments[0].temperature > 0
+
+
+def test_a_window_without_speech_gives_no_words(recogniser: Recogniser, altered: Alter) -> None:
+    altered(lambda output: {"no_speech_prob": 0.7, "avg_logprob": -1.1})
+    assert decode(recogniser) == [[]]
+
+
+def test_words_do_not_depend_on_what_else_is_in_the_batch(recogniser: Recogniser) -> None:
+    options = DecodingOptions("en", word_timestamps=True)
+    alone, *together = [
+        [(word.word, round(word.start, 2)) for segment in segments for word in segment.words or ()]
+        for segments in (*decode(recogniser, options), *decode(recogniser, options, copies=3))
+    ]
+    assert together == [alone] * 3
+
+
+def test_words_have_the_times_of_their_sentence(recogniser: Recogniser) -> None:
+    (segments,) = decode(recogniser, DecodingOptions("en", word_timestamps=True))
+    assert "".join(word.word for word in segments[1].words or ()).strip() == SHORT[1]
+    assert segments[1].start == pytest.approx(4.64, abs=0.3)
+
+
+def test_a_language_that_the_model_does_not_know_is_refused(recogniser: Recogniser) -> None:
+    with pytest.raises(BadRequest, match=r"mini does not know 'de'; it knows English \(en\) only"):
+        recogniser.check("de", None, None)
+
+
+def test_hints_that_leave_no_room_for_an_answer_are_refused(recogniser: Recogniser) -> None:
+    with pytest.raises(BadRequest, match=r"tokens together; at most 223 fit"):
+        recogniser.check("en", "garden " * 200, "hammer " * 100)

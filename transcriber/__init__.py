@@ -1,0 +1,1 @@
+"""Machine B: savepath in, segments out as they are heard."""

@@ -1,0 +1,292 @@
+"""One transcription: audio in, windows through the model, events out in order, and the proof of what they cover."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from faster_whisper.transcribe import Segment as LocalSegment
+
+from machine.audio_client import Audio, AudioClient
+from machine.errors import Stopping
+from machine.wire import (
+    Event,
+    ExtractAudioRequest,
+    ExtractionReceipt,
+    Finished,
+    Progress,
+    Segment,
+    Started,
+    TranscribeRequest,
+    Word,
+)
+from transcriber.audio import ChunkReader, StreamFormat, check_length, sample_stream
+from transcriber.batcher import BatchedLane, Batcher
+from transcriber.decoding import DecodingOptions, Recogniser
+from transcriber.model_thread import ModelThread
+from transcriber.sequential import MAX_BLOCK_SECONDS, SequentialLane
+from transcriber.speech import SAMPLE_RATE
+from transcriber.windows import MAX_WINDOW_SECONDS, SpeechWindows, Timeline, WholeWindows, Window, Windows
+
+HEARTBEAT_SECONDS = 4.0
+"""Longest silence; a client may count on 5 s."""
+
+READ_AHEAD_SECONDS = 15.0
+"""While the model is behind, a chunk is taken this often: Machine C ends an extraction whose client reads nothing."""
+
+UNKNOWN_LANGUAGE = "und"
+
+Tell = Callable[[Event], Awaitable[None]]
+"""Takes an event to the client; raises :class:`ClientLeft`."""
+
+
+class ClientLeft(Exception):
+    """Nobody is there to be told."""
+
+
+class Engine(NamedTuple):
+    """What all jobs of this machine share."""
+
+    machine_c: AudioClient
+    audio_format: StreamFormat
+    recogniser: Recogniser
+    model: ModelThread
+    batcher: Batcher
+
+
+class _Submitted(NamedTuple):
+    timeline: Timeline
+    resume: float
+    segments: asyncio.Future[list[LocalSegment]]
+
+
+class _Heard(NamedTuple):
+    receipt: ExtractionReceipt
+    samples: int
+
+
+class Job:
+    """Transcribes one savepath.
+
+    Attributes:
+        reached: second of the recording before which every segment has been told; a new request may start there.
+        heard_seconds: of audio received so far.
+
+    Args:
+        request: what to transcribe and how.
+        engine: what to do it with.
+        tell: takes each event but the last, in order; while it waits, everything before it waits.
+    """
+
+    def __init__(self, request: TranscribeRequest, engine: Engine, tell: Tell) -> None:
+        self.reached = request.start
+        self.heard_seconds = 0.0
+        self._request = request
+        self._engine = engine
+        self._tell = tell
+        self._telling = asyncio.Lock()
+        self._told_at = time.monotonic()
+        self._started = False
+        self._segments = 0
+        self._lane: BatchedLane | SequentialLane | None = None
+        self._room = asyncio.Semaphore(0)
+        self._submitted: asyncio.Queue[_Submitted | None] = asyncio.Queue()
+        self._in_work = 0
+        self._listening: asyncio.Task[_Heard] | None = None
+        self._stopped = False
+
+    async def run(self) -> Finished:
+        """Tell all events, and return the last one.
+
+        Raises:
+            MachineError: why there is no end; what was told up to ``reached`` stays valid.
+        """
+        if self._stopped:
+            raise self._stopping()
+        self._listening = listening = asyncio.create_task(self._listen())
+        listening.add_done_callback(lambda _: self._submitted.put_nowait(None))
+        heartbeat = asyncio.create_task(self._heartbeat())
+        heartbeat.add_done_callback(lambda _: listening.cancel())  # the client reads no more: an end, as if it had left
+        try:
+            await self._report()
+            if self._stopped:
+                raise self._stopping()
+            return self._finished(await listening)
+        finally:
+            if self._lane:
+                self._lane.close()
+            for task in (listening, heartbeat):
+                task.cancel()
+            await asyncio.gather(listening, heartbeat, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Tell what is in the model, then let :meth:`run` raise :class:`machine.errors.Stopping`."""
+        self._stopped = True
+        if self._lane:
+            self._lane.close()
+        if self._listening:
+            self._listening.cancel()
+
+    async def _listen(self) -> _Heard:
+        """Audio to windows, until Machine C has sent it all."""
+        async with self._engine.machine_c.extract(self._extraction()) as audio:
+            return await self._cut_into_windows(audio)
+
+    def _extraction(self) -> ExtractAudioRequest:
+        as_stored = self._engine.audio_format == "source"
+        return ExtractAudioRequest(
+            **self._request.model_dump(include={"savepath", "bucket_name", "track", "start", "allow_incomplete"}),
+            audio_format=self._engine.audio_format,
+            sample_rate=None if as_stored else SAMPLE_RATE,
+            channels=None if as_stored else 1,
+        )
+
+    async def _cut_into_windows(self, audio: Audio) -> _Heard:
+        language = self._request.language or self._engine.recogniser.only_language
+        if language:
+            await self._begin(audio, language, 1.0)
+        windows, samples = self._windows(), 0
+        chunks, stream = sample_stream(audio, self._engine.audio_format)
+        async with stream:
+            async for block in stream.blocks():
+                samples += len(block)
+                self.heard_seconds = samples / SAMPLE_RATE
+                for window in await asyncio.to_thread(windows.feed, block):
+                    await self._submit(window, audio, chunks)
+                if not self._in_work:
+                    self.reached = max(self.reached, windows.settled)
+        for window in await asyncio.to_thread(windows.finish):
+            await self._submit(window, audio, chunks)
+        if not self._started:
+            await self._begin(audio, UNKNOWN_LANGUAGE, 0.0)
+        assert audio.receipt  # the stream has ended without an error
+        check_length(audio.receipt, self._engine.audio_format, samples)
+        return _Heard(audio.receipt, samples)
+
+    def _windows(self) -> Windows:
+        longest = MAX_BLOCK_SECONDS if self._request.mode == "sequential" else MAX_WINDOW_SECONDS
+        return (SpeechWindows if self._request.vad else WholeWindows)(longest, self._request.start)
+
+    async def _begin(self, audio: Audio, language: str, probability: float) -> None:
+        declared = audio.declared_seconds
+        self._started = True
+        await self._say(
+            Started(
+                model=self._engine.recogniser.model.name,
+                language=language,
+                language_probability=probability,
+                duration=None if declared is None else self._request.start + declared,
+            )
+        )
+        if language != UNKNOWN_LANGUAGE:
+            self._lane = self._new_lane(language)
+            for _ in range(self._lane.capacity):
+                self._room.release()
+
+    def _new_lane(self, language: str) -> BatchedLane | SequentialLane:
+        request, engine = self._request, self._engine
+        options = DecodingOptions(
+            language, request.task, request.initial_prompt, request.hotwords, request.word_timestamps
+        )
+        if request.mode == "sequential":
+            return SequentialLane(engine.recogniser, engine.model, options, request.condition_on_previous_text)
+        return engine.batcher.lane(options)
+
+    async def _submit(self, window: Window, audio: Audio, chunks: ChunkReader) -> None:
+        if not self._lane:
+            await self._begin(audio, *await self._detect_language(window))
+        assert self._lane
+        while not await _acquired(self._room, READ_AHEAD_SECONDS):
+            await chunks.read_ahead()
+        self._in_work += 1
+        segments = await self._lane.submit(window)
+        self._submitted.put_nowait(_Submitted(window.timeline, window.resume, segments))
+
+    async def _detect_language(self, window: Window) -> tuple[str, float]:
+        recogniser = self._engine.recogniser
+        features = await asyncio.to_thread(recogniser.features, window.audio[: MAX_WINDOW_SECONDS * SAMPLE_RATE])
+        return await self._engine.model.call(lambda: recogniser.detect_language(features))
+
+    async def _report(self) -> None:
+        """The segments of each window, in order, until the audio ends or this job is stopped."""
+        while submitted := await self._submitted.get():
+            await asyncio.wait([submitted.segments])
+            if submitted.segments.cancelled():
+                return
+            for segment in submitted.segments.result():
+                await self._say(_event(segment, submitted.timeline, self._segments))
+                self._segments += 1
+            self.reached = submitted.resume
+            self._in_work -= 1
+            self._room.release()
+            await self._say(self._progress())
+
+    async def _heartbeat(self) -> None:
+        while True:
+            quiet = time.monotonic() - self._told_at
+            if quiet >= HEARTBEAT_SECONDS:
+                await self._say(self._progress())
+            await asyncio.sleep(max(0.1, HEARTBEAT_SECONDS - quiet))
+
+    def _progress(self) -> Progress:
+        return Progress(seconds=round(self.reached, 3))
+
+    def _stopping(self) -> Stopping:
+        return Stopping("this transcriber is shutting down; ask again from resume on", resume=self.reached)
+
+    async def _say(self, event: Event) -> None:
+        async with self._telling:
+            self._told_at = time.monotonic()
+            await self._tell(event)
+
+    def _finished(self, heard: _Heard) -> Finished:
+        receipt = heard.receipt
+        delivered = heard.samples / SAMPLE_RATE
+        return Finished(
+            duration=round(self._request.start + delivered, 3),
+            segments=self._segments,
+            declared_seconds=receipt.declared_seconds,
+            delivered_seconds=receipt.delivered_seconds,
+            covered_seconds=delivered,
+            samples=receipt.samples,
+            sha256=receipt.sha256 or "",
+            etag=receipt.etag,
+            extraction_id=receipt.extraction_id,
+            complete=receipt.state == "complete",
+            reason=receipt.reason,
+        )
+
+
+async def _acquired(semaphore: asyncio.Semaphore, timeout: float) -> bool:
+    try:
+        await asyncio.wait_for(semaphore.acquire(), timeout)
+    except asyncio.TimeoutError:
+        return False
+    return True
+
+
+def _event(segment: LocalSegment, timeline: Timeline, index: int) -> Segment:
+    """A segment of a window as an event, with its times in the recording."""
+    words = None
+    start, end = timeline.span(segment.start, segment.end)
+    if segment.words is not None:
+        words = [_word(word.start, word.end, word.word, word.probability, timeline) for word in segment.words]
+        if words:
+            start, end = words[0].start, words[-1].end
+    return Segment(
+        index=index,
+        start=start,
+        end=end,
+        text=segment.text.strip(),
+        tokens=list(segment.tokens),
+        words=words,
+        avg_logprob=float(segment.avg_logprob),
+        no_speech_prob=float(segment.no_speech_prob),
+        compression_ratio=float(segment.compression_ratio),
+        temperature=float(segment.temperature or 0.0),
+    )
+
+
+def _word(start: float, end: float, word: str, probability: float, timeline: Timeline) -> Word:
+    start, end = timeline.word_span(float(start), float(end))
+    return Word(start=start, end=end, word=word, probability=float(probability))
