@@ -2,6 +2,7 @@
 
 from tornado.web import Application
 
+from extractor_api.file_delivery import ResultHandler
 from extractor_api.handlers import ExtractAudioHandler, ObjectsHandler, ProbeHandler, ReceiptHandler
 from extractor_api.service import ExtractorMachine
 from machine.server import make_application
@@ -14,6 +15,7 @@ def make_app(machine: ExtractorMachine) -> Application:
         [
             (r"/extract-audio", ExtractAudioHandler, {}),
             (r"/extractions/(\w{1,64})", ReceiptHandler, {}),
+            (r"/extractions/(\w{1,64})/audio", ResultHandler, {}),
             (r"/probe", ProbeHandler, {}),
             (r"/objects", ObjectsHandler, {}),
         ],

@@ -17,9 +17,13 @@ track without holes passes unchanged, sample for sample."""
 
 
 def extraction_command(
-    ffmpeg: FFmpeg, stored: StoredObject, request: ExtractAudioRequest, audio_format: AudioFormat
+    ffmpeg: FFmpeg,
+    stored: StoredObject,
+    request: ExtractAudioRequest,
+    audio_format: AudioFormat,
+    output: str = "pipe:1",
 ) -> list[str]:
-    """ffmpeg reading the open object and writing audio to its standard output.
+    """ffmpeg reading the open object and writing audio to its standard output, or to the URL ``output``.
 
     ``verbose`` makes ffmpeg tell what :class:`extractor_api.ffmpeg_log.FFmpegLog` counts.
     """
@@ -32,7 +36,8 @@ def extraction_command(
         *("-vn", "-sn", "-dn", "-map_metadata", "-1"),
         *(("-map", f"0:a:{request.track}") if request.track is not None else ()),
         *_encoding(request, audio_format),
-        "pipe:1",
+        "-y",
+        output,
     ]
 
 
@@ -48,4 +53,4 @@ def _encoding(request: ExtractAudioRequest, audio_format: AudioFormat) -> list[s
         return [*shape, "-c:a", "libmp3lame", "-b:a", f"{request.bitrate_kbps}k", "-f", "mp3"]
     if audio_format == "flac":
         return [*shape, "-c:a", "flac", "-sample_fmt", "s16", "-f", "flac"]
-    return [*shape, "-c:a", "pcm_s16le", "-f", "wav"]
+    return [*shape, "-c:a", "pcm_s16le", "-rf64", "auto", "-f", "wav"]

@@ -13,9 +13,18 @@ from extractor_api.completeness import declared_seconds, shortfall
 from extractor_api.ffmpeg_log import FFmpegLog, read_log
 from extractor_api.mp4_tracks import track_seconds
 from extractor_api.stored_object import StoredObject
-from machine.errors import IncompleteRecording, NoAudioInTime, NoAudioTrack, NotDecodable, PastTheEnd
+from machine.errors import (
+    IncompleteRecording,
+    InternalError,
+    MachineError,
+    NoAudioInTime,
+    NoAudioTrack,
+    NoRoom,
+    NotDecodable,
+    PastTheEnd,
+)
 from machine.ffmpeg import FFmpeg
-from machine.wire import AudioFormat, ExtractAudioRequest, ExtractionReceipt
+from machine.wire import AudioFormat, ErrorObject, ExtractAudioRequest, ExtractionReceipt
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +42,7 @@ class Extraction:
         request: what to make of it.
         audio_format: the request's, or config's default.
         extraction_id: of the receipt.
+        output: descriptor of a file to write to; without it, the audio comes through a pipe.
     """
 
     def __init__(
@@ -42,17 +52,21 @@ class Extraction:
         request: ExtractAudioRequest,
         audio_format: AudioFormat,
         extraction_id: str,
+        output: int | None = None,
     ) -> None:
         self._stored = stored
         self._request = request
         self._format: AudioFormat = audio_format
         self._id = extraction_id
-        self._command = extraction_command(ffmpeg, stored, request, audio_format)
+        url = "pipe:1" if output is None else f"file:/proc/self/fd/{output}"
+        self._command = extraction_command(ffmpeg, stored, request, audio_format, url)
+        self._descriptors = stored.descriptors if output is None else (*stored.descriptors, output)
         self._track_seconds: dict[int, float] = {}
         self._log = FFmpegLog()
         self._digest = hashlib.sha256()
         self._bytes = 0
         self._ended = False
+        self._verdict: str | None = None
 
     async def __aenter__(self) -> "Extraction":
         self._track_seconds = await asyncio.to_thread(track_seconds, self._stored)
@@ -62,7 +76,7 @@ class Extraction:
             stdout=PIPE,
             stderr=PIPE,
             limit=CHUNK_BYTES,
-            pass_fds=self._stored.descriptors,
+            pass_fds=self._descriptors,
             start_new_session=True,
         )
         assert self._ffmpeg.stdout and self._ffmpeg.stderr
@@ -119,17 +133,27 @@ class Extraction:
             yield chunk
         await self._judge()
 
-    def receipt(self, failure: str | None = None) -> ExtractionReceipt:
-        """What was delivered. ``failure`` says why the body did not end; without it, the extraction is over."""
-        missing = self._shortfall()
+    async def finish(self) -> None:
+        """Wait until all is written to ``output``.
+
+        Raises:
+            NoRoom, NoAudioTrack, NotDecodable, PastTheEnd, IncompleteRecording: what is there is of no use.
+        """
+        while await self._read():
+            pass
+        await self._judge()
+
+    def receipt(self, failure: MachineError | None = None) -> ExtractionReceipt:
+        """What was delivered. ``failure`` says why the body was cut; without it, the extraction is over."""
         return ExtractionReceipt(
             extraction_id=self._id,
             savepath=self._stored.savepath,
             bucket_name=self._stored.bucket_name,
             etag=self._stored.etag,
             audio_format=self._format,
-            state="failed" if failure else ("incomplete" if missing else "complete"),
-            reason=failure or missing,
+            state="failed" if failure else ("incomplete" if self._verdict else "complete"),
+            reason=failure.message if failure else self._verdict,
+            error=ErrorObject.model_validate(failure.as_json()) if failure else None,
             declared_seconds=self.declared_seconds,
             delivered_seconds=self._log.delivered_seconds,
             samples=self._log.samples,
@@ -145,32 +169,28 @@ class Extraction:
         self._ended = not chunk
         return chunk
 
-    def _shortfall(self) -> str | None:
-        return shortfall(self.declared_seconds, self._log.delivered_seconds, self._log.damaged_seconds)
-
     async def _judge(self) -> None:
         exit_code, _ = await asyncio.gather(self._ffmpeg.wait(), self._listening)
+        savepath, delivered = self._stored.savepath, self._log.delivered_seconds
         if exit_code or self._log.decode_warnings:
-            log.warning(
-                "%s: ffmpeg exited with %d: %s", self._stored.savepath, exit_code, " | ".join(self._log.last_lines)
-            )
-        if self._log.delivered_seconds <= 0:
+            log.warning("%s: ffmpeg exited with %d: %s", savepath, exit_code, " | ".join(self._log.last_lines))
+        if self._log.disk_full:
+            raise NoRoom(f"{savepath}: the result does not fit on the disk of temp_dir; ask for delivery = stream")
+        if exit_code < 0:
+            raise InternalError(f"{savepath}: ffmpeg was ended by signal {-exit_code}; try again")
+        if delivered <= 0:
             raise self._nothing_came_out()
-        numbers = {
-            "declared_seconds": self.declared_seconds,
-            "delivered_seconds": round(self._log.delivered_seconds, 3),
-        }
-        missing = self._shortfall()
-        if missing and not self._request.allow_incomplete:
+        self._verdict = shortfall(self.declared_seconds, delivered, self._log.damaged_seconds)
+        if exit_code and not self._verdict:
+            self._verdict = f"ffmpeg gave up after {delivered:.1f} s"
+        if self._verdict and not self._request.allow_incomplete:
             raise IncompleteRecording(
-                f"{self._stored.savepath}: {missing}; replace it, or ask again with allow_incomplete", **numbers
-            )
-        if exit_code and not self._request.allow_incomplete:
-            raise NotDecodable(
-                f"{self._stored.savepath}: ffmpeg gave up after {numbers['delivered_seconds']} s", **numbers
+                f"{savepath}: {self._verdict}; replace it, or ask again with allow_incomplete",
+                declared_seconds=self.declared_seconds,
+                delivered_seconds=round(delivered, 3),
             )
 
-    def _nothing_came_out(self) -> Exception:
+    def _nothing_came_out(self) -> MachineError:
         savepath, track = self._stored.savepath, self._request.track
         if not self._log.container:
             return NotDecodable(f"{savepath} is no audio or video file that ffmpeg can open")

@@ -47,6 +47,7 @@ class FFmpegLog:
         copied_seconds: end time of the output; all that is known of a stream copied without decoding.
         damaged_seconds: silence put in place of audio that could not be decoded.
         decode_warnings: lines of level error or worse after the input was open.
+        disk_full: ffmpeg could not write any more.
         estimated: the duration is a guess from the bit rate, declared by nobody.
         last_lines: for the log of this machine; they hold paths.
     """
@@ -62,6 +63,7 @@ class FFmpegLog:
     copied_seconds: float = 0.0
     damaged_seconds: float = 0.0
     decode_warnings: int = 0
+    disk_full: bool = False
     estimated: bool = False
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
     _source_rate: int | None = None
@@ -85,6 +87,7 @@ class FFmpegLog:
         if _REFUSED_VIDEO.search(text):
             return  # by our own whitelist, as it should be
         self.last_lines.append(text[:KEPT_CHARACTERS])
+        self.disk_full |= "No space left on device" in text
         self.estimated |= "Estimating duration from bitrate" in text
         if self.container and level != "warning":
             self.decode_warnings += 1

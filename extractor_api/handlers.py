@@ -6,16 +6,19 @@ import uuid
 
 from extractor_api.commands import CONTENT_TYPES
 from extractor_api.extraction import Extraction
+from extractor_api.file_delivery import ResultHandler
 from extractor_api.probe import probe
+from extractor_api.results import Result, expected_bytes
 from extractor_api.service import ExtractorMachine
-from machine.errors import BadRequest, NoAudioInTime, Stopping, UnsupportedFormat
+from extractor_api.stored_object import StoredObject
+from machine.errors import BadRequest, MachineError, NoAudioInTime, Stopping, UnsupportedFormat
 from machine.server import MachineHandler
-from machine.wire import ExtractAudioRequest, ObjectsQuery, ProbeQuery
+from machine.wire import AudioFormat, ExtractAudioRequest, ExtractionReceipt, ObjectsQuery, ProbeQuery
 
 log = logging.getLogger(__name__)
 
 
-class ExtractAudioHandler(MachineHandler):
+class ExtractAudioHandler(ResultHandler):
     """``POST /extract-audio``: stream one savepath's audio while ffmpeg is still decoding it."""
 
     machine: ExtractorMachine
@@ -59,41 +62,52 @@ class ExtractAudioHandler(MachineHandler):
             self.machine.slots.take(),
         ):
             log.info("%s: path resolved: %s (%d bytes)", stored.savepath, stored.path, stored.size)
+            if request.delivery == "file":
+                result = await self._make_result(stored, request, audio_format, extraction_id)
+                self.set_header("Content-Location", f"/extractions/{extraction_id}/audio")
+                await self.send_result(result)
+                return
             async with Extraction(self.machine.ffmpeg, stored, request, audio_format, extraction_id) as extraction:
                 head = await extraction.head(self.machine.limits.start_timeout)
                 self.set_header("Content-Type", CONTENT_TYPES[audio_format])
                 self.set_header("X-Extraction-Id", extraction_id)
                 if extraction.declared_seconds is not None:
                     self.set_header("X-Declared-Seconds", f"{extraction.declared_seconds:.3f}")
-                await self._send(extraction, head)
+                await self._stream(extraction, head)
 
-    async def _send(self, extraction: Extraction, head: bytes) -> None:
-        failure: str | None = "the client left"
-        started = self.request.request_time()
+    async def _make_result(
+        self, stored: StoredObject, request: ExtractAudioRequest, audio_format: AudioFormat, extraction_id: str
+    ) -> Result:
+        ffmpeg, results = self.machine.ffmpeg, self.machine.results
+        wanted = expected_bytes(request, audio_format, await probe(ffmpeg, stored, self.machine.limits.start_timeout))
+        with results.reserve(wanted) as file:
+            async with Extraction(
+                ffmpeg, stored, request, audio_format, extraction_id, output=file.fileno()
+            ) as extraction:
+                await extraction.finish()
+            result = await results.keep(extraction_id, file, audio_format)
+        self._note(extraction.receipt().model_copy(update={"bytes": result.size, "sha256": result.sha256}))
+        return result
+
+    async def _stream(self, extraction: Extraction, head: bytes) -> None:
+        failure: MachineError | None = Stopping("the client left, or Machine C stopped")
         try:
-            await self._write(head)
+            await self.write_out(head)
             async for chunk in extraction.chunks():
-                await self._write(chunk)
+                await self.write_out(chunk)
             failure = None
-        except Exception as cause:
-            failure = str(cause) or "the client left"
+        except MachineError as cause:
+            failure = cause
             raise
         finally:
-            receipt = extraction.receipt(failure)
-            self.machine.receipts.put(receipt)
-            self.machine.count(receipt)
-            log.info(
-                "%s: ffmpeg finished (%s): %d bytes sent, %.1f s of audio in %.1f s",
-                receipt.savepath, receipt.state, receipt.bytes, receipt.delivered_seconds,
-                self.request.request_time() - started,
-            )  # fmt: skip
+            self._note(extraction.receipt(failure))
 
-    async def _write(self, chunk: bytes) -> None:
-        self.write(chunk)
-        try:
-            await asyncio.wait_for(self.flush(), self.machine.limits.stall_timeout)
-        except asyncio.TimeoutError:
-            raise NoAudioInTime(f"the client read nothing for {self.machine.limits.stall_timeout:g} s") from None
+    def _note(self, receipt: ExtractionReceipt) -> None:
+        self.machine.note(receipt)
+        log.info(
+            "%s: ffmpeg finished (%s): %d bytes, %.1f s of audio in %.1f s",
+            receipt.savepath, receipt.state, receipt.bytes, receipt.delivered_seconds, self.request.request_time(),
+        )  # fmt: skip
 
 
 class ProbeHandler(MachineHandler):

@@ -10,6 +10,7 @@ from prometheus_client import Counter, Gauge
 
 from extractor_api.listing import list_objects
 from extractor_api.receipts import Receipts
+from extractor_api.results import Results
 from extractor_api.slots import Slots
 from extractor_api.storage import LocalStorage
 from extractor_api.stored_object import StoredObject
@@ -38,6 +39,7 @@ class ExtractorMachine(Machine):
         self.default_format: AudioFormat = settings.paths.default_audio_format
         self.slots = Slots(settings.extraction.max_ffmpeg, settings.extraction.queue_length)
         self.receipts = Receipts()
+        self.results = Results(settings.paths.temp_dir, settings.extraction.result_ttl)
         self._storage = LocalStorage(settings.paths)
         self._bytes = Counter("reelscribe_extracted_bytes", "Audio bytes sent", registry=self.registry)
         self._seconds = Counter("reelscribe_extracted_seconds", "Seconds of audio sent", registry=self.registry)
@@ -67,8 +69,9 @@ class ExtractorMachine(Machine):
         if self.ffmpeg.unfixed:
             log.warning("extractor-api: %s", self.ffmpeg.unfixed)
 
-    def count(self, receipt: ExtractionReceipt) -> None:
-        """Add an ended extraction to the metrics."""
+    def note(self, receipt: ExtractionReceipt) -> None:
+        """Keep the receipt of an ended extraction, and count it."""
+        self.receipts.put(receipt)
         self._bytes.inc(receipt.bytes)
         self._seconds.inc(max(0.0, receipt.delivered_seconds))
         self._extractions.labels(receipt.state).inc()

@@ -1,0 +1,81 @@
+"""Routes of ``delivery = file``: a finished result with its length, an ETag and byte ranges."""
+
+import asyncio
+import re
+
+import aiofiles
+
+from extractor_api.commands import CONTENT_TYPES
+from extractor_api.results import Result
+from extractor_api.service import ExtractorMachine
+from machine.errors import NoAudioInTime, RangeNotSatisfiable
+from machine.server import MachineHandler
+
+CHUNK_BYTES = 1 << 18
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
+
+
+class ResultHandler(MachineHandler):
+    """``GET /extractions/{id}/audio``: a finished result, whole or in part; HEAD tells its length."""
+
+    machine: ExtractorMachine
+
+    async def get(self, extraction_id: str) -> None:
+        await self.send_result(self.machine.results.get(extraction_id))
+
+    async def head(self, extraction_id: str) -> None:
+        await self.get(extraction_id)
+
+    async def send_result(self, result: Result) -> None:
+        """Answer with a result, or the range of it that was asked for."""
+        etag = f'"{result.sha256}"'
+        self.set_header("Content-Type", CONTENT_TYPES[result.audio_format])
+        self.set_header("X-Extraction-Id", result.extraction_id)
+        self.set_header("Accept-Ranges", "bytes")
+        self.set_header("ETag", etag)
+        asked = self.request.headers.get("Range", "") if self.request.method != "POST" else ""
+        if self.request.headers.get("If-Range", etag) != etag:
+            asked = ""
+        start, end = _range(asked, result.size)
+        if (start, end) != (0, result.size):
+            self.set_status(206)
+            self.set_header("Content-Range", f"bytes {start}-{end - 1}/{result.size}")
+        self.set_header("Content-Length", str(end - start))
+        if self.request.method == "HEAD":
+            await self.finish()
+            return
+        await self._send(result, start, end)
+
+    async def _send(self, result: Result, start: int, end: int) -> None:
+        # Opened anew, so that two readers of one result do not share a position.
+        async with aiofiles.open(f"/proc/self/fd/{result.file.fileno()}", "rb") as file:
+            await file.seek(start)
+            while start < end:
+                chunk = await file.read(min(CHUNK_BYTES, end - start))
+                start += len(chunk)
+                await self.write_out(chunk)
+
+    async def write_out(self, chunk: bytes) -> None:
+        """Send some of the body, as fast as the client reads.
+
+        Raises:
+            NoAudioInTime: it read nothing for ``stall_timeout``.
+        """
+        self.write(chunk)
+        try:
+            await asyncio.wait_for(self.flush(), self.machine.limits.stall_timeout)
+        except asyncio.TimeoutError:
+            raise NoAudioInTime(f"the client read nothing for {self.machine.limits.stall_timeout:g} s") from None
+
+
+def _range(asked: str, size: int) -> tuple[int, int]:
+    """First byte and the one after the last of a ``Range`` header; the whole where there is none we serve."""
+    match = _RANGE.match(asked)
+    if not match or match.groups() == ("", ""):
+        return 0, size
+    first, last = match.groups()
+    start, end = (int(first), min(size, int(last) + 1 if last else size)) if first else (max(0, size - int(last)), size)
+    if start >= end:
+        raise RangeNotSatisfiable(f"the result has {size} bytes", size=size)
+    return start, end
