@@ -36,6 +36,7 @@ def extraction_command(
         *("-vn", "-sn", "-dn", "-map_metadata", "-1"),
         *(("-map", f"0:a:{request.track}") if request.track is not None else ()),
         *_encoding(request, audio_format),
+        *(("-rf64", "auto") if audio_format == "wav" and request.delivery == "file" else ()),
         "-y",
         output,
     ]
@@ -53,4 +54,4 @@ def _encoding(request: ExtractAudioRequest, audio_format: AudioFormat) -> list[s
         return [*shape, "-c:a", "libmp3lame", "-b:a", f"{request.bitrate_kbps}k", "-f", "mp3"]
     if audio_format == "flac":
         return [*shape, "-c:a", "flac", "-sample_fmt", "s16", "-f", "flac"]
-    return [*shape, "-c:a", "pcm_s16le", "-rf64", "auto", "-f", "wav"]
+    return [*shape, "-c:a", "pcm_s16le", "-f", "wav"]

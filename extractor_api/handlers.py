@@ -105,7 +105,7 @@ class ExtractAudioHandler(ResultHandler):
     def _note(self, receipt: ExtractionReceipt) -> None:
         self.machine.note(receipt)
         log.info(
-            "%s: ffmpeg finished (%s): %d bytes, %.1f s of audio in %.1f s",
+            "%s: ffmpeg finished (%s): %d bytes sent, %.1f s of audio in %.1f s",
             receipt.savepath, receipt.state, receipt.bytes, receipt.delivered_seconds, self.request.request_time(),
         )  # fmt: skip
 

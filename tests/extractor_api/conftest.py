@@ -52,10 +52,18 @@ async def serve(bucket: Path, local_ffmpeg: FFmpeg) -> AsyncIterator[Serve]:
     async with AsyncExitStack() as stack:
 
         async def start(
-            ffmpeg: FFmpeg = local_ffmpeg, tokens: Tokens | None = None, data_path: Path | None = None, **limits: object
+            ffmpeg: FFmpeg = local_ffmpeg,
+            tokens: Tokens | None = None,
+            data_path: Path | None = None,
+            temp_dir: Path | None = None,
+            **limits: object,
         ) -> httpx.AsyncClient:
             settings = Settings(
-                paths=PathsSection(minio_data_path=data_path or bucket.parent, buckets=("other-bucket",)),
+                paths=PathsSection(
+                    minio_data_path=data_path or bucket.parent,
+                    buckets=("other-bucket",),
+                    temp_dir=temp_dir or Path("/tmp"),
+                ),
                 extraction=ExtractionSection.model_validate(limits),
             )
             machine = ExtractorMachine(settings, ffmpeg, tokens or Tokens())
@@ -68,6 +76,7 @@ async def serve(bucket: Path, local_ffmpeg: FFmpeg) -> AsyncIterator[Serve]:
 
 @asynccontextmanager
 async def _running(machine: ExtractorMachine) -> AsyncIterator[httpx.AsyncClient]:
+    before = asyncio.all_tasks()
     socket, port = bind_unused_port()
     server = HTTPServer(make_app(machine))
     server.add_socket(socket)
@@ -77,7 +86,9 @@ async def _running(machine: ExtractorMachine) -> AsyncIterator[httpx.AsyncClient
     finally:
         server.stop()
         await server.close_all_connections()
-        await asyncio.wait_for(machine.idle.wait(), 10)
+        if remaining := asyncio.all_tasks() - before - {asyncio.current_task()}:
+            await asyncio.wait(remaining, timeout=10)
+        machine.results.close()
 
 
 @pytest.fixture(params=["on PATH", "of the wheel"], scope="module")

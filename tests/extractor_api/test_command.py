@@ -66,6 +66,16 @@ def test_the_documented_curl_call_and_its_console_lines(
     assert "Traceback" not in lines
 
 
+def test_curl_resumes_a_finished_result(server: tuple[subprocess.Popen[bytes], str, Path], tmp_path: Path) -> None:
+    _, url, _ = server
+    whole = httpx.post(f"{url}/extract-audio", json={"savepath": "short.mp4", "delivery": "file"})
+    partial = tmp_path / "partial.mp3"
+    partial.write_bytes(whole.content[:5000])
+    result_url = url + whole.headers["Content-Location"]
+    subprocess.run(["curl", "-sS", "--fail", "-C", "-", result_url, "--output", partial], check=True)
+    assert partial.read_bytes() == whole.content
+
+
 def test_sigterm_in_mid_stream_cuts_the_stream_and_leaves_no_ffmpeg(
     server: tuple[subprocess.Popen[bytes], str, Path],
 ) -> None:
