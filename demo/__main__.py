@@ -25,10 +25,10 @@ def main() -> int:
     """Run the demo; returns the exit code."""
     print(f"1. A bucket with one video: {SAVEPATH}")
     _fill_bucket()
-    url = _write_config()
+    urls = _write_config()
     try:
         print("2. PostgreSQL and Machines C, B and A, each a process of its own", flush=True)
-        with _machines(url):
+        with _machines(urls):
             print(f"3. orchestrator submit {SAVEPATH} --wait", flush=True)
             submitted = _orchestrator("submit", SAVEPATH, "--wait", "--force")
             if submitted == 0:
@@ -48,8 +48,8 @@ def _fill_bucket() -> None:
         video.write_bytes((DEMO / "demo.mp4").read_bytes())
 
 
-def _write_config() -> str:
-    """Write ``demo/data/config.cfg`` with three free loopback ports; returns Machine A's URL."""
+def _write_config() -> list[str]:
+    """Write ``demo/data/config.cfg`` with three free loopback ports; returns the machines' URLs."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
         c, b, a = (taken.getsockname()[1] for taken in sockets)
@@ -60,11 +60,11 @@ def _write_config() -> str:
         f"[orchestrator]\nport = {a}\ntranscriber_urls = http://127.0.0.1:{b}\n\n"
         f"[database]\nurl = embedded\ndata_dir = postgres\n"
     )
-    return f"http://127.0.0.1:{a}"
+    return [f"http://127.0.0.1:{port}" for port in (c, b, a)]
 
 
 @contextmanager
-def _machines(url: str) -> Iterator[None]:
+def _machines(urls: list[str]) -> Iterator[None]:
     """``orchestrator up`` in a session of its own, so that Ctrl-C reaches it only through us, until the block ends."""
     log = DATA / "machines.log"
     with log.open("wb") as output:
@@ -72,23 +72,26 @@ def _machines(url: str) -> Iterator[None]:
             [*ORCHESTRATOR, "up", "--config", DATA / "config.cfg"], stdout=output, stderr=output, start_new_session=True
         )
     try:
-        _wait_until_healthy(url, up, log)
+        _wait_until_healthy(urls, up, log)
         yield
     finally:
         up.send_signal(signal.SIGTERM)
         up.wait()
 
 
-def _wait_until_healthy(url: str, up: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait_until_healthy(urls: list[str], up: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while up.poll() is None and time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{url}/healthz").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
+    while not all(map(_healthy, urls)):
+        if up.poll() is not None or time.monotonic() > deadline:
+            raise SystemExit(f"the machines did not start; {log} says why:\n{log.read_text()[-2000:]}")
         time.sleep(0.1)
-    raise SystemExit(f"the machines did not start; {log} says why:\n{log.read_text()[-2000:]}")
+
+
+def _healthy(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/healthz").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def _orchestrator(command: str, *arguments: str) -> int:

@@ -1,0 +1,12 @@
+"""The ``orchestrator`` command."""
+
+from orchestrator.cli import cli
+
+
+def main() -> None:
+    """Run the command line."""
+    cli()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""The failures that only Machine A knows."""
+
+from machine.errors import MachineError
+
+
+class DatabaseUnavailable(MachineError):
+    """PostgreSQL does not answer, or cannot be used."""
+
+    status, code, retryable = 503, "database_unavailable", True
+
+
+class NoTranscriber(MachineError):
+    """No Machine B takes the job for now; that says nothing about the job. ``retry_after`` is in seconds."""
+
+    status, code, retryable = 503, "no_transcriber", True
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.retry_after = retry_after
+
+
+class Superseded(Exception):
+    """This attempt is over: its job was cancelled, or a newer attempt has it."""

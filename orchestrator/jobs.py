@@ -1,0 +1,161 @@
+"""What Machine A knows of a savepath: the job, its receipt, its segments."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from machine.wire import Savepath, Segment, TranscribeOptions
+
+State = Literal["queued", "running", "waiting", "done", "failed", "cancelled"]
+STATES: tuple[State, ...] = ("queued", "running", "waiting", "done", "failed", "cancelled")
+UNFINISHED: tuple[State, ...] = ("queued", "running", "waiting")
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("a NUL character cannot be stored")
+    return text
+
+
+StorableSavepath = Annotated[Savepath, AfterValidator(_storable)]
+Priority = Annotated[int, Field(ge=-1000, le=1000, description="higher ones are taken first")]
+
+
+class Options(TranscribeOptions):
+    """How to transcribe; two submissions of an object with equal options are the same job."""
+
+    initial_prompt: Annotated[str, AfterValidator(_storable)] | None = Field(default=None, max_length=2000)
+    hotwords: Annotated[str, AfterValidator(_storable)] | None = Field(default=None, max_length=2000)
+
+    def chosen(self) -> dict[str, Any]:
+        """Those that differ from the default: what is stored and compared."""
+        return self.model_dump(mode="json", include=set(Options.model_fields), exclude_defaults=True)
+
+
+class Record(BaseModel):
+    """A row of the database, ready for JSON."""
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+
+class JobError(Record):
+    """Why a job failed, waits, or is tried again."""
+
+    code: str
+    message: str
+    details: dict[str, Any] = {}
+
+
+class Job(Record):
+    """One wish to have a savepath transcribed. All ``…_seconds`` are seconds of the recording.
+
+    Attributes:
+        state: ``waiting``: for a Machine B, or for the time of the next try; ``error`` says which.
+        attempt: number of the attempt that may write.
+        failures: transient failures so far.
+        progress_seconds: all before it is stored.
+        complete: of a ``done`` job: whether it covers the whole recording; if not, ``reason`` says why.
+    """
+
+    id: int
+    bucket: str
+    savepath: str
+    options: dict[str, Any]
+    state: State
+    priority: int
+    attempt: int
+    failures: int
+    error: JobError | None
+    model: str | None
+    language: str | None
+    language_probability: float | None
+    declared_seconds: float | None
+    progress_seconds: float
+    complete: bool | None
+    reason: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing will happen to it any more."""
+        return self.state not in UNFINISHED
+
+    @property
+    def situation(self) -> str:
+        """Its state in words, with what can be done."""
+        reason = self.error.message if self.error else "no reason is known"
+        heard = f"{self.progress_seconds:.0f}"
+        if self.declared_seconds:
+            heard += f" of {self.declared_seconds:.0f}"
+        return {
+            "queued": "it is queued",
+            "running": f"it is being transcribed ({heard} s)",
+            "waiting": f"it waits: {reason}",
+            "done": "it is done" if self.complete else f"it is done, but incomplete: {self.reason}",
+            "failed": f"it failed: {reason}; have it tried again with: orchestrator retry {self.savepath}",
+            "cancelled": f"it was cancelled; have it done after all with: orchestrator retry {self.savepath}",
+        }[self.state]
+
+
+class ReceiptPart(Record):
+    """What one attempt covered: all of it from ``start_seconds`` on, or up to where it was cut (then without sums)."""
+
+    attempt: int
+    start_seconds: float
+    declared_seconds: float | None
+    delivered_seconds: float | None
+    covered_seconds: float | None
+    samples: int | None
+    sha256: str | None
+    etag: str | None
+    extraction_id: str | None
+
+
+class Receipt(Record):
+    """The proof of what a transcript covers, in seconds from the start of the recording.
+
+    Attributes:
+        samples: of one channel, and
+        sha256: of the audio, where it was heard in one part; else the parts have their own.
+        parts: one for each attempt that added segments.
+    """
+
+    declared_seconds: float | None
+    delivered_seconds: float | None
+    covered_seconds: float | None
+    samples: int | None
+    sha256: str | None
+    complete: bool
+    reason: str | None
+    parts: list[ReceiptPart]
+
+    @classmethod
+    def of(cls, job: Job, parts: list[ReceiptPart]) -> "Receipt":
+        """The sum of the parts: each begins where all before it is stored."""
+        last = parts[-1]
+        only = last if len(parts) == 1 else None
+
+        def from_zero(seconds: float | None) -> float | None:
+            return None if seconds is None else round(last.start_seconds + seconds, 6)
+
+        return cls(
+            declared_seconds=from_zero(last.declared_seconds),
+            delivered_seconds=from_zero(last.delivered_seconds),
+            covered_seconds=from_zero(last.covered_seconds),
+            samples=only.samples if only else None,
+            sha256=only.sha256 if only else None,
+            complete=bool(job.complete),
+            reason=job.reason,
+            parts=parts,
+        )
+
+
+class Transcript(Record):
+    """A finished job with all its words."""
+
+    job: Job
+    receipt: Receipt
+    segments: list[Segment]

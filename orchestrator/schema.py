@@ -1,0 +1,64 @@
+"""Our tables and procrastinate's, brought up to date with yoyo-migrations by whoever comes first."""
+
+import logging
+from pathlib import Path
+from urllib.parse import urlencode
+
+import psycopg
+import yoyo
+from procrastinate.schema import SchemaManager
+from psycopg.conninfo import conninfo_to_dict
+from yoyo.backends import DatabaseBackend
+from yoyo.migrations import MigrationList
+
+log = logging.getLogger(__name__)
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+ADVISORY_LOCK = 0x7265_656C
+"""Held while migrating: PostgreSQL lets it go when a migrating process dies, yoyo's own lock row would stay."""
+
+
+def migrate(url: str, connection: psycopg.Connection) -> None:
+    """Apply what is missing; processes that come at the same time wait for the one that applies it.
+
+    Args:
+        url: of the database, for yoyo's own connection.
+        connection: to the same database, in autocommit mode.
+    """
+    ours, queues = yoyo.read_migrations(str(MIGRATIONS)), yoyo.read_migrations(SchemaManager.get_migrations_path())
+    wanted = {migration.id for migration in (*ours, *queues)}
+    if wanted <= _applied(connection):
+        return
+    connection.execute("select pg_advisory_lock(%s)", (ADVISORY_LOCK,))
+    try:
+        with yoyo.get_backend(_yoyo_url(url)) as backend:
+            backend.break_lock()
+            with backend.lock():
+                _apply_queue_schema(backend, queues)
+                backend.apply_migrations(backend.to_apply(ours))
+    finally:
+        connection.execute("select pg_advisory_unlock(%s)", (ADVISORY_LOCK,))
+
+
+def _applied(connection: psycopg.Connection) -> set[str]:
+    if connection.execute("select to_regclass('_yoyo_migration')").fetchone() == (None,):
+        return set()
+    return {row[0] for row in connection.execute("select migration_id from _yoyo_migration")}
+
+
+def _apply_queue_schema(backend: DatabaseBackend, queues: MigrationList) -> None:
+    """procrastinate's whole schema on a fresh database, and the migrations of a newer version on one that has it."""
+    if backend.execute("select to_regclass('procrastinate_jobs')").fetchone() != (None,):
+        backend.apply_migrations(backend.to_apply(queues))
+        return
+    backend.ensure_internal_schema_updated()
+    with backend.transaction():
+        backend.connection.execute(SchemaManager.get_schema())
+        for migration in queues:
+            backend.mark_one(migration, log=False)
+
+
+def _yoyo_url(url: str) -> str:
+    parameters = {key: str(value) for key, value in conninfo_to_dict(url).items() if value is not None}
+    name = parameters.pop("dbname", "")
+    return f"postgresql+psycopg:///{name}?{urlencode(parameters)}"

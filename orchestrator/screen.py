@@ -1,0 +1,187 @@
+"""Jobs on a terminal: the table of ``status`` and the live view of ``submit --wait``."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.jobs import Job, State
+
+COLOURS: dict[State, str] = {
+    "queued": "dim",
+    "running": "cyan",
+    "waiting": "yellow",
+    "done": "green",
+    "failed": "red",
+    "cancelled": "magenta",
+}
+PLAIN_SECONDS = 10.0
+"""How often a running job is mentioned where there is no terminal."""
+
+
+def visible(text: str) -> str:
+    """The text with what is not printable escaped: a savepath may hold line ends and terminal commands."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )
+
+
+def job_table(jobs: Sequence[Job]) -> Table:
+    """One row a job."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("ID", "STATE"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("HEARD", justify="right", no_wrap=True)
+    table.add_column("SAVEPATH", overflow="fold")
+    table.add_column("", overflow="fold")
+    for job in jobs:
+        note = job.error.message if job.error else f"incomplete: {job.reason}" if job.complete is False else ""
+        table.add_row(
+            str(job.id),
+            Text(job.state, style=COLOURS[job.state]),
+            _heard(job),
+            Text(visible(job.savepath)),
+            Text(visible(note)),
+        )
+    return table
+
+
+def print_table(table: Table) -> None:
+    """To standard output; as wide as it needs where that is no terminal, so that scripts see whole lines."""
+    Console(width=None if sys.stdout.isatty() else 2000, highlight=False).print(table)
+
+
+def print_json(value: object) -> None:
+    """To standard output, for scripts."""
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def situation_line(job: Job) -> str:
+    """A job and its state in words."""
+    return f"{visible(job.savepath)}: {visible(job.situation)}"
+
+
+def closing_line(job: Job) -> str:
+    """What became of a job."""
+    line = f"{job.state:<9} {visible(job.savepath)}"
+    if job.error:
+        return f"{line}: {visible(job.error.message)}"
+    if job.state == "done" and job.started_at and job.finished_at:
+        took = (job.finished_at - job.started_at).total_seconds()
+        # The time of a job with several attempts holds what was done twice, and the waits between them.
+        speed = f", {job.progress_seconds / took:.1f} x real time" if took > 0 and job.attempt == 1 else ""
+        lack = "" if job.complete else f"; incomplete: {visible(job.reason or 'no reason is known')}"
+        return f"{line}: {job.progress_seconds:.1f} s{speed}{lack}"
+    return line
+
+
+class View(Protocol):
+    """Shows jobs while they go on."""
+
+    def __enter__(self) -> "View": ...
+
+    def __exit__(self, *exc_info: object) -> None: ...
+
+    def show(self, job: Job) -> None:
+        """The job as it is now; called again and again."""
+
+
+class BarView:
+    """A bar for each job that runs, and a line for each that is finished."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._progress = Progress(
+            TextColumn("{task.fields[state]:<9}"),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[heard]}"),
+            TextColumn("{task.fields[note]}", markup=False),
+            console=self._console,
+            transient=True,
+        )
+        self._bars: dict[int, TaskID] = {}
+        self._finished: set[int] = set()
+        self._speed = _Speed()
+
+    def __enter__(self) -> "BarView":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._progress.stop()
+
+    def show(self, job: Job) -> None:
+        if job.finished:
+            if job.id not in self._finished:
+                self._finished.add(job.id)
+                if job.id in self._bars:
+                    self._progress.remove_task(self._bars.pop(job.id))
+                self._console.print(Text(closing_line(job), style=COLOURS[job.state]))
+            return
+        if job.id not in self._bars:
+            self._bars[job.id] = self._progress.add_task(visible(job.savepath), state="", heard="", note="")
+        self._progress.update(
+            self._bars[job.id],
+            total=job.declared_seconds,
+            completed=job.progress_seconds,
+            visible=job.state != "queued" or len(self._bars) == 1,
+            state=job.state,
+            heard=_heard(job) + self._speed.of(job),
+            note=visible(job.error.message) if job.error else "",
+        )
+
+
+class LineView:
+    """A line for each change, for logs and pipes."""
+
+    def __init__(self) -> None:
+        self._told: dict[int, tuple[State, float]] = {}
+        self._speed = _Speed()
+
+    def __enter__(self) -> "LineView":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        pass
+
+    def show(self, job: Job) -> None:
+        state, when = self._told.get(job.id, (None, 0.0))
+        speed = self._speed.of(job)
+        if state == job.state and (job.state != "running" or time.monotonic() < when + PLAIN_SECONDS):
+            return
+        self._told[job.id] = (job.state, time.monotonic())
+        if state is None and job.state == "queued":
+            return  # submit has just said so
+        line = closing_line(job)
+        if job.state == "running":
+            line += f": {_heard(job)}{speed}"
+        print(line, file=sys.stderr, flush=True)
+
+
+class _Speed:
+    """Seconds of recording a second, since a job was first seen running."""
+
+    def __init__(self) -> None:
+        self._first: dict[int, tuple[float, float]] = {}
+
+    def of(self, job: Job) -> str:
+        if job.state != "running":
+            self._first.pop(job.id, None)
+            return ""
+        now = time.monotonic()
+        began, heard = self._first.setdefault(job.id, (now, job.progress_seconds))
+        took = now - began
+        return f", {(job.progress_seconds - heard) / took:.1f} x real time" if took >= 1 else ""
+
+
+def _heard(job: Job) -> str:
+    if job.declared_seconds is None:
+        return f"{job.progress_seconds:.1f} s" if job.progress_seconds else ""
+    return f"{min(job.progress_seconds, job.declared_seconds):.1f} of {job.declared_seconds:.1f} s"

@@ -1,0 +1,79 @@
+"""What every command has in common: settings, the open database, and failures told in one sentence."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import typer
+
+from machine import logs, settings
+from machine.command import settings_errors_told
+from machine.errors import MachineError
+from machine.settings import Settings
+from orchestrator.database import TROUBLE, Pool, open_database
+from orchestrator.queue import Queue
+from orchestrator.submission import Desk
+
+INTERRUPTED_EXIT_CODE = 130
+
+
+class Session(NamedTuple):
+    """A command at work."""
+
+    settings: Settings
+    pool: Pool
+    queue: Queue
+    desk: Desk
+
+    def bucket(self, named: str | None) -> str:
+        """The bucket that a command means."""
+        return named or self.settings.paths.bucket_name
+
+
+@asynccontextmanager
+async def open_session(chosen: Settings) -> AsyncIterator[Session]:
+    """The database and the queue of these settings.
+
+    Raises:
+        DatabaseUnavailable: see :func:`orchestrator.database.open_database`.
+    """
+    async with open_database(chosen.database) as pool:
+        queue = Queue(pool)
+        await queue.open()
+        yield Session(chosen, pool, queue, Desk(pool, queue))
+
+
+def run(config: Path | None, work: Callable[[Session], Awaitable[int]], log_level: int = logging.ERROR) -> NoReturn:
+    """Do the work of a command and exit with the code it returns, or with 1 and a sentence where it fails."""
+
+    async def in_session(chosen: Settings) -> int:
+        task = asyncio.current_task()
+        assert task
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        async with open_session(chosen) as session:
+            return await work(session)
+
+    logs.configure(log_level)
+    with settings_errors_told():
+        chosen = settings.load(config)
+        try:
+            code = asyncio.run(in_session(chosen))
+        except MachineError as failure:
+            complain(failure.message)
+            code = 1
+        except TROUBLE as lost:
+            complain(f"the database went away: {' '.join(str(lost).split())}; see: orchestrator check")
+            code = 1
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            code = INTERRUPTED_EXIT_CODE
+    raise typer.Exit(code)
+
+
+def complain(sentence: str) -> None:
+    """Tell the user on standard error, where it is in nobody's way."""
+    print(sentence, file=sys.stderr)

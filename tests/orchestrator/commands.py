@@ -1,0 +1,94 @@
+"""The ``orchestrator`` command as a user starts it: a process of its own."""
+
+import asyncio
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+
+@dataclass
+class Outcome:
+    """What a finished command left."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Command:
+    """A command that runs; its log can be waited for."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.log = ""
+
+    async def says(self, words: str, seconds: float = 40) -> None:
+        """Wait until its standard error holds these words."""
+        assert self.process.stderr
+
+        async def read() -> None:
+            assert self.process.stderr
+            while words not in self.log:
+                line = await self.process.stderr.readline()
+                assert line, f"it ended without saying {words!r}:\n{self.log}"
+                self.log += line.decode()
+
+        await asyncio.wait_for(read(), seconds)
+
+    async def ends(self, number: signal.Signals | None = None, seconds: float = 30) -> Outcome:
+        """Send a signal, and wait for the end."""
+        if number:
+            self.process.send_signal(number)
+        out, err = await asyncio.wait_for(self.process.communicate(), seconds)
+        assert self.process.returncode is not None
+        self.log += err.decode()
+        assert "Traceback" not in self.log, self.log
+        return Outcome(self.process.returncode, out.decode(), self.log)
+
+
+class Orchestrator:
+    """Starts commands with one config.cfg."""
+
+    def __init__(self, config: Path) -> None:
+        self.config = config
+
+    async def start(self, *arguments: str) -> Command:
+        return Command(
+            await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "orchestrator", *arguments, "--config", str(self.config)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env={**os.environ, "COLUMNS": "200"},
+            )
+        )
+
+    async def run(self, *arguments: str, stdin: str = "", seconds: float = 30) -> Outcome:
+        command = await self.start(*arguments)
+        out, err = await asyncio.wait_for(command.process.communicate(stdin.encode()), seconds)
+        assert command.process.returncode is not None
+        assert b"Traceback" not in err, err.decode()
+        return Outcome(command.process.returncode, out.decode(), err.decode())
+
+
+def processes_of(folder: Path) -> list[str]:
+    """The command lines of all processes that name something in this folder."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if str(folder) in line and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(line)
+    return found
+
+
+async def gone(folder: Path, seconds: float = 10) -> bool:
+    """Whether no process names this folder any more, within some time."""
+    for _ in range(int(seconds / 0.1)):
+        if not processes_of(folder):
+            return True
+        await asyncio.sleep(0.1)
+    return False

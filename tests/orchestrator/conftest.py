@@ -1,0 +1,157 @@
+"""A real PostgreSQL for all tests, a fresh database for each, and workers that talk to a scripted Machine B."""
+
+import asyncio
+import itertools
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from machine.auth import Tokens
+from orchestrator import embedded, store
+from orchestrator.attempts import Attempts
+from orchestrator.database import Pool, make_pool, prepare
+from orchestrator.dispatch import Dispatcher
+from orchestrator.jobs import Job, Options
+from orchestrator.queue import Queue
+from orchestrator.submission import Desk
+from orchestrator.transcribers import Transcribers
+from orchestrator.worker import Worker
+from tests.orchestrator.scripted import ScriptedB
+
+BUCKET = "videos"
+MAX_ATTEMPTS = 3
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """Where a PostgreSQL can be made: not in pytest's folders, which it closes to root's pgserver."""
+    with TemporaryDirectory(prefix="reelscribe-test-") as folder:
+        yield Path(folder) / "data" / "postgres"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a migrated database that nobody uses: the template of all others."""
+    with TemporaryDirectory(prefix="reelscribe-test-") as folder, embedded.running(Path(folder) / "data") as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("alter system set fsync = off")
+            connection.execute("select pg_reload_conf()")
+        prepare(url)
+        yield url
+
+
+@pytest.fixture
+def database_url(postgres: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(make_conninfo(postgres, dbname="postgres"), autocommit=True) as connection:
+        connection.execute(f"create database {name} template reelscribe")
+        yield postgres.replace("/reelscribe?", f"/{name}?")
+        connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    async with make_pool(database_url) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def queue(pool: Pool) -> Queue:
+    queue = Queue(pool)
+    await queue.open()
+    return queue
+
+
+@pytest.fixture
+def desk(pool: Pool, queue: Queue) -> Desk:
+    return Desk(pool, queue)
+
+
+@pytest.fixture
+async def machine_b() -> AsyncIterator[ScriptedB]:
+    async with ScriptedB().listening() as b:
+        yield b
+
+
+@pytest.fixture
+def sql(pool: Pool) -> Callable[..., Awaitable[list[Any]]]:
+    """Run a statement; its rows."""
+
+    async def run(statement: str, *parameters: Any) -> list[Any]:
+        async with pool.connection() as connection:
+            cursor = await connection.execute(statement, parameters)
+            return await cursor.fetchall() if cursor.description else []
+
+    return run
+
+
+@pytest.fixture
+def submit(desk: Desk) -> Callable[..., Awaitable[Job]]:
+    async def submit(savepath: str = "talk.mp4", force: bool = False, priority: int = 0, **options: Any) -> Job:
+        [(job, _)] = await desk.submit(BUCKET, [savepath], Options(**options), priority, force)
+        return job
+
+    return submit
+
+
+@pytest.fixture
+def job_in(pool: Pool) -> Callable[..., Awaitable[Job]]:
+    """Wait until a job is in one of these states."""
+
+    async def wait(id: int, *states: str, seconds: float = 15) -> Job:
+        for _ in range(int(seconds / 0.02)):
+            async with pool.connection() as connection:
+                [job] = await store.jobs_by_id(connection, [id])
+            if job.state in states:
+                return job
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"the job is {job.state}, not {' or '.join(states)}: {job.error}")
+
+    return wait
+
+
+@asynccontextmanager
+async def run_worker(
+    database_url: str, urls: tuple[str, ...], progress_timeout: float, token: str | None = None, backoff: float = 0
+) -> AsyncIterator[Worker]:
+    """A worker with connections of its own."""
+    tokens = Tokens((token,)) if token else Tokens()
+    async with make_pool(database_url) as pool, Transcribers(urls, tokens, progress_timeout) as transcribers:
+        queue = Queue(pool)
+        await queue.open()
+        dispatcher = Dispatcher(Attempts(pool, queue), transcribers, BUCKET, MAX_ATTEMPTS, lambda _: backoff)
+        worker = Worker(queue, dispatcher, max_running=4, max_attempts=MAX_ATTEMPTS)
+        running = asyncio.create_task(worker.run())
+        try:
+            yield worker
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+
+
+@pytest.fixture
+def working(database_url: str, machine_b: ScriptedB) -> Callable[..., AbstractAsyncContextManager[Worker]]:
+    """A worker that asks the scripted Machine B, or those that are named."""
+
+    def work(
+        *urls: str, progress_timeout: float = 5, token: str | None = None, backoff: float = 0
+    ) -> AbstractAsyncContextManager[Worker]:
+        return run_worker(database_url, urls or (machine_b.url,), progress_timeout, token, backoff)
+
+    return work
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,195 @@
+"""A Machine B that says what a test tells it to, over real HTTP: for what the real one cannot be made to do."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from pydantic import BaseModel
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+from tornado.web import Application, RequestHandler
+
+from machine.wire import NDJSON, Failed, Finished, Progress, Segment, Started, Word, event_line
+
+WINDOW_SECONDS = 10.0
+WINDOWS = 3
+LONG = WINDOW_SECONDS * WINDOWS
+
+
+class ScriptedB:
+    """Answers the first request by the first script, and so on; the last script answers all others.
+
+    Attributes:
+        requests: the bodies that came.
+        left: set when a client leaves before the end.
+    """
+
+    def __init__(self) -> None:
+        self.scripts: list[Script] = [transcribes()]
+        self.requests: list[dict[str, Any]] = []
+        self.tokens: list[str | None] = []
+        self.left = asyncio.Event()
+        self.free = 4
+        self.url = ""
+
+    @asynccontextmanager
+    async def listening(self, port: int = 0) -> AsyncIterator["ScriptedB"]:
+        server = HTTPServer(
+            Application([("/transcribe", _Transcribe, {"b": self}), ("/healthz", _Health, {"b": self})])
+        )
+        if port:
+            server.listen(port, "127.0.0.1")
+        else:
+            socket, port = bind_unused_port()
+            server.add_socket(socket)
+        self.url = f"http://127.0.0.1:{port}"
+        try:
+            yield self
+        finally:
+            server.stop()
+            await server.close_all_connections()
+
+
+class _Transcribe(RequestHandler):
+    def initialize(self, b: ScriptedB) -> None:
+        self.b = b
+
+    async def post(self) -> None:
+        b = self.b
+        b.tokens.append(self.request.headers.get("Authorization"))
+        b.requests.append(json.loads(self.request.body))
+        script = b.scripts[min(len(b.requests), len(b.scripts)) - 1]
+        self.set_header("Content-Type", NDJSON)
+        await script(self)
+
+    def on_connection_close(self) -> None:
+        self.b.left.set()
+
+    @property
+    def start(self) -> float:
+        return float(self.b.requests[-1].get("start", 0.0))
+
+    async def tell(self, *events: BaseModel) -> None:
+        for event in events:
+            self.write(event_line(event))
+            await self.flush()
+
+
+class _Health(RequestHandler):
+    def initialize(self, b: ScriptedB) -> None:
+        self.b = b
+
+    def get(self) -> None:
+        self.finish({"machine": "transcriber", "status": "ok", "model": "scripted", "capacity": 4, "free": self.b.free})
+
+
+Script = Callable[[_Transcribe], Awaitable[None]]
+
+
+def transcribes(windows: int = WINDOWS, incomplete: str | None = None, words: bool = False) -> Script:
+    """The windows from ``start`` on, then finished, as the real one does."""
+
+    async def script(b: _Transcribe) -> None:
+        first = int(b.start // WINDOW_SECONDS)
+        await b.tell(started(windows * WINDOW_SECONDS))
+        for number in range(first, windows):
+            await b.tell(*window(number, words))
+        await b.tell(finished(windows * WINDOW_SECONDS - b.start, incomplete))
+
+    return script
+
+
+def breaks_off_after(windows: int) -> Script:
+    """Some windows and half a segment of the next, then the connection ends."""
+
+    async def script(b: _Transcribe) -> None:
+        await b.tell(started(LONG))
+        for number in range(windows):
+            await b.tell(*window(number))
+        await b.tell(window(windows)[0])
+        b.detach().close()
+
+    return script
+
+
+def ends_early(b: _Transcribe) -> Awaitable[None]:
+    """A clean end of the body without finished or failed."""
+    return b.tell(started(LONG), *window(0))
+
+
+def falls_silent_after(windows: int) -> Script:
+    """Some windows, then nothing until the client leaves."""
+
+    async def script(b: _Transcribe) -> None:
+        await b.tell(started(LONG))
+        for number in range(windows):
+            await b.tell(*window(number))
+        await b.b.left.wait()
+
+    return script
+
+
+def fails(code: str, message: str, retryable: bool, **details: Any) -> Script:
+    """A failed event in place of finished."""
+
+    async def script(b: _Transcribe) -> None:
+        await b.tell(started(LONG), Failed(code=code, message=message, retryable=retryable, details=details))
+
+    return script
+
+
+def refuses(status: int, code: str, message: str, retryable: bool, **details: Any) -> Script:
+    """An error before any event."""
+
+    async def script(b: _Transcribe) -> None:
+        b.set_status(status)
+        b.set_header("Content-Type", "application/json")
+        await b.finish({"error": {"code": code, "message": message, "retryable": retryable, **details}})
+
+    return script
+
+
+def started(duration: float) -> Started:
+    return Started(model="scripted", language="en", language_probability=0.9, duration=duration)
+
+
+def window(number: int, words: bool = False) -> list[Segment | Progress]:
+    """Two segments and the progress that makes them final."""
+    begin = number * WINDOW_SECONDS
+    return [
+        _segment(2 * number, begin + 1, begin + 4, words),
+        _segment(2 * number + 1, begin + 5, begin + 9, words),
+        Progress(seconds=begin + WINDOW_SECONDS),
+    ]
+
+
+def _segment(index: int, start: float, end: float, words: bool) -> Segment:
+    return Segment(
+        index=index,
+        start=start,
+        end=end,
+        text=f"sentence {index}",
+        tokens=[index, index + 1],
+        words=[Word(start=start, end=end, word="sentence", probability=0.5)] if words else None,
+        avg_logprob=-0.25,
+        no_speech_prob=0.01,
+        compression_ratio=1.5,
+    )
+
+
+def finished(seconds: float, incomplete: str | None = None) -> Finished:
+    return Finished(
+        duration=LONG,
+        segments=0,
+        declared_seconds=seconds,
+        delivered_seconds=seconds,
+        covered_seconds=seconds,
+        samples=round(seconds * 16_000),
+        sha256="5" * 64,
+        etag="etag-1",
+        extraction_id="extraction-1",
+        complete=incomplete is None,
+        reason=incomplete,
+    )

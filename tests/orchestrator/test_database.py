@@ -1,0 +1,97 @@
+"""The database: migrated by whoever comes first, and lost without harm."""
+
+import asyncio
+import os
+import signal
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from orchestrator import embedded, store
+from orchestrator.database import make_pool, prepare
+from orchestrator.jobs import Options
+from orchestrator.queue import Queue
+from orchestrator.submission import Desk
+from tests.orchestrator.conftest import BUCKET, run_worker
+from tests.orchestrator.scripted import LONG, finished, started, window
+
+
+@pytest.fixture
+def empty_url(postgres):
+    with psycopg.connect(make_conninfo(postgres, dbname="postgres"), autocommit=True) as connection:
+        connection.execute("create database fresh")
+        yield postgres.replace("/reelscribe?", "/fresh?")
+        connection.execute("drop database fresh with (force)")
+
+
+def tables(url: str) -> list[str]:
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("select tablename from pg_tables where schemaname = 'public' order by 1")
+        return [row[0] for row in rows]
+
+
+async def test_processes_that_come_at_the_same_time_migrate_once(empty_url, postgres):
+    await asyncio.gather(*(asyncio.to_thread(prepare, empty_url) for _ in range(4)))
+    assert tables(empty_url) == tables(postgres)
+
+
+async def test_a_migration_that_died_is_repeated(empty_url, postgres):
+    prepare(empty_url)
+    with psycopg.connect(empty_url) as connection:
+        connection.execute("delete from _yoyo_migration where migration_id like '0001%'")
+        connection.execute("drop table segments, attempts, transcriptions, media")
+        connection.execute("insert into yoyo_lock (locked, ctime, pid) values (1, now(), 1)")
+    prepare(empty_url)
+    assert tables(empty_url) == tables(postgres)
+
+
+async def test_connections_that_are_cut_in_the_middle_of_a_job_cost_nothing(submit, working, job_in, machine_b, sql):
+    async def script(b):
+        await b.tell(started(LONG), *window(0))
+        await asyncio.sleep(0.2)
+        with psycopg.connect(sql_url, autocommit=True) as connection:
+            connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where datname = current_database() and pid <> pg_backend_pid()"
+            )
+        await b.tell(*window(1), *window(2), finished(LONG))
+
+    [(database,)] = await sql("select current_database()")
+    [(directory,)] = await sql("show unix_socket_directories")
+    sql_url = f"postgresql://postgres@/{database}?host={directory}"
+    machine_b.scripts = [script]
+    async with working():
+        job = await job_in((await submit()).id, "done")
+    assert (job.attempt, await sql("select count(*) from segments")) == (1, [(6,)])
+
+
+async def test_a_restart_of_postgresql_in_the_middle_of_a_job_loses_nothing(data_dir, machine_b):
+    restart = asyncio.Event()
+
+    async def script(b):
+        await b.tell(started(LONG), *window(0))
+        restart.set()
+        await b.tell(*window(1))
+        await asyncio.sleep(1)
+        await b.tell(*window(2), finished(LONG))
+
+    machine_b.scripts = [script]
+    with embedded.running(data_dir) as url:
+        prepare(url)
+        async with make_pool(url) as pool, run_worker(url, (machine_b.url,), 5):
+            queue = Queue(pool)
+            await queue.open()
+            await Desk(pool, queue).submit(BUCKET, ["talk.mp4"], Options())
+            await restart.wait()
+            os.kill(int((data_dir / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
+            while (data_dir / "postmaster.pid").exists():
+                await asyncio.sleep(0.05)
+            with embedded.running(data_dir):
+                while True:
+                    async with pool.connection() as connection:
+                        found = await store.transcript(connection, BUCKET, "talk.mp4")
+                    if found:
+                        break
+                    await asyncio.sleep(0.1)
+    assert [segment.text for segment in found.segments] == [f"sentence {index}" for index in range(6)]

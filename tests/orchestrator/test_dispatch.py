@@ -1,0 +1,302 @@
+"""One job and a Machine B: what is stored, what is tried again, and what is given up."""
+
+import asyncio
+
+import pytest
+
+from machine.wire import Failed
+from orchestrator import dispatch, store
+from tests.orchestrator.conftest import BUCKET, MAX_ATTEMPTS
+from tests.orchestrator.scripted import (
+    LONG,
+    ScriptedB,
+    breaks_off_after,
+    ends_early,
+    fails,
+    falls_silent_after,
+    refuses,
+    started,
+    transcribes,
+    window,
+)
+
+WHOLE = [f"sentence {index}" for index in range(6)]
+
+
+@pytest.fixture
+def transcript(pool):
+    async def read(savepath: str = "talk.mp4"):
+        async with pool.connection() as connection:
+            return await store.transcript(connection, BUCKET, savepath)
+
+    return read
+
+
+def texts(transcript) -> list[str]:
+    return [segment.text for segment in transcript.segments]
+
+
+async def test_a_submitted_job_is_transcribed(submit, working, job_in, transcript):
+    job = await submit()
+    async with working():
+        done = await job_in(job.id, "done")
+    assert (done.complete, done.model, done.language, done.declared_seconds) == (True, "scripted", "en", LONG)
+    assert texts(await transcript()) == WHOLE
+
+
+async def test_the_receipt_is_stored_with_the_transcript(submit, working, job_in, transcript):
+    async with working():
+        await job_in((await submit()).id, "done")
+    receipt = (await transcript()).receipt
+    assert (receipt.declared_seconds, receipt.delivered_seconds, receipt.covered_seconds) == (LONG, LONG, LONG)
+    assert (receipt.samples, receipt.sha256, receipt.complete) == (480_000, "5" * 64, True)
+
+
+async def test_all_of_a_segment_is_kept(submit, working, job_in, machine_b, transcript):
+    machine_b.scripts = [transcribes(words=True)]
+    async with working():
+        await job_in((await submit(word_timestamps=True)).id, "done")
+    segment = (await transcript()).segments[1]
+    assert (segment.index, segment.start, segment.end, segment.tokens) == (1, 5.0, 9.0, [1, 2])
+    assert segment.words[0].probability == 0.5
+    assert (segment.avg_logprob, segment.no_speech_prob, segment.compression_ratio) == (-0.25, 0.01, 1.5)
+
+
+async def test_the_options_reach_machine_b_and_the_default_bucket_does_not(submit, working, job_in, machine_b):
+    async with working():
+        await job_in((await submit(language="en", mode="sequential")).id, "done")
+    assert machine_b.requests == [{"savepath": "talk.mp4", "language": "en", "mode": "sequential"}]
+
+
+async def test_the_token_is_sent(submit, working, job_in, machine_b):
+    async with working(token="secret"):
+        await job_in((await submit()).id, "done")
+    assert machine_b.tokens == ["Bearer secret"]
+
+
+@pytest.mark.parametrize("windows", [0, 1, 2])
+async def test_a_cut_stream_is_resumed_after_the_last_stored_window(
+    windows, submit, working, job_in, machine_b, transcript
+):
+    machine_b.scripts = [breaks_off_after(windows), transcribes()]
+    async with working():
+        await job_in((await submit()).id, "done")
+    assert [request.get("start", 0.0) for request in machine_b.requests] == [0.0, windows * 10.0]
+    found = await transcript()
+    assert texts(found) == WHOLE
+    assert [segment.index for segment in found.segments] == list(range(6))
+
+
+async def test_the_receipt_of_a_resumed_job_covers_the_whole_and_names_its_parts(
+    submit, working, job_in, machine_b, transcript
+):
+    machine_b.scripts = [breaks_off_after(2), transcribes()]
+    async with working():
+        await job_in((await submit()).id, "done")
+    receipt = (await transcript()).receipt
+    assert (receipt.declared_seconds, receipt.covered_seconds, receipt.sha256) == (LONG, LONG, None)
+    assert [(part.start_seconds, part.covered_seconds) for part in receipt.parts] == [(0.0, None), (20.0, 10.0)]
+
+
+async def test_a_stream_that_ends_without_saying_how_is_no_success(submit, working, job_in, machine_b, transcript):
+    machine_b.scripts = [ends_early, transcribes()]
+    async with working():
+        job = await job_in((await submit()).id, "done")
+    assert job.failures == 1
+    assert texts(await transcript()) == WHOLE
+
+
+async def test_silence_is_death(submit, working, job_in, machine_b, transcript):
+    machine_b.scripts = [falls_silent_after(1), transcribes()]
+    async with working(progress_timeout=0.3):
+        job = await job_in((await submit()).id, "done")
+    assert (job.failures, machine_b.requests[1]["start"]) == (1, 10.0)
+    assert texts(await transcript()) == WHOLE
+
+
+async def test_a_permanent_failure_is_stored_with_its_sentence_and_not_tried_again(submit, working, job_in, machine_b):
+    machine_b.scripts = [refuses(404, "object_not_found", "videos has no talk.mp4", False)]
+    async with working():
+        job = await job_in((await submit()).id, "failed")
+        await asyncio.sleep(0.2)
+    assert (job.error.code, job.error.message) == ("object_not_found", "videos has no talk.mp4")
+    assert len(machine_b.requests) == 1
+
+
+async def test_the_numbers_of_an_incomplete_recording_are_kept(submit, working, job_in, machine_b):
+    machine_b.scripts = [
+        fails("incomplete_recording", "cut", False, declared_seconds=60.0, delivered_seconds=31.5),
+    ]
+    async with working():
+        job = await job_in((await submit()).id, "failed")
+    assert job.error.details == {"declared_seconds": 60.0, "delivered_seconds": 31.5}
+
+
+async def test_a_transient_failure_is_tried_again_up_to_max_attempts(submit, working, job_in, machine_b):
+    machine_b.scripts = [fails("stream_cut", "Machine C broke off", True)]
+    async with working():
+        job = await job_in((await submit()).id, "failed")
+        await asyncio.sleep(0.2)
+    assert len(machine_b.requests) == MAX_ATTEMPTS
+    assert job.error.message == f"gave up after {MAX_ATTEMPTS} attempts: Machine C broke off"
+
+
+async def test_between_tries_the_job_waits_and_says_why(submit, working, job_in, machine_b, sql):
+    machine_b.scripts = [fails("stream_cut", "Machine C broke off", True)]
+    async with working(backoff=60):
+        job = await job_in((await submit()).id, "waiting")
+    assert job.error.message == "Machine C broke off"
+    [(seconds,)] = await sql("select extract(epoch from scheduled_at - now())::float from procrastinate_jobs")
+    assert 50 < seconds < 60
+
+
+def test_the_pauses_grow_and_are_not_alike():
+    assert [2 <= dispatch.backoff_seconds(1) <= 4, 16 <= dispatch.backoff_seconds(4) <= 18] == [True, True]
+    assert dispatch.backoff_seconds(50) <= 302
+    assert len({dispatch.backoff_seconds(1) for _ in range(5)}) > 1
+
+
+async def test_an_incomplete_transcript_that_was_allowed_is_marked(submit, working, job_in, machine_b, transcript):
+    machine_b.scripts = [transcribes(2, incomplete="20 of 60 s came out")]
+    async with working():
+        job = await job_in((await submit(allow_incomplete=True)).id, "done")
+    assert machine_b.requests[0]["allow_incomplete"] is True
+    assert (job.complete, job.reason) == (False, "20 of 60 s came out")
+    assert (await transcript()).receipt.complete is False
+
+
+async def test_a_job_waits_for_a_machine_b_that_is_down_without_losing_attempts(
+    submit, working, job_in, free_port, transcript
+):
+    job = await submit()
+    async with working(f"http://127.0.0.1:{free_port}"):
+        waiting = await job_in(job.id, "waiting")
+        assert f"Machine B at http://127.0.0.1:{free_port} does not answer" in waiting.error.message
+        async with ScriptedB().listening(free_port):
+            done = await job_in(job.id, "done")
+    assert (done.attempt, done.failures, done.error) == (1, 0, None)
+    assert texts(await transcript()) == WHOLE
+
+
+async def test_busy_is_waited_for_and_is_no_failure(submit, working, job_in, machine_b):
+    machine_b.scripts = [refuses(503, "busy", "all places are taken", True, retry_after=1), transcribes()]
+    job = await submit()
+    async with working():
+        waiting = await job_in(job.id, "waiting")
+        assert waiting.error.message == "all places are taken"
+        assert (await job_in(job.id, "done")).failures == 0
+
+
+async def test_a_machine_b_that_stops_in_the_middle_costs_no_attempt(submit, working, job_in, machine_b, transcript):
+    async def stops(b):
+        await b.tell(started(LONG), *window(0), Failed(code="stopping", message="shutting down", retryable=True))
+
+    machine_b.scripts = [stops, transcribes()]
+    async with working():
+        job = await job_in((await submit()).id, "done")
+    assert (job.failures, machine_b.requests[1]["start"]) == (0, 10.0)
+    assert texts(await transcript()) == WHOLE
+
+
+async def test_a_wrong_token_is_not_the_jobs_fault(submit, working, job_in, machine_b):
+    machine_b.scripts = [refuses(401, "unauthorized", "send a token", False)]
+    async with working():
+        assert (await job_in((await submit()).id, "waiting")).failures == 0
+
+
+async def test_an_answer_of_something_else_is_tried_again(submit, working, job_in, machine_b):
+    async def bad_gateway(b):
+        b.set_status(502)
+        await b.finish("<html>Bad Gateway</html>")
+
+    machine_b.scripts = [bad_gateway, transcribes()]
+    async with working():
+        assert (await job_in((await submit()).id, "done")).failures == 1
+
+
+async def test_the_machine_b_with_free_places_is_asked_first(submit, working, job_in, machine_b):
+    machine_b.free = 0
+    async with ScriptedB().listening() as other, working(machine_b.url, other.url):
+        await job_in((await submit()).id, "done")
+        assert (len(machine_b.requests), len(other.requests)) == (0, 1)
+
+
+async def test_a_dead_machine_b_is_skipped(submit, working, job_in, machine_b, free_port):
+    async with working(f"http://127.0.0.1:{free_port}", machine_b.url):
+        assert (await job_in((await submit()).id, "done")).failures == 0
+
+
+async def test_a_busy_machine_b_is_passed_over_for_the_next(submit, working, job_in, machine_b):
+    machine_b.scripts = [refuses(503, "busy", "all places are taken", True, retry_after=30)]
+    async with ScriptedB().listening() as other, working(machine_b.url, other.url):
+        other.free = 1
+        await job_in((await submit()).id, "done")
+        assert len(other.requests) == 1
+
+
+async def test_what_is_stored_is_forgotten_when_the_recording_has_become_shorter(
+    submit, working, job_in, machine_b, transcript
+):
+    machine_b.scripts = [
+        breaks_off_after(2),
+        refuses(422, "past_the_end", "talk.mp4 ends before start = 20 s", False),
+        transcribes(1),
+    ]
+    async with working():
+        await job_in((await submit()).id, "done")
+    assert [request.get("start", 0.0) for request in machine_b.requests] == [0.0, 20.0, 0.0]
+    assert texts(await transcript()) == WHOLE[:2]
+
+
+async def test_cancel_ends_the_request_to_machine_b_within_two_seconds(submit, working, job_in, machine_b, desk):
+    machine_b.scripts = [falls_silent_after(1)]
+    job = await submit()
+    async with working(progress_timeout=60):
+        await job_in(job.id, "running")
+        while not machine_b.requests:
+            await asyncio.sleep(0.01)
+        await desk.cancel([job.id])
+        await asyncio.wait_for(machine_b.left.wait(), 2)
+        await asyncio.sleep(0.2)
+        assert (await job_in(job.id, "cancelled")).error is None
+
+
+async def test_a_waiting_job_can_be_cancelled(submit, working, job_in, free_port, desk, sql):
+    job = await submit()
+    async with working(f"http://127.0.0.1:{free_port}"):
+        await job_in(job.id, "waiting")
+        await desk.cancel([job.id])
+        await asyncio.sleep(0.5)
+        assert await sql("select count(*) from procrastinate_jobs") == [(0,)]
+    await job_in(job.id, "cancelled")
+
+
+async def test_a_worker_that_stops_hands_its_jobs_back(submit, working, job_in, machine_b, transcript):
+    machine_b.scripts = [falls_silent_after(1), transcribes()]
+    job = await submit()
+    async with working(progress_timeout=60):
+        while (await job_in(job.id, "running", "queued")).progress_seconds < 10:
+            await asyncio.sleep(0.01)
+    assert (await job_in(job.id, "queued")).progress_seconds == 10
+    async with working():
+        assert (await job_in(job.id, "done")).failures == 0
+    assert machine_b.requests[1]["start"] == 10.0
+    assert texts(await transcript()) == WHOLE
+
+
+async def test_two_workers_never_run_one_job_twice(submit, working, job_in, machine_b, sql):
+    jobs = [await submit(f"talk {number}.mp4") for number in range(12)]
+    async with working(), working():
+        for job in jobs:
+            await job_in(job.id, "done")
+    assert sorted(request["savepath"] for request in machine_b.requests) == sorted(job.savepath for job in jobs)
+    assert await sql("select distinct attempt from transcriptions") == [(1,)]
+    assert await sql("select count(*) from procrastinate_jobs") == [(0,)]
+
+
+async def test_higher_priorities_go_first(submit, working, job_in, machine_b):
+    low = [await submit(f"low {number}.mp4") for number in range(8)]
+    await submit("high.mp4", priority=5)
+    async with working():
+        await job_in(low[-1].id, "done")
+    assert "high.mp4" in [request["savepath"] for request in machine_b.requests[:4]]

@@ -1,0 +1,206 @@
+"""The HTTP API over a real server and a real database."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+
+from machine.auth import Tokens
+from orchestrator.app import make_app
+from orchestrator.handlers import OrchestratorMachine
+from tests.orchestrator.conftest import BUCKET
+
+
+@pytest.fixture
+async def serving(pool, desk):
+    servers = []
+
+    def start(tokens: Tokens) -> str:
+        server = HTTPServer(make_app(OrchestratorMachine(tokens, pool, desk, BUCKET)))
+        socket, port = bind_unused_port()
+        server.add_socket(socket)
+        servers.append(server)
+        return f"http://127.0.0.1:{port}"
+
+    yield start
+    for server in servers:
+        server.stop()
+        await server.close_all_connections()
+
+
+@pytest.fixture
+async def api(serving) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=serving(Tokens())) as client:
+        yield client
+
+
+@pytest.fixture
+async def done(submit, working, job_in):
+    async def make(savepath: str):
+        job = await submit(savepath)
+        async with working():
+            return await job_in(job.id, "done")
+
+    return make
+
+
+async def test_one_savepath_is_submitted(api):
+    answer = await api.post("/api/jobs", json={"savepath": "talks/one.mp4", "language": "en", "priority": 3})
+    [job] = answer.json()["jobs"]
+    assert answer.status_code == 202
+    assert (job["savepath"], job["bucket"], job["state"], job["priority"]) == ("talks/one.mp4", BUCKET, "queued", 3)
+    assert (job["options"], job["outcome"]) == ({"language": "en"}, "new")
+
+
+async def test_several_savepaths_are_submitted(api):
+    answer = await api.post("/api/jobs", json={"savepaths": ["b.mp4", "a.mp4"]})
+    assert [job["savepath"] for job in answer.json()["jobs"]] == ["b.mp4", "a.mp4"]
+
+
+async def test_a_second_submission_is_the_first_one(api):
+    first, second = [(await api.post("/api/jobs", json={"savepath": "a.mp4"})).json()["jobs"][0] for _ in range(2)]
+    assert (second["id"], second["outcome"]) == (first["id"], "known")
+
+
+async def test_force_makes_a_new_job(api):
+    first = (await api.post("/api/jobs", json={"savepath": "a.mp4"})).json()["jobs"][0]
+    forced = (await api.post("/api/jobs", json={"savepath": "a.mp4", "force": True})).json()["jobs"][0]
+    assert forced["id"] != first["id"]
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"", "the body is empty"),
+        (b"{}", "give either savepath, or savepaths with at least one"),
+        (b'{"savepath":"a","savepaths":["b"]}', "give either savepath"),
+        (b'{"savepath":""}', "savepath: String should have at least 1 character"),
+        (b'{"savepath":"a\\u0000b"}', "savepath: a NUL character cannot be stored"),
+        (b'{"savepath":"a","hotwords":"a\\u0000b"}', "hotwords: a NUL character cannot be stored"),
+        (b'{"savepath":"a","bucket_name":"a\\u0000b"}', "is not a bucket name"),
+        (b'{"savepath":7}', "savepath: Input should be a valid string"),
+        (b'{"savepath":"a","colour":"red"}', "colour: Extra inputs are not permitted"),
+        (b'{"savepath":"a","language":"english"}', "language: String should have at most 3 characters"),
+        (b'["a"]', "Input should be an object"),
+    ],
+)
+async def test_a_wrong_body_is_400_with_a_sentence(body, sentence, api):
+    answer = await api.post("/api/jobs", content=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "bad_request"
+    assert sentence in answer.json()["error"]["message"]
+
+
+async def test_a_job_is_read_by_its_id(api, submit):
+    job = await submit("a.mp4")
+    answer = await api.get(f"/api/jobs/{job.id}")
+    assert (answer.status_code, answer.json()["savepath"]) == (200, "a.mp4")
+
+
+async def test_an_unknown_job_is_404(api):
+    answer = await api.get("/api/jobs/12345")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "job_not_found")
+
+
+async def test_an_id_that_is_no_number_is_no_route(api):
+    assert (await api.get("/api/jobs/abc")).json()["error"]["code"] == "route_not_found"
+
+
+async def test_jobs_are_listed_in_pages_the_newest_first(api, submit):
+    ids = [(await submit(f"{number}.mp4")).id for number in range(5)]
+    seen, after = [], ""
+    while after is not None:
+        page = (await api.get(f"/api/jobs?limit=2{after and f'&after={after}'}")).json()
+        seen += [job["id"] for job in page["jobs"]]
+        after = page["next"]
+    assert seen == ids[::-1]
+
+
+async def test_jobs_are_listed_by_state(api, submit, desk):
+    cancelled, _ = await submit("a.mp4"), await submit("b.mp4")
+    await desk.cancel([cancelled.id])
+    page = (await api.get("/api/jobs?state=cancelled")).json()
+    assert [job["id"] for job in page["jobs"]] == [cancelled.id]
+
+
+@pytest.mark.parametrize(
+    "query", ["state=asleep", "limit=0", "limit=many", "limit=1001", "after=-1", f"after={'9' * 30}"]
+)
+async def test_a_wrong_query_is_400(query, api):
+    answer = await api.get(f"/api/jobs?{query}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
+
+
+@pytest.mark.parametrize(
+    ("format", "content_type", "beginning"),
+    [
+        ("txt", "text/plain", "sentence 0\n"),
+        ("srt", "application/x-subrip", "1\n00:00:01,000 --> 00:00:04,000\nsentence 0\n"),
+        ("vtt", "text/vtt", "WEBVTT\n\n00:00:01.000 --> "),
+        ("json", "application/json", "{"),
+    ],
+)
+async def test_a_transcript_comes_in_each_format(format, content_type, beginning, api, done):
+    await done("talks/one.mp4")
+    answer = await api.get(f"/api/transcripts/talks/one.mp4?format={format}")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith(content_type)
+    assert answer.text.startswith(beginning)
+
+
+async def test_a_json_transcript_carries_segments_and_receipt(api, done):
+    await done("one.mp4")
+    transcript = (await api.get("/api/transcripts/one.mp4")).json()
+    assert transcript["text"].startswith("sentence 0 sentence 1")
+    assert transcript["segments"][0]["tokens"] == [0, 1]
+    assert transcript["receipt"]["covered_seconds"] == 30.0
+
+
+async def test_a_savepath_may_hold_any_letters(api, done):
+    await done("talks/ä b#1?.mp4")
+    assert (await api.get("/api/transcripts/talks/%C3%A4%20b%231%3F.mp4?format=txt")).status_code == 200
+
+
+async def test_an_unknown_savepath_is_404_and_says_what_to_do(api):
+    answer = await api.get("/api/transcripts/nobody.mp4")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "transcript_not_found")
+    assert "orchestrator submit nobody.mp4" in answer.json()["error"]["message"]
+
+
+async def test_an_unfinished_savepath_is_404_and_says_how_far_it_is(api, submit):
+    await submit("one.mp4")
+    assert "it is queued" in (await api.get("/api/transcripts/one.mp4")).json()["error"]["message"]
+
+
+async def test_an_unknown_format_is_400_and_lists_those_there_are(api):
+    error = (await api.get("/api/transcripts/one.mp4?format=doc")).json()["error"]
+    assert (error["code"], error["allowed"]) == ("unsupported_format", ["txt", "srt", "vtt", "json"])
+
+
+async def test_health_tells_the_database_and_the_jobs(api, submit):
+    await submit("one.mp4")
+    answer = await api.get("/healthz")
+    assert answer.json() == {"machine": "orchestrator", "status": "ok", "database": "ok", "jobs": {"queued": 1}}
+
+
+async def test_health_is_503_without_the_database(api, pool):
+    await pool.close()
+    answer = await api.get("/healthz")
+    assert (answer.status_code, answer.json()["database"]) == (503, "unreachable")
+
+
+async def test_a_lost_database_is_503_with_a_sentence(api, pool):
+    await pool.close()
+    answer = await api.get("/api/jobs")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "database_unavailable")
+
+
+async def test_the_token_is_asked_for_everywhere_but_at_health(serving):
+    async with httpx.AsyncClient(base_url=serving(Tokens(("secret",)))) as client:
+        refused = [(await client.get(path)).status_code for path in ("/api/jobs", "/api/jobs/1", "/api/transcripts/a")]
+        assert refused == [401, 401, 401]
+        assert (await client.post("/api/jobs", json={"savepath": "a"})).status_code == 401
+        assert (await client.get("/healthz")).status_code == 200
+        assert (await client.get("/api/jobs", headers={"Authorization": "Bearer secret"})).status_code == 200

@@ -1,0 +1,121 @@
+"""Submitting: one transaction with the queue, and the same wish only once."""
+
+import asyncio
+
+import pytest
+
+from orchestrator.jobs import Options
+from orchestrator.submission import Desk
+from tests.orchestrator.conftest import BUCKET
+
+
+async def test_a_submission_is_recorded_and_queued_together(submit, sql):
+    job = await submit("talk.mp4", priority=7)
+    assert job.state == "queued"
+    assert await sql("select args, priority, status from procrastinate_jobs") == [
+        ({"transcription": job.id}, 7, "todo")
+    ]
+
+
+async def test_a_failure_in_between_leaves_neither_job_nor_queue_entry(desk, sql):
+    await sql(
+        """
+        create function broken() returns trigger language plpgsql as $$ begin raise 'the power is out'; end $$;
+        create trigger broken before insert on procrastinate_jobs for each row execute function broken();
+        """
+    )
+    with pytest.raises(Exception, match="the power is out"):
+        await desk.submit(BUCKET, ["talk.mp4"], Options())
+    assert await sql("select count(*) from transcriptions") == [(0,)]
+    assert await sql("select count(*) from media") == [(0,)]
+
+
+async def test_a_failure_after_queueing_leaves_neither(desk: Desk, sql):
+    await sql(
+        """
+        create function broken() returns trigger language plpgsql as $$ begin raise 'the power is out'; end $$;
+        create trigger broken before update on transcriptions for each row execute function broken();
+        """
+    )
+    with pytest.raises(Exception, match="the power is out"):
+        await desk.submit(BUCKET, ["talk.mp4"], Options())
+    assert await sql("select count(*) from procrastinate_jobs") == [(0,)]
+    assert await sql("select count(*) from transcriptions") == [(0,)]
+
+
+async def test_the_same_wish_is_the_same_job(submit, sql):
+    first = await submit("talk.mp4", language="en")
+    assert (await submit("talk.mp4", language="en")).id == first.id
+    assert await sql("select count(*) from procrastinate_jobs") == [(1,)]
+
+
+async def test_other_options_are_another_job(submit):
+    assert (await submit("talk.mp4", language="en")).id != (await submit("talk.mp4")).id
+
+
+async def test_options_at_their_default_are_no_other_options(submit):
+    assert (await submit("talk.mp4", vad=True)).id == (await submit("talk.mp4")).id
+
+
+async def test_the_same_savepath_in_another_bucket_is_another_job(desk):
+    [(one, _)] = await desk.submit("videos", ["talk.mp4"], Options())
+    [(other, _)] = await desk.submit("calls", ["talk.mp4"], Options())
+    assert one.id != other.id
+
+
+async def test_jobs_come_back_in_the_order_of_their_first_mention(desk):
+    submitted = await desk.submit(BUCKET, ["b.mp4", "a.mp4", "b.mp4"], Options())
+    assert [job.savepath for job, _ in submitted] == ["b.mp4", "a.mp4"]
+
+
+async def test_two_at_the_same_time_make_one_job(desk, sql):
+    both = await asyncio.gather(*(desk.submit(BUCKET, ["a.mp4", "b.mp4"], Options()) for _ in range(5)))
+    assert len({tuple(job.id for job, _ in submitted) for submitted in both}) == 1
+    assert await sql("select count(*) from procrastinate_jobs") == [(2,)]
+
+
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
+async def test_what_failed_or_was_cancelled_is_queued_again(state, desk, submit, sql):
+    job = await submit("talk.mp4")
+    await sql("delete from procrastinate_jobs")
+    await sql(
+        """
+        update transcriptions
+        set state = %s, failures = 3, error_code = 'x', error_message = 'y', finished_at = now()
+        """,
+        state,
+    )
+    [(again, outcome)] = await desk.submit(BUCKET, ["talk.mp4"], Options())
+    assert (again.id, outcome, again.state, again.failures, again.error) == (job.id, "again", "queued", 0, None)
+    assert await sql("select count(*) from procrastinate_jobs where status = 'todo'") == [(1,)]
+
+
+async def test_force_makes_a_new_version_and_keeps_the_old(submit, sql):
+    old = await submit("talk.mp4")
+    await sql("update transcriptions set state = 'done', complete = true, finished_at = now()")
+    new = await submit("talk.mp4", force=True)
+    assert new.id != old.id
+    assert await sql("select id, superseded, state from transcriptions order by id") == [
+        (old.id, True, "done"),
+        (new.id, False, "queued"),
+    ]
+
+
+async def test_force_cancels_a_version_that_is_not_finished(submit, sql):
+    await submit("talk.mp4")
+    await submit("talk.mp4", force=True)
+    assert await sql("select state from transcriptions order by id") == [("cancelled",), ("queued",)]
+    assert await sql("select count(*) from procrastinate_jobs") == [(1,)]
+
+
+async def test_retry_takes_only_what_failed_or_was_cancelled(submit, desk, sql):
+    failed, queued = await submit("failed.mp4"), await submit("queued.mp4")
+    await desk.cancel([failed.id])
+    assert await desk.retry([failed.id, queued.id]) == [failed.id]
+    assert await sql("select count(*) from procrastinate_jobs where status = 'todo'") == [(2,)]
+
+
+async def test_a_cancelled_job_leaves_the_queue(submit, desk, sql):
+    job = await submit("talk.mp4")
+    assert await desk.cancel([job.id]) == [job.id]
+    assert await sql("select count(*) from procrastinate_jobs") == [(0,)]

@@ -1,0 +1,120 @@
+"""``orchestrator up``: the real C, B and A on this machine, the mini model, and nothing left afterwards."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.orchestrator.commands import Command, Orchestrator, gone, processes_of
+
+SPOKEN = "The green hammer was empty and expensive. Why was every lemon in my garden?"
+READY = "all three machines are ready"
+
+
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+@pytest.fixture
+def folder(data_dir: Path) -> Path:
+    """Everything of one installation; its name is in the command line of each of its processes."""
+    data_dir.parent.mkdir(parents=True)
+    return data_dir.parent
+
+
+@pytest.fixture
+def orchestrator(folder: Path, make_video: Callable[..., Path]) -> Orchestrator:
+    c, b, a = free_ports(3)
+    make_video(folder / "minio/videos/demo/short.mp4")
+    make_video(folder / "minio/videos/demo/mute.mp4", "short.flac", "-an")
+    config = folder / "config.cfg"
+    config.write_text(
+        f"[server]\nport = {c}\n[paths]\nminio_data_path = minio\nbucket_name = videos\n"
+        f"[transcriber]\nport = {b}\nextractor_url = http://127.0.0.1:{c}\n"
+        f"[orchestrator]\nport = {a}\ntranscriber_urls = http://127.0.0.1:{b}\n[database]\ndata_dir = postgres\n"
+    )
+    return Orchestrator(config)
+
+
+@pytest.fixture
+async def up(orchestrator: Orchestrator):
+    command = await orchestrator.start("up")
+    yield command
+    if command.process.returncode is None:
+        await command.ends(signal.SIGTERM)
+
+
+def child(up: Command, module: str) -> psutil.Process:
+    children = psutil.Process(up.process.pid).children()
+    return next(process for process in children if module in process.cmdline())
+
+
+async def test_a_video_becomes_words_and_nothing_is_left_running(up, orchestrator, folder):
+    await up.says(READY)
+    outcome = await orchestrator.run("submit", "demo/short.mp4", "--wait", "--language", "en")
+    assert outcome.code == 0, outcome.err
+    assert (await orchestrator.run("show", "demo/short.mp4")).out.replace("\n", " ").strip() == SPOKEN
+    receipt = json.loads((await orchestrator.run("show", "demo/short.mp4", "--json")).out)["receipt"]
+    assert (receipt["complete"], len(receipt["sha256"])) == (True, 64)
+    assert receipt["delivered_seconds"] == pytest.approx(receipt["declared_seconds"], abs=0.5)
+    refused = await orchestrator.run("submit", "demo/mute.mp4", "demo/nobody.mp4", "--wait")
+    assert refused.code == 1
+    assert "failed    demo/mute.mp4: " in refused.err
+    assert "failed    demo/nobody.mp4: " in refused.err
+    assert (await up.ends(signal.SIGINT)).code == 0
+    assert await gone(folder)
+
+
+async def test_a_machine_that_dies_ends_the_others_with_a_sentence(up, folder):
+    await up.says(READY)
+    child(up, "transcriber").kill()
+    outcome = await up.ends()
+    assert outcome.code == 1
+    assert "transcriber was ended by SIGKILL" in outcome.err
+    assert await gone(folder)
+
+
+async def test_a_machine_that_cannot_start_is_told_with_its_own_words(orchestrator, folder):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        text = orchestrator.config.read_text()
+        orchestrator.config.write_text(text.replace("[server]\nport = ", f"[server]\nport = {port}\n#"))
+        outcome = await orchestrator.run("up")
+    assert outcome.code == 1
+    assert f"extractor-api | cannot listen on 127.0.0.1:{port}: Address already in use" in outcome.err
+    assert "extractor-api ended with exit code 2" in outcome.err
+    assert await gone(folder)
+
+
+async def test_kill_9_leaves_no_machine_behind_and_the_next_command_stops_the_database(up, orchestrator, folder):
+    await up.says(READY)
+    up.process.kill()
+    await up.process.wait()
+    for _ in range(100):
+        if not any("config.cfg" in line for line in processes_of(folder)):
+            break
+        await asyncio.sleep(0.1)
+    assert not [line for line in processes_of(folder) if "config.cfg" in line]
+    assert (await orchestrator.run("status")).code == 0
+    assert await gone(folder)
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.2])
+async def test_ctrl_c_while_it_starts_leaves_nothing(seconds, up, folder):
+    await asyncio.sleep(seconds)
+    os.kill(up.process.pid, signal.SIGINT)
+    await up.process.communicate()
+    assert await gone(folder)
