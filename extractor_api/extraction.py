@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import logging
+import os
+import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -24,6 +26,7 @@ from machine.errors import (
     PastTheEnd,
 )
 from machine.ffmpeg import FFmpeg
+from machine.sandbox import KILLED_EXIT_CODES
 from machine.wire import AudioFormat, ErrorObject, ExtractAudioRequest, ExtractionReceipt
 
 log = logging.getLogger(__name__)
@@ -42,6 +45,7 @@ class Extraction:
         request: what to make of it.
         audio_format: the request's, or config's default.
         extraction_id: of the receipt.
+        cpu_seconds: of ffmpeg, after which the kernel ends it.
         output: descriptor of a file to write to; without it, the audio comes through a pipe.
     """
 
@@ -52,6 +56,7 @@ class Extraction:
         request: ExtractAudioRequest,
         audio_format: AudioFormat,
         extraction_id: str,
+        cpu_seconds: float,
         output: int | None = None,
     ) -> None:
         self._stored = stored
@@ -59,7 +64,12 @@ class Extraction:
         self._format: AudioFormat = audio_format
         self._id = extraction_id
         url = "pipe:1" if output is None else f"file:/proc/self/fd/{output}"
-        self._command = extraction_command(ffmpeg, stored, request, audio_format, url)
+        self._command = ffmpeg.sandbox.wrap(
+            extraction_command(ffmpeg, stored, request, audio_format, url),
+            cpu_seconds=cpu_seconds,
+            may_write=output is not None,
+            network=stored.needs_network,
+        )
         self._descriptors = stored.descriptors if output is None else (*stored.descriptors, output)
         self._track_seconds: dict[int, float] = {}
         self._log = FFmpegLog()
@@ -89,7 +99,7 @@ class Extraction:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with suppress(ProcessLookupError):
-            self._ffmpeg.kill()
+            os.killpg(self._ffmpeg.pid, signal.SIGKILL)  # the sandbox too is a process
         while await self._audio.read(CHUNK_BYTES):
             pass  # wait() does not return while stdout holds data, even after kill()
         await asyncio.gather(self._ffmpeg.wait(), self._listening)
@@ -176,8 +186,9 @@ class Extraction:
             log.warning("%s: ffmpeg exited with %d: %s", savepath, exit_code, " | ".join(self._log.last_lines))
         if self._log.disk_full:
             raise NoRoom(f"{savepath}: the result does not fit on the disk of temp_dir; ask for delivery = stream")
-        if exit_code < 0:
-            raise InternalError(f"{savepath}: ffmpeg was ended by signal {-exit_code}; try again")
+        if exit_code < 0 or exit_code in KILLED_EXIT_CODES:
+            killer = KILLED_EXIT_CODES.get(exit_code, f"signal {-exit_code}")
+            raise InternalError(f"{savepath}: ffmpeg was ended by {killer}; try again")
         if delivered <= 0:
             raise self._nothing_came_out()
         self._verdict = shortfall(self.declared_seconds, delivered, self._log.damaged_seconds)

@@ -49,12 +49,15 @@ class ResultHandler(MachineHandler):
 
     async def _send(self, result: Result, start: int, end: int) -> None:
         # Opened anew, so that two readers of one result do not share a position.
-        async with aiofiles.open(f"/proc/self/fd/{result.file.fileno()}", "rb") as file:
+        file = await aiofiles.open(f"/proc/self/fd/{result.file.fileno()}", "rb")
+        try:
             await file.seek(start)
             while start < end:
                 chunk = await file.read(min(CHUNK_BYTES, end - start))
                 start += len(chunk)
                 await self.write_out(chunk)
+        finally:
+            await asyncio.shield(file.close())  # a leaving client cancels us, the file is closed all the same
 
     async def write_out(self, chunk: bytes) -> None:
         """Send some of the body, as fast as the client reads.

@@ -67,7 +67,9 @@ class ExtractAudioHandler(ResultHandler):
                 self.set_header("Content-Location", f"/extractions/{extraction_id}/audio")
                 await self.send_result(result)
                 return
-            async with Extraction(self.machine.ffmpeg, stored, request, audio_format, extraction_id) as extraction:
+            async with Extraction(
+                self.machine.ffmpeg, stored, request, audio_format, extraction_id, self.machine.cpu_seconds
+            ) as extraction:
                 head = await extraction.head(self.machine.limits.start_timeout)
                 self.set_header("Content-Type", CONTENT_TYPES[audio_format])
                 self.set_header("X-Extraction-Id", extraction_id)
@@ -82,7 +84,7 @@ class ExtractAudioHandler(ResultHandler):
         wanted = expected_bytes(request, audio_format, await probe(ffmpeg, stored, self.machine.limits.start_timeout))
         with results.reserve(wanted) as file:
             async with Extraction(
-                ffmpeg, stored, request, audio_format, extraction_id, output=file.fileno()
+                ffmpeg, stored, request, audio_format, extraction_id, self.machine.cpu_seconds, file.fileno()
             ) as extraction:
                 await extraction.finish()
             result = await results.keep(extraction_id, file, audio_format)

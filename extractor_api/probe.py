@@ -1,7 +1,9 @@
 """What a recording holds, without decoding it: length, container and streams, from ffmpeg's own description."""
 
 import asyncio
+import os
 import re
+import signal
 from asyncio.subprocess import DEVNULL, PIPE
 
 from extractor_api.ffmpeg_log import FFmpegLog, StreamDescription, read_log
@@ -28,9 +30,9 @@ async def probe(ffmpeg: FFmpeg, stored: StoredObject, timeout: float) -> ProbeRe
         NoAudioInTime: ffmpeg did not answer in time.
     """
     command = [str(ffmpeg.path), "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"]
+    command += ffmpeg.input_arguments(stored.url, stored.protocols)
     process = await asyncio.create_subprocess_exec(
-        *command,
-        *ffmpeg.input_arguments(stored.url, stored.protocols),
+        *ffmpeg.sandbox.wrap(command, cpu_seconds=timeout, network=stored.needs_network),
         stdin=DEVNULL,
         stdout=DEVNULL,
         stderr=PIPE,
@@ -42,7 +44,7 @@ async def probe(ffmpeg: FFmpeg, stored: StoredObject, timeout: float) -> ProbeRe
     try:
         await asyncio.wait_for(read_log(process.stderr, log), timeout)
     except asyncio.TimeoutError:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         raise NoAudioInTime(f"{stored.savepath}: ffmpeg did not describe it within {timeout:g} s; try again") from None
     finally:
         if process.returncode is None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from typing import Any
@@ -36,6 +37,7 @@ class ExtractorMachine(Machine):
         super().__init__("extractor-api", tokens)
         self.ffmpeg = ffmpeg
         self.limits = settings.extraction
+        self.cpu_seconds = settings.extraction.max_duration * (os.cpu_count() or 1)
         self.default_format: AudioFormat = settings.paths.default_audio_format
         self.slots = Slots(settings.extraction.max_ffmpeg, settings.extraction.queue_length)
         self.receipts = Receipts()
@@ -66,8 +68,15 @@ class ExtractorMachine(Machine):
     def log_start(self) -> None:
         """Say which ffmpeg and which bucket this machine uses."""
         log.info("extractor-api: ffmpeg %s at %s; bucket %s", self.ffmpeg.version, self.ffmpeg.path, self._storage)
-        if self.ffmpeg.unfixed:
-            log.warning("extractor-api: %s", self.ffmpeg.unfixed)
+        for warning in self.warnings:
+            log.warning("extractor-api: %s", warning)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What an operator should mend."""
+        weakness = self.ffmpeg.sandbox.weakness
+        sandbox = f"ffmpeg runs without the whole sandbox: {weakness}" if weakness else None
+        return [warning for warning in (self.ffmpeg.unfixed, sandbox) if warning]
 
     def note(self, receipt: ExtractionReceipt) -> None:
         """Keep the receipt of an ended extraction, and count it."""
@@ -80,7 +89,7 @@ class ExtractorMachine(Machine):
         return {
             **super().health(),
             "ffmpeg": self.ffmpeg.version,
-            "warnings": [self.ffmpeg.unfixed] if self.ffmpeg.unfixed else [],
+            "warnings": self.warnings,
             "ffmpeg_running": self.slots.running,
             "ffmpeg_waiting": self.slots.waiting,
             "ffmpeg_places": self.slots.places,

@@ -31,6 +31,11 @@ class StoredObject:
     descriptors: tuple[int, ...]
     ranges: tuple[tuple[int, int, int], ...]
 
+    @property
+    def needs_network(self) -> bool:
+        """Whether ffmpeg has to fetch it."""
+        return "tcp" in self.protocols.split(",")
+
     def read(self, offset: int, length: int) -> bytes:
         """Content from ``offset`` on, at most ``length`` bytes; fewer only at the end."""
         end, position, content = offset + length, 0, bytearray()

@@ -3,9 +3,10 @@
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from machine.sandbox import Sandbox, find_sandbox
 from machine.settings import SettingsError
 
 CONTAINERS = (
@@ -29,11 +30,13 @@ class FFmpeg:
         path: of the binary.
         version: as it says itself.
         audio_decoders: names of all decoders for audio, and only those.
+        sandbox: the cage it runs in.
     """
 
     path: Path
     version: str
     audio_decoders: tuple[str, ...]
+    sandbox: Sandbox = field(default_factory=Sandbox)
 
     def input_arguments(self, url: str, protocols: str) -> list[str]:
         """Arguments that open ``url`` with nothing but the given protocols, real containers and audio decoders."""
@@ -72,7 +75,7 @@ def locate(configured: Path | None) -> FFmpeg:
     if not banner.startswith("ffmpeg version") or not decoders:
         raise SettingsError([f"[extraction] ffmpeg: {path} is no ffmpeg that decodes audio"])
     version = _VERSION.match(banner)
-    return FFmpeg(path, version[1] if version else "unknown", decoders)
+    return FFmpeg(path, version[1] if version else "unknown", decoders, find_sandbox(path))
 
 
 def _bundled() -> Path:

@@ -1,0 +1,104 @@
+"""A cage for a child process that reads hostile bytes: as little of this machine as it needs, and bounded resources.
+
+With bubblewrap (where it is installed and the kernel allows user namespaces): no network, no files but the system's
+programs and libraries, read-only, and the descriptors it inherits; no capabilities, no new privileges, and it dies with
+us. Without: no new privileges and it dies with us (setpriv). Either way limits on CPU time, address space, written
+bytes and core dumps (prlimit).
+"""
+
+import logging
+import resource
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+ADDRESS_SPACE_BYTES = 4 << 30
+TRIAL_SECONDS = 10
+SYSTEM_PATHS = ("/usr", "/lib", "/lib64", "/bin", "/etc/alternatives", "/etc/ld.so.cache")
+NETWORK_PATHS = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ssl")
+KILLED_EXIT_CODES = {134: "SIGABRT", 137: "SIGKILL", 139: "SIGSEGV", 152: "SIGXCPU", 153: "SIGXFSZ"}
+"""What bubblewrap exits with when a signal ended its child: 128 and the signal's number."""
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """How to start a program in a cage.
+
+    Attributes:
+        bwrap: arguments of bubblewrap, or none where it does not work.
+        setpriv: path, used without bubblewrap.
+        prlimit: path.
+        weakness: why there is less than the whole cage, else None.
+    """
+
+    bwrap: tuple[str, ...] = ()
+    setpriv: str | None = None
+    prlimit: str | None = None
+    weakness: str | None = "not looked for"
+
+    def wrap(
+        self, command: Sequence[str], *, cpu_seconds: float, may_write: bool = False, network: bool = False
+    ) -> list[str]:
+        """``command`` in the cage.
+
+        Args:
+            cpu_seconds: after which the kernel ends it.
+            may_write: to files that it inherits; otherwise not a byte to any file.
+            network: for an input that lies on another machine.
+        """
+        return [*self._limits(cpu_seconds, may_write), *self._cage(network), *command]
+
+    def _limits(self, cpu_seconds: float, may_write: bool) -> list[str]:
+        if not self.prlimit:
+            return []
+        _, open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return [
+            self.prlimit,
+            f"--cpu={max(1, int(cpu_seconds))}",
+            f"--as={ADDRESS_SPACE_BYTES}",
+            f"--nofile={open_files}:{open_files}",
+            "--core=0",
+            *(() if may_write else ("--fsize=0",)),
+        ]
+
+    def _cage(self, network: bool) -> list[str]:
+        if self.bwrap:
+            return [*self.bwrap, *(("--share-net", *_visible(NETWORK_PATHS)) if network else ()), "--"]
+        if self.setpriv:
+            return [self.setpriv, "--no-new-privs", "--pdeathsig", "KILL", "--"]
+        return []
+
+
+def _visible(paths: Sequence[str]) -> list[str]:
+    return [argument for path in paths for argument in ("--ro-bind-try", path, path)]
+
+
+def find_sandbox(program: Path) -> Sandbox:
+    """The best cage on this machine for ``program``, tried by running ``program -version`` in it."""
+    setpriv, prlimit = shutil.which("setpriv"), shutil.which("prlimit")
+    bwrap = shutil.which("bwrap")
+    if not bwrap:
+        return Sandbox((), setpriv, prlimit, "bubblewrap is not installed")
+    arguments = (
+        *(bwrap, "--unshare-all", "--die-with-parent", "--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev"),
+        *_visible(SYSTEM_PATHS),
+        *_visible((str(program), str(program.resolve()), str(program.resolve().parent.parent / "lib"))),
+    )
+    caged = Sandbox(arguments, setpriv, prlimit, None)
+    try:
+        subprocess.run(
+            caged.wrap([str(program), "-version"], cpu_seconds=TRIAL_SECONDS),
+            check=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=TRIAL_SECONDS,
+        )
+    except (OSError, subprocess.SubprocessError) as failure:
+        output = getattr(failure, "stderr", b"") or b""
+        reason = output.decode(errors="replace").strip().splitlines()[-1:] or [str(failure)]
+        return Sandbox((), setpriv, prlimit, f"bubblewrap does not work here: {reason[0][:200]}")
+    return caged
