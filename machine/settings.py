@@ -20,6 +20,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -59,6 +60,12 @@ def _http_url(value: str) -> str:
     if not re.fullmatch(r"https?://[^/\s?#]+/?", value):
         raise ValueError(f"{value!r} is not a base URL such as http://machine-c:8888")
     return value.rstrip("/")
+
+
+def _endpoint(value: str) -> str:
+    if value and not re.fullmatch(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", value):
+        raise ValueError(f"{value!r} is not HOST:PORT such as minio:9000; secure says whether HTTPS is spoken")
+    return value
 
 
 def _bucket_name(value: str) -> str:
@@ -126,6 +133,21 @@ class ExtractionSection(Section):
     result_ttl: Seconds = 600
 
 
+class MinioSection(Section):
+    """``[minio]``: MinIO's S3 API, for objects that Machine C cannot read from the drive; off without an endpoint."""
+
+    endpoint: Annotated[str, AfterValidator(_endpoint)] = ""
+    access_key: str = ""
+    secret_key_file: OptionalPath = None
+    secure: bool = True
+
+    @model_validator(mode="after")
+    def _endpoint_has_its_keys(self) -> "MinioSection":
+        if self.endpoint and not (self.access_key and self.secret_key_file):
+            raise ValueError("endpoint needs access_key and secret_key_file beside it")
+        return self
+
+
 class TranscriberSection(Listener):
     """``[transcriber]``: Machine B's listener, model and capacity."""
 
@@ -187,6 +209,7 @@ class Settings(BaseSettings):
     server: ServerSection = ServerSection()
     paths: PathsSection = PathsSection()
     extraction: ExtractionSection = ExtractionSection()
+    minio: MinioSection = MinioSection()
     transcriber: TranscriberSection = TranscriberSection()
     orchestrator: OrchestratorSection = OrchestratorSection()
     database: DatabaseSection = DatabaseSection()

@@ -1,0 +1,132 @@
+"""The README is true: its commands run, its output is what they print, its settings are those that exist."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from machine.settings import Settings
+from tests.end_to_end.conftest import Reelscribe, reelscribe
+
+__all__ = ["reelscribe"]
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands() -> list[str]:
+    return [line for block in blocks("sh") for line in block.splitlines() if line]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("readme")
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_works_as_typed(command: str, reelscribe: Reelscribe, folder: Path) -> None:
+    for port, url in (
+        (8888, reelscribe.extractor_url),
+        (8889, reelscribe.transcriber_url),
+        (8890, reelscribe.orchestrator_url),
+    ):
+        command = command.replace(f"http://localhost:{port}", url)
+    program, *arguments = shlex.split(command)
+    typed = (
+        ["curl", "--fail-with-body", "-sS", *arguments]
+        if program == "curl"
+        else [sys.executable, "-m", program, *arguments, "--config", str(reelscribe.config)]
+    )
+    completed = subprocess.run(typed, cwd=folder, capture_output=True, timeout=60)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    if "--output" in arguments:
+        assert (folder / arguments[-1]).stat().st_size > 100_000
+    else:
+        assert completed.stdout
+
+
+def test_the_demo_prints_what_the_readme_shows() -> None:
+    shown = next(block for block in blocks("console") if "make demo" in block).splitlines()[1:]
+    demo = subprocess.run(
+        [sys.executable, "-m", "demo"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=100,
+    )
+    assert demo.returncode == 0, demo.stdout
+    printed = without_speed(demo.stdout)
+    for line in shown:
+        if not line.startswith(("...", "running")):  # how often a job is seen running depends on the machine
+            assert without_speed(line) in printed
+
+
+def without_speed(text: str) -> str:
+    return re.sub(r"[\d.]+ x real time", "N x real time", text)
+
+
+@pytest.mark.parametrize(("target", "runs"), [("demo", "-m demo"), ("serve", "orchestrator up"), ("test", "pytest")])
+def test_make_runs_what_the_readme_says(target: str, runs: str) -> None:
+    planned = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)
+    assert runs in planned.stdout
+
+
+def settings_table() -> list[str]:
+    """The table between the markers, as it must be: every key, its default, and config.cfg's comment on it."""
+    comments = config_comments()
+    rows = ["| section | key | default | |", "| --- | --- | --- | --- |"]
+    for section, field in Settings.model_fields.items():
+        assert field.annotation
+        for key, setting in field.annotation.model_fields.items():
+            default = comments[section, key][0]
+            assert setting is not None
+            rows.append(
+                f"| `[{section}]` | `{key}` | {f'`{default}`' if default else ''} | {comments[section, key][1]} |"
+            )
+    return rows
+
+
+def config_comments() -> dict[tuple[str, str], tuple[str, str]]:
+    """Value and comment of each key of config.cfg; a comment stands before the keys it is about."""
+    found, section, comment, fresh = {}, "", "", False
+    for line in (ROOT / "config.cfg").read_text().splitlines():
+        if line.startswith("[") and line.endswith("]"):
+            section, comment = line[1:-1], ""
+        elif line.startswith("# ---") or not line:
+            comment = ""
+        elif line.startswith("# "):
+            comment = f"{comment} {line[2:]}" if fresh else line[2:]
+            fresh = True
+            continue
+        elif "=" in line:
+            key, _, value = line.partition("=")
+            found[section, key.strip()] = (value.strip(), comment if fresh else "")
+        fresh = False
+    return found
+
+
+def test_the_settings_table_has_every_key_and_config_cfgs_words() -> None:
+    shown = re.search(r"<!-- settings -->\n(.*?)\n<!-- /settings -->", README, re.DOTALL)
+    assert shown
+    assert shown[1].splitlines() == settings_table(), "run: python -m tests.test_readme"
+
+
+def test_every_link_to_a_file_leads_somewhere() -> None:
+    for page in (ROOT / "README.md", *ROOT.glob("docs/*.md"), ROOT / "CONTRIBUTING.md"):
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+if __name__ == "__main__":
+    table = "\n".join(["<!-- settings -->", *settings_table(), "<!-- /settings -->"])
+    (ROOT / "README.md").write_text(
+        re.sub(r"<!-- settings -->.*?<!-- /settings -->", lambda _: table, README, flags=re.DOTALL)
+    )
