@@ -14,6 +14,8 @@ from pathlib import Path
 
 import httpx
 
+from machine.child import end_with_parent
+
 DEMO = Path(__file__).parent
 DATA = DEMO / "data"
 SAVEPATH = "demo/demo.mp4"
@@ -23,6 +25,7 @@ ORCHESTRATOR = [sys.executable, "-m", "orchestrator"]
 
 def main() -> int:
     """Run the demo; returns the exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"1. A bucket with one video: {SAVEPATH}")
     _fill_bucket()
     urls = _write_config()
@@ -69,7 +72,11 @@ def _machines(urls: list[str]) -> Iterator[None]:
     log = DATA / "machines.log"
     with log.open("wb") as output:
         up = subprocess.Popen(
-            [*ORCHESTRATOR, "up", "--config", DATA / "config.cfg"], stdout=output, stderr=output, start_new_session=True
+            [*ORCHESTRATOR, "up", "--config", DATA / "config.cfg"],
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=end_with_parent(),
         )
     try:
         _wait_until_healthy(urls, up, log)

@@ -1,29 +1,25 @@
 """All three machines on one: C and B as child processes that cannot outlive us, A in this process."""
 
 import asyncio
-import ctypes
 import logging
-import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx
 
+from machine.child import end_with_parent
 from machine.settings import Listener
 from orchestrator.service import make_machine, serve_machine
 from orchestrator.session import Session, complain
 
 log = logging.getLogger(__name__)
 
-PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.2
 KILL_AFTER_SECONDS = 5.0
 """How much longer than its ``grace_seconds`` a machine may take to stop."""
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Child:
@@ -119,21 +115,10 @@ async def _child(name: str, module: str, arguments: list[str], listener: Listene
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,  # Ctrl-C is for us; we end them in the right order
-        preexec_fn=_end_with(os.getpid()),
+        preexec_fn=end_with_parent(),
     )
     child = Child(name, process, listener)
     try:
         yield child
     finally:
         await asyncio.shield(child.stop())
-
-
-def _end_with(parent: int) -> Callable[[], None]:
-    """Makes the kernel end the child when this process ends, even by ``kill -9``."""
-
-    def in_child() -> None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return in_child
