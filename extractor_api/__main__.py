@@ -5,10 +5,12 @@ import asyncio
 import typer
 
 from extractor_api.app import make_app
+from extractor_api.s3_client import S3Client
 from extractor_api.service import ExtractorMachine
 from machine import ffmpeg, logs, settings
 from machine.auth import Tokens
 from machine.command import ConfigOption, settings_errors_told, tell_check
+from machine.errors import MachineError
 from machine.server import serve
 
 cli = typer.Typer(
@@ -40,19 +42,28 @@ async def _serve(chosen: settings.Settings) -> None:
 
 @cli.command(epilog="Example: extractor-api --config config.cfg check")
 def check(context: typer.Context) -> None:
-    """Prove config, ffmpeg and bucket, one line each; exit 1 if one of them fails."""
+    """Prove config, ffmpeg, bucket and MinIO (where it is set), one line each; exit 1 if one of them fails."""
     with settings_errors_told():
         chosen = settings.load(context.obj)
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
         tokens = Tokens.from_file(chosen.auth.token_file)
+        s3 = S3Client(chosen.minio) if chosen.minio.endpoint else None
     bucket = chosen.paths.minio_data_path / chosen.paths.bucket_name
     missing = FileNotFoundError(f"{bucket} is no folder; see [paths] minio_data_path and bucket_name")
     proved = [
         tell_check("config", "a token is asked for" if tokens else "read; no token is asked for"),
         tell_check("ffmpeg", f"{binary.version} at {binary.path}" + (f"; {binary.unfixed}" if binary.unfixed else "")),
         tell_check("bucket", str(bucket) if bucket.is_dir() else missing),
+        *([tell_check("minio", _prove(s3, chosen.paths.bucket_name))] if s3 else ()),
     ]
     raise typer.Exit(0 if all(proved) else 1)
+
+
+def _prove(s3: S3Client, bucket_name: str) -> str | MachineError:
+    try:
+        return s3.prove(bucket_name)
+    except MachineError as failure:
+        return failure
 
 
 def main() -> None:

@@ -4,8 +4,9 @@ from tornado.web import Application
 
 from extractor_api.file_delivery import ResultHandler
 from extractor_api.handlers import ExtractAudioHandler, ObjectsHandler, ProbeHandler, ReceiptHandler
+from extractor_api.openapi import document
 from extractor_api.service import ExtractorMachine
-from machine.server import make_application
+from machine.server import DocumentHandler, make_application
 
 
 def make_app(machine: ExtractorMachine) -> Application:
@@ -18,5 +19,6 @@ def make_app(machine: ExtractorMachine) -> Application:
             (r"/extractions/(\w{1,64})/audio", ResultHandler, {}),
             (r"/probe", ProbeHandler, {}),
             (r"/objects", ObjectsHandler, {}),
+            (r"/openapi\.json", DocumentHandler, {"document": document()}),
         ],
     )

@@ -21,9 +21,12 @@ def extraction_command(
     stored: StoredObject,
     request: ExtractAudioRequest,
     audio_format: AudioFormat,
+    mp3_compression_level: int = 7,
     output: str = "pipe:1",
 ) -> list[str]:
     """ffmpeg reading the open object and writing audio to its standard output, or to the URL ``output``.
+
+    ``mp3_compression_level`` is the encoder's effort, 0 (slowest) to 9.
 
     ``verbose`` makes ffmpeg tell what :class:`extractor_api.ffmpeg_log.FFmpegLog` counts.
     """
@@ -35,14 +38,14 @@ def extraction_command(
         *(("-t", f"{request.duration:.6f}") if request.duration else ()),
         *("-vn", "-sn", "-dn", "-map_metadata", "-1"),
         *(("-map", f"0:a:{request.track}") if request.track is not None else ()),
-        *_encoding(request, audio_format),
+        *_encoding(request, audio_format, mp3_compression_level),
         *(("-rf64", "auto") if audio_format == "wav" and request.delivery == "file" else ()),
         "-y",
         output,
     ]
 
 
-def _encoding(request: ExtractAudioRequest, audio_format: AudioFormat) -> list[str]:
+def _encoding(request: ExtractAudioRequest, audio_format: AudioFormat, mp3_compression_level: int) -> list[str]:
     if audio_format == "source":
         return ["-c:a", "copy", "-f", "matroska"]
     shape = [
@@ -51,7 +54,8 @@ def _encoding(request: ExtractAudioRequest, audio_format: AudioFormat) -> list[s
         *(("-ac", str(request.channels)) if request.channels else ()),
     ]
     if audio_format == "mp3":
-        return [*shape, "-c:a", "libmp3lame", "-b:a", f"{request.bitrate_kbps}k", "-f", "mp3"]
+        effort = ("-compression_level", str(mp3_compression_level))
+        return [*shape, "-c:a", "libmp3lame", "-b:a", f"{request.bitrate_kbps}k", *effort, "-f", "mp3"]
     if audio_format == "flac":
         return [*shape, "-c:a", "flac", "-sample_fmt", "s16", "-f", "flac"]
     return [*shape, "-c:a", "pcm_s16le", "-f", "wav"]

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from machine.errors import NotReadable
+from extractor_api.stored_object import NotReadableHere
 
 DriveFormat = Literal["plain", "xl-single"]
 
@@ -13,7 +13,7 @@ def drive_format(data_path: Path) -> DriveFormat:
     """``xl-single`` for one drive of today's MinIO; ``plain`` for MinIO's old FS mode and for a folder without MinIO.
 
     Raises:
-        NotReadable: the drive is one of several: a file on it is only a fragment.
+        NotReadableHere: the drive is one of several: a file on it is only a fragment.
     """
     try:
         described = json.loads((data_path / ".minio.sys" / "format.json").read_bytes())
@@ -23,8 +23,5 @@ def drive_format(data_path: Path) -> DriveFormat:
     except (OSError, ValueError, KeyError, TypeError):
         return "plain"  # each object still says by itself how it is stored
     if drives > 1:
-        raise NotReadable(
-            f"this drive is one of {drives} in an erasure set, so a file on it is only a fragment; "
-            "set [minio] endpoint, access_key and secret_key_file to fetch objects through MinIO"
-        )
+        raise NotReadableHere(f"this drive is one of {drives} in an erasure set, so a file on it is only a fragment")
     return "xl-single" if drives else "plain"

@@ -11,10 +11,11 @@ from contextlib import suppress
 from types import TracebackType
 
 from extractor_api.commands import extraction_command
-from extractor_api.completeness import declared_seconds, shortfall
+from extractor_api.completeness import TOLERATED_SECONDS, declared_seconds, is_cut, shortfall
 from extractor_api.ffmpeg_log import FFmpegLog, read_log
-from extractor_api.mp4_tracks import track_seconds
+from extractor_api.pipe import Pipe
 from extractor_api.stored_object import StoredObject
+from extractor_api.track_lengths import track_seconds
 from machine.errors import (
     IncompleteRecording,
     InternalError,
@@ -25,13 +26,13 @@ from machine.errors import (
     NotDecodable,
     PastTheEnd,
 )
-from machine.ffmpeg import FFmpeg
+from machine.ffmpeg import FFmpeg, child_environment
 from machine.sandbox import KILLED_EXIT_CODES
+from machine.settings import ExtractionSection
 from machine.wire import AudioFormat, ErrorObject, ExtractAudioRequest, ExtractionReceipt
 
 log = logging.getLogger(__name__)
 
-CHUNK_BYTES = 1 << 17
 HEAD_BYTES = 4096
 """Held back until the status is decided: more than any audio header, so that sound is known to follow it."""
 
@@ -45,7 +46,7 @@ class Extraction:
         request: what to make of it.
         audio_format: the request's, or config's default.
         extraction_id: of the receipt.
-        cpu_seconds: of ffmpeg, after which the kernel ends it.
+        limits: ``[extraction]`` of config.cfg.
         output: descriptor of a file to write to; without it, the audio comes through a pipe.
     """
 
@@ -56,7 +57,7 @@ class Extraction:
         request: ExtractAudioRequest,
         audio_format: AudioFormat,
         extraction_id: str,
-        cpu_seconds: float,
+        limits: ExtractionSection,
         output: int | None = None,
     ) -> None:
         self._stored = stored
@@ -65,8 +66,8 @@ class Extraction:
         self._id = extraction_id
         url = "pipe:1" if output is None else f"file:/proc/self/fd/{output}"
         self._command = ffmpeg.sandbox.wrap(
-            extraction_command(ffmpeg, stored, request, audio_format, url),
-            cpu_seconds=cpu_seconds,
+            extraction_command(ffmpeg, stored, request, audio_format, limits.mp3_compression_level, url),
+            cpu_seconds=limits.max_duration * (os.cpu_count() or 1),
             may_write=output is not None,
             network=stored.needs_network,
         )
@@ -80,17 +81,22 @@ class Extraction:
 
     async def __aenter__(self) -> "Extraction":
         self._track_seconds = await asyncio.to_thread(track_seconds, self._stored)
-        self._ffmpeg: Process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=DEVNULL,
-            stdout=PIPE,
-            stderr=PIPE,
-            limit=CHUNK_BYTES,
-            pass_fds=self._descriptors,
-            start_new_session=True,
-        )
-        assert self._ffmpeg.stdout and self._ffmpeg.stderr
-        self._audio = self._ffmpeg.stdout
+        self._audio = Pipe()
+        try:
+            self._ffmpeg: Process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=DEVNULL,
+                stdout=self._audio.writing,
+                stderr=PIPE,
+                pass_fds=self._descriptors,
+                env=child_environment(),
+                start_new_session=True,
+            )
+        except BaseException:
+            self._audio.close()
+            raise
+        self._audio.close_writing()
+        assert self._ffmpeg.stderr
         self._listening = asyncio.create_task(read_log(self._ffmpeg.stderr, self._log))
         log.info("%s: ffmpeg started (%s, pid %d)", self._stored.savepath, self._format, self._ffmpeg.pid)
         return self
@@ -100,8 +106,7 @@ class Extraction:
     ) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self._ffmpeg.pid, signal.SIGKILL)  # the sandbox too is a process
-        while await self._audio.read(CHUNK_BYTES):
-            pass  # wait() does not return while stdout holds data, even after kill()
+        self._audio.close()
         await asyncio.gather(self._ffmpeg.wait(), self._listening)
 
     @property
@@ -173,7 +178,7 @@ class Extraction:
         )
 
     async def _read(self) -> bytes:
-        chunk = await self._audio.read(CHUNK_BYTES)
+        chunk = await self._audio.read()
         self._digest.update(chunk)
         self._bytes += len(chunk)
         self._ended = not chunk
@@ -184,6 +189,8 @@ class Extraction:
         savepath, delivered = self._stored.savepath, self._log.delivered_seconds
         if exit_code or self._log.decode_warnings:
             log.warning("%s: ffmpeg exited with %d: %s", savepath, exit_code, " | ".join(self._log.last_lines))
+        if failure := self._stored.failure():
+            raise failure
         if self._log.disk_full:
             raise NoRoom(f"{savepath}: the result does not fit on the disk of temp_dir; ask for delivery = stream")
         if exit_code < 0 or exit_code in KILLED_EXIT_CODES:
@@ -192,6 +199,8 @@ class Extraction:
         if delivered <= 0:
             raise self._nothing_came_out()
         self._verdict = shortfall(self.declared_seconds, delivered, self._log.damaged_seconds)
+        if not self._verdict and await self._is_cut():
+            self._verdict = f"{delivered:.1f} s came out, and there the stored file breaks off"
         if exit_code and not self._verdict:
             self._verdict = f"ffmpeg gave up after {delivered:.1f} s"
         if self._verdict and not self._request.allow_incomplete:
@@ -200,6 +209,12 @@ class Extraction:
                 declared_seconds=self.declared_seconds,
                 delivered_seconds=round(delivered, 3),
             )
+
+    async def _is_cut(self) -> bool:
+        wanted = self._request.duration
+        if wanted and self._log.delivered_seconds >= wanted - TOLERATED_SECONDS:
+            return False  # it may be cut, but not where we were asked to look
+        return await asyncio.to_thread(is_cut, self._log, self._track_seconds, self._stored)
 
     def _nothing_came_out(self) -> MachineError:
         savepath, track = self._stored.savepath, self._request.track

@@ -20,6 +20,7 @@ _SILENCE = re.compile(r"adding (\d+) audio samples of silence")
 _ENCODED = re.compile(r"Output stream #0:0 \(audio\): \d+ frames encoded \((\d+) samples\)")
 _TIME = re.compile(r"time=(\d+):(\d+):([\d.]+)")
 _REFUSED_VIDEO = re.compile(r"not on whitelist|Failed to open codec in avformat_find_stream_info")
+_DAMAGED_PACKET = re.compile(r"Packet corrupt|Packet mismatch")
 _LEVEL = re.compile(r"^(?:\[[^]]* @ 0x[0-9a-f]+\] )*\[(verbose|info|warning|error|fatal|panic)\] ?(.*)$")
 
 
@@ -67,6 +68,8 @@ class FFmpegLog:
     estimated: bool = False
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
     _source_rate: int | None = None
+    _early_end: bool = False
+    _corrupt_packet: bool = False
     _described_stream: int | None = None
     _output_begun: bool = False
     _damage_since_silence: bool = False
@@ -89,9 +92,12 @@ class FFmpegLog:
         self.last_lines.append(text[:KEPT_CHARACTERS])
         self.disk_full |= "No space left on device" in text
         self.estimated |= "Estimating duration from bitrate" in text
+        self._early_end |= "File ended prematurely" in text
+        self._corrupt_packet |= "Packet corrupt" in text
         if self.container and level != "warning":
             self.decode_warnings += 1
             self._damage_since_silence = True
+        self._damage_since_silence |= _DAMAGED_PACKET.search(text) is not None
 
     def _describe_input(self, text: str) -> None:
         if match := _INPUT.search(text):
@@ -114,7 +120,8 @@ class FFmpegLog:
         elif match := _SILENCE.search(text):
             # Long silence comes in several lines; damage before the first of them accounts for them all,
             # and silence without damage before it is a hole that the recording really has.
-            if self._damage_since_silence and self._source_rate:
+            # A bare FLAC has none: its frames follow each other, and 5.1 skips damaged ones without a word.
+            if (self._damage_since_silence or self.container == "flac") and self._source_rate:
                 self.damaged_seconds += int(match[1]) / self._source_rate
         elif match := _ENCODED.search(text):
             self.samples = int(match[1])
@@ -127,6 +134,11 @@ class FFmpegLog:
         if self.samples is None or not self.sample_rate:
             return self.copied_seconds
         return self.samples / self.sample_rate - self.damaged_seconds
+
+    @property
+    def ended_in_a_packet(self) -> bool:
+        """Whether ffmpeg met the end of the file in the middle of its data (Matroska, ADTS)."""
+        return self._early_end or (self._corrupt_packet and self.container == "aac")
 
     @property
     def audio_tracks(self) -> int:

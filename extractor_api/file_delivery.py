@@ -16,19 +16,13 @@ CHUNK_BYTES = 1 << 18
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
 
 
-class ResultHandler(MachineHandler):
-    """``GET /extractions/{id}/audio``: a finished result, whole or in part; HEAD tells its length."""
+class ResultSender(MachineHandler):
+    """Sends a finished result, or the range of it that was asked for."""
 
     machine: ExtractorMachine
 
-    async def get(self, extraction_id: str) -> None:
-        await self.send_result(self.machine.results.get(extraction_id))
-
-    async def head(self, extraction_id: str) -> None:
-        await self.get(extraction_id)
-
     async def send_result(self, result: Result) -> None:
-        """Answer with a result, or the range of it that was asked for."""
+        """Answer with a result."""
         etag = f'"{result.sha256}"'
         self.set_header("Content-Type", CONTENT_TYPES[result.audio_format])
         self.set_header("X-Extraction-Id", result.extraction_id)
@@ -70,6 +64,16 @@ class ResultHandler(MachineHandler):
             await asyncio.wait_for(self.flush(), self.machine.limits.stall_timeout)
         except asyncio.TimeoutError:
             raise NoAudioInTime(f"the client read nothing for {self.machine.limits.stall_timeout:g} s") from None
+
+
+class ResultHandler(ResultSender):
+    """``GET /extractions/{id}/audio``: a finished result, whole or in part; HEAD tells its length."""
+
+    async def get(self, extraction_id: str) -> None:
+        await self.send_result(self.machine.results.get(extraction_id))
+
+    async def head(self, extraction_id: str) -> None:
+        await self.get(extraction_id)
 
 
 def _range(asked: str, size: int) -> tuple[int, int]:

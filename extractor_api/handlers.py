@@ -6,7 +6,7 @@ import uuid
 
 from extractor_api.commands import CONTENT_TYPES
 from extractor_api.extraction import Extraction
-from extractor_api.file_delivery import ResultHandler
+from extractor_api.file_delivery import ResultSender
 from extractor_api.probe import probe
 from extractor_api.results import Result, expected_bytes
 from extractor_api.service import ExtractorMachine
@@ -18,7 +18,7 @@ from machine.wire import AudioFormat, ExtractAudioRequest, ExtractionReceipt, Ob
 log = logging.getLogger(__name__)
 
 
-class ExtractAudioHandler(ResultHandler):
+class ExtractAudioHandler(ResultSender):
     """``POST /extract-audio``: stream one savepath's audio while ffmpeg is still decoding it."""
 
     machine: ExtractorMachine
@@ -61,14 +61,14 @@ class ExtractAudioHandler(ResultHandler):
             self.machine.stored_object(request.savepath, request.bucket_name) as stored,
             self.machine.slots.take(),
         ):
-            log.info("%s: path resolved: %s (%d bytes)", stored.savepath, stored.path, stored.size)
+            log.info("%s: path resolved: %s (%d bytes)", stored.savepath, stored.origin, stored.size)
             if request.delivery == "file":
                 result = await self._make_result(stored, request, audio_format, extraction_id)
                 self.set_header("Content-Location", f"/extractions/{extraction_id}/audio")
                 await self.send_result(result)
                 return
             async with Extraction(
-                self.machine.ffmpeg, stored, request, audio_format, extraction_id, self.machine.cpu_seconds
+                self.machine.ffmpeg, stored, request, audio_format, extraction_id, self.machine.limits
             ) as extraction:
                 head = await extraction.head(self.machine.limits.start_timeout)
                 self.set_header("Content-Type", CONTENT_TYPES[audio_format])
@@ -84,7 +84,7 @@ class ExtractAudioHandler(ResultHandler):
         wanted = expected_bytes(request, audio_format, await probe(ffmpeg, stored, self.machine.limits.start_timeout))
         with results.reserve(wanted) as file:
             async with Extraction(
-                ffmpeg, stored, request, audio_format, extraction_id, self.machine.cpu_seconds, file.fileno()
+                ffmpeg, stored, request, audio_format, extraction_id, self.machine.limits, file.fileno()
             ) as extraction:
                 await extraction.finish()
             result = await results.keep(extraction_id, file, audio_format)

@@ -5,11 +5,15 @@ Box layout: ISO/IEC 14496-12, sections 4.2 (boxes), 8.2.2 (mvhd), 8.3.2 (tkhd), 
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 
 from extractor_api.stored_object import StoredObject
 
 MAX_MOOV_BYTES = 256 << 20
 MAX_BOXES = 10_000
+MAX_FRAGMENTS = 1_000_000
+
+_FIRST_KINDS = (b"ftyp", b"moov", b"free", b"wide", b"mdat", b"skip", b"styp")
 
 
 def track_seconds(stored: StoredObject) -> dict[int, float]:
@@ -24,19 +28,35 @@ def track_seconds(stored: StoredObject) -> dict[int, float]:
         return {}  # damaged boxes: ffmpeg has the word on those
 
 
+def ends_inside_a_box(stored: StoredObject) -> bool:
+    """Whether the boxes of an MP4 do not end where the file does, or one of them is none; False for any other file."""
+    end = 0
+    try:
+        for kind, position, _, length in islice(_top_level(stored), MAX_FRAGMENTS):
+            if not kind.isalnum():
+                return True
+            end = position + length
+    except (struct.error, OSError):
+        return True
+    return 0 < end != stored.size
+
+
 def _read_moov(stored: StoredObject) -> bytes | None:
-    position = 0
-    for _ in range(MAX_BOXES):
-        header = stored.read(position, 16)
-        if len(header) < 8:
-            return None
-        kind, start, length = _box(header, 0, stored.size - position)
-        if position == 0 and kind not in (b"ftyp", b"moov", b"free", b"wide", b"mdat", b"skip", b"styp"):
-            return None
+    for kind, position, start, length in islice(_top_level(stored), MAX_BOXES):
         if kind == b"moov":
             return stored.read(position + start, length - start) if length <= MAX_MOOV_BYTES else None
-        position += length
     return None
+
+
+def _top_level(stored: StoredObject) -> Iterator[tuple[bytes, int, int, int]]:
+    """Kind, position, header length and whole length of each box of the file; none where it is no MP4."""
+    position = 0
+    while len(header := stored.read(position, 16)) >= 8:
+        kind, start, length = _box(header, 0, stored.size - position)
+        if position == 0 and kind not in _FIRST_KINDS:
+            return
+        yield kind, position, start, length
+        position += length
 
 
 def _box(data: bytes, offset: int, remaining: int) -> tuple[bytes, int, int]:

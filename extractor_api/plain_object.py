@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from extractor_api.stored_object import StoredObject
+from extractor_api.stored_object import NotReadableHere, StoredObject, reader
 from extractor_api.xl_meta import refuse_transformed
 from machine.errors import NotReadable, ObjectNotFound
 
@@ -27,7 +27,7 @@ def open_plain_object(stack: ExitStack, data_path: Path, folder: Path, bucket_na
     except (FileNotFoundError, NotADirectoryError):
         raise ObjectNotFound(f"there is no object {savepath} in bucket {bucket_name}") from None
     except PermissionError:
-        raise NotReadable(f"the account of this server may not read {savepath}; give it read access") from None
+        raise NotReadableHere(f"the account of this server may not read {savepath}; give it read access") from None
     except OSError as failure:
         raise NotReadable(f"{savepath} cannot be opened: {failure.strerror}") from None
     stack.callback(os.close, descriptor)
@@ -44,14 +44,14 @@ def open_plain_object(stack: ExitStack, data_path: Path, folder: Path, bucket_na
     return StoredObject(
         bucket_name=bucket_name,
         savepath=savepath,
-        path=path,
+        origin=str(path),
         size=status.st_size,
         last_modified=datetime.fromtimestamp(status.st_mtime, timezone.utc),
         etag=metadata.get("etag", f"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"),
         url=f"file:/proc/self/fd/{descriptor}",
         protocols="file",
         descriptors=(descriptor,),
-        ranges=((descriptor, 0, status.st_size),),
+        read=reader([(descriptor, 0, status.st_size)]),
     )
 
 

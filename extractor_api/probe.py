@@ -7,10 +7,10 @@ import signal
 from asyncio.subprocess import DEVNULL, PIPE
 
 from extractor_api.ffmpeg_log import FFmpegLog, StreamDescription, read_log
-from extractor_api.mp4_tracks import track_seconds
 from extractor_api.stored_object import StoredObject
+from extractor_api.track_lengths import track_seconds
 from machine.errors import NoAudioInTime, NotDecodable
-from machine.ffmpeg import FFmpeg
+from machine.ffmpeg import FFmpeg, child_environment
 from machine.wire import ProbedStream, ProbeResult
 
 _CODEC = re.compile(r"\w+: (\w+)")
@@ -37,6 +37,7 @@ async def probe(ffmpeg: FFmpeg, stored: StoredObject, timeout: float) -> ProbeRe
         stdout=DEVNULL,
         stderr=PIPE,
         pass_fds=stored.descriptors,
+        env=child_environment(),
         start_new_session=True,
     )
     assert process.stderr
@@ -49,6 +50,8 @@ async def probe(ffmpeg: FFmpeg, stored: StoredObject, timeout: float) -> ProbeRe
     finally:
         if process.returncode is None:
             await process.wait()
+    if failure := stored.failure():
+        raise failure
     if not log.container:
         raise NotDecodable(f"{stored.savepath} is no audio or video file that ffmpeg can open")
     tracks = await asyncio.to_thread(track_seconds, stored)

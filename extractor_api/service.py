@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from prometheus_client import Counter, Gauge
@@ -12,9 +11,11 @@ from prometheus_client import Counter, Gauge
 from extractor_api.listing import list_objects
 from extractor_api.receipts import Receipts
 from extractor_api.results import Results
+from extractor_api.s3_client import S3Client
+from extractor_api.s3_object import open_s3_object
 from extractor_api.slots import Slots
 from extractor_api.storage import LocalStorage
-from extractor_api.stored_object import StoredObject
+from extractor_api.stored_object import NotReadableHere, StoredObject
 from machine.auth import Tokens
 from machine.ffmpeg import FFmpeg
 from machine.server import Machine
@@ -37,12 +38,12 @@ class ExtractorMachine(Machine):
         super().__init__("extractor-api", tokens)
         self.ffmpeg = ffmpeg
         self.limits = settings.extraction
-        self.cpu_seconds = settings.extraction.max_duration * (os.cpu_count() or 1)
         self.default_format: AudioFormat = settings.paths.default_audio_format
         self.slots = Slots(settings.extraction.max_ffmpeg, settings.extraction.queue_length)
         self.receipts = Receipts()
         self.results = Results(settings.paths.temp_dir, settings.extraction.result_ttl)
         self._storage = LocalStorage(settings.paths)
+        self._s3 = S3Client(settings.minio) if settings.minio.endpoint else None
         self._bytes = Counter("reelscribe_extracted_bytes", "Audio bytes sent", registry=self.registry)
         self._seconds = Counter("reelscribe_extracted_seconds", "Seconds of audio sent", registry=self.registry)
         self._extractions = Counter(
@@ -54,10 +55,18 @@ class ExtractorMachine(Machine):
 
     @asynccontextmanager
     async def stored_object(self, savepath: str, bucket_name: str | None) -> AsyncIterator[StoredObject]:
-        """An object, opened off the event loop: storage may be slow."""
-        with ExitStack() as stack:
+        """An object of the drive, or, where MinIO alone can read it and ``[minio]`` names one, from there."""
+        async with AsyncExitStack() as stack:
             opening = self._storage.open(savepath, bucket_name)
-            yield await asyncio.to_thread(stack.enter_context, opening)
+            try:
+                # Off the event loop: storage may be slow.
+                stored = await asyncio.to_thread(stack.enter_context, opening)
+            except NotReadableHere:
+                if not self._s3:
+                    raise
+                fetching = open_s3_object(self._s3, self._storage.bucket(bucket_name), savepath)
+                stored = await stack.enter_async_context(fetching)
+            yield stored
 
     async def list_objects(self, query: ObjectsQuery) -> ObjectPage:
         """A page of a bucket, read off the event loop."""
@@ -68,6 +77,8 @@ class ExtractorMachine(Machine):
     def log_start(self) -> None:
         """Say which ffmpeg and which bucket this machine uses."""
         log.info("extractor-api: ffmpeg %s at %s; bucket %s", self.ffmpeg.version, self.ffmpeg.path, self._storage)
+        if self._s3:
+            log.info("extractor-api: what cannot be read there comes from %s", self._s3)
         for warning in self.warnings:
             log.warning("extractor-api: %s", warning)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from extractor_api.drive import drive_format
 from extractor_api.plain_object import open_plain_object
-from extractor_api.stored_object import StoredObject
+from extractor_api.stored_object import NotReadableHere, StoredObject
 from extractor_api.xl_object import open_xl_object
 from machine.errors import BadRequest, NotReadable, ObjectNotFound
 from machine.settings import PathsSection
@@ -39,11 +39,18 @@ class LocalStorage:
             BadRequest: the savepath cannot be an object's, or the bucket is not one of config's.
             ObjectNotFound: there is no such object.
             NotReadable: there is, but its bytes cannot be read from this folder.
+            NotReadableHere: nor so; MinIO itself can read them.
         """
-        bucket = self._allowed(bucket_name)
+        bucket = self.bucket(bucket_name)
         _check_savepath(savepath)
         with ExitStack() as stack:
-            yield self._open(stack, bucket, savepath)
+            try:
+                stored = self._open(stack, bucket, savepath)
+            except PermissionError:
+                raise NotReadableHere(
+                    f"the account of this server may not read {savepath}; give it read access"
+                ) from None
+            yield stored
 
     def bucket_folder(self, bucket_name: str | None = None) -> Path:
         """Where a bucket lies.
@@ -51,9 +58,14 @@ class LocalStorage:
         Raises:
             BadRequest: it is not one of config's.
         """
-        return self._data_path / self._allowed(bucket_name)
+        return self._data_path / self.bucket(bucket_name)
 
-    def _allowed(self, bucket_name: str | None) -> str:
+    def bucket(self, bucket_name: str | None) -> str:
+        """The bucket that a request means.
+
+        Raises:
+            BadRequest: it is not one of config's.
+        """
         bucket = bucket_name or self._default_bucket
         if bucket not in self._buckets:
             raise BadRequest(f"bucket_name: {bucket!r} is not a bucket of this server; see [paths] buckets")
@@ -67,7 +79,7 @@ class LocalStorage:
                 raise NotReadable(f"{savepath} is a link that leads out of the bucket; it is not followed")
             return open_xl_object(stack, path, bucket, savepath)
         if (path / "xl.json").is_file():
-            raise NotReadable(f"{savepath} is in a layout of before 2020, spread over several drives")
+            raise NotReadableHere(f"{savepath} is in a layout of before 2020, spread over several drives")
         self._refuse_what_is_no_plain_object(folder, path, bucket, savepath)
         return open_plain_object(stack, self._data_path, folder, bucket, savepath)
 

@@ -14,6 +14,7 @@ import msgpack
 import xxhash
 
 from extractor_api.highway_hash import HASH_BYTES, highway_hash
+from extractor_api.stored_object import NotReadableHere
 from machine.errors import MachineError, NotReadable, ObjectNotFound
 
 MAX_META_BYTES = 64 << 20
@@ -59,7 +60,7 @@ def current_version(meta: bytes, savepath: str, part_exists: bool = False) -> Xl
 
     Raises:
         ObjectNotFound: the newest version is a delete marker, or there is none.
-        NotReadable: it is encrypted, compressed, tiered, spread over several drives, or of an unknown kind.
+        NotReadableHere: it is encrypted, compressed, tiered, spread over several drives, or of an unknown kind.
         DamagedMeta: it is not as MinIO writes it.
     """
     try:
@@ -171,7 +172,7 @@ def refuse_transformed(system: Mapping[str, Any], user: Mapping[str, str], savep
     """Refuse an object whose stored bytes are not its content, by its metadata (keys in lower case).
 
     Raises:
-        NotReadable: it is encrypted, compressed, or moved to a remote tier.
+        NotReadableHere: it is encrypted, compressed, or moved to a remote tier.
     """
     if any(
         key.startswith("x-minio-internal-server-side-encryption-") or key == "x-minio-internal-encrypted-multipart"
@@ -240,8 +241,5 @@ def _gone(savepath: str) -> ObjectNotFound:
     return ObjectNotFound(f"there is no object {savepath} (its newest version is deleted)")
 
 
-def _unreadable(savepath: str, how: str) -> NotReadable:
-    return NotReadable(
-        f"{savepath} is {how}, so its bytes cannot be read from this drive; "
-        "set [minio] endpoint, access_key and secret_key_file to fetch it through MinIO"
-    )
+def _unreadable(savepath: str, how: str) -> NotReadableHere:
+    return NotReadableHere(f"{savepath} is {how}, so its bytes cannot be read from this drive")

@@ -11,9 +11,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from extractor_api.highway_hash import HASH_BYTES
-from extractor_api.stored_object import StoredObject
+from extractor_api.stored_object import NotReadableHere, StoredObject, reader
 from extractor_api.xl_meta import MAX_META_BYTES, DamagedMeta, XlVersion, current_version, part_file_bytes
-from machine.errors import NotReadable, ObjectNotFound
+from machine.errors import ObjectNotFound
 
 READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
 RETRIES = 3
@@ -48,7 +48,7 @@ def _read_version(folder: Path, savepath: str) -> XlVersion:
     except FileNotFoundError:
         raise ObjectNotFound(f"there is no object {savepath}") from None
     except OSError as failure:
-        raise NotReadable(f"the account of this server cannot read {savepath}: {failure.strerror}") from None
+        raise NotReadableHere(f"the account of this server cannot read {savepath}: {failure.strerror}") from None
     if not meta:
         raise ObjectNotFound(f"there is no object {savepath}")
     if len(meta) > MAX_META_BYTES:
@@ -78,14 +78,14 @@ def _open_version(stack: ExitStack, version: XlVersion, folder: Path, bucket_nam
     return StoredObject(
         bucket_name=bucket_name,
         savepath=savepath,
-        path=folder,
+        origin=str(folder),
         size=version.size,
         last_modified=version.last_modified,
         etag=version.etag,
         url=url,
         protocols=protocols,
         descriptors=descriptors,
-        ranges=tuple(ranges),
+        read=reader(ranges),
     )
 
 
@@ -123,7 +123,7 @@ def _check_descriptor_limit(needed: int, savepath: str) -> None:
     """ffmpeg opens every block at once."""
     _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit != resource.RLIM_INFINITY and needed + SPARE_DESCRIPTORS > limit:
-        raise NotReadable(
+        raise NotReadableHere(
             f"{savepath}: its {needed} blocks are more than the {limit} files that this server may open; "
             "raise its hard limit of open files (LimitNOFILE in its systemd unit)"
         )

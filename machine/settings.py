@@ -131,6 +131,7 @@ class ExtractionSection(Section):
     stall_timeout: Seconds = 60
     max_duration: Seconds = 86400
     result_ttl: Seconds = 600
+    mp3_compression_level: int = Field(default=7, ge=0, le=9)
 
 
 class MinioSection(Section):

@@ -18,7 +18,9 @@ from extractor_api.service import ExtractorMachine
 from machine import ffmpeg
 from machine.auth import Tokens
 from machine.ffmpeg import FFmpeg
-from machine.settings import ExtractionSection, PathsSection, Settings
+from machine.settings import ExtractionSection, MinioSection, PathsSection, Settings
+
+from .contract import assert_as_documented
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +58,7 @@ async def serve(bucket: Path, local_ffmpeg: FFmpeg) -> AsyncIterator[Serve]:
             tokens: Tokens | None = None,
             data_path: Path | None = None,
             temp_dir: Path | None = None,
+            minio: MinioSection | None = None,
             **limits: object,
         ) -> httpx.AsyncClient:
             settings = Settings(
@@ -65,6 +68,7 @@ async def serve(bucket: Path, local_ffmpeg: FFmpeg) -> AsyncIterator[Serve]:
                     temp_dir=temp_dir or Path("/tmp"),
                 ),
                 extraction=ExtractionSection.model_validate(limits),
+                minio=minio or MinioSection(),
             )
             machine = ExtractorMachine(settings, ffmpeg, tokens or Tokens())
             client = await stack.enter_async_context(_running(machine))
@@ -81,7 +85,8 @@ async def _running(machine: ExtractorMachine) -> AsyncIterator[httpx.AsyncClient
     server = HTTPServer(make_app(machine))
     server.add_socket(socket)
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        hooks = {"response": [assert_as_documented]}
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, event_hooks=hooks) as client:
             yield client
     finally:
         server.stop()

@@ -1,0 +1,1 @@
+"""Every claim of speed, each with its baseline in the same run."""

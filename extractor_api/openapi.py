@@ -1,0 +1,132 @@
+"""Machine C's operations, for ``GET /openapi.json``."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from extractor_api.commands import CONTENT_TYPES
+from machine import errors, openapi
+from machine.openapi import JSON, Answer, Header, Operation
+from machine.wire import (
+    ExtractAudioRequest,
+    ExtractionReceipt,
+    ObjectPage,
+    ObjectsQuery,
+    ProbeQuery,
+    ProbeResult,
+)
+
+EXTRACTION_ID = {"extraction_id": "^[0-9A-Za-z_]{1,64}$"}
+AUDIO: Mapping[str, None] = dict.fromkeys(CONTENT_TYPES.values())
+
+EXTRACTION_HEADER = {"X-Extraction-Id": Header("Under which the receipt is kept for an hour")}
+RESULT_HEADERS = {
+    **EXTRACTION_HEADER,
+    "Content-Length": Header("Bytes", type="integer"),
+    "ETag": Header("SHA-256 of the whole result"),
+    "Accept-Ranges": Header("bytes"),
+}
+STREAM_HEADERS = {
+    **EXTRACTION_HEADER,
+    "X-Declared-Seconds": Header(
+        "delivery = stream: length of the part as the container declares it, where it does", "number", always=False
+    ),
+    **{
+        name: Header(f"delivery = file: {text}", always=False)
+        for name, text in {
+            "Content-Location": "where the result can be fetched again, by ranges too, for result_ttl seconds",
+            "Content-Length": "bytes",
+            "ETag": "SHA-256 of the result",
+            "Accept-Ranges": "bytes",
+        }.items()
+    },
+}
+UNREADABLE = (errors.NotReadable, errors.PeerUnreachable, errors.PeerRefused, errors.StreamCut)
+NOT_DESCRIBED = (*UNREADABLE, errors.ObjectNotFound, errors.NotDecodable, errors.Busy, errors.NoAudioInTime)
+RANGES = {"Range": "bytes=FIRST-LAST, bytes=FIRST- or bytes=-LENGTH", "If-Range": "the ETag that the range is of"}
+RESULT_ANSWERS = (
+    Answer("The whole result.", AUDIO, RESULT_HEADERS),
+    Answer(
+        "The range that was asked for.",
+        AUDIO,
+        {**RESULT_HEADERS, "Content-Range": Header("bytes FIRST-LAST/LENGTH")},
+        status=206,
+    ),
+)
+NO_SUCH_EXTRACTION = (errors.ExtractionNotFound, errors.RouteNotFound)
+RESULT_FAILURES = (*NO_SUCH_EXTRACTION, errors.RangeNotSatisfiable)
+
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/extract-audio",
+        "extractAudio",
+        "Audio of a recording, while ffmpeg is still decoding it; a body that ends early is cut, never ended",
+        (Answer("The audio.", AUDIO, STREAM_HEADERS),),
+        (
+            *NOT_DESCRIBED,
+            errors.UnsupportedFormat,
+            errors.BodyTooLarge,
+            errors.NoAudioTrack,
+            errors.PastTheEnd,
+            errors.IncompleteRecording,
+            errors.NoRoom,
+        ),
+        body=ExtractAudioRequest,
+    ),
+    Operation(
+        "GET",
+        "/extractions/{extraction_id}",
+        "receipt",
+        "What an extraction delivered: seconds, samples, bytes, SHA-256, and whether that was all",
+        (Answer("The receipt.", {JSON: ExtractionReceipt}),),
+        NO_SUCH_EXTRACTION,
+        path_parameters=EXTRACTION_ID,
+    ),
+    Operation(
+        "GET",
+        "/extractions/{extraction_id}/audio",
+        "result",
+        "The result of a request with delivery = file, whole or by ranges",
+        RESULT_ANSWERS,
+        RESULT_FAILURES,
+        path_parameters=EXTRACTION_ID,
+        request_headers=RANGES,
+    ),
+    Operation(
+        "HEAD",
+        "/extractions/{extraction_id}/audio",
+        "resultHeaders",
+        "The headers that GET would answer",
+        tuple(Answer(answer.description, {}, answer.headers, answer.status) for answer in RESULT_ANSWERS),
+        RESULT_FAILURES,
+        path_parameters=EXTRACTION_ID,
+        request_headers=RANGES,
+    ),
+    Operation(
+        "GET",
+        "/probe",
+        "probe",
+        "What a recording holds: length, container, streams",
+        (Answer("The description.", {JSON: ProbeResult}),),
+        NOT_DESCRIBED,
+        query=ProbeQuery,
+    ),
+    Operation(
+        "GET",
+        "/objects",
+        "objects",
+        "A page of a bucket's savepaths, in the order of their UTF-8 bytes",
+        (Answer("The page.", {JSON: ObjectPage}),),
+        UNREADABLE,
+        query=ObjectsQuery,
+    ),
+)
+
+
+def document() -> dict[str, Any]:
+    """Machine C's OpenAPI document."""
+    return openapi.document(
+        "Reelscribe Machine C: extractor-api",
+        "Turns a savepath of a MinIO bucket into audio bytes, as ffmpeg makes them.",
+        OPERATIONS,
+    )

@@ -1,0 +1,123 @@
+"""GET /openapi.json is valid, complete, and what the service does."""
+
+import asyncio
+import json
+import re
+
+import httpx
+import pytest
+from jsonschema import ValidationError
+from openapi_spec_validator import validate
+
+from extractor_api.app import make_app
+from extractor_api.openapi import OPERATIONS
+from machine.auth import Tokens
+from machine.openapi import SHARED_OPERATIONS
+
+from .conftest import Serve
+from .contract import CONTRACT, assert_as_documented
+
+
+async def test_the_document_is_valid_openapi_3_1(machine_c: httpx.AsyncClient) -> None:
+    response = await machine_c.get("/openapi.json")
+    assert (response.status_code, response.headers["Content-Type"][:16]) == (200, "application/json")
+    told = response.json()
+    validate(told)
+    assert told["openapi"].startswith("3.1") and told == json.loads(json.dumps(CONTRACT))
+
+
+async def test_every_route_is_in_the_document_and_the_reverse(machine_c: httpx.AsyncClient) -> None:
+    rules = make_app(machine_c.machine).default_router.rules[0].target.rules  # type: ignore[attr-defined]
+    served = {
+        (method, re.sub(r"\(.*?\)", "{extraction_id}", rule.matcher.regex.pattern).rstrip("$").replace("\\", ""))
+        for rule in rules
+        if hasattr(rule.matcher, "regex")
+        for method in rule.target.methods()
+    }
+    assert served == {(operation.method, operation.path) for operation in (*OPERATIONS, *SHARED_OPERATIONS)}
+    assert set(CONTRACT["paths"]) == {path for _, path in served}
+
+
+async def test_a_token_opens_the_document_where_one_is_set(serve: Serve) -> None:
+    machine_c = await serve(tokens=Tokens(("first",)))
+    assert (await machine_c.get("/openapi.json")).status_code == 401, "strangers learn no URLs"
+    allowed = await machine_c.get("/openapi.json", headers={"Authorization": "Bearer first"})
+    assert allowed.json()["paths"]["/probe"]["get"]["security"] == [{"bearer": []}]
+    assert allowed.json()["paths"]["/healthz"]["get"]["security"] == []
+
+
+async def test_an_extraction_cannot_be_read_from_its_own_url(machine_c: httpx.AsyncClient) -> None:
+    response = await machine_c.get("/extract-audio")
+    assert (response.status_code, response.headers["Allow"]) == (405, "POST")
+
+
+def test_the_request_fields_are_those_of_the_model() -> None:
+    schema = CONTRACT["components"]["schemas"]["ExtractAudioRequest"]
+    assert schema["additionalProperties"] is False
+    assert {"savepath", "video_path", "audio_format", "delivery", "start", "track"} <= set(schema["properties"])
+    assert schema["oneOf"] == [{"required": ["savepath"]}, {"required": ["video_path"]}]
+
+
+def test_each_failure_names_its_codes() -> None:
+    told = CONTRACT["paths"]["/extract-audio"]["post"]["responses"]
+    assert {"200", "400", "401", "404", "413", "422", "500", "502", "503", "504", "507"} == set(told)
+    codes = told["422"]["content"]["application/json"]["schema"]["allOf"][1]["properties"]["error"]["properties"]
+    assert {"no_audio_track", "incomplete_recording", "past_the_end"} <= set(codes["code"]["enum"])
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "complaint"),
+    [
+        (200, {}, {"objects": [], "next": None}, "X-Request-Id"),
+        (204, {"X-Request-Id": "a"}, {}, "204"),
+        (200, {"X-Request-Id": "a", "Content-Type": "text/html"}, {}, "text/html"),
+        (200, {"X-Request-Id": "a"}, {"objects": [{"size": 1}], "next": None}, "savepath"),
+        (
+            503,
+            {"X-Request-Id": "a"},
+            {"error": {"code": "no_room", "message": "", "retryable": True, "request_id": "a"}},
+            "no_room",
+        ),
+    ],
+)
+async def test_an_answer_that_is_not_as_documented_is_noticed(
+    status: int, headers: dict[str, str], body: object, complaint: str
+) -> None:
+    """The control of the hook that every client of these tests has."""
+    request = httpx.Request("GET", "http://machine-c/objects")
+    response = httpx.Response(status, headers={"Content-Type": "application/json", **headers}, request=request)
+    response._content = json.dumps(body).encode()
+    with pytest.raises((AssertionError, ValidationError), match=complaint):
+        await assert_as_documented(response)
+
+
+async def test_metrics_tell_requests_bytes_seconds_ffmpeg_latencies_and_failures(machine_c: httpx.AsyncClient) -> None:
+    await machine_c.post("/extract-audio", json={"savepath": "short.mp4", "audio_format": "wav"})
+    await machine_c.post("/extract-audio", json={"savepath": "nothing.mp4"})
+    with pytest.raises(httpx.RemoteProtocolError):
+        await machine_c.post("/extract-audio", json={"savepath": "half.mp4", "audio_format": "wav"})
+    text = (await machine_c.get("/metrics")).text
+    samples = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert samples['reelscribe_http_requests_total{method="POST",route="ExtractAudio",status="404"}'] == "1.0"
+    assert samples['reelscribe_http_failures_total{code="object_not_found"}'] == "1.0"
+    assert samples['reelscribe_http_failures_total{code="incomplete_recording"}'] == "1.0", "though its status was 200"
+    assert samples['reelscribe_http_first_byte_seconds_count{route="ExtractAudio"}'] == "3.0"
+    assert samples['reelscribe_http_request_seconds_count{route="ExtractAudio"}'] == "3.0"
+    assert float(samples["reelscribe_extracted_bytes_total"]) > 200_000
+    assert float(samples["reelscribe_extracted_seconds_total"]) > 30
+    assert samples["reelscribe_ffmpeg_running"] == samples["reelscribe_ffmpeg_waiting"] == "0.0"
+
+
+async def test_the_first_byte_is_counted_when_it_leaves_and_not_at_the_end(serve: Serve) -> None:
+    machine_c = await serve(stall_timeout=0.5)
+    body = {"savepath": "long.mp4", "audio_format": "wav", "sample_rate": 192000, "channels": 2}
+    with pytest.raises(httpx.RemoteProtocolError):
+        async with machine_c.stream("POST", "/extract-audio", json=body) as response:
+            first_byte = machine_c.machine.first_byte_seconds.labels("ExtractAudio")  # type: ignore[attr-defined]
+            assert first_byte._sum.get() > 0
+            while machine_c.machine.running:  # type: ignore[attr-defined]
+                await asyncio.sleep(0.05)
+            async for _ in response.aiter_raw():
+                pass
+    total = machine_c.machine.request_seconds.labels("ExtractAudio")  # type: ignore[attr-defined]
+    assert total._sum.get() > first_byte._sum.get() + 0.4
