@@ -62,7 +62,8 @@ class TestLocate:
     def test_then_the_one_on_path(self, script, monkeypatch, tmp_path):
         script("echo 'ffmpeg version 8.1.2 Copyright'; echo ' A....D aac  AAC'")
         monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-        assert locate(None) == FFmpeg(tmp_path / "ffmpeg", "8.1.2", ("aac",))
+        found = locate(None)
+        assert (found.path, found.version, found.audio_decoders) == (tmp_path / "ffmpeg", "8.1.2", ("aac",))
 
     def test_then_the_one_of_the_wheel(self, monkeypatch):
         monkeypatch.setenv("PATH", "")
