@@ -3,7 +3,14 @@
 from tornado.web import Application
 
 from machine.server import make_application
-from orchestrator.handlers import HealthHandler, JobHandler, JobsHandler, OrchestratorMachine, TranscriptHandler
+from orchestrator.handlers import (
+    HealthHandler,
+    JobHandler,
+    JobsHandler,
+    OrchestratorMachine,
+    SearchHandler,
+    TranscriptHandler,
+)
 
 
 def make_app(machine: OrchestratorMachine) -> Application:
@@ -15,5 +22,6 @@ def make_app(machine: OrchestratorMachine) -> Application:
             (r"/api/jobs", JobsHandler, {}),
             (r"/api/jobs/([0-9]{1,18})", JobHandler, {}),
             (r"/api/transcripts/(.+)", TranscriptHandler, {}),
+            (r"/api/search", SearchHandler, {}),
         ],
     )

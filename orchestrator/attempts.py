@@ -13,6 +13,7 @@ from orchestrator.database import Pool
 from orchestrator.errors import Superseded
 from orchestrator.queue import Queue
 from orchestrator.store import FORGET_ERROR, Connection
+from orchestrator.words import LEAD_WORDS, vectors
 
 
 @dataclass
@@ -121,7 +122,8 @@ class Attempts:
                 """
                 update attempts set ended_at = now(), declared_seconds = %(declared_seconds)s, samples = %(samples)s,
                     delivered_seconds = %(delivered_seconds)s, covered_seconds = %(covered_seconds)s,
-                    sha256 = %(sha256)s, etag = %(etag)s, extraction_id = %(extraction_id)s
+                    sha256 = %(sha256)s, etag = %(etag)s, extraction_id = %(extraction_id)s,
+                    last_modified = %(last_modified)s, size = %(size)s
                 where transcription_id = %(id)s and attempt = %(attempt)s
                 """,
                 {**event.model_dump(), "id": attempt.id, "attempt": attempt.number},
@@ -202,19 +204,27 @@ async def _write(connection: Connection, attempt: Attempt, assignments: str, **p
 
 
 async def _insert(connection: Connection, attempt: Attempt, segments: Sequence[Segment]) -> None:
+    if not segments:
+        return
+    before = await connection.execute(
+        "select text from segments where transcription_id = %s and index >= %s order by index",
+        (attempt.id, attempt.segments - LEAD_WORDS),
+    )
+    search = vectors([segment.text for segment in segments], [row[0] for row in await before.fetchall()])
     async with connection.cursor() as cursor:
         await cursor.executemany(
             """
             insert into segments (transcription_id, index, start_seconds, end_seconds, text, tokens, words,
-                avg_logprob, no_speech_prob, compression_ratio, temperature)
+                avg_logprob, no_speech_prob, compression_ratio, temperature, search)
             values (%(id)s, %(index)s, %(start)s, %(end)s, %(text)s, %(tokens)s, %(words)s,
-                %(avg_logprob)s, %(no_speech_prob)s, %(compression_ratio)s, %(temperature)s)
+                %(avg_logprob)s, %(no_speech_prob)s, %(compression_ratio)s, %(temperature)s, %(search)s)
             """,
             [
                 {
                     **segment.model_dump(),
                     "id": attempt.id,
                     "index": attempt.segments + position,
+                    "search": search[position],
                     "words": None if segment.words is None else Jsonb([word.model_dump() for word in segment.words]),
                 }
                 for position, segment in enumerate(segments)

@@ -19,5 +19,11 @@ class NoTranscriber(MachineError):
         self.retry_after = retry_after
 
 
+class NotWritten(MachineError):
+    """A file of an export cannot be written."""
+
+    status, code, retryable = 507, "not_written", False
+
+
 class Superseded(Exception):
     """This attempt is over: its job was cancelled, or a newer attempt has it."""

@@ -12,6 +12,7 @@ from orchestrator import formats, store
 from orchestrator.database import TROUBLE, Pool
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.jobs import STATES, Options, Priority, State, StorableSavepath
+from orchestrator.search import SearchQuery, search
 from orchestrator.submission import Desk
 
 MOST_JOBS = 1000
@@ -125,7 +126,7 @@ class JobHandler(OrchestratorHandler):
 
 
 class TranscriptHandler(OrchestratorHandler):
-    """``GET /api/transcripts/{savepath}?format=json|txt|srt|vtt``."""
+    """``GET /api/transcripts/{savepath}?format=json|jsonl|txt|srt|vtt|tsv``."""
 
     async def get(self, savepath: str) -> None:
         wanted = formats.parse_format(self.get_query_argument("format", "json"))
@@ -139,6 +140,16 @@ class TranscriptHandler(OrchestratorHandler):
                 raise await store.no_transcript(connection, bucket, savepath)
         self.set_header("Content-Type", formats.CONTENT_TYPES[wanted])
         self.finish(formats.render(found, wanted, timestamps))
+
+
+class SearchHandler(OrchestratorHandler):
+    """``GET /api/search?q=``: segments that hold these words, the newest transcripts first."""
+
+    async def get(self) -> None:
+        query = self.read_query(SearchQuery)
+        async with self.machine.pool.connection() as connection:
+            found = await search(connection, query, self.machine.default_bucket)
+        self.finish({"hits": [hit.model_dump(mode="json") for hit in found.hits], "next": found.next})
 
 
 class HealthHandler(OrchestratorHandler):

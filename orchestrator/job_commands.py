@@ -21,7 +21,9 @@ class OutputFormat(str, Enum):
     txt = "txt"
     srt = "srt"
     vtt = "vtt"
+    tsv = "tsv"
     json = "json"
+    jsonl = "jsonl"
 
 
 def register(cli: typer.Typer) -> None:

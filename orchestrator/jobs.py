@@ -12,21 +12,22 @@ STATES: tuple[State, ...] = ("queued", "running", "waiting", "done", "failed", "
 UNFINISHED: tuple[State, ...] = ("queued", "running", "waiting")
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """The text, if PostgreSQL can store it; raises ValueError."""
     if "\0" in text:
         raise ValueError("a NUL character cannot be stored")
     return text
 
 
-StorableSavepath = Annotated[Savepath, AfterValidator(_storable)]
+StorableSavepath = Annotated[Savepath, AfterValidator(storable)]
 Priority = Annotated[int, Field(ge=-1000, le=1000, description="higher ones are taken first")]
 
 
 class Options(TranscribeOptions):
     """How to transcribe; two submissions of an object with equal options are the same job."""
 
-    initial_prompt: Annotated[str, AfterValidator(_storable)] | None = Field(default=None, max_length=2000)
-    hotwords: Annotated[str, AfterValidator(_storable)] | None = Field(default=None, max_length=2000)
+    initial_prompt: Annotated[str, AfterValidator(storable)] | None = Field(default=None, max_length=2000)
+    hotwords: Annotated[str, AfterValidator(storable)] | None = Field(default=None, max_length=2000)
 
     def chosen(self) -> dict[str, Any]:
         """Those that differ from the default: what is stored and compared."""
@@ -101,7 +102,10 @@ class Job(Record):
 
 
 class ReceiptPart(Record):
-    """What one attempt covered: all of it from ``start_seconds`` on, or up to where it was cut (then without sums)."""
+    """What one attempt covered: all of it from ``start_seconds`` on, or up to where it was cut (then without sums).
+
+    ``last_modified`` and ``size`` (bytes) are those of the object; None where Machine C was too old to tell them.
+    """
 
     attempt: int
     start_seconds: float
@@ -111,6 +115,8 @@ class ReceiptPart(Record):
     samples: int | None
     sha256: str | None
     etag: str | None
+    last_modified: datetime | None
+    size: int | None
     extraction_id: str | None
 
 
@@ -159,3 +165,8 @@ class Transcript(Record):
     job: Job
     receipt: Receipt
     segments: list[Segment]
+
+    @property
+    def last_modified(self) -> datetime | None:
+        """Of the object that was heard, where Machine C told it."""
+        return next((part.last_modified for part in reversed(self.receipt.parts) if part.last_modified), None)

@@ -3,6 +3,7 @@
 Functions take the connection, so that the caller says what belongs to one transaction.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,25 @@ _JOBS = """
         t.created_at, t.started_at, t.finished_at
     from transcriptions t join media m on m.id = t.media_id
 """
+
+NEWEST = """
+    not exists (
+        select from transcriptions n
+        where n.media_id = t.media_id and n.state = 'done' and (n.finished_at, n.id) > (t.finished_at, t.id)
+    )
+"""
+"""Of finished transcriptions ``t``: the one that counts for its savepath."""
+
+LAST_MODIFIED = """
+    coalesce(
+        (
+            select a.last_modified from attempts a
+            where a.transcription_id = t.id and a.last_modified is not null order by a.attempt desc limit 1
+        ),
+        t.finished_at
+    )
+"""
+"""Of the object of a finished transcription ``t``; where nobody told it, when the transcript was finished."""
 
 FORGET_ERROR = "error_code = null, error_message = null, error_details = null"
 
@@ -162,12 +182,14 @@ async def transcript(connection: Connection, bucket: str, savepath: str) -> Tran
     """The newest finished transcript of a savepath."""
     found = await _jobs(
         connection,
-        "where m.bucket = %s and m.savepath = %s and t.state = 'done' order by t.finished_at desc limit 1",
+        "where m.bucket = %s and m.savepath = %s and t.state = 'done' order by t.finished_at desc, t.id desc limit 1",
         (bucket, savepath),
     )
-    if not found:
-        return None
-    job = found[0]
+    return await transcript_of(connection, found[0]) if found else None
+
+
+async def transcript_of(connection: Connection, job: Job) -> Transcript:
+    """The transcript of a finished job."""
     async with connection.cursor(row_factory=class_row(ReceiptPart)) as receipts:
         await receipts.execute("select * from attempts where transcription_id = %s order by attempt", (job.id,))
         parts = await receipts.fetchall()
@@ -182,6 +204,53 @@ async def transcript(connection: Connection, bucket: str, savepath: str) -> Tran
         )
         words = [Segment.model_validate(row) for row in await segments.fetchall()]
     return Transcript(job=job, receipt=Receipt.of(job, parts), segments=words)
+
+
+_FINISHED = """
+    from media m
+    where m.bucket = %(bucket)s and m.savepath like %(prefix)s
+        and (%(savepaths)s::text[] is null or m.savepath = any(%(savepaths)s))
+        and exists (select from transcriptions t where t.media_id = m.id and t.state = 'done')
+"""
+
+
+async def finished_savepaths(
+    connection: Connection,
+    bucket: str,
+    prefix: str = "",
+    savepaths: list[str] | None = None,
+    after: str = "",
+    limit: int = 1000,
+) -> list[str]:
+    """Savepaths (of these, or of all) that have a transcript, in order; ``after`` is the last of the page before."""
+    cursor = await connection.execute(
+        f"select m.savepath {_FINISHED} and m.savepath ~>~ %(after)s order by m.savepath using ~<~ limit %(limit)s",
+        {
+            "bucket": bucket,
+            "prefix": starting_with(prefix),
+            "savepaths": savepaths,
+            "after": after,
+            "limit": limit,
+        },
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def count_finished(
+    connection: Connection, bucket: str, prefix: str = "", savepaths: list[str] | None = None
+) -> int:
+    """How many there are."""
+    cursor = await connection.execute(
+        f"select count(*) {_FINISHED}",
+        {"bucket": bucket, "prefix": starting_with(prefix), "savepaths": savepaths},
+    )
+    row = await cursor.fetchone()
+    return row[0] if row else 0
+
+
+def starting_with(prefix: str) -> str:
+    """The pattern of SQL's ``like`` for what starts with this."""
+    return re.sub(r"([%_\\])", r"\\\1", prefix) + "%"
 
 
 async def no_transcript(connection: Connection, bucket: str, savepath: str) -> MachineError:

@@ -92,3 +92,14 @@ async def gone(folder: Path, seconds: float = 10) -> bool:
             return True
         await asyncio.sleep(0.1)
     return False
+
+
+def read_all(terminal: int) -> str:
+    """All that a command shows on this end of a pseudo-terminal."""
+    shown = b""
+    while True:
+        try:
+            shown += os.read(terminal, 65536)
+        except OSError:  # the other end is closed
+            os.close(terminal)
+            return shown.decode()

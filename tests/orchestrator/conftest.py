@@ -5,6 +5,7 @@ import itertools
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,18 +13,24 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
 
 from machine.auth import Tokens
+from machine.wire import Started
 from orchestrator import embedded, store
+from orchestrator.app import make_app
 from orchestrator.attempts import Attempts
 from orchestrator.database import Pool, make_pool, prepare
 from orchestrator.dispatch import Dispatcher
+from orchestrator.handlers import OrchestratorMachine
 from orchestrator.jobs import Job, Options
 from orchestrator.queue import Queue
 from orchestrator.submission import Desk
 from orchestrator.transcribers import Transcribers
 from orchestrator.worker import Worker
-from tests.orchestrator.scripted import ScriptedB
+from tests.orchestrator.commands import Orchestrator
+from tests.orchestrator.scripted import ScriptedB, finished, segment
 
 BUCKET = "videos"
 MAX_ATTEMPTS = 3
@@ -116,6 +123,70 @@ def job_in(pool: Pool) -> Callable[..., Awaitable[Job]]:
         raise AssertionError(f"the job is {job.state}, not {' or '.join(states)}: {job.error}")
 
     return wait
+
+
+@pytest.fixture
+def orchestrator(tmp_path: Path, database_url: str, machine_b: ScriptedB, free_port: int) -> Orchestrator:
+    config = tmp_path / "config.cfg"
+    config.write_text(
+        f"""
+        [orchestrator]
+        port = {free_port}
+        transcriber_urls = {machine_b.url}
+        [database]
+        url = {database_url}
+        """.replace("    ", "")
+    )
+    return Orchestrator(config)
+
+
+@pytest.fixture
+def heard(
+    pool: Pool, queue: Queue, submit: Callable[..., Awaitable[Job]], sql: Callable[..., Awaitable[list[Any]]]
+) -> Callable[..., Awaitable[Job]]:
+    """Store a transcript of these texts, 4 s each, as a worker does with what Machine B sends."""
+
+    async def hear(
+        savepath: str,
+        *texts: str,
+        language: str = "en",
+        modified: datetime | None = None,
+        incomplete: str | None = None,
+        force: bool = False,
+    ) -> Job:
+        job = await submit(savepath, force=force)
+        [(queue_job,)] = await sql("select queue_job from transcriptions where id = %s", job.id)
+        attempts = Attempts(pool, queue)
+        attempt = await attempts.begin(queue_job, job.id)
+        assert attempt
+        started = Started(model="scripted", language=language, language_probability=0.9, duration=4.0 * len(texts))
+        await attempts.started(attempt, "http://machine-b", started)
+        for index, text in enumerate(texts):
+            await attempts.progress(attempt, [segment(4.0 * index, 4.0 * index + 3, text)], 4.0 * index + 4)
+        end = finished(4.0 * len(texts), incomplete)
+        await attempts.finished(attempt, [], end.model_copy(update={"last_modified": modified, "size": 1000}))
+        async with pool.connection() as connection:
+            return (await store.jobs_by_id(connection, [job.id]))[0]
+
+    return hear
+
+
+@pytest.fixture
+async def serving(pool: Pool, desk: Desk) -> AsyncIterator[Callable[[Tokens], str]]:
+    """Start Machine A's HTTP API; its URL."""
+    servers = []
+
+    def start(tokens: Tokens) -> str:
+        server = HTTPServer(make_app(OrchestratorMachine(tokens, pool, desk, BUCKET)))
+        socket, port = bind_unused_port()
+        server.add_socket(socket)
+        servers.append(server)
+        return f"http://127.0.0.1:{port}"
+
+    yield start
+    for server in servers:
+        server.stop()
+        await server.close_all_connections()
 
 
 @asynccontextmanager

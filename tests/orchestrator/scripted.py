@@ -166,13 +166,18 @@ def window(number: int, words: bool = False) -> list[Segment | Progress]:
 
 
 def _segment(index: int, start: float, end: float, words: bool) -> Segment:
+    timed = [Word(start=start, end=end, word="sentence", probability=0.5)] if words else None
+    return segment(start, end, f"sentence {index}", timed, index)
+
+
+def segment(start: float, end: float, text: str, words: list[Word] | None = None, index: int = 0) -> Segment:
     return Segment(
         index=index,
         start=start,
         end=end,
-        text=f"sentence {index}",
+        text=text,
         tokens=[index, index + 1],
-        words=[Word(start=start, end=end, word="sentence", probability=0.5)] if words else None,
+        words=words,
         avg_logprob=-0.25,
         no_speech_prob=0.01,
         compression_ratio=1.5,

@@ -5,39 +5,36 @@ import json
 import os
 import pty
 import signal
+import subprocess
 import sys
-from pathlib import Path
 
 import httpx
 import pytest
 from typer.testing import CliRunner
 
 from orchestrator.cli import cli
-from tests.orchestrator.commands import Orchestrator
+from tests.orchestrator.commands import read_all
 from tests.orchestrator.scripted import breaks_off_after, falls_silent_after, refuses, transcribes
 
-COMMANDS = ["submit", "status", "show", "retry", "cancel", "worker", "serve", "up", "check"]
-
-
-@pytest.fixture
-def orchestrator(tmp_path: Path, database_url: str, machine_b, free_port) -> Orchestrator:
-    config = tmp_path / "config.cfg"
-    config.write_text(
-        f"""
-        [orchestrator]
-        port = {free_port}
-        transcriber_urls = {machine_b.url}
-        [database]
-        url = {database_url}
-        """.replace("    ", "")
-    )
-    return Orchestrator(config)
+COMMANDS = ["submit", "status", "show", "search", "export", "retry", "cancel", "worker", "serve", "up", "check"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_each_command_has_an_example(command):
     shown = CliRunner().invoke(cli, [command, "--help"])
     assert f"Example: orchestrator {command}" in shown.output
+
+
+def test_the_shell_can_complete_commands_and_options():
+    asked = {"_ORCHESTRATOR_COMPLETE": "complete_bash", "COMP_WORDS": "orchestrator ex", "COMP_CWORD": "1"}
+    program = [
+        sys.executable,
+        "-c",
+        "import sys; sys.argv[0] = 'orchestrator'; from orchestrator.cli import cli; cli()",
+    ]
+    completed = subprocess.run(program, env={**os.environ, **asked}, capture_output=True, text=True)
+    assert completed.stdout.split() == ["export"]
+    assert "--install-completion" in CliRunner().invoke(cli, ["--help"]).output
 
 
 async def test_submit_names_what_it_queued_and_that_nobody_works(orchestrator):
@@ -115,16 +112,6 @@ async def test_submit_wait_shows_a_bar_on_a_terminal(orchestrator, working, mach
     assert "10.0 of 30.0 s" in shown
     assert "━━" in shown
     assert "done      talk.mp4: 30.0 s" in shown
-
-
-def read_all(terminal: int) -> str:
-    shown = b""
-    while True:
-        try:
-            shown += os.read(terminal, 65536)
-        except OSError:  # the other end is closed
-            os.close(terminal)
-            return shown.decode()
 
 
 async def test_ctrl_c_leaves_the_job_in_the_queue_and_says_how_to_come_back(orchestrator, sql):

@@ -26,42 +26,6 @@ def test_text_with_timestamps():
     )
 
 
-def test_srt():
-    assert formats.srt(LINES) == (
-        "1\n00:00:00,000 --> 00:00:01,500\nHello.\n\n2\n01:01:01,234 --> 01:01:03,000\nGood bye.\n\n"
-    )
-
-
-def test_vtt():
-    assert formats.vtt(LINES) == (
-        "WEBVTT\n\n00:00:00.000 --> 00:00:01.500\nHello.\n\n01:01:01.234 --> 01:01:03.000\nGood bye.\n\n"
-    )
-
-
-def test_vtt_escapes_what_it_would_take_for_markup():
-    assert "a &lt;b&gt; &amp; c --&gt; d\n" in formats.vtt([segment(0, 1, "a <b> & c --> d")])
-
-
-def test_srt_holds_no_second_arrow():
-    assert formats.srt([segment(0, 1, "a --> b")]).count("-->") == 1
-
-
-def test_an_empty_line_does_not_end_a_subtitle():
-    assert formats.srt([segment(0, 1, " a\n\nb ")]).splitlines()[2:] == ["a b", ""]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [(0.0004, "00:00:00.000"), (0.9996, "00:00:01.000"), (59.9999, "00:01:00.000"), (359999.999, "99:59:59.999")],
-)
-def test_clock_rounds_to_the_millisecond(seconds, shown):
-    assert formats.clock(seconds) == shown
-
-
-def test_no_subtitles_are_still_a_vtt_file():
-    assert formats.vtt([]) == "WEBVTT\n\n"
-
-
 def test_an_unknown_format_is_refused_with_those_there_are():
-    with pytest.raises(UnsupportedFormat, match="'doc' is not offered; take one of txt, srt, vtt, json"):
+    with pytest.raises(UnsupportedFormat, match="'doc' is not offered; take one of txt, srt, vtt, tsv, json, jsonl"):
         formats.parse_format("doc")

@@ -4,30 +4,9 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from tornado.httpserver import HTTPServer
-from tornado.testing import bind_unused_port
 
 from machine.auth import Tokens
-from orchestrator.app import make_app
-from orchestrator.handlers import OrchestratorMachine
 from tests.orchestrator.conftest import BUCKET
-
-
-@pytest.fixture
-async def serving(pool, desk):
-    servers = []
-
-    def start(tokens: Tokens) -> str:
-        server = HTTPServer(make_app(OrchestratorMachine(tokens, pool, desk, BUCKET)))
-        socket, port = bind_unused_port()
-        server.add_socket(socket)
-        servers.append(server)
-        return f"http://127.0.0.1:{port}"
-
-    yield start
-    for server in servers:
-        server.stop()
-        await server.close_all_connections()
 
 
 @pytest.fixture
@@ -176,7 +155,7 @@ async def test_an_unfinished_savepath_is_404_and_says_how_far_it_is(api, submit)
 
 async def test_an_unknown_format_is_400_and_lists_those_there_are(api):
     error = (await api.get("/api/transcripts/one.mp4?format=doc")).json()["error"]
-    assert (error["code"], error["allowed"]) == ("unsupported_format", ["txt", "srt", "vtt", "json"])
+    assert (error["code"], error["allowed"]) == ("unsupported_format", ["txt", "srt", "vtt", "tsv", "json", "jsonl"])
 
 
 async def test_health_tells_the_database_and_the_jobs(api, submit):

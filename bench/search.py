@@ -1,0 +1,223 @@
+"""Search among a million segments, against the scan that PostgreSQL does without an index. Run it:
+python -m bench.search
+
+Prints a table and the plans of PostgreSQL, and writes bench/results/search.json.
+"""
+
+import asyncio
+import json
+import os
+import platform
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from itertools import accumulate
+from pathlib import Path
+from typing import Annotated, Any
+
+import psycopg
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from orchestrator import embedded, words
+from orchestrator.database import Pool, make_pool, prepare
+from orchestrator.search import SearchQuery, search, statement
+
+RESULTS = Path(__file__).parent / "results" / "search.json"
+LIMIT_MS = 100.0
+BUCKET = "videos"
+SEGMENTS_OF_A_RECORDING = 200
+VOCABULARY = 40_000
+LANGUAGES = ("en", "en", "en", "de", "fr")
+EPOCH = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+class Speech:
+    """Segments of made-up words, as frequent as the words of a language are (Zipf)."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        syllables = [consonant + vowel for consonant in "bdfghklmnprstvwz" for vowel in "aeiou"]
+        made: dict[str, None] = {}
+        while len(made) < VOCABULARY:
+            made["".join(self.random.choices(syllables, k=self.random.choice((1, 2, 2, 3, 3, 4))))] = None
+        self.words = sorted(made, key=len)  # the frequent ones are short
+        self._weights = list(accumulate(1 / rank for rank in range(1, VOCABULARY + 1)))
+
+    def segment(self) -> str:
+        return " ".join(self.random.choices(self.words, cum_weights=self._weights, k=self.random.randint(6, 18)))
+
+
+def main(
+    segments: Annotated[int, typer.Option(help="Segments to search in.")] = 1_000_000,
+    rounds: Annotated[int, typer.Option(help="Queries of each kind.")] = 40,
+) -> None:
+    """Measure search and print what came out."""
+    speech = Speech(seed=1)
+    with tempfile.TemporaryDirectory(prefix="reelscribe-bench-") as name, embedded.running(Path(name) / "data") as url:
+        prepare(url)
+        with psycopg.connect(url, autocommit=True) as connection:
+            sample = fill(connection, speech, segments)
+            sizes = dict(
+                connection.execute(
+                    "select relname, pg_relation_size(oid) from pg_class where relname like 'segments%%'"
+                ).fetchall()
+            )
+        report: dict[str, Any] = {
+            "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+            "segments": segments,
+            "limit_ms": LIMIT_MS,
+            "table_mb": round(sizes["segments"] / 1e6),
+            "index_mb": round(sizes["segments_search"] / 1e6),
+            **asyncio.run(measure(url, queries(speech, sample, rounds))),
+        }
+    show(report)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def fill(connection: psycopg.Connection, speech: Speech, segments: int) -> list[list[str]]:
+    """Store that many segments, a tenth of them in versions that are out of date; texts of some current ones."""
+    recordings = max(1, segments // SEGMENTS_OF_A_RECORDING)
+    connection.execute("drop index segments_search")
+    connection.execute(
+        "insert into media (bucket, savepath) select %s, format('channel%%s/%%s.mp4', n %% 50, n)"
+        " from generate_series(1, %s) n",
+        (BUCKET, recordings),
+    )
+    connection.execute(
+        """
+        insert into transcriptions (media_id, options, superseded, state, complete, model, language, progress_seconds,
+            finished_at)
+        select n %% %(current)s + 1, '{}', n < %(recordings)s - %(current)s, 'done', true, 'made up',
+            (%(languages)s::text[])[n %% %(current)s %% 5 + 1], 800, %(epoch)s + n * interval '1 minute'
+        from generate_series(0, %(recordings)s - 1) n
+        """,
+        {"recordings": recordings, "current": recordings * 9 // 10, "languages": list(LANGUAGES), "epoch": EPOCH},
+    )
+    sample = []
+    copy = (
+        "copy segments (transcription_id, index, start_seconds, end_seconds, text, tokens, avg_logprob,"
+        " no_speech_prob, compression_ratio, temperature, search) from stdin"
+    )
+    with connection.cursor() as cursor, cursor.copy(copy) as rows:
+        for recording in track(range(1, recordings + 1), description=f"{segments} segments"):
+            texts = [speech.segment() for _ in range(SEGMENTS_OF_A_RECORDING)]
+            for index, (text, entry) in enumerate(zip(texts, words.vectors(texts), strict=True)):
+                rows.write_row((recording, index, index * 4, index * 4 + 4, text, "{1,2,3}", -0.2, 0, 1.4, 0, entry))
+            if recording % (recordings // 100 or 1) == 0:
+                sample.append(texts)
+    connection.execute("set maintenance_work_mem = '512MB'")
+    connection.execute("create index segments_search on segments using gin (search) with (fastupdate = off)")
+    connection.execute("vacuum analyze")
+    return sample
+
+
+def queries(speech: Speech, sample: list[list[str]], rounds: int) -> Iterator[tuple[str, SearchQuery]]:
+    """What people search for, by kind."""
+    choose = speech.random
+    recent = sample[len(sample) // 5 :]
+    for _ in range(rounds):
+        segments = choose.choice(recent)
+        place = choose.randrange(len(segments) - 1)
+        spoken, following = segments[place].split(), segments[place + 1].split()
+        length = choose.randint(2, 5)
+        first = choose.randrange(len(spoken) - length + 1)
+        phrase = '"' + " ".join(spoken[first : first + length]) + '"'
+        yield "a frequent word", SearchQuery(q=speech.words[choose.randrange(50)])
+        yield "a rare word", SearchQuery(q=speech.words[choose.randrange(1000, VOCABULARY)])
+        yield "two words", SearchQuery(q=" ".join(choose.sample(spoken, 2)))
+        yield "a phrase of 2 to 5 words", SearchQuery(q=phrase)
+        yield "a phrase across a border", SearchQuery(q=f'"{" ".join(spoken[-2:])} {following[0]}"')
+        yield "a beginning", SearchQuery(q=choose.choice(speech.words[1000:])[: choose.randint(3, 5)] + "*")
+        yield "a word under a prefix", SearchQuery(q=choose.choice(spoken), prefix=f"channel{choose.randrange(50)}/")
+        yield "a word in French", SearchQuery(q=choose.choice(spoken), language="fr")
+        yield "a phrase since a day", SearchQuery(q=phrase, since=EPOCH + timedelta(days=choose.randrange(4)))
+        yield "two of the 20 most frequent", SearchQuery(q=f'"{" ".join(choose.sample(speech.words[:20], 2))}"')
+
+
+async def measure(url: str, asked: Iterator[tuple[str, SearchQuery]]) -> dict[str, Any]:
+    """Each query by our search; each tenth phrase by a scan too."""
+    times: dict[str, list[float]] = {}
+    scans: list[float] = []
+    plans: dict[str, list[str]] = {}
+    async with make_pool(url) as pool:
+        for kind, query in track(list(asked), description="queries"):
+            times.setdefault(kind, []).append(await timed_search(pool, query))
+            if kind == "a phrase of 2 to 5 words" and len(times[kind]) % 10 == 0:
+                scans.append(await timed_scan(pool, query))
+            if kind not in plans and kind in ("a phrase of 2 to 5 words", "a frequent word"):
+                plans[kind] = await plan(pool, query)
+    everything = [took for of_kind in times.values() for took in of_kind]
+    return {
+        "all": summary(everything),
+        "kinds": {kind: summary(of_kind) for kind, of_kind in times.items()},
+        "baseline_scan": summary(scans),
+        "plans": plans,
+    }
+
+
+async def timed_search(pool: Pool, query: SearchQuery) -> float:
+    began = time.perf_counter()
+    async with pool.connection() as connection:
+        await search(connection, query, BUCKET)
+    return (time.perf_counter() - began) * 1000
+
+
+async def timed_scan(pool: Pool, query: SearchQuery) -> float:
+    """The first idea: look for the phrase in every text."""
+    began = time.perf_counter()
+    async with pool.connection() as connection:
+        cursor = await connection.execute(
+            "select transcription_id, index, text from segments where text ilike %s"
+            " order by transcription_id desc, index limit 20",
+            (f"%{query.q.strip(chr(34))}%",),
+        )
+        await cursor.fetchall()
+    return (time.perf_counter() - began) * 1000
+
+
+async def plan(pool: Pool, query: SearchQuery) -> list[str]:
+    sql, parameters = statement(query, BUCKET)
+    async with pool.connection() as connection:
+        cursor = await connection.execute(f"explain (analyze, costs off, timing off) {sql}", parameters)
+        return [row[0] for row in await cursor.fetchall()]
+
+
+def summary(times: list[float]) -> dict[str, float]:
+    """Of times in milliseconds."""
+    ordered = sorted(times)
+    return {
+        "p50_ms": round(statistics.median(ordered), 2),
+        "p95_ms": round(ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))], 2),
+        "max_ms": round(ordered[-1], 2),
+    }
+
+
+def show(report: dict[str, Any]) -> None:
+    """Print the report."""
+    console = Console(highlight=False)
+    table = Table(
+        title=f"{report['segments']:,} segments ({report['table_mb']} MB, index {report['index_mb']} MB); "
+        f"{report['machine']}"
+    )
+    for heading in ("query", "median", "p95", "max"):
+        table.add_column(heading, justify="left" if heading == "query" else "right")
+    for kind, row in {
+        **report["kinds"],
+        f"all (limit of p95: {report['limit_ms']:.0f} ms)": report["all"],
+        "baseline: scan for a phrase": report["baseline_scan"],
+    }.items():
+        table.add_row(kind, *(f"{row[name]:.1f} ms" for name in ("p50_ms", "p95_ms", "max_ms")))
+    console.print(table)
+    for kind, lines in report["plans"].items():
+        console.print(f"\nplan of {kind}:\n" + "\n".join(lines), markup=False)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,178 @@
+"""The command ``export``: transcripts to standard output, into a folder, or into a Parquet dataset."""
+
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from machine.command import ConfigOption
+from orchestrator import formats, store
+from orchestrator.arguments import BucketOption, SavepathsArgument, checked_all, usage
+from orchestrator.errors import NotWritten
+from orchestrator.export import MirrorFolder
+from orchestrator.screen import visible
+from orchestrator.session import Session, complain, run
+
+STANDARD_OUTPUT = "-"
+
+
+class ExportFormat(str, Enum):
+    """What ``export`` can write."""
+
+    txt = "txt"
+    srt = "srt"
+    vtt = "vtt"
+    tsv = "tsv"
+    json = "json"
+    jsonl = "jsonl"
+    parquet = "parquet"
+
+
+class Selection(NamedTuple):
+    """The savepaths that are named, or all that start with ``prefix``."""
+
+    savepaths: list[str] | None
+    prefix: str
+
+
+EVERYTHING = Selection(None, "")
+
+
+def register(cli: typer.Typer) -> None:
+    """Add this command."""
+    cli.command(epilog="Example: orchestrator export --all --format srt --output subtitles")(export)
+
+
+def export(
+    savepaths: SavepathsArgument = None,
+    prefix: Annotated[str | None, typer.Option(help="All savepaths that start with this.", show_default=False)] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that have a transcript.")] = False,
+    format: Annotated[
+        ExportFormat, typer.Option(help="json: a document each; jsonl and parquet: a row for each segment.")
+    ] = ExportFormat.txt,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR", help="Folder to mirror the savepaths in; - for standard output.", show_default=False
+        ),
+    ] = None,
+    bucket: BucketOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write transcripts to files, or the one of a single SAVEPATH to standard output."""
+    if bool(savepaths) + (prefix is not None) + everything != 1:
+        usage("name savepaths, or give --prefix or --all")
+    named = list(dict.fromkeys(checked_all(savepaths))) or None
+    if output is None and named and len(named) == 1:
+        output = STANDARD_OUTPUT
+    if output is None or (output == STANDARD_OUTPUT and format is ExportFormat.parquet):
+        usage("name a folder with --output DIR")
+    if output == STANDARD_OUTPUT and format is not ExportFormat.jsonl and (not named or len(named) > 1):
+        usage("standard output takes one transcript, or any number as jsonl; name a folder with --output DIR")
+    wanted = Selection(named, prefix or "")
+
+    async def work(session: Session) -> int:
+        where = session.bucket(bucket)
+        if format is ExportFormat.parquet:
+            return await _to_parquet(session, where, wanted, Path(output))
+        return await _to_files(session, where, wanted, formats.parse_format(format.value), output)
+
+    run(config, work)
+
+
+async def _to_files(session: Session, bucket: str, wanted: Selection, format: formats.Format, output: str) -> int:
+    failures = await _tell_missing(session, bucket, wanted)
+    folder = None if output == STANDARD_OUTPUT else MirrorFolder(Path(output))
+    written = 0
+    with _bar(await _count(session, bucket, wanted)) as advance:
+        async for savepath in _found(session, bucket, wanted):
+            async with session.pool.connection() as connection:
+                transcript = await store.transcript(connection, bucket, savepath)
+            if transcript is None:
+                continue  # it has been removed in this moment
+            content = formats.render(transcript, format)
+            if not transcript.receipt.complete:
+                complain(f"{visible(savepath)} is incomplete: {visible(transcript.receipt.reason or '')}")
+            try:
+                folder.write(savepath, format, content) if folder else sys.stdout.write(content)
+                written += 1
+            except NotWritten as failure:
+                complain(visible(failure.message))
+                failures += 1
+            advance()
+    return _end(written, failures, output)
+
+
+async def _to_parquet(session: Session, bucket: str, wanted: Selection, root: Path) -> int:
+    from orchestrator import parquet  # half a second that no other command should wait
+
+    failures = await _tell_missing(session, bucket, wanted)
+    async with session.pool.connection() as connection:
+        partitions = await parquet.touched(connection, bucket, wanted.savepaths, wanted.prefix)
+        written = 0
+        with _bar(sum(len(partition.jobs) for partition in partitions)) as advance:
+            for partition in partitions:
+                try:
+                    await parquet.rewrite(connection, root, bucket, partition, advance)
+                    written += len(partition.jobs)
+                except NotWritten as failure:
+                    complain(visible(failure.message))
+                    failures += 1
+    if wanted == EVERYTHING:
+        parquet.remove_others(root, bucket, partitions)
+    return _end(written, failures, str(root))
+
+
+def _end(written: int, failures: int, output: str) -> int:
+    if not written and not failures:
+        complain("no transcript is there yet; see what is: orchestrator status")
+    elif output != STANDARD_OUTPUT:
+        print(f"{written} transcript{'' if written == 1 else 's'} in {output}")
+    return 1 if failures or not written else 0
+
+
+async def _tell_missing(session: Session, bucket: str, wanted: Selection) -> int:
+    """Tell which of the named savepaths have no transcript, and why; their number."""
+    if wanted.savepaths is None:
+        return 0
+    there = {savepath async for savepath in _found(session, bucket, wanted)}
+    missing = [savepath for savepath in wanted.savepaths if savepath not in there]
+    async with session.pool.connection() as connection:
+        for savepath in missing:
+            complain(visible((await store.no_transcript(connection, bucket, savepath)).message))
+    return len(missing)
+
+
+async def _count(session: Session, bucket: str, wanted: Selection) -> int:
+    async with session.pool.connection() as connection:
+        return await store.count_finished(connection, bucket, wanted.prefix, wanted.savepaths)
+
+
+async def _found(session: Session, bucket: str, wanted: Selection) -> AsyncIterator[str]:
+    after = ""
+    while True:
+        async with session.pool.connection() as connection:
+            page = await store.finished_savepaths(connection, bucket, wanted.prefix, wanted.savepaths, after)
+        for savepath in page:
+            yield savepath
+        if not page:
+            return
+        after = page[-1]
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar on a terminal; what it yields is called for each of ``total``."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    columns = (TextColumn("export"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda: progress.advance(task)

@@ -1,0 +1,204 @@
+"""Search: what a query finds, over the database, over HTTP and on the command line."""
+
+import asyncio
+import json
+import os
+import pty
+import sys
+from datetime import datetime, timezone
+
+import httpx
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+from typer.testing import CliRunner
+
+from machine.auth import Tokens
+from machine.errors import BadRequest
+from machine.wire import parse_query
+from orchestrator import schema
+from orchestrator.cli import cli
+from orchestrator.search import SearchQuery, search
+from tests.orchestrator.commands import read_all
+from tests.orchestrator.conftest import BUCKET
+
+
+@pytest.fixture
+def find(pool):
+    async def find(q: str, **options):
+        async with pool.connection() as connection:
+            return (await search(connection, SearchQuery(q=q, **options), BUCKET)).hits
+
+    return find
+
+
+@pytest.fixture
+async def horse(heard):
+    return await heard("youtube/horse.mp4", "We repaired your very happy", "horse on Friday night.", "Hello Peter.")
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("friday", [1]),
+        ("FRIDAY horse", [1]),
+        ("horse peter", []),
+        ('"very happy"', [0]),
+        ('"happy very"', []),
+        ("“very happy” we", [0]),
+        ("fri*", [1]),
+        ("fri", []),
+        ('"on fri*"', [1]),
+        ('"happy horse"', [1]),
+        ('"your very happy horse on friday night"', [1]),
+        ('"night hello"', [2]),
+        ('"friday night', [1]),
+    ],
+)
+async def test_a_query_finds(query, found, find, horse):
+    assert [hit.index for hit in await find(query)] == found
+
+
+async def test_a_phrase_across_a_border_is_shown_from_where_it_begins(find, horse):
+    [hit] = await find('"happy horse"')
+    assert (hit.text, hit.start) == ("We repaired your very happy horse on Friday night.", 0.0)
+    assert [hit.text[start:end] for start, end in hit.marks] == ["happy horse"]
+
+
+async def test_a_hit_tells_where_it_is(find, horse):
+    [hit] = await find("night")
+    assert (hit.savepath, hit.language, hit.start, hit.end) == ("youtube/horse.mp4", "en", 4.0, 7.0)
+    assert hit.link == "/api/transcripts/youtube/horse.mp4?format=txt&timestamps=true#t=4.0"
+
+
+async def test_a_phrase_of_a_language_without_spaces_is_found(find, heard):
+    await heard("tokyo.mp4", "東京は大きい街です。")
+    assert [hit.text[slice(*hit.marks[0])] for hit in await find("大きい")] == ["大きい"]
+    assert await find("大街") == []
+
+
+async def test_only_the_newest_finished_version_counts(find, heard, submit):
+    await heard("a.mp4", "old words")
+    await heard("a.mp4", "new words", force=True)
+    await submit("a.mp4", force=True)
+    assert [hit.text for hit in await find("words")] == ["new words"]
+
+
+async def test_an_incomplete_transcript_counts_and_an_unfinished_one_does_not(find, heard, sql):
+    await heard("cut.mp4", "some words", incomplete="it is cut")
+    await heard("running.mp4", "other words")
+    await sql(
+        "update transcriptions t set state = 'running', complete = null, finished_at = null"
+        " from media m where m.id = t.media_id and m.savepath = 'running.mp4'"
+    )
+    assert [hit.savepath for hit in await find("words")] == ["cut.mp4"]
+
+
+async def test_a_search_is_narrowed_by_prefix_language_and_time(find, heard):
+    day = datetime(2026, 1, 31, tzinfo=timezone.utc)
+    await heard("a_b/1.mp4", "words", modified=day)
+    await heard("axb/2.mp4", "words", language="de", modified=day.replace(day=1))
+    assert [hit.savepath for hit in await find("words", prefix="a_b/")] == ["a_b/1.mp4"]
+    assert [hit.savepath for hit in await find("words", language="de")] == ["axb/2.mp4"]
+    assert [hit.savepath for hit in await find("words", since="2026-01-31")] == ["a_b/1.mp4"]
+    assert await find("words", bucket_name="other-bucket") == []
+
+
+async def test_where_nobody_told_the_time_of_the_object_the_transcripts_counts(find, heard):
+    await heard("a.mp4", "words")
+    assert await find("words", since="2020-01-01")
+    assert not await find("words", since="2999-01-01")
+
+
+async def test_pages_hold_every_hit_once_the_newest_transcripts_first(heard, pool):
+    for savepath in ("a.mp4", "b.mp4"):
+        await heard(savepath, "one word", "no", "word two", "word three")
+    seen, after = [], None
+    while not seen or after:
+        async with pool.connection() as connection:
+            page = await search(connection, SearchQuery(q="word", limit=2, after=after), BUCKET)
+        seen += [(hit.savepath, hit.index) for hit in page.hits]
+        after = page.next
+    assert seen == [("b.mp4", 0), ("b.mp4", 2), ("b.mp4", 3), ("a.mp4", 0), ("a.mp4", 2), ("a.mp4", 3)]
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({}, "q: Field required"),
+        ({"q": b"-->"}, "give at least one word"),
+        ({"q": b"a", "since": b"2026"}, "'2026' is no date; write it as 2026-01-31"),
+        ({"q": b"a", "limit": b"0"}, "limit: Input should be greater than or equal to 1"),
+        ({"q": b"a", "after": b"3"}, "after: String should match pattern"),
+        ({"q": b"a", "prefix": b"\0"}, "a NUL character cannot be stored"),
+    ],
+)
+def test_a_wrong_query_is_refused_with_a_sentence(query, sentence):
+    with pytest.raises(BadRequest, match=sentence):
+        parse_query(SearchQuery, {name: [value] for name, value in query.items()})
+
+
+@pytest.mark.parametrize("query", ["a' | 'horse", "a\\' <-> b", "!a & horse:*", "%s {0}", "\0a"])
+async def test_no_query_is_sql(query, find, horse):
+    assert await find(query) == []
+
+
+async def test_search_over_http(serving, horse):
+    async with httpx.AsyncClient(base_url=serving(Tokens())) as api:
+        answer = (await api.get("/api/search", params={"q": '"friday night"', "prefix": "youtube/"})).json()
+        assert (await api.get(answer["hits"][0]["link"])).text.startswith("[00:00:00.000 --> 00:00:03.000] We repaired")
+        refused = await api.get("/api/search", params={"q": "?"})
+    assert (answer["hits"][0]["savepath"], answer["hits"][0]["marks"], answer["next"]) == (
+        "youtube/horse.mp4", [[9, 21]], None,
+    )  # fmt: skip
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "bad_request")
+
+
+async def test_search_prints_time_savepath_words_and_link(orchestrator, horse, free_port):
+    outcome = await orchestrator.run("search", "friday night", "on", "--prefix", "youtube/")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out == (
+        "youtube/horse.mp4  00:00:04.000\n"
+        "  horse on Friday night.\n"
+        f"  http://127.0.0.1:{free_port}/api/transcripts/youtube/horse.mp4?format=txt&timestamps=true#t=4.0\n"
+    )
+
+
+async def test_an_argument_of_several_words_is_a_phrase(orchestrator, horse):
+    nothing = await orchestrator.run("search", "night friday")
+    assert (nothing.code, nothing.out) == (1, "")
+    assert "nobody says that" in nothing.err
+    [hit] = json.loads((await orchestrator.run("search", "night", "friday", "--json")).out)["hits"]
+    assert (hit["text"], hit["marks"]) == ("horse on Friday night.", [[9, 15], [16, 21]])
+
+
+async def test_search_highlights_on_a_terminal(orchestrator, horse):
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "orchestrator", "search", "peter", "--config", str(orchestrator.config)),
+        stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    )  # fmt: skip
+    os.close(theirs)
+    assert "Hello \x1b[1;33mPeter\x1b[0m." in await asyncio.to_thread(read_all, ours)
+    assert await process.wait() == 0
+
+
+def test_a_search_without_a_word_is_exit_code_2():
+    outcome = CliRunner().invoke(cli, ["search", "..."])
+    assert (outcome.exit_code, outcome.stderr) == (
+        2, 'q: give at least one word, such as: horse, or hors*, or "happy horse"\n',
+    )  # fmt: skip
+
+
+async def test_segments_of_before_there_was_a_search_are_found(find, horse, sql, database_url):
+    for statement in (
+        "alter table segments drop column search",
+        "alter table attempts drop column last_modified, drop column size",
+        "drop index transcriptions_newest",
+        "drop index media_by_prefix",
+        "delete from _yoyo_migration where migration_id similar to '000[23].%'",
+    ):
+        await sql(statement.replace("%", "%%"))
+    with psycopg.connect(make_conninfo(database_url), autocommit=True) as connection:
+        schema.migrate(database_url, connection)
+    assert [hit.index for hit in await find('"happy horse"')] == [1]
