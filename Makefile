@@ -7,10 +7,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test lint fix clean
+.PHONY: help demo serve test lint fix bench-extractor clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/all ## run all three machines on a bundled video, and read what it says
 	@$(BIN)/python -m demo $(ARGS)
@@ -29,6 +29,9 @@ lint: .venv/lint ## check style and types
 fix: .venv/lint ## mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+bench-extractor: .venv/test ## measure Machine C against bare ffmpeg on an hour of video (about 15 minutes)
+	$(BIN)/python -m bench.extractor $(ARGS)
 
 clean: ## remove .venv, builds, caches and the demo's data (data/ stays: it may hold your transcripts)
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo/data

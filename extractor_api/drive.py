@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from extractor_api.stored_object import NotReadableHere
+from extractor_api.unreadable import NotReadableHere
 
 DriveFormat = Literal["plain", "xl-single"]
 

@@ -5,10 +5,10 @@ import re
 
 import aiofiles
 
-from extractor_api.commands import CONTENT_TYPES
 from extractor_api.results import Result
 from extractor_api.service import ExtractorMachine
 from machine.errors import NoAudioInTime, RangeNotSatisfiable
+from machine.recording.commands import CONTENT_TYPES
 from machine.server import MachineHandler
 
 CHUNK_BYTES = 1 << 18
@@ -24,7 +24,7 @@ class ResultSender(MachineHandler):
     async def send_result(self, result: Result) -> None:
         """Answer with a result."""
         etag = f'"{result.sha256}"'
-        self.set_header("Content-Type", CONTENT_TYPES[result.audio_format])
+        self.set_header("Content-Type", CONTENT_TYPES[result.encoding])
         self.set_header("X-Extraction-Id", result.extraction_id)
         self.set_header("Accept-Ranges", "bytes")
         self.set_header("ETag", etag)

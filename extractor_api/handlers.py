@@ -3,17 +3,25 @@
 import asyncio
 import logging
 import uuid
+from typing import get_args
 
-from extractor_api.commands import CONTENT_TYPES
-from extractor_api.extraction import Extraction
 from extractor_api.file_delivery import ResultSender
 from extractor_api.probe import probe
 from extractor_api.results import Result, expected_bytes
 from extractor_api.service import ExtractorMachine
-from extractor_api.stored_object import StoredObject
 from machine.errors import BadRequest, MachineError, NoAudioInTime, Stopping, UnsupportedFormat
+from machine.recording.commands import CONTENT_TYPES, Encoding, source_encoding
+from machine.recording.extraction import Extraction
+from machine.recording.stored_object import StoredObject
 from machine.server import MachineHandler
-from machine.wire import AudioFormat, ExtractAudioRequest, ExtractionReceipt, ObjectsQuery, ProbeQuery
+from machine.wire import (
+    AudioFormat,
+    ExtractAudioRequest,
+    ExtractionReceipt,
+    ObjectsQuery,
+    ProbeQuery,
+    ProbeResult,
+)
 
 log = logging.getLogger(__name__)
 
@@ -50,44 +58,53 @@ class ExtractAudioHandler(ResultSender):
             return self.read_body(ExtractAudioRequest)
         except BadRequest as refused:
             if "audio_format" in refused.details.get("fields", ()):
-                allowed = list(CONTENT_TYPES)
+                allowed = list(get_args(AudioFormat))
                 raise UnsupportedFormat(f"audio_format must be one of {', '.join(allowed)}", allowed=allowed) from None
             raise
 
     async def _extract(self, request: ExtractAudioRequest) -> None:
-        audio_format = request.audio_format or self.machine.default_format
         extraction_id = uuid.uuid4().hex
         async with (
             self.machine.stored_object(request.savepath, request.bucket_name) as stored,
             self.machine.slots.take(),
         ):
             log.info("%s: path resolved: %s (%d bytes)", stored.savepath, stored.origin, stored.size)
+            encoding = await self._encoding(stored, request)
             if request.delivery == "file":
-                result = await self._make_result(stored, request, audio_format, extraction_id)
+                result = await self._make_result(stored, request, encoding, extraction_id)
                 self.set_header("Content-Location", f"/extractions/{extraction_id}/audio")
                 await self.send_result(result)
                 return
             async with Extraction(
-                self.machine.ffmpeg, stored, request, audio_format, extraction_id, self.machine.limits
+                self.machine.ffmpeg, stored, request, encoding, extraction_id, self.machine.limits
             ) as extraction:
                 head = await extraction.head(self.machine.limits.start_timeout)
-                self.set_header("Content-Type", CONTENT_TYPES[audio_format])
+                self.set_header("Content-Type", CONTENT_TYPES[encoding])
                 self.set_header("X-Extraction-Id", extraction_id)
                 if extraction.declared_seconds is not None:
                     self.set_header("X-Declared-Seconds", f"{extraction.declared_seconds:.3f}")
                 await self._stream(extraction, head)
 
+    async def _encoding(self, stored: StoredObject, request: ExtractAudioRequest) -> Encoding:
+        audio_format = request.audio_format or self.machine.default_format
+        if audio_format != "source":
+            return audio_format
+        return source_encoding(await self._probe(stored), request.track)
+
+    async def _probe(self, stored: StoredObject) -> ProbeResult:
+        return await probe(self.machine.ffmpeg, stored, self.machine.limits.start_timeout)
+
     async def _make_result(
-        self, stored: StoredObject, request: ExtractAudioRequest, audio_format: AudioFormat, extraction_id: str
+        self, stored: StoredObject, request: ExtractAudioRequest, encoding: Encoding, extraction_id: str
     ) -> Result:
         ffmpeg, results = self.machine.ffmpeg, self.machine.results
-        wanted = expected_bytes(request, audio_format, await probe(ffmpeg, stored, self.machine.limits.start_timeout))
+        wanted = expected_bytes(request, encoding, await self._probe(stored))
         with results.reserve(wanted) as file:
             async with Extraction(
-                ffmpeg, stored, request, audio_format, extraction_id, self.machine.limits, file.fileno()
+                ffmpeg, stored, request, encoding, extraction_id, self.machine.limits, file.fileno()
             ) as extraction:
                 await extraction.finish()
-            result = await results.keep(extraction_id, file, audio_format)
+            result = await results.keep(extraction_id, file, encoding)
         self._note(extraction.receipt().model_copy(update={"bytes": result.size, "sha256": result.sha256}))
         return result
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from extractor_api.commands import CONTENT_TYPES
 from machine import errors, openapi
 from machine.openapi import JSON, Answer, Header, Operation
+from machine.recording.commands import CONTENT_TYPES
 from machine.wire import (
     ExtractAudioRequest,
     ExtractionReceipt,

@@ -4,13 +4,13 @@ import json
 import os
 import stat
 from contextlib import ExitStack
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from extractor_api.stored_object import NotReadableHere, StoredObject, reader
+from extractor_api.unreadable import NotReadableHere
 from extractor_api.xl_meta import refuse_transformed
 from machine.errors import NotReadable, ObjectNotFound
+from machine.recording.stored_object import StoredObject, open_file
 
 
 def open_plain_object(stack: ExitStack, data_path: Path, folder: Path, bucket_name: str, savepath: str) -> StoredObject:
@@ -41,18 +41,7 @@ def open_plain_object(stack: ExitStack, data_path: Path, folder: Path, bucket_na
         raise NotReadable(f"{savepath} is no regular file")
     metadata = _fs_metadata(data_path / ".minio.sys" / "buckets" / bucket_name / savepath / "fs.json")
     refuse_transformed(metadata, metadata, savepath)
-    return StoredObject(
-        bucket_name=bucket_name,
-        savepath=savepath,
-        origin=str(path),
-        size=status.st_size,
-        last_modified=datetime.fromtimestamp(status.st_mtime, timezone.utc),
-        etag=metadata.get("etag", f"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"),
-        url=f"file:/proc/self/fd/{descriptor}",
-        protocols="file",
-        descriptors=(descriptor,),
-        read=reader([(descriptor, 0, status.st_size)]),
-    )
+    return open_file(descriptor, savepath, bucket_name=bucket_name, origin=str(path), etag=metadata.get("etag"))
 
 
 def _fs_metadata(path: Path) -> dict[str, Any]:

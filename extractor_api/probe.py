@@ -5,12 +5,13 @@ import os
 import re
 import signal
 from asyncio.subprocess import DEVNULL, PIPE
+from contextlib import suppress
 
-from extractor_api.ffmpeg_log import FFmpegLog, StreamDescription, read_log
-from extractor_api.stored_object import StoredObject
-from extractor_api.track_lengths import track_seconds
 from machine.errors import NoAudioInTime, NotDecodable
 from machine.ffmpeg import FFmpeg, child_environment
+from machine.recording.ffmpeg_log import FFmpegLog, StreamDescription, read_log
+from machine.recording.stored_object import StoredObject
+from machine.recording.track_lengths import track_seconds
 from machine.wire import ProbedStream, ProbeResult
 
 _CODEC = re.compile(r"\w+: (\w+)")
@@ -42,14 +43,15 @@ async def probe(ffmpeg: FFmpeg, stored: StoredObject, timeout: float) -> ProbeRe
     )
     assert process.stderr
     log = FFmpegLog()
+    listening = asyncio.create_task(read_log(process.stderr, log))
     try:
-        await asyncio.wait_for(read_log(process.stderr, log), timeout)
+        await asyncio.wait_for(asyncio.shield(listening), timeout)
     except asyncio.TimeoutError:
-        os.killpg(process.pid, signal.SIGKILL)
         raise NoAudioInTime(f"{stored.savepath}: ffmpeg did not describe it within {timeout:g} s; try again") from None
     finally:
-        if process.returncode is None:
-            await process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await asyncio.gather(process.wait(), listening)
     if failure := stored.failure():
         raise failure
     if not log.container:

@@ -1,26 +1,20 @@
-"""Finished extractions (``delivery = file``): made in temp_dir, served whole or by ranges, gone after ``result_ttl``.
-
-The files have no name (``O_TMPFILE``, or unlinked at once), so nothing can be left over: the disk has its room back
-when the last descriptor is closed, also after kill -9.
-"""
+"""Finished extractions (``delivery = file``): made in temp_dir, served whole or by ranges, kept for ``result_ttl``."""
 
 import asyncio
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from machine.errors import ExtractionNotFound, NoRoom
-from machine.wire import AudioFormat, ExtractAudioRequest, ProbeResult
+from machine.errors import ExtractionNotFound
+from machine.recording.commands import Encoding
+from machine.temporary import TemporaryFolder
+from machine.wire import ExtractAudioRequest, ProbeResult
 
 HEADER_BYTES = 1 << 16
-SPARE_BYTES = 64 << 20
-"""Left free on the disk of temp_dir."""
-
 DEFAULT_SAMPLE_RATE = 48_000
 READ_BYTES = 1 << 20
 
@@ -37,7 +31,7 @@ class Result:
 
     extraction_id: str
     file: BinaryIO
-    audio_format: AudioFormat
+    encoding: Encoding
     size: int
     sha256: str
 
@@ -51,10 +45,9 @@ class Results:
     """
 
     def __init__(self, temp_dir: Path, ttl: float) -> None:
-        self._temp_dir = temp_dir
+        self._folder = TemporaryFolder(temp_dir)
         self._ttl = ttl
         self._results: dict[str, Result] = {}
-        self._reserved = 0
 
     @contextmanager
     def reserve(self, wanted: int) -> Iterator[BinaryIO]:
@@ -63,26 +56,18 @@ class Results:
         Raises:
             NoRoom: the disk of temp_dir cannot hold it, with what running extractions will still need.
         """
-        disk = os.statvfs(self._temp_dir)
-        free = disk.f_bavail * disk.f_frsize - self._reserved - SPARE_BYTES
-        if wanted > free:
-            raise NoRoom(
-                f"the result needs up to {wanted >> 20} MiB and temp_dir has {max(0, free) >> 20} MiB free; "
-                "ask for delivery = stream, which needs none"
-            )
-        file = tempfile.TemporaryFile(dir=self._temp_dir)  # noqa: SIM115 - it outlives the block if kept
-        self._reserved += wanted
-        try:
-            yield file
-        finally:
-            self._reserved -= wanted
-            if file not in (result.file for result in self._results.values()):
-                file.close()
+        with self._folder.reserve(wanted, "ask for delivery = stream, which needs none"):
+            file = self._folder.create()
+            try:
+                yield file
+            finally:
+                if file not in (result.file for result in self._results.values()):
+                    file.close()
 
-    async def keep(self, extraction_id: str, file: BinaryIO, audio_format: AudioFormat) -> Result:
+    async def keep(self, extraction_id: str, file: BinaryIO, encoding: Encoding) -> Result:
         """Make a finished file available for ``ttl`` seconds."""
         size, sha256 = await asyncio.to_thread(_measure, file)
-        result = Result(extraction_id, file, audio_format, size, sha256)
+        result = Result(extraction_id, file, encoding, size, sha256)
         self._results[extraction_id] = result
         asyncio.get_running_loop().call_later(self._ttl, self._drop, extraction_id)
         return result
@@ -106,7 +91,7 @@ class Results:
             self._drop(extraction_id)
 
 
-def expected_bytes(request: ExtractAudioRequest, audio_format: AudioFormat, probed: ProbeResult) -> int:
+def expected_bytes(request: ExtractAudioRequest, encoding: Encoding, probed: ProbeResult) -> int:
     """Upper bound of a result's size, from the length that the recording declares.
 
     One that declares none is taken to be no longer than its bytes at 32 kbit/s.
@@ -115,9 +100,9 @@ def expected_bytes(request: ExtractAudioRequest, audio_format: AudioFormat, prob
     seconds = max(0.0, whole - request.start)
     if request.duration:
         seconds = min(seconds, request.duration)
-    if audio_format == "source":
+    if encoding in ("matroska", "adts"):
         return probed.size + HEADER_BYTES
-    if audio_format == "mp3":
+    if encoding == "mp3":
         return int(seconds * request.bitrate_kbps * 125) + HEADER_BYTES
     track = next((stream for stream in probed.streams if stream.kind == "audio"), None)
     sample_rate = request.sample_rate or (track and track.sample_rate) or DEFAULT_SAMPLE_RATE

@@ -3,12 +3,12 @@
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import NamedTuple
 from xml.etree.ElementTree import ParseError
 
 import urllib3
 from minio import Minio
-from minio.datatypes import Object
 from minio.error import InvalidResponseError, S3Error, ServerError
 
 from machine.errors import MachineError, NotReadable, ObjectNotFound, PeerRefused, PeerUnreachable
@@ -21,6 +21,14 @@ LINK_SECONDS = 60
 """A link is used at once; what it opened goes on after it has expired."""
 
 _OURS_TO_MEND = ("SignatureDoesNotMatch", "InvalidAccessKeyId", "RequestTimeTooSkewed", "AuthorizationHeaderMalformed")
+
+
+class StoredStat(NamedTuple):
+    """An object as MinIO describes it; ``size`` in bytes."""
+
+    size: int
+    last_modified: datetime
+    etag: str
 
 
 class S3Client:
@@ -53,15 +61,18 @@ class S3Client:
     def __str__(self) -> str:
         return f"MinIO at {self.endpoint}"
 
-    def stat(self, bucket_name: str, savepath: str) -> Object:
-        """Size, time and etag of an object.
+    def stat(self, bucket_name: str, savepath: str) -> StoredStat:
+        """What an object is now.
 
         Raises:
             ObjectNotFound, NotReadable: MinIO has no such object, or does not give it out.
             PeerUnreachable, PeerRefused: MinIO does not answer, or does not take our keys.
         """
         with self._as_machine_errors(f"{savepath} of bucket {bucket_name}"):
-            return self._client.stat_object(bucket_name=bucket_name, object_name=savepath)
+            found = self._client.stat_object(bucket_name=bucket_name, object_name=savepath)
+        if not found.etag or not found.last_modified:
+            raise self._no_s3()  # any web server's page has a length
+        return StoredStat(found.size or 0, found.last_modified, found.etag)
 
     def link(self, bucket_name: str, savepath: str) -> str:
         """A presigned URL of an object that :meth:`stat` has seen."""
@@ -100,6 +111,12 @@ class S3Client:
         reason = code or f"HTTP {status}"
         return NotReadable(f"{self} does not give out {what} ({reason}); encrypted with a client's key, it never will")
 
+    def _no_s3(self) -> PeerRefused:
+        return PeerRefused(
+            f"what answers at {self.endpoint} does not speak S3; check [minio] endpoint and secure "
+            "(MinIO's console has another port)"
+        )
+
     @contextmanager
     def _as_machine_errors(self, what: str) -> Iterator[None]:
         try:
@@ -111,10 +128,7 @@ class S3Client:
         except ValueError as unfit:
             raise NotReadable(f"{what}: {self} cannot be asked for it: {unfit}") from unfit
         except (InvalidResponseError, ParseError) as strange:
-            raise PeerRefused(
-                f"what answers at {self.endpoint} does not speak S3; check [minio] endpoint and secure "
-                "(MinIO's console has another port)"
-            ) from strange
+            raise self._no_s3() from strange
         except urllib3.exceptions.HTTPError as away:
             cause = away.reason if isinstance(away, urllib3.exceptions.MaxRetryError) else away
             if isinstance(cause, urllib3.exceptions.SSLError):

@@ -9,8 +9,8 @@ import httpx
 
 from extractor_api.relay import PROTOCOLS, Write, relay
 from extractor_api.s3_client import CONNECT_SECONDS, READ_SECONDS, RETRIES, S3Client
-from extractor_api.stored_object import StoredObject
 from machine.errors import MachineError, PeerUnreachable, StreamCut
+from machine.recording.stored_object import StoredObject
 
 RETRY_SECONDS = 0.3
 WINDOW_BYTES = 1 << 16
@@ -27,19 +27,17 @@ async def open_s3_object(client: S3Client, bucket_name: str, savepath: str) -> A
         ObjectNotFound, NotReadable, PeerUnreachable, PeerRefused: see :meth:`S3Client.stat`.
     """
     found = await asyncio.to_thread(client.stat, bucket_name, savepath)
-    size, etag = found.size or 0, found.etag or ""
-    async with _S3Object(client, bucket_name, savepath, size, etag) as remote, relay(remote) as url:
+    async with _S3Object(client, bucket_name, savepath, found.size, found.etag) as remote, relay(remote) as url:
         listing = os.memfd_create("reelscribe", os.MFD_CLOEXEC)
         try:
             os.write(listing, f"{url}\n".encode())
-            assert found.last_modified
             yield StoredObject(
                 bucket_name=bucket_name,
                 savepath=savepath,
                 origin=str(client),
-                size=size,
+                size=found.size,
                 last_modified=found.last_modified,
-                etag=etag,
+                etag=found.etag,
                 url=f"concatf:/proc/self/fd/{listing}",
                 protocols=PROTOCOLS,
                 descriptors=(listing,),

@@ -15,9 +15,10 @@ from extractor_api.s3_client import S3Client
 from extractor_api.s3_object import open_s3_object
 from extractor_api.slots import Slots
 from extractor_api.storage import LocalStorage
-from extractor_api.stored_object import NotReadableHere, StoredObject
+from extractor_api.unreadable import NotReadableHere
 from machine.auth import Tokens
 from machine.ffmpeg import FFmpeg
+from machine.recording.stored_object import StoredObject
 from machine.server import Machine
 from machine.settings import Settings
 from machine.wire import AudioFormat, ExtractionReceipt, ObjectPage, ObjectsQuery
@@ -79,15 +80,8 @@ class ExtractorMachine(Machine):
         log.info("extractor-api: ffmpeg %s at %s; bucket %s", self.ffmpeg.version, self.ffmpeg.path, self._storage)
         if self._s3:
             log.info("extractor-api: what cannot be read there comes from %s", self._s3)
-        for warning in self.warnings:
+        for warning in self.ffmpeg.warnings:
             log.warning("extractor-api: %s", warning)
-
-    @property
-    def warnings(self) -> list[str]:
-        """What an operator should mend."""
-        weakness = self.ffmpeg.sandbox.weakness
-        sandbox = f"ffmpeg runs without the whole sandbox: {weakness}" if weakness else None
-        return [warning for warning in (self.ffmpeg.unfixed, sandbox) if warning]
 
     def note(self, receipt: ExtractionReceipt) -> None:
         """Keep the receipt of an ended extraction, and count it."""
@@ -100,7 +94,7 @@ class ExtractorMachine(Machine):
         return {
             **super().health(),
             "ffmpeg": self.ffmpeg.version,
-            "warnings": self.warnings,
+            "warnings": self.ffmpeg.warnings,
             "ffmpeg_running": self.slots.running,
             "ffmpeg_waiting": self.slots.waiting,
             "ffmpeg_places": self.slots.places,

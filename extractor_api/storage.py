@@ -7,9 +7,10 @@ from pathlib import Path
 
 from extractor_api.drive import drive_format
 from extractor_api.plain_object import open_plain_object
-from extractor_api.stored_object import NotReadableHere, StoredObject
+from extractor_api.unreadable import NotReadableHere
 from extractor_api.xl_object import open_xl_object
 from machine.errors import BadRequest, NotReadable, ObjectNotFound
+from machine.recording.stored_object import StoredObject
 from machine.settings import PathsSection
 
 MAX_SAVEPATH_BYTES = 1024

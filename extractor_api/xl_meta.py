@@ -14,7 +14,7 @@ import msgpack
 import xxhash
 
 from extractor_api.highway_hash import HASH_BYTES, highway_hash
-from extractor_api.stored_object import NotReadableHere
+from extractor_api.unreadable import NotReadableHere
 from machine.errors import MachineError, NotReadable, ObjectNotFound
 
 MAX_META_BYTES = 64 << 20

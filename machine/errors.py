@@ -77,6 +77,12 @@ class TranscriptNotFound(MachineError):
     status, code = 404, "transcript_not_found"
 
 
+class ModelNotFound(MachineError):
+    """A speech model of this name is not the one that is loaded."""
+
+    status, code = 404, "model_not_found"
+
+
 class MethodNotAllowed(MachineError):
     """The URL exists, the HTTP method does not."""
 

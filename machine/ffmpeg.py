@@ -1,5 +1,6 @@
 """The ffmpeg of this machine: which one, how old, and the arguments that keep it from doing more than decode audio."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -48,6 +49,13 @@ class FFmpeg:
         ]  # fmt: skip
 
     @property
+    def warnings(self) -> list[str]:
+        """What an operator should mend."""
+        weakness = self.sandbox.weakness
+        sandbox = f"ffmpeg runs without the whole sandbox: {weakness}" if weakness else None
+        return [warning for warning in (self.unfixed, sandbox) if warning]
+
+    @property
     def unfixed(self) -> str | None:
         """A sentence if this version is older than the fixes of CVE-2026-8461, else None."""
         match = _VERSION.match(f"ffmpeg version {self.version}")
@@ -58,6 +66,11 @@ class FFmpeg:
         if version >= branch:
             return None
         return f"ffmpeg {self.version} is older than the fix of CVE-2026-8461 (7.1.5, 8.0.3, 8.1.2); update it"
+
+
+def child_environment() -> dict[str, str]:
+    """For ffmpeg: what finds its libraries, but no secret of ours to read and no proxy to send URLs to."""
+    return {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "LANG") if name in os.environ}
 
 
 def locate(configured: Path | None) -> FFmpeg:
@@ -85,7 +98,7 @@ def _bundled() -> Path:
         return Path(imageio_ffmpeg.get_ffmpeg_exe())
     except (ImportError, RuntimeError):  # the latter: the package came without a binary for this platform
         raise SettingsError(
-            ["[extraction] ffmpeg: none on PATH; install ffmpeg, or: pip install 'reelscribe[extractor]'"]
+            ["[extraction] ffmpeg: none on PATH; install ffmpeg, or: pip install imageio-ffmpeg"]
         ) from None
 
 

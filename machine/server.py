@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import uuid
+from asyncio import Future
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -29,6 +30,9 @@ BODY_TIMEOUT_SECONDS = 30
 HEADER_TIMEOUT_SECONDS = 75
 DRAINED_BYTES = 16 << 20
 """How much of a body over the limit is read and dropped, so that its sender gets to read the 413."""
+
+LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200)
+"""Seconds; an answer may stream for hours."""
 
 Model = TypeVar("Model", bound=WireModel)
 
@@ -52,8 +56,13 @@ class Machine:
         self.requests = Counter(
             "reelscribe_http_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
         )
-        self.request_seconds = Histogram(
-            "reelscribe_http_request_seconds", "Time to the last byte", ["route"], registry=self.registry
+        self.failures = Counter("reelscribe_http_failures", "Failures by code", ["code"], registry=self.registry)
+        self.first_byte_seconds, self.request_seconds = (
+            Histogram(name, f"Time to the {byte} byte", ["route"], registry=self.registry, buckets=LATENCY_BUCKETS)
+            for name, byte in (
+                ("reelscribe_http_first_byte_seconds", "first"),
+                ("reelscribe_http_request_seconds", "last"),
+            )
         )
 
     def health(self) -> dict[str, Any]:
@@ -73,6 +82,7 @@ class MachineHandler(RequestHandler):
     def initialize(self, machine: Machine) -> None:
         self.machine = machine
         self.body = bytearray()
+        self._client_left = False
         given = self.request.headers.get("X-Request-Id", "")
         self.request_id = given if re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII) else uuid.uuid4().hex
 
@@ -88,15 +98,16 @@ class MachineHandler(RequestHandler):
             raise errors.Unauthorized("send 'Authorization: Bearer TOKEN' with a token of this machine's token_file")
         length = re.fullmatch("[0-9]{1,18}", self.request.headers.get("Content-Length", ""))
         if length and int(length[0]) > self.max_body_bytes + DRAINED_BYTES:
-            raise self._too_large()  # the connection is closed with its body unread
+            raise self.too_large()  # the connection is closed with its body unread
         if self.machine.stopping.is_set() and not self.public:
             raise errors.Stopping(f"{self.machine.name} is shutting down; try again in a moment")
         self.machine.running.add(self)
         self.machine.idle.clear()
 
-    def data_received(self, chunk: bytes) -> None:
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         if len(self.body) <= self.max_body_bytes:
             self.body += chunk
+        return None
 
     def read_body(self, model: type[Model]) -> Model:
         """The JSON body as ``model``.
@@ -106,7 +117,7 @@ class MachineHandler(RequestHandler):
             BodyTooLarge: it is over ``max_body_bytes``.
         """
         if len(self.body) > self.max_body_bytes:
-            raise self._too_large()
+            raise self.too_large()
         request: Model = parse_request(model, bytes(self.body))
         return request
 
@@ -119,15 +130,22 @@ class MachineHandler(RequestHandler):
         query: Model = parse_query(model, self.request.query_arguments)
         return query
 
-    def _too_large(self) -> errors.BodyTooLarge:
+    def too_large(self) -> errors.BodyTooLarge:
+        """The refusal of a body over ``max_body_bytes``."""
         return errors.BodyTooLarge(f"the body is over {self.max_body_bytes} bytes", limit=self.max_body_bytes)
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         """Tell the failure as JSON, or cut the connection where a body has begun: an ended body would look whole."""
         if self._headers_written:
+            self._count_failure(_as_machine_error(500, kwargs.get("exc_info", (None, None, None))[1], self))
             self.cut()
         else:
             super().send_error(status_code, **kwargs)
+
+    def flush(self, include_footers: bool = False) -> "Future[None]":
+        if not self._headers_written:
+            self.machine.first_byte_seconds.labels(self._route).observe(self.request.request_time())
+        return super().flush(include_footers)
 
     def cut(self) -> None:
         """Close the connection without the final chunk, so that the client sees an incomplete body."""
@@ -144,10 +162,12 @@ class MachineHandler(RequestHandler):
 
     def on_connection_close(self) -> None:
         super().on_connection_close()
+        self._client_left = True
         self._leave()  # tornado never finishes a request whose client left before the end of its body
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         failure = _as_machine_error(status_code, kwargs.get("exc_info", (None, None, None))[1], self)
+        self._count_failure(failure)
         self.set_status(failure.status)
         self.set_header("X-Request-Id", self.request_id)
         if isinstance(failure, errors.Busy):
@@ -155,8 +175,12 @@ class MachineHandler(RequestHandler):
         elif isinstance(failure, errors.Unauthorized):
             self.set_header("WWW-Authenticate", "Bearer")
         elif isinstance(failure, errors.MethodNotAllowed):
-            self.set_header("Allow", ", ".join(self._methods()))
-        self.finish({"error": {**failure.as_json(), "request_id": self.request_id}})
+            self.set_header("Allow", ", ".join(self.methods()))
+        self.finish(self.error_body(failure))
+
+    def error_body(self, failure: errors.MachineError) -> dict[str, Any]:
+        """The JSON of a failure."""
+        return {"error": {**failure.as_json(), "request_id": self.request_id}}
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         if isinstance(value, errors.MachineError):
@@ -166,9 +190,18 @@ class MachineHandler(RequestHandler):
         else:
             log.error("%s %s [%s]", self.request.method, self.request.path, self.request_id, exc_info=value)
 
-    def _methods(self) -> list[str]:
-        names = {name: name.lower() for name in self.SUPPORTED_METHODS}
-        return [name for name, own in names.items() if getattr(type(self), own) is not getattr(RequestHandler, own)]
+    @classmethod
+    def methods(cls) -> list[str]:
+        """The HTTP methods that this handler takes."""
+        names = {name: name.lower() for name in cls.SUPPORTED_METHODS}
+        return [name for name, own in names.items() if getattr(cls, own) is not getattr(RequestHandler, own)]
+
+    @property
+    def _route(self) -> str:
+        return type(self).__name__.removesuffix("Handler")
+
+    def _count_failure(self, failure: errors.MachineError) -> None:
+        self.machine.failures.labels("client_left" if self._client_left else failure.code).inc()
 
     def _leave(self) -> None:
         self.machine.running.discard(self)
@@ -177,11 +210,10 @@ class MachineHandler(RequestHandler):
 
     def on_finish(self) -> None:
         self._leave()
-        route = type(self).__name__.removesuffix("Handler")
         # Anyone can invent methods; as labels each would stay in memory for good.
         method = self.request.method if self.request.method in self.SUPPORTED_METHODS else "other"
-        self.machine.requests.labels(method, route, str(self.get_status())).inc()
-        self.machine.request_seconds.labels(route).observe(self.request.request_time())
+        self.machine.requests.labels(method, self._route, str(self.get_status())).inc()
+        self.machine.request_seconds.labels(self._route).observe(self.request.request_time())
 
 
 def _reset_on_close(stream: IOStream) -> None:
@@ -225,6 +257,17 @@ class MetricsHandler(MachineHandler):
     def get(self) -> None:
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)
         self.finish(generate_latest(self.machine.registry))
+
+
+class DocumentHandler(MachineHandler):
+    """``GET /openapi.json``: what this machine answers, for people and for generators of clients."""
+
+    def initialize(self, machine: Machine, document: dict[str, Any]) -> None:  # type: ignore[override]
+        super().initialize(machine)
+        self._document = document
+
+    def get(self) -> None:
+        self.finish(self._document)
 
 
 def make_application(machine: Machine, routes: list[tuple[str, type[MachineHandler], dict[str, Any]]]) -> Application:

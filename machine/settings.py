@@ -162,6 +162,7 @@ class TranscriberSection(Listener):
     ] = "auto"
     batch_size: int = Field(default=8, ge=1, le=256)
     max_jobs: int = Field(default=4, ge=1, le=1000)
+    max_upload_bytes: int = Field(default=2 << 30, ge=1, le=1 << 50)
 
 
 class OrchestratorSection(Listener):

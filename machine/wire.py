@@ -30,8 +30,16 @@ class ReceivedModel(WireModel):
     model_config = ConfigDict(extra="ignore")
 
 
+def _video_path_for_savepath(schema: dict[str, Any]) -> None:
+    schema["required"].remove("savepath")
+    schema["properties"]["video_path"] = {**schema["properties"]["savepath"], "title": "Video Path", "deprecated": True}
+    schema["oneOf"] = [{"required": ["savepath"]}, {"required": ["video_path"]}]
+
+
 class ExtractAudioRequest(WireModel):
     """Body of Machine C's ``POST /extract-audio``. ``video_path`` is accepted for ``savepath``."""
+
+    model_config = ConfigDict(json_schema_extra=_video_path_for_savepath)
 
     savepath: Savepath
     bucket_name: str | None = Field(default=None, description="default: config's bucket_name")
@@ -74,10 +82,32 @@ class ErrorObject(ReceivedModel):
     retryable: bool
 
 
+class RequestError(ErrorObject):
+    """The error object of an answer."""
+
+    request_id: str
+
+
+class ErrorAnswer(ReceivedModel):
+    """Every answer that is no success."""
+
+    error: RequestError
+
+
+class Health(ReceivedModel):
+    """Answer of ``GET /healthz``; each machine adds fields of its own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    machine: str
+    status: Literal["ok", "stopping"]
+
+
 class ExtractionReceipt(ReceivedModel):
     """What one extraction delivered, from ``GET /extractions/{id}``.
 
     Attributes:
+        last_modified, size: of the object; size in bytes.
         state: ``running``; ``complete``: all that the container declares came out; ``incomplete``: less did, and the
             request allowed that; ``failed``: the body was cut, or never began.
         reason: why it is not complete.
@@ -93,6 +123,8 @@ class ExtractionReceipt(ReceivedModel):
     savepath: str
     bucket_name: str
     etag: str
+    last_modified: datetime | None = None
+    size: int | None = None
     audio_format: AudioFormat
     state: Literal["running", "complete", "incomplete", "failed"] = "running"
     reason: str | None = None
@@ -179,12 +211,17 @@ class TranscribeOptions(WireModel):
     allow_incomplete: bool = False
 
 
-class TranscribeRequest(TranscribeOptions):
-    """Body of Machine B's ``POST /transcribe``."""
+class TranscribeFields(TranscribeOptions):
+    """Everything in a request to Machine B's ``POST /transcribe`` but the recording."""
+
+    start: NonNegativeSeconds = Field(default=0.0, description="seconds of the recording to skip")
+
+
+class TranscribeRequest(TranscribeFields):
+    """Body of ``POST /transcribe`` for a recording of the bucket; an upload is a form of ``file`` and the fields."""
 
     savepath: Savepath
     bucket_name: str | None = None
-    start: NonNegativeSeconds = Field(default=0.0, description="seconds of the recording to skip")
 
 
 class Word(ReceivedModel):
@@ -235,7 +272,8 @@ class Progress(ReceivedModel):
 class Finished(ReceivedModel):
     """The end of a transcript, with the proof of what it covers.
 
-    ``duration`` is the length of the recording; the other seconds are of the part from ``start`` on.
+    ``duration`` is the length of the recording; the other seconds are of the part from ``start`` on. ``last_modified``
+    and ``size`` (bytes) are of the object, where Machine C tells them.
     """
 
     event: Literal["finished"] = "finished"
@@ -247,6 +285,8 @@ class Finished(ReceivedModel):
     samples: int | None
     sha256: str
     etag: str
+    last_modified: datetime | None = None
+    size: int | None = None
     extraction_id: str
     complete: bool
     reason: str | None = None
@@ -308,7 +348,7 @@ def parse_request(model: type[WireModel], body: bytes) -> Any:
 
 
 def parse_query(model: type[WireModel], arguments: Mapping[str, Sequence[bytes]]) -> Any:
-    """Read the arguments of a URL's query.
+    """Read the arguments of a URL's query, or the fields of a form.
 
     Raises:
         BadRequest: they do not fit this model; the sentence names each wrong one.
@@ -319,7 +359,7 @@ def parse_query(model: type[WireModel], arguments: Mapping[str, Sequence[bytes]]
     try:
         return model.model_validate({name: values[0].decode() for name, values in arguments.items()}, strict=False)
     except UnicodeDecodeError:
-        raise BadRequest("the query is not UTF-8") from None
+        raise BadRequest("the arguments are not UTF-8") from None
     except ValidationError as invalid:
         raise _refusal(invalid) from None
 

@@ -1,5 +1,6 @@
 """The README is true: its commands run, its output is what they print, its settings are those that exist."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -114,9 +115,41 @@ def config_comments() -> dict[tuple[str, str], tuple[str, str]]:
 
 
 def test_the_settings_table_has_every_key_and_config_cfgs_words() -> None:
-    shown = re.search(r"<!-- settings -->\n(.*?)\n<!-- /settings -->", README, re.DOTALL)
+    assert between("settings", README).splitlines() == settings_table(), "run: python -m tests.test_readme"
+
+
+def bench_extractor() -> list[str]:
+    """What the last ``make bench-extractor`` that was kept has measured."""
+    report = json.loads((ROOT / "bench" / "results" / "extractor.json").read_text())
+    rows = [
+        "| | time over bare ffmpeg | first byte | obvious: time | obvious: first byte |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    rows += [
+        f"| {row['format']} | **{row['ratio']:.2f}** | {row['first_byte_ms']:.0f} ms | {row['obvious_ratio']:.2f} | "
+        f"{row['obvious_first_byte_ms'] / 1000:.1f} s |"
+        for row in report["formats"]
+    ]
+    rows += [
+        "",
+        f"{report['recording']}, {report['machine']}, ffmpeg {report['ffmpeg']}. "
+        f"Sixteen requests at once take {report['sixteen_at_once']['ratio']:.2f} times as long as the same sixteen "
+        "run bare, two at a time. "
+        f"An object in MinIO's `xl.meta` layout takes {report['xl_meta']['ratio']:.2f} times as long as a plain file. "
+        f"The sandbox adds {report['sandbox_start_ms']['added']:.0f} ms to a start. "
+        f"The server's memory grew by at most {max(row['memory_growth_mb'] for row in report['formats']):.0f} MB.",
+    ]
+    return rows
+
+
+def test_the_measurements_are_what_the_bench_printed() -> None:
+    assert between("bench-extractor", README).splitlines() == bench_extractor(), "run: python -m tests.test_readme"
+
+
+def between(marker: str, page: str) -> str:
+    shown = re.search(rf"<!-- {marker} -->\n(.*?)\n<!-- /{marker} -->", page, re.DOTALL)
     assert shown
-    assert shown[1].splitlines() == settings_table(), "run: python -m tests.test_readme"
+    return shown[1]
 
 
 def test_every_link_to_a_file_leads_somewhere() -> None:
@@ -126,7 +159,8 @@ def test_every_link_to_a_file_leads_somewhere() -> None:
 
 
 if __name__ == "__main__":
-    table = "\n".join(["<!-- settings -->", *settings_table(), "<!-- /settings -->"])
-    (ROOT / "README.md").write_text(
-        re.sub(r"<!-- settings -->.*?<!-- /settings -->", lambda _: table, README, flags=re.DOTALL)
-    )
+    page = README
+    for marker, lines in (("settings", settings_table()), ("bench-extractor", bench_extractor())):
+        block = "\n".join([f"<!-- {marker} -->", *lines, f"<!-- /{marker} -->"])
+        page = re.sub(rf"<!-- {marker} -->.*?<!-- /{marker} -->", lambda _, block=block: block, page, flags=re.DOTALL)
+    (ROOT / "README.md").write_text(page)

@@ -1,14 +1,20 @@
 """The ffmpeg command of a request: argument lists, never a shell."""
 
-from extractor_api.stored_object import StoredObject
-from machine.ffmpeg import FFmpeg
-from machine.wire import AudioFormat, ExtractAudioRequest
+from typing import Literal
 
-CONTENT_TYPES: dict[AudioFormat, str] = {
+from machine.ffmpeg import FFmpeg
+from machine.recording.stored_object import StoredObject
+from machine.wire import ExtractAudioRequest, ProbeResult
+
+Encoding = Literal["mp3", "wav", "flac", "matroska", "adts"]
+"""What comes out of ffmpeg; the last two hold a track as stored."""
+
+CONTENT_TYPES: dict[Encoding, str] = {
     "mp3": "audio/mpeg",
     "wav": "audio/wav",
     "flac": "audio/flac",
-    "source": "audio/x-matroska",
+    "matroska": "audio/x-matroska",
+    "adts": "audio/aac",
 }
 
 TRUE_TIMELINE = "aresample=async=1:first_pts=0"
@@ -16,11 +22,19 @@ TRUE_TIMELINE = "aresample=async=1:first_pts=0"
 track without holes passes unchanged, sample for sample."""
 
 
+def source_encoding(probed: ProbeResult, track: int | None) -> Encoding:
+    """The container for a track as stored: Matroska, but ADTS for AAC that has its header in every frame."""
+    tracks = [stream for stream in probed.streams if stream.kind == "audio"]
+    chosen = tracks[track or 0] if len(tracks) > (track or 0) else None
+    headerless = probed.container in ("aac", "mpegts")
+    return "adts" if headerless and chosen and chosen.codec == "aac" else "matroska"
+
+
 def extraction_command(
     ffmpeg: FFmpeg,
     stored: StoredObject,
     request: ExtractAudioRequest,
-    audio_format: AudioFormat,
+    encoding: Encoding,
     mp3_compression_level: int = 7,
     output: str = "pipe:1",
 ) -> list[str]:
@@ -28,7 +42,7 @@ def extraction_command(
 
     ``mp3_compression_level`` is the encoder's effort, 0 (slowest) to 9.
 
-    ``verbose`` makes ffmpeg tell what :class:`extractor_api.ffmpeg_log.FFmpegLog` counts.
+    ``verbose`` makes ffmpeg tell what :class:`machine.recording.ffmpeg_log.FFmpegLog` counts.
     """
     return [
         str(ffmpeg.path),
@@ -38,24 +52,24 @@ def extraction_command(
         *(("-t", f"{request.duration:.6f}") if request.duration else ()),
         *("-vn", "-sn", "-dn", "-map_metadata", "-1"),
         *(("-map", f"0:a:{request.track}") if request.track is not None else ()),
-        *_encoding(request, audio_format, mp3_compression_level),
-        *(("-rf64", "auto") if audio_format == "wav" and request.delivery == "file" else ()),
+        *_encoding(request, encoding, mp3_compression_level),
+        *(("-rf64", "auto") if encoding == "wav" and request.delivery == "file" else ()),
         "-y",
         output,
     ]
 
 
-def _encoding(request: ExtractAudioRequest, audio_format: AudioFormat, mp3_compression_level: int) -> list[str]:
-    if audio_format == "source":
-        return ["-c:a", "copy", "-f", "matroska"]
+def _encoding(request: ExtractAudioRequest, encoding: Encoding, mp3_compression_level: int) -> list[str]:
+    if encoding in ("matroska", "adts"):
+        return ["-c:a", "copy", "-f", encoding]
     shape = [
         *("-af", TRUE_TIMELINE),
         *(("-ar", str(request.sample_rate)) if request.sample_rate else ()),
         *(("-ac", str(request.channels)) if request.channels else ()),
     ]
-    if audio_format == "mp3":
+    if encoding == "mp3":
         effort = ("-compression_level", str(mp3_compression_level))
         return [*shape, "-c:a", "libmp3lame", "-b:a", f"{request.bitrate_kbps}k", *effort, "-f", "mp3"]
-    if audio_format == "flac":
+    if encoding == "flac":
         return [*shape, "-c:a", "flac", "-sample_fmt", "s16", "-f", "flac"]
     return [*shape, "-c:a", "pcm_s16le", "-f", "wav"]

@@ -1,8 +1,8 @@
 """Whether all of a recording came out. ffmpeg's exit code does not tell: it is 0 for an mp4 cut in half."""
 
-from extractor_api.endings import ends_abruptly
-from extractor_api.ffmpeg_log import FFmpegLog
-from extractor_api.stored_object import StoredObject
+from machine.recording.endings import ends_abruptly
+from machine.recording.ffmpeg_log import FFmpegLog
+from machine.recording.stored_object import StoredObject
 
 TOLERATED_SECONDS = 0.5
 TOLERATED_SHARE = 0.005
@@ -18,7 +18,7 @@ def declared_seconds(
 
     Args:
         log: of the run.
-        track_seconds: by stream index, from :func:`extractor_api.track_lengths.track_seconds`.
+        track_seconds: by stream index, from :func:`machine.recording.track_lengths.track_seconds`.
         start, duration: of the request, in seconds.
     """
     whole = _tracks_own(log, track_seconds) or _containers(log)

@@ -1,7 +1,7 @@
 """Whether a file ends in the middle of one of its own units: the mark of a cut where no length is declared."""
 
-from extractor_api.mp4_tracks import ends_inside_a_box
-from extractor_api.stored_object import StoredObject
+from machine.recording.mp4_tracks import ends_inside_a_box
+from machine.recording.stored_object import StoredObject
 
 TS_PACKET_BYTES = 188
 MAX_OGG_PAGE_BYTES = 65_307
@@ -24,7 +24,8 @@ def _ends_inside_a_page(stored: StoredObject) -> bool:
     tail = stored.read(max(0, stored.size - MAX_OGG_PAGE_BYTES), MAX_OGG_PAGE_BYTES)
     page = tail[max(0, tail.rfind(b"OggS")) :]
     segments = page[26] if len(page) > 26 else 0
-    return len(page) < 27 + segments + sum(page[27 : 27 + segments])
+    end = 27 + segments + sum(page[27 : 27 + segments])
+    return len(page) < end or page[end:] in (b"O", b"Og", b"Ogg")
 
 
 def _ends_inside_a_tag(stored: StoredObject) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+import math
 import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -10,12 +11,6 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from types import TracebackType
 
-from extractor_api.commands import extraction_command
-from extractor_api.completeness import TOLERATED_SECONDS, declared_seconds, is_cut, shortfall
-from extractor_api.ffmpeg_log import FFmpegLog, read_log
-from extractor_api.pipe import Pipe
-from extractor_api.stored_object import StoredObject
-from extractor_api.track_lengths import track_seconds
 from machine.errors import (
     IncompleteRecording,
     InternalError,
@@ -27,6 +22,12 @@ from machine.errors import (
     PastTheEnd,
 )
 from machine.ffmpeg import FFmpeg, child_environment
+from machine.recording.commands import Encoding, extraction_command
+from machine.recording.completeness import TOLERATED_SECONDS, declared_seconds, is_cut, shortfall
+from machine.recording.ffmpeg_log import FFmpegLog, read_log
+from machine.recording.pipe import Pipe
+from machine.recording.stored_object import StoredObject
+from machine.recording.track_lengths import track_seconds
 from machine.sandbox import KILLED_EXIT_CODES
 from machine.settings import ExtractionSection
 from machine.wire import AudioFormat, ErrorObject, ExtractAudioRequest, ExtractionReceipt
@@ -44,7 +45,7 @@ class Extraction:
         ffmpeg: the binary.
         stored: the object to read.
         request: what to make of it.
-        audio_format: the request's, or config's default.
+        encoding: of what comes out.
         extraction_id: of the receipt.
         limits: ``[extraction]`` of config.cfg.
         output: descriptor of a file to write to; without it, the audio comes through a pipe.
@@ -55,18 +56,18 @@ class Extraction:
         ffmpeg: FFmpeg,
         stored: StoredObject,
         request: ExtractAudioRequest,
-        audio_format: AudioFormat,
+        encoding: Encoding,
         extraction_id: str,
         limits: ExtractionSection,
         output: int | None = None,
     ) -> None:
         self._stored = stored
         self._request = request
-        self._format: AudioFormat = audio_format
+        self._format: AudioFormat = "source" if encoding == "matroska" or encoding == "adts" else encoding
         self._id = extraction_id
         url = "pipe:1" if output is None else f"file:/proc/self/fd/{output}"
         self._command = ffmpeg.sandbox.wrap(
-            extraction_command(ffmpeg, stored, request, audio_format, limits.mp3_compression_level, url),
+            extraction_command(ffmpeg, stored, request, encoding, limits.mp3_compression_level, url),
             cpu_seconds=limits.max_duration * (os.cpu_count() or 1),
             may_write=output is not None,
             network=stored.needs_network,
@@ -134,6 +135,8 @@ class Extraction:
             ) from None
         if self._ended:
             await self._judge()
+        else:
+            self._check_start()
         return head
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -165,6 +168,8 @@ class Extraction:
             savepath=self._stored.savepath,
             bucket_name=self._stored.bucket_name,
             etag=self._stored.etag,
+            last_modified=self._stored.last_modified,
+            size=self._stored.size,
             audio_format=self._format,
             state="failed" if failure else ("incomplete" if self._verdict else "complete"),
             reason=failure.message if failure else self._verdict,
@@ -184,6 +189,19 @@ class Extraction:
         self._ended = not chunk
         return chunk
 
+    @property
+    def _starts_past_the_end(self) -> bool:
+        start, whole = self._request.start, self._log.container_seconds
+        return start > 0 and (self.declared_seconds == 0 or start >= (whole or math.inf))
+
+    def _check_start(self) -> None:
+        """Refuse a start past the end: in some containers ffmpeg then delivers the last moment instead of nothing."""
+        if self._starts_past_the_end and not self._log.estimated:
+            raise self._past_the_end()
+
+    def _past_the_end(self) -> PastTheEnd:
+        return PastTheEnd(f"{self._stored.savepath} ends before start = {self._request.start:g} s")
+
     async def _judge(self) -> None:
         exit_code, _ = await asyncio.gather(self._ffmpeg.wait(), self._listening)
         savepath, delivered = self._stored.savepath, self._log.delivered_seconds
@@ -198,6 +216,7 @@ class Extraction:
             raise InternalError(f"{savepath}: ffmpeg was ended by {killer}; try again")
         if delivered <= 0:
             raise self._nothing_came_out()
+        self._check_start()
         self._verdict = shortfall(self.declared_seconds, delivered, self._log.damaged_seconds)
         if not self._verdict and await self._is_cut():
             self._verdict = f"{delivered:.1f} s came out, and there the stored file breaks off"
@@ -225,6 +244,6 @@ class Extraction:
         if track is not None and self._log.stream_index is None:
             last = self._log.audio_tracks - 1
             return NoAudioTrack(f"{savepath} has no audio track {track}; its tracks are 0 to {last}")
-        if self._request.start and self.declared_seconds == 0:
-            return PastTheEnd(f"{savepath} ends before start = {self._request.start:g} s")
+        if self._starts_past_the_end:
+            return self._past_the_end()
         return NotDecodable(f"{savepath}: nothing of its audio track could be decoded")

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from itertools import islice
 
-from extractor_api.stored_object import StoredObject
+from machine.recording.stored_object import StoredObject
 
 MAX_MOOV_BYTES = 256 << 20
 MAX_BOXES = 10_000

@@ -6,7 +6,7 @@ Chunk layout: Microsoft's RIFF (AVISTREAMHEADER, WAVEFORMATEX), and EBU Tech 330
 import struct
 from collections.abc import Iterator
 
-from extractor_api.stored_object import StoredObject
+from machine.recording.stored_object import StoredObject
 
 MAX_HEADER_BYTES = 1 << 20
 """Of an AVI's ``hdrl`` list, and of a WAV up to its ``data`` chunk: a cover picture may lie between."""

@@ -1,22 +1,13 @@
-"""One object of the bucket, opened: an input for ffmpeg and for ourselves."""
+"""A recording, opened: an input for ffmpeg and for ourselves."""
 
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 
-from machine.errors import MachineError, NotReadable
+from machine.errors import MachineError
 
 Read = Callable[[int, int], bytes]
-
-
-class NotReadableHere(NotReadable):
-    """Its bytes are not on this drive, not as they are, or closed to this account: only MinIO can give them out."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"{reason}; set [minio] endpoint, access_key and secret_key_file to fetch it through MinIO",
-        )
 
 
 def _never_fails() -> None:
@@ -28,6 +19,8 @@ class StoredObject:
     """An open object: what happens to its path from here on changes nothing.
 
     Attributes:
+        bucket_name: empty for a file that was uploaded.
+        savepath: its path in the bucket, or the name of the uploaded file.
         origin: where it was found; for the log only.
         size: bytes of content.
         etag: changes when the content does.
@@ -54,6 +47,25 @@ class StoredObject:
     def needs_network(self) -> bool:
         """Whether ffmpeg has to fetch it (from 127.0.0.1)."""
         return "tcp" in self.protocols.split(",")
+
+
+def open_file(
+    descriptor: int, savepath: str, *, bucket_name: str = "", origin: str = "", etag: str | None = None
+) -> StoredObject:
+    """A file that is open for reading. Without an ``etag``, it gets one that changes with the file."""
+    status = os.fstat(descriptor)
+    return StoredObject(
+        bucket_name=bucket_name,
+        savepath=savepath,
+        origin=origin,
+        size=status.st_size,
+        last_modified=datetime.fromtimestamp(status.st_mtime, timezone.utc),
+        etag=etag or f"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}",
+        url=f"file:/proc/self/fd/{descriptor}",
+        protocols="file",
+        descriptors=(descriptor,),
+        read=reader([(descriptor, 0, status.st_size)]),
+    )
 
 
 def reader(ranges: Sequence[tuple[int, int, int]]) -> Read:

@@ -1,7 +1,7 @@
 """How long each track of a recording says it is, where its container tells that track by track."""
 
-from extractor_api import mp4_tracks, riff_tracks
-from extractor_api.stored_object import StoredObject
+from machine.recording import mp4_tracks, riff_tracks
+from machine.recording.stored_object import StoredObject
 
 
 def track_seconds(stored: StoredObject) -> dict[int, float]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from machine import ffmpeg
 from machine.auth import Tokens
 from machine.ffmpeg import FFmpeg
 from machine.settings import ExtractionSection, MinioSection, PathsSection, Settings
+from tests.extractor_api.s3_server import s3_server
 
 from .contract import assert_as_documented
 
@@ -94,6 +95,12 @@ async def _running(machine: ExtractorMachine) -> AsyncIterator[httpx.AsyncClient
         if remaining := asyncio.all_tasks() - before - {asyncio.current_task()}:
             await asyncio.wait(remaining, timeout=10)
         machine.results.close()
+
+
+@pytest.fixture(scope="session")
+def s3_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with s3_server(tmp_path_factory.mktemp("moto") / "console") as port:
+        yield port
 
 
 @pytest.fixture(params=["on PATH", "of the wheel"], scope="module")

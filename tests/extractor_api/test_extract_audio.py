@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import httpx
@@ -67,6 +68,16 @@ async def test_every_format_decodes_to_the_whole_recording(
     assert response.headers["Content-Type"] == content_type
     assert f"Audio: {codec}" in description
     assert seconds == pytest.approx(7.5, abs=0.2)
+
+
+@pytest.mark.parametrize("name", ["headerless.ts", "headerless.aac"])
+async def test_aac_that_has_its_header_in_every_frame_keeps_it(
+    machine_c: httpx.AsyncClient, measure: Measure, bucket: Path, run_ffmpeg: Callable[..., None], name: str
+) -> None:
+    run_ffmpeg("-i", bucket / "short.mp4", "-vn", "-c:a", "copy", bucket / name)
+    response = await extract(machine_c, name, audio_format="source")
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "audio/aac")
+    assert measure(response.content)[0] == pytest.approx(7.5, abs=0.2)
 
 
 async def test_sample_rate_and_channels_are_obeyed(machine_c: httpx.AsyncClient, measure: Measure) -> None:

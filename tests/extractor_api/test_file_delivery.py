@@ -14,6 +14,7 @@ import pytest
 
 from extractor_api.results import Results, expected_bytes
 from machine.errors import NoRoom
+from machine.recording.commands import Encoding
 from machine.wire import ExtractAudioRequest, ProbedStream, ProbeResult
 
 from .conftest import Serve, running_ffmpeg
@@ -131,7 +132,7 @@ async def test_a_disk_that_fills_up_on_the_way_is_507_too(
         pytest.skip("this machine lets nobody mount a disk")
     try:
         machine_c = await serve(temp_dir=small)
-        monkeypatch.setattr("extractor_api.results.SPARE_BYTES", -1 << 40)
+        monkeypatch.setattr("machine.temporary.SPARE_BYTES", -1 << 40)
         response = await result(machine_c, "minute.mp4", audio_format="wav")
         assert (response.status_code, response.json()["error"]["code"]) == (507, "no_room")
         assert os.statvfs(small).f_bfree == os.statvfs(small).f_blocks, "the partial file is gone"
@@ -150,16 +151,18 @@ def test_room_is_reserved_for_results_still_being_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "expected"),
+    ("encoding", "fields", "expected"),
     [
-        ({"audio_format": "wav"}, 100 * 44100 * 2 * 2),
-        ({"audio_format": "wav", "sample_rate": 16000, "channels": 1}, 100 * 16000 * 2),
-        ({"audio_format": "flac", "start": 90.0}, 10 * 44100 * 2 * 2),
-        ({"audio_format": "mp3", "duration": 5.0}, 5 * 40_000),
-        ({"audio_format": "source"}, 9_000_000),
+        ("wav", {}, 100 * 44100 * 2 * 2),
+        ("wav", {"sample_rate": 16000, "channels": 1}, 100 * 16000 * 2),
+        ("flac", {"start": 90.0}, 10 * 44100 * 2 * 2),
+        ("mp3", {"duration": 5.0}, 5 * 40_000),
+        ("matroska", {}, 9_000_000),
     ],
 )
-def test_the_room_that_is_asked_for_is_what_the_result_needs(fields: dict[str, object], expected: int) -> None:
+def test_the_room_that_is_asked_for_is_what_the_result_needs(
+    encoding: Encoding, fields: dict[str, object], expected: int
+) -> None:
     sound = ProbedStream(
         index=1, kind="audio", codec="aac", language=None, default=True, duration=100, sample_rate=44100, channels=2
     )
@@ -171,5 +174,4 @@ def test_the_room_that_is_asked_for_is_what_the_result_needs(fields: dict[str, o
         strict=False,
     )  # fmt: skip
     request = ExtractAudioRequest.model_validate({"savepath": "a", **fields})
-    assert request.audio_format
-    assert expected_bytes(request, request.audio_format, probed) == pytest.approx(expected, abs=1 << 17)
+    assert expected_bytes(request, encoding, probed) == pytest.approx(expected, abs=1 << 17)

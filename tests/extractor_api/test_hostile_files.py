@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from extractor_api.commands import extraction_command
 from extractor_api.storage import LocalStorage
 from machine.ffmpeg import FFmpeg
+from machine.recording.commands import extraction_command
 from machine.settings import PathsSection
 from machine.wire import ExtractAudioRequest
 

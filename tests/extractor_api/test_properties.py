@@ -111,7 +111,7 @@ async def test_no_body_is_answered_with_a_fault_of_ours(machine_c: httpx.AsyncCl
     assert response.status_code == 200 or 400 <= response.status_code < 500
 
 
-async def test_schemathesis_finds_nothing(serve: Serve) -> None:
+async def test_schemathesis_finds_nothing(serve: Serve, tmp_path: Path) -> None:
     """All its checks but one: a schema cannot tell which savepaths there are."""
     machine_c = await serve(tokens=Tokens(("first",)))
     process = await asyncio.create_subprocess_exec(
@@ -119,6 +119,7 @@ async def test_schemathesis_finds_nothing(serve: Serve) -> None:
         *("--header", "Authorization: Bearer first"),
         *("--checks", "all", "--exclude-checks", "positive_data_acceptance", "--warnings", "off"),
         *("--max-examples", "20", "--generation-deterministic", "--request-timeout", "20", "--no-color"),
+        cwd=tmp_path,  # it leaves a folder of its own
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -256,6 +256,16 @@ async def test_a_recording_answers_as_the_table_says(serve: Serve, recordings: P
     assert (declared and float(declared)) == (case.declared and pytest.approx(case.declared, abs=0.15))
 
 
+@pytest.mark.parametrize(
+    "name", ["a.ts", "a.flv", "fragments.mp4", "live.mkv", "a.wav", "a.mp3", "tagged.mkv", "a.avi"]
+)
+async def test_a_start_past_the_end_is_told_where_the_end_is_known(serve: Serve, recordings: Path, name: str) -> None:
+    machine_c: httpx.AsyncClient = await serve(data_path=recordings.parent)
+    response = await machine_c.post("/extract-audio", json={"savepath": name, "start": 100, "audio_format": "wav"})
+    expected = "not_decodable" if name == "live.mkv" else "past_the_end"
+    assert (response.status_code, response.json()["error"]["code"]) == (422, expected)
+
+
 async def test_what_is_incomplete_is_refused_or_cut_unless_the_request_allows_it(
     serve: Serve, recordings: Path
 ) -> None:

@@ -1,34 +1,26 @@
 """Objects that only MinIO can read, fetched from a real S3 server (moto's), decoded by real ffmpegs."""
 
 import asyncio
-import io
 import logging
 import os
 import re
-import socket
 import ssl
 import subprocess
-import sys
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from minio import Minio
 
 from extractor_api.s3_client import S3Client
 from extractor_api.s3_object import open_s3_object
-from machine.errors import NotReadable, ObjectNotFound, PeerRefused, PeerUnreachable, StreamCut
+from machine.errors import StreamCut
 from machine.ffmpeg import FFmpeg
-from machine.settings import MinioSection, SettingsError
 from tests.conftest import SPEECH
 from tests.extractor_api.conftest import Serve, running_ffmpeg
 from tests.extractor_api.minio_drive import Version, format_drive, write_object
+from tests.extractor_api.s3_server import SECRET, door, minio, put
 
-SECRET = "s3cr3t-0123456789-that-nobody-may-see"
 CLOSE = {"Connection": "close"}
 WAV = {"audio_format": "wav", "sample_rate": 16000, "channels": 1}
 SEALED = {"X-Minio-Internal-Server-Side-Encryption-S3-Sealed-Key": b"sealed"}
@@ -40,29 +32,6 @@ ONLY_THROUGH_MINIO = {
 }
 
 Open = Callable[..., Awaitable[httpx.AsyncClient]]
-
-
-@pytest.fixture(scope="module")
-def s3_port() -> Iterator[int]:
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as server:
-        assert server.stderr
-        port = next(int(found[1]) for line in server.stderr if (found := re.search(r"127\.0\.0\.1:(\d+)", line)))
-        # What it says of each request is not read: it must not wait for us.
-        os.set_blocking(server.stderr.fileno(), False)
-        yield port
-        server.kill()
-
-
-def put(port: int, savepath: str, content: bytes) -> str:
-    client = Minio(f"127.0.0.1:{port}", "reader", SECRET, secure=False)
-    if not client.bucket_exists(bucket_name="videos"):
-        client.make_bucket(bucket_name="videos")
-    etag = client.put_object(
-        bucket_name="videos", object_name=savepath, data=io.BytesIO(content), length=len(content)
-    ).etag
-    assert etag
-    return etag
 
 
 @pytest.fixture(scope="module")
@@ -98,72 +67,10 @@ def huge(drive: Path, s3_port: int, run_ffmpeg: Callable[..., None], tmp_path_fa
     return path.name
 
 
-def minio(tmp_path: Path, port: int, secret: str = SECRET, **changed: Any) -> MinioSection:
-    (tmp_path / "secret").write_text(f"{secret}\n")
-    keys = {"access_key": "reader", "secret_key_file": tmp_path / "secret", "secure": False, **changed}
-    return MinioSection(endpoint=f"127.0.0.1:{port}", **keys)
-
-
 @pytest.fixture
 async def remote(serve: Serve, drive: Path, s3_port: int, tmp_path: Path) -> httpx.AsyncClient:
     """A Machine C beside that drive, which may ask MinIO."""
     return await serve(data_path=drive, minio=minio(tmp_path, s3_port))
-
-
-class Door:
-    """A way to the S3 server that a test can cut and lock."""
-
-    cut_after: int | None = None
-    locked = False
-    opened = 0
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    async def passing(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.opened += 1
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
-        there = asyncio.create_task(self._copy(reader, far_writer))
-        await self._copy(far_reader, writer, self.cut_after)
-        there.cancel()
-        for end in (writer, far_writer):
-            end.close()
-        await asyncio.gather(there, writer.wait_closed(), far_writer.wait_closed(), return_exceptions=True)
-
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limit: int | None = None) -> None:
-        passed = 0
-        while not self.locked and (limit is None or passed < limit) and (chunk := await reader.read(1 << 16)):
-            writer.write(chunk)
-            passed += len(chunk)
-            await writer.drain()
-
-
-@asynccontextmanager
-async def door(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[Door, int]]:
-    way = Door(port)
-    server = await asyncio.start_server(way.passing, "127.0.0.1", 0, ssl=tls)
-    yield way, server.sockets[0].getsockname()[1]
-    server.close()
-
-
-@contextmanager
-def http_server(answer: bytes) -> Iterator[int]:
-    """Answers everything with that."""
-
-    def serve() -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = listener.accept()
-                with connection:
-                    connection.recv(1 << 16)
-                    connection.sendall(answer)
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
-    thread.join()
 
 
 class TestWhatComesOut:
@@ -288,7 +195,7 @@ class TestFaults:
         async with door(s3_port) as (way, port):
             client = await serve(ffmpeg=each_ffmpeg, data_path=drive, minio=minio(tmp_path, port))
             async with client.stream("POST", "/extract-audio", json=body) as response:
-                chunks = response.aiter_raw()
+                chunks = response.aiter_bytes()
                 await anext(chunks)
                 way.locked = True
                 with pytest.raises(httpx.RemoteProtocolError):
@@ -330,10 +237,10 @@ class TestWhatStaysHidden:
         self, serve: Serve, drive: Path, huge: str, s3_port: int, tmp_path: Path, each_ffmpeg: FFmpeg,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
-        monkeypatch.setenv("REELSCRIBE_MINIO__ACCESS_KEY", "reader")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
         client = await serve(ffmpeg=each_ffmpeg, data_path=drive, minio=minio(tmp_path, s3_port))
         async with client.stream("POST", "/extract-audio", json={"savepath": huge, "audio_format": "wav"}) as response:
-            await anext(response.aiter_raw())
+            await anext(response.aiter_bytes())
             (ffmpeg,) = [child for child in running_ffmpeg() if "-i" in child.cmdline()][-1:]
             seen = " ".join([*ffmpeg.cmdline(), *ffmpeg.environ(), *ffmpeg.environ().values()])
         assert re.search(r"-i concatf:/proc/self/fd/\d+ ", seen)
@@ -344,13 +251,13 @@ class TestWhatStaysHidden:
     async def test_nor_in_the_log_or_an_answer(
         self, remote: httpx.AsyncClient, savepath: str, caplog: pytest.LogCaptureFixture, each_ffmpeg: FFmpeg
     ) -> None:
-        caplog.set_level(logging.DEBUG)
         for chatty in ("httpx", "httpcore"):  # as machine.logs has it
             caplog.set_level(logging.WARNING, chatty)
+        caplog.set_level(logging.DEBUG)
         body = b""
         try:
             async with remote.stream("POST", "/extract-audio", json={"savepath": savepath, **WAV}) as response:
-                async for chunk in response.aiter_raw():
+                async for chunk in response.aiter_bytes():
                     body += chunk
         except httpx.RemoteProtocolError:
             pass
@@ -419,72 +326,3 @@ class TestTls:
         response = await client.post("/extract-audio", json={"savepath": "minute.mp4"})
         assert (response.status_code, response.json()["error"]["code"]) == (502, "peer_unreachable")
         assert "certificate verify failed" in response.json()["error"]["message"]
-
-
-class TestClient:
-    def test_what_is_no_s3_server_is_named(self, bucket: Path, tmp_path: Path) -> None:
-        page = b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n<html>console</html>"
-        with http_server(page) as port, pytest.raises(PeerRefused, match="does not speak S3; check"):
-            S3Client(minio(tmp_path, port)).stat("videos", "x.mp4")
-
-    @pytest.mark.parametrize(
-        ("status", "code", "kind"),
-        [
-            (404, "NoSuchKey", ObjectNotFound), (404, "NoSuchBucket", ObjectNotFound),
-            (403, "AccessDenied", NotReadable), (400, "InvalidRequest", NotReadable),
-            (403, "SignatureDoesNotMatch", PeerRefused), (503, "XMinioServerNotInitialized", PeerUnreachable),
-        ],
-    )  # fmt: skip
-    def test_each_refusal_has_its_error(self, tmp_path: Path, status: int, code: str, kind: type[Exception]) -> None:
-        answer = f"<Error><Code>{code}</Code><Message>no</Message></Error>"
-        head = f"HTTP/1.0 {status} no\r\nContent-Type: application/xml\r\nContent-Length: {len(answer)}\r\n\r\n"
-        with http_server((head + answer).encode()) as port, pytest.raises(kind):
-            S3Client(minio(tmp_path, port)).stat("videos", "x.mp4")
-
-    def test_an_answer_that_leads_elsewhere_is_not_followed(self, tmp_path: Path, s3_port: int) -> None:
-        put(s3_port, "minute.mp4", b"x")
-        away = f"HTTP/1.0 307 go\r\nLocation: http://127.0.0.1:{s3_port}/videos/minute.mp4\r\nContent-Length: 0\r\n\r\n"
-        with http_server(away.encode()) as port, pytest.raises((PeerRefused, NotReadable)):
-            S3Client(minio(tmp_path, port)).stat("videos", "minute.mp4")
-
-    @pytest.mark.parametrize("content", ["", "two\nlines\n", "two words"])
-    def test_a_secret_key_file_holds_one_line(self, tmp_path: Path, content: str) -> None:
-        section = minio(tmp_path, 9)
-        (tmp_path / "secret").write_text(content)
-        with pytest.raises(SettingsError, match=r"\[minio\] secret_key_file: .* must hold the secret key in one line"):
-            S3Client(section)
-
-    def test_a_missing_secret_key_file_is_named(self, tmp_path: Path) -> None:
-        with pytest.raises(SettingsError, match="cannot be read: No such file"):
-            S3Client(MinioSection(endpoint="minio:9000", access_key="k", secret_key_file=tmp_path / "none"))
-
-
-class TestCheck:
-    def check(self, drive: Path, tmp_path: Path, port: int, **changed: str) -> subprocess.CompletedProcess[str]:
-        section = minio(tmp_path, port)
-        settings = {
-            "PATHS__MINIO_DATA_PATH": drive, "MINIO__ENDPOINT": section.endpoint, "MINIO__ACCESS_KEY": "reader",
-            "MINIO__SECRET_KEY_FILE": section.secret_key_file, "MINIO__SECURE": "false", **changed,
-        }  # fmt: skip
-        environment = {**os.environ, **{f"REELSCRIBE_{key}": str(value) for key, value in settings.items()}}
-        command = [sys.executable, "-m", "extractor_api", "check"]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
-
-    def test_it_proves_minio(self, drive: Path, tmp_path: Path, s3_port: int) -> None:
-        done = self.check(drive, tmp_path, s3_port)
-        assert f"ok   minio: bucket videos at 127.0.0.1:{s3_port}" in done.stdout, done.stdout + done.stderr
-
-    def test_it_says_what_is_wrong_with_it(self, drive: Path, tmp_path: Path, s3_port: int) -> None:
-        away = self.check(drive, tmp_path, 9)
-        assert (away.returncode, "FAIL minio: MinIO at 127.0.0.1:9 does not answer" in away.stdout) == (1, True)
-        (drive / "empty-one").mkdir(exist_ok=True)
-        missing = self.check(drive, tmp_path, s3_port, PATHS__BUCKET_NAME="empty-one")
-        assert "has no bucket empty-one" in missing.stdout
-        keyless = self.check(drive, tmp_path, s3_port, MINIO__ACCESS_KEY="")
-        assert keyless.returncode == 2 and "[minio]: endpoint needs access_key and secret_key_file" in keyless.stderr
-
-
-@pytest.mark.parametrize("endpoint", ["http://minio:9000", "minio:9000/", "user@minio", "minio:port"])
-def test_an_endpoint_is_host_and_port(endpoint: str) -> None:
-    with pytest.raises(ValueError, match="is not HOST:PORT such as minio:9000"):
-        MinioSection(endpoint=endpoint)

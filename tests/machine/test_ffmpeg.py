@@ -139,4 +139,4 @@ class TestWhitelists:
 def test_without_the_wheel_the_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    assert problem(None) == "[extraction] ffmpeg: none on PATH; install ffmpeg, or: pip install 'reelscribe[extractor]'"
+    assert problem(None) == "[extraction] ffmpeg: none on PATH; install ffmpeg, or: pip install imageio-ffmpeg"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from extractor_api.completeness import declared_seconds, shortfall
-from extractor_api.ffmpeg_log import FFmpegLog
+from machine.recording.completeness import declared_seconds, shortfall
+from machine.recording.ffmpeg_log import FFmpegLog
 
 
 @pytest.mark.parametrize(

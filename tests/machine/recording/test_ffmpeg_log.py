@@ -2,7 +2,7 @@
 
 import pytest
 
-from extractor_api.ffmpeg_log import FFmpegLog
+from machine.recording.ffmpeg_log import FFmpegLog
 
 HEALTHY = """\
 [mov,mp4,m4a,3gp,3g2,mj2 @ 0x55ecc33101c0] [error] Codec (h264) not on whitelist 'aac'

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from extractor_api.pipe import PIPE_BYTES, Pipe
+from machine.recording.pipe import PIPE_BYTES, Pipe
 
 
 def child(pipe: Pipe, program: str) -> "subprocess.Popen[bytes]":
