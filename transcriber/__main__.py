@@ -6,11 +6,12 @@ import os
 
 import typer
 
-from machine import logs, settings
+from machine import ffmpeg, logs, settings
 from machine.audio_client import AudioClient
 from machine.auth import Tokens
 from machine.command import ConfigOption, settings_errors_told, tell_check
 from machine.errors import MachineError
+from machine.ffmpeg import FFmpeg
 from machine.server import serve
 from machine.settings import Settings, SettingsError
 from transcriber import models
@@ -21,7 +22,7 @@ from transcriber.service import TranscriberMachine
 log = logging.getLogger("transcriber")
 
 cli = typer.Typer(
-    help="Machine B: POST /transcribe turns a savepath into segments of text as they are heard.",
+    help="Machine B: turns a savepath, or an uploaded file, into segments of text as they are heard.",
     epilog="Example: transcriber --config config.cfg",
     add_completion=False,
 )
@@ -37,14 +38,17 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
     with settings_errors_told():
         chosen = settings.load(config)
         tokens = Tokens.from_file(chosen.auth.token_file)
-        busy = asyncio.run(_serve(chosen, _load_model(chosen), tokens))
+        binary = ffmpeg.locate(chosen.extraction.ffmpeg)
+        busy = asyncio.run(_serve(chosen, binary, _load_model(chosen), tokens))
     if busy:
         # A call of the model cannot be interrupted, and Python would wait for its end. Nothing is left to be saved.
         os._exit(0)
 
 
-async def _serve(chosen: Settings, model: LoadedModel, tokens: Tokens) -> bool:
-    machine = TranscriberMachine(chosen.transcriber, model, tokens)
+async def _serve(chosen: Settings, binary: FFmpeg, model: LoadedModel, tokens: Tokens) -> bool:
+    for warning in binary.warnings:
+        log.warning("transcriber: %s", warning)
+    machine = TranscriberMachine(chosen, binary, model, tokens)
     async with machine.open():
         await serve(machine, make_app(machine), chosen.transcriber, machine.stop)
     return machine.model.busy
@@ -63,12 +67,16 @@ def _description(model: LoadedModel) -> str:
 
 @cli.command(epilog="Example: transcriber check --config config.cfg")
 def check(context: typer.Context, config: ConfigOption = None) -> None:
-    """Prove config, model, device and Machine C, one line each; exit 1 if one of them fails."""
+    """Prove config, ffmpeg, model, device and Machine C, one line each; exit 1 if one of them fails."""
     with settings_errors_told():
         chosen = settings.load(config or context.obj)
         tokens = Tokens.from_file(chosen.auth.token_file)
+        binary = ffmpeg.locate(chosen.extraction.ffmpeg)
     section = chosen.transcriber
-    proved = [tell_check("config", "a token is asked for" if tokens else "read; no token is asked for")]
+    proved = [
+        tell_check("config", "a token is asked for" if tokens else "read; no token is asked for"),
+        tell_check("ffmpeg", f"{binary.version} at {binary.path}" + (f"; {binary.unfixed}" if binary.unfixed else "")),
+    ]
     try:
         model = models.load(section.model, section.device, section.compute_type)
     except SettingsError as unusable:

@@ -4,9 +4,26 @@ from tornado.web import Application
 
 from machine.server import make_application
 from transcriber.handlers import TranscribeHandler
+from transcriber.openai_handlers import (
+    ModelHandler,
+    ModelsHandler,
+    NoSuchRouteHandler,
+    TranscriptionsHandler,
+    TranslationsHandler,
+)
 from transcriber.service import TranscriberMachine
 
 
 def make_app(machine: TranscriberMachine) -> Application:
     """All routes of Machine B."""
-    return make_application(machine, [(r"/transcribe", TranscribeHandler, {})])
+    return make_application(
+        machine,
+        [
+            (r"/transcribe", TranscribeHandler, {}),
+            (r"/v1/audio/transcriptions", TranscriptionsHandler, {}),
+            (r"/v1/audio/translations", TranslationsHandler, {}),
+            (r"/v1/models", ModelsHandler, {}),
+            (r"/v1/models/(.+)", ModelHandler, {}),
+            (r"/v1/.*", NoSuchRouteHandler, {}),
+        ],
+    )

@@ -1,4 +1,4 @@
-"""Machine C's bytes as 16 kHz mono samples, while they arrive."""
+"""The bytes of an extraction as 16 kHz mono samples, while they arrive."""
 
 import asyncio
 import concurrent.futures
@@ -6,13 +6,12 @@ import struct
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
 
-from machine.audio_client import Audio
 from machine.errors import NotDecodable, PeerRefused, StreamCut
 from machine.ffmpeg import CONTAINERS
 from machine.wire import ExtractionReceipt
@@ -25,6 +24,23 @@ UNKNOWN_SIZES = (0, 0xFFFFFFFF)
 """What ffmpeg writes into the header of a WAV that it cannot seek in."""
 
 StreamFormat = Literal["wav", "flac", "source"]
+
+
+class Audio(Protocol):
+    """Audio while it is extracted.
+
+    Attributes:
+        receipt: once :meth:`chunks` has ended.
+    """
+
+    receipt: ExtractionReceipt | None
+
+    @property
+    def declared_seconds(self) -> float | None:
+        """Length as the container declares it; None where it declares none."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes as they come; they end without an error only if they are whole."""
 
 
 class ChunkReader:

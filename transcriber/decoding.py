@@ -77,15 +77,19 @@ class Recogniser:
         """The language of a model that knows one only."""
         return None if self._whisper.model.is_multilingual else "en"
 
-    def check(self, language: str | None, initial_prompt: str | None, hotwords: str | None) -> None:
+    def check(self, language: str | None, task: str, initial_prompt: str | None, hotwords: str | None) -> None:
         """
         Raises:
-            BadRequest: this model does not know the language, or the hints leave no room for an answer.
+            BadRequest: the model does not know the language, cannot translate, or the hints leave no room.
         """
         known = self._whisper.supported_languages
         if language is not None and language not in known:
             allowed = "English (en) only" if len(known) == 1 else ", ".join(known)
-            raise BadRequest(f"language: {self.model.name} does not know {language!r}; it knows {allowed}")
+            raise BadRequest(
+                f"language: {self.model.name} does not know {language!r}; it knows {allowed}", fields=["language"]
+            )
+        if task == "translate" and self.only_language:
+            raise BadRequest(f"{self.model.name} knows English only and cannot translate; load a multilingual model")
         encode = self._tokenizer(known[0], "transcribe").encode
         length = sum(len(encode(" " + hint.strip())) for hint in (initial_prompt, hotwords) if hint)
         room = self._whisper.max_length // 2 - 1

@@ -7,24 +7,23 @@ from typing import NamedTuple
 
 from faster_whisper.transcribe import Segment as LocalSegment
 
-from machine.audio_client import Audio, AudioClient
 from machine.errors import Stopping
 from machine.wire import (
     Event,
-    ExtractAudioRequest,
     ExtractionReceipt,
     Finished,
     Progress,
     Segment,
     Started,
-    TranscribeRequest,
+    TranscribeFields,
     Word,
 )
-from transcriber.audio import ChunkReader, StreamFormat, check_length, sample_stream
+from transcriber.audio import Audio, ChunkReader, check_length, sample_stream
 from transcriber.batcher import BatchedLane, Batcher
 from transcriber.decoding import DecodingOptions, Recogniser
 from transcriber.model_thread import ModelThread
 from transcriber.sequential import MAX_BLOCK_SECONDS, SequentialLane
+from transcriber.sources import Source
 from transcriber.speech import SAMPLE_RATE
 from transcriber.windows import MAX_WINDOW_SECONDS, SpeechWindows, Timeline, WholeWindows, Window, Windows
 
@@ -47,8 +46,6 @@ class ClientLeft(Exception):
 class Engine(NamedTuple):
     """What all jobs of this machine share."""
 
-    machine_c: AudioClient
-    audio_format: StreamFormat
     recogniser: Recogniser
     model: ModelThread
     batcher: Batcher
@@ -66,22 +63,24 @@ class _Heard(NamedTuple):
 
 
 class Job:
-    """Transcribes one savepath.
+    """Transcribes one recording.
 
     Attributes:
         reached: second of the recording before which every segment has been told; a new request may start there.
         heard_seconds: of audio received so far.
 
     Args:
-        request: what to transcribe and how.
+        request: which part of it, and how.
+        source: of its audio.
         engine: what to do it with.
         tell: takes each event but the last, in order; while it waits, everything before it waits.
     """
 
-    def __init__(self, request: TranscribeRequest, engine: Engine, tell: Tell) -> None:
+    def __init__(self, request: TranscribeFields, source: Source, engine: Engine, tell: Tell) -> None:
         self.reached = request.start
         self.heard_seconds = 0.0
         self._request = request
+        self._source = source
         self._engine = engine
         self._tell = tell
         self._telling = asyncio.Lock()
@@ -93,6 +92,7 @@ class Job:
         self._submitted: asyncio.Queue[_Submitted | None] = asyncio.Queue()
         self._in_work = 0
         self._listening: asyncio.Task[_Heard] | None = None
+        self._hung_up = False
         self._stopped = False
 
     async def run(self) -> Finished:
@@ -106,7 +106,7 @@ class Job:
         self._listening = listening = asyncio.create_task(self._listen())
         listening.add_done_callback(lambda _: self._submitted.put_nowait(None))
         heartbeat = asyncio.create_task(self._heartbeat())
-        heartbeat.add_done_callback(lambda _: listening.cancel())  # the client reads no more: an end, as if it had left
+        heartbeat.add_done_callback(lambda _: self._hang_up())  # the client reads no more: an end, as if it had left
         try:
             await self._report()
             if self._stopped:
@@ -115,8 +115,8 @@ class Job:
         finally:
             if self._lane:
                 self._lane.close()
-            for task in (listening, heartbeat):
-                task.cancel()
+            self._hang_up()
+            heartbeat.cancel()
             await asyncio.gather(listening, heartbeat, return_exceptions=True)
 
     def stop(self) -> None:
@@ -124,29 +124,25 @@ class Job:
         self._stopped = True
         if self._lane:
             self._lane.close()
-        if self._listening:
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """End the extraction; once, for a second cancellation would cut short what the first one cleans up."""
+        if self._listening and not self._hung_up:
+            self._hung_up = True
             self._listening.cancel()
 
     async def _listen(self) -> _Heard:
-        """Audio to windows, until Machine C has sent it all."""
-        async with self._engine.machine_c.extract(self._extraction()) as audio:
+        """Audio to windows, until all of it has come."""
+        async with self._source.open(self._request) as audio:
             return await self._cut_into_windows(audio)
-
-    def _extraction(self) -> ExtractAudioRequest:
-        as_stored = self._engine.audio_format == "source"
-        return ExtractAudioRequest(
-            **self._request.model_dump(include={"savepath", "bucket_name", "track", "start", "allow_incomplete"}),
-            audio_format=self._engine.audio_format,
-            sample_rate=None if as_stored else SAMPLE_RATE,
-            channels=None if as_stored else 1,
-        )
 
     async def _cut_into_windows(self, audio: Audio) -> _Heard:
         language = self._request.language or self._engine.recogniser.only_language
         if language:
             await self._begin(audio, language, 1.0)
         windows, samples = self._windows(), 0
-        chunks, stream = sample_stream(audio, self._engine.audio_format)
+        chunks, stream = sample_stream(audio, self._source.audio_format)
         async with stream:
             async for block in stream.blocks():
                 samples += len(block)
@@ -160,7 +156,7 @@ class Job:
         if not self._started:
             await self._begin(audio, UNKNOWN_LANGUAGE, 0.0)
         assert audio.receipt  # the stream has ended without an error
-        check_length(audio.receipt, self._engine.audio_format, samples)
+        check_length(audio.receipt, self._source.audio_format, samples)
         return _Heard(audio.receipt, samples)
 
     def _windows(self) -> Windows:
@@ -251,6 +247,8 @@ class Job:
             samples=receipt.samples,
             sha256=receipt.sha256 or "",
             etag=receipt.etag,
+            last_modified=receipt.last_modified,
+            size=receipt.size,
             extraction_id=receipt.extraction_id,
             complete=receipt.state == "complete",
             reason=receipt.reason,

@@ -25,6 +25,7 @@ class LoadedModel:
     Attributes:
         name: as in the settings; of a folder, only its own name.
         load_seconds: time it took to load and to warm up.
+        loaded_at: seconds since 1970.
     """
 
     whisper: WhisperModel
@@ -32,6 +33,7 @@ class LoadedModel:
     device: str
     compute_type: str
     load_seconds: float
+    loaded_at: int
 
 
 def load(name: str, device: str, compute_type: str) -> LoadedModel:
@@ -62,7 +64,7 @@ def load(name: str, device: str, compute_type: str) -> LoadedModel:
             ]
         ) from broken
     shown = Path(name).name if Path(name).is_dir() else name
-    return LoadedModel(whisper, shown, device, whisper.model.compute_type, time.monotonic() - started)
+    return LoadedModel(whisper, shown, device, whisper.model.compute_type, time.monotonic() - started, int(time.time()))
 
 
 def _device(device: str) -> str:

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,7 +15,8 @@ from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
 from machine.auth import Tokens
-from machine.settings import TranscriberSection
+from machine.ffmpeg import FFmpeg
+from machine.settings import PathsSection, Settings, TranscriberSection
 from machine.wire import Event, Segment, TranscribeRequest, events
 from tests.transcriber.peer import SPEECH, Script, machine_c
 from transcriber import models
@@ -61,13 +63,16 @@ async def script() -> Script:
 
 
 @pytest.fixture
-async def serve(mini: LoadedModel, script: Script) -> AsyncIterator[Serve]:
+async def serve(mini: LoadedModel, local_ffmpeg: FFmpeg, script: Script, tmp_path: Path) -> AsyncIterator[Serve]:
     """Start a Machine B with the given settings; its Machine C follows ``script`` unless a URL is given."""
     async with AsyncExitStack() as stack:
 
         async def start(**settings: Any) -> MachineB:
             url = settings.pop("extractor_url", None) or await stack.enter_async_context(machine_c(script))
-            machine = TranscriberMachine(TranscriberSection(extractor_url=url, **settings), mini, Tokens())
+            paths = PathsSection(temp_dir=settings.pop("temp_dir", tmp_path))
+            tokens = Tokens(settings.pop("tokens", ()))
+            chosen = Settings(paths=paths, transcriber=TranscriberSection(extractor_url=url, **settings))
+            machine = TranscriberMachine(chosen, local_ffmpeg, mini, tokens)
             await stack.enter_async_context(machine.open())
             socket, port = bind_unused_port()
             server = HTTPServer(make_app(machine))

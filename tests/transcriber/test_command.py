@@ -123,7 +123,10 @@ def test_a_gpu_that_is_not_there_is_one_sentence(run: Run, config: Path) -> None
 def test_check_names_what_does_not_work(run: Run, config: Path) -> None:
     told = run("check", "--config", str(config), REELSCRIBE_TRANSCRIBER__EXTRACTOR_URL="http://127.0.0.1:9")
     marks = [line.split(":")[0] for line in told.stdout.splitlines()]
-    assert (told.returncode, marks) == (1, ["ok   config", "ok   model", "ok   device", "FAIL Machine C"])
+    assert (told.returncode, marks) == (
+        1,
+        ["ok   config", "ok   ffmpeg", "ok   model", "ok   device", "FAIL Machine C"],
+    )
 
 
 async def test_sigterm_hands_running_jobs_back_and_exits_with_0(start: Callable[..., Service], config: Path) -> None:

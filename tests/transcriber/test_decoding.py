@@ -90,9 +90,9 @@ def test_words_have_the_times_of_their_sentence(recogniser: Recogniser) -> None:
 
 def test_a_language_that_the_model_does_not_know_is_refused(recogniser: Recogniser) -> None:
     with pytest.raises(BadRequest, match=r"mini does not know 'de'; it knows English \(en\) only"):
-        recogniser.check("de", None, None)
+        recogniser.check("de", "transcribe", None, None)
 
 
 def test_hints_that_leave_no_room_for_an_answer_are_refused(recogniser: Recogniser) -> None:
     with pytest.raises(BadRequest, match=r"tokens together; at most 223 fit"):
-        recogniser.check("en", "garden " * 200, "hammer " * 100)
+        recogniser.check("en", "transcribe", "garden " * 200, "hammer " * 100)

@@ -11,7 +11,7 @@ from machine.errors import IncompleteRecording, ObjectNotFound
 from machine.wire import ErrorObject, Event, Failed, Finished, Progress
 from tests.transcriber.conftest import MachineB, Serve, segments, text, truth
 from tests.transcriber.peer import SPEECH, Script
-from transcriber import handlers, job
+from transcriber import handlers, job, job_handler
 
 HALF_OF_TEN_MINUTES = 9_600_000
 
@@ -155,7 +155,7 @@ async def test_a_client_that_reads_nothing_does_not_keep_its_place(
     serve: Serve, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job, "HEARTBEAT_SECONDS", 0.1)
-    monkeypatch.setattr(handlers, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(job_handler, "STALL_SECONDS", 0.3)
     machine_b = await serve(max_jobs=1)
     script.hold = asyncio.Event()
 

@@ -1,0 +1,141 @@
+"""The base of routes that take a recording, as JSON or as an upload, and answer as long as a job runs."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import ExitStack
+from typing import Any
+
+from tornado.iostream import StreamClosedError
+
+from machine.errors import BadRequest, BodyTooLarge, MachineError
+from machine.server import DRAINED_BYTES, MachineHandler
+from transcriber.form import FIELDS_BYTES, FILE, Fields, Form, Upload, too_large
+from transcriber.job import ClientLeft
+from transcriber.service import TranscriberMachine
+
+STALL_SECONDS = 60.0
+"""Longest wait for a client that stopped reading, or sending."""
+
+UPLOAD_SECONDS = 6 * 3600
+"""Longest time for a whole upload."""
+
+
+class JobHandler(MachineHandler):
+    """A request with a body of JSON or a form with a file, and work that ends when its client leaves."""
+
+    machine: TranscriberMachine
+
+    def initialize(self, machine: TranscriberMachine) -> None:  # type: ignore[override]
+        super().initialize(machine)
+        content_type = self.request.headers.get("Content-Type", "")
+        self.has_form = self.request.method == "POST" and content_type.lower().startswith("multipart/form-data")
+        if self.has_form:
+            self.max_body_bytes = machine.max_upload_bytes + FIELDS_BYTES
+        self._form: Form | None = None
+        self._refusal: MachineError | None = None
+        self._resources = ExitStack()
+        self._stall: asyncio.TimerHandle | None = None
+        self._work: asyncio.Task[None] | None = None
+
+    def prepare(self) -> None:
+        """Take an upload in, or refuse it before the client has sent much of it."""
+        try:
+            super().prepare()
+            if self.has_form:
+                self._open_form()
+        except MachineError as refusal:
+            if not self._is_soon_drained():
+                raise
+            self._refusal = refusal
+            self.request.connection.set_max_body_size(DRAINED_BYTES)  # type: ignore[union-attr]
+
+    def too_large(self) -> BodyTooLarge:
+        return too_large(self.machine.max_upload_bytes) if self.has_form else super().too_large()
+
+    def _is_soon_drained(self) -> bool:
+        """Whether to read the rest of a refused upload: a client that is still sending does not read the refusal."""
+        waits = "Expect" in self.request.headers
+        return self.has_form and not waits and 0 < self._declared_bytes() <= DRAINED_BYTES
+
+    def _declared_bytes(self) -> int:
+        """Length of the body, 0 where it is sent in chunks."""
+        return int(self.request.headers.get("Content-Length", "0"))
+
+    def _open_form(self) -> None:
+        self.machine.check_place()
+        length = self._declared_bytes()
+        if length > self.max_body_bytes:
+            raise self.too_large()
+        folder = self.machine.temporary
+        self._resources.enter_context(folder.reserve(length, "try again later, or send a smaller file"))
+        form = Form(self.request.headers["Content-Type"], folder, self.machine.max_upload_bytes)
+        self._resources.callback(form.close)
+        self._form = form
+        self.request.connection.set_body_timeout(UPLOAD_SECONDS)  # type: ignore[union-attr]
+        self._await_more()
+
+    def _await_more(self) -> None:
+        if self._stall:
+            self._stall.cancel()
+        stream = self.request.connection.stream  # type: ignore[union-attr]
+        self._stall = asyncio.get_running_loop().call_later(STALL_SECONDS, stream.close)
+
+    async def data_received(self, chunk: bytes) -> None:
+        if not self.has_form:
+            super().data_received(chunk)
+        elif self._form and not self._refusal:
+            self._await_more()
+            try:
+                await self._form.feed(chunk)
+            except MachineError as refusal:
+                self._refusal = refusal
+                self._release()
+
+    async def read_form(self) -> tuple[Fields, Upload]:
+        """The fields and the file of an upload.
+
+        Raises:
+            MachineError: why it was refused.
+        """
+        if self._stall:
+            self._stall.cancel()
+        if self._refusal:
+            raise self._refusal
+        if not self._form:
+            raise BadRequest(f"send multipart/form-data with the recording as its part {FILE!r}")
+        return await self._form.finish()
+
+    async def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work until it is done or the client leaves."""
+        self._work = asyncio.create_task(work)
+        try:
+            await self._work
+        except (asyncio.CancelledError, ClientLeft):
+            self.cut()
+
+    async def send(self) -> None:
+        """Send what was written.
+
+        Raises:
+            ClientLeft: or reads nothing any more.
+        """
+        try:
+            await asyncio.wait_for(self.flush(), STALL_SECONDS)
+        except (StreamClosedError, asyncio.TimeoutError) as gone:
+            raise ClientLeft from gone
+
+    def on_connection_close(self) -> None:
+        super().on_connection_close()
+        if self._work:
+            self._work.cancel()
+        else:
+            self._release()
+
+    def on_finish(self) -> None:
+        super().on_finish()
+        self._release()
+
+    def _release(self) -> None:
+        if self._stall:
+            self._stall.cancel()
+        self._resources.close()

@@ -1,0 +1,37 @@
+"""A whole transcript, for answers that are sent at its end."""
+
+from typing import NamedTuple
+
+from machine.wire import Event, Finished, Segment, Started, TranscribeFields
+from transcriber.service import TranscriberMachine
+from transcriber.sources import Source
+
+
+class Transcript(NamedTuple):
+    """What the events of a job said."""
+
+    started: Started
+    segments: list[Segment]
+    finished: Finished
+
+    @property
+    def text(self) -> str:
+        """All of it, on one line."""
+        return " ".join(segment.text for segment in self.segments)
+
+
+async def transcribe(machine: TranscriberMachine, request: TranscribeFields, source: Source) -> Transcript:
+    """Wait for the whole transcript.
+
+    Raises:
+        MachineError: there is none; see :meth:`transcriber.service.TranscriberMachine.job`.
+    """
+    told: list[Event] = []
+
+    async def keep(event: Event) -> None:
+        told.append(event)
+
+    with machine.job(request, source, keep) as job:
+        finished = await job.run()
+    (started,) = (event for event in told if isinstance(event, Started))
+    return Transcript(started, [event for event in told if isinstance(event, Segment)], finished)
