@@ -66,7 +66,7 @@ FORMATS = [
 def main(
     runs: Annotated[int, typer.Option(help="Runs of each row; the median counts.")] = 5,
     seconds: Annotated[int, typer.Option(help="Length of the recording.")] = 3600,
-    only: Annotated[str, typer.Option(help="Only rows whose name holds this.")] = "",
+    only: Annotated[str, typer.Option(help="Only rows whose name holds this; nothing is written then.")] = "",
 ) -> None:
     """Measure Machine C and print what came out."""
     binary = ffmpeg.locate(None)
@@ -87,8 +87,9 @@ def main(
             report["xl_meta"] = measure_xl(binary, bucket, Path(name) / "xl", max(3, runs))
             report["sandbox_start_ms"] = measure_sandbox(binary)
     show(report)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(report, indent=1) + "\n")
+    if not only:
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(report, indent=1) + "\n")
 
 
 def make_recording(binary: FFmpeg, path: Path, seconds: int) -> None:

@@ -45,7 +45,7 @@ def deleted_files(folder: Path) -> list[str]:
 
 def running_ffmpeg() -> list[psutil.Process]:
     children = psutil.Process().children(recursive=True)
-    return [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in children if "ffmpeg" in child.name() and child.status() != psutil.STATUS_ZOMBIE]
 
 
 async def until(condition: Callable[[], bool]) -> None:
