@@ -332,13 +332,13 @@ async def serve(
     server.add_sockets(sockets)
     scheme, port = "https" if listener.tls_cert else "http", sockets[0].getsockname()[1]
     host = f"[{listener.host}]" if ":" in listener.host else listener.host
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, machine.stopping.set)
     log.info("%s: server running on %s://%s:%d", machine.name, scheme, host, port)
     if not machine.tokens and listener.host not in ("127.0.0.1", "::1", "localhost"):
         log.warning("%s: anyone who reaches %s may use it; set [auth] token_file", machine.name, listener.host)
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, machine.stopping.set)
     await machine.stopping.wait()
 
     log.info("%s: stopping", machine.name)
