@@ -40,11 +40,11 @@ async def _serve(chosen: settings.Settings) -> None:
     await serve(machine, make_app(machine), chosen.server)
 
 
-@cli.command(epilog="Example: extractor-api --config config.cfg check")
-def check(context: typer.Context) -> None:
+@cli.command(epilog="Example: extractor-api check --config config.cfg")
+def check(context: typer.Context, config: ConfigOption = None) -> None:
     """Prove config, ffmpeg, bucket and MinIO (where it is set), one line each; exit 1 if one of them fails."""
     with settings_errors_told():
-        chosen = settings.load(context.obj)
+        chosen = settings.load(config or context.obj)
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
         tokens = Tokens.from_file(chosen.auth.token_file)
         s3 = S3Client(chosen.minio) if chosen.minio.endpoint else None

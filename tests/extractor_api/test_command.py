@@ -102,6 +102,14 @@ def test_check_proves_each_part(old_config: Path) -> None:
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["ok   config", "ok   ffmpeg", "ok   bucket"]
 
 
+def test_check_takes_its_config_after_its_name_too(old_config: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "extractor_api", "check", "--config", old_config], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "ok   bucket" in done.stdout
+
+
 def test_check_fails_where_the_bucket_is_missing(old_config: Path) -> None:
     old_config.write_text(old_config.read_text().replace("= videos", "= nothing-here"))
     done = subprocess.run(
