@@ -81,6 +81,7 @@ class ExtractAudioHandler(ResultSender):
                 head = await extraction.head(self.machine.limits.start_timeout)
                 self.set_header("Content-Type", CONTENT_TYPES[encoding])
                 self.set_header("X-Extraction-Id", extraction_id)
+                self.set_header("X-Object-ETag", stored.etag)
                 if extraction.declared_seconds is not None:
                     self.set_header("X-Declared-Seconds", f"{extraction.declared_seconds:.3f}")
                 await self._stream(extraction, head)

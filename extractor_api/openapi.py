@@ -27,6 +27,7 @@ RESULT_HEADERS = {
 }
 STREAM_HEADERS = {
     **EXTRACTION_HEADER,
+    "X-Object-ETag": Header("delivery = stream: of the stored object; it changes when that does", always=False),
     "X-Declared-Seconds": Header(
         "delivery = stream: length of the part as the container declares it, where it does", "number", always=False
     ),

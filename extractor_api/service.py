@@ -13,7 +13,6 @@ from extractor_api.receipts import Receipts
 from extractor_api.results import Results
 from extractor_api.s3_client import S3Client
 from extractor_api.s3_object import open_s3_object
-from extractor_api.slots import Slots
 from extractor_api.storage import LocalStorage
 from extractor_api.unreadable import NotReadableHere
 from machine.auth import Tokens
@@ -21,6 +20,7 @@ from machine.ffmpeg import FFmpeg
 from machine.recording.stored_object import StoredObject
 from machine.server import Machine
 from machine.settings import Settings
+from machine.slots import Slots
 from machine.wire import AudioFormat, ExtractionReceipt, ObjectPage, ObjectsQuery
 
 log = logging.getLogger(__name__)

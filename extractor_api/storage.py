@@ -11,10 +11,8 @@ from extractor_api.unreadable import NotReadableHere
 from extractor_api.xl_object import open_xl_object
 from machine.errors import BadRequest, NotReadable, ObjectNotFound
 from machine.recording.stored_object import StoredObject
+from machine.savepath import mistake_in
 from machine.settings import PathsSection
-
-MAX_SAVEPATH_BYTES = 1024
-MAX_SEGMENT_BYTES = 255
 
 
 class LocalStorage:
@@ -92,23 +90,5 @@ class LocalStorage:
 
 
 def _check_savepath(savepath: str) -> None:
-    """Refuse what MinIO refuses as an object name, and its own folder."""
-    segments = savepath.split("/")
-    try:
-        encoded = savepath.encode()
-    except UnicodeEncodeError:
-        raise BadRequest("savepath: is not valid Unicode") from None
-    if "\0" in savepath:
-        raise BadRequest("savepath: must not contain NUL")
-    if len(encoded) > MAX_SAVEPATH_BYTES:
-        raise BadRequest(f"savepath: is over {MAX_SAVEPATH_BYTES} bytes")
-    if savepath.startswith("/"):
-        raise BadRequest("savepath: must not start with '/'; it is relative to the bucket, like youtube/abc123.mp4")
-    if any(segment.strip() in (".", "..") for segment in segments):
-        raise BadRequest("savepath: must not contain '.' or '..' as a folder")
-    if not all(segments):
-        raise BadRequest("savepath: must not contain '//' or end with '/'")
-    if any(len(segment.encode()) > MAX_SEGMENT_BYTES for segment in segments):
-        raise BadRequest(f"savepath: a part between '/' is over {MAX_SEGMENT_BYTES} bytes")
-    if segments[0] == ".minio.sys":
-        raise BadRequest("savepath: .minio.sys is MinIO's own folder")
+    if mistake := mistake_in(savepath):
+        raise BadRequest(f"savepath: {mistake}")

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from machine.auth import Tokens
 from machine.errors import MachineError, RemoteError, StreamCut
 from machine.peer import as_machine_errors, refusal, unexpected
-from machine.wire import ExtractAudioRequest, ExtractionReceipt
+from machine.wire import ExtractAudioRequest, ExtractionReceipt, ObjectPage, ObjectsQuery
 
 PEER = "Machine C"
 CONNECT_SECONDS = 5.0
@@ -34,6 +34,7 @@ class Audio:
         extraction_id: under which Machine C keeps the receipt.
         content_type: of the body.
         declared_seconds: length of the requested part by the container; None where it declares none.
+        etag: of the object; None where Machine C is too old to tell it.
         receipt: once :meth:`chunks` has ended.
     """
 
@@ -43,6 +44,7 @@ class Audio:
         try:
             self.extraction_id = response.headers["X-Extraction-Id"]
             self.content_type = response.headers["Content-Type"]
+            self.etag: str | None = response.headers.get("X-Object-ETag")
             declared = response.headers.get("X-Declared-Seconds")
             self.declared_seconds = float(declared) if declared else None
         except (KeyError, ValueError):
@@ -133,6 +135,17 @@ class AudioClient:
         try:
             return dict(response.raise_for_status().json())
         except (httpx.HTTPStatusError, ValueError, TypeError):
+            raise unexpected(PEER, response.status_code) from None
+
+    async def objects(self, query: ObjectsQuery) -> ObjectPage:
+        """``GET /objects``: a page of a bucket."""
+        with as_machine_errors(f"Machine C at {self._http.base_url}"):
+            response = await self._http.get("/objects", params=query.model_dump(exclude_none=True))
+        if response.status_code != 200:
+            raise refusal(PEER, response)
+        try:
+            return ObjectPage.model_validate_json(response.content)
+        except ValidationError:
             raise unexpected(PEER, response.status_code) from None
 
     async def receipt(self, extraction_id: str) -> ExtractionReceipt:

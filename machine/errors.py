@@ -89,6 +89,12 @@ class MethodNotAllowed(MachineError):
     status, code = 405, "method_not_allowed"
 
 
+class ModelInUse(MachineError):
+    """The speech model cannot be unloaded while requests need it."""
+
+    status, code = 409, "model_in_use"
+
+
 class BodyTooLarge(MachineError):
     """The request body is over the limit of this machine."""
 
@@ -140,6 +146,15 @@ class Busy(MachineError):
         super().__init__(message, retry_after=retry_after)
 
 
+class ModelNotLoaded(MachineError):
+    """The speech model was unloaded and cannot be loaded again now; ``retry_after`` is in seconds."""
+
+    status, code, retryable = 503, "model_not_loaded", True
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message, retry_after=retry_after)
+
+
 class Stopping(MachineError):
     """This machine is shutting down; another one, or the same one later, can do the work."""
 
@@ -168,6 +183,10 @@ class ModelFailed(MachineError):
     """The speech model raised on this audio, or ran out of memory."""
 
     status, code, retryable = 500, "model_failed", True
+
+
+class ModelOutOfMemory(ModelFailed):
+    """The speech model did not get the memory it needs."""
 
 
 class PeerUnreachable(MachineError):

@@ -14,6 +14,7 @@ from machine.errors import MachineError
 from machine.wire import ErrorAnswer, Health
 
 JSON = "application/json"
+FORM = "multipart/form-data"
 SCHEMA_REFERENCE = "#/components/schemas/{model}"
 
 Schema = dict[str, Any]
@@ -56,6 +57,8 @@ class Operation:
         answers: when it succeeds.
         failures: beside those that every operation has.
         body, query: what is sent.
+        form: the same as ``multipart/form-data``.
+        error_answer: of its failures.
         request_headers: description of each.
         public: needs no token.
     """
@@ -67,9 +70,11 @@ class Operation:
     answers: tuple[Answer, ...]
     failures: tuple[type[MachineError], ...] = ()
     body: type[BaseModel] | None = None
+    form: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     path_parameters: Mapping[str, str] = field(default_factory=dict)
     request_headers: Mapping[str, str] = field(default_factory=dict)
+    error_answer: type[BaseModel] = ErrorAnswer
     public: bool = False
 
 
@@ -82,7 +87,7 @@ COMMON_FAILURES: tuple[type[MachineError], ...] = (
 )
 FAILURE_HEADERS = {
     401: {"WWW-Authenticate": Header("Bearer")},
-    503: {"Retry-After": Header("Seconds, where all places are taken", type="integer", always=False)},
+    503: {"Retry-After": Header("Seconds, where trying again helps", type="integer", always=False)},
 }
 
 SHARED_OPERATIONS = (
@@ -93,7 +98,7 @@ SHARED_OPERATIONS = (
         "Whether this machine works, for monitors",
         (
             Answer("It works.", {JSON: Health}),
-            Answer("It is shutting down.", {JSON: Health}, status=503),
+            Answer("It is shutting down, or cannot work now.", {JSON: Health}, status=503),
         ),
         public=True,
     ),
@@ -109,8 +114,10 @@ SHARED_OPERATIONS = (
 
 
 def document(title: str, description: str, operations: Iterable[Operation]) -> dict[str, Any]:
-    """The OpenAPI document of a machine with these operations and those that every machine has."""
-    table = (*operations, *SHARED_OPERATIONS)
+    """The OpenAPI document of a machine with these operations, and those that every machine has where it tells none."""
+    own = {(operation.method, operation.path): operation for operation in operations}
+    shared = (operation for operation in SHARED_OPERATIONS if (operation.method, operation.path) not in own)
+    table = (*own.values(), *shared)
     schemas, definitions = models_json_schema(
         [(model, "validation") for model in sorted(_models(table), key=lambda model: model.__name__)],
         ref_template=SCHEMA_REFERENCE,
@@ -138,8 +145,9 @@ def document(title: str, description: str, operations: Iterable[Operation]) -> d
 
 def _models(table: Iterable[Operation]) -> set[type[BaseModel]]:
     contents = {model for operation in table for answer in operation.answers for model in answer.content.values()}
-    bodies = {operation.body for operation in table}
-    return {model for model in contents | bodies | {ErrorAnswer} if model}
+    bodies = {body for operation in table for body in (operation.body, operation.form)}
+    failures = {operation.error_answer for operation in table}
+    return {model for model in contents | bodies | failures if model}
 
 
 def _operation(operation: Operation, references: Mapping[type[BaseModel], Schema]) -> dict[str, Any]:
@@ -149,13 +157,14 @@ def _operation(operation: Operation, references: Mapping[type[BaseModel], Schema
         "security": [] if operation.public else [{"bearer": []}],
         "responses": {
             **{str(answer.status): _answer(answer, references) for answer in operation.answers},
-            **({} if operation.public else _failures(operation, references[ErrorAnswer])),
+            **({} if operation.public else _failures(operation, references)),
         },
     }
     if parameters := _parameters(operation):
         told["parameters"] = parameters
-    if operation.body:
-        told["requestBody"] = {"required": True, "content": {JSON: {"schema": references[operation.body]}}}
+    bodies = {JSON: operation.body, FORM: operation.form}
+    if content := {kind: {"schema": references[model]} for kind, model in bodies.items() if model}:
+        told["requestBody"] = {"required": True, "content": content}
     return told
 
 
@@ -187,7 +196,7 @@ def _answer(answer: Answer, references: Mapping[type[BaseModel], Schema]) -> Sch
     }
 
 
-def _failures(operation: Operation, error_answer: Schema) -> dict[str, Schema]:
+def _failures(operation: Operation, references: Mapping[type[BaseModel], Schema]) -> dict[str, Schema]:
     by_status: dict[int, list[type[MachineError]]] = {}
     for failure in dict.fromkeys((*operation.failures, *COMMON_FAILURES)):
         by_status.setdefault(failure.status, []).append(failure)
@@ -195,15 +204,19 @@ def _failures(operation: Operation, error_answer: Schema) -> dict[str, Schema]:
         str(status): {
             "description": "  \n".join(f"`{failure.code}`: {failure.__doc__}" for failure in failures),
             "headers": _headers(FAILURE_HEADERS.get(status, {})),
-            "content": {JSON: {"schema": _error_schema(error_answer, [failure.code for failure in failures])}},
+            "content": {JSON: {"schema": _error_schema(operation.error_answer, references, failures)}},
         }
         for status, failures in sorted(by_status.items())
     }
 
 
-def _error_schema(error_answer: Schema, codes: list[str]) -> Schema:
-    narrowed = {"properties": {"error": {"properties": {"code": {"enum": codes}}}}}
-    return {"allOf": [error_answer, narrowed]}
+def _error_schema(
+    error_answer: type[BaseModel], references: Mapping[type[BaseModel], Schema], failures: list[type[MachineError]]
+) -> Schema:
+    if error_answer is not ErrorAnswer:
+        return references[error_answer]
+    narrowed = {"properties": {"error": {"properties": {"code": {"enum": [failure.code for failure in failures]}}}}}
+    return {"allOf": [references[error_answer], narrowed]}
 
 
 def _headers(headers: Mapping[str, Header]) -> Schema:

@@ -170,7 +170,7 @@ class MachineHandler(RequestHandler):
         self._count_failure(failure)
         self.set_status(failure.status)
         self.set_header("X-Request-Id", self.request_id)
-        if isinstance(failure, errors.Busy):
+        if isinstance(failure, (errors.Busy, errors.ModelNotLoaded)):
             self.set_header("Retry-After", str(failure.details["retry_after"]))
         elif isinstance(failure, errors.Unauthorized):
             self.set_header("WWW-Authenticate", "Bearer")

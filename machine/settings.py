@@ -79,6 +79,7 @@ OptionalPath = Annotated[AnyPath | None, BeforeValidator(_empty_is_none)]
 BucketName = Annotated[str, AfterValidator(_bucket_name)]
 Url = Annotated[str, AfterValidator(_http_url)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+GpuIndex = Annotated[int, Field(ge=0, le=63)]
 Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]
 
 
@@ -148,6 +149,24 @@ class MinioSection(Section):
             raise ValueError("endpoint needs access_key and secret_key_file beside it")
         return self
 
+    def secret_key(self) -> str:
+        """The key in ``secret_key_file``.
+
+        Raises:
+            SettingsError: the file cannot be read, or holds something else.
+        """
+        path = self.secret_key_file
+        try:
+            words = path.read_text(encoding="utf-8").split() if path else []
+        except OSError as unreadable:
+            raise SettingsError([f"[minio] secret_key_file: {path} cannot be read: {unreadable.strerror}"]) from None
+        except UnicodeDecodeError:
+            raise SettingsError([f"[minio] secret_key_file: {path} is not UTF-8 text"]) from None
+        if len(words) != 1:
+            wanted = "must hold the secret key in one line, and nothing else"
+            raise SettingsError([f"[minio] secret_key_file: {path} {wanted}"])
+        return words[0]
+
 
 class TranscriberSection(Listener):
     """``[transcriber]``: Machine B's listener, model and capacity."""
@@ -160,8 +179,12 @@ class TranscriberSection(Listener):
     compute_type: Literal[
         "auto", "int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16", "float16", "bfloat16", "float32"
     ] = "auto"
+    device_index: Annotated[tuple[GpuIndex, ...], BeforeValidator(_comma_separated), Field(min_length=1)] = (0,)
+    cpu_threads: int = Field(default=0, ge=0, le=1024)
     batch_size: int = Field(default=8, ge=1, le=256)
     max_jobs: int = Field(default=4, ge=1, le=1000)
+    queue_length: int = Field(default=16, ge=0, le=10_000)
+    idle_unload_seconds: float = Field(default=0, ge=0, le=30 * 86400)
     max_upload_bytes: int = Field(default=2 << 30, ge=1, le=1 << 50)
 
 
@@ -172,9 +195,11 @@ class OrchestratorSection(Listener):
     transcriber_urls: Annotated[tuple[Url, ...], BeforeValidator(_comma_separated), Field(min_length=1)] = (
         "http://127.0.0.1:8889",
     )
+    extractor_url: Url = "http://127.0.0.1:8888"
     max_attempts: int = Field(default=5, ge=1, le=100)
     max_running: int = Field(default=4, ge=1, le=1000)
     progress_timeout: Seconds = 15
+    worker_timeout: Seconds = 20
 
 
 def _database_url(value: str) -> str:
@@ -188,6 +213,31 @@ class DatabaseSection(Section):
 
     url: Annotated[str, AfterValidator(_database_url)] = "embedded"
     data_dir: AnyPath = Path("~/.local/share/reelscribe/postgres").expanduser()
+    answer_timeout: Seconds = 30
+
+
+class EventsSection(Section):
+    """``[events]``: which objects Machine A submits by itself, and how it hears of them (times in seconds)."""
+
+    prefixes: Annotated[tuple[str, ...], BeforeValidator(_comma_separated)] = ()
+    suffixes: Annotated[tuple[str, ...], BeforeValidator(_comma_separated), Field(min_length=1)] = (
+        *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".mpg", ".mpeg", ".ts", ".3gp", ".ogv"),
+        *(".mp3", ".m4a", ".aac", ".wav", ".flac", ".ogg", ".opus", ".wma"),
+    )
+    reconcile_every: float = Field(default=0, ge=0, le=30 * 86400)
+    settle_seconds: Seconds = 5
+
+
+class ResultsSection(Section):
+    """``[results]``: where Machine A stores finished transcripts as objects; nowhere without a bucket."""
+
+    bucket: Annotated[BucketName | None, BeforeValidator(_empty_is_none)] = None
+    prefix: str = Field(default="", max_length=512)
+    formats: Annotated[
+        tuple[Literal["txt", "srt", "vtt", "tsv", "json", "jsonl"], ...],
+        BeforeValidator(_comma_separated),
+        Field(min_length=1),
+    ] = ("json", "srt")
 
 
 class AuthSection(Section):
@@ -215,6 +265,8 @@ class Settings(BaseSettings):
     transcriber: TranscriberSection = TranscriberSection()
     orchestrator: OrchestratorSection = OrchestratorSection()
     database: DatabaseSection = DatabaseSection()
+    events: EventsSection = EventsSection()
+    results: ResultsSection = ResultsSection()
     auth: AuthSection = AuthSection()
 
     @classmethod

@@ -18,13 +18,13 @@ class Timed(Protocol):
     def text(self) -> str: ...
 
 
-def srt(cues: Iterable[Timed]) -> str:
-    """SubRip subtitles."""
+def srt(cues: Iterable[Timed], first: int = 1) -> str:
+    """SubRip subtitles, numbered from ``first`` on."""
     return "".join(
         f"{number}\n{clock(cue.start, ',')} --> {clock(cue.end, ',')}\n"
         # SubRip cannot escape its arrow, and some players take a text that holds one for a new cue.
         f"{_lines(cue.text).replace('-->', '->')}\n\n"
-        for number, cue in enumerate(cues, start=1)
+        for number, cue in enumerate(cues, start=first)
     )
 
 

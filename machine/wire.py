@@ -14,6 +14,9 @@ AudioFormat = Literal["mp3", "wav", "flac", "source"]
 MP3_SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 """What MPEG-1, 2 and 2.5 Layer III can hold, in Hz (ISO/IEC 11172-3, 13818-3)."""
 
+Priority = Literal["interactive", "batch"]
+PRIORITY = "whose speech is heard first where several recordings wait for the model"
+
 Savepath = Annotated[str, Field(min_length=1, max_length=1024, examples=["youtube/abc123.mp4"])]
 NonNegativeSeconds = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
 
@@ -100,7 +103,7 @@ class Health(ReceivedModel):
     model_config = ConfigDict(extra="allow")
 
     machine: str
-    status: Literal["ok", "stopping"]
+    status: Literal["ok", "stopping", "broken"]
 
 
 class ExtractionReceipt(ReceivedModel):
@@ -203,18 +206,35 @@ class TranscribeOptions(WireModel):
     language: str | None = Field(default=None, min_length=2, max_length=3, description="default: detected")
     task: Literal["transcribe", "translate"] = "transcribe"
     mode: Literal["batched", "sequential"] = "batched"
+    multilingual: bool = Field(default=False, description="detect the language of each window again")
     vad: bool = Field(default=True, description="leave out what Silero VAD judges silent")
+    vad_threshold: float = Field(default=0.5, ge=0.05, le=0.95, description="probability from which it is speech")
+    vad_min_silence_duration_ms: int = Field(default=160, ge=0, le=5000, description="a shorter silence is no pause")
+    vad_speech_pad_ms: int = Field(default=400, ge=0, le=1000, description="kept on both sides of speech")
+    beam_size: int = Field(default=5, ge=1, le=10, description="1 is fastest")
     word_timestamps: bool = False
+    max_segment_seconds: float = Field(default=15.0, ge=1, le=30, description="a longer segment is split between words")
     initial_prompt: str | None = Field(default=None, max_length=2000)
     hotwords: str | None = Field(default=None, max_length=2000)
     condition_on_previous_text: bool = Field(default=True, description="sequential mode only")
     allow_incomplete: bool = False
+
+    @model_validator(mode="after")
+    def _without_contradictions(self) -> "TranscribeOptions":
+        if self.multilingual and self.language is not None:
+            raise ValueError("multilingual: it detects the language of each window; leave out language")
+        if not self.vad:
+            for name in ("vad_threshold", "vad_min_silence_duration_ms", "vad_speech_pad_ms"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name}: it has no effect with vad = false; leave it out, or vad = false")
+        return self
 
 
 class TranscribeFields(TranscribeOptions):
     """Everything in a request to Machine B's ``POST /transcribe`` but the recording."""
 
     start: NonNegativeSeconds = Field(default=0.0, description="seconds of the recording to skip")
+    priority: Priority = Field(default="interactive", description=PRIORITY)
 
 
 class TranscribeRequest(TranscribeFields):
@@ -222,6 +242,7 @@ class TranscribeRequest(TranscribeFields):
 
     savepath: Savepath
     bucket_name: str | None = None
+    priority: Priority = Field(default="batch", description=PRIORITY)
 
 
 class Word(ReceivedModel):
@@ -234,17 +255,23 @@ class Word(ReceivedModel):
 
 
 class Started(ReceivedModel):
-    """The language is known and the model at work. ``duration`` is what the container declares, in seconds."""
+    """The language is known and the model at work. ``duration`` is what the container declares, in seconds; ``etag``
+    is of the object, where Machine C tells it.
+    """
 
     event: Literal["started"] = "started"
     model: str
     language: str
     language_probability: float
     duration: float | None = None
+    etag: str | None = None
 
 
 class Segment(ReceivedModel):
-    """A final segment; times in seconds from the start of the recording (not from ``start`` of the request)."""
+    """A final segment; times in seconds from the start of the recording (not from ``start`` of the request).
+
+    ``language`` is the one in which it was heard, if the request was ``multilingual``.
+    """
 
     event: Literal["segment"] = "segment"
     index: int
@@ -257,6 +284,7 @@ class Segment(ReceivedModel):
     no_speech_prob: float
     compression_ratio: float
     temperature: float = 0.0
+    language: str | None = None
 
 
 class Progress(ReceivedModel):

@@ -1,0 +1,30 @@
+"""What an object of a bucket may be called: the rules of MinIO, and those that keep a path inside its bucket."""
+
+MAX_BYTES = 1024
+MAX_PART_BYTES = 255
+
+
+def mistake_in(savepath: str) -> str | None:
+    """Why this cannot be the path of an object, as the end of a sentence; None if it can."""
+    parts = savepath.split("/")
+    try:
+        size = len(savepath.encode())
+    except UnicodeEncodeError:
+        return "is not valid Unicode"
+    if not savepath:
+        return "is empty"
+    if "\0" in savepath:
+        return "must not contain NUL"
+    if size > MAX_BYTES:
+        return f"is over {MAX_BYTES} bytes"
+    if savepath.startswith("/"):
+        return "must not start with '/'; it is relative to the bucket, like youtube/abc123.mp4"
+    if any(part.strip() in (".", "..") for part in parts):
+        return "must not contain '.' or '..' as a folder"
+    if not all(parts):
+        return "must not contain '//' or end with '/'"
+    if size > MAX_PART_BYTES and any(len(part.encode()) > MAX_PART_BYTES for part in parts):
+        return f"a part between '/' is over {MAX_PART_BYTES} bytes"
+    if parts[0] == ".minio.sys":
+        return ".minio.sys is MinIO's own folder"
+    return None

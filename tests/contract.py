@@ -1,0 +1,54 @@
+"""Whether an answer is one that a machine's /openapi.json tells of; every client of its tests asks."""
+
+import re
+from typing import Any
+
+import httpx
+from jsonschema import Draft202012Validator
+
+EVERYWHERE = {401: "unauthorized", 404: "route_not_found", 405: "method_not_allowed"}
+LINES = "application/x-ndjson"
+
+
+class Contract:
+    """What one machine promises in ``document``."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+
+    def documented_path(self, path: str) -> str | None:
+        """The path of the document that a URL's path is one of."""
+        patterns = {known: re.sub(r"\\{\w+\\}", r"[^/]{1,200}", re.escape(known)) for known in self.document["paths"]}
+        matching = [known for known, pattern in patterns.items() if re.fullmatch(pattern, path)]
+        return min(matching, key=lambda known: known.count("{"), default=None)
+
+    def validate(self, schema: dict[str, Any], value: object) -> None:
+        Draft202012Validator({**schema, "components": self.document["components"]}).validate(value)
+
+    async def check(self, response: httpx.Response) -> None:
+        """An httpx hook: status, headers, media type and JSON of an answer are those of the document."""
+        path, method = response.request.url.path, response.request.method.lower()
+        known = self.documented_path(path)
+        operation = self.document["paths"].get(known, {}).get(method)
+        if operation is None:
+            error = await _error(response)
+            assert EVERYWHERE.get(response.status_code) == error["code"], f"{method} {path}: {response.status_code}"
+            return
+        told = operation["responses"].get(str(response.status_code))
+        assert told is not None, f"{method} {known} is not said to answer {response.status_code}"
+        for name, header in told["headers"].items():
+            assert name in response.headers or not header["required"], f"{method} {known}: no {name}"
+        if not told["content"]:
+            return
+        media_type = response.headers["Content-Type"].split(";")[0]
+        assert media_type in told["content"], f"{method} {known}: {media_type}"
+        schema = told["content"][media_type].get("schema")
+        if schema and media_type != LINES:  # those are read, and judged, one at a time
+            await response.aread()
+            self.validate(schema, response.json())
+
+
+async def _error(response: httpx.Response) -> dict[str, Any]:
+    await response.aread()
+    error: dict[str, Any] = response.json()["error"]
+    return error
