@@ -7,10 +7,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test lint fix bench-extractor clean
+.PHONY: help demo serve test soak lint fix bench-extractor bench-orchestrator bench-transcriber bench-accuracy clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/all ## run all three machines on a bundled video, and read what it says
 	@$(BIN)/python -m demo $(ARGS)
@@ -20,6 +20,9 @@ serve: .venv/all ## run all three machines here until Ctrl-C, with ./config.cfg
 
 test: .venv/test ## run every test; a part of them: make test ARGS='tests/machine -k auth'
 	$(BIN)/pytest $(ARGS)
+
+soak: .venv/test ## kill -9 every machine and PostgreSQL, alone and in pairs, for 20 rounds (about 20 minutes)
+	CRASH_ROUNDS=20 $(BIN)/pytest tests/end_to_end/test_crashes.py $(ARGS)
 
 lint: .venv/lint ## check style and types
 	$(BIN)/ruff check
@@ -32,6 +35,15 @@ fix: .venv/lint ## mend what ruff can mend
 
 bench-extractor: .venv/test ## measure Machine C against bare ffmpeg on an hour of video (about 15 minutes)
 	$(BIN)/python -m bench.extractor $(ARGS)
+
+bench-orchestrator: .venv/test ## measure Machine A with a million savepaths (about 5 minutes)
+	$(BIN)/python -m bench.orchestrator $(ARGS)
+
+bench-transcriber: .venv/test ## measure Machine B against bare faster-whisper (about 20 minutes)
+	$(BIN)/python -m bench.transcriber $(ARGS)
+
+bench-accuracy: .venv/test ## compare what Machine B hears with what bare faster-whisper hears (about 5 minutes)
+	$(BIN)/python -m bench.accuracy $(ARGS)
 
 clean: ## remove .venv, builds, caches and the demo's data (data/ stays: it may hold your transcripts)
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo/data

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, BinaryIO, NoReturn
 
 import typer
 from pydantic import TypeAdapter, ValidationError
@@ -11,7 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 from machine.command import USAGE_EXIT_CODE
 from machine.settings import BucketName
 from machine.wire import sentence
-from orchestrator.jobs import StorableSavepath
+from orchestrator.jobs import Options, StorableSavepath
+
+STANDARD_INPUT = "-"
 
 _savepath: TypeAdapter[str] = TypeAdapter(StorableSavepath)
 _bucket: TypeAdapter[str] = TypeAdapter(BucketName)
@@ -51,12 +53,14 @@ def checked_all(savepaths: Sequence[str] | None) -> list[str]:
     return [checked(savepath) for savepath in savepaths or ()]
 
 
-def read_savepaths(named: Iterable[str], from_file: str | None) -> list[str]:
-    """Savepaths of the command line, where ``-`` stands for standard input, then those of a file, one a line."""
-    savepaths: list[str] = []
-    for name in named:
-        savepaths += _lines("-") if name == "-" else [checked(name)]
-    return savepaths + (_lines(from_file) if from_file else [])
+def open_list(file: str) -> BinaryIO:
+    """A list of savepaths that can be read, where ``-`` stands for standard input; else the command ends."""
+    if file == STANDARD_INPUT:
+        return sys.stdin.buffer
+    try:
+        return Path(file).open("rb")
+    except OSError as unreadable:
+        usage(f"{file} cannot be read: {unreadable.strerror}")
 
 
 def validated(model: type[Any], **values: Any) -> Any:
@@ -67,12 +71,19 @@ def validated(model: type[Any], **values: Any) -> Any:
         usage(sentence(invalid))
 
 
-def _lines(file: str) -> list[str]:
+def parsed_options(pairs: Iterable[str], **flags: str | None) -> Options:
+    """The options of flags and of ``NAME=VALUE`` pairs; else the command ends with what is wrong."""
+    given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            usage(f"--option {pair}: write NAME=VALUE")
+        if name not in Options.model_fields:
+            usage(f"--option {name}: there is no such option; there are {', '.join(Options.model_fields)}")
+        if name in given:
+            usage(f"{name} is given twice")
+        given[name] = value
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    except OSError as unreadable:
-        usage(f"{file} cannot be read: {unreadable.strerror}")
-    except UnicodeDecodeError:
-        usage(f"{file} is not UTF-8 text")
-    lines = [line.rstrip("\r") for line in text.split("\n")]
-    return [checked(line, f"{file}:{number}") for number, line in enumerate(lines, start=1) if line.strip()]
+        return Options.model_validate_strings(given, strict=False)
+    except ValidationError as invalid:
+        usage(sentence(invalid))

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from machine.savepath import mistake_in
 from machine.wire import Savepath, Segment, TranscribeOptions
 
 State = Literal["queued", "running", "waiting", "done", "failed", "cancelled"]
@@ -19,7 +20,13 @@ def storable(text: str) -> str:
     return text
 
 
-StorableSavepath = Annotated[Savepath, AfterValidator(storable)]
+def _object_name(savepath: str) -> str:
+    if mistake := mistake_in(savepath):
+        raise ValueError(mistake)
+    return savepath
+
+
+StorableSavepath = Annotated[Savepath, AfterValidator(_object_name)]
 Priority = Annotated[int, Field(ge=-1000, le=1000, description="higher ones are taken first")]
 
 
@@ -102,9 +109,10 @@ class Job(Record):
 
 
 class ReceiptPart(Record):
-    """What one attempt covered: all of it from ``start_seconds`` on, or up to where it was cut (then without sums).
+    """What one attempt covered: ``covered_seconds`` from ``start_seconds`` on. One that was cut has no sums.
 
-    ``last_modified`` and ``size`` (bytes) are those of the object; None where Machine C was too old to tell them.
+    ``etag``, ``last_modified`` and ``size`` (bytes) are those of the object; None where Machine C was too old to tell
+    them, and the last two where the attempt was cut. ``segments`` is how many Machine B says it sent at the end.
     """
 
     attempt: int
@@ -118,6 +126,7 @@ class ReceiptPart(Record):
     last_modified: datetime | None
     size: int | None
     extraction_id: str | None
+    segments: int | None = None
 
 
 class Receipt(Record):

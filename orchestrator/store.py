@@ -5,6 +5,7 @@ Functions take the connection, so that the caller says what belongs to one trans
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -47,55 +48,6 @@ LAST_MODIFIED = """
 """Of the object of a finished transcription ``t``; where nobody told it, when the transcript was finished."""
 
 FORGET_ERROR = "error_code = null, error_message = null, error_details = null"
-
-
-async def add(
-    connection: Connection, bucket: str, savepaths: Sequence[str], options: Options, priority: int
-) -> list[int]:
-    """Record wishes that do not exist yet; the ids of those that were new."""
-    ordered = sorted(set(savepaths))  # two submissions lock in one order, so neither waits for the other for ever
-    await connection.execute(
-        "insert into media (bucket, savepath) select %s, unnest(%s::text[]) on conflict do nothing", (bucket, ordered)
-    )
-    cursor = await connection.execute(
-        """
-        insert into transcriptions (media_id, options, priority)
-        select id, %s, %s from media where bucket = %s and savepath = any(%s) order by id
-        on conflict (media_id, options_key) where not superseded do nothing
-        returning id
-        """,
-        (Jsonb(options.chosen()), priority, bucket, ordered),
-    )
-    return [row[0] for row in await cursor.fetchall()]
-
-
-async def supersede(connection: Connection, bucket: str, savepaths: Sequence[str], options: Options) -> list[int]:
-    """Make room for a new version of these; the queue jobs of those that were not finished, now cancelled."""
-    cursor = await connection.execute(
-        """
-        with old as (
-            select t.id, t.state = any(%(unfinished)s) as unfinished
-            from transcriptions t join media m on m.id = t.media_id
-            where m.bucket = %(bucket)s and m.savepath = any(%(savepaths)s)
-                and t.options_key = md5(%(options)s::jsonb::text) and not t.superseded
-            order by t.id for update of t
-        )
-        update transcriptions t set
-            superseded = true,
-            attempt = attempt + 1,
-            state = case when unfinished then 'cancelled' else state end,
-            finished_at = coalesce(finished_at, now())
-        from old where t.id = old.id
-        returning case when unfinished then queue_job end
-        """,
-        {
-            "unfinished": list(UNFINISHED),
-            "bucket": bucket,
-            "savepaths": list(savepaths),
-            "options": Jsonb(options.chosen()),
-        },
-    )
-    return [row[0] for row in await cursor.fetchall() if row[0] is not None]
 
 
 async def reopen(connection: Connection, ids: Sequence[int], priority: int | None = None) -> list[int]:
@@ -153,57 +105,77 @@ async def list_jobs(
     connection: Connection, state: State | None = None, after: int | None = None, limit: int = 100
 ) -> list[Job]:
     """The newest jobs first; ``after`` is the last id of the page before."""
+    conditions = ["not t.superseded"]
+    if state is not None:
+        conditions.append("t.state = %(state)s")
+    if after is not None:
+        conditions.append("t.id < %(after)s")
     return await _jobs(
         connection,
-        """
-        where not t.superseded and (%(state)s::text is null or t.state = %(state)s)
-            and (%(after)s::bigint is null or t.id < %(after)s)
-        order by t.id desc limit %(limit)s
-        """,
+        f"where {' and '.join(conditions)} order by t.id desc limit %(limit)s",
         {"state": state, "after": after, "limit": limit},
+    )
+
+
+async def finished_since(connection: Connection, when: datetime, id: int, limit: int) -> list[Job]:
+    """Jobs that ended after the one with this time and id, the oldest first."""
+    return await _jobs(
+        connection,
+        "where (t.finished_at, t.id) > (%s, %s) order by t.finished_at, t.id limit %s",
+        (when, id, limit),
     )
 
 
 async def count_by_state(connection: Connection) -> dict[State, int]:
     """How many current jobs are in each state that occurs."""
     cursor = await connection.execute(
-        "select state, count(*) from transcriptions where not superseded group by state order by state"
+        "select state, sum(delta)::bigint from state_changes group by state having sum(delta) > 0 order by state"
     )
     return dict(await cursor.fetchall())
 
 
-async def failed_ids(connection: Connection) -> list[int]:
-    """All current jobs that failed."""
-    cursor = await connection.execute("select id from transcriptions where state = 'failed' and not superseded")
-    return [row[0] for row in await cursor.fetchall()]
-
-
 async def transcript(connection: Connection, bucket: str, savepath: str) -> Transcript | None:
     """The newest finished transcript of a savepath."""
+    found = await newest_finished(connection, bucket, savepath)
+    return await transcript_of(connection, found) if found else None
+
+
+async def newest_finished(connection: Connection, bucket: str, savepath: str) -> Job | None:
+    """The finished job of a savepath whose transcript counts."""
     found = await _jobs(
         connection,
         "where m.bucket = %s and m.savepath = %s and t.state = 'done' order by t.finished_at desc, t.id desc limit 1",
         (bucket, savepath),
     )
-    return await transcript_of(connection, found[0]) if found else None
+    return found[0] if found else None
 
 
 async def transcript_of(connection: Connection, job: Job) -> Transcript:
     """The transcript of a finished job."""
+    about = await about_transcript(connection, job)
+    return about.model_copy(update={"segments": await segments(connection, job.id)})
+
+
+async def about_transcript(connection: Connection, job: Job) -> Transcript:
+    """The transcript of a finished job without its segments, which may be many."""
     async with connection.cursor(row_factory=class_row(ReceiptPart)) as receipts:
         await receipts.execute("select * from attempts where transcription_id = %s order by attempt", (job.id,))
         parts = await receipts.fetchall()
-    async with connection.cursor(row_factory=dict_row) as segments:
-        await segments.execute(
+    return Transcript(job=job, receipt=Receipt.of(job, parts), segments=[])
+
+
+async def segments(connection: Connection, id: int, after: int = -1, limit: int | None = None) -> list[Segment]:
+    """Segments of a transcription in order; ``after`` is the last index of the part before."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
             """
             select index, start_seconds as start, end_seconds as end, text, tokens, words, avg_logprob, no_speech_prob,
                 compression_ratio, temperature
-            from segments where transcription_id = %s order by index
+            from segments where transcription_id = %s and index > %s order by index limit %s
             """,
-            (job.id,),
+            (id, after, limit),
         )
-        words = [Segment.model_validate(row) for row in await segments.fetchall()]
-    return Transcript(job=job, receipt=Receipt.of(job, parts), segments=words)
+        return [Segment.model_validate(row) for row in await cursor.fetchall()]
 
 
 _FINISHED = """

@@ -1,30 +1,50 @@
 """Submit, retry and cancel: each one transaction over our tables and the queue."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Literal, NamedTuple
 
-from orchestrator import store
+from machine.errors import MachineError
+from orchestrator import store, versions
 from orchestrator.database import Pool
 from orchestrator.jobs import Job, Options
+from orchestrator.objects import Identity, Objects
 from orchestrator.queue import Queue
 
+log = logging.getLogger(__name__)
+
 CHUNK = 5_000
-"""Savepaths of one transaction."""
+"""Savepaths of one transaction: few enough that nobody who waits for it notices."""
+WORTH_ANALYZING = 5_000
+"""New jobs after which PostgreSQL's planner should look at the tables again."""
+
+Outcome = Literal["new", "changed", "again", "known", "done", "missing"]
+"""What a submission does with a savepath: makes a job (``changed``: a new version, for the object is another one),
+queues one again, or finds it unfinished, done, or done of an object that is gone by now."""
+
+Wishes = Mapping[str, Identity | None]
+"""Savepaths, each with the identity of its object where a listing has told it."""
 
 
 class Submitted(NamedTuple):
-    """A job and what the submission did: made it, queued it again, or found it."""
+    """A job and what the submission did with it."""
 
     job: Job
-    outcome: Literal["new", "again", "known"]
+    outcome: Outcome
 
 
 class Desk:
-    """Takes wishes for the queue."""
+    """Takes wishes for the queue.
 
-    def __init__(self, pool: Pool, queue: Queue) -> None:
+    Args:
+        objects: who knows whether an object has changed; without, none has.
+    """
+
+    def __init__(self, pool: Pool, queue: Queue, objects: Objects | None = None) -> None:
         self._pool = pool
         self._queue = queue
+        self._objects = objects
 
     async def submit(
         self,
@@ -34,34 +54,24 @@ class Desk:
         priority: int = 0,
         force: bool = False,
     ) -> list[Submitted]:
-        """Have savepaths transcribed, in the order of their first mention.
-
-        The same object with the same options is one job, however often it is submitted: one that is unfinished or done
-        is returned as it is, one that failed or was cancelled goes on where it stopped. ``force`` makes a new version
-        of it, and keeps the old transcript until the new one is done.
-        """
-        unique = list(dict.fromkeys(savepaths))
+        """Have savepaths transcribed, in the order of their first mention; see :class:`Submission`."""
+        submission = self.submission(bucket, options, priority, force)
         submitted: list[Submitted] = []
-        for first in range(0, len(unique), CHUNK):
-            submitted += await self._submit(bucket, unique[first : first + CHUNK], options, priority, force)
+        for wishes in _chunks(dict.fromkeys(savepaths)):
+            outcomes = await submission.take(wishes)
+            async with self._pool.connection() as connection:
+                jobs = await store.current_jobs(connection, bucket, list(wishes), options)
+            by_savepath = {job.savepath: job for job in jobs}
+            submitted += [Submitted(by_savepath[savepath], outcome) for savepath, outcome in outcomes.items()]
+        if submission.obstacle:
+            log.warning("what is done was taken as unchanged: %s", submission.obstacle.message)
         return submitted
 
-    async def _submit(
-        self, bucket: str, savepaths: list[str], options: Options, priority: int, force: bool
-    ) -> list[Submitted]:
-        async with self._pool.connection() as connection:
-            if force:
-                running = await store.supersede(connection, bucket, savepaths, options)
-                await self._queue.withdraw(connection, running)
-            new = set(await store.add(connection, bucket, savepaths, options, priority))
-            known = await store.current_jobs(connection, bucket, savepaths, options)
-            again = set(await store.reopen(connection, [job.id for job in known], priority))
-            await self._queue.put(connection, [*new, *again])
-            jobs = {job.savepath: job for job in await store.current_jobs(connection, bucket, savepaths, options)}
-        return [
-            Submitted(job, "new" if job.id in new else "again" if job.id in again else "known")
-            for job in (jobs[savepath] for savepath in savepaths)
-        ]
+    def submission(
+        self, bucket: str, options: Options, priority: int = 0, force: bool = False, dry_run: bool = False
+    ) -> "Submission":
+        """A submission that comes in chunks."""
+        return Submission(self._pool, self._queue, self._objects, bucket, options, priority, force, dry_run)
 
     async def retry(self, ids: Sequence[int]) -> list[int]:
         """Queue failed and cancelled jobs again; the ids of those that were."""
@@ -76,3 +86,124 @@ class Desk:
             cancelled = await store.cancel(connection, ids)
             await self._queue.withdraw(connection, [job for job in cancelled.values() if job is not None])
         return list(cancelled)
+
+
+class Submission:
+    """Has savepaths transcribed, a chunk at a time; each chunk is one transaction.
+
+    The same object with the same options is one job, however often it is submitted: one that is unfinished or done is
+    left as it is, one that failed or was cancelled goes on where it stopped, and where the object has changed since it
+    was heard, a new version is made. The old transcript is kept until the new one is done, and then until it is pruned.
+
+    Attributes:
+        bucket: that the savepaths are in.
+        obstacle: why Machine C could not be asked whether objects have changed: those are then taken as unchanged.
+
+    Args:
+        force: make a new version of everything.
+        dry_run: change nothing.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        queue: Queue,
+        objects: Objects | None,
+        bucket: str,
+        options: Options,
+        priority: int,
+        force: bool,
+        dry_run: bool,
+    ) -> None:
+        self.bucket = bucket
+        self.obstacle: MachineError | None = None
+        self._pool = pool
+        self._queue = queue
+        self._objects = objects
+        self._options = options
+        self._priority = priority
+        self._force = force
+        self._dry_run = dry_run
+        self._begun_after: int | None = None
+        self._made = 0
+
+    async def take(self, wishes: Wishes) -> dict[str, Outcome]:
+        """Take up to :data:`CHUNK` savepaths; what is done with each."""
+        async with self._pool.connection() as connection:
+            if self._begun_after is None:
+                self._begun_after = await versions.newest_id(connection)
+            known = await versions.current(connection, self.bucket, list(wishes), self._options)
+        outcomes = await self._outcomes(wishes, known)
+        if not self._dry_run:
+            await self._carry_out(outcomes, known)
+        return outcomes
+
+    async def finish(self) -> None:
+        """To be awaited after the last chunk."""
+        if self._made >= WORTH_ANALYZING:
+            async with self._pool.connection() as connection:
+                await connection.execute("analyze media, transcriptions, procrastinate_jobs")
+
+    async def _outcomes(self, wishes: Wishes, known: Mapping[str, versions.Current]) -> dict[str, Outcome]:
+        identities = await self._identities(wishes, known)
+
+        def outcome(savepath: str) -> Outcome:
+            if savepath not in known:
+                return "new"
+            id, state, heard = known[savepath]
+            if self._renews(id):
+                return "new"
+            if state != "done":
+                return "again" if state in ("failed", "cancelled") else "known"
+            if savepath not in identities:
+                return "done"
+            there = identities[savepath]
+            if there is None:
+                return "missing"
+            return "changed" if there.differs_from(heard) else "done"
+
+        return {savepath: outcome(savepath) for savepath in wishes}
+
+    def _renews(self, id: int) -> bool:
+        """Whether force makes a new version of it: not of one that an earlier chunk has just made."""
+        assert self._begun_after is not None
+        return self._force and id <= self._begun_after
+
+    async def _identities(self, wishes: Wishes, known: Mapping[str, versions.Current]) -> dict[str, Identity | None]:
+        """Of the objects as they are now, of which there is a transcript; None where the object is gone."""
+        done = [savepath for savepath, job in known.items() if job.state == "done" and not self._renews(job.id)]
+        identities: dict[str, Identity | None] = {
+            savepath: wish for savepath in done if (wish := wishes[savepath]) is not None
+        }
+        to_ask = [savepath for savepath in done if savepath not in identities and known[savepath].identity.etag]
+        if to_ask and self._objects and not self.obstacle:
+            try:
+                found = await self._objects.identities(self.bucket, to_ask)
+                identities |= {savepath: found.get(savepath) for savepath in to_ask}
+            except MachineError as obstacle:
+                self.obstacle = obstacle
+        return identities
+
+    async def _carry_out(self, outcomes: dict[str, Outcome], known: Mapping[str, versions.Current]) -> None:
+        fresh = [savepath for savepath, outcome in outcomes.items() if outcome in ("new", "changed")]
+        again = [known[savepath].id for savepath, outcome in outcomes.items() if outcome == "again"]
+        if not fresh and not again:
+            return
+        replaced = [known[savepath].id for savepath in fresh if savepath in known]
+        async with self._pool.connection() as connection:
+            if replaced:
+                running = await versions.supersede(connection, replaced)
+                await self._queue.withdraw(connection, running)
+            made = await versions.add(connection, self.bucket, fresh, self._options, self._priority)
+            reopened = await store.reopen(connection, again, self._priority)
+            await self._queue.put(connection, [*made, *reopened])
+            if len(made) < len(fresh):  # another submission was faster
+                now = await versions.current(connection, self.bucket, fresh, self._options)
+                outcomes |= {savepath: "known" for savepath, job in now.items() if job.id not in set(made)}
+        self._made += len(made)
+
+
+def _chunks(savepaths: Mapping[str, None]) -> Iterator[Wishes]:
+    rest = iter(savepaths)
+    while chunk := list(islice(rest, CHUNK)):
+        yield dict.fromkeys(chunk)

@@ -1,25 +1,34 @@
 """The command ``submit``: put savepaths into the queue, and follow them if that is wanted."""
 
 import asyncio
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, BinaryIO, NamedTuple
 
 import typer
 
 from machine.command import ConfigOption
-from orchestrator import store
-from orchestrator.arguments import BucketOption, JsonOption, SavepathsArgument, read_savepaths, usage, validated
-from orchestrator.jobs import Job, Options
-from orchestrator.screen import BarView, LineView, View, print_json, situation_line, visible
+from orchestrator import sources, store
+from orchestrator.arguments import (
+    STANDARD_INPUT,
+    BucketOption,
+    JsonOption,
+    SavepathsArgument,
+    checked,
+    open_list,
+    parsed_options,
+    usage,
+)
+from orchestrator.jobs import Job
+from orchestrator.screen import BarView, LineView, View
 from orchestrator.session import Session, complain, run
-from orchestrator.submission import Submitted
+from orchestrator.submission import Submission
+from orchestrator.tally import MOST_NAMED, Tally, bar
 
 WATCH_SECONDS = 0.5
 """How often ``submit --wait`` looks."""
-FEW = 20
-"""Up to this many jobs are named one by one."""
 
 
 class Mode(str, Enum):
@@ -27,6 +36,26 @@ class Mode(str, Enum):
 
     batched = "batched"
     sequential = "sequential"
+
+
+class Selection(NamedTuple):
+    """What to submit: named savepaths and open lists of them in their order, or all that start with ``prefix``."""
+
+    named: list[str | BinaryIO]
+    prefix: str | None
+
+    @property
+    def size(self) -> int | None:
+        """Bytes to read, where that is known."""
+        lists = [item for item in self.named if not isinstance(item, str)]
+        return sum(os.fstat(file.fileno()).st_size for file in lists) or None
+
+    def sources(self, session: Session, bucket: str, advance: Callable[[int], None]) -> Iterator[sources.Source]:
+        """Where the savepaths come from; ``advance`` is called with the number of bytes read of a list."""
+        if self.prefix is not None:
+            yield sources.listed(session.objects, bucket, self.prefix)
+        for item in self.named:
+            yield sources.named(item) if isinstance(item, str) else sources.lines(item, advance)
 
 
 def register(cli: typer.Typer) -> None:
@@ -39,7 +68,12 @@ def submit(
     from_file: Annotated[
         str | None, typer.Option(metavar="FILE", help="One savepath a line; - for standard input.")
     ] = None,
+    prefix: Annotated[
+        str | None, typer.Option(help="All objects of the bucket that start with this.", show_default=False)
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All objects of the bucket.")] = False,
     bucket: BucketOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Follow the jobs to their end; exit 1 if one fails.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Make a new version of what is already there.")] = False,
     allow_incomplete: Annotated[
@@ -50,68 +84,90 @@ def submit(
         str | None, typer.Option(metavar="CODE", help="Such as en; default: detected.", show_default=False)
     ] = None,
     word_timestamps: Annotated[bool, typer.Option("--word-timestamps", help="Times of each word.")] = False,
-    mode: Annotated[Mode, typer.Option(help="sequential keeps the context, and is slower.")] = Mode.batched,
+    mode: Annotated[
+        Mode | None, typer.Option(help="sequential keeps the context, and is slower.", show_default="batched")
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Any other option of POST /transcribe: task=translate; repeatable."),
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Put savepaths into the queue; - reads them from standard input. What is there already is not made again."""
-    wanted = read_savepaths(savepaths or [], from_file)
-    if not wanted:
-        usage("name at least one savepath, or a file of them with --from-file FILE")
-    options = validated(
-        Options,
+    """Put savepaths into the queue; - reads them from standard input. What is there already is not made again, unless
+    the object has changed since. Exit code 1 if a line cannot be a savepath; the others are queued nevertheless.
+    """
+    names = [name if name == STANDARD_INPUT else checked(name) for name in savepaths or ()]
+    if bool(names or from_file) + (prefix is not None) + everything != 1:
+        usage("name at least one savepath, or a file of them with --from-file FILE, or give --prefix or --all")
+    if dry_run and wait:
+        usage("--dry-run queues nothing that --wait could follow")
+    options = parsed_options(
+        option or (),
         language=language,
-        word_timestamps=word_timestamps,
-        mode=mode.value,
-        allow_incomplete=allow_incomplete,
+        mode=mode and mode.value,
+        word_timestamps="true" if word_timestamps else None,
+        allow_incomplete="true" if allow_incomplete else None,
     )
+    named: list[str | BinaryIO] = [open_list(name) if name == STANDARD_INPUT else name for name in names]
+    selection = Selection(named + ([open_list(from_file)] if from_file else []), "" if everything else prefix)
 
     async def work(session: Session) -> int:
-        submitted = await session.desk.submit(session.bucket(bucket), wanted, options, priority, force)
-        ids = [job.id for job, _ in submitted]
+        where = session.bucket(bucket)
+        tally = Tally()
+        submission = session.desk.submission(where, options, priority, force, dry_run)
+        await _take_all(session, submission, selection, tally)
+        async with session.pool.connection() as connection:
+            jobs = await store.current_jobs(connection, where, list(tally.outcomes or ()), options)
         if not as_json:
-            _tell_submitted(submitted)
-        if any(not job.finished for job, _ in submitted) and not await session.queue.count_workers():
+            tally.print(jobs, dry_run)
+        if submission.obstacle:
+            complain(f"what is done was taken as unchanged: {submission.obstacle.message}")
+        if tally.unfinished and not dry_run and not await session.queue.count_workers():
             complain("no worker is running; the jobs wait for one: orchestrator up (or serve, or worker)")
-        try:
-            jobs = await _follow(session, ids, as_json) if wait else [job for job, _ in submitted]
-        except asyncio.CancelledError:
-            complain("the jobs go on without you; come back to them with: orchestrator status")
-            raise
+        if wait and tally.outcomes is None:
+            complain(f"--wait follows {MOST_NAMED} jobs at most; see how they go on with: orchestrator status")
+            return 1
+        if wait:
+            jobs = await _follow(session, jobs, as_json)
         if as_json:
-            outcomes = dict(zip(ids, (outcome for _, outcome in submitted), strict=True))
-            print_json([{**job.model_dump(mode="json"), "outcome": outcomes[job.id]} for job in jobs])
-        return 1 if any(job.state in ("failed", "cancelled") for job in jobs) else 0
+            tally.print_json(jobs, dry_run)
+        failed = wait and any(job.state in ("failed", "cancelled") for job in jobs)
+        return 1 if failed or tally.refusals or not tally.taken else 0
 
     run(config, work)
 
 
-async def _follow(session: Session, ids: list[int], as_json: bool) -> list[Job]:
+async def _take_all(session: Session, submission: Submission, selection: Selection, tally: Tally) -> None:
+    with bar(selection.size) as (advance, show):
+        found = selection.sources(session, submission.bucket, advance)
+        try:
+            async for wishes in sources.chunks(found, tally.refuse):
+                tally.add(await submission.take(wishes))
+                show(tally.taken)
+            await submission.finish()
+        except asyncio.CancelledError:
+            complain(f"stopped after {tally.taken} savepaths ({tally.summary()}); the same command goes on from there")
+            raise
+
+
+async def _follow(session: Session, jobs: list[Job], as_json: bool) -> list[Job]:
     """Show jobs until all are finished."""
     view: View = BarView() if sys.stderr.isatty() and not as_json else LineView()
-    unfinished, finished = set(ids), {}
-    with view:
-        while True:
-            async with session.pool.connection() as connection:
-                jobs = await store.jobs_by_id(connection, sorted(unfinished))
-            for job in jobs:
-                view.show(job)
-                if job.finished:
-                    finished[job.id] = job
-                    unfinished.discard(job.id)
-            if not unfinished:
-                return [finished[id] for id in ids]
-            await asyncio.sleep(WATCH_SECONDS)
-
-
-def _tell_submitted(submitted: Sequence[Submitted]) -> None:
-    words = {"new": "queued", "again": "again", "known": "known"}
-    for job, outcome in submitted if len(submitted) <= FEW else ():
-        if outcome == "known":
-            print(f"known     {situation_line(job)}")
-        else:
-            print(f"{words[outcome]:<9} {visible(job.savepath)}")
-    if len(submitted) > 1:
-        counts = {word: sum(outcome == kind for _, outcome in submitted) for kind, word in words.items()}
-        print(f"{len(submitted)} submitted: " + ", ".join(f"{count} {word}" for word, count in counts.items() if count))
-    sys.stdout.flush()
+    unfinished, finished = {job.id for job in jobs}, {}
+    try:
+        with view:
+            while unfinished:
+                async with session.pool.connection() as connection:
+                    now = await store.jobs_by_id(connection, sorted(unfinished))
+                for job in now:
+                    view.show(job)
+                    if job.finished:
+                        finished[job.id] = job
+                        unfinished.discard(job.id)
+                if unfinished:
+                    await asyncio.sleep(WATCH_SECONDS)
+    except asyncio.CancelledError:
+        complain("the jobs go on without you; come back to them with: orchestrator status")
+        raise
+    return [finished[job.id] for job in jobs]

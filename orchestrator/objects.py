@@ -1,0 +1,100 @@
+"""The objects of the bucket, as Machine C lists them, and what tells one version of an object from another."""
+
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from machine.audio_client import AudioClient
+from machine.auth import Tokens
+from machine.wire import ListedObject, ObjectPage, ObjectsQuery
+
+PAGE = 1000
+"""Most objects that Machine C lists at once."""
+
+
+class Identity(NamedTuple):
+    """What is known of the content of an object without reading it; ``size`` in bytes."""
+
+    etag: str | None = None
+    size: int | None = None
+    last_modified: datetime | None = None
+
+    def differs_from(self, other: "Identity") -> bool:
+        """Whether the content has changed from the one to the other, as far as these can tell."""
+        if None in (self.etag, other.etag) or self.etag == other.etag:
+            return False
+        # An object that moved to another drive or layout has a new etag, and the size and the time it had.
+        return None in self or None in other or self[1:] != other[1:]
+
+
+class Objects:
+    """What is in the buckets, by way of Machine C.
+
+    Args:
+        url: base URL of Machine C.
+        default_bucket: the one Machine C takes when none is named.
+    """
+
+    def __init__(self, url: str, tokens: Tokens, default_bucket: str) -> None:
+        self._url = url
+        self._tokens = tokens
+        self._default_bucket = default_bucket
+
+    async def pages(self, bucket: str, prefix: str = "") -> AsyncIterator[list[ListedObject]]:
+        """All objects whose savepaths start with ``prefix``, in order, a page at a time.
+
+        Raises:
+            MachineError: Machine C does not answer, or refuses.
+        """
+        async with AudioClient(self._url, self._tokens) as machine_c:
+            after: str | None = ""
+            while after is not None:
+                page = await self._page(machine_c, bucket, prefix=prefix, after=after)
+                yield page.objects
+                after = page.next
+
+    async def identities(self, bucket: str, savepaths: Iterable[str]) -> dict[str, Identity]:
+        """The identities of these objects; those that do not exist are left out.
+
+        The listing is walked from one to the next, in the larger steps the closer they stand: a single one costs a page
+        of one object, and all of a bucket no more than its listing.
+
+        Raises:
+            MachineError: Machine C does not answer, or refuses.
+        """
+        wanted = sorted(savepaths, key=str.encode, reverse=True)
+        found: dict[str, Identity] = {}
+        step = 1
+        async with AudioClient(self._url, self._tokens) as machine_c:
+            while wanted:
+                page = await self._page(machine_c, bucket, after=_just_before(wanted[-1]), limit=step)
+                there = {listed.savepath: identity(listed) for listed in page.objects}
+                asked = wanted.pop()
+                passed = [asked]
+                while wanted and (page.next is None or wanted[-1].encode() <= page.next.encode()):
+                    passed.append(wanted.pop())
+                if asked not in there and page.next and page.next.encode() < asked.encode():
+                    exact = await self._page(machine_c, bucket, prefix=asked, limit=1)
+                    there |= {listed.savepath: identity(listed) for listed in exact.objects}
+                found |= {savepath: there[savepath] for savepath in passed if savepath in there}
+                step = min(PAGE, step * 4) if len(passed) * 2 >= step else max(1, step // 4)
+        return found
+
+    async def _page(
+        self, machine_c: AudioClient, bucket: str, prefix: str = "", after: str = "", limit: int = PAGE
+    ) -> ObjectPage:
+        named = None if bucket == self._default_bucket else bucket
+        return await machine_c.objects(ObjectsQuery(prefix=prefix, after=after, limit=limit, bucket_name=named))
+
+
+def identity(listed: ListedObject) -> Identity:
+    """Of an object in a listing."""
+    return Identity(listed.etag, listed.size, listed.last_modified)
+
+
+def _just_before(savepath: str) -> str:
+    """A text that sorts before the savepath, with hardly any name in between."""
+    begin, before = savepath[:-1], ord(savepath[-1]) - 1
+    if before < 1 or 0xD800 <= before <= 0xDFFF or len(savepath) >= 1024:
+        return begin
+    return begin + chr(before) + "\U0010ffff"

@@ -1,0 +1,112 @@
+"""Where the savepaths of a submission come from: arguments, lines of a file, or the listing of the bucket."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
+from typing import BinaryIO, NamedTuple
+
+from machine.savepath import mistake_in
+from orchestrator.objects import Identity, Objects, identity
+from orchestrator.submission import CHUNK
+
+READ_BYTES = 1 << 18
+LONGEST_LINE = 8192
+"""Bytes of a line that are looked at; no savepath is as long."""
+
+
+class Refusal(NamedTuple):
+    """A line that cannot be a savepath, and why."""
+
+    where: str
+    reason: str
+
+
+class Wish(NamedTuple):
+    """A savepath, with the identity of its object where that is known."""
+
+    savepath: str
+    identity: Identity | None
+
+
+Item = Wish | Refusal
+Source = AsyncIterator[Item]
+
+
+async def named(savepath: str) -> Source:
+    """A savepath that has been checked."""
+    yield Wish(savepath, None)
+
+
+async def lines(file: BinaryIO, advance: Callable[[int], None] = lambda read: None) -> Source:
+    """The lines of an open file or pipe, one savepath each; empty ones are passed over.
+
+    Args:
+        advance: called with the number of bytes read, again and again.
+    """
+    before, rest = 0, b""
+    while block := await _read(file.fileno()):
+        advance(len(block))
+        *whole, rest = (rest + block).split(b"\n")
+        rest = rest[:LONGEST_LINE]
+        for number, line in enumerate(whole, start=before + 1):
+            if item := _item(line, file.name, number):
+                yield item
+        before += len(whole)
+    if item := _item(rest, file.name, before + 1):
+        yield item
+
+
+async def listed(objects: Objects, bucket: str, prefix: str) -> Source:
+    """All objects of the bucket whose savepaths start with ``prefix``.
+
+    Raises:
+        MachineError: Machine C does not answer, or refuses.
+    """
+    async for page in objects.pages(bucket, prefix):
+        for found in page:
+            yield Wish(found.savepath, identity(found) if found.etag else None)
+
+
+async def chunks(
+    sources: Iterable[Source], refuse: Callable[[Refusal], None]
+) -> AsyncIterator[dict[str, Identity | None]]:
+    """The savepaths of all sources, as many at a time as one transaction takes; refusals are told on the way."""
+    chunk: dict[str, Identity | None] = {}
+    for source in sources:
+        async for item in source:
+            if isinstance(item, Refusal):
+                refuse(item)
+            else:
+                chunk[item.savepath] = item.identity
+                if len(chunk) == CHUNK:
+                    yield chunk
+                    chunk = {}
+    if chunk:
+        yield chunk
+
+
+def _item(line: bytes, name: str, number: int) -> Item | None:
+    if number == 1:
+        line = line.removeprefix(b"\xef\xbb\xbf")
+    line = line.rstrip(b"\r")
+    if not line.strip():
+        return None
+    try:
+        savepath = line.decode()
+    except UnicodeDecodeError:
+        return Refusal(f"{name}:{number}", "is not UTF-8 text")
+    mistake = mistake_in(savepath)
+    return Refusal(f"{name}:{number}", mistake) if mistake else Wish(savepath, None)
+
+
+async def _read(descriptor: int) -> bytes:
+    """Some bytes, empty at the end; waits for a slow pipe in a way that Ctrl-C can end."""
+    loop, readable = asyncio.get_running_loop(), asyncio.Event()
+    with suppress(PermissionError):  # a regular file: always readable
+        loop.add_reader(descriptor, readable.set)
+        try:
+            await readable.wait()
+        finally:
+            loop.remove_reader(descriptor)
+    return os.read(descriptor, READ_BYTES)

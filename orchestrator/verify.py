@@ -1,0 +1,160 @@
+"""The proof of a transcript, done again from the database: nothing missing, nothing twice, nothing outside.
+
+PostgreSQL gathers the numbers of a thousand transcripts at a time; what they mean is decided here.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+
+from psycopg.rows import class_row
+
+from machine.recording.completeness import TOLERATED_SECONDS, TOLERATED_SHARE
+from orchestrator.database import Pool
+from orchestrator.jobs import Record
+
+SAMPLE_RATE = 16_000
+"""Hz; what Machine B has Machine C extract."""
+ROUNDING_SECONDS = 0.01
+AT_ONCE = 1000
+
+
+class Finding(Record):
+    """Something that a whole transcript would not have."""
+
+    job: int
+    savepath: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The numbers of one transcript. ``start_seconds`` to ``sent`` are of the last part, the others of all of it.
+
+    Attributes:
+        segments: how many there are, with the indexes ``first`` to ``last``.
+        disordered: index of a segment that begins before the one before it, or ends before it begins.
+        ends: seconds, of the segment that ends last.
+        parts: how many attempts it is of; ``gap_seconds`` is where one does not begin where the one before it ended.
+        etags: of how many objects they are.
+        sent: segments by Machine B's count; ``stored`` by ours.
+    """
+
+    job: int
+    savepath: str
+    complete: bool
+    heard_seconds: float
+    segments: int
+    first: int | None
+    last: int | None
+    disordered: int | None
+    ends: float | None
+    parts: int
+    gap_seconds: float | None
+    etags: int
+    start_seconds: float | None
+    declared_seconds: float | None
+    delivered_seconds: float | None
+    covered_seconds: float | None
+    samples: int | None
+    sha256: str | None
+    sent: int | None
+    stored: int
+
+
+async def evidence(pool: Pool, bucket: str, savepaths: Sequence[str] | None) -> AsyncIterator[list[Evidence]]:
+    """Of the current finished transcripts, of these savepaths or of all buckets, some at a time."""
+    after = 0
+    while True:
+        async with pool.connection() as connection, connection.cursor(row_factory=class_row(Evidence)) as cursor:
+            await cursor.execute(
+                _EVIDENCE if savepaths is None else _EVIDENCE.replace("/* named */", _NAMED),
+                {
+                    "after": after,
+                    "limit": AT_ONCE,
+                    "bucket": bucket,
+                    "savepaths": savepaths and list(savepaths),
+                    "slack": ROUNDING_SECONDS,
+                },
+            )
+            found = await cursor.fetchall()
+        if not found:
+            return
+        yield found
+        after = found[-1].job
+
+
+def findings(of: Evidence) -> Iterator[Finding]:
+    """What is wrong with a transcript; nothing, where it is whole."""
+    for code, message in _mistakes(of):
+        yield Finding(job=of.job, savepath=of.savepath, code=code, message=message)
+
+
+def _mistakes(of: Evidence) -> Iterator[tuple[str, str]]:
+    if of.segments and (of.first != 0 or of.last != of.segments - 1):
+        yield "segments_missing", f"it has {of.segments} segments, numbered from {of.first} to {of.last}"
+    if of.disordered is not None:
+        yield "segments_disordered", f"segment {of.disordered} is not after the one before it"
+    if of.ends is not None and of.ends > of.heard_seconds + TOLERATED_SECONDS:
+        yield "outside", f"a segment ends at {of.ends:.1f} s, but only {of.heard_seconds:.1f} s were heard"
+    if of.gap_seconds is not None:
+        yield "parts_apart", f"no part begins at {of.gap_seconds:.3f} s, where the one before it ended"
+    if of.etags > 1:
+        yield "objects_mixed", f"its parts are of {of.etags} different objects"
+    if of.start_seconds is None or of.delivered_seconds is None or of.covered_seconds is None:
+        yield "receipt_missing", "Machine C's receipt is not there"
+        return
+    if not of.sha256:
+        yield "sha256_missing", "the receipt has no SHA-256 of the audio"
+    lack = (of.declared_seconds or 0.0) - of.delivered_seconds
+    if of.complete and of.declared_seconds and lack > max(TOLERATED_SECONDS, TOLERATED_SHARE * of.declared_seconds):
+        yield "incomplete", f"{of.declared_seconds:.1f} s were declared, {of.delivered_seconds:.1f} s delivered"
+    if of.samples is not None and abs(of.samples / SAMPLE_RATE - of.delivered_seconds) > ROUNDING_SECONDS:
+        yield "samples_differ", f"{of.samples} samples are not the {of.delivered_seconds:.3f} s that were delivered"
+    if abs(of.covered_seconds - of.delivered_seconds) > TOLERATED_SECONDS:
+        yield "not_heard", f"{of.delivered_seconds:.1f} s were delivered, {of.covered_seconds:.1f} s heard"
+    if abs(of.start_seconds + of.covered_seconds - of.heard_seconds) > ROUNDING_SECONDS:
+        yield (
+            "progress_differs",
+            f"its last part ends at {of.start_seconds + of.covered_seconds:.1f} s, not where it ends",
+        )
+    if of.sent is not None and of.sent != of.stored:
+        yield "segments_lost", f"Machine B sent {of.sent} segments in the last part, {of.stored} are stored"
+
+
+_NAMED = "and t.media_id in (select id from media where bucket = %(bucket)s and savepath = any(%(savepaths)s))"
+_EVIDENCE = """
+    with job as materialized (
+        select t.id, t.media_id, t.complete, t.progress_seconds from transcriptions t
+        where t.state = 'done' and not t.superseded and t.id > %(after)s /* named */ order by t.id limit %(limit)s
+    ), text as (
+        select s.transcription_id as id, count(*) as segments, min(s.index) as first, max(s.index) as last,
+            max(s.end_seconds) as ends,
+            min(s.index) filter (where s.end_seconds < s.start_seconds or s.start_seconds < s.previous) as disordered
+        from (
+            select s.*, lag(s.start_seconds) over (partition by s.transcription_id order by s.index) as previous
+            from job join segments s on s.transcription_id = job.id
+        ) s group by s.transcription_id
+    ), part as (
+        select a.*, lead(a.attempt) over attempts is null as final,
+            coalesce(lag(a.start_seconds + coalesce(a.covered_seconds, 0)) over attempts, 0) as reached
+        from job join attempts a on a.transcription_id = job.id
+        window attempts as (partition by a.transcription_id order by a.attempt)
+    ), receipt as (
+        select transcription_id as id, count(*) as parts, count(distinct etag) as etags,
+            min(reached) filter (where abs(reached - start_seconds) > %(slack)s) as gap_seconds
+        from part group by transcription_id
+    )
+    select job.id as job, m.savepath, job.complete, job.progress_seconds as heard_seconds,
+        coalesce(text.segments, 0) as segments, text.first, text.last, text.disordered, text.ends,
+        coalesce(receipt.parts, 0) as parts, receipt.gap_seconds, coalesce(receipt.etags, 0) as etags,
+        part.start_seconds, part.declared_seconds, part.delivered_seconds, part.covered_seconds, part.samples,
+        part.sha256, part.segments as sent, (
+            select count(*) from segments s where s.transcription_id = job.id and s.start_seconds >= part.start_seconds
+        ) as stored
+    from job join media m on m.id = job.media_id
+    left join text on text.id = job.id
+    left join receipt on receipt.id = job.id
+    left join part on part.transcription_id = job.id and part.final
+    order by job.id
+"""

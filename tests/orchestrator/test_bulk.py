@@ -1,0 +1,213 @@
+"""Many savepaths at once: from lists and listings, refused one by one, counted, and never in a worker's way."""
+
+import asyncio
+import json
+import signal
+
+import pytest
+from typer.testing import CliRunner
+
+from orchestrator import store
+from orchestrator.cli import cli
+from orchestrator.database import make_pool
+from orchestrator.jobs import Options
+from orchestrator.submission import CHUNK
+from tests.orchestrator.conftest import BUCKET
+
+
+@pytest.fixture
+def at_machine_c(orchestrator, machine_c):
+    """The command line, with a Machine C."""
+    text = orchestrator.config.read_text()
+    orchestrator.config.write_text(text.replace("[orchestrator]", f"[orchestrator]\nextractor_url = {machine_c}"))
+    return orchestrator
+
+
+@pytest.fixture
+def counts(pool):
+    async def read() -> tuple[dict[str, int], dict[str, int]]:
+        """As they are kept, and as a scan finds them."""
+        async with pool.connection() as connection:
+            scan = await connection.execute(
+                "select state, count(*) from transcriptions where not superseded group by state order by state"
+            )
+            return await store.count_by_state(connection), dict(await scan.fetchall())
+
+    return read
+
+
+async def test_lines_that_cannot_be_savepaths_are_refused_with_their_place_and_the_rest_goes_on(orchestrator, tmp_path):
+    lines = [
+        b"a.mp4",
+        b"../secret.mp4",
+        b"",
+        b"/etc/passwd",
+        b"a//b.mp4",
+        b"x" * 300,
+        b"y" * 20_000,
+        b"\xff.mp4",
+        b"b.mp4",
+    ]
+    (tmp_path / "list.txt").write_bytes(b"\n".join(lines))
+    outcome = await orchestrator.run("submit", "--from-file", str(tmp_path / "list.txt"))
+    assert outcome.code == 1
+    assert outcome.out == "queued    a.mp4\nqueued    b.mp4\n2 submitted: 2 queued, 6 refused\n"
+    refused = [line for line in outcome.err.splitlines() if line.startswith("refused")]
+    assert [line.partition("list.txt:")[2] for line in refused] == [
+        "2: must not contain '.' or '..' as a folder",
+        "4: must not start with '/'; it is relative to the bucket, like youtube/abc123.mp4",
+        "5: must not contain '//' or end with '/'",
+        "6: a part between '/' is over 255 bytes",
+        "7: is over 1024 bytes",
+        "8: is not UTF-8 text",
+    ]
+
+
+async def test_refusals_and_totals_are_in_the_json(orchestrator):
+    told = json.loads((await orchestrator.run("submit", "-", "--json", stdin="a.mp4\n../b.mp4\na.mp4\n")).out)
+    assert (told["totals"]["new"], told["totals"]["refused"], told["dry_run"]) == (1, 1, False)
+    assert told["refused"] == [{"where": "<stdin>:2", "reason": "must not contain '.' or '..' as a folder"}]
+    assert [(job["savepath"], job["outcome"], job["state"]) for job in told["jobs"]] == [("a.mp4", "new", "queued")]
+
+
+async def test_all_objects_of_the_bucket_are_submitted(at_machine_c):
+    assert (await at_machine_c.run("submit", "--all")).out == (
+        "queued    talks/a.mp4\nqueued    talks/b.mp4\nqueued    youtube/c.mp4\n3 submitted: 3 queued\n"
+    )
+
+
+async def test_objects_below_a_prefix_are_submitted_and_changed_ones_again(at_machine_c, heard, sql, bucket):
+    await heard("talks/a.mp4", "old words")
+    await heard("talks/b.mp4", "old words")
+    await sql("update attempts set etag = 'of before'")
+    [job] = json.loads((await at_machine_c.run("submit", "talks/a.mp4", "--json")).out)["jobs"]
+    assert (job["savepath"], job["outcome"], job["state"]) == ("talks/a.mp4", "changed", "queued")
+    assert (await at_machine_c.run("submit", "--prefix", "talks/")).out == (
+        "known     talks/a.mp4: it is queued\n"
+        "changed   talks/b.mp4: it is another object than the one that was heard; a new version is queued\n"
+        "2 submitted: 1 changed, 1 known\n"
+    )
+
+
+async def test_a_prefix_without_objects_is_exit_code_1(at_machine_c):
+    outcome = await at_machine_c.run("submit", "--prefix", "nothing/")
+    assert (outcome.code, outcome.out) == (1, "0 submitted: nothing\n")
+
+
+async def test_a_listing_without_machine_c_is_a_sentence(orchestrator, free_port):
+    text = orchestrator.config.read_text()
+    orchestrator.config.write_text(
+        text.replace("[orchestrator]", f"[orchestrator]\nextractor_url = http://127.0.0.1:{free_port}")
+    )
+    outcome = await orchestrator.run("submit", "--all")
+    assert outcome.code == 1
+    assert f"Machine C at http://127.0.0.1:{free_port} does not answer" in outcome.err
+
+
+async def test_a_dry_run_says_what_would_happen_and_changes_nothing(orchestrator, heard, submit, sql):
+    await heard("done.mp4", "words")
+    await submit("queued.mp4")
+    before = await sql("select * from transcriptions order by id")
+    outcome = await orchestrator.run("submit", "new.mp4", "queued.mp4", "done.mp4", "--dry-run")
+    assert outcome.out.splitlines()[-1] == "3 would be submitted: 1 queued, 1 known, 1 done"
+    assert await sql("select * from transcriptions order by id") == before
+    assert await sql("select count(*) from media") == [(2,)]
+
+
+async def test_ctrl_c_says_how_far_it_got_and_the_same_command_goes_on(orchestrator, sql):
+    names = [f"videos/{number}.mp4" for number in range(CHUNK + 10)]
+    command = await orchestrator.start("submit", "-")
+    assert command.process.stdin
+    command.process.stdin.write("\n".join([*names, ""]).encode())
+    while await sql("select count(*) from transcriptions") != [(CHUNK,)]:
+        await asyncio.sleep(0.05)
+    outcome = await command.ends(signal.SIGINT)
+    assert outcome.code == 130
+    assert f"stopped after {CHUNK} savepaths ({CHUNK} queued); the same command goes on from there" in outcome.err
+    outcome = await orchestrator.run("submit", "-", stdin="\n".join(names))
+    assert outcome.out == f"{CHUNK + 10} submitted: 10 queued, {CHUNK} known\n"
+    assert await sql("select count(*), count(distinct args) from procrastinate_jobs") == [(CHUNK + 10, CHUNK + 10)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["a.mp4", "--all"], "name at least one savepath"),
+        (["--prefix", "a/", "--all"], "name at least one savepath"),
+        (["a.mp4", "--dry-run", "--wait"], "--dry-run queues nothing"),
+        (["../a.mp4"], "SAVEPATH: must not contain '.' or '..' as a folder"),
+        (["a.mp4", "--option", "colour=red"], "--option colour: there is no such option; there are "),
+        (["a.mp4", "--option", "task"], "--option task: write NAME=VALUE"),
+        (["a.mp4", "--option", "task=sing"], "task: Input should be 'transcribe' or 'translate'"),
+        (["a.mp4", "--language", "en", "--option", "language=de"], "language is given twice"),
+    ],
+)
+def test_a_wrong_submission_is_exit_code_2_and_a_sentence(arguments, sentence):
+    outcome = CliRunner().invoke(cli, ["submit", *arguments])
+    assert outcome.exit_code == 2
+    assert sentence in outcome.stderr
+
+
+async def test_every_option_of_machine_b_can_be_given_by_name(orchestrator, sql):
+    await orchestrator.run(
+        "submit", "a.mp4", "--option", "task=translate", "--option", "track=1", "--option", "vad=false",
+        "--option", "initial_prompt=5", "--word-timestamps",
+    )  # fmt: skip
+    assert await sql("select options from transcriptions") == [
+        ({"task": "translate", "track": 1, "vad": False, "initial_prompt": "5", "word_timestamps": True},)
+    ]
+
+
+async def test_counts_are_those_of_a_scan_whatever_happens(desk, submit, heard, sql, counts):
+    jobs = await desk.submit(BUCKET, [f"{number}.mp4" for number in range(50)], Options())
+    for number, (job, _) in enumerate(jobs[:20]):
+        if number % 3:
+            await desk.cancel([job.id])
+    await desk.retry([job.id for job, _ in jobs])
+    await heard("0.mp4", "words", force=True)
+    await heard("1.mp4", "words")
+    await sql("update transcriptions set progress_seconds = 1")
+    await sql("delete from media where savepath = '2.mp4'")
+    kept, scanned = await counts()
+    assert kept == scanned == {"done": 2, "queued": 47}
+    for _ in range(300):  # among which some put the rows together
+        await sql("update transcriptions set state = case state when 'queued' then 'running' else 'queued' end"
+                  " where state in ('queued', 'running')")  # fmt: skip
+    assert await counts() == (kept, scanned)
+    [(rows,)] = await sql("select count(*) from state_changes")
+    assert rows < 600
+
+
+async def test_neither_counts_nor_a_submission_wait_for_a_transaction_that_is_open(submit, desk, database_url, counts):
+    job = await submit("talk.mp4")
+    async with make_pool(database_url) as others, others.connection() as worker:
+        await worker.execute("update transcriptions set state = 'running'")
+        submitted = await asyncio.wait_for(desk.submit(BUCKET, ["talk.mp4", "other.mp4"], Options()), 5)
+        assert [outcome for _, outcome in submitted] == ["known", "new"]
+        assert await asyncio.wait_for(desk.cancel([submitted[1].job.id]), 5)
+        assert await counts() == ({"cancelled": 1, "queued": 1},) * 2
+        await worker.rollback()
+    assert job.state == "queued"
+
+
+async def test_no_query_of_status_reads_all_jobs(pool, desk, sql):
+    await desk.submit(BUCKET, [f"{number}.mp4" for number in range(3000)], Options())
+    await sql("update transcriptions set state = 'running' where id in (1000, 2000, 3000)")
+    await sql("analyze")
+    async with pool.connection() as connection:
+        await connection.execute("set enable_seqscan = off")  # as PostgreSQL decides by itself where there are more
+        await connection.execute("set enable_bitmapscan = off")
+        before = await rows_read(connection)
+        await store.list_jobs(connection, limit=20)
+        await store.list_jobs(connection, "queued", after=2000, limit=20)
+        await store.list_jobs(connection, "running", limit=20)
+        await store.current_jobs(connection, BUCKET, ["17.mp4"])
+        await store.count_by_state(connection)
+        assert 40 <= await rows_read(connection) - before < 60
+
+
+async def rows_read(connection) -> int:
+    read = await connection.execute(
+        "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relname = 'transcriptions'"
+    )
+    return (await read.fetchone())[0]

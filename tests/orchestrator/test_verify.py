@@ -1,0 +1,106 @@
+"""verify finds whatever a whole transcript would not have."""
+
+import pytest
+
+from orchestrator.verify import evidence, findings
+from tests.orchestrator.conftest import BUCKET
+from tests.orchestrator.scripted import breaks_off_after, transcribes
+
+
+@pytest.fixture
+def found(pool):
+    async def verify(*savepaths: str):
+        checked = [of async for some in evidence(pool, BUCKET, savepaths or None) for of in some]
+        return [(finding.savepath, finding.code) for of in checked for finding in findings(of)]
+
+    return verify
+
+
+async def test_a_transcript_as_it_was_stored_is_whole(heard, found):
+    await heard("talk.mp4", "one", "two", "three")
+    assert await found() == []
+
+
+async def test_a_transcript_of_several_parts_is_whole(submit, working, job_in, machine_b, found):
+    machine_b.scripts = [breaks_off_after(1), breaks_off_after(2), transcribes()]
+    async with working():
+        await job_in((await submit()).id, "done")
+    assert await found() == []
+
+
+async def test_a_transcript_without_a_word_is_whole(heard, found):
+    await heard("talk.mp4")
+    assert await found() == []
+
+
+async def test_an_incomplete_transcript_that_says_so_is_no_finding(heard, found, sql):
+    await heard("talk.mp4", "one", incomplete="4 of 60 s came out")
+    await sql("update attempts set declared_seconds = 60")
+    assert await found() == []
+
+
+DAMAGES = {
+    "segments_missing": "delete from segments where index = 1",
+    "segments_disordered": "update segments set start_seconds = 0, end_seconds = 1 where index = 2",
+    "outside": "update segments set end_seconds = 13 where index = 2",
+    "parts_apart": "update attempts set start_seconds = 1",
+    "objects_mixed": """
+        insert into attempts (transcription_id, attempt, transcriber_url, start_seconds, etag)
+        select transcription_id, 0, 'http://b', 0, 'other' from attempts
+    """,
+    "receipt_missing": "delete from attempts",
+    "sha256_missing": "update attempts set sha256 = null",
+    "incomplete": "update attempts set declared_seconds = 60",
+    "samples_differ": "update attempts set samples = samples - 1600",
+    "not_heard": "update attempts set covered_seconds = 10",
+    "progress_differs": "update transcriptions set progress_seconds = 13",
+    "segments_lost": "update attempts set segments = 4",
+}
+
+
+@pytest.mark.parametrize("code", DAMAGES)
+async def test_each_damage_is_found(code, heard, found, sql):
+    await heard("whole.mp4", "one", "two", "three")
+    await heard("talk.mp4", "one", "two", "three")
+    where = "transcription_id = (select max(id) from transcriptions)"
+    damage = DAMAGES[code].replace("update transcriptions", "update transcriptions t").strip()
+    if "transcriptions t" in damage:
+        damage += " where id = (select max(id) from transcriptions)"
+    else:
+        damage += f" {'and' if 'where' in damage else 'where'} {where}"
+    await sql(damage)
+    assert ("talk.mp4", code) in await found()
+    assert all(savepath == "talk.mp4" for savepath, _ in await found())
+
+
+async def test_savepaths_narrow_it(heard, found, sql):
+    await heard("talk.mp4", "one")
+    await heard("other.mp4", "one")
+    await sql("update attempts set sha256 = null")
+    assert await found("other.mp4") == [("other.mp4", "sha256_missing")]
+
+
+async def test_a_cut_part_must_end_where_the_next_begins(submit, working, job_in, machine_b, found, sql):
+    machine_b.scripts = [breaks_off_after(1), transcribes()]
+    async with working():
+        await job_in((await submit()).id, "done")
+    await sql("update attempts set covered_seconds = 9 where sha256 is null")
+    assert await found() == [("talk.mp4", "parts_apart")]
+
+
+async def test_verify_prints_a_line_for_each_finding_and_is_exit_code_1(orchestrator, heard, sql):
+    await heard("talk.mp4", "one")
+    assert (await orchestrator.run("verify", "--all")).out == "1 transcript verified; 0 wrong\n"
+    await sql("update attempts set sha256 = null")
+    outcome = await orchestrator.run("verify", "talk.mp4")
+    assert outcome.code == 1
+    assert outcome.out == (
+        "talk.mp4: the receipt has no SHA-256 of the audio; have it made anew: orchestrator submit --force talk.mp4\n"
+        "1 transcript verified; 1 wrong\n"
+    )
+
+
+async def test_verify_of_what_has_no_transcript_is_exit_code_1(orchestrator, submit):
+    await submit("talk.mp4")
+    outcome = await orchestrator.run("verify", "talk.mp4")
+    assert (outcome.code, outcome.err) == (1, "talk.mp4 has no transcript yet: it is queued\n")

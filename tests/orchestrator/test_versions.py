@@ -1,0 +1,165 @@
+"""The same object is heard once; a changed one makes a new version, and the old one is kept until it is pruned."""
+
+import os
+import random
+from datetime import timedelta
+
+import pytest
+
+from machine.auth import Tokens
+from orchestrator import store, versions
+from orchestrator.jobs import Options
+from orchestrator.objects import Identity, Objects
+from orchestrator.submission import Desk
+from tests.orchestrator.conftest import BUCKET
+from tests.orchestrator.scripted import breaks_off_after, transcribes
+
+
+@pytest.fixture
+def objects(machine_c) -> Objects:
+    return Objects(machine_c, Tokens(), BUCKET)
+
+
+@pytest.fixture
+def desk(pool, queue, objects) -> Desk:
+    return Desk(pool, queue, objects)
+
+
+@pytest.fixture
+def transcribed(heard, objects, sql):
+    """A transcript of an object as it is now."""
+
+    async def transcribe(savepath: str):
+        job = await heard(savepath, "some words")
+        there = (await objects.identities(BUCKET, [savepath]))[savepath]
+        await sql("update attempts set etag = %s, size = %s, last_modified = %s", *there)
+        return job
+
+    return transcribe
+
+
+@pytest.fixture
+def outcome(desk):
+    async def submit(savepath: str):
+        [(job, outcome)] = await desk.submit(BUCKET, [savepath], Options())
+        return job.id, outcome
+
+    return submit
+
+
+async def test_an_object_that_is_done_is_not_heard_again(transcribed, outcome):
+    job = await transcribed("talks/a.mp4")
+    assert await outcome("talks/a.mp4") == (job.id, "done")
+
+
+async def test_a_changed_object_makes_a_new_version_and_the_old_one_is_read_until_it_is_done(
+    transcribed, outcome, bucket, pool, heard
+):
+    old = await transcribed("talks/a.mp4")
+    (bucket / "talks/a.mp4").write_text("another recording")
+    new, what = await outcome("talks/a.mp4")
+    assert (what, new != old.id) == ("changed", True)
+    assert await outcome("talks/a.mp4") == (new, "known")
+    async with pool.connection() as connection:
+        assert (await store.newest_finished(connection, BUCKET, "talks/a.mp4")).id == old.id
+        await heard("talks/a.mp4", "other words")
+        assert (await store.newest_finished(connection, BUCKET, "talks/a.mp4")).id == new
+
+
+async def test_an_object_that_only_moved_is_the_same(transcribed, outcome, bucket):
+    job = await transcribed("talks/a.mp4")
+    times = (bucket / "talks/a.mp4").stat()
+    (bucket / "talks/copy").write_text("talks/a.mp4")
+    (bucket / "talks/copy").rename(bucket / "talks/a.mp4")
+    os.utime(bucket / "talks/a.mp4", ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert await outcome("talks/a.mp4") == (job.id, "done")
+
+
+async def test_the_transcript_of_an_object_that_is_gone_stays(transcribed, outcome, bucket):
+    job = await transcribed("talks/a.mp4")
+    (bucket / "talks/a.mp4").unlink()
+    assert await outcome("talks/a.mp4") == (job.id, "missing")
+
+
+async def test_without_machine_c_what_is_done_counts_as_unchanged(transcribed, pool, queue, bucket, free_port):
+    await transcribed("talks/a.mp4")
+    (bucket / "talks/a.mp4").write_text("another recording")
+    away = Objects(f"http://127.0.0.1:{free_port}", Tokens(), BUCKET)
+    submission = Desk(pool, queue, away).submission(BUCKET, Options())
+    assert await submission.take({"new.mp4": None}) == {"new.mp4": "new"}
+    assert submission.obstacle is None  # what is not done needs no question
+    assert await submission.take({"talks/a.mp4": None}) == {"talks/a.mp4": "done"}
+    assert "does not answer" in submission.obstacle.message
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "differs"),
+    [
+        (Identity("a", 1), Identity("a", 1), False),
+        (Identity("a"), Identity("b"), True),
+        (Identity("a"), Identity(None), False),
+        (Identity("a", 1), Identity("b", 2), True),
+    ],
+)
+def test_an_identity_differs_by_its_etag(one, other, differs):
+    assert one.differs_from(other) is differs
+
+
+async def test_identities_of_any_savepaths_are_those_of_the_listing(objects, bucket):
+    choose = random.Random(5)
+    names = [f"many/{'/'.join(choose.choices('abö~', k=3))}{number}" for number in range(300)]
+    for name in names:
+        (bucket / name).parent.mkdir(parents=True, exist_ok=True)
+        (bucket / name).write_text(name)
+    everything = {found.savepath: found.etag async for page in objects.pages(BUCKET) for found in page}
+    assert len(everything) == 303
+    for wanted in ([], ["talks/a.mp4"], ["nothing"], choose.sample(names, 5), [*names, "a", "zzz", "many/a", "\x01"]):
+        found = await objects.identities(BUCKET, wanted)
+        assert {name: found[name].etag for name in found} == {
+            name: everything[name] for name in wanted if name in everything
+        }
+
+
+async def test_parts_of_two_objects_are_not_joined(submit, working, job_in, machine_b, sql, caplog):
+    machine_b.scripts = [breaks_off_after(2), transcribes(etag="etag-2")]
+    async with working():
+        await job_in((await submit()).id, "done")
+    assert [request.get("start", 0) for request in machine_b.requests] == [0, 20.0, 0]
+    assert await sql("select etag, start_seconds from attempts") == [("etag-2", 0)]
+    assert await sql("select count(*), min(index), max(index) from segments") == [(6, 0, 5)]
+    assert "talk.mp4 has changed after 20 s of it were heard; it is heard again from the start" in caplog.text
+
+
+async def test_an_object_that_changed_before_anything_was_stored_costs_no_attempt(submit, working, job_in, machine_b):
+    machine_b.scripts = [breaks_off_after(0), transcribes(etag="etag-2")]
+    async with working():
+        await job_in((await submit()).id, "done")
+    assert len(machine_b.requests) == 2
+
+
+async def pruned(pool, days: float = 0) -> list[int]:
+    async with pool.connection() as connection:
+        return await versions.prune(connection, timedelta(days=days), after=0, limit=100)
+
+
+async def test_prune_removes_what_a_finished_version_has_replaced(heard, pool, sql):
+    old = await heard("talk.mp4", "old words")
+    await heard("talk.mp4", "new words", force=True)
+    assert await pruned(pool, days=30) == []
+    assert await pruned(pool) == [old.id]
+    assert await sql("select text from segments") == [("new words",)]
+    assert await sql("select count(*) from attempts") == [(1,)]
+
+
+async def test_prune_keeps_the_old_version_until_the_new_one_is_done(heard, submit, pool):
+    await heard("talk.mp4", "old words")
+    await submit("talk.mp4", force=True)
+    assert await pruned(pool) == []
+
+
+async def test_force_makes_one_new_version_of_a_savepath_that_comes_twice(heard, desk, sql):
+    await heard("talk.mp4", "old words")
+    submission = desk.submission(BUCKET, Options(), force=True)
+    assert await submission.take({"talk.mp4": None}) == {"talk.mp4": "new"}
+    assert await submission.take({"talk.mp4": None}) == {"talk.mp4": "known"}
+    assert await sql("select count(*) from transcriptions") == [(2,)]
