@@ -2,15 +2,23 @@
 
 from tornado.web import Application
 
-from machine.server import make_application
+from machine.server import DocumentHandler, make_application
+from orchestrator.event_streams import EventsHandler, JobEventsHandler
 from orchestrator.handlers import (
+    CancelHandler,
     HealthHandler,
     JobHandler,
     JobsHandler,
     OrchestratorMachine,
+    RetryHandler,
     SearchHandler,
+    StatusHandler,
     TranscriptHandler,
 )
+from orchestrator.hook_handler import MinioHookHandler
+from orchestrator.openapi import document
+
+JOB = r"/api/jobs/([0-9]{1,18})"
 
 
 def make_app(machine: OrchestratorMachine) -> Application:
@@ -20,8 +28,15 @@ def make_app(machine: OrchestratorMachine) -> Application:
         [
             (r"/healthz", HealthHandler, {}),
             (r"/api/jobs", JobsHandler, {}),
-            (r"/api/jobs/([0-9]{1,18})", JobHandler, {}),
+            (JOB, JobHandler, {}),
+            (rf"{JOB}/cancel", CancelHandler, {}),
+            (rf"{JOB}/retry", RetryHandler, {}),
+            (rf"{JOB}/events", JobEventsHandler, {}),
+            (r"/api/events", EventsHandler, {}),
+            (r"/api/status", StatusHandler, {}),
             (r"/api/transcripts/(.+)", TranscriptHandler, {}),
             (r"/api/search", SearchHandler, {}),
+            (r"/hooks/minio", MinioHookHandler, {}),
+            (r"/openapi.json", DocumentHandler, {"document": document()}),
         ],
     )

@@ -1,15 +1,17 @@
 """A transcript as text, as subtitles, and as rows and documents for programs."""
 
 import json
-from collections.abc import Iterable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from textwrap import indent
 from typing import Any, Literal
 
 from machine.errors import UnsupportedFormat
 from machine.subtitles import clock, one_line, srt, vtt
 from machine.wire import Segment
 from orchestrator.jobs import Transcript
-from orchestrator.subtitles import cues
+from orchestrator.subtitles import Cue, CueStream
 
 Format = Literal["txt", "srt", "vtt", "tsv", "json", "jsonl"]
 FORMATS: tuple[Format, ...] = ("txt", "srt", "vtt", "tsv", "json", "jsonl")
@@ -68,28 +70,116 @@ def rows(transcript: Transcript) -> Iterator[dict[str, Any]]:
         yield {**shared, **segment.model_dump(exclude={"event"})}
 
 
-def jsonl(transcript: Transcript) -> str:
-    """One JSON object a segment."""
-    return "".join(json.dumps(row, ensure_ascii=False, default=datetime.isoformat) + "\n" for row in rows(transcript))
-
-
 def render(transcript: Transcript, wanted: Format, timestamps: bool = False) -> str:
-    """The transcript in one of :data:`FORMATS`; ``timestamps`` is for ``txt``."""
-    if wanted == "json":
-        return json.dumps(document(transcript), ensure_ascii=False, indent=2) + "\n"
-    if wanted == "jsonl":
-        return jsonl(transcript)
-    if wanted == "srt":
-        return srt(cues(transcript.segments))
-    if wanted == "vtt":
-        return vtt(cues(transcript.segments))
-    if wanted == "tsv":
-        return tsv(transcript.segments)
-    return text(transcript.segments, timestamps)
+    """The whole transcript in one of :data:`FORMATS`; ``timestamps`` is for ``txt``."""
+    writer = make_writer(transcript, wanted, timestamps)
+    return writer.begin(plain_text(transcript.segments)) + writer.add(transcript.segments) + writer.end()
 
 
-def document(transcript: Transcript) -> dict[str, Any]:
-    """Everything known of a transcript, ready for JSON."""
+def plain_text(segments: Iterable[Segment]) -> str:
+    """What is said, in one line."""
+    return " ".join(one_line(segment.text) for segment in segments)
+
+
+class Writer(ABC):
+    """A transcript part by part, so that it need not be in memory whole: begin, add segments, end."""
+
+    def begin(self, said: str) -> str:
+        """What stands before the segments; ``said`` is the :func:`plain_text` of all of them."""
+        return ""
+
+    @abstractmethod
+    def add(self, segments: Sequence[Segment]) -> str:
+        """The next segments, as far as they are decided."""
+
+    def end(self) -> str:
+        """What stands after them."""
+        return ""
+
+
+def make_writer(transcript: Transcript, wanted: Format, timestamps: bool = False) -> Writer:
+    """The writer of a format. Of the transcript it takes all but the segments, which are added to it."""
+    match wanted:
+        case "json":
+            return _Document(transcript)
+        case "jsonl":
+            return _Rows(transcript)
+        case "srt" | "vtt":
+            return _Subtitles(wanted)
+        case "tsv":
+            return _Table()
+        case "txt":
+            return _Lines(timestamps)
+
+
+class _Lines(Writer):
+    def __init__(self, timestamps: bool) -> None:
+        self._timestamps = timestamps
+
+    def add(self, segments: Sequence[Segment]) -> str:
+        return text(segments, self._timestamps)
+
+
+class _Table(Writer):
+    def begin(self, said: str) -> str:
+        return tsv([])
+
+    def add(self, segments: Sequence[Segment]) -> str:
+        return tsv(segments).removeprefix(tsv([]))
+
+
+class _Subtitles(Writer):
+    def __init__(self, wanted: Literal["srt", "vtt"]) -> None:
+        self._wanted = wanted
+        self._cues = CueStream()
+        self._written = 0
+
+    def begin(self, said: str) -> str:
+        return vtt([]) if self._wanted == "vtt" else ""
+
+    def add(self, segments: Sequence[Segment]) -> str:
+        return self._write(self._cues.add(segments))
+
+    def end(self) -> str:
+        return self._write(self._cues.end())
+
+    def _write(self, cues: Sequence[Cue]) -> str:
+        first, self._written = self._written + 1, self._written + len(cues)
+        return srt(cues, first) if self._wanted == "srt" else vtt(cues).removeprefix(vtt([]))
+
+
+class _Rows(Writer):
+    def __init__(self, transcript: Transcript) -> None:
+        self._transcript = transcript
+
+    def add(self, segments: Sequence[Segment]) -> str:
+        made = rows(self._transcript.model_copy(update={"segments": segments}))
+        return "".join(json.dumps(row, ensure_ascii=False, default=datetime.isoformat) + "\n" for row in made)
+
+
+class _Document(Writer):
+    def __init__(self, transcript: Transcript) -> None:
+        self._transcript = transcript
+        self._separator = "\n"
+
+    def begin(self, said: str) -> str:
+        about = {**_about(self._transcript), "text": said}
+        return json.dumps(about, ensure_ascii=False, indent=2).removesuffix("\n}") + ',\n  "segments": ['
+
+    def add(self, segments: Sequence[Segment]) -> str:
+        written = ""
+        for segment in segments:
+            shown = json.dumps(segment.model_dump(mode="json", exclude={"event"}), ensure_ascii=False, indent=2)
+            written += self._separator + indent(shown, "    ")
+            self._separator = ",\n"
+        return written
+
+    def end(self) -> str:
+        return "]\n}\n" if self._separator == "\n" else "\n  ]\n}\n"
+
+
+def _about(transcript: Transcript) -> dict[str, Any]:
+    """Everything known of a transcript but its words, ready for JSON."""
     job = transcript.job.model_dump(mode="json")
     return {
         **{key: job[key] for key in ("id", "bucket", "savepath", "options", "model", "language")},
@@ -98,6 +188,4 @@ def document(transcript: Transcript) -> dict[str, Any]:
         "created_at": job["created_at"],
         "finished_at": job["finished_at"],
         "receipt": transcript.receipt.model_dump(mode="json"),
-        "text": " ".join(one_line(segment.text) for segment in transcript.segments),
-        "segments": [segment.model_dump(mode="json", exclude={"event"}) for segment in transcript.segments],
     }

@@ -1,22 +1,29 @@
 """The HTTP API of Machine A."""
 
+import asyncio
+from importlib.metadata import version
 from typing import Any
 
-from pydantic import Field, model_validator
+from prometheus_client import Gauge
+from tornado.iostream import StreamClosedError
 
 from machine.auth import Tokens
 from machine.errors import BadRequest, JobNotFound
 from machine.server import Machine, MachineHandler
-from machine.settings import BucketName
-from orchestrator import formats, store
+from orchestrator import formats, pending, store
+from orchestrator.changes import Feed
 from orchestrator.database import TROUBLE, Pool
 from orchestrator.errors import DatabaseUnavailable
-from orchestrator.jobs import STATES, Options, Priority, State, StorableSavepath
+from orchestrator.intake import Intake
+from orchestrator.jobs import Job
+from orchestrator.messages import JobsQuery, Status, SubmitRequest, TranscriptQuery
+from orchestrator.queue import Queue
 from orchestrator.search import SearchQuery, search
 from orchestrator.submission import Desk
+from orchestrator.transcripts import parts
 
-MOST_JOBS = 1000
-"""Jobs of one page."""
+STALL_SECONDS = 60.0
+"""Longest wait for a client that does not read what it asked for."""
 
 
 class OrchestratorMachine(Machine):
@@ -24,29 +31,34 @@ class OrchestratorMachine(Machine):
 
     Args:
         default_bucket: where savepaths are looked for when a request names no bucket.
+        intake: takes what MinIO's events name.
+        stores_results: whether finished transcripts are stored in a bucket.
     """
 
-    def __init__(self, tokens: Tokens, pool: Pool, desk: Desk, default_bucket: str) -> None:
+    def __init__(
+        self,
+        tokens: Tokens,
+        pool: Pool,
+        queue: Queue,
+        desk: Desk,
+        default_bucket: str,
+        intake: Intake,
+        stores_results: bool = False,
+    ) -> None:
         super().__init__("orchestrator", tokens)
         self.pool = pool
+        self.queue = queue
         self.desk = desk
         self.default_bucket = default_bucket
+        self.intake = intake
+        self.stores_results = stores_results
+        self.feed = Feed(pool)
+        streams = Gauge("reelscribe_event_streams", "Open streams of events", registry=self.registry)
+        streams.set_function(lambda: len(self.feed.followers))
 
-
-class SubmitRequest(Options):
-    """Body of ``POST /api/jobs``: one savepath or several, and how to transcribe them."""
-
-    savepath: StorableSavepath | None = None
-    savepaths: list[StorableSavepath] = Field(default=[], max_length=10_000)
-    bucket_name: BucketName | None = None
-    priority: Priority = 0
-    force: bool = False
-
-    @model_validator(mode="after")
-    def _some_savepath(self) -> "SubmitRequest":
-        if (self.savepath is None) == (not self.savepaths):
-            raise ValueError("give either savepath, or savepaths with at least one")
-        return self
+    async def end_streams(self) -> None:
+        """Send the followers of events away: they would outlast any time of grace."""
+        self.feed.drop_all()
 
 
 class OrchestratorHandler(MachineHandler):
@@ -61,29 +73,29 @@ class OrchestratorHandler(MachineHandler):
             kwargs["exc_info"] = (type(gone), gone, None)
         super().write_error(status_code, **kwargs)
 
-    def choice(self, name: str, choices: tuple[str, ...]) -> str | None:
-        """A query parameter that is one of these, or absent.
+    async def send(self, text: str) -> None:
+        """Write a part of the answer, no faster than the client reads.
 
         Raises:
-            BadRequest: it is another.
+            StreamClosedError: it left, or stopped reading.
         """
-        value = self.get_query_argument(name, None)
-        if value is not None and value not in choices:
-            raise BadRequest(f"{name}: {value!r} is none of {', '.join(choices)}", allowed=list(choices))
-        return value
+        self.write(text)
+        try:
+            await asyncio.wait_for(self.flush(), STALL_SECONDS)
+        except asyncio.TimeoutError as stalled:
+            raise StreamClosedError(stalled) from stalled
 
-    def number(self, name: str, lowest: int, highest: int) -> int | None:
-        """A query parameter that is a whole number of this range, or absent.
+    async def job(self, id: str) -> Job:
+        """The job of a URL.
 
         Raises:
-            BadRequest: it is something else.
+            JobNotFound: there is none.
         """
-        value = self.get_query_argument(name, None)
-        if value is None:
-            return None
-        if not (value.isascii() and value.isdigit() and len(value) < 19 and lowest <= int(value) <= highest):
-            raise BadRequest(f"{name}: {value!r} is no whole number from {lowest} to {highest}")
-        return int(value)
+        async with self.machine.pool.connection() as connection:
+            jobs = await store.jobs_by_id(connection, [int(id)])
+        if not jobs:
+            raise JobNotFound(f"there is no job {id}; GET /api/jobs lists them")
+        return jobs[0]
 
 
 class JobsHandler(OrchestratorHandler):
@@ -104,13 +116,10 @@ class JobsHandler(OrchestratorHandler):
         self.finish({"jobs": [{**job.model_dump(mode="json"), "outcome": outcome} for job, outcome in submitted]})
 
     async def get(self) -> None:
-        limit = self.number("limit", 1, MOST_JOBS) or 100
-        after = self.number("after", 0, 1 << 62)
-        wanted = self.choice("state", STATES)
-        state: State | None = next((known for known in STATES if known == wanted), None)
+        query = self.read_query(JobsQuery)
         async with self.machine.pool.connection() as connection:
-            jobs = await store.list_jobs(connection, state, after, limit)
-        following = jobs[-1].id if len(jobs) == limit else None
+            jobs = await store.list_jobs(connection, query.state, query.after, query.limit)
+        following = jobs[-1].id if len(jobs) == query.limit else None
         self.finish({"jobs": [job.model_dump(mode="json") for job in jobs], "next": following})
 
 
@@ -118,28 +127,62 @@ class JobHandler(OrchestratorHandler):
     """``GET /api/jobs/{id}``."""
 
     async def get(self, id: str) -> None:
-        async with self.machine.pool.connection() as connection:
-            jobs = await store.jobs_by_id(connection, [int(id)])
-        if not jobs:
-            raise JobNotFound(f"there is no job {id}; GET /api/jobs lists them")
-        self.finish(jobs[0].model_dump(mode="json"))
+        self.finish((await self.job(id)).model_dump(mode="json"))
+
+
+class CancelHandler(OrchestratorHandler):
+    """``POST /api/jobs/{id}/cancel``."""
+
+    async def post(self, id: str) -> None:
+        await self.job(id)
+        changed = await self.machine.desk.cancel([int(id)])
+        self.finish({**(await self.job(id)).model_dump(mode="json"), "changed": bool(changed)})
+
+
+class RetryHandler(OrchestratorHandler):
+    """``POST /api/jobs/{id}/retry``."""
+
+    async def post(self, id: str) -> None:
+        await self.job(id)
+        changed = await self.machine.desk.retry([int(id)])
+        self.finish({**(await self.job(id)).model_dump(mode="json"), "changed": bool(changed)})
 
 
 class TranscriptHandler(OrchestratorHandler):
-    """``GET /api/transcripts/{savepath}?format=json|jsonl|txt|srt|vtt|tsv``."""
+    """``GET /api/transcripts/{savepath}?format=json|jsonl|txt|srt|vtt|tsv``: a part at a time, never whole."""
 
     async def get(self, savepath: str) -> None:
-        wanted = formats.parse_format(self.get_query_argument("format", "json"))
-        timestamps = self.choice("timestamps", ("true", "false")) == "true"
-        bucket = self.get_query_argument("bucket_name", self.machine.default_bucket)
-        if "\0" in savepath + bucket:
+        query = self.read_query(TranscriptQuery)
+        if "\0" in savepath:
             raise BadRequest("a savepath holds no NUL character")
+        bucket = query.bucket_name or self.machine.default_bucket
         async with self.machine.pool.connection() as connection:
-            found = await store.transcript(connection, bucket, savepath)
-            if found is None:
+            job = await store.newest_finished(connection, bucket, savepath)
+            if job is None:
                 raise await store.no_transcript(connection, bucket, savepath)
-        self.set_header("Content-Type", formats.CONTENT_TYPES[wanted])
-        self.finish(formats.render(found, wanted, timestamps))
+            about = await store.about_transcript(connection, job)
+        assert job.finished_at
+        self.set_header("ETag", f'"{version("reelscribe")}-{job.id}"')
+        self.set_header("Last-Modified", job.finished_at)
+        self.set_header("Cache-Control", "no-cache")
+        if self.check_etag_header():
+            self.set_status(304)
+            return
+        self.set_header("Content-Type", formats.CONTENT_TYPES[query.format])
+        async for part in parts(self.machine.pool, about, query.format, query.timestamps):
+            await self.send(part)
+        self.finish()
+
+
+class StatusHandler(OrchestratorHandler):
+    """``GET /api/status``: how many jobs are in each state, how many workers are at work, and what is not stored."""
+
+    async def get(self) -> None:
+        async with self.machine.pool.connection() as connection:
+            totals = await store.count_by_state(connection)
+            results = await pending.count(connection) if self.machine.stores_results else None
+        workers = await self.machine.queue.count_workers()
+        self.finish(Status(totals=totals, workers=workers, results=results).model_dump(mode="json"))
 
 
 class SearchHandler(OrchestratorHandler):

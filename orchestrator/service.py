@@ -1,16 +1,20 @@
-"""Machine A as a service: a worker, alone or with the HTTP API, until it is told to stop."""
+"""Machine A as a service: a worker, alone or with the HTTP API, until it is told to stop; or as a watch."""
 
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from machine.auth import Tokens
 from machine.server import serve
 from orchestrator.app import make_app
 from orchestrator.handlers import OrchestratorMachine
+from orchestrator.intake import Intake, Selection
+from orchestrator.reconcile import Reconciler
 from orchestrator.session import Session
+from orchestrator.watch import FolderWatch
 from orchestrator.worker import make_worker
 
 log = logging.getLogger(__name__)
@@ -35,36 +39,77 @@ async def serve_session(session: Session) -> int:
     return 0
 
 
+async def watch_session(session: Session) -> int:
+    """Submit what comes into the local folder of the bucket until SIGTERM or SIGINT. Returns the exit code."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    chosen = session.settings
+    watch = FolderWatch(chosen.paths.minio_data_path, _make_intake(session), chosen.events.settle_seconds)
+    log.info("watch: looking at %s in %s", ", ".join(watch.buckets), chosen.paths.minio_data_path)
+    await watch.run(stopping)
+    log.info("watch: stopped")
+    return 0
+
+
 def make_machine(session: Session) -> OrchestratorMachine:
     """Machine A of this session.
 
     Raises:
         SettingsError: the token file is unusable.
     """
-    tokens = Tokens.from_file(session.settings.auth.token_file)
-    return OrchestratorMachine(tokens, session.pool, session.desk, session.settings.paths.bucket_name)
+    return OrchestratorMachine(
+        Tokens.from_file(session.settings.auth.token_file),
+        session.pool,
+        session.queue,
+        session.desk,
+        session.settings.paths.bucket_name,
+        _make_intake(session),
+        stores_results=session.settings.results.bucket is not None,
+    )
 
 
 async def serve_machine(session: Session, machine: OrchestratorMachine) -> None:
     """Run a worker and the HTTP API until ``machine.stopping`` is set, by a signal or by the caller.
 
     Raises:
-        SettingsError: the address is taken, or a file it names is unusable.
+        SettingsError: the address is taken, or a file it names is unusable, or ``[results]`` lacks its ``[minio]``.
     """
-    async with _working(session, machine.stopping):
-        await serve(machine, make_app(machine), session.settings.orchestrator)
+    chosen = session.settings
+    async with AsyncExitStack() as stack:
+        if chosen.results.bucket:
+            from orchestrator.results import make_result_writer  # 0.4 s that no other command should wait
+
+            writer = make_result_writer(session.pool, chosen.minio, chosen.results)
+            await stack.enter_async_context(_beside(machine.stopping, "results", writer.run()))
+        if every := chosen.events.reconcile_every:
+            reconciler = Reconciler(session.pool, machine.intake, session.objects, every, machine.registry)
+            await stack.enter_async_context(_beside(machine.stopping, "reconciler", reconciler.run()))
+        await stack.enter_async_context(_working(session, machine.stopping))
+        await serve(machine, make_app(machine), chosen.orchestrator, machine.end_streams)
+
+
+def _make_intake(session: Session) -> Intake:
+    return Intake(session.pool, session.desk, Selection(session.settings), session.objects)
 
 
 @asynccontextmanager
 async def _working(session: Session, stopping: asyncio.Event) -> AsyncIterator[None]:
-    """A worker beside what happens in the block; should it fail, ``stopping`` is set, and its error raised."""
-    async with make_worker(session.settings, session.pool, session.queue) as worker:
-        working = asyncio.create_task(worker.run(), name="worker")
-        working.add_done_callback(lambda _: stopping.set())
-        try:
-            yield
-        finally:
-            working.cancel()
-            await asyncio.wait([working])
-        if not working.cancelled():
-            working.result()
+    """A worker beside what happens in the block."""
+    making = make_worker(session.settings, session.pool, session.queue)
+    async with making as worker, _beside(stopping, "worker", worker.run()):
+        yield
+
+
+@asynccontextmanager
+async def _beside(stopping: asyncio.Event, name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Work beside what happens in the block; should it fail, ``stopping`` is set, and its error raised."""
+    working = asyncio.create_task(work, name=name)
+    working.add_done_callback(lambda _: stopping.set())
+    try:
+        yield
+    finally:
+        working.cancel()
+        await asyncio.wait([working])
+    if not working.cancelled():
+        working.result()

@@ -1,4 +1,4 @@
-"""The commands that run Machine A: worker, serve, up, check."""
+"""The commands that run Machine A: worker, serve, up, watch, check."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ from machine import logs, settings
 from machine.auth import Tokens
 from machine.command import ConfigOption, settings_errors_told, tell_check
 from machine.errors import MachineError
-from orchestrator.service import serve_session, work_session
+from orchestrator.service import serve_session, watch_session, work_session
 from orchestrator.session import Session, open_session, run
 from orchestrator.transcribers import Transcribers
 from orchestrator.up import bring_up
@@ -20,6 +20,7 @@ def register(cli: typer.Typer) -> None:
     cli.command(epilog="Example: orchestrator up --config config.cfg")(up)
     cli.command(epilog="Example: orchestrator serve --config /etc/reelscribe/config.cfg")(serve)
     cli.command(epilog="Example: orchestrator worker --config /etc/reelscribe/config.cfg")(worker)
+    cli.command(epilog="Example: orchestrator watch --config config.cfg")(watch)
     cli.command(epilog="Example: orchestrator check")(check)
 
 
@@ -40,6 +41,11 @@ def up(config: ConfigOption = None) -> None:
         return await bring_up(session, config)
 
     run(config, work, logging.INFO)
+
+
+def watch(config: ConfigOption = None) -> None:
+    """Submit what comes into the bucket's local folder, where MinIO sends no events, until Ctrl-C or SIGTERM."""
+    run(config, watch_session, logging.INFO)
 
 
 def check(config: ConfigOption = None) -> None:

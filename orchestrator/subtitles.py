@@ -48,8 +48,39 @@ def cues(segments: Iterable[Segment]) -> list[Cue]:
     A segment that is too long is split between words, at a pause or a punctuation mark near its middle; at the words'
     own times where they are known, else in proportion to the letters.
     """
-    found = [_cue(pieces) for segment in segments for pieces in _split(_pieces(segment)) if _text(pieces)]
-    return _spread(sorted(found, key=lambda cue: cue.start))
+    stream = CueStream()
+    return stream.add(segments) + stream.end()
+
+
+class CueStream:
+    """The same, for segments that come part by part."""
+
+    def __init__(self) -> None:
+        self._last: list[Cue] = []
+        self._free = 0.0
+
+    def add(self, segments: Iterable[Segment]) -> list[Cue]:
+        """The subtitles of more segments, without the last one: its end depends on what follows."""
+        made = [_cue(pieces) for segment in segments for pieces in _split(_pieces(segment)) if _text(pieces)]
+        found = sorted([*self._last, *made], key=lambda cue: cue.start)
+        self._last = found[-1:]
+        return self._spread(found)
+
+    def end(self) -> list[Cue]:
+        """The last one."""
+        return self._spread([*self._last, Cue(inf, inf, "")])
+
+    def _spread(self, found: Sequence[Cue]) -> list[Cue]:
+        """The cues before the last with times that can be read and do not overlap, whatever the model said."""
+        spread = []
+        for cue, following in pairwise(found):
+            start = max(cue.start, self._free)
+            own = min(cue.end - start, MAX_SECONDS)
+            least = min(own, MIN_SECONDS) if own > FLASH_SECONDS else MIN_SECONDS
+            room = following.start - start
+            self._free = start + max(least, min(max(own, MIN_SECONDS), room))
+            spread.append(replace(cue, start=start, end=self._free))
+        return spread
 
 
 def _pieces(segment: Segment) -> list[_Piece]:
@@ -122,19 +153,6 @@ def _lines(pieces: Sequence[_Piece]) -> list[str]:
 
 def _cue(pieces: Sequence[_Piece]) -> Cue:
     return Cue(pieces[0].start, pieces[-1].end, "\n".join(_lines(pieces)))
-
-
-def _spread(found: Sequence[Cue]) -> list[Cue]:
-    """The cues with times that can be read and do not overlap, whatever the model said."""
-    spread, free = [], 0.0
-    for cue, following in pairwise([*found, Cue(inf, inf, "")]):
-        start = max(cue.start, free)
-        own = min(cue.end - start, MAX_SECONDS)
-        least = min(own, MIN_SECONDS) if own > FLASH_SECONDS else MIN_SECONDS
-        room = following.start - start
-        free = start + max(least, min(max(own, MIN_SECONDS), room))
-        spread.append(replace(cue, start=start, end=free))
-    return spread
 
 
 def _text(pieces: Sequence[_Piece]) -> str:

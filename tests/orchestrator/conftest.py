@@ -16,7 +16,11 @@ from psycopg.conninfo import make_conninfo
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
+from extractor_api.app import make_app as extractor_app
+from extractor_api.service import ExtractorMachine
 from machine.auth import Tokens
+from machine.ffmpeg import FFmpeg
+from machine.settings import PathsSection, Settings
 from machine.wire import Started
 from orchestrator import embedded, store
 from orchestrator.app import make_app
@@ -24,9 +28,12 @@ from orchestrator.attempts import Attempts
 from orchestrator.database import Pool, make_pool, prepare
 from orchestrator.dispatch import Dispatcher
 from orchestrator.handlers import OrchestratorMachine
+from orchestrator.intake import Intake, Selection
 from orchestrator.jobs import Job, Options
+from orchestrator.objects import Objects
 from orchestrator.queue import Queue
 from orchestrator.submission import Desk
+from orchestrator.sweep import Sweeper
 from orchestrator.transcribers import Transcribers
 from orchestrator.worker import Worker
 from tests.orchestrator.commands import Orchestrator
@@ -164,7 +171,7 @@ def heard(
         await attempts.started(attempt, "http://machine-b", started)
         for index, text in enumerate(texts):
             await attempts.progress(attempt, [segment(4.0 * index, 4.0 * index + 3, text)], 4.0 * index + 4)
-        end = finished(4.0 * len(texts), incomplete)
+        end = finished(4.0 * len(texts), incomplete, len(texts))
         await attempts.finished(attempt, [], end.model_copy(update={"last_modified": modified, "size": 1000}))
         async with pool.connection() as connection:
             return (await store.jobs_by_id(connection, [job.id]))[0]
@@ -173,12 +180,21 @@ def heard(
 
 
 @pytest.fixture
-async def serving(pool: Pool, desk: Desk) -> AsyncIterator[Callable[[Tokens], str]]:
+def machine_a(pool: Pool, queue: Queue, desk: Desk) -> OrchestratorMachine:
+    """Machine A as its handlers see it; its Machine C is away, and it asks for no token."""
+    objects = Objects("http://127.0.0.1:9", Tokens(), BUCKET)
+    intake = Intake(pool, Desk(pool, queue, objects), Selection(Settings()), objects)
+    return OrchestratorMachine(Tokens(), pool, queue, desk, BUCKET, intake)
+
+
+@pytest.fixture
+async def serving(machine_a: OrchestratorMachine) -> AsyncIterator[Callable[[Tokens], str]]:
     """Start Machine A's HTTP API; its URL."""
     servers = []
 
     def start(tokens: Tokens) -> str:
-        server = HTTPServer(make_app(OrchestratorMachine(tokens, pool, desk, BUCKET)))
+        machine_a.tokens = tokens
+        server = HTTPServer(make_app(machine_a))
         socket, port = bind_unused_port()
         server.add_socket(socket)
         servers.append(server)
@@ -192,15 +208,23 @@ async def serving(pool: Pool, desk: Desk) -> AsyncIterator[Callable[[Tokens], st
 
 @asynccontextmanager
 async def run_worker(
-    database_url: str, urls: tuple[str, ...], progress_timeout: float, token: str | None = None, backoff: float = 0
+    database_url: str,
+    urls: tuple[str, ...],
+    progress_timeout: float,
+    token: str | None = None,
+    backoff: float = 0,
+    answer_timeout: float = 30,
 ) -> AsyncIterator[Worker]:
     """A worker with connections of its own."""
     tokens = Tokens((token,)) if token else Tokens()
-    async with make_pool(database_url) as pool, Transcribers(urls, tokens, progress_timeout) as transcribers:
+    async with (
+        make_pool(database_url, answer_timeout) as pool,
+        Transcribers(urls, tokens, progress_timeout) as transcribers,
+    ):
         queue = Queue(pool)
         await queue.open()
         dispatcher = Dispatcher(Attempts(pool, queue), transcribers, BUCKET, MAX_ATTEMPTS, lambda _: backoff)
-        worker = Worker(queue, dispatcher, max_running=4, max_attempts=MAX_ATTEMPTS)
+        worker = Worker(queue, dispatcher, Sweeper(pool, queue, MAX_ATTEMPTS), max_running=4)
         running = asyncio.create_task(worker.run())
         try:
             yield worker
@@ -227,3 +251,26 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Path:
+    """The folder of a bucket, with a few objects."""
+    folder = tmp_path / "minio" / BUCKET
+    for name in ("talks/a.mp4", "talks/b.mp4", "youtube/c.mp4"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    return folder
+
+
+@pytest.fixture
+async def machine_c(bucket: Path, local_ffmpeg: FFmpeg) -> AsyncIterator[str]:
+    """The URL of a real Machine C on this bucket."""
+    machine = ExtractorMachine(Settings(paths=PathsSection(minio_data_path=bucket.parent)), local_ffmpeg, Tokens())
+    server = HTTPServer(extractor_app(machine))
+    socket, port = bind_unused_port()
+    server.add_socket(socket)
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+    await server.close_all_connections()
+    machine.results.close()

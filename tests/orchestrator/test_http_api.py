@@ -6,12 +6,15 @@ import httpx
 import pytest
 
 from machine.auth import Tokens
+from orchestrator import formats, store, transcripts
 from tests.orchestrator.conftest import BUCKET
+from tests.orchestrator.contract import CONTRACT
 
 
 @pytest.fixture
 async def api(serving) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=serving(Tokens())) as client:
+    hooks = {"response": [CONTRACT.check]}
+    async with httpx.AsyncClient(base_url=serving(Tokens()), event_hooks=hooks) as client:
         yield client
 
 
@@ -56,7 +59,7 @@ async def test_force_makes_a_new_job(api):
         (b"{}", "give either savepath, or savepaths with at least one"),
         (b'{"savepath":"a","savepaths":["b"]}', "give either savepath"),
         (b'{"savepath":""}', "savepath: String should have at least 1 character"),
-        (b'{"savepath":"a\\u0000b"}', "savepath: a NUL character cannot be stored"),
+        (b'{"savepath":"a\\u0000b"}', "savepath: must not contain NUL"),
         (b'{"savepath":"a","hotwords":"a\\u0000b"}', "hotwords: a NUL character cannot be stored"),
         (b'{"savepath":"a","bucket_name":"a\\u0000b"}', "is not a bucket name"),
         (b'{"savepath":7}', "savepath: Input should be a valid string"),
@@ -183,3 +186,61 @@ async def test_the_token_is_asked_for_everywhere_but_at_health(serving):
         assert (await client.post("/api/jobs", json={"savepath": "a"})).status_code == 401
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/api/jobs", headers={"Authorization": "Bearer secret"})).status_code == 200
+
+
+async def test_a_job_is_cancelled_and_retried(api, submit):
+    job = await submit("a.mp4")
+    cancelled = (await api.post(f"/api/jobs/{job.id}/cancel")).json()
+    assert (cancelled["state"], cancelled["changed"]) == ("cancelled", True)
+    retried = (await api.post(f"/api/jobs/{job.id}/retry")).json()
+    assert (retried["state"], retried["changed"]) == ("queued", True)
+
+
+async def test_what_is_done_is_not_changed_by_cancel_and_retry(api, heard):
+    job = await heard("a.mp4", "hello")
+    for verb in ("cancel", "retry"):
+        answer = (await api.post(f"/api/jobs/{job.id}/{verb}")).json()
+        assert (answer["state"], answer["changed"]) == ("done", False)
+
+
+@pytest.mark.parametrize("verb", ["cancel", "retry"])
+async def test_an_unknown_job_is_neither_cancelled_nor_retried(verb, api):
+    assert (await api.post(f"/api/jobs/12345/{verb}")).json()["error"]["code"] == "job_not_found"
+
+
+async def test_status_tells_totals_and_workers(api, submit):
+    await submit("one.mp4")
+    assert (await api.get("/api/status")).json() == {"totals": {"queued": 1}, "workers": 0, "results": None}
+
+
+@pytest.mark.parametrize("format", formats.FORMATS)
+async def test_a_transcript_in_parts_is_the_whole_one(format, api, heard, pool, monkeypatch):
+    monkeypatch.setattr(transcripts, "SEGMENTS_AT_ONCE", 2)
+    await heard("a.mp4", "one", "two <2>", "drei ä", "a rather long sentence that needs two lines " * 3, "five")
+    async with pool.connection() as connection:
+        whole = await store.transcript(connection, BUCKET, "a.mp4")
+    answer = await api.get(f"/api/transcripts/a.mp4?format={format}")
+    assert answer.text == formats.render(whole, format)
+
+
+async def test_a_transcript_without_words_is_whole_too(api, heard):
+    await heard("a.mp4")
+    assert (await api.get("/api/transcripts/a.mp4")).json()["segments"] == []
+
+
+async def test_a_transcript_that_is_removed_meanwhile_is_cut(api, heard, sql, monkeypatch):
+    monkeypatch.setattr(transcripts, "SEGMENTS_AT_ONCE", 1)
+    job = await heard("a.mp4", *["x" * 200_000] * 60)
+    with pytest.raises(httpx.RemoteProtocolError):
+        async with api.stream("GET", "/api/transcripts/a.mp4?format=txt") as response:
+            await sql("delete from transcriptions where id = %s", job.id)
+            await response.aread()
+
+
+async def test_an_unchanged_transcript_is_not_sent_again(api, heard):
+    await heard("a.mp4", "hello")
+    first = await api.get("/api/transcripts/a.mp4")
+    tag = {"If-None-Match": first.headers["ETag"]}
+    assert (await api.get("/api/transcripts/a.mp4", headers=tag)).status_code == 304
+    await heard("a.mp4", "hello again", force=True)
+    assert (await api.get("/api/transcripts/a.mp4", headers=tag)).status_code == 200

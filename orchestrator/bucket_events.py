@@ -1,0 +1,60 @@
+"""MinIO's bucket notifications: which objects they say were written."""
+
+from typing import NamedTuple
+from urllib.parse import unquote_plus
+
+from pydantic import Field
+
+from machine.wire import ReceivedModel
+
+CONTENT_WRITTEN = ("Put", "Post", "Copy", "CompleteMultipartUpload")
+"""Kinds of ObjectCreated; the others (PutTagging, PutRetention, …) leave the content as it is."""
+MOST_RECORDS = 1000
+
+
+class _Name(ReceivedModel):
+    name: str
+
+
+class _Key(ReceivedModel):
+    key: str
+
+
+class _Stored(ReceivedModel):
+    bucket: _Name
+    object: _Key
+
+
+class Record(ReceivedModel):
+    """One change of one object; ``s3.object.key`` is encoded as in a form."""
+
+    eventName: str
+    s3: _Stored
+
+
+class Notification(ReceivedModel):
+    """Body of ``POST /hooks/minio``, as MinIO and S3 write it; a test of the target has no records."""
+
+    Records: list[Record] | None = Field(default=None, max_length=MOST_RECORDS)
+
+
+class Written(NamedTuple):
+    """An object that has new content."""
+
+    bucket: str
+    savepath: str
+
+
+def written(notification: Notification) -> list[Written]:
+    """The objects that a notification says were written, each once."""
+    found = [
+        Written(record.s3.bucket.name, unquote_plus(record.s3.object.key))
+        for record in notification.Records or ()
+        if _is_content(record.eventName)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _is_content(event: str) -> bool:
+    created, _, kind = event.removeprefix("s3:").partition(":")
+    return created == "ObjectCreated" and kind in CONTENT_WRITTEN

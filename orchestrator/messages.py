@@ -1,0 +1,103 @@
+"""What the HTTP API takes and answers, beside jobs and hits."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from machine.settings import BucketName
+from machine.wire import WireModel
+from orchestrator.formats import Format, parse_format
+from orchestrator.jobs import Job, Options, Priority, Record, State, StorableSavepath
+from orchestrator.pending import ResultsStatus
+from orchestrator.search import Hit
+from orchestrator.submission import Outcome
+
+MOST_SAVEPATHS = 10_000
+MOST_JOBS = 1000
+"""Of one page."""
+
+
+class SubmitRequest(Options):
+    """Body of ``POST /api/jobs``: one savepath or several, and how to transcribe them."""
+
+    savepath: StorableSavepath | None = None
+    savepaths: list[StorableSavepath] = Field(default=[], max_length=MOST_SAVEPATHS)
+    bucket_name: BucketName | None = None
+    priority: Priority = 0
+    force: bool = False
+
+    @model_validator(mode="after")
+    def _some_savepath(self) -> "SubmitRequest":
+        if (self.savepath is None) == (not self.savepaths):
+            raise ValueError("give either savepath, or savepaths with at least one")
+        return self
+
+
+class JobsQuery(WireModel):
+    """Query of ``GET /api/jobs``; ``after`` is ``next`` of the page before."""
+
+    state: State | None = None
+    after: int | None = Field(default=None, ge=0, le=10**18)
+    limit: int = Field(default=100, ge=1, le=MOST_JOBS)
+
+
+def _known_format(name: Any) -> Any:
+    return parse_format(name) if isinstance(name, str) else name
+
+
+class TranscriptQuery(WireModel):
+    """Query of ``GET /api/transcripts/{savepath}``; ``timestamps`` is for txt."""
+
+    format: Annotated[Format, BeforeValidator(_known_format)] = "json"
+    timestamps: bool = False
+    bucket_name: BucketName | None = None
+
+
+class SubmittedJob(Job):
+    """A job, and what the submission did: made it, queued it again, or found it."""
+
+    outcome: Outcome
+
+
+class SubmitAnswer(Record):
+    """Answer of ``POST /api/jobs``: a job for each savepath, in the order of their first mention."""
+
+    jobs: list[SubmittedJob]
+
+
+class JobPage(Record):
+    """Answer of ``GET /api/jobs``; ``next`` is the ``after`` of the next page, None on the last."""
+
+    jobs: list[Job]
+    next: int | None
+
+
+class ChangedJob(Job):
+    """A job, and whether the request changed it."""
+
+    changed: bool
+
+
+class HitPage(Record):
+    """Answer of ``GET /api/search``."""
+
+    hits: list[Hit]
+    next: str | None
+
+
+class Status(Record):
+    """Answer of ``GET /api/status``; ``results`` only where ``[results]`` names a bucket."""
+
+    totals: dict[State, int]
+    workers: int
+    results: ResultsStatus | None
+
+
+class HookAnswer(Record):
+    """Answer of ``POST /hooks/minio``: how many objects became what."""
+
+    new: int = 0
+    changed: int = 0
+    again: int = 0
+    known: int = 0
+    ignored: int = 0

@@ -1,0 +1,41 @@
+"""A transcript out of the database part by part: never whole in memory, no connection held between the parts."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from machine.errors import StreamCut
+from machine.wire import Segment
+from orchestrator import formats, store
+from orchestrator.database import Pool
+from orchestrator.jobs import Job, Transcript
+
+SEGMENTS_AT_ONCE = 500
+
+
+async def parts(
+    pool: Pool, transcript: Transcript, wanted: formats.Format, timestamps: bool = False
+) -> AsyncIterator[str]:
+    """The transcript in a format; its segments are read, those in ``transcript`` not looked at.
+
+    Raises:
+        StreamCut: it was removed meanwhile.
+    """
+    job = transcript.job
+    said = [formats.plain_text(segments) async for segments in _segments(pool, job)] if wanted == "json" else []
+    writer = formats.make_writer(transcript, wanted, timestamps)
+    yield writer.begin(" ".join(said))
+    async for segments in _segments(pool, job):
+        yield writer.add(segments)
+    yield writer.end()
+
+
+async def _segments(pool: Pool, job: Job) -> AsyncIterator[Sequence[Segment]]:
+    after = -1
+    while True:
+        async with pool.connection() as connection:
+            segments = await store.segments(connection, job.id, after, SEGMENTS_AT_ONCE)
+            if not segments and not await store.jobs_by_id(connection, [job.id]):
+                raise StreamCut(f"{job.savepath}: its transcript has just been removed")
+        if not segments:
+            return
+        yield segments
+        after = segments[-1].index

@@ -1,0 +1,177 @@
+"""A bucket's local folder, watched: for where MinIO sends no events."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from datetime import datetime, timezone
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from watchfiles import Change, awatch
+from watchfiles.main import FileChange
+
+from machine.errors import MachineError, NotReadable
+from machine.settings import SettingsError
+from orchestrator.database import TROUBLE, one_line
+from orchestrator.intake import Intake
+from orchestrator.objects import Identity
+
+log = logging.getLogger(__name__)
+
+META = "xl.meta"
+LOOK_SECONDS = 1.0
+SCANNED_AT_ONCE = 1000
+
+
+class Found(NamedTuple):
+    """A file that is an object, or the xl.meta of one."""
+
+    bucket: str
+    savepath: str
+    path: Path
+
+
+class _Shape(NamedTuple):
+    """What changes while a file is written."""
+
+    size: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> "_Shape | None":
+        try:
+            stat = path.stat()
+        except OSError:
+            return None  # gone, or not ours to read: then Machine C cannot read it either
+        return cls(stat.st_size, stat.st_mtime_ns)
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(None, self.size, datetime.fromtimestamp(self.modified_ns / 1e9, timezone.utc))
+
+
+class FolderWatch:
+    """Submits objects of the local folder once they are settled.
+
+    Args:
+        data_path: MinIO's data folder; the buckets lie in it.
+        settle_seconds: how long size and time of a file must not have changed.
+
+    Raises:
+        SettingsError: the folder of a bucket is not there.
+    """
+
+    def __init__(self, data_path: Path, intake: Intake, settle_seconds: float) -> None:
+        self._intake = intake
+        self._settle_seconds = settle_seconds
+        self.buckets = intake.selection.buckets
+        self._folders = {bucket: data_path / bucket for bucket in intake.selection.buckets}
+        self._unsettled: dict[Found, tuple[_Shape, float]] = {}
+        for folder in self._folders.values():
+            if not folder.is_dir():
+                raise SettingsError([f"[paths] minio_data_path: there is no folder {folder} to watch"])
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Take what is there, then what comes, until ``stopping`` is set.
+
+        Raises:
+            NotReadable: the system does not let us watch so many folders.
+        """
+        first = True
+        async for changes in self._changes(stopping):
+            if first:  # only now are the folders watched: nothing falls between the two
+                first = False
+                await self._scan(self._folders.values())
+            await self._scan({Path(path) for change, path in changes if change is not Change.deleted})
+            await self._take_settled()
+
+    async def _changes(self, stopping: asyncio.Event) -> AsyncIterator[set[FileChange]]:
+        """What has changed, at least every ``LOOK_SECONDS``."""
+        try:
+            async for changes in awatch(
+                *self._folders.values(),
+                watch_filter=None,
+                stop_event=stopping,
+                rust_timeout=int(LOOK_SECONDS * 1000),
+                yield_on_timeout=True,
+                ignore_permission_denied=True,
+            ):
+                yield changes
+        except (OSError, RuntimeError) as refused:
+            raise NotReadable(
+                f"the folders of the bucket cannot be watched: {refused}; where they are too many, raise "
+                "fs.inotify.max_user_watches, or use [events] reconcile_every instead"
+            ) from refused
+
+    async def _scan(self, roots: Iterable[Path]) -> None:
+        for root in roots:
+            files = self._objects(root)
+            while found := await asyncio.to_thread(_next_of, files):
+                await self._note(found)
+
+    def _objects(self, root: Path) -> Iterator[Found]:
+        """The objects at or below a path. What begins with a dot is MinIO's own, or somebody's unfinished copy."""
+        bucket = next(bucket for bucket, folder in self._folders.items() if root.is_relative_to(folder))
+        folder = self._folders[bucket]
+        if any(part.startswith(".") for part in root.relative_to(folder).parts):
+            return
+        if not root.is_dir():
+            within = root.name != META and any((parent / META).exists() for parent in root.parents)
+            if not within:
+                yield _found(bucket, folder, root)
+            return
+        for name, below, files in os.walk(root):
+            below[:] = [each for each in below if not each.startswith(".")]
+            for file in [META] if META in files else files:
+                if not file.startswith("."):
+                    yield _found(bucket, folder, Path(name, file))
+
+    async def _note(self, found: Sequence[Found]) -> None:
+        """Take what is settled already, and remember the rest."""
+        settled = []
+        for file in found:
+            shape = _Shape.of(file.path) if self._intake.selection.takes(file.bucket, file.savepath) else None
+            if shape and time.time() - shape.modified_ns / 1e9 > self._settle_seconds and file not in self._unsettled:
+                settled.append((file, shape))
+            elif shape:
+                self._unsettled.setdefault(file, (shape, time.monotonic()))
+        await self._take(settled)
+
+    async def _take_settled(self) -> None:
+        settled, now = [], time.monotonic()
+        for file, (known, since) in list(self._unsettled.items()):
+            if now < since + self._settle_seconds:
+                continue
+            shape = _Shape.of(file.path)
+            if shape == known:
+                settled.append((file, shape))
+            if shape in (known, None):
+                del self._unsettled[file]
+            elif shape:
+                self._unsettled[file] = shape, now
+        await self._take(settled)
+
+    async def _take(self, settled: Sequence[tuple[Found, _Shape]]) -> None:
+        by_bucket: dict[str, dict[str, Identity | None]] = {}
+        for file, shape in settled:
+            by_bucket.setdefault(file.bucket, {})[file.savepath] = shape.identity
+        try:
+            for bucket, found in by_bucket.items():
+                outcomes = await self._intake.take(bucket, found)
+                if outcomes["new"] or outcomes["changed"]:
+                    log.info("watch: bucket %s: %d new, %d changed", bucket, outcomes["new"], outcomes["changed"])
+        except (MachineError, *TROUBLE) as failed:
+            log.warning("watch: %s; tried again in %g s", one_line(failed), self._settle_seconds)
+            self._unsettled.update({file: (shape, time.monotonic()) for file, shape in settled})
+
+
+def _next_of(files: Iterator[Found]) -> list[Found]:
+    return list(islice(files, SCANNED_AT_ONCE))
+
+
+def _found(bucket: str, folder: Path, path: Path) -> Found:
+    named = path.parent if path.name == META else path
+    return Found(bucket, named.relative_to(folder).as_posix(), path)

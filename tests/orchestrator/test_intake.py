@@ -1,0 +1,115 @@
+"""What events, listings and watched folders bring up becomes a job where it should, and only there."""
+
+from collections import Counter
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from machine.auth import Tokens
+from machine.errors import PeerUnreachable
+from machine.settings import EventsSection, PathsSection, ResultsSection, Settings
+from orchestrator import store
+from orchestrator.intake import Intake, Selection
+from orchestrator.objects import Identity, Objects
+from orchestrator.submission import Desk
+from tests.orchestrator.conftest import BUCKET
+from tests.orchestrator.watched import watched_bucket
+
+LATER = datetime.now(timezone.utc) + timedelta(hours=1)
+EARLIER = LATER - timedelta(hours=2)
+
+
+@pytest.fixture
+def objects():
+    return Objects("http://127.0.0.1:9", Tokens(), BUCKET)
+
+
+@pytest.fixture
+def intake(pool, queue, objects):
+    return Intake(pool, Desk(pool, queue, objects), Selection(Settings()), objects)
+
+
+def selection(**sections) -> Selection:
+    return Selection(Settings(**sections))
+
+
+@pytest.mark.parametrize("savepath", ["a.mp4", "talks/Ü b.MKV", "talk.mp3"])
+def test_recordings_are_taken(savepath):
+    assert selection().takes(BUCKET, savepath)
+
+
+@pytest.mark.parametrize(
+    "savepath", ["a.jpg", "a.mp4.part", "mp4", "../a.mp4", "a\0.mp4", "/a.mp4", ".minio.sys/a.mp4"]
+)
+def test_other_objects_are_not_taken(savepath):
+    assert not selection().takes(BUCKET, savepath)
+
+
+def test_other_buckets_are_not_taken():
+    assert not selection().takes("secrets", "a.mp4")
+    assert selection(paths=PathsSection(buckets=("calls",))).takes("calls", "a.mp4")
+
+
+def test_prefixes_narrow():
+    only = selection(events=EventsSection(prefixes=("youtube/", "talks/")))
+    assert only.takes(BUCKET, "talks/a.mp4") and not only.takes(BUCKET, "music/a.mp4")
+
+
+def test_results_are_not_taken_whatever_the_suffixes_say():
+    greedy = EventsSection(suffixes=(".mp4", ".json", ".srt"))
+    own = selection(events=greedy, results=ResultsSection(bucket=BUCKET, prefix="out/"))
+    assert not own.takes(BUCKET, "out/a.mp4.json") and not own.takes(BUCKET, "out/a.mp4.srt")
+    assert own.takes(BUCKET, "a.json"), "somebody else's"
+
+
+async def test_a_new_object_becomes_a_job_once(intake, sql):
+    assert await intake.take(BUCKET, {"a.mp4": None, "b.txt": None}) == Counter(new=1, ignored=1)
+    assert (await intake.take(BUCKET, {"a.mp4": None}))["known"] == 1
+    assert await sql("select savepath from media") == [("a.mp4",)]
+
+
+async def test_a_replaced_object_becomes_a_new_version(intake, heard, pool):
+    job = await heard("a.mp4", "hello")
+    same = Identity("etag-1", 1000, None)
+    assert (await intake.take(BUCKET, {"a.mp4": same}))["known"] == 1
+    assert (await intake.take(BUCKET, {"a.mp4": Identity("etag-2", 2000, LATER)}))["changed"] == 1
+    async with pool.connection() as connection:
+        [current] = await store.current_jobs(connection, BUCKET, ["a.mp4"])
+    assert current.id != job.id
+
+
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
+async def test_a_job_that_was_given_up_is_not_taken_up_by_itself(state, intake, submit, desk, sql):
+    job = await submit("a.mp4")
+    await desk.cancel([job.id])
+    await sql("update transcriptions set state = %s, error_code = 'x', error_message = 'y'", state)
+    assert (await intake.take(BUCKET, {"a.mp4": Identity("etag-1", 1, EARLIER)}))["known"] == 1
+    assert (await intake.take(BUCKET, {"a.mp4": Identity("etag-1", 1, LATER)}))["again"] == 1
+
+
+async def test_a_new_version_keeps_the_options_of_the_old_one(intake, heard, submit, sql, pool):
+    await heard("a.mp4", "hello")
+    await sql('update transcriptions set options = \'{"language": "de"}\'')
+    await intake.take(BUCKET, {"a.mp4": Identity("etag-2", 2000, LATER)})
+    async with pool.connection() as connection:
+        [current] = await store.current_jobs(connection, BUCKET, ["a.mp4"])
+    assert (current.state, current.options) == ("queued", {"language": "de"})
+
+
+async def test_what_is_new_is_submitted_though_machine_c_is_away(intake, heard, sql):
+    await heard("old.mp4", "hello")
+    with pytest.raises(PeerUnreachable):
+        await intake.take(BUCKET, {"new.mp4": None, "old.mp4": None})
+    assert await sql("select count(*) from media where savepath = 'new.mp4'") == [(1,)]
+
+
+async def test_machine_c_is_asked_what_an_object_is_now(pool, queue, submit, sql, desk, tmp_path):
+    async with watched_bucket(tmp_path / "minio") as bucket:
+        objects = Objects(bucket.url, Tokens(), BUCKET)
+        intake = Intake(pool, Desk(pool, queue, objects), Selection(Settings()), objects)
+        bucket.put("a.mp4")
+        job = await submit("a.mp4")
+        await desk.cancel([job.id])
+        assert (await intake.take(BUCKET, {"a.mp4": None}))["known"] == 1
+        bucket.put("a.mp4", age=-60)
+        assert (await intake.take(BUCKET, {"a.mp4": None}))["again"] == 1

@@ -1,0 +1,88 @@
+"""The listing that finds what events have missed."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from machine.auth import Tokens
+from machine.settings import EventsSection, Settings
+from orchestrator.intake import Intake, Selection
+from orchestrator.objects import Objects
+from orchestrator.reconcile import Reconciler
+from orchestrator.submission import Desk
+from tests.orchestrator.conftest import BUCKET
+from tests.orchestrator.watched import watched_bucket
+
+
+@pytest.fixture
+async def bucket(tmp_path):
+    async with watched_bucket(tmp_path / "minio") as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def reconciling(pool, queue, bucket):
+    """A Machine A that lists; yields its metrics."""
+
+    @asynccontextmanager
+    async def run(every: float = 3600, url: str = bucket.url, **events):
+        objects, registry = Objects(url, Tokens(), BUCKET), CollectorRegistry()
+        intake = Intake(pool, Desk(pool, queue, objects), Selection(Settings(events=EventsSection(**events))), objects)
+        task = asyncio.create_task(Reconciler(pool, intake, objects, every, registry).run())
+        yield lambda: generate_latest(registry).decode()
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled(), task.exception()
+
+    return run
+
+
+async def shows(metrics, line: str) -> None:
+    for _ in range(500):
+        if line in metrics():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(metrics())
+
+
+async def test_what_is_new_in_the_bucket_becomes_a_job(bucket, reconciling, sql):
+    for savepath in ("talks/a.mp4", "talks/b.mkv", "notes.txt"):
+        bucket.put(savepath)
+    async with reconciling() as metrics:
+        await shows(metrics, 'reelscribe_listings_total{outcome="whole"} 1.0')
+    assert await sql("select savepath from media order by savepath") == [("talks/a.mp4",), ("talks/b.mkv",)]
+    assert 'reelscribe_listed_objects_total{outcome="new"} 2.0' in metrics()
+    assert 'reelscribe_listed_objects_total{outcome="ignored"} 1.0' in metrics()
+
+
+async def test_only_the_prefixes_are_listed(bucket, reconciling, sql):
+    bucket.put("talks/a.mp4"), bucket.put("music/a.mp4")
+    async with reconciling(prefixes=("talks/",)) as metrics:
+        await shows(metrics, 'outcome="whole"} 1.0')
+    assert await sql("select savepath from media") == [("talks/a.mp4",)]
+    assert 'outcome="ignored"} 1.0' not in metrics()
+
+
+async def test_a_failed_job_is_not_tried_with_every_listing(bucket, reconciling, sql, submit):
+    bucket.put("a.mp4")
+    await submit("a.mp4")
+    await sql("update transcriptions set state = 'failed', error_code = 'x', error_message = 'y', finished_at = now()")
+    async with reconciling(every=1) as metrics:
+        await shows(metrics, 'reelscribe_listings_total{outcome="whole"} 2.0')
+    assert await sql("select state, count(*) from transcriptions group by state") == [("failed", 1)]
+
+
+async def test_several_machine_as_list_once(bucket, reconciling):
+    async with reconciling() as first, reconciling() as second:
+        await shows(lambda: first() + second(), 'outcome="whole"} 1.0')
+        await asyncio.sleep(1.5)
+        assert (first() + second()).count('reelscribe_listings_total{outcome="whole"} 1.0') == 1
+
+
+async def test_a_machine_c_that_is_away_is_counted_and_tried_again(reconciling, bucket, sql):
+    bucket.put("a.mp4")
+    async with reconciling(every=0.2, url="http://127.0.0.1:9") as metrics:
+        await shows(metrics, 'reelscribe_listings_total{outcome="failed"} 2.0')
+    assert await sql("select count(*) from media") == [(0,)]

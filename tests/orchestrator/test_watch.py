@@ -1,0 +1,149 @@
+"""orchestrator watch: files of a real folder, as they are written, moved and replaced."""
+
+import asyncio
+import shutil
+import signal
+from contextlib import asynccontextmanager
+
+import pytest
+
+from machine.auth import Tokens
+from machine.settings import Settings
+from orchestrator.intake import Intake, Selection
+from orchestrator.objects import Objects
+from orchestrator.submission import Desk
+from orchestrator.watch import FolderWatch
+from tests.extractor_api.minio_drive import Version, write_object
+from tests.orchestrator.conftest import BUCKET
+from tests.orchestrator.watched import watched_bucket
+
+SETTLE_SECONDS = 0.5
+
+
+@pytest.fixture
+async def bucket(tmp_path):
+    async with watched_bucket(tmp_path / "minio") as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def folder(bucket):
+    return bucket.data_path / "videos"
+
+
+@pytest.fixture
+def watching(pool, queue, bucket):
+    @asynccontextmanager
+    async def run():
+        objects, stopping = Objects(bucket.url, Tokens(), BUCKET), asyncio.Event()
+        intake = Intake(pool, Desk(pool, queue, objects), Selection(Settings()), objects)
+        task = asyncio.create_task(FolderWatch(bucket.data_path, intake, SETTLE_SECONDS).run(stopping))
+        await asyncio.sleep(0.3)
+        yield
+        stopping.set()
+        await asyncio.wait_for(task, 10)
+
+    return run
+
+
+@pytest.fixture
+def submitted(sql):
+    """Wait until so many savepaths are there; their names."""
+
+    async def wait(count: int = 1) -> list[str]:
+        for _ in range(500):
+            found = [row[0] for row in await sql("select savepath from media order by savepath")]
+            if len(found) >= count:
+                return found
+            await asyncio.sleep(0.02)
+        raise AssertionError(found)
+
+    return wait
+
+
+async def test_what_is_there_is_taken_at_the_start(watching, bucket, submitted):
+    bucket.put("talks/a.mp4"), bucket.put("notes.txt"), bucket.put(".hidden/b.mp4")
+    async with watching():
+        assert await submitted() == ["talks/a.mp4"]
+
+
+async def test_a_file_that_comes_is_taken(watching, bucket, submitted):
+    async with watching():
+        bucket.put("new folder/a b.mp4", age=0)
+        assert await submitted() == ["new folder/a b.mp4"]
+
+
+async def test_a_file_is_taken_only_once_it_is_whole(watching, folder, submitted, sql):
+    async with watching():
+        with (folder / "a.mp4").open("w") as growing:
+            for _ in range(15):
+                growing.write("more")
+                growing.flush()
+                await asyncio.sleep(0.15)
+                assert await sql("select count(*) from media") == [(0,)]
+        assert await submitted() == ["a.mp4"]
+
+
+async def test_a_file_that_is_gone_before_it_is_settled_is_not_taken(watching, folder, sql):
+    async with watching():
+        (folder / "a.mp4").write_text("x")
+        await asyncio.sleep(0.2)
+        (folder / "a.mp4").unlink()
+        await asyncio.sleep(2)
+        assert await sql("select count(*) from media") == [(0,)]
+
+
+async def test_a_folder_that_is_moved_in_is_looked_through(watching, folder, tmp_path, submitted):
+    (tmp_path / "album/one").mkdir(parents=True)
+    (tmp_path / "album/one/a.mp4").write_text("x")
+    async with watching():
+        shutil.move(tmp_path / "album", folder / "album")
+        assert await submitted() == ["album/one/a.mp4"]
+
+
+async def test_an_object_in_minios_own_layout_is_its_folder(watching, folder, tmp_path, submitted):
+    """MinIO makes it elsewhere, then moves it."""
+    write_object(folder, "there/before.mp4", [Version(parts=[b"x" * 1000])])
+    write_object(tmp_path, "talks/a.mp4", [Version(parts=[b"x" * 1000])])
+    async with watching():
+        shutil.move(tmp_path / "talks", folder / "talks")
+        assert await submitted(2) == ["talks/a.mp4", "there/before.mp4"]
+
+
+async def test_a_replaced_file_makes_a_new_version(watching, bucket, heard, sql):
+    bucket.put("a.mp4")
+    await heard("a.mp4", "hello")
+    async with watching():
+        await asyncio.sleep(0.5)
+        bucket.put("a.mp4", "twice as long", age=0)
+        for _ in range(500):
+            if await sql("select count(*) from transcriptions") == [(2,)]:
+                return
+            await asyncio.sleep(0.02)
+    raise AssertionError("no new version")
+
+
+async def test_a_start_does_not_repeat_what_is_done(watching, bucket, heard, sql):
+    bucket.put("a.mp4")
+    await heard("a.mp4", "hello")
+    async with watching():
+        await asyncio.sleep(2)
+    assert await sql("select count(*) from transcriptions") == [(1,)]
+
+
+async def test_the_command_watches_until_it_is_stopped(orchestrator, bucket, submitted):
+    with orchestrator.config.open("a") as config:
+        config.write(f"\n[paths]\nminio_data_path = {bucket.data_path}\n[events]\nsettle_seconds = 0.5\n")
+    command = await orchestrator.start("watch")
+    await command.says("watch: looking at videos")
+    bucket.put("a.mp4", age=0)
+    assert await submitted() == ["a.mp4"]
+    ended = await command.ends(signal.SIGTERM)
+    assert (ended.code, "watch: stopped" in ended.err) == (0, True)
+
+
+async def test_a_missing_folder_is_named(orchestrator, tmp_path):
+    with orchestrator.config.open("a") as config:
+        config.write(f"\n[paths]\nminio_data_path = {tmp_path}/nothing\n")
+    outcome = await orchestrator.run("watch")
+    assert (outcome.code, "there is no folder" in outcome.err) == (2, True)
