@@ -188,6 +188,8 @@ class ModelFailed(MachineError):
 class ModelOutOfMemory(ModelFailed):
     """The speech model did not get the memory it needs."""
 
+    status, code, retryable = 500, "model_out_of_memory", True
+
 
 class PeerUnreachable(MachineError):
     """The machine this one depends on did not answer."""

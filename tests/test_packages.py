@@ -16,7 +16,7 @@ else:
 ROOT = Path(__file__).parent.parent
 MACHINES = {"extractor_api": "extractor", "transcriber": "transcriber", "orchestrator": "orchestrator"}
 OURS = {"machine", *MACHINES}
-OTHER_NAMES = {"yoyo": "yoyo-migrations"}
+OTHER_NAMES = {"yoyo": "yoyo-migrations", "pynvml": "nvidia-ml-py"}
 """Packages that are not imported by the name they are installed by."""
 
 

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import typer
 
@@ -13,11 +15,12 @@ from machine.command import ConfigOption, settings_errors_told, tell_check
 from machine.errors import MachineError
 from machine.ffmpeg import FFmpeg
 from machine.server import serve
-from machine.settings import Settings, SettingsError
+from machine.settings import Settings, SettingsError, TranscriberSection
 from transcriber import models
 from transcriber.app import make_app
 from transcriber.models import LoadedModel
 from transcriber.service import TranscriberMachine
+from transcriber.waiting import Interrupted, unless
 
 log = logging.getLogger("transcriber")
 
@@ -39,13 +42,19 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
         chosen = settings.load(config)
         tokens = Tokens.from_file(chosen.auth.token_file)
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
-        busy = asyncio.run(_serve(chosen, binary, _load_model(chosen), tokens))
-    if busy:
+        calls_left = asyncio.run(_serve(chosen, binary, tokens))
+    if calls_left:
         # A call of the model cannot be interrupted, and Python would wait for its end. Nothing is left to be saved.
         os._exit(0)
 
 
-async def _serve(chosen: Settings, binary: FFmpeg, model: LoadedModel, tokens: Tokens) -> bool:
+async def _serve(chosen: Settings, binary: FFmpeg, tokens: Tokens) -> bool:
+    """Work until a signal; whether the model is still at it."""
+    try:
+        model = await _load_model(chosen.transcriber)
+    except Interrupted:
+        log.info("transcriber: stopped while the model was loading")
+        return True
     for warning in binary.warnings:
         log.warning("transcriber: %s", warning)
     machine = TranscriberMachine(chosen, binary, model, tokens)
@@ -54,11 +63,29 @@ async def _serve(chosen: Settings, binary: FFmpeg, model: LoadedModel, tokens: T
     return machine.model.busy
 
 
-def _load_model(chosen: Settings) -> LoadedModel:
-    section = chosen.transcriber
-    model = models.load(section.model, section.device, section.compute_type)
+async def _load_model(section: TranscriberSection) -> LoadedModel:
+    """Load it in a thread of its own: a signal is heard meanwhile, and the end of the event loop waits for no other.
+
+    Raises:
+        Interrupted: by SIGTERM or SIGINT.
+        SettingsError: see :func:`transcriber.models.load`.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+
+    async def load() -> LoadedModel:
+        return await loop.run_in_executor(ThreadPoolExecutor(1), _loaded_by, section)
+
+    log.info("transcriber: loading the model %s", section.model)
+    model = await unless(stopping, load())
     log.info("transcriber: model loaded: %s", _description(model))
     return model
+
+
+def _loaded_by(section: TranscriberSection) -> LoadedModel:
+    return models.load(section.model, section.device, section.compute_type, section.device_index, section.cpu_threads)
 
 
 def _description(model: LoadedModel) -> str:
@@ -78,7 +105,7 @@ def check(context: typer.Context, config: ConfigOption = None) -> None:
         tell_check("ffmpeg", f"{binary.version} at {binary.path}" + (f"; {binary.unfixed}" if binary.unfixed else "")),
     ]
     try:
-        model = models.load(section.model, section.device, section.compute_type)
+        model = _loaded_by(section)
     except SettingsError as unusable:
         proved.append(tell_check("model", unusable))
     else:

@@ -2,8 +2,9 @@
 
 from tornado.web import Application
 
-from machine.server import make_application
+from machine.server import DocumentHandler, make_application
 from transcriber.handlers import TranscribeHandler
+from transcriber.model_handlers import LoadHandler, UnloadHandler
 from transcriber.openai_handlers import (
     ModelHandler,
     ModelsHandler,
@@ -11,6 +12,7 @@ from transcriber.openai_handlers import (
     TranscriptionsHandler,
     TranslationsHandler,
 )
+from transcriber.openapi import document
 from transcriber.service import TranscriberMachine
 
 
@@ -25,5 +27,8 @@ def make_app(machine: TranscriberMachine) -> Application:
             (r"/v1/models", ModelsHandler, {}),
             (r"/v1/models/(.+)", ModelHandler, {}),
             (r"/v1/.*", NoSuchRouteHandler, {}),
+            (r"/models/load", LoadHandler, {}),
+            (r"/models/unload", UnloadHandler, {}),
+            (r"/openapi\.json", DocumentHandler, {"document": document()}),
         ],
     )

@@ -17,7 +17,7 @@ from machine.ffmpeg import CONTAINERS
 from machine.wire import ExtractionReceipt
 from transcriber.speech import SAMPLE_RATE, Samples
 
-BLOCK_SAMPLES = SAMPLE_RATE
+BLOCK_SAMPLES = 2 * SAMPLE_RATE
 """Smaller arrivals are put together: each block is handed to another thread, which costs more than a few samples."""
 
 UNKNOWN_SIZES = (0, 0xFFFFFFFF)
@@ -34,6 +34,10 @@ class Audio(Protocol):
     """
 
     receipt: ExtractionReceipt | None
+
+    @property
+    def etag(self) -> str | None:
+        """Of what is extracted; it changes when that does."""
 
     @property
     def declared_seconds(self) -> float | None:

@@ -1,23 +1,48 @@
 """Windows of all running jobs share the calls of the model, and no job waits for another one's windows."""
 
 import asyncio
+import logging
+import time
 from collections import deque
+from math import ceil
 from types import TracebackType
-from typing import NamedTuple
 
-from faster_whisper.transcribe import Segment
-
-from machine.errors import MachineError
-from transcriber.decoding import DecodingOptions, Features, Recogniser
+from machine.errors import ModelOutOfMemory
+from machine.wire import Priority
+from transcriber.decoding import DecodingOptions, Features, Recogniser, Segment
 from transcriber.metrics import Metrics
-from transcriber.model_thread import ModelThread
+from transcriber.model_pool import ModelPool
 from transcriber.windows import Window
 
+log = logging.getLogger(__name__)
 
-class _Waiting(NamedTuple):
-    features: Features
-    seconds: float
-    segments: asyncio.Future[list[Segment]]
+LEAST_CAPACITY = 2
+"""Windows of one job, however many jobs there are: one in the model and one ready."""
+
+TURNS = 4
+"""Interactive jobs go first in all batches but each fourth one, in which all jobs are equal: nobody starves."""
+
+
+class _Waiting:
+    """A window on its way through the model."""
+
+    def __init__(self, window: Window, features: "asyncio.Task[Features]", priority: Priority) -> None:
+        self.features = features
+        self.priority = priority
+        self.seconds = window.seconds
+        self.since = time.monotonic()
+        self.segments: asyncio.Future[list[Segment]] = asyncio.get_running_loop().create_future()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the features are there."""
+        return self.features.done()
+
+    def fail(self, failure: BaseException) -> None:
+        """Let whoever waits for the segments know."""
+        if not self.segments.done():
+            self.segments.set_exception(failure)
+            self.segments.exception()  # of several windows of a job only the first is looked at; that is no mistake
 
 
 class BatchedLane:
@@ -25,26 +50,36 @@ class BatchedLane:
 
     Attributes:
         options: of this job's decoding; windows of lanes with the same ones share batches.
-        capacity: how many windows a job may have in here at once without making the model wait.
+        interactive: whether somebody waits for the words; windows of such lanes go first.
     """
 
-    def __init__(self, batcher: "Batcher", options: DecodingOptions, capacity: int) -> None:
+    def __init__(self, batcher: "Batcher", options: DecodingOptions, priority: Priority) -> None:
         self.options = options
-        self.capacity = capacity
+        self.interactive = priority == "interactive"
+        self._priority = priority
         self.waiting: deque[_Waiting] = deque()
         self._batcher = batcher
 
-    async def submit(self, window: Window) -> asyncio.Future[list[Segment]]:
+    @property
+    def capacity(self) -> int:
+        """How many windows the job may have in here at once: its share of what keeps the model at work."""
+        return self._batcher.share
+
+    @property
+    def ready(self) -> bool:
+        """Whether its next window can go into a batch."""
+        return bool(self.waiting) and self.waiting[0].ready
+
+    def submit(self, window: Window) -> "asyncio.Future[list[Segment]]":
         """Let the window wait for the next batch; its segments, with times in seconds of the window."""
-        features = await asyncio.to_thread(self._batcher.recogniser.features, window.audio)
-        segments: asyncio.Future[list[Segment]] = asyncio.get_running_loop().create_future()
-        self.waiting.append(_Waiting(features, window.seconds, segments))
-        self._batcher.wake()
-        return segments
+        waiting = _Waiting(window, self._batcher.features(window), self._priority)
+        self.waiting.append(waiting)
+        return waiting.segments
 
     def close(self) -> None:
         """Drop what still waits; what is in the model is finished."""
         for window in self.waiting:
+            window.features.cancel()
             window.segments.cancel()
         self.waiting.clear()
         self._batcher.leave(self)
@@ -55,31 +90,38 @@ class Batcher:
 
     Args:
         recogniser: decodes a batch.
-        model: the thread to do it in.
-        batch_size: most windows of one batch.
+        model: the threads to do it in.
+        batch_size: most windows of one batch; fewer once the model has run out of memory.
     """
 
-    def __init__(self, recogniser: Recogniser, model: ModelThread, batch_size: int, metrics: Metrics) -> None:
-        self.recogniser = recogniser
+    def __init__(self, recogniser: Recogniser, model: ModelPool, batch_size: int, metrics: Metrics) -> None:
+        self._recogniser = recogniser
         self._model = model
         self._batch_size = batch_size
         self._metrics = metrics
         self._lanes: deque[BatchedLane] = deque()
+        self._turn = 0
         self._work = asyncio.Event()
 
     async def __aenter__(self) -> "Batcher":
-        self._task = asyncio.create_task(self._run(), name="batcher")
+        self._tasks = [asyncio.create_task(self._run(), name="batcher") for _ in range(self._model.workers)]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
 
-    def lane(self, options: DecodingOptions) -> BatchedLane:
+    @property
+    def share(self) -> int:
+        """Of each lane, in windows: together a batch for each worker and one that is ready."""
+        return max(LEAST_CAPACITY, ceil((self._model.workers + 1) * self._batch_size / max(1, len(self._lanes))))
+
+    def lane(self, options: DecodingOptions, priority: Priority) -> BatchedLane:
         """A place for one job's windows; close it after use."""
-        lane = BatchedLane(self, options, 2 * self._batch_size)  # one batch in the model and one ready
+        lane = BatchedLane(self, options, priority)
         self._lanes.append(lane)
         return lane
 
@@ -88,9 +130,15 @@ class Batcher:
         if lane in self._lanes:
             self._lanes.remove(lane)
 
-    def wake(self) -> None:
-        """Tell that a window waits."""
-        self._work.set()
+    def features(self, window: Window) -> "asyncio.Task[Features]":
+        """Those of a window, made in a thread ahead of the model."""
+        task = asyncio.create_task(asyncio.to_thread(self._features, window))
+        task.add_done_callback(lambda _: self._work.set())
+        return task
+
+    def _features(self, window: Window) -> Features:
+        with self._metrics.working("mel"):
+            return self._recogniser.features(window.audio)
 
     async def _run(self) -> None:
         while True:
@@ -99,42 +147,65 @@ class Batcher:
             if not lanes:
                 self._work.clear()
                 continue
-            await self._decode(self._fill(lanes), lanes[0].options)
+            await self._decode(self._fill(lanes), lanes[0][0].options)
 
-    def _next_lanes(self) -> list[BatchedLane]:
-        """Those that can share a batch, beginning with the one whose turn it is."""
+    def _next_lanes(self) -> list[list[BatchedLane]]:
+        """Those that can share a batch, in groups of which the first may fill it; none of these is empty."""
         self._lanes.rotate(-1)
-        waiting = [lane for lane in self._lanes if lane.waiting]
-        return [lane for lane in waiting if lane.options == waiting[0].options]
+        self._turn += 1
+        ready = [lane for lane in self._lanes if lane.ready]
+        if self._turn % TURNS:
+            groups = [[lane for lane in ready if lane.interactive], [lane for lane in ready if not lane.interactive]]
+        else:
+            groups = [ready]
+        options = next((group[0].options for group in groups if group), None)
+        sharing = [[lane for lane in group if lane.options == options] for group in groups]
+        return [group for group in sharing if group]
 
-    def _fill(self, lanes: list[BatchedLane]) -> list[_Waiting]:
-        """One window of each lane in turn, until the batch is full or nothing waits."""
+    def _fill(self, groups: list[list[BatchedLane]]) -> list[_Waiting]:
+        """One window of each lane of a group in turn, until the batch is full or nothing is ready.
+
+        While less is ready than all workers could take, each takes its part of it.
+        """
+        ready = sum(window.ready for group in groups for lane in group for window in lane.waiting)
+        room = min(self._batch_size, ceil(ready / self._model.workers))
         batch: list[_Waiting] = []
         sharing = set()
-        while any(lane.waiting for lane in lanes) and len(batch) < self._batch_size:
-            for lane in lanes:
-                if lane.waiting and len(batch) < self._batch_size:
-                    batch.append(lane.waiting.popleft())
-                    sharing.add(id(lane))
+        for group in groups:
+            while turn := [lane for lane in group if lane.ready][: room - len(batch)]:
+                batch += [lane.waiting.popleft() for lane in turn]
+                sharing.update(turn)
+        for window in batch:
+            self._metrics.window_wait.labels(window.priority).observe(time.monotonic() - window.since)
         self._metrics.batch_windows.observe(len(batch))
         self._metrics.batch_jobs.observe(len(sharing))
         return batch
 
     async def _decode(self, batch: list[_Waiting], options: DecodingOptions) -> None:
-        features = [window.features for window in batch]
-        seconds = [window.seconds for window in batch]
         try:
-            decoded = await self._model.call(lambda: self.recogniser.decode(features, seconds, options))
-        except MachineError as failure:
+            decoded = await self._segments(batch, options)
+        except Exception as failure:  # of whatever kind: those who wait must hear of it, and others go on
             for window in batch:
-                _fail(window.segments, failure)
+                window.fail(failure)
             return
         for window, segments in zip(batch, decoded, strict=True):
             if not window.segments.done():
                 window.segments.set_result(segments)
 
+    async def _segments(self, batch: list[_Waiting], options: DecodingOptions) -> list[list[Segment]]:
+        """Those of each window, in several calls if the memory holds no more.
 
-def _fail(segments: asyncio.Future[list[Segment]], failure: MachineError) -> None:
-    if not segments.done():
-        segments.set_exception(failure)
-        segments.exception()  # of several windows of a job only the first is looked at; that is no mistake
+        Raises:
+            MachineError: see :meth:`transcriber.model_pool.ModelPool.call`.
+        """
+        features = [window.features.result() for window in batch]
+        seconds = [window.seconds for window in batch]
+        try:
+            return await self._model.call(lambda: self._recogniser.decode(features, seconds, options))
+        except ModelOutOfMemory:
+            if len(batch) == 1:
+                raise
+        half = len(batch) // 2
+        self._batch_size = min(self._batch_size, half)
+        log.warning("%d windows are too much for the memory; batches hold at most %d now", len(batch), self._batch_size)
+        return await self._segments(batch[:half], options) + await self._segments(batch[half:], options)

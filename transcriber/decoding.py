@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from math import ceil
 from typing import Any, Literal
 
@@ -11,37 +12,55 @@ from faster_whisper.audio import pad_or_trim
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import (
     BatchedInferencePipeline,
-    Segment,
     TranscriptionOptions,
     Word,
     get_compression_ratio,
     get_suppressed_tokens,
 )
+from faster_whisper.transcribe import Segment as PlainSegment
 
 from machine.errors import BadRequest
+from machine.wire import TranscribeOptions
+from transcriber.long_form import split, unlooped
 from transcriber.models import LoadedModel
+from transcriber.repetition import MAX_COMPRESSION_RATIO, without_loops
 from transcriber.speech import Samples
+from transcriber.word_times import APPENDED_PUNCTUATION, PREPENDED_PUNCTUATION, Aligner, Part
 
 Features = npt.NDArray[np.float32]
 
-BEAM_SIZE = 5
+BEST_OF = 5
+"""Samples drawn at a temperature above 0."""
 FALLBACK_TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
-MAX_COMPRESSION_RATIO = 2.4
+FRAMES = 3000
+"""Of the spectrogram of a window."""
 MIN_LOGPROB = -1.0
 MAX_NO_SPEECH_PROB = 0.6
-PREPENDED_PUNCTUATION = "\"'“¿([{-"
-APPENDED_PUNCTUATION = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001
 
 
 @dataclass(frozen=True)
 class DecodingOptions:
-    """What windows must have in common to share a call of the model."""
+    """What windows must have in common to share a call of the model.
 
-    language: str
+    Attributes:
+        language: None: detected in each window.
+        max_segment_seconds: longer segments are split between words.
+    """
+
+    language: str | None
     task: Literal["transcribe", "translate"] = "transcribe"
     initial_prompt: str | None = None
     hotwords: str | None = None
     word_timestamps: bool = False
+    beam_size: int = 5
+    max_segment_seconds: float = 30.0
+
+
+@dataclass
+class Segment(PlainSegment):  # type: ignore[misc]  # faster-whisper has no types
+    """faster-whisper's, with the language of its window where that was detected for it."""
+
+    language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,8 +76,12 @@ class _Decoding:
         return self.no_speech_prob > MAX_NO_SPEECH_PROB and self.avg_logprob < MIN_LOGPROB
 
     @property
+    def loops(self) -> bool:
+        return self.compression_ratio > MAX_COMPRESSION_RATIO
+
+    @property
     def good(self) -> bool:
-        return self.compression_ratio <= MAX_COMPRESSION_RATIO and self.avg_logprob >= MIN_LOGPROB
+        return not self.loops and self.avg_logprob >= MIN_LOGPROB
 
 
 class Recogniser:
@@ -69,29 +92,38 @@ class Recogniser:
     def __init__(self, model: LoadedModel) -> None:
         self.model = model
         self._whisper = model.whisper
+        # What CTranslate2 does not tell of a model that is unloaded.
+        self._languages = [one for one in model.whisper.supported_languages if self._knows(one)]
+        self._is_multilingual: bool = model.whisper.model.is_multilingual
         self._pipeline = BatchedInferencePipeline(model.whisper)
+        self._aligner = Aligner(model.whisper)
         self._tokenizers: dict[tuple[str, str], Tokenizer] = {}
 
     @property
     def only_language(self) -> str | None:
         """The language of a model that knows one only."""
-        return None if self._whisper.model.is_multilingual else "en"
+        return None if self._is_multilingual else "en"
 
-    def check(self, language: str | None, task: str, initial_prompt: str | None, hotwords: str | None) -> None:
+    def check(self, request: TranscribeOptions) -> None:
         """
         Raises:
             BadRequest: the model does not know the language, cannot translate, or the hints leave no room.
         """
-        known = self._whisper.supported_languages
+        language, known = request.language, self._languages
         if language is not None and language not in known:
             allowed = "English (en) only" if len(known) == 1 else ", ".join(known)
             raise BadRequest(
                 f"language: {self.model.name} does not know {language!r}; it knows {allowed}", fields=["language"]
             )
-        if task == "translate" and self.only_language:
+        if request.multilingual and self.only_language:
+            raise BadRequest(
+                f"multilingual: {self.model.name} knows English only; leave it out, or load a multilingual model",
+                fields=["multilingual"],
+            )
+        if request.task == "translate" and self.only_language:
             raise BadRequest(f"{self.model.name} knows English only and cannot translate; load a multilingual model")
         encode = self._tokenizer(known[0], "transcribe").encode
-        length = sum(len(encode(" " + hint.strip())) for hint in (initial_prompt, hotwords) if hint)
+        length = sum(len(encode(" " + hint.strip())) for hint in (request.initial_prompt, request.hotwords) if hint)
         room = self._whisper.max_length // 2 - 1
         if length > room:
             raise BadRequest(f"initial_prompt and hotwords are {length} tokens together; at most {room} fit")
@@ -115,19 +147,22 @@ class Recogniser:
             features: of each window.
             seconds: length of each window.
         """
-        tokenizer = self._tokenizer(options.language, options.task)
+        tokenizer = self._tokenizer(options.language or self._languages[0], options.task)
         transcription = _transcription_options(tokenizer, options)
         encoded, outputs = self._pipeline.generate_segment_batched(np.stack(features), tokenizer, transcription)
+        languages = self._detected(encoded) if options.language is None else [None] * len(outputs)
+        tokenizers = [self._tokenizer(one, options.task) if one else tokenizer for one in languages]
         decodings = [
-            self._accepted(_decoding(tokenizer, output), window, tokenizer, transcription)
-            for window, output in zip(features, outputs, strict=True)
+            self._accepted(self._decoding(one, output), window, one, transcription)
+            for window, output, one in zip(features, outputs, tokenizers, strict=True)
         ]
-        split = [self._split(tokenizer, *window) for window in zip(decodings, seconds, strict=True)]
+        parts = [self._parts(*window) for window in zip(tokenizers, decodings, seconds, strict=True)]
+        self._aligner.split(parts, tokenizers, encoded, seconds, options.max_segment_seconds)
         if options.word_timestamps:
-            self._add_words(split, tokenizer, encoded, seconds)
+            self._aligner.add_words(parts, tokenizers, encoded, seconds)
         return [
-            [] if decoding.silent else list(_segments(tokenizer, decoding, parts))
-            for decoding, parts in zip(decodings, split, strict=True)
+            [] if decoding.silent else list(_segments(one, decoding, own, language))
+            for one, decoding, own, language in zip(tokenizers, decodings, parts, languages, strict=True)
         ]
 
     def transcribe(
@@ -137,39 +172,55 @@ class Recogniser:
         previous_tokens: Sequence[int],
         condition_on_previous_text: bool,
     ) -> Iterator[Segment]:
-        """faster-whisper's own long-form algorithm; each ``next()`` decodes at most one window of 30 s.
+        """faster-whisper's own long-form algorithm; each ``next()`` decodes at most two windows of 30 s.
+
+        Its loops are cut and its long segments split as in :meth:`decode`; what it decides is left to it.
 
         Args:
             previous_tokens: of the text before ``audio``; empty: ``options.initial_prompt`` stands there.
         """
-        segments: Iterator[Segment]
-        segments, _ = self._whisper.transcribe(
-            audio,
-            language=options.language,
-            task=options.task,
-            beam_size=BEAM_SIZE,
-            temperature=[0.0, *FALLBACK_TEMPERATURES],
-            compression_ratio_threshold=MAX_COMPRESSION_RATIO,
-            log_prob_threshold=MIN_LOGPROB,
-            no_speech_threshold=MAX_NO_SPEECH_PROB,
+        language = options.language or self._languages[0]
+        # Not one of the shared tokenizers: where the language is detected, each window changes it.
+        tokenizer = Tokenizer(self._whisper.hf_tokenizer, self._is_multilingual, task=options.task, language=language)
+        transcription = replace(
+            _transcription_options(tokenizer, options),
+            temperatures=[0.0, *FALLBACK_TEMPERATURES],
             initial_prompt=list(previous_tokens) or options.initial_prompt,
-            hotwords=options.hotwords,
-            word_timestamps=options.word_timestamps,
             condition_on_previous_text=condition_on_previous_text,
         )
-        return segments
+        features = self._whisper.feature_extractor(audio)
+        heard = (
+            Segment(**vars(segment), language=None if options.language else tokenizer.language_code)
+            for segment in self._whisper.generate_segments(features, tokenizer, transcription, log_progress=False)
+        )
+        for seek, segments in groupby(heard, key=lambda segment: segment.seek):
+            window = unlooped(list(segments), tokenizer)
+            if any(segment.end - segment.start > options.max_segment_seconds for segment in window):
+                encoded = self._whisper.encode(pad_or_trim(features[:, seek : seek + FRAMES]))
+                start = seek / self._whisper.frames_per_second
+                spoken = self._tokenizer(window[0].language or language, options.task)
+                yield from split(window, spoken, self._aligner, encoded, start, options.max_segment_seconds)
+            else:
+                yield from window
+
+    def _knows(self, language: str) -> bool:
+        """faster-whisper counts languages that only the latest models have."""
+        return self._whisper.hf_tokenizer.token_to_id(f"<|{language}|>") is not None
 
     def _tokenizer(self, language: str, task: str) -> Tokenizer:
         if (language, task) not in self._tokenizers:
-            multilingual = self._whisper.model.is_multilingual
-            tokenizer = Tokenizer(self._whisper.hf_tokenizer, multilingual, task=task, language=language)
+            tokenizer = Tokenizer(self._whisper.hf_tokenizer, self._is_multilingual, task=task, language=language)
             self._tokenizers[language, task] = tokenizer
         return self._tokenizers[language, task]
 
     def _accepted(
         self, first: _Decoding, features: Features, tokenizer: Tokenizer, options: TranscriptionOptions
     ) -> _Decoding:
-        """The decoding, or a better one at a higher temperature where Whisper's thresholds call for it."""
+        """The decoding, or a better one at a higher temperature where Whisper's thresholds call for it.
+
+        What loops at all temperatures is told once (see :func:`transcriber.repetition.without_loops`), or not at all
+        where the model itself doubts that somebody speaks.
+        """
         if first.good or first.silent:
             return first
         prompt = self._whisper.get_prompt(
@@ -182,17 +233,23 @@ class Recogniser:
         second = _Decoding(result.sequences_ids[0], avg_logprob, result.no_speech_prob, compression_ratio, temperature)
         if second.good or second.silent:
             return second
-        varied = [one for one in (first, second) if one.compression_ratio <= MAX_COMPRESSION_RATIO]
-        return max(varied or (first, second), key=lambda decoding: decoding.avg_logprob)
+        varied = [one for one in (first, second) if not one.loops]
+        best = max(varied or (first, second), key=lambda decoding: decoding.avg_logprob)
+        if not best.loops:
+            return best
+        if best.no_speech_prob > MAX_NO_SPEECH_PROB:
+            return replace(best, tokens=[])
+        tokens = [best.tokens[place] for place in without_loops(best.tokens, tokenizer.eot)]
+        return replace(best, tokens=tokens, compression_ratio=_compression_ratio(tokenizer, tokens))
 
-    def _split(self, tokenizer: Tokenizer, decoding: _Decoding, seconds: float) -> list[dict[str, Any]]:
+    def _parts(self, tokenizer: Tokenizer, decoding: _Decoding, seconds: float) -> list[Part]:
         """The decoding cut at its timestamps."""
         tokens = decoding.tokens
         parts, _, _ = self._whisper._split_segments_by_timestamps(
             tokenizer=tokenizer,
             tokens=tokens,
             time_offset=0.0,
-            segment_size=self._frames(seconds),
+            segment_size=ceil(seconds) * self._whisper.frames_per_second,
             segment_duration=seconds,
             seek=0,
         )
@@ -201,44 +258,29 @@ class Recogniser:
         rest = tokens[sum(len(part["tokens"]) for part in parts) :]
         if tokenizer.decode(rest).strip():
             parts.append({"seek": 0, "start": 0.0, "end": seconds, "tokens": rest})
-        for part in parts:  # a lone segment is split off as if it began with the window, whatever its timestamp says
-            if part["tokens"] and part["tokens"][0] >= tokenizer.timestamp_begin:
-                part["start"] = (part["tokens"][0] - tokenizer.timestamp_begin) * self._whisper.time_precision
+        for part in parts:  # a lone segment is split off as if its only timestamp were its end
+            spoken = part["tokens"]
+            if spoken and spoken[0] >= tokenizer.timestamp_begin:
+                part["start"] = (spoken[0] - tokenizer.timestamp_begin) * self._whisper.time_precision
+            if spoken and spoken[-1] < tokenizer.timestamp_begin:
+                part["end"] = seconds
         return list(parts)
 
-    def _add_words(
-        self, split: list[list[dict[str, Any]]], tokenizer: Tokenizer, encoded: Any, seconds: Sequence[float]
-    ) -> None:
-        # faster-whisper trims a first word that follows a pause, and tells a pause by the last word of the window
-        # before. Windows of a batch may be of different recordings, so each is moved a minute on from the one before:
-        # it always begins after a pause, whatever else is in the batch.
-        for number, parts in enumerate(split, start=1):
-            _move(parts, 60 * number, self._whisper.frames_per_second)
-        frames = [self._frames(length) for length in seconds]
-        self._whisper.add_word_timestamps(
-            split, tokenizer, encoded, frames, PREPENDED_PUNCTUATION, APPENDED_PUNCTUATION, 0.0
-        )
-        for number, parts in enumerate(split, start=1):
-            _move(parts, -60 * number, self._whisper.frames_per_second)
+    def _detected(self, encoded: Any) -> list[str]:
+        return [str(found[0][0][2:-2]) for found in self._whisper.model.detect_language(encoded)]
 
-    def _frames(self, seconds: float) -> int:
-        return int(ceil(seconds) * self._whisper.frames_per_second)
+    @staticmethod
+    def _decoding(tokenizer: Tokenizer, output: dict[str, Any]) -> _Decoding:
+        tokens = output["tokens"]
+        ratio = _compression_ratio(tokenizer, tokens)
+        return _Decoding(tokens, output["avg_logprob"], output["no_speech_prob"], ratio)
 
 
-def _move(parts: list[dict[str, Any]], seconds: int, frames_per_second: int) -> None:
-    for part in parts:
-        part["seek"] += seconds * frames_per_second
-        for times in (part, *part.get("words", ())):
-            times["start"] += seconds
-            times["end"] += seconds
+def _compression_ratio(tokenizer: Tokenizer, tokens: Sequence[int]) -> float:
+    return float(get_compression_ratio(tokenizer.decode(tokens).strip()))
 
 
-def _decoding(tokenizer: Tokenizer, output: dict[str, Any]) -> _Decoding:
-    compression_ratio = get_compression_ratio(tokenizer.decode(output["tokens"]).strip())
-    return _Decoding(output["tokens"], output["avg_logprob"], output["no_speech_prob"], compression_ratio)
-
-
-def _segments(tokenizer: Tokenizer, decoding: _Decoding, parts: list[dict[str, Any]]) -> Iterator[Segment]:
+def _segments(tokenizer: Tokenizer, decoding: _Decoding, parts: list[Part], language: str | None) -> Iterator[Segment]:
     for number, part in enumerate(parts):
         text = tokenizer.decode(part["tokens"])
         if text.strip():
@@ -254,13 +296,14 @@ def _segments(tokenizer: Tokenizer, decoding: _Decoding, parts: list[dict[str, A
                 no_speech_prob=decoding.no_speech_prob,
                 words=[Word(**word) for word in part["words"]] if "words" in part else None,
                 temperature=decoding.temperature,
+                language=language,
             )
 
 
 def _transcription_options(tokenizer: Tokenizer, options: DecodingOptions) -> TranscriptionOptions:
     return TranscriptionOptions(
-        beam_size=BEAM_SIZE,
-        best_of=BEAM_SIZE,
+        beam_size=options.beam_size,
+        best_of=BEST_OF,
         patience=1,
         length_penalty=1,
         repetition_penalty=1,
@@ -280,7 +323,7 @@ def _transcription_options(tokenizer: Tokenizer, options: DecodingOptions) -> Tr
         word_timestamps=options.word_timestamps,
         prepend_punctuations=PREPENDED_PUNCTUATION,
         append_punctuations=APPENDED_PUNCTUATION,
-        multilingual=False,
+        multilingual=options.language is None,
         max_new_tokens=None,
         clip_timestamps=[],
         hallucination_silence_threshold=None,

@@ -36,7 +36,8 @@ class TranscribeHandler(JobHandler):
         return request, self.machine.stored(request)
 
     async def _document(self) -> None:
-        transcript = await transcribe(self.machine, *await self._read())
+        request, source = await self._read()
+        transcript = await transcribe(self.machine, request, source, self.claim())
         self.finish(
             {
                 **transcript.started.model_dump(mode="json", exclude={"event"}),
@@ -48,12 +49,10 @@ class TranscribeHandler(JobHandler):
     async def _stream(self) -> None:
         """From the first event on, a failure is an event: the status has been sent."""
         request, source = await self._read()
+        self.set_header("Content-Type", NDJSON)
         last: Finished | Failed | None = None
         try:
-            with self.machine.job(request, source, self._tell) as job:
-                self.set_header("Content-Type", NDJSON)
-                await self.send()
-                last = await job.run()
+            last = await self.machine.transcribe(request, source, self.claim(), self._tell, self.send)
         except MachineError as failure:
             if not self._headers_written:
                 raise

@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import NamedTuple
 
-from faster_whisper.transcribe import Segment as LocalSegment
+from faster_whisper.vad import VadOptions
 
 from machine.errors import Stopping
 from machine.wire import (
@@ -20,12 +21,15 @@ from machine.wire import (
 )
 from transcriber.audio import Audio, ChunkReader, check_length, sample_stream
 from transcriber.batcher import BatchedLane, Batcher
-from transcriber.decoding import DecodingOptions, Recogniser
-from transcriber.model_thread import ModelThread
+from transcriber.decoding import MIN_LOGPROB, DecodingOptions, Recogniser
+from transcriber.decoding import Segment as LocalSegment
+from transcriber.language_detection import LanguageDetection
+from transcriber.metrics import Metrics
+from transcriber.model_pool import ModelPool
 from transcriber.sequential import MAX_BLOCK_SECONDS, SequentialLane
 from transcriber.sources import Source
-from transcriber.speech import SAMPLE_RATE
-from transcriber.windows import MAX_WINDOW_SECONDS, SpeechWindows, Timeline, WholeWindows, Window, Windows
+from transcriber.speech import SAMPLE_RATE, Samples
+from transcriber.windows import MAX_WINDOW_SECONDS, VAD_OPTIONS, SpeechWindows, Timeline, WholeWindows, Window, Windows
 
 HEARTBEAT_SECONDS = 4.0
 """Longest silence; a client may count on 5 s."""
@@ -47,8 +51,9 @@ class Engine(NamedTuple):
     """What all jobs of this machine share."""
 
     recogniser: Recogniser
-    model: ModelThread
+    model: ModelPool
     batcher: Batcher
+    metrics: Metrics
 
 
 class _Submitted(NamedTuple):
@@ -88,7 +93,9 @@ class Job:
         self._started = False
         self._segments = 0
         self._lane: BatchedLane | SequentialLane | None = None
-        self._room = asyncio.Semaphore(0)
+        self._unsubmitted: list[Window] = []  # until the language is known
+        self._detection = LanguageDetection(engine.recogniser, engine.model, None if request.vad else VAD_OPTIONS)
+        self._told_window = asyncio.Event()
         self._submitted: asyncio.Queue[_Submitted | None] = asyncio.Queue()
         self._in_work = 0
         self._listening: asyncio.Task[_Heard] | None = None
@@ -147,21 +154,36 @@ class Job:
             async for block in stream.blocks():
                 samples += len(block)
                 self.heard_seconds = samples / SAMPLE_RATE
-                for window in await asyncio.to_thread(windows.feed, block):
+                for window in await asyncio.to_thread(self._judged, windows.feed, block):
                     await self._submit(window, audio, chunks)
-                if not self._in_work:
+                if not self._in_work and not self._unsubmitted:
                     self.reached = max(self.reached, windows.settled)
-        for window in await asyncio.to_thread(windows.finish):
+        for window in await asyncio.to_thread(self._judged, windows.finish):
             await self._submit(window, audio, chunks)
         if not self._started:
-            await self._begin(audio, UNKNOWN_LANGUAGE, 0.0)
+            await self._begin(audio, *(await self._detection.decide() or (UNKNOWN_LANGUAGE, 0.0)))
+            await self._submit_held(chunks)
         assert audio.receipt  # the stream has ended without an error
         check_length(audio.receipt, self._source.audio_format, samples)
         return _Heard(audio.receipt, samples)
 
+    def _judged(self, windows: Callable[..., list[Window]], *block: Samples) -> list[Window]:
+        with self._engine.metrics.working("vad"):
+            return windows(*block)
+
     def _windows(self) -> Windows:
         longest = MAX_BLOCK_SECONDS if self._request.mode == "sequential" else MAX_WINDOW_SECONDS
-        return (SpeechWindows if self._request.vad else WholeWindows)(longest, self._request.start)
+        if not self._request.vad:
+            return WholeWindows(longest, self._request.start)
+        return SpeechWindows(longest, self._request.start, self._vad_options())
+
+    def _vad_options(self) -> VadOptions:
+        return replace(
+            VAD_OPTIONS,
+            threshold=self._request.vad_threshold,
+            min_silence_duration_ms=self._request.vad_min_silence_duration_ms,
+            speech_pad_ms=self._request.vad_speech_pad_ms,
+        )
 
     async def _begin(self, audio: Audio, language: str, probability: float) -> None:
         declared = audio.declared_seconds
@@ -172,36 +194,49 @@ class Job:
                 language=language,
                 language_probability=probability,
                 duration=None if declared is None else self._request.start + declared,
+                etag=audio.etag,
             )
         )
         if language != UNKNOWN_LANGUAGE:
             self._lane = self._new_lane(language)
-            for _ in range(self._lane.capacity):
-                self._room.release()
 
     def _new_lane(self, language: str) -> BatchedLane | SequentialLane:
         request, engine = self._request, self._engine
         options = DecodingOptions(
-            language, request.task, request.initial_prompt, request.hotwords, request.word_timestamps
+            None if request.multilingual else language,
+            request.task,
+            request.initial_prompt,
+            request.hotwords,
+            request.word_timestamps,
+            request.beam_size,
+            request.max_segment_seconds,
         )
         if request.mode == "sequential":
             return SequentialLane(engine.recogniser, engine.model, options, request.condition_on_previous_text)
-        return engine.batcher.lane(options)
+        return engine.batcher.lane(options, request.priority)
 
     async def _submit(self, window: Window, audio: Audio, chunks: ChunkReader) -> None:
+        self._unsubmitted.append(window)
         if not self._lane:
-            await self._begin(audio, *await self._detect_language(window))
-        assert self._lane
-        while not await _acquired(self._room, READ_AHEAD_SECONDS):
-            await chunks.read_ahead()
-        self._in_work += 1
-        segments = await self._lane.submit(window)
-        self._submitted.put_nowait(_Submitted(window.timeline, window.resume, segments))
+            detected = await self._detection.hear(window.audio)
+            if not detected:
+                return
+            await self._begin(audio, *detected)
+        await self._submit_held(chunks)
 
-    async def _detect_language(self, window: Window) -> tuple[str, float]:
-        recogniser = self._engine.recogniser
-        features = await asyncio.to_thread(recogniser.features, window.audio[: MAX_WINDOW_SECONDS * SAMPLE_RATE])
-        return await self._engine.model.call(lambda: recogniser.detect_language(features))
+    async def _submit_held(self, chunks: ChunkReader) -> None:
+        while self._unsubmitted:
+            await self._submit_one(self._unsubmitted.pop(0), chunks)
+
+    async def _submit_one(self, window: Window, chunks: ChunkReader) -> None:
+        assert self._lane
+        while self._in_work >= self._lane.capacity:
+            self._told_window.clear()
+            if not await _happened(self._told_window, READ_AHEAD_SECONDS):
+                await chunks.read_ahead()
+        self._in_work += 1
+        segments = self._lane.submit(window)
+        self._submitted.put_nowait(_Submitted(window.timeline, window.resume, segments))
 
     async def _report(self) -> None:
         """The segments of each window, in order, until the audio ends or this job is stopped."""
@@ -210,11 +245,13 @@ class Job:
             if submitted.segments.cancelled():
                 return
             for segment in submitted.segments.result():
+                if segment.avg_logprob < MIN_LOGPROB and submitted.timeline.nobody_speaks(segment.start, segment.end):
+                    continue  # with vad = false: no model is sure of words in noise
                 await self._say(_event(segment, submitted.timeline, self._segments))
                 self._segments += 1
             self.reached = submitted.resume
             self._in_work -= 1
-            self._room.release()
+            self._told_window.set()
             await self._say(self._progress())
 
     async def _heartbeat(self) -> None:
@@ -255,9 +292,9 @@ class Job:
         )
 
 
-async def _acquired(semaphore: asyncio.Semaphore, timeout: float) -> bool:
+async def _happened(event: asyncio.Event, timeout: float) -> bool:
     try:
-        await asyncio.wait_for(semaphore.acquire(), timeout)
+        await asyncio.wait_for(event.wait(), timeout)
     except asyncio.TimeoutError:
         return False
     return True
@@ -282,6 +319,7 @@ def _event(segment: LocalSegment, timeline: Timeline, index: int) -> Segment:
         no_speech_prob=float(segment.no_speech_prob),
         compression_ratio=float(segment.compression_ratio),
         temperature=float(segment.temperature or 0.0),
+        language=segment.language,
     )
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from tornado.iostream import StreamClosedError
 
-from machine.errors import BadRequest, BodyTooLarge, MachineError
+from machine.errors import BadRequest, BodyTooLarge, MachineError, Stopping
 from machine.server import DRAINED_BYTES, MachineHandler
+from machine.slots import Claim
 from transcriber.form import FIELDS_BYTES, FILE, Fields, Form, Upload, too_large
 from transcriber.job import ClientLeft
 from transcriber.service import TranscriberMachine
@@ -34,7 +35,9 @@ class JobHandler(MachineHandler):
         self._form: Form | None = None
         self._refusal: MachineError | None = None
         self._resources = ExitStack()
+        self._claim: Claim | None = None
         self._stall: asyncio.TimerHandle | None = None
+        self._stop_watch: asyncio.Task[None] | None = None
         self._work: asyncio.Task[None] | None = None
 
     def prepare(self) -> None:
@@ -62,7 +65,7 @@ class JobHandler(MachineHandler):
         return int(self.request.headers.get("Content-Length", "0"))
 
     def _open_form(self) -> None:
-        self.machine.check_place()
+        self.claim()
         length = self._declared_bytes()
         if length > self.max_body_bytes:
             raise self.too_large()
@@ -72,6 +75,7 @@ class JobHandler(MachineHandler):
         self._resources.callback(form.close)
         self._form = form
         self.request.connection.set_body_timeout(UPLOAD_SECONDS)  # type: ignore[union-attr]
+        self._stop_watch = asyncio.create_task(self._refuse_on_stop())
         self._await_more()
 
     def _await_more(self) -> None:
@@ -79,6 +83,29 @@ class JobHandler(MachineHandler):
             self._stall.cancel()
         stream = self.request.connection.stream  # type: ignore[union-attr]
         self._stall = asyncio.get_running_loop().call_later(STALL_SECONDS, stream.close)
+
+    async def _refuse_on_stop(self) -> None:
+        """Answer an upload that has not ended when this machine stops: its sender may take long."""
+        await self.machine.stopping.wait()
+        self._refusal = Stopping("this transcriber is shutting down; send the file again in a moment")
+        self.log_exception(Stopping, self._refusal, None)
+        self.send_error(self._refusal.status, exc_info=(Stopping, self._refusal, None))
+
+    def _end_of_upload(self) -> None:
+        if self._stall:
+            self._stall.cancel()
+        if self._stop_watch:
+            self._stop_watch.cancel()
+
+    def claim(self) -> Claim:
+        """The request's place, or right to wait for one; kept until its end, however often it is asked for.
+
+        Raises:
+            Busy: there is none.
+        """
+        if not self._claim:
+            self._claim = self._resources.enter_context(self.machine.claim())
+        return self._claim
 
     async def data_received(self, chunk: bytes) -> None:
         if not self.has_form:
@@ -97,8 +124,7 @@ class JobHandler(MachineHandler):
         Raises:
             MachineError: why it was refused.
         """
-        if self._stall:
-            self._stall.cancel()
+        self._end_of_upload()
         if self._refusal:
             raise self._refusal
         if not self._form:
@@ -136,6 +162,5 @@ class JobHandler(MachineHandler):
         self._release()
 
     def _release(self) -> None:
-        if self._stall:
-            self._stall.cancel()
+        self._end_of_upload()
         self._resources.close()

@@ -1,8 +1,15 @@
 """What Machine B counts, for Prometheus."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 BATCH_FILLS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+WAIT_SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000)
+REAL_TIME_FACTORS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2)
 
 
 class Metrics:
@@ -10,14 +17,52 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.jobs = Gauge("reelscribe_transcriptions_running", "Recordings in work", registry=registry)
+        self.waiting = Gauge(
+            "reelscribe_transcriptions_waiting", "Requests that wait for a place, or still upload", registry=registry
+        )
+        self.place_wait = Histogram(
+            "reelscribe_place_wait_seconds",
+            "How long requests waited for a place",
+            buckets=WAIT_SECONDS,
+            registry=registry,
+        )
         self.outcomes = Counter(
             "reelscribe_transcriptions", "Transcriptions by how they ended", ["outcome"], registry=registry
         )
         self.audio_seconds = Counter("reelscribe_transcribed_seconds", "Seconds of audio judged", registry=registry)
+        self.real_time_factor = Histogram(
+            "reelscribe_real_time_factor",
+            "Seconds that a finished transcription took, for each second of its audio",
+            buckets=REAL_TIME_FACTORS,
+            registry=registry,
+        )
+        self.window_wait = Histogram(
+            "reelscribe_window_wait_seconds",
+            "How long windows waited for their batch",
+            ["priority"],
+            buckets=WAIT_SECONDS,
+            registry=registry,
+        )
         self.batch_windows = Histogram(
             "reelscribe_batch_windows", "Windows in one call of the model", buckets=BATCH_FILLS, registry=registry
         )
         self.batch_jobs = Histogram(
             "reelscribe_batch_jobs", "Jobs sharing one call of the model", buckets=BATCH_FILLS, registry=registry
         )
-        self.model_seconds = Counter("reelscribe_model_seconds", "Seconds the model was at work", registry=registry)
+        self.stage_busy = Counter(
+            "reelscribe_stage_busy_seconds",
+            "Seconds that each stage of the pipeline was at work, added up over its threads",
+            ["stage"],
+            registry=registry,
+        )
+        self.model_workers = Gauge("reelscribe_model_workers", "Threads that call the model", registry=registry)
+        self.model_loaded = Gauge("reelscribe_model_loaded", "1 while the model is in memory", registry=registry)
+
+    @contextmanager
+    def working(self, stage: Literal["vad", "mel", "model"]) -> Iterator[None]:
+        """Count the time of this block for a stage of the pipeline."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.stage_busy.labels(stage).inc(time.monotonic() - started)

@@ -49,7 +49,7 @@ class _AudioHandler(OpenAIErrors, JobHandler):
         if form.streamed:
             await self._stream(form, source)
             return
-        transcript = await transcribe(self.machine, form.fields(), source)
+        transcript = await transcribe(self.machine, form.fields(), source, self.claim())
         self.set_header("Content-Type", CONTENT_TYPES[form.response_format])
         self.finish(openai_wire.render(transcript, form))
 
@@ -73,8 +73,7 @@ class _AudioHandler(OpenAIErrors, JobHandler):
                 await self.send()
 
         try:
-            with self.machine.job(form.fields(), source, tell) as job:
-                await job.run()
+            await self.machine.transcribe(form.fields(), source, self.claim(), tell)
             last = openai_wire.done(" ".join(heard))
         except MachineError as failure:
             if not self._headers_written:

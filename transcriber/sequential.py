@@ -2,10 +2,8 @@
 
 import asyncio
 
-from faster_whisper.transcribe import Segment
-
-from transcriber.decoding import DecodingOptions, Recogniser
-from transcriber.model_thread import ModelThread
+from transcriber.decoding import DecodingOptions, Recogniser, Segment
+from transcriber.model_pool import ModelPool
 from transcriber.windows import Window
 
 MAX_BLOCK_SECONDS = 120
@@ -15,7 +13,7 @@ RESET_TEMPERATURE = 0.5
 
 
 class SequentialLane:
-    """The blocks of one job, one after the other in the model thread; other jobs go in between.
+    """The blocks of one job, one after the other in the model; other jobs go in between.
 
     Attributes:
         capacity: how many blocks a job may have in here at once without making the model wait.
@@ -24,7 +22,7 @@ class SequentialLane:
     capacity = 2
 
     def __init__(
-        self, recogniser: Recogniser, model: ModelThread, options: DecodingOptions, condition_on_previous_text: bool
+        self, recogniser: Recogniser, model: ModelPool, options: DecodingOptions, condition_on_previous_text: bool
     ) -> None:
         self._recogniser = recogniser
         self._model = model
@@ -33,7 +31,7 @@ class SequentialLane:
         self._previous_tokens: list[int] = []
         self._blocks: list[asyncio.Task[list[Segment]]] = []
 
-    async def submit(self, window: Window) -> asyncio.Future[list[Segment]]:
+    def submit(self, window: Window) -> "asyncio.Future[list[Segment]]":
         """Let the block wait for its turn; its segments, with times in seconds of the block."""
         self._blocks = [block for block in self._blocks if not block.done()]
         before = self._blocks[-1] if self._blocks else None

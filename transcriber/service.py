@@ -1,31 +1,37 @@
 """What Machine B's handlers share: the model, Machine C, and the places for jobs."""
 
+import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 from machine.audio_client import AudioClient
 from machine.auth import Tokens
-from machine.errors import Busy, MachineError
+from machine.errors import MachineError, ModelInUse, Stopping
 from machine.ffmpeg import FFmpeg
 from machine.server import Machine
 from machine.settings import Settings
+from machine.slots import Claim, Slots
 from machine.temporary import TemporaryFolder
-from machine.wire import TranscribeFields, TranscribeRequest
+from machine.wire import Finished, Progress, TranscribeFields, TranscribeRequest
+from transcriber import gpu
 from transcriber.batcher import Batcher
 from transcriber.decoding import Recogniser
 from transcriber.form import Upload
-from transcriber.job import ClientLeft, Engine, Job, Tell
+from transcriber.job import HEARTBEAT_SECONDS, ClientLeft, Engine, Job, Tell
 from transcriber.metrics import Metrics
-from transcriber.model_thread import ModelThread
+from transcriber.model_pool import ModelPool
 from transcriber.models import LoadedModel
 from transcriber.sources import Source, StoredRecording, UploadedFile
+from transcriber.waiting import Interrupted, unless
+from transcriber.weights import Weights
 
 log = logging.getLogger(__name__)
 
-RETRY_AFTER_SECONDS = 5
+SHARE_OF_GRACE = 0.8
+"""Of ``grace_seconds``, for what is in the model; the rest is for telling clients and closing."""
 
 
 class TranscriberMachine(Machine):
@@ -41,16 +47,24 @@ class TranscriberMachine(Machine):
     def __init__(self, settings: Settings, ffmpeg: FFmpeg, model: LoadedModel, tokens: Tokens) -> None:
         super().__init__("transcriber", tokens)
         self.metrics = Metrics(self.registry)
-        self.model = ModelThread(self.metrics)
+        gpu.watch(self.registry)
+        self.model = ModelPool(model.workers, self.metrics)
         self.recogniser = Recogniser(model)
         self.max_upload_bytes = settings.transcriber.max_upload_bytes
         self.temporary = TemporaryFolder(settings.paths.temp_dir)
+        self.slots = Slots(settings.transcriber.max_jobs, settings.transcriber.queue_length)
+        self.weights = Weights(
+            model, self.model, self.metrics, settings.transcriber.idle_unload_seconds, self._check_unused
+        )
         self._settings = settings.transcriber
         self._limits = settings.extraction
         self._ffmpeg = ffmpeg
         self._machine_c: AudioClient | None = None
         self._jobs: set[Job] = set()
         self._engine: Engine | None = None
+        self._grace_is_over = asyncio.Event()
+        self.metrics.jobs.set_function(lambda: self.slots.running)
+        self.metrics.waiting.set_function(lambda: self.slots.waiting)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["TranscriberMachine"]:
@@ -60,7 +74,10 @@ class TranscriberMachine(Machine):
             batcher = Batcher(self.recogniser, self.model, self._settings.batch_size, self.metrics)
             machine_c = AudioClient(self._settings.extractor_url, self.tokens)
             self._machine_c = await stack.enter_async_context(machine_c)
-            self._engine = Engine(self.recogniser, self.model, await stack.enter_async_context(batcher))
+            await stack.enter_async_context(batcher)
+            self._engine = Engine(self.recogniser, self.model, batcher, self.metrics)
+            stack.callback(self.weights.wake)
+            self.weights.rest()
             yield self
 
     def stored(self, request: TranscribeRequest) -> Source:
@@ -72,42 +89,73 @@ class TranscriberMachine(Machine):
         """The recording that came with a request."""
         return UploadedFile(upload, self._ffmpeg, self._limits)
 
-    def check_place(self) -> None:
-        """
-        Raises:
-            Busy: all places are taken.
-        """
-        if len(self._jobs) >= self._settings.max_jobs:
-            raise Busy(
-                f"all {self._settings.max_jobs} places of this transcriber are taken; try again in a moment",
-                retry_after=RETRY_AFTER_SECONDS,
-            )
-
     @contextmanager
-    def job(self, request: TranscribeFields, source: Source, tell: Tell) -> Iterator[Job]:
-        """A job in one of the places, from its first log line to its last.
+    def claim(self) -> Iterator[Claim]:
+        """The right to a place for a job, at once or later; the model is not unloaded as long as there is one.
+
+        Raises:
+            Busy: all places and the queue are full.
+        """
+        with self.slots.claim() as claim:
+            self.weights.wake()
+            try:
+                yield claim
+            finally:
+                claim.release()
+                if self._is_unused:
+                    self.weights.rest()
+
+    async def transcribe(
+        self,
+        request: TranscribeFields,
+        source: Source,
+        claim: Claim,
+        tell: Tell,
+        admitted: Callable[[], Awaitable[None]] | None = None,
+    ) -> Finished:
+        """Wait for the place and the model, then tell all events, and return the last one. Frees the place.
+
+        Args:
+            admitted: called when the waiting is over.
 
         Raises:
             BadRequest: the model cannot do that.
-            Busy: all places are taken.
+            ModelNotLoaded: it was unloaded and does not come back.
+            MachineError: why there is no end; see :meth:`transcriber.job.Job.run`.
         """
         assert self._engine, "open() is not entered"
-        self.recogniser.check(request.language, request.task, request.initial_prompt, request.hotwords)
-        self.check_place()
+        self.recogniser.check(request)
         job = Job(request, source, self._engine, tell)
-        self._jobs.add(job)
-        self.metrics.jobs.set(len(self._jobs))
         try:
-            with self._told(job, request, source.name):
-                yield job
+            with self._told(source.name):
+                await self._wait(claim, request, tell)
+                if admitted:
+                    await admitted()
+                log.info("%s: started at %.1f s (%s)", source.name, request.start, request.mode)
+                return await self._run(job, source.name)
         finally:
-            self._jobs.discard(job)
-            self.metrics.jobs.set(len(self._jobs))
+            claim.release()
+
+    async def load_model(self) -> None:
+        """Have the model in memory before a job needs it.
+
+        Raises:
+            ModelNotLoaded: it was unloaded and does not come back.
+        """
+        try:
+            await unless(self.stopping, self.weights.load())
+        except Interrupted:
+            raise Stopping("this transcriber is shutting down; it loads no model any more") from None
+        if self._is_unused:
+            self.weights.rest()
 
     async def stop(self) -> None:
-        """Let every running job tell its client what is in the model, and where to go on."""
+        """Let every request tell its client where to go on: at once, or once its windows are through the model."""
+        self.stopping.set()
         for job in list(self._jobs):
             job.stop()
+        seconds = SHARE_OF_GRACE * self._settings.grace_seconds
+        asyncio.get_running_loop().call_later(seconds, self._grace_is_over.set)
 
     def health(self) -> dict[str, Any]:
         model = self.recogniser.model
@@ -116,17 +164,65 @@ class TranscriberMachine(Machine):
             "model": model.name,
             "device": model.device,
             "compute_type": model.compute_type,
+            "model_state": self.weights.state,
             "ffmpeg": self._ffmpeg.version,
             "warnings": self._ffmpeg.warnings,
-            "capacity": self._settings.max_jobs,
-            "free": self._settings.max_jobs - len(self._jobs),
+            "capacity": self.slots.places,
+            "free": self.slots.free,
+            "waiting": self.slots.waiting,
         }
 
+    @property
+    def _is_unused(self) -> bool:
+        return not (self.slots.running or self.slots.waiting)
+
+    def _check_unused(self) -> None:
+        if not self._is_unused:
+            raise ModelInUse(
+                f"{self.slots.running} running and {self.slots.waiting} waiting requests need the model; "
+                "try again when they are done"
+            )
+
+    async def _wait(self, claim: Claim, request: TranscribeFields, tell: Tell) -> None:
+        """Wait for what the job needs, while its client is told that it has not been forgotten."""
+
+        async def ready() -> None:
+            asked = time.monotonic()
+            await claim.place()
+            self.metrics.place_wait.observe(time.monotonic() - asked)
+            await self.weights.load()
+
+        async def patience() -> None:
+            await tell(Progress(seconds=request.start))
+
+        try:
+            await unless(self.stopping, ready(), patience, HEARTBEAT_SECONDS)
+        except Interrupted:
+            raise _stopping(request.start) from None
+
+    async def _run(self, job: Job, name: str) -> Finished:
+        started = time.monotonic()
+        self._jobs.add(job)
+        try:
+            finished = await unless(self._grace_is_over, job.run())
+        except Interrupted:
+            raise _stopping(job.reached) from None
+        finally:
+            self._jobs.discard(job)
+            self.metrics.audio_seconds.inc(job.heard_seconds)
+        seconds = max(time.monotonic() - started, 1e-3)
+        if job.heard_seconds:
+            self.metrics.real_time_factor.observe(seconds / job.heard_seconds)
+        log.info(
+            "%s: finished: %.1f s of audio in %.1f s (%.0f x real time)",
+            name, job.heard_seconds, seconds, job.heard_seconds / seconds,
+        )  # fmt: skip
+        return finished
+
     @contextmanager
-    def _told(self, job: Job, request: TranscribeFields, name: str) -> Iterator[None]:
-        """The log lines and counters of a job."""
+    def _told(self, name: str) -> Iterator[None]:
+        """How a request ended, in the log and the counters."""
         begun, outcome = time.monotonic(), "left"
-        log.info("%s: started at %.1f s (%s)", name, request.start, request.mode)
         try:
             yield
             outcome = "finished"
@@ -140,13 +236,10 @@ class TranscriberMachine(Machine):
             outcome = "internal_error"
             raise
         finally:
-            seconds = time.monotonic() - begun
             self.metrics.outcomes.labels(outcome).inc()
-            self.metrics.audio_seconds.inc(job.heard_seconds)
-            if outcome == "finished":
-                log.info(
-                    "%s: finished: %.1f s of audio in %.1f s (%.0f x real time)",
-                    name, job.heard_seconds, seconds, job.heard_seconds / max(seconds, 1e-3),
-                )  # fmt: skip
-            elif outcome == "left":
-                log.info("%s: the client left after %.1f s; place free", name, seconds)
+            if outcome == "left":
+                log.info("%s: the client left after %.1f s; place free", name, time.monotonic() - begun)
+
+
+def _stopping(resume: float) -> Stopping:
+    return Stopping("this transcriber is shutting down; ask again from resume on", resume=resume)

@@ -87,6 +87,10 @@ class _ExtractedHere:
         self.receipt: ExtractionReceipt | None = None
 
     @property
+    def etag(self) -> str | None:
+        return self._extraction.receipt().etag
+
+    @property
     def declared_seconds(self) -> float | None:
         return self._extraction.declared_seconds
 

@@ -1,10 +1,15 @@
 """Where somebody speaks: Silero VAD on a stream, with the answers faster-whisper gives for a whole file."""
 
+import functools
+import os
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from faster_whisper.vad import VadOptions, get_vad_model
+import onnxruntime
+from faster_whisper.utils import get_assets_path
+from faster_whisper.vad import VadOptions
 
 Samples = npt.NDArray[np.float32]
 
@@ -26,7 +31,7 @@ class SpeechProbabilities:
     """Silero VAD's probability of speech in each frame of 512 samples; its memory goes on from block to block."""
 
     def __init__(self) -> None:
-        self._session: Any = get_vad_model().session
+        self._session = _silero()
         self._h = np.zeros((1, 1, 128), np.float32)
         self._c = np.zeros((1, 1, 128), np.float32)
         self._context = np.zeros((1, CONTEXT_SAMPLES), np.float32)
@@ -50,6 +55,24 @@ class SpeechProbabilities:
         frames = np.concatenate((tails[:-1], frames), axis=1)
         probabilities, self._h, self._c = self._session.run(None, {"input": frames, "h": self._h, "c": self._c})
         return [float(probability) for probability in probabilities]
+
+
+@functools.lru_cache(maxsize=1)
+def _silero() -> Any:
+    """The network inside faster-whisper, in several threads.
+
+    Nine tenths of its work are convolutions, which see one frame each: threads share them without changing a bit of
+    the answers, while a recording that is cut for them would have to be heard twice around each cut. Half of the
+    cores are left for the model and for FFmpeg.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = max(1, len(os.sched_getaffinity(0)) // 2)
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    (network,) = Path(get_assets_path()).glob("silero_vad*.onnx")
+    return onnxruntime.InferenceSession(str(network), options, providers=["CPUExecutionProvider"])
 
 
 class SpeechPieces:

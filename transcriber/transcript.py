@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from machine.slots import Claim
 from machine.wire import Event, Finished, Segment, Started, TranscribeFields
 from transcriber.service import TranscriberMachine
 from transcriber.sources import Source
@@ -20,18 +21,19 @@ class Transcript(NamedTuple):
         return " ".join(segment.text for segment in self.segments)
 
 
-async def transcribe(machine: TranscriberMachine, request: TranscribeFields, source: Source) -> Transcript:
+async def transcribe(
+    machine: TranscriberMachine, request: TranscribeFields, source: Source, claim: Claim
+) -> Transcript:
     """Wait for the whole transcript.
 
     Raises:
-        MachineError: there is none; see :meth:`transcriber.service.TranscriberMachine.job`.
+        MachineError: there is none; see :meth:`transcriber.service.TranscriberMachine.transcribe`.
     """
     told: list[Event] = []
 
     async def keep(event: Event) -> None:
         told.append(event)
 
-    with machine.job(request, source, keep) as job:
-        finished = await job.run()
+    finished = await machine.transcribe(request, source, claim, keep)
     (started,) = (event for event in told if isinstance(event, Started))
     return Transcript(started, [event for event in told if isinstance(event, Segment)], finished)

@@ -1,7 +1,8 @@
 """Cutting a stream at pauses into windows that fit the model, keeping no more audio than the open window."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Protocol
 
 import numpy as np
@@ -22,10 +23,12 @@ class Timeline:
     Args:
         pieces: in samples of the stream.
         offset: of the stream in the recording, in seconds.
+        heard: the probability of speech in each frame; None: all of it is speech.
     """
 
-    def __init__(self, pieces: list[Piece], offset: float) -> None:
+    def __init__(self, pieces: list[Piece], offset: float, heard: Sequence[float] | None = None) -> None:
         self.pieces = pieces
+        self._heard = heard
         self._offset = offset
         self._seconds = sum(piece.end - piece.start for piece in pieces) / SAMPLE_RATE
         self._map = SpeechTimestampsMap([piece._asdict() for piece in pieces], SAMPLE_RATE)
@@ -42,6 +45,13 @@ class Timeline:
         piece = self._map.get_chunk_index((start + end) / 2)
         first, last = (self._shift(self._map.get_original_time(time, piece)) for time in (start, end))
         return first, last
+
+    def nobody_speaks(self, start: float, end: float) -> bool:
+        """Whether Silero VAD hears no speech between two times of the window."""
+        if self._heard is None:
+            return False
+        first, last = (int(time * SAMPLE_RATE) // FRAME_SAMPLES for time in (self._inside(start), self._inside(end)))
+        return bool(max(self._heard[first : last + 1], default=1.0) < VAD_OPTIONS.threshold)
 
     def _inside(self, time: float) -> float:
         return min(time, self._seconds)
@@ -90,14 +100,15 @@ class SpeechWindows:
     Args:
         max_seconds: longest window.
         offset: of the stream in the recording, in seconds.
+        vad: what is speech; no piece of it is longer than 30 s.
     """
 
-    def __init__(self, max_seconds: float, offset: float) -> None:
+    def __init__(self, max_seconds: float, offset: float, vad: VadOptions = VAD_OPTIONS) -> None:
         self._max_samples = int(max_seconds * SAMPLE_RATE)
         self._offset = offset
         self._tape = _Tape()
         self._probabilities = SpeechProbabilities()
-        self._speech = SpeechPieces(VAD_OPTIONS)
+        self._speech = SpeechPieces(vad)
         self._open: list[tuple[Piece, Samples]] = []
 
     def feed(self, samples: Samples) -> list[Window]:
@@ -117,25 +128,31 @@ class SpeechWindows:
             for window in self._collect(self._speech.feed(probability))
         ]
         windows += self._collect(self._speech.finish(self._tape.end))
-        return windows + ([self._close(self._tape.end)] if self._open else [])
+        return windows + ([self._close(self._offset + self._tape.end / SAMPLE_RATE)] if self._open else [])
 
     @property
     def settled(self) -> float:
-        return self._offset + (self._open[0][0].start if self._open else self._speech.settled) / SAMPLE_RATE
+        return self._whole_frames(self._open[0][0].start if self._open else self._speech.settled)
 
     def _collect(self, pieces: Iterable[Piece]) -> list[Window]:
         windows = []
         for piece in pieces:
             length = sum(len(audio) for _, audio in self._open)
             if self._open and length + piece.end - piece.start > self._max_samples:
-                windows.append(self._close(piece.start))
+                windows.append(self._close(self._whole_frames(piece.start)))
             self._open.append((piece, self._tape.cut(piece)))
         return windows
 
-    def _close(self, resume: int) -> Window:
+    def _close(self, resume: float) -> Window:
         pieces, audio = [piece for piece, _ in self._open], [audio for _, audio in self._open]
         self._open = []
-        return Window(np.concatenate(audio), Timeline(pieces, self._offset), self._offset + resume / SAMPLE_RATE)
+        return Window(np.concatenate(audio), Timeline(pieces, self._offset), resume)
+
+    def _whole_frames(self, sample: int) -> float:
+        """Its second of the recording, or a moment earlier: a stream from there on has the frames of this one, or
+        pauses would lie elsewhere in it, and so would windows.
+        """
+        return self._offset + sample // FRAME_SAMPLES * FRAME_SAMPLES / SAMPLE_RATE
 
 
 class WholeWindows:
@@ -160,12 +177,14 @@ class WholeWindows:
         while len(self._heard) >= self._max_frames:
             first = self._max_frames * 5 // 6
             frames = first + int(np.argmin(self._heard[first : self._max_frames])) + 1
-            del self._heard[:frames]
             windows.append(self._cut(self._tape.start + frames * FRAME_SAMPLES))
         return windows
 
     def finish(self) -> list[Window]:
-        return [self._cut(self._tape.end)] if self._tape.end > self._tape.start else []
+        if self._tape.end == self._tape.start:
+            return []
+        self._heard += self._probabilities.finish()
+        return [self._cut(self._tape.end)]
 
     @property
     def settled(self) -> float:
@@ -175,7 +194,9 @@ class WholeWindows:
         piece = Piece(self._tape.start, end)
         audio = self._tape.cut(piece)
         self._tape.drop(end)
-        return Window(audio, Timeline([piece], self._offset), self._offset + end / SAMPLE_RATE)
+        frames = ceil((end - piece.start) / FRAME_SAMPLES)
+        heard, self._heard = self._heard[:frames], self._heard[frames:]
+        return Window(audio, Timeline([piece], self._offset, heard), self._offset + end / SAMPLE_RATE)
 
 
 class _Tape:

@@ -18,6 +18,7 @@ from machine.auth import Tokens
 from machine.ffmpeg import FFmpeg
 from machine.settings import PathsSection, Settings, TranscriberSection
 from machine.wire import Event, Segment, TranscribeRequest, events
+from tests.transcriber.contract import CONTRACT
 from tests.transcriber.peer import SPEECH, Script, machine_c
 from transcriber import models
 from transcriber.app import make_app
@@ -71,15 +72,18 @@ async def serve(mini: LoadedModel, local_ffmpeg: FFmpeg, script: Script, tmp_pat
             url = settings.pop("extractor_url", None) or await stack.enter_async_context(machine_c(script))
             paths = PathsSection(temp_dir=settings.pop("temp_dir", tmp_path))
             tokens = Tokens(settings.pop("tokens", ()))
+            model = settings.pop("loaded", mini)
             chosen = Settings(paths=paths, transcriber=TranscriberSection(extractor_url=url, **settings))
-            machine = TranscriberMachine(chosen, local_ffmpeg, mini, tokens)
+            model.whisper.model.load_model()  # another test may have unloaded it
+            machine = TranscriberMachine(chosen, local_ffmpeg, model, tokens)
             await stack.enter_async_context(machine.open())
             socket, port = bind_unused_port()
             server = HTTPServer(make_app(machine))
             server.add_socket(socket)
             stack.push_async_callback(server.close_all_connections)
             stack.callback(server.stop)
-            client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60)
+            hooks = {"response": [CONTRACT.check]}
+            client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60, event_hooks=hooks)
             return MachineB(await stack.enter_async_context(client), machine)
 
         yield start

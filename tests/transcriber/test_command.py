@@ -4,12 +4,15 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.transcriber.peer import SPEECH, Script, machine_c
@@ -103,20 +106,21 @@ def test_a_model_that_is_not_there_is_one_sentence_with_the_way_out(
     told = run("--config", str(config), REELSCRIBE_TRANSCRIBER__MODEL=model, HF_HUB_OFFLINE="1")
     assert told.returncode == 2
     assert "Traceback" not in told.stderr
-    (sentence,) = told.stderr.splitlines()
+    loading, sentence = told.stderr.splitlines()
+    assert "loading the model" in loading
     for part in (f"'{model}'", tried, "copy the folder of a CTranslate2 Whisper model", "model = mini"):
         assert part in sentence
 
 
 def test_a_folder_that_is_no_model_is_one_sentence(run: Run, config: Path, tmp_path: Path) -> None:
     told = run("--config", str(config), REELSCRIBE_TRANSCRIBER__MODEL=str(tmp_path))
-    assert (told.returncode, len(told.stderr.splitlines())) == (2, 1)
+    assert (told.returncode, len(told.stderr.splitlines())) == (2, 2)
     assert "does not load on cpu" in told.stderr
 
 
 def test_a_gpu_that_is_not_there_is_one_sentence(run: Run, config: Path) -> None:
     told = run("--config", str(config), REELSCRIBE_TRANSCRIBER__DEVICE="cuda", CUDA_VISIBLE_DEVICES="")
-    assert (told.returncode, len(told.stderr.splitlines())) == (2, 1)
+    assert (told.returncode, len(told.stderr.splitlines())) == (2, 2)
     assert "no CUDA GPU" in told.stderr
 
 
@@ -179,3 +183,34 @@ def test_with_the_real_machine_c_a_video_becomes_text(
     assert "model loaded: mini on cpu as int8" in console
     assert re.search(r"short.mp4: finished: 7\.\d s of audio in .* x real time", console)
     assert "gone.mp4: failed: object_not_found: " in console
+
+
+def test_a_client_that_leaves_ends_the_ffmpeg_of_the_real_machine_c(
+    start: Callable[..., Service], config: Path
+) -> None:
+    folder = config.parent / "minio" / "videos"
+    folder.mkdir(parents=True)
+    seconds = 4 * 3600
+    with (folder / "long.wav").open("wb") as file:
+        data = 2 * 16_000 * seconds
+        file.write(
+            struct.pack("<4sI4s4sIHHIIHH", b"RIFF", data + 36, b"WAVE", b"fmt ", 16, 1, 1, 16_000, 32_000, 2, 16)
+        )
+        file.write(struct.pack("<4sI", b"data", data))
+        file.truncate(data + 44)  # silence that takes no room
+    extractor = start("extractor_api", config)
+    transcriber = start("transcriber", config, REELSCRIBE_TRANSCRIBER__EXTRACTOR_URL=extractor.url)
+
+    def running() -> list[psutil.Process]:
+        return [child for child in psutil.Process(extractor.process.pid).children(recursive=True) if child.is_running()]
+
+    body = {"savepath": "long.wav", "vad": False}
+    with httpx.stream("POST", f"{transcriber.url}/transcribe", json=body, timeout=30) as answer:
+        told = answer.iter_lines()
+        assert '"started"' in next(told)
+        assert running()
+        assert httpx.get(f"{transcriber.url}/healthz").json()["free"] == 3
+    left = time.monotonic()
+    while running() or httpx.get(f"{transcriber.url}/healthz").json()["free"] < 4:
+        assert time.monotonic() - left < 2
+        time.sleep(0.02)

@@ -1,12 +1,14 @@
 """What the model says becomes segments, and nothing of it is lost or made up."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from faster_whisper.transcribe import Segment
 
 from machine.errors import BadRequest
+from machine.wire import TranscribeOptions
 from tests.transcriber.peer import recording
 from transcriber.decoding import DecodingOptions, Recogniser
 from transcriber.models import LoadedModel
@@ -68,6 +70,39 @@ def test_a_window_that_loops_is_decoded_again(recogniser: Recogniser, altered: A
     assert segments[0].temperature and segments[0].temperature > 0
 
 
+@pytest.fixture
+def always_looping(recogniser: Recogniser, altered: Alter, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Let the first words of the model loop at every temperature."""
+
+    def loop(no_speech_prob: float) -> None:
+        def looping(features: Any, prompt: Any, tokenizer: Any, options: Any) -> Any:
+            _, (output,) = generate(recogniser.features(recording("short.flac"))[None], tokenizer, options)
+            tokens = output["tokens"][:1] + output["tokens"][1:3] * 60
+            return SimpleNamespace(sequences_ids=[tokens], no_speech_prob=no_speech_prob), -0.1, 1.0, 20.0
+
+        generate = recogniser._pipeline.generate_segment_batched
+        monkeypatch.setattr(recogniser._whisper, "generate_with_fallback", looping)
+        altered(lambda output: {"tokens": output["tokens"][:1] + output["tokens"][1:3] * 60})
+
+    return loop
+
+
+def test_a_window_that_loops_at_every_temperature_is_told_once(
+    recogniser: Recogniser, always_looping: Callable[[float], None]
+) -> None:
+    always_looping(0.1)
+    ((segment,),) = decode(recogniser)
+    assert segment.text == " The green"
+    assert segment.compression_ratio < 2.4
+
+
+def test_a_loop_where_the_model_doubts_that_somebody_speaks_is_not_told(
+    recogniser: Recogniser, always_looping: Callable[[float], None]
+) -> None:
+    always_looping(0.7)
+    assert decode(recogniser) == [[]]
+
+
 def test_a_window_without_speech_gives_no_words(recogniser: Recogniser, altered: Alter) -> None:
     altered(lambda output: {"no_speech_prob": 0.7, "avg_logprob": -1.1})
     assert decode(recogniser) == [[]]
@@ -90,9 +125,9 @@ def test_words_have_the_times_of_their_sentence(recogniser: Recogniser) -> None:
 
 def test_a_language_that_the_model_does_not_know_is_refused(recogniser: Recogniser) -> None:
     with pytest.raises(BadRequest, match=r"mini does not know 'de'; it knows English \(en\) only"):
-        recogniser.check("de", "transcribe", None, None)
+        recogniser.check(TranscribeOptions(language="de"))
 
 
 def test_hints_that_leave_no_room_for_an_answer_are_refused(recogniser: Recogniser) -> None:
     with pytest.raises(BadRequest, match=r"tokens together; at most 223 fit"):
-        recogniser.check("en", "transcribe", "garden " * 200, "hammer " * 100)
+        recogniser.check(TranscribeOptions(initial_prompt="garden " * 200, hotwords="hammer " * 100))

@@ -170,7 +170,7 @@ async def test_a_client_that_reads_nothing_does_not_keep_its_place(
 
 
 async def test_more_jobs_than_places_are_told_when_to_come_back(serve: Serve, script: Script) -> None:
-    machine_b = await serve(max_jobs=1)
+    machine_b = await serve(max_jobs=1, queue_length=0)
     script.hold = asyncio.Event()
     running = asyncio.create_task(machine_b.events("short.flac"))
     await until_free(machine_b, 0)

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from machine.wire import Event, Finished, Started, TranscribeRequest, events
+from machine.wire import Event, Finished, Started, events
 from tests.transcriber.conftest import MachineB, Serve, segments, text, truth
 from tests.transcriber.peer import SPEECH
 from transcriber import job_handler
@@ -186,13 +186,8 @@ async def test_a_stranger_is_refused_even_while_sending(serve: Serve, tmp_path: 
 
 
 async def test_a_full_machine_refuses_before_it_takes_the_file_in(serve: Serve, tmp_path: Path) -> None:
-    machine_b = await serve(max_jobs=1)
-
-    async def tell(event: Event) -> None:
-        raise AssertionError
-
-    request = TranscribeRequest(savepath="short.flac")
-    with machine_b.machine.job(request, machine_b.machine.stored(request), tell):
+    machine_b = await serve(max_jobs=1, queue_length=0)
+    with machine_b.machine.claim():
         response = await machine_b.http.post("/transcribe", files={"file": SHORT.read_bytes()})
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
 

@@ -1,0 +1,34 @@
+"""What nobody said is not in the transcript."""
+
+import numpy as np
+import pytest
+
+from machine.wire import Event
+from tests.transcriber import sounds
+from tests.transcriber.conftest import Serve, segments, text, word_error_rate
+from tests.transcriber.peer import Script, recording, wav
+from tests.transcriber.sounds import Sound
+
+
+async def heard(serve: Serve, script: Script, sound: Sound, **options: object) -> list[Event]:
+    machine_b = await serve()
+    script.bodies["short.flac"] = wav((sound * 32767).astype("<i2").tobytes())
+    script.receipt_changes = {
+        key: len(sound) / sounds.SAMPLE_RATE for key in ("declared_seconds", "delivered_seconds")
+    } | {"samples": len(sound)}
+    return await machine_b.events("short.flac", **options)
+
+
+@pytest.mark.parametrize("vad", [True, False])
+@pytest.mark.parametrize("mode", ["batched", "sequential"])
+@pytest.mark.parametrize("kind", ["silence", "white_noise", "pink_noise", "hum", "music"])
+async def test_no_words_where_nobody_speaks(serve: Serve, script: Script, kind: str, mode: str, vad: bool) -> None:
+    told = await heard(serve, script, getattr(sounds, kind)(12.0), mode=mode, vad=vad)
+    assert told[-1].event == "finished"
+    assert segments(told) == []
+
+
+async def test_speech_after_noise_is_heard_and_nothing_else(serve: Serve, script: Script) -> None:
+    sound = np.concatenate((sounds.white_noise(8.0), sounds.silence(1.0), recording("short.flac")))
+    told = await heard(serve, script, sound)
+    assert word_error_rate("short.flac", text(told)) <= 0.1

@@ -1,0 +1,57 @@
+"""Options of a transcription: what is refused, and what of them is stored."""
+
+from typing import Any
+
+import pytest
+
+from machine.errors import BadRequest
+from machine.wire import TranscribeFields, parse_query, parse_request
+from orchestrator.jobs import Options
+from tests.transcriber.conftest import MachineB
+
+
+def parsed(**fields: str) -> TranscribeFields:
+    """As from a form."""
+    found: TranscribeFields = parse_query(TranscribeFields, {name: [value.encode()] for name, value in fields.items()})
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"beam_size": "0"}, "beam_size: Input should be greater than or equal to 1"),
+        ({"beam_size": "11"}, "beam_size: Input should be less than or equal to 10"),
+        ({"vad_threshold": "1"}, "vad_threshold: Input should be less than or equal to 0.95"),
+        ({"vad_min_silence_duration_ms": "-1"}, "vad_min_silence_duration_ms: Input should be greater"),
+        ({"vad_speech_pad_ms": "2000"}, "vad_speech_pad_ms: Input should be less than or equal to 1000"),
+        ({"max_segment_seconds": "0.5"}, "max_segment_seconds: Input should be greater than or equal to 1"),
+        ({"vad": "false", "vad_threshold": "0.3"}, "vad_threshold: it has no effect with vad = false"),
+        ({"vad": "false", "vad_speech_pad_ms": "50"}, "vad_speech_pad_ms: it has no effect with vad = false"),
+        ({"multilingual": "true", "language": "de"}, "multilingual: it detects the language of each window"),
+    ],
+)
+def test_a_wrong_option_is_refused_with_its_name_and_the_reason(fields: dict[str, str], sentence: str) -> None:
+    with pytest.raises(BadRequest, match=sentence):
+        parsed(**fields)
+
+
+def test_options_come_from_forms_and_from_json_alike() -> None:
+    json = parse_request(TranscribeFields, b'{"beam_size": 1, "vad_threshold": 0.3, "multilingual": true}')
+    assert parsed(beam_size="1", vad_threshold="0.3", multilingual="true") == json
+
+
+def test_what_machine_a_stores_of_older_options_has_not_changed() -> None:
+    stored: dict[str, Any] = {"language": "en", "word_timestamps": True}
+    assert Options(**stored).chosen() == stored
+    assert Options(beam_size=5, max_segment_seconds=15.0, vad_threshold=0.5).chosen() == {}
+
+
+async def test_an_english_only_model_refuses_multilingual(machine_b: MachineB) -> None:
+    answer = await machine_b.http.post("/transcribe", json={"savepath": "short.flac", "multilingual": True})
+    assert answer.status_code == 400
+    assert "mini knows English only" in answer.json()["error"]["message"]
+
+
+async def test_a_threshold_no_speech_reaches_leaves_nothing(machine_b: MachineB) -> None:
+    told = await machine_b.events("silence.flac", vad_threshold=0.95, vad_speech_pad_ms=0, beam_size=1)
+    assert [event.event for event in told if event.event != "progress"] == ["started", "finished"]

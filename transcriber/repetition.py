@@ -1,0 +1,49 @@
+"""Loops of the decoder: the same words again and again, where they were said once or never."""
+
+from collections.abc import Iterator, Sequence
+
+MAX_COMPRESSION_RATIO = 2.4
+"""Of the text of a window, by zlib: Whisper's own sign of a loop (``compression_ratio_threshold``)."""
+
+MIN_TIMES = 3
+"""What is said more seldom in a row stays as it is."""
+
+
+def without_loops(tokens: Sequence[int], end_of_text: int) -> list[int]:
+    """Which tokens of a window to keep (their places): of a phrase said at least three times in a row, the first.
+
+    It is for windows that are over :data:`MAX_COMPRESSION_RATIO` at every temperature: people repeat themselves too,
+    but not so. What is kept ends where its first saying did.
+
+    Args:
+        end_of_text: tokens from this one on are no text, but timestamps.
+    """
+    places = [place for place, token in enumerate(tokens) if token < end_of_text]
+    dropped: set[int] = set()
+    for again in _repeats([tokens[place] for place in places]):
+        since, until = places[again.start - 1] + 1, places[again.stop - 1] + 1
+        dropped.update(place for place in range(since, until) if tokens[place] < end_of_text)
+        timestamps = [place for place in range(since, until) if tokens[place] >= end_of_text]
+        dropped.update(timestamps[1:])
+    return [place for place in range(len(tokens)) if place not in dropped]
+
+
+def _repeats(text: Sequence[int]) -> Iterator[range]:
+    """Where a phrase is said again, without its first time."""
+    start = 0
+    while start < len(text):
+        found = max((_repeat(text, start, length) for length in range(1, (len(text) - start) // MIN_TIMES + 1)),
+                    key=len, default=range(0))  # fmt: skip
+        if found:
+            yield found
+        start = found.stop if found else start + 1
+
+
+def _repeat(text: Sequence[int], start: int, length: int) -> range:
+    """Where the phrase of that length is said again; at the end of the text a part of it counts too."""
+    end = start + length
+    while end < len(text) and text[end] == text[end - length]:
+        end += 1
+    if (end - start) // length < MIN_TIMES:
+        return range(0)
+    return range(start + length, end if end == len(text) else end - (end - start) % length)

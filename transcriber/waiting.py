@@ -1,0 +1,42 @@
+"""Work that an event may end, and that keeps its client informed as long as it goes on."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+class Interrupted(Exception):
+    """The event came before the end of the work."""
+
+
+async def unless(
+    event: asyncio.Event,
+    work: Coroutine[Any, Any, Result],
+    meanwhile: Callable[[], Awaitable[None]] | None = None,
+    every: float | None = None,
+) -> Result:
+    """Do ``work``. Whatever ends the wait for it, it has ended too when this returns or raises.
+
+    Args:
+        meanwhile: called each ``every`` seconds until then.
+
+    Raises:
+        Interrupted: ``event`` was set; the work has been cancelled.
+    """
+    working, interruption = asyncio.create_task(work), asyncio.create_task(event.wait())
+    try:
+        while not working.done():
+            await asyncio.wait({working, interruption}, timeout=every, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                break
+            if interruption.done():
+                raise Interrupted
+            if meanwhile:
+                await meanwhile()
+        return working.result()
+    finally:
+        working.cancel()
+        interruption.cancel()
+        await asyncio.gather(working, interruption, return_exceptions=True)

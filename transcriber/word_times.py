@@ -1,0 +1,175 @@
+"""When each word of a decoded window was said, and segments cut between words where they are too long."""
+
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
+from math import ceil
+from statistics import median
+from typing import Any
+
+from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import merge_punctuations
+
+PREPENDED_PUNCTUATION = "\"'“¿([{-"
+APPENDED_PUNCTUATION = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001
+SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", "।", "؟")  # noqa: RUF001
+CLAUSE_ENDS = (",", ";", ":", "，", "、", "；", "：", "،")  # noqa: RUF001
+
+Part = dict[str, Any]
+"""A segment as faster-whisper hands it around: ``seek``, ``start``, ``end``, ``tokens``, perhaps ``words``."""
+
+
+class Aligner:
+    """Asks the model where its words are. Call it from the model's threads only.
+
+    All methods take what belongs to the windows of one batch: their parts, their tokenizers (one object for each
+    language), what the encoder made of all of them, and their lengths in seconds.
+    """
+
+    def __init__(self, whisper: WhisperModel) -> None:
+        self._whisper = whisper
+
+    def split(
+        self,
+        windows: list[list[Part]],
+        tokenizers: Sequence[Tokenizer],
+        encoded: Any,
+        seconds: Sequence[float],
+        max_seconds: float,
+    ) -> None:
+        """Cut parts that are longer than ``max_seconds`` between words, best where a sentence ends.
+
+        Each token stays, in one part. A word that is longer by itself stays whole.
+        """
+        wanted = [any(part["end"] - part["start"] > max_seconds for part in parts) for parts in windows]
+        for tokenizer in _distinct(tokenizers, wanted):
+            chosen = [one is tokenizer and long for one, long in zip(tokenizers, wanted, strict=True)]
+            texts = [
+                [token for part in parts for token in _text(part, tokenizer)] if here else []
+                for parts, here in zip(windows, chosen, strict=True)
+            ]
+            alignments = self._whisper.find_alignment(tokenizer, texts, encoded, self._frames(seconds))
+            for parts, words, here in zip(windows, alignments, chosen, strict=True):
+                if here:
+                    merge_punctuations(words, PREPENDED_PUNCTUATION, APPENDED_PUNCTUATION)
+                    parts[:] = _cut(parts, [word for word in words if word["tokens"]], tokenizer, max_seconds)
+
+    def add_words(
+        self, windows: list[list[Part]], tokenizers: Sequence[Tokenizer], encoded: Any, seconds: Sequence[float]
+    ) -> None:
+        """Give each part its ``words``, and start and end with them."""
+        # faster-whisper trims a first word that follows a pause, and tells a pause by the last word of the window
+        # before. Windows of a batch may be of different recordings, so each is moved a minute on from the one before:
+        # it always begins after a pause, whatever else is in the batch.
+        for number, parts in enumerate(windows, start=1):
+            _move(parts, 60 * number, self._whisper.frames_per_second)
+        for tokenizer in _distinct(tokenizers, [True] * len(windows)):
+            others: Part = {"seek": 0, "start": 0.0, "end": 0.0, "tokens": []}
+            chosen = [
+                parts if one is tokenizer else [{**others}] for parts, one in zip(windows, tokenizers, strict=True)
+            ]
+            self._whisper.add_word_timestamps(
+                chosen, tokenizer, encoded, self._frames(seconds), PREPENDED_PUNCTUATION, APPENDED_PUNCTUATION, 0.0
+            )
+        for number, parts in enumerate(windows, start=1):
+            _move(parts, -60 * number, self._whisper.frames_per_second)
+
+    def _frames(self, seconds: Sequence[float]) -> list[int]:
+        return [ceil(length) * self._whisper.frames_per_second for length in seconds]
+
+
+def _distinct(tokenizers: Sequence[Tokenizer], wanted: Sequence[bool]) -> list[Tokenizer]:
+    return list({id(one): one for one, here in zip(tokenizers, wanted, strict=True) if here}.values())
+
+
+def _move(parts: list[Part], seconds: int, frames_per_second: int) -> None:
+    for part in parts:
+        part["seek"] += seconds * frames_per_second
+        for times in (part, *part.get("words", ())):
+            times["start"] += seconds
+            times["end"] += seconds
+
+
+def _text(part: Part, tokenizer: Tokenizer) -> list[int]:
+    return [token for token in part["tokens"] if token < tokenizer.eot]
+
+
+def _cut(parts: list[Part], words: list[Part], tokenizer: Tokenizer, max_seconds: float) -> Iterator[Part]:
+    """The parts, long ones in pieces; ``words`` are those of all parts."""
+    left = iter(words)
+    owed = 0  # tokens of a word that began in the part before
+    for part in parts:
+        own, length = [], len(_text(part, tokenizer))
+        whole = not owed
+        while owed < length and (word := next(left, None)):
+            own.append(word)
+            owed += len(word["tokens"])
+        owed -= length
+        if whole and not owed and own and part["end"] - part["start"] > max_seconds:
+            yield from _pieces(part, own, tokenizer, max_seconds)
+        else:
+            yield part
+
+
+def _pieces(part: Part, words: list[Part], tokenizer: Tokenizer, max_seconds: float) -> list[Part]:
+    tokens: list[int] = part["tokens"]
+    before = list(takewhile(lambda token: token >= tokenizer.eot, tokens))
+    after = list(takewhile(lambda token: token >= tokenizer.eot, reversed(tokens)))[::-1]
+    longest = _longest(words)
+    pieces = [
+        {
+            **part,
+            "start": _within(
+                part, max(group[0]["start"], group[0]["end"] - longest) if group[1:] else group[0]["start"]
+            ),
+            "end": _within(part, min(group[-1]["end"], group[-1]["start"] + longest)),
+            "tokens": [token for word in group for token in word["tokens"]],
+        }
+        for group in grouped(words, max_seconds)
+    ]
+    pieces[0]["tokens"] = before + pieces[0]["tokens"]
+    pieces[-1]["tokens"] += after
+    return pieces
+
+
+def _within(part: Part, time: float) -> float:
+    return float(min(max(part["start"], time), part["end"]))
+
+
+def _longest(words: Sequence[Part]) -> float:
+    """Seconds that a word may take; the rest is a pause, which the alignment gives to one of the words around it.
+
+    faster-whisper's rule: twice the median, which is 0.7 s at most.
+    """
+    lengths = [word["end"] - word["start"] for word in words if word["end"] > word["start"]]
+    return 2 * min(0.7, median(lengths)) if lengths else 0.0
+
+
+def grouped(words: Sequence[Part], max_seconds: float) -> Iterator[Sequence[Part]]:
+    """The words in groups of at most ``max_seconds``, of about one length, cut where a listener would breathe.
+
+    Where a sentence ends, else where a clause ends, else in the longest pause; then nearest to the even share.
+    """
+    while words:
+        start, total = words[0]["start"], words[-1]["end"] - words[0]["start"]
+        if total <= max_seconds or len(words) == 1:
+            yield words
+            return
+        share = total / ceil(total / max_seconds)
+        fitting = [count for count in range(1, len(words)) if words[count - 1]["end"] - start <= max_seconds] or [1]
+        count = max(
+            [count for count in fitting if words[count - 1]["end"] - start >= share / 3] or fitting[-1:],
+            key=lambda count: (*_break(words, count), -abs(words[count - 1]["end"] - start - share)),
+        )
+        yield words[:count]
+        words = words[count:]
+
+
+def _break(words: Sequence[Part], count: int) -> tuple[int, float]:
+    """How good a place for a cut is behind the first ``count`` words."""
+    before = words[count - 1]["word"].rstrip("\"'”’)]} ")  # noqa: RUF001
+    if before.endswith(SENTENCE_ENDS):
+        return 2, 0.0
+    if before.endswith(CLAUSE_ENDS):
+        return 1, 0.0
+    return 0, round(float(words[count]["start"] - words[count - 1]["end"]), 2)
