@@ -6,8 +6,6 @@ alternate, so that a busy moment of the machine meets all of them.
 
 import asyncio
 import json
-import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -26,13 +24,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from bench import hardware
+from bench.machines import machine_c, served
+from bench.recordings import make_video
 from machine import ffmpeg
 from machine.ffmpeg import FFmpeg
 from tests.extractor_api.minio_drive import Version, format_drive, write_object
 
-SPEECH = Path(__file__).parent.parent / "tests" / "speech" / "ten_minutes.ogg"
 RESULTS = Path(__file__).parent / "results" / "extractor.json"
-VIDEO_BITS_PER_SECOND = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,9 @@ def main(
     with tempfile.TemporaryDirectory(prefix="reelscribe-bench-") as name:
         bucket = Path(name) / "plain" / "videos"
         bucket.mkdir(parents=True)
-        make_recording(binary, bucket / "hour.mp4", seconds)
+        make_video(binary, bucket / "hour.mp4", seconds)
         report: dict[str, Any] = {
-            "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+            "machine": hardware.describe(),
             "ffmpeg": binary.version,
             "recording": f"{seconds} s, {(bucket / 'hour.mp4').stat().st_size / 1e9:.2f} GB",
             "runs": runs,
@@ -92,39 +91,6 @@ def main(
         RESULTS.write_text(json.dumps(report, indent=1) + "\n")
 
 
-def make_recording(binary: FFmpeg, path: Path, seconds: int) -> None:
-    """A long mp4 as a camera makes it: a picture of 4 Mbit/s, AAC in stereo, the index at the end."""
-    with tempfile.TemporaryDirectory() as name:
-        picture, sound = Path(name) / "picture.mp4", Path(name) / "sound.m4a"
-        run = [str(binary.path), "-v", "error", "-nostdin", "-y"]
-        subprocess.run(
-            [*run, "-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=25:duration=4", "-c:v", "mpeg4", "-b:v",
-             str(VIDEO_BITS_PER_SECOND), "-minrate", str(VIDEO_BITS_PER_SECOND), "-maxrate", str(VIDEO_BITS_PER_SECOND),
-             "-bufsize", str(VIDEO_BITS_PER_SECOND), picture],
-            check=True,
-        )  # fmt: skip
-        subprocess.run(
-            [*run, "-i", SPEECH, "-ac", "2", "-ar", "44100", "-c:a", "aac", "-b:a", "128k", sound], check=True
-        )
-        subprocess.run(
-            [*run, "-stream_loop", "-1", "-i", picture, "-stream_loop", "-1", "-i", sound, "-map", "0:v", "-map", "1:a",
-             "-c", "copy", "-t", str(seconds), path],
-            check=True,
-        )  # fmt: skip
-    path.read_bytes()  # into the page cache, for everyone alike
-
-
-@contextmanager
-def machine_c(bucket: Path, **limits: int) -> Iterator[tuple[str, psutil.Process]]:
-    """A Machine C of its own, its URL and process."""
-    with tempfile.TemporaryDirectory() as name:
-        config = Path(name) / "config.cfg"
-        extraction = "".join(f"{key} = {value}\n" for key, value in limits.items())
-        config.write_text(f"[server]\nport = 0\n[paths]\nminio_data_path = {bucket.parent}\n[extraction]\n{extraction}")
-        with served([sys.executable, "-m", "extractor_api", "--config", str(config)], Path(name)) as running:
-            yield running
-
-
 @contextmanager
 def obvious_server(bucket: Path) -> Iterator[tuple[str, psutil.Process]]:
     """What one writes first: the whole audio into memory, then out in chunks."""
@@ -133,21 +99,6 @@ def obvious_server(bucket: Path) -> Iterator[tuple[str, psutil.Process]]:
         served([sys.executable, "-m", "bench.obvious_server", str(bucket)], Path(name)) as running,
     ):
         yield running
-
-
-@contextmanager
-def served(command: list[str], folder: Path) -> Iterator[tuple[str, psutil.Process]]:
-    log = folder / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stderr=output)
-    try:
-        while "http://" not in log.read_text():
-            time.sleep(0.05)
-        url = log.read_text().split("running on ")[1].split()[0]
-        yield url, psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def fetch(url: str, savepath: str, body: dict[str, Any]) -> tuple[float, float, int]:

@@ -1,0 +1,33 @@
+"""The benches of Machine B run, on as little as they can be given; what they measure then means nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def run(bench: str, *arguments: str) -> str:
+    completed = subprocess.run(
+        [sys.executable, "-m", bench, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=110
+    )
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    return completed.stdout
+
+
+def test_accuracy_is_compared_recording_by_recording() -> None:
+    table = run("bench.accuracy", "--only", "short.flac")
+    assert "short.flac" in table and "all with speech" in table and "worse:" not in table
+
+
+@pytest.mark.parametrize(("row", "column"), [("long", "first segment after"), ("mini", "all submitted at once")])
+def test_speed_is_compared_row_by_row(row: str, column: str) -> None:
+    assert column in run("bench.transcriber", "--only", row, "--runs=1", "--seconds=20", "--clips=2")
+
+
+@pytest.mark.parametrize("bench", ["extractor", "transcriber", "accuracy"])
+def test_make_runs_each_bench(bench: str) -> None:
+    planned = subprocess.run(["make", "-n", f"bench-{bench}"], cwd=ROOT, capture_output=True, text=True)
+    assert f"-m bench.{bench}" in planned.stdout

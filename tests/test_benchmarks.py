@@ -1,0 +1,95 @@
+"""docs/benchmarks.md shows what the benches of Machine B have measured."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "benchmarks.md"
+RESULTS = ROOT / "bench" / "results"
+
+
+def speed(report: dict[str, Any]) -> list[str]:
+    long = report["long"]
+    clips = [
+        f"| {row['model']} | {row['clips']} | {row['ours_s']:.1f} s | **{row['ratio']:.2f}** "
+        f"| {row['batched_ratio']:.2f} | {row['p50_s']:.1f} s | {row['p95_s']:.1f} s "
+        f"| {row['encoder_s'] / row['loop_s']:.0%} |"
+        for row in report["clips"]
+    ]
+    return [
+        f"{report['machine']}; batches of {report['batch_size']}, {long['threads']} CPU threads; "
+        f"medians of {report['runs']} runs.",
+        "",
+        f"| {long['seconds']} s of video, model mini | measured | limit |",
+        "| --- | --- | --- |",
+        f"| time over `BatchedInferencePipeline` with timestamps | **{long['ratio']:.2f}** | {long['limit']:.2f} |",
+        f"| the same without timestamps, its default | {long['bare_default_ratio']:.2f} | |",
+        f"| times real time | {long['seconds'] / long['ours_s']:.0f} | |",
+        f"| first segment after | {long['first_segment_s']:.1f} s | {long['first_segment_limit_s']:.0f} s |",
+        f"| memory above idle | {long['memory_mb']:.0f} MB | {long['memory_limit_mb']} MB |",
+        f"| the model at work, once warm | {long['busy']['model']:.0%} | {long['busy_limit']:.0%} |",
+        "",
+        "| clips of 5 s at once | clips | all heard after | times as fast as a loop of `WhisperModel` "
+        "| of `BatchedInferencePipeline` | half heard after | 95 % after | encoder alone, of the loop |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        *clips,
+    ]
+
+
+def accuracy(report: dict[str, Any]) -> list[str]:
+    rows = [*report["recordings"], {"recording": "all with speech", **report["all"]}]
+    ways = list(report["all"]["ways"])
+    return [
+        f"| | words | {' | '.join(ways)} | starts and ends off | joins: put in, left out |",
+        "| --- |" + " --- |" * (len(ways) + 3),
+        *(
+            f"| {row['recording']} | {row['words']} | {' | '.join(heard(row, way) for way in ways)} | "
+            f"{off(row['ways']['Machine B'])} | {row['joins']['joins']}: {row['joins']['inserted']}, "
+            f"{row['joins']['deleted']} |"
+            for row in rows
+        ),
+        "",
+        report["machine"] + ". " + (f"Worse: {'; '.join(report['worse'])}." if report["worse"] else "Worse nowhere."),
+    ]
+
+
+def heard(row: dict[str, Any], way: str) -> str:
+    found = row["ways"][way]
+    rate = f"{found['errors'] / row['words']:.2%}" if row["words"] else f"{found['errors']} words"
+    return f"{rate} / {found['invented']}"
+
+
+def off(found: dict[str, Any]) -> str:
+    return "" if found["time_off_s"] is None else f"{found['time_off_s']:.3f} s"
+
+
+BLOCKS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
+    "transcriber": speed,
+    "transcriber-cuda": speed,
+    "accuracy": accuracy,
+}
+
+
+def block(name: str) -> str:
+    """What the page must hold of a bench, markers included."""
+    file = RESULTS / f"{name}.json"
+    lines = BLOCKS[name](json.loads(file.read_text())) if file.exists() else ["Not measured yet."]
+    return "\n".join([f"<!-- bench-{name} -->", *lines, f"<!-- /bench-{name} -->"])
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_the_page_shows_what_the_bench_measured(name: str) -> None:
+    assert block(name) in PAGE.read_text(), "run: python -m tests.test_benchmarks"
+
+
+if __name__ == "__main__":
+    page = PAGE.read_text()
+    for name in BLOCKS:
+        markers = rf"<!-- bench-{name} -->.*?<!-- /bench-{name} -->"
+        page = re.sub(markers, lambda _, name=name: block(name), page, flags=re.DOTALL)
+    PAGE.write_text(page)
