@@ -13,7 +13,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copy
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import ctranslate2
 import psutil
@@ -49,14 +49,18 @@ class Model:
 
     name: str
     shape: str | None = None
+    audio_context: Literal["full", "fitted"] = "full"
     limit: float | None = 2.0
     on_cpu: tuple[int, int] | None = None
 
 
 MODELS = [
     Model("mini"),
+    Model("mini, audio_context = fitted", audio_context="fitted"),
     Model("random weights, shape of base", "base", on_cpu=(32, 3)),
+    Model("random weights, shape of base, fitted", "base", "fitted", on_cpu=(32, 3)),
     Model("random weights, shape of large-v3-turbo", "large-v3-turbo", on_cpu=(4, 1)),
+    Model("random weights, shape of large-v3-turbo, fitted", "large-v3-turbo", "fitted", on_cpu=(4, 1)),
 ]
 
 
@@ -148,7 +152,10 @@ class Bench:
         loaded = self._loadable(model)
         with (
             machine_c(bucket, queue_length=count) as (c_url, _),
-            machine_b(c_url, model=loaded, max_jobs=count, **self._settings) as (url, _),
+            machine_b(c_url, model=loaded, max_jobs=count, audio_context=model.audio_context, **self._settings) as (
+                url,
+                _,
+            ),
             bare.process(loaded, url, self.threads) as faster_whisper,
         ):
             one_by_one = {**LANGUAGE, "condition_on_previous_text": False}
@@ -197,8 +204,9 @@ class Bench:
 
     def _loadable(self, model: Model) -> str:
         if model.shape is None:
-            return model.name
-        return str(make_model(self.folder / model.shape, model.shape, tokens_per_window=CLIP_TOKENS))
+            return "mini"
+        made = self.folder / model.shape
+        return str(made if made.exists() else make_model(made, model.shape, tokens_per_window=CLIP_TOKENS))
 
 
 async def all_at_once(url: str, savepaths: list[str]) -> list[Heard]:

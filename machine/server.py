@@ -26,6 +26,7 @@ from machine.wire import WireModel, parse_query, parse_request
 
 log = logging.getLogger(__name__)
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 BODY_TIMEOUT_SECONDS = 30
 HEADER_TIMEOUT_SECONDS = 75
 DRAINED_BYTES = 16 << 20
@@ -333,7 +334,7 @@ async def serve(
     scheme, port = "https" if listener.tls_cert else "http", sockets[0].getsockname()[1]
     host = f"[{listener.host}]" if ":" in listener.host else listener.host
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOP_SIGNALS:
         loop.add_signal_handler(number, machine.stopping.set)
     log.info("%s: server running on %s://%s:%d", machine.name, scheme, host, port)
     if not machine.tokens and listener.host not in ("127.0.0.1", "::1", "localhost"):
@@ -348,4 +349,7 @@ async def serve(
     with suppress(asyncio.TimeoutError):
         await asyncio.wait_for(machine.idle.wait(), listener.grace_seconds)
     await server.close_all_connections()
+    for number in STOP_SIGNALS:  # the loop would go back to dying of a second one, between its end and the process's
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
     log.info("%s: stopped", machine.name)

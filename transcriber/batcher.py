@@ -9,7 +9,8 @@ from types import TracebackType
 
 from machine.errors import ModelOutOfMemory
 from machine.wire import Priority
-from transcriber.decoding import DecodingOptions, Features, Recogniser, Segment
+from transcriber.decoding import DecodingOptions, Recogniser, Segment
+from transcriber.mel import MelWindow
 from transcriber.metrics import Metrics
 from transcriber.model_pool import ModelPool
 from transcriber.windows import Window
@@ -26,17 +27,16 @@ TURNS = 4
 class _Waiting:
     """A window on its way through the model."""
 
-    def __init__(self, window: Window, features: "asyncio.Task[Features]", priority: Priority) -> None:
-        self.features = features
+    def __init__(self, mel: "asyncio.Task[MelWindow]", priority: Priority) -> None:
+        self.mel = mel
         self.priority = priority
-        self.seconds = window.seconds
         self.since = time.monotonic()
         self.segments: asyncio.Future[list[Segment]] = asyncio.get_running_loop().create_future()
 
     @property
     def ready(self) -> bool:
-        """Whether the features are there."""
-        return self.features.done()
+        """Whether its spectrogram is there."""
+        return self.mel.done()
 
     def fail(self, failure: BaseException) -> None:
         """Let whoever waits for the segments know."""
@@ -72,14 +72,14 @@ class BatchedLane:
 
     def submit(self, window: Window) -> "asyncio.Future[list[Segment]]":
         """Let the window wait for the next batch; its segments, with times in seconds of the window."""
-        waiting = _Waiting(window, self._batcher.features(window), self._priority)
+        waiting = _Waiting(self._batcher.mel(window), self._priority)
         self.waiting.append(waiting)
         return waiting.segments
 
     def close(self) -> None:
         """Drop what still waits; what is in the model is finished."""
         for window in self.waiting:
-            window.features.cancel()
+            window.mel.cancel()
             window.segments.cancel()
         self.waiting.clear()
         self._batcher.leave(self)
@@ -130,15 +130,15 @@ class Batcher:
         if lane in self._lanes:
             self._lanes.remove(lane)
 
-    def features(self, window: Window) -> "asyncio.Task[Features]":
-        """Those of a window, made in a thread ahead of the model."""
-        task = asyncio.create_task(asyncio.to_thread(self._features, window))
+    def mel(self, window: Window) -> "asyncio.Task[MelWindow]":
+        """The spectrogram of a window, made in a thread ahead of the model."""
+        task = asyncio.create_task(asyncio.to_thread(self._mel, window))
         task.add_done_callback(lambda _: self._work.set())
         return task
 
-    def _features(self, window: Window) -> Features:
+    def _mel(self, window: Window) -> MelWindow:
         with self._metrics.working("mel"):
-            return self._recogniser.features(window.audio)
+            return MelWindow(self._recogniser.features(window.audio), window.seconds, window.timeline.pauses)
 
     async def _run(self) -> None:
         while True:
@@ -198,10 +198,9 @@ class Batcher:
         Raises:
             MachineError: see :meth:`transcriber.model_pool.ModelPool.call`.
         """
-        features = [window.features.result() for window in batch]
-        seconds = [window.seconds for window in batch]
+        windows = [window.mel.result() for window in batch]
         try:
-            return await self._model.call(lambda: self._recogniser.decode(features, seconds, options))
+            return await self._model.call(lambda: self._recogniser.decode(windows, options))
         except ModelOutOfMemory:
             if len(batch) == 1:
                 raise

@@ -7,7 +7,6 @@ from math import ceil
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from faster_whisper.audio import pad_or_trim
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import (
@@ -22,12 +21,12 @@ from faster_whisper.transcribe import Segment as PlainSegment
 from machine.errors import BadRequest
 from machine.wire import TranscribeOptions
 from transcriber.long_form import split, unlooped
+from transcriber.mel import Features, MelWindow, context_frames
 from transcriber.models import LoadedModel
 from transcriber.repetition import MAX_COMPRESSION_RATIO, without_loops
-from transcriber.speech import Samples
+from transcriber.second_look import look_again
+from transcriber.speech import SAMPLE_RATE, Samples
 from transcriber.word_times import APPENDED_PUNCTUATION, PREPENDED_PUNCTUATION, Aligner, Part
-
-Features = npt.NDArray[np.float32]
 
 BEST_OF = 5
 """Samples drawn at a temperature above 0."""
@@ -86,12 +85,16 @@ class _Decoding:
 
 class Recogniser:
     """One loaded model and how it is asked. Everything but :meth:`features` and :meth:`check` uses the model:
-    call it from the model thread only.
+    call it from a thread of the model pool only.
+
+    Args:
+        fitted_context: encode short windows as such, not filled up to 30 s.
     """
 
-    def __init__(self, model: LoadedModel) -> None:
+    def __init__(self, model: LoadedModel, fitted_context: bool = False) -> None:
         self.model = model
         self._whisper = model.whisper
+        self._fitted_context = fitted_context
         # What CTranslate2 does not tell of a model that is unloaded.
         self._languages = [one for one in model.whisper.supported_languages if self._knows(one)]
         self._is_multilingual: bool = model.whisper.model.is_multilingual
@@ -129,8 +132,9 @@ class Recogniser:
             raise BadRequest(f"initial_prompt and hotwords are {length} tokens together; at most {room} fit")
 
     def features(self, audio: Samples) -> Features:
-        """The log-mel spectrogram of one window, filled up to 30 s. Safe in any thread."""
-        features: Features = pad_or_trim(self._whisper.feature_extractor(audio)[..., :-1])
+        """The log-mel spectrogram of one window, filled up to what the model is to see. Safe in any thread."""
+        frames = context_frames(len(audio) / SAMPLE_RATE, self._fitted_context)
+        features: Features = pad_or_trim(self._whisper.feature_extractor(audio)[..., :-1], frames)
         return features
 
     def detect_language(self, features: Features) -> tuple[str, float]:
@@ -138,17 +142,28 @@ class Recogniser:
         language, probability, _ = self._whisper.detect_language(features=features)
         return language, float(probability)
 
-    def decode(
-        self, features: Sequence[Features], seconds: Sequence[float], options: DecodingOptions
-    ) -> list[list[Segment]]:
-        """The segments of each window, with times in seconds of that window.
+    def decode(self, windows: Sequence[MelWindow], options: DecodingOptions) -> list[list[Segment]]:
+        """The segments of each window, with times in seconds of that window."""
+        end_of_text = self._tokenizer(self._languages[0], options.task).eot
+        return look_again(
+            windows, self._decode(windows, options), lambda some: self._decode(some, options), end_of_text
+        )
 
-        Args:
-            features: of each window.
-            seconds: length of each window.
-        """
+    def _decode(self, windows: Sequence[MelWindow], options: DecodingOptions) -> list[list[Segment]]:
+        """In one look; windows of one length go through the model together."""
+        lengths = [window.features.shape[1] for window in windows]
+        found: dict[int, list[Segment]] = {}
+        for length in set(lengths):
+            places = [place for place, other in enumerate(lengths) if other == length]
+            decoded = self._decode_together([windows[place] for place in places], options)
+            found.update(zip(places, decoded, strict=True))
+        return [found[place] for place in range(len(windows))]
+
+    def _decode_together(self, windows: Sequence[MelWindow], options: DecodingOptions) -> list[list[Segment]]:
         tokenizer = self._tokenizer(options.language or self._languages[0], options.task)
         transcription = _transcription_options(tokenizer, options)
+        features = [window.features for window in windows]
+        seconds = [window.seconds for window in windows]
         encoded, outputs = self._pipeline.generate_segment_batched(np.stack(features), tokenizer, transcription)
         languages = self._detected(encoded) if options.language is None else [None] * len(outputs)
         tokenizers = [self._tokenizer(one, options.task) if one else tokenizer for one in languages]

@@ -1,15 +1,56 @@
 """What Machine B counts, for Prometheus."""
 
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Literal
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Literal, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+Stage = Literal["vad", "mel", "model"]
 
 BATCH_FILLS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 WAIT_SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000)
 REAL_TIME_FACTORS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2)
+
+
+class StageSeconds(Collector):
+    """How long each stage was at work, blocks that are not over included: a call of the model may take minutes."""
+
+    def __init__(self) -> None:
+        self._changing = threading.Lock()
+        self._over = dict.fromkeys(get_args(Stage), 0.0)
+        self._begun: dict[object, tuple[Stage, float]] = {}
+
+    @contextmanager
+    def working(self, stage: Stage) -> Iterator[None]:
+        """Count the time of this block. Safe in any thread."""
+        block, begun = object(), time.monotonic()
+        with self._changing:
+            self._begun[block] = (stage, begun)
+        try:
+            yield
+        finally:
+            with self._changing:
+                del self._begun[block]
+                self._over[stage] += time.monotonic() - begun
+
+    def collect(self) -> Iterable[Metric]:
+        seconds = CounterMetricFamily(
+            "reelscribe_stage_busy_seconds",
+            "Seconds that each stage of the pipeline was at work, added up over its threads",
+            labels=["stage"],
+        )
+        with self._changing:
+            now, total = time.monotonic(), dict(self._over)
+            for stage, begun in self._begun.values():
+                total[stage] += now - begun
+        for stage, busy in total.items():
+            seconds.add_metric([stage], busy)
+        return [seconds]
 
 
 class Metrics:
@@ -49,20 +90,11 @@ class Metrics:
         self.batch_jobs = Histogram(
             "reelscribe_batch_jobs", "Jobs sharing one call of the model", buckets=BATCH_FILLS, registry=registry
         )
-        self.stage_busy = Counter(
-            "reelscribe_stage_busy_seconds",
-            "Seconds that each stage of the pipeline was at work, added up over its threads",
-            ["stage"],
-            registry=registry,
-        )
+        self._stages = StageSeconds()
+        registry.register(self._stages)
         self.model_workers = Gauge("reelscribe_model_workers", "Threads that call the model", registry=registry)
         self.model_loaded = Gauge("reelscribe_model_loaded", "1 while the model is in memory", registry=registry)
 
-    @contextmanager
-    def working(self, stage: Literal["vad", "mel", "model"]) -> Iterator[None]:
-        """Count the time of this block for a stage of the pipeline."""
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.stage_busy.labels(stage).inc(time.monotonic() - started)
+    def working(self, stage: Stage) -> AbstractContextManager[None]:
+        """Count the time of a block for a stage of the pipeline."""
+        return self._stages.working(stage)

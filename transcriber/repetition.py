@@ -20,7 +20,7 @@ def without_loops(tokens: Sequence[int], end_of_text: int) -> list[int]:
     """
     places = [place for place, token in enumerate(tokens) if token < end_of_text]
     dropped: set[int] = set()
-    for again in _repeats([tokens[place] for place in places]):
+    for again in repeats([tokens[place] for place in places], MIN_TIMES):
         since, until = places[again.start - 1] + 1, places[again.stop - 1] + 1
         dropped.update(place for place in range(since, until) if tokens[place] < end_of_text)
         timestamps = [place for place in range(since, until) if tokens[place] >= end_of_text]
@@ -28,22 +28,27 @@ def without_loops(tokens: Sequence[int], end_of_text: int) -> list[int]:
     return [place for place in range(len(tokens)) if place not in dropped]
 
 
-def _repeats(text: Sequence[int]) -> Iterator[range]:
-    """Where a phrase is said again, without its first time."""
+def repeats(text: Sequence[int], times: int, shortest: int = 1) -> Iterator[range]:
+    """Where a phrase is said again, without its first time.
+
+    Args:
+        times: it is said in a row, at least.
+        shortest: length of a phrase.
+    """
     start = 0
     while start < len(text):
-        found = max((_repeat(text, start, length) for length in range(1, (len(text) - start) // MIN_TIMES + 1)),
-                    key=len, default=range(0))  # fmt: skip
+        lengths = range(shortest, (len(text) - start) // times + 1)
+        found = max((_repeat(text, start, length, times) for length in lengths), key=len, default=range(0))
         if found:
             yield found
         start = found.stop if found else start + 1
 
 
-def _repeat(text: Sequence[int], start: int, length: int) -> range:
+def _repeat(text: Sequence[int], start: int, length: int, times: int) -> range:
     """Where the phrase of that length is said again; at the end of the text a part of it counts too."""
     end = start + length
     while end < len(text) and text[end] == text[end - length]:
         end += 1
-    if (end - start) // length < MIN_TIMES:
+    if (end - start) // length < times:
         return range(0)
     return range(start + length, end if end == len(text) else end - (end - start) % length)

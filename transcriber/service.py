@@ -49,7 +49,7 @@ class TranscriberMachine(Machine):
         self.metrics = Metrics(self.registry)
         gpu.watch(self.registry)
         self.model = ModelPool(model.workers, self.metrics)
-        self.recogniser = Recogniser(model)
+        self.recogniser = Recogniser(model, settings.transcriber.audio_context == "fitted")
         self.max_upload_bytes = settings.transcriber.max_upload_bytes
         self.temporary = TemporaryFolder(settings.paths.temp_dir)
         self.slots = Slots(settings.transcriber.max_jobs, settings.transcriber.queue_length)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import ceil
 from typing import Protocol
 
@@ -45,6 +46,14 @@ class Timeline:
         piece = self._map.get_chunk_index((start + end) / 2)
         first, last = (self._shift(self._map.get_original_time(time, piece)) for time in (start, end))
         return first, last
+
+    @property
+    def pauses(self) -> tuple[float, ...] | None:
+        """Seconds of the window between two of its pieces; None where silence has not been left out."""
+        if self._heard is not None:
+            return None
+        lengths = accumulate(piece.end - piece.start for piece in self.pieces[:-1])
+        return tuple(length / SAMPLE_RATE for length in lengths)
 
     def nobody_speaks(self, start: float, end: float) -> bool:
         """Whether Silero VAD hears no speech between two times of the window."""

@@ -109,5 +109,10 @@ def text(told: list[Event]) -> str:
 
 
 def word_error_rate(name: str, heard: str) -> float:
+    return words_wrong(truth(name)["text"], heard)
+
+
+def words_wrong(said: str | list[str], heard: str | list[str]) -> float:
+    """The word error rate, whatever the case and the punctuation."""
     plain = jiwer.Compose([jiwer.ToLowerCase(), jiwer.RemovePunctuation(), jiwer.ReduceToListOfListOfWords()])
-    return float(jiwer.wer(truth(name)["text"], heard, reference_transform=plain, hypothesis_transform=plain))
+    return float(jiwer.wer(said, heard, reference_transform=plain, hypothesis_transform=plain))

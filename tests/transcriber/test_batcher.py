@@ -15,6 +15,7 @@ from machine.wire import Priority
 from tests.transcriber.conftest import MachineB, Serve, text, word_error_rate
 from transcriber.batcher import BatchedLane, Batcher
 from transcriber.decoding import DecodingOptions
+from transcriber.mel import MelWindow
 from transcriber.metrics import Metrics
 from transcriber.model_pool import ModelPool
 from transcriber.windows import Timeline, Window
@@ -32,10 +33,10 @@ class Recorder:
     def features(self, audio: Any) -> Any:
         return audio
 
-    def decode(self, features: Sequence[Any], seconds: Sequence[float], options: DecodingOptions) -> list[list[Any]]:
+    def decode(self, windows: Sequence[MelWindow], options: DecodingOptions) -> list[list[Any]]:
         assert self.allowed.wait(10)
-        self.batches.append(list(seconds))
-        return [[] for _ in seconds]
+        self.batches.append([window.seconds for window in windows])
+        return [[] for _ in windows]
 
 
 Start = Callable[..., Awaitable[Batcher]]
@@ -151,11 +152,11 @@ async def test_many_jobs_share_the_room_that_one_has_alone(start: Start) -> None
 def too_much(limit: int, decode: Callable[..., Any], seen: list[int]) -> Callable[..., Any]:
     """``decode`` on a GPU that holds ``limit`` windows."""
 
-    def decode_if_it_fits(features: Sequence[Any], *rest: Any) -> Any:
-        seen.append(len(features))
-        if len(features) > limit:
+    def decode_if_it_fits(windows: Sequence[MelWindow], options: DecodingOptions) -> Any:
+        seen.append(len(windows))
+        if len(windows) > limit:
             raise RuntimeError("CUDA failed with error out of memory")
-        return decode(features, *rest)
+        return decode(windows, options)
 
     return decode_if_it_fits
 

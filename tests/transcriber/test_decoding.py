@@ -9,8 +9,10 @@ from faster_whisper.transcribe import Segment
 
 from machine.errors import BadRequest
 from machine.wire import TranscribeOptions
+from tests.transcriber.conftest import words_wrong
 from tests.transcriber.peer import recording
 from transcriber.decoding import DecodingOptions, Recogniser
+from transcriber.mel import MelWindow
 from transcriber.models import LoadedModel
 
 SHORT = ["The green hammer was empty and expensive.", "Why was every lemon in my garden?"]
@@ -24,9 +26,21 @@ def recogniser(mini: LoadedModel) -> Recogniser:
     return Recogniser(mini)
 
 
+def test_a_short_window_may_be_encoded_as_such(mini: LoadedModel, recogniser: Recogniser) -> None:
+    fitted = Recogniser(mini, fitted_context=True)
+    (short,), (minute,) = ([recording(name)[: 24 * 16_000]] for name in ("short.flac", "minute.flac"))
+    assert [fitted.features(audio).shape[1] for audio in (short, minute)] == [1000, 2500]
+    windows = [
+        MelWindow(one.features(audio), len(audio) / 16_000) for one in (fitted, recogniser) for audio in (short, minute)
+    ]
+    heard = [texts(segments) for segments in fitted.decode(windows, ENGLISH)]
+    assert heard[0] == heard[2] == texts(decode(recogniser)[0])
+    assert words_wrong(" ".join(heard[3]), " ".join(heard[1])) <= 0.1
+
+
 def decode(recogniser: Recogniser, options: DecodingOptions = ENGLISH, copies: int = 1) -> list[list[Segment]]:
-    features = recogniser.features(recording("short.flac"))
-    return recogniser.decode([features] * copies, [7.5] * copies, options)
+    window = MelWindow(recogniser.features(recording("short.flac")), 7.5)
+    return recogniser.decode([window] * copies, options)
 
 
 def texts(segments: list[Segment]) -> list[str]:

@@ -183,11 +183,14 @@ async def test_more_jobs_than_places_are_told_when_to_come_back(serve: Serve, sc
 
 
 @pytest.mark.parametrize(
-    ("raised", "sentence"),
-    [("CUDA failed with error out of memory", "lower [transcriber] batch_size"), ("anything", "the log")],
+    ("raised", "code", "sentence"),
+    [
+        ("CUDA failed with error out of memory", "model_out_of_memory", "lower [transcriber] batch_size"),
+        ("anything", "model_failed", "the log"),
+    ],
 )
 async def test_a_model_that_fails_fails_its_jobs_and_no_others(
-    machine_b: MachineB, monkeypatch: pytest.MonkeyPatch, raised: str, sentence: str
+    machine_b: MachineB, monkeypatch: pytest.MonkeyPatch, raised: str, code: str, sentence: str
 ) -> None:
     def fail(*arguments: Any) -> Any:
         raise RuntimeError(raised)
@@ -195,7 +198,7 @@ async def test_a_model_that_fails_fails_its_jobs_and_no_others(
     with monkeypatch.context() as patch:
         patch.setattr(machine_b.machine.recogniser, "decode", fail)
         end = failure(await machine_b.events("minute.flac"))
-    assert (end.code, end.retryable) == ("model_failed", True)
+    assert (end.code, end.retryable) == (code, True)
     assert sentence in end.message
     assert isinstance((await machine_b.events("short.flac"))[-1], Finished)
 

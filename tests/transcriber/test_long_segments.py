@@ -7,6 +7,7 @@ import pytest
 from tests.transcriber.conftest import MachineB, segments, text, truth
 from tests.transcriber.peer import recording
 from transcriber.decoding import DecodingOptions, Recogniser, Segment
+from transcriber.mel import MelWindow
 from transcriber.models import LoadedModel
 from transcriber.word_times import grouped
 
@@ -43,7 +44,7 @@ def one_paragraph(mini: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> Recogni
 
 def decode(recogniser: Recogniser, **options: Any) -> list[Segment]:
     audio = recording("minute.flac")[: 30 * 16_000]
-    (found,) = recogniser.decode([recogniser.features(audio)], [30.0], DecodingOptions("en", **options))
+    (found,) = recogniser.decode([MelWindow(recogniser.features(audio), 30.0)], DecodingOptions("en", **options))
     return found
 
 

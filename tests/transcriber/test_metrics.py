@@ -1,5 +1,6 @@
 """GET /metrics: what tells an operator whether the model is kept at work."""
 
+import asyncio
 from types import SimpleNamespace
 
 import pynvml
@@ -8,6 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from tests.transcriber.conftest import MachineB
 from transcriber import gpu
+from transcriber.metrics import Metrics
 
 
 async def test_a_finished_job_is_counted_at_each_stage(machine_b: MachineB) -> None:
@@ -20,6 +22,13 @@ async def test_a_finished_job_is_counted_at_each_stage(machine_b: MachineB) -> N
     assert await machine_b.metric("reelscribe_model_workers") >= 1
     for stage in ("vad", "mel", "model"):
         assert await machine_b.metric(f'reelscribe_stage_busy_seconds_total{{stage="{stage}"}}') > 0
+
+
+async def test_a_call_of_the_model_is_counted_before_it_is_over() -> None:
+    registry = CollectorRegistry()
+    with Metrics(registry).working("model"):
+        await asyncio.sleep(0.05)
+        assert registry.get_sample_value("reelscribe_stage_busy_seconds_total", {"stage": "model"}) > 0.04
 
 
 def exported(monkeypatch: pytest.MonkeyPatch, **driver: object) -> str:

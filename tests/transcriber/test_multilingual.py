@@ -15,6 +15,7 @@ from tools.random_model import make_model
 from transcriber import models
 from transcriber.decoding import DecodingOptions, Recogniser, Segment
 from transcriber.language_detection import LanguageDetection
+from transcriber.mel import MelWindow
 from transcriber.models import LoadedModel
 
 SPEECH = recording("minute.flac")[: 20 * 16_000]
@@ -30,8 +31,8 @@ def polyglot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recogniser]:
 def decode(
     recogniser: Recogniser, sounds: list[sounds.Sound], language: str | None, **options: object
 ) -> list[list[Segment]]:
-    features = [recogniser.features(sound) for sound in sounds]
-    return recogniser.decode(features, [len(sound) / 16_000 for sound in sounds], DecodingOptions(language, **options))  # type: ignore[arg-type]
+    windows = [MelWindow(recogniser.features(sound), len(sound) / 16_000) for sound in sounds]
+    return recogniser.decode(windows, DecodingOptions(language, **options))  # type: ignore[arg-type]
 
 
 def told(window: list[Segment]) -> list[tuple[str, float, float]]:
