@@ -30,6 +30,7 @@ RESULTS = Path(__file__).parent / "results" / "accuracy.json"
 BATCH_SIZE = 8
 TIME_LIMIT_SECONDS = 0.2
 OURS = "Machine B"
+SEQUENTIAL = "Machine B, sequential"
 
 Listen = Callable[[Path], Sequence[Sentence]]
 
@@ -83,6 +84,8 @@ def one(recording: Recording, url: str, others: dict[str, Listen]) -> dict[str, 
     """One row of the table."""
     windows = list(by_window(asyncio.run(ask(url, recording.path.name))))
     heard = {OURS: [segment for window in windows for segment in window]}
+    by_segment = asyncio.run(ask(url, recording.path.name, mode="sequential", condition_on_previous_text=False))
+    heard[SEQUENTIAL] = [segment for window in by_window(by_segment) for segment in window]
     heard |= {way: list(listen(recording.path)) for way, listen in others.items()}
     scores = {way: score(recording.said, segments)._asdict() for way, segments in heard.items()}
     return {
@@ -118,9 +121,9 @@ def median_of(times: Iterable[float]) -> float | None:
     return round(median(known), 4) if known else None
 
 
-async def ask(url: str, savepath: str) -> list[Event]:
+async def ask(url: str, savepath: str, **options: object) -> list[Event]:
     async with Client(url) as client:
-        return (await client.transcribe(savepath)).told
+        return (await client.transcribe(savepath, **options)).told
 
 
 def by_window(told: Iterable[Event]) -> Iterable[list[Sentence]]:
@@ -149,15 +152,19 @@ def worse(rows: list[dict[str, Any]], total: dict[str, Any]) -> Iterable[str]:
             if ours:
                 yield f"{row['recording']}: {ours} words where nothing is said"
             continue
-        for way, other in row["ways"].items():
+        for way, other in of_others(row["ways"]):
             if ours - other["errors"] > 2 * sqrt(ours + other["errors"]):
                 yield f"{row['recording']}: {ours} errors in {row['words']} words; {way}: {other['errors']}"
-    for way, other in total["ways"].items():
+    for way, other in of_others(total["ways"]):
         if other["errors"] < total["ways"][OURS]["errors"]:
             yield f"all: {total['ways'][OURS]['errors']} errors; {way}: {other['errors']}"
     off = total["ways"][OURS]["time_off_s"]
     if off is not None and off >= TIME_LIMIT_SECONDS:
         yield f"starts and ends are {off:.2f} s off; the limit is {TIME_LIMIT_SECONDS} s"
+
+
+def of_others(ways: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+    return ((way, found) for way, found in ways.items() if way not in (OURS, SEQUENTIAL))
 
 
 def show(report: dict[str, Any]) -> None:
