@@ -60,7 +60,7 @@ def _write_config() -> list[str]:
         f"[server]\nport = {c}\n\n"
         f"[paths]\nminio_data_path = minio\nbucket_name = videos\n\n"
         f"[transcriber]\nport = {b}\nextractor_url = http://127.0.0.1:{c}\nmodel = mini\n\n"
-        f"[orchestrator]\nport = {a}\ntranscriber_urls = http://127.0.0.1:{b}\n\n"
+        f"[orchestrator]\nport = {a}\ntranscriber_urls = http://127.0.0.1:{b}\nextractor_url = http://127.0.0.1:{c}\n\n"
         f"[database]\nurl = embedded\ndata_dir = postgres\n"
     )
     return [f"http://127.0.0.1:{port}" for port in (c, b, a)]

@@ -6,14 +6,26 @@ from typing import Any
 
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from machine.errors import MachineError
 from machine.wire import Finished, Segment, Started, TranscribeRequest
-from orchestrator.database import Pool
-from orchestrator.errors import Superseded
+from orchestrator.database import TROUBLE, Pool
+from orchestrator.errors import ObjectChanged, Superseded
 from orchestrator.queue import Queue
 from orchestrator.store import FORGET_ERROR, Connection
 from orchestrator.words import LEAD_WORDS, vectors
+
+PATIENCE_SECONDS = 20.0
+"""How long a write waits for a database that is gone, while Machine B's stream stands still."""
+
+_patiently = retry(
+    retry=retry_if_exception_type(TROUBLE),
+    wait=wait_random_exponential(multiplier=0.2, max=2),
+    stop=stop_after_delay(PATIENCE_SECONDS),
+    reraise=True,
+)
+"""For writes that may be repeated: a connection can break after the commit, before we hear of it."""
 
 
 @dataclass
@@ -23,8 +35,9 @@ class Attempt:
     Attributes:
         id: of the transcription.
         number: of this attempt; what every write names.
-        failures: transient failures before it.
+        failures: transient failures since the job last came further.
         progress_seconds: all before it is stored; where to go on.
+        previous_seconds: where that was before the last segments were stored.
         segments: how many are stored, which is the index of the next.
         start_seconds: where Machine B was asked to start.
     """
@@ -36,6 +49,7 @@ class Attempt:
     savepath: str
     options: dict[str, Any]
     progress_seconds: float
+    previous_seconds: float
     segments: int
     start_seconds: float = 0.0
 
@@ -60,6 +74,7 @@ class Attempts:
         self._pool = pool
         self._queue = queue
 
+    @_patiently
     async def begin(self, queue_job: int, transcription: int) -> Attempt | None:
         """A new attempt for the one queue job that may begin it; None for any other, which has nothing to do."""
         async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
@@ -71,15 +86,20 @@ class Attempts:
                 where t.id = %s and t.queue_job = %s and t.state in ('queued', 'running', 'waiting')
                     and m.id = t.media_id
                 returning t.id, t.attempt as number, t.failures, m.bucket, m.savepath, t.options, t.progress_seconds,
-                    (select count(*) from segments s where s.transcription_id = t.id) as segments
+                    t.previous_seconds, (select count(*) from segments s where s.transcription_id = t.id) as segments
                 """,
                 (transcription, queue_job),
             )
             row = await cursor.fetchone()
         return Attempt(**row) if row else None
 
+    @_patiently
     async def started(self, attempt: Attempt, transcriber_url: str, event: Started) -> None:
-        """Machine B is at work."""
+        """Machine B is at work.
+
+        Raises:
+            ObjectChanged: not on the object that the stored segments are of.
+        """
         async with self._pool.connection() as connection:
             await _write(
                 connection,
@@ -93,37 +113,55 @@ class Attempts:
                 probability=event.language_probability,
                 declared=event.duration,
             )
+            await _compare(connection, attempt, event.etag)
             await connection.execute(
                 """
-                insert into attempts (transcription_id, attempt, transcriber_url, start_seconds) values (%s, %s, %s, %s)
-                on conflict (transcription_id, attempt) do update
-                set transcriber_url = excluded.transcriber_url, start_seconds = excluded.start_seconds
+                insert into attempts (transcription_id, attempt, transcriber_url, start_seconds, etag)
+                values (%s, %s, %s, %s, %s)
+                on conflict (transcription_id, attempt) do update set transcriber_url = excluded.transcriber_url,
+                    start_seconds = excluded.start_seconds, etag = excluded.etag
                 """,
-                (attempt.id, attempt.number, transcriber_url, attempt.start_seconds),
+                (attempt.id, attempt.number, transcriber_url, attempt.start_seconds, event.etag),
             )
 
+    @_patiently
     async def progress(self, attempt: Attempt, segments: Sequence[Segment], seconds: float) -> None:
         """All before ``seconds`` is here: store it, and go on from there should this attempt break off."""
         async with self._pool.connection() as connection:
             await _write(
                 connection,
                 attempt,
-                "state = 'running', progress_seconds = greatest(progress_seconds, %(seconds)s)",
+                """
+                state = 'running', progress_seconds = greatest(progress_seconds, %(seconds)s),
+                previous_seconds =
+                    case when %(seconds)s > progress_seconds then progress_seconds else previous_seconds end,
+                furthest_seconds = greatest(furthest_seconds, %(seconds)s),
+                failures = case when %(seconds)s > furthest_seconds then 0 else failures end
+                """,
                 seconds=seconds,
             )
+            await connection.execute(
+                "update attempts set covered_seconds = %s - start_seconds where transcription_id = %s and attempt = %s",
+                (attempt.progress_seconds, attempt.id, attempt.number),
+            )
             await _insert(connection, attempt, segments)
-        attempt.progress_seconds = max(attempt.progress_seconds, seconds)
         attempt.segments += len(segments)
 
+    @_patiently
     async def finished(self, attempt: Attempt, segments: Sequence[Segment], event: Finished) -> None:
-        """The transcript is whole, or as whole as the request allowed."""
+        """The transcript is whole, or as whole as the request allowed.
+
+        Raises:
+            ObjectChanged: the earlier segments are of another object.
+        """
         async with self._pool.connection() as connection:
+            await _compare(connection, attempt, event.etag)
             await connection.execute(
                 """
                 update attempts set ended_at = now(), declared_seconds = %(declared_seconds)s, samples = %(samples)s,
                     delivered_seconds = %(delivered_seconds)s, covered_seconds = %(covered_seconds)s,
                     sha256 = %(sha256)s, etag = %(etag)s, extraction_id = %(extraction_id)s,
-                    last_modified = %(last_modified)s, size = %(size)s
+                    last_modified = %(last_modified)s, size = %(size)s, segments = %(segments)s
                 where transcription_id = %(id)s and attempt = %(attempt)s
                 """,
                 {**event.model_dump(), "id": attempt.id, "attempt": attempt.number},
@@ -145,11 +183,13 @@ class Attempts:
             await _insert(connection, attempt, segments)
         attempt.segments += len(segments)
 
+    @_patiently
     async def waiting(self, attempt: Attempt, obstacle: MachineError) -> None:
         """No Machine B takes the job for now."""
         async with self._pool.connection() as connection:
             await _write(connection, attempt, f"state = 'waiting', {_ERROR}", **_error(obstacle))
 
+    @_patiently
     async def try_again(self, attempt: Attempt, failure: MachineError, delay_seconds: float) -> None:
         """Put the job back into the queue after a transient failure."""
         async with self._pool.connection() as connection:
@@ -159,19 +199,52 @@ class Attempts:
             await _end(connection, attempt, failure)
             await self._queue.put(connection, [attempt.id], delay_seconds)
 
+    @_patiently
     async def fail(self, attempt: Attempt, failure: MachineError) -> None:
         """Give the job up, with the reason."""
         async with self._pool.connection() as connection:
             await _write(connection, attempt, f"state = 'failed', finished_at = now(), {_ERROR}", **_error(failure))
             await _end(connection, attempt, failure)
 
-    async def start_over(self, attempt: Attempt) -> None:
-        """Forget what is stored: it does not fit the recording any more."""
+    @_patiently
+    async def step_back(self, attempt: Attempt, seconds: float) -> None:
+        """Forget what is stored from ``seconds`` on, a progress of before."""
         async with self._pool.connection() as connection:
-            await _write(connection, attempt, "progress_seconds = 0, declared_seconds = null")
+            await _write(
+                connection,
+                attempt,
+                "progress_seconds = %(seconds)s, previous_seconds = 0, declared_seconds = null",
+                seconds=seconds,
+            )
+            await connection.execute(
+                "delete from segments where transcription_id = %s and start_seconds >= %s", (attempt.id, seconds)
+            )
+            await connection.execute(
+                "delete from attempts where transcription_id = %s and start_seconds >= %s", (attempt.id, seconds)
+            )
+            await connection.execute(
+                "update attempts set covered_seconds = least(covered_seconds, %s - start_seconds)"
+                " where transcription_id = %s",
+                (seconds, attempt.id),
+            )
+            left = await connection.execute("select count(*) from segments where transcription_id = %s", (attempt.id,))
+            row = await left.fetchone()
+        attempt.segments = row[0] if row else 0
+
+    @_patiently
+    async def start_over(self, attempt: Attempt) -> None:
+        """Forget all that is stored."""
+        async with self._pool.connection() as connection:
+            await _write(
+                connection,
+                attempt,
+                """
+                progress_seconds = 0, previous_seconds = 0, furthest_seconds = 0, declared_seconds = null
+                """,
+            )
             await connection.execute("delete from segments where transcription_id = %s", (attempt.id,))
             await connection.execute("delete from attempts where transcription_id = %s", (attempt.id,))
-        attempt.progress_seconds, attempt.segments = 0.0, 0
+        attempt.segments = 0
 
     async def hand_back(self, attempt: Attempt) -> None:
         """Leave the job to another worker; it counts as no failure."""
@@ -196,11 +269,30 @@ async def _write(connection: Connection, attempt: Attempt, assignments: str, **p
         f"""
         update transcriptions t set {assignments}
         where t.id = %(id)s and t.attempt = %(attempt)s
+        returning progress_seconds, previous_seconds, failures
         """,
         {**parameters, "id": attempt.id, "attempt": attempt.number},
     )
-    if cursor.rowcount == 0:
+    if (row := await cursor.fetchone()) is None:
         raise Superseded(f"{attempt.savepath}: attempt {attempt.number} is over")
+    attempt.progress_seconds, attempt.previous_seconds, attempt.failures = row
+
+
+async def _compare(connection: Connection, attempt: Attempt, etag: str | None) -> None:
+    """What an attempt adds must be of the object that the parts before it are of."""
+    cursor = await connection.execute(
+        """
+        select etag from attempts where transcription_id = %s and attempt < %s and etag is not null
+        order by attempt desc limit 1
+        """,
+        (attempt.id, attempt.number),
+    )
+    row = await cursor.fetchone()
+    if row and etag and attempt.start_seconds > 0 and row[0] != etag:
+        raise ObjectChanged(
+            f"{attempt.savepath} has changed after {attempt.start_seconds:.0f} s of it were heard; it is heard again "
+            "from the start"
+        )
 
 
 async def _insert(connection: Connection, attempt: Attempt, segments: Sequence[Segment]) -> None:
@@ -218,6 +310,7 @@ async def _insert(connection: Connection, attempt: Attempt, segments: Sequence[S
                 avg_logprob, no_speech_prob, compression_ratio, temperature, search)
             values (%(id)s, %(index)s, %(start)s, %(end)s, %(text)s, %(tokens)s, %(words)s,
                 %(avg_logprob)s, %(no_speech_prob)s, %(compression_ratio)s, %(temperature)s, %(search)s)
+            on conflict do nothing
             """,
             [
                 {

@@ -1,8 +1,10 @@
 """The way to PostgreSQL: ours or the user's, migrated, behind a pool that notices a hung connection."""
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -28,6 +30,8 @@ CONNECTION: dict[str, Any] = {
 }
 """A connection whose other end is gone is noticed within about 30 s (libpq; the last but one is in milliseconds)."""
 
+IDLE_SECONDS = 60
+
 TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 """What a lost or unreachable PostgreSQL raises; the statement may work on a new connection."""
 
@@ -44,14 +48,16 @@ async def open_database(section: DatabaseSection) -> AsyncIterator[Pool]:
         if url == "embedded":
             url = stack.enter_context(embedded.running(section.data_dir))
         await asyncio.to_thread(prepare, url)
-        async with make_pool(url) as pool:
+        async with make_pool(url, section.answer_timeout) as pool:
             yield pool
 
 
-def make_pool(url: str) -> Pool:
-    """A pool that is opened by ``async with``."""
+def make_pool(url: str, answer_timeout: float = 30) -> Pool:
+    """A pool that is opened by ``async with``; ``answer_timeout`` in seconds is for each statement."""
     return AsyncConnectionPool(
         url,
+        connection_class=_impatient(answer_timeout),
+        configure=_limit_idle_transactions,
         kwargs=CONNECTION,
         min_size=1,
         max_size=POOL_SIZE,
@@ -59,6 +65,38 @@ def make_pool(url: str) -> Pool:
         check=AsyncConnectionPool.check_connection,
         open=False,
     )
+
+
+def _impatient(answer_timeout: float) -> type[psycopg.AsyncConnection[Any]]:
+    """Connections that break where PostgreSQL is silent for too long. TCP's own keepalives only prove that some kernel
+    is there: a server that hangs, or a proxy whose other side is gone, answers them for ever.
+    """
+
+    class ImpatientConnection(psycopg.AsyncConnection[Any]):
+        async def wait(self, *args: Any, **kwargs: Any) -> Any:
+            timer = asyncio.get_running_loop().call_later(answer_timeout, _hang_up, self.pgconn.socket)
+            try:
+                return await super().wait(*args, **kwargs)
+            finally:
+                timer.cancel()
+
+    return ImpatientConnection
+
+
+def _hang_up(descriptor: int) -> None:
+    with socket.socket(fileno=os.dup(descriptor)) as connected, suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)
+
+
+async def _limit_idle_transactions(connection: psycopg.AsyncConnection[Any]) -> None:
+    """A process that was stopped in the middle of a transaction must not hold its locks for ever."""
+    await connection.execute(f"set idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+    await connection.commit()
+
+
+def one_line(error: BaseException) -> str:
+    """What it says, without the line ends that PostgreSQL puts in."""
+    return " ".join(str(error).split())
 
 
 def prepare(url: str) -> None:
@@ -76,9 +114,8 @@ def prepare(url: str) -> None:
                 )
             schema.migrate(url, connection)
     except psycopg.Error as refused:
-        reason = " ".join(str(refused).split())
         raise DatabaseUnavailable(
-            f"{_where(url)} cannot be used: {reason}; correct [database] url, then try: orchestrator check"
+            f"{_where(url)} cannot be used: {one_line(refused)}; correct [database] url, then try: orchestrator check"
         ) from refused
 
 

@@ -6,25 +6,20 @@ import time
 from collections.abc import Callable
 from contextlib import aclosing
 
-from tenacity import AsyncRetrying, RetryCallState, wait_exponential, wait_random
+from psycopg.errors import ProgramLimitExceeded
 
 from machine.errors import InternalError, MachineError, RemoteError, StreamCut
 from machine.wire import Failed, Finished, Progress, Segment, Started
+from orchestrator import backoff
 from orchestrator.attempts import Attempt, Attempts
 from orchestrator.database import TROUBLE
-from orchestrator.errors import NoTranscriber, Superseded
+from orchestrator.errors import NoTranscriber, ObjectChanged, Superseded
 from orchestrator.transcribers import NOT_THE_JOBS_FAULT, RETRY_SECONDS, Stream, Transcribers
 
 log = logging.getLogger(__name__)
 
-_wait = wait_exponential(multiplier=2, max=300) + wait_random(0, 2)
-
-
-def backoff_seconds(failures: int) -> float:
-    """How long to wait after this many transient failures: 2 s, 4 s, 8 s, … up to 5 min, and up to 2 s more."""
-    state = RetryCallState(AsyncRetrying(), None, (), {})
-    state.attempt_number = failures
-    return _wait(state)
+backoff_seconds = backoff.exponential(first=2, longest=300)
+"""How long a job waits after this many transient failures: 2 s, 4 s, 8 s, … up to 5 min, and up to 2 s more."""
 
 
 class Dispatcher:
@@ -32,7 +27,7 @@ class Dispatcher:
 
     Args:
         default_bucket: the one Machine C takes when none is named.
-        max_attempts: tries of one job before it is failed.
+        max_attempts: tries of one job in a row that bring it no further before it is failed.
         backoff: seconds to wait after a number of failures.
     """
 
@@ -54,7 +49,7 @@ class Dispatcher:
         """Bring a job one attempt further. Cancelling this hands the job back to the queue.
 
         Raises:
-            psycopg.OperationalError: the database is gone; a sweep finds the job when it is back.
+            psycopg.OperationalError: the database is gone; the job keeps its place in the queue.
         """
         attempt = await self._attempts.begin(queue_job, transcription)
         if attempt is None:
@@ -74,11 +69,16 @@ class Dispatcher:
                     await self._transcribe(attempt)
                     return
                 except NoTranscriber as obstacle:
+                    if attempt.progress_seconds > attempt.start_seconds:
+                        await self._hand_back(attempt)  # what comes next is another part of the receipt
+                        return
                     log.info("%s waits: %s", attempt.savepath, obstacle.message)
                     await self._attempts.waiting(attempt, obstacle)
                     await asyncio.sleep(obstacle.retry_after)
         except MachineError as failure:
             await self._decide(attempt, failure)
+        except ProgramLimitExceeded as too_much:  # says psycopg, an OperationalError, but no new connection cures it
+            await self._decide(attempt, InternalError(f"the database refused the transcript: {too_much}"))
         except (*TROUBLE, Superseded):
             raise
         except Exception as bug:
@@ -88,9 +88,11 @@ class Dispatcher:
 
     async def _decide(self, attempt: Attempt, failure: MachineError) -> None:
         failures = attempt.failures + 1
+        if isinstance(failure, ObjectChanged):
+            await self._attempts.start_over(attempt)
         if failure.code == "past_the_end" and attempt.progress_seconds > 0:
             # All was stored but the end, or the recording has been replaced by a shorter one.
-            await self._attempts.start_over(attempt)
+            await self._attempts.step_back(attempt, attempt.previous_seconds)
             await self._attempts.try_again(attempt, failure, 0)
         elif not failure.retryable:
             log.warning("%s failed: %s", attempt.savepath, failure.message)

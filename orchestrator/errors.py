@@ -19,6 +19,12 @@ class NoTranscriber(MachineError):
         self.retry_after = retry_after
 
 
+class ObjectChanged(MachineError):
+    """The object is another one than an earlier attempt heard: what that has stored is of no use any more."""
+
+    status, code, retryable = 409, "object_changed", True
+
+
 class NotWritten(MachineError):
     """A file of an export cannot be written."""
 

@@ -13,10 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from machine.command import ConfigOption
 from orchestrator import formats, store
-from orchestrator.arguments import BucketOption, SavepathsArgument, checked_all, usage
+from orchestrator.arguments import BucketOption, JsonOption, SavepathsArgument, checked_all, usage
 from orchestrator.errors import NotWritten
 from orchestrator.export import MirrorFolder
-from orchestrator.screen import visible
+from orchestrator.screen import print_json, visible
 from orchestrator.session import Session, complain, run
 
 STANDARD_OUTPUT = "-"
@@ -63,9 +63,14 @@ def export(
         ),
     ] = None,
     bucket: BucketOption = None,
+    as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Write transcripts to files, or the one of a single SAVEPATH to standard output."""
+    """Write transcripts to files, or the one of a single SAVEPATH to standard output.
+
+    Exit code 1 if one is missing or could not be written; the others are written nevertheless. --json tells how many
+    there were of each.
+    """
     if bool(savepaths) + (prefix is not None) + everything != 1:
         usage("name savepaths, or give --prefix or --all")
     named = list(dict.fromkeys(checked_all(savepaths))) or None
@@ -75,18 +80,32 @@ def export(
         usage("name a folder with --output DIR")
     if output == STANDARD_OUTPUT and format is not ExportFormat.jsonl and (not named or len(named) > 1):
         usage("standard output takes one transcript, or any number as jsonl; name a folder with --output DIR")
+    if output == STANDARD_OUTPUT and as_json:
+        usage("--json tells what was written to a folder (--output DIR); for a transcript as JSON: --format json")
     wanted = Selection(named, prefix or "")
 
     async def work(session: Session) -> int:
         where = session.bucket(bucket)
         if format is ExportFormat.parquet:
-            return await _to_parquet(session, where, wanted, Path(output))
-        return await _to_files(session, where, wanted, formats.parse_format(format.value), output)
+            written, failures = await _to_parquet(session, where, wanted, Path(output))
+        else:
+            content = formats.parse_format(format.value)
+            written, failures = await _to_files(session, where, wanted, content, output)
+        if as_json:
+            print_json({"written": written, "failed": failures, "output": output})
+        elif not written and not failures:
+            complain("no transcript is there yet; see what is: orchestrator status")
+        elif output != STANDARD_OUTPUT:
+            print(f"{written} transcript{'' if written == 1 else 's'} in {output}")
+        return 1 if failures or not written else 0
 
     run(config, work)
 
 
-async def _to_files(session: Session, bucket: str, wanted: Selection, format: formats.Format, output: str) -> int:
+async def _to_files(
+    session: Session, bucket: str, wanted: Selection, format: formats.Format, output: str
+) -> tuple[int, int]:
+    """How many were written, and how many could not be."""
     failures = await _tell_missing(session, bucket, wanted)
     folder = None if output == STANDARD_OUTPUT else MirrorFolder(Path(output))
     written = 0
@@ -106,10 +125,10 @@ async def _to_files(session: Session, bucket: str, wanted: Selection, format: fo
                 complain(visible(failure.message))
                 failures += 1
             advance()
-    return _end(written, failures, output)
+    return written, failures
 
 
-async def _to_parquet(session: Session, bucket: str, wanted: Selection, root: Path) -> int:
+async def _to_parquet(session: Session, bucket: str, wanted: Selection, root: Path) -> tuple[int, int]:
     from orchestrator import parquet  # half a second that no other command should wait
 
     failures = await _tell_missing(session, bucket, wanted)
@@ -126,15 +145,7 @@ async def _to_parquet(session: Session, bucket: str, wanted: Selection, root: Pa
                     failures += 1
     if wanted == EVERYTHING:
         parquet.remove_others(root, bucket, partitions)
-    return _end(written, failures, str(root))
-
-
-def _end(written: int, failures: int, output: str) -> int:
-    if not written and not failures:
-        complain("no transcript is there yet; see what is: orchestrator status")
-    elif output != STANDARD_OUTPUT:
-        print(f"{written} transcript{'' if written == 1 else 's'} in {output}")
-    return 1 if failures or not written else 0
+    return written, failures
 
 
 async def _tell_missing(session: Session, bucket: str, wanted: Selection) -> int:

@@ -1,108 +1,41 @@
-"""The commands that are about jobs: status, show, retry, cancel."""
+"""The commands that change jobs: retry, cancel."""
 
-import sys
 from collections.abc import Sequence
-from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from machine.command import ConfigOption
-from orchestrator import formats, store
-from orchestrator.arguments import BucketOption, JsonOption, SavepathsArgument, checked, checked_all, usage
+from orchestrator import failures, store
+from orchestrator.arguments import BucketOption, JsonOption, SavepathsArgument, checked_all, usage
 from orchestrator.jobs import Job
-from orchestrator.screen import job_table, print_json, print_table, situation_line, visible
-from orchestrator.session import Session, complain, run
-
-
-class OutputFormat(str, Enum):
-    """What ``show`` can print."""
-
-    txt = "txt"
-    srt = "srt"
-    vtt = "vtt"
-    tsv = "tsv"
-    json = "json"
-    jsonl = "jsonl"
+from orchestrator.screen import print_json, situation_line, visible
+from orchestrator.session import Session, run
 
 
 def register(cli: typer.Typer) -> None:
     """Add these commands."""
-    cli.command(epilog="Example: orchestrator status youtube/abc123.mp4")(status)
-    cli.command(epilog="Example: orchestrator show youtube/abc123.mp4 --format srt > abc123.srt")(show)
     cli.command(epilog="Example: orchestrator retry --all-failed")(retry)
     cli.command(epilog="Example: orchestrator cancel youtube/abc123.mp4")(cancel)
-
-
-def status(
-    savepath: Annotated[str | None, typer.Argument(metavar="SAVEPATH", show_default=False)] = None,
-    bucket: BucketOption = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Jobs in the table, the newest first.")] = 20,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Show the newest jobs and how many are in each state, or all about one savepath."""
-    if savepath is not None:
-        checked(savepath)
-
-    async def work(session: Session) -> int:
-        async with session.pool.connection() as connection:
-            if savepath is None:
-                jobs, totals = await store.list_jobs(connection, limit=limit), await store.count_by_state(connection)
-            else:
-                jobs, totals = await store.current_jobs(connection, session.bucket(bucket), [savepath]), {}
-        if savepath is not None and not jobs:
-            raise store.not_submitted(savepath)
-        if as_json:
-            shown: dict[str, Any] = {"jobs": [job.model_dump(mode="json") for job in jobs]}
-            print_json(shown if savepath is not None else {**shown, "totals": totals})
-        elif not jobs:
-            print("no jobs yet; make one with: orchestrator submit SAVEPATH")
-        else:
-            print_table(job_table(jobs))
-            if totals:
-                print("\n" + ", ".join(f"{count} {state}" for state, count in totals.items()))
-        return 0
-
-    run(config, work)
-
-
-def show(
-    savepath: Annotated[str, typer.Argument(metavar="SAVEPATH")],
-    format: Annotated[OutputFormat, typer.Option(help="json has all: receipt, words, tokens.")] = OutputFormat.txt,
-    timestamps: Annotated[bool, typer.Option("--timestamps", help="Times before each line of txt.")] = False,
-    bucket: BucketOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
-    config: ConfigOption = None,
-) -> None:
-    """Print a transcript."""
-    checked(savepath)
-
-    async def work(session: Session) -> int:
-        where = session.bucket(bucket)
-        async with session.pool.connection() as connection:
-            found = await store.transcript(connection, where, savepath)
-            if found is None:
-                raise await store.no_transcript(connection, where, savepath)
-        wanted = formats.parse_format("json" if as_json else format.value)
-        sys.stdout.write(formats.render(found, wanted, timestamps))
-        if not found.receipt.complete:
-            complain(f"this transcript is incomplete: {found.receipt.reason}")
-        return 0
-
-    run(config, work)
 
 
 def retry(
     savepaths: SavepathsArgument = None,
     all_failed: Annotated[bool, typer.Option("--all-failed", help="All jobs that failed.")] = False,
+    code: Annotated[str | None, typer.Option(help="All that failed with this code.", show_default=False)] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option(help="With --code: only those with this REASON of: orchestrator failed.", show_default=False),
+    ] = None,
     bucket: BucketOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Queue failed and cancelled jobs again; they go on where they stopped."""
-    if bool(savepaths) == all_failed:
-        usage("name savepaths, or give --all-failed")
+    if bool(savepaths) + all_failed + (code is not None) != 1:
+        usage("name savepaths, or give --all-failed, or --code")
+    if reason is not None and code is None:
+        usage("--reason goes with --code; see: orchestrator failed")
     wanted = checked_all(savepaths)
 
     async def work(session: Session) -> int:
@@ -110,7 +43,7 @@ def retry(
             ids = [job.id for job in await _named(session, bucket, wanted)]
         else:
             async with session.pool.connection() as connection:
-                ids = await store.failed_ids(connection)
+                ids = await failures.failed_ids(connection, code, reason)
         return await _changed(session, ids, set(await session.desk.retry(ids)), "again", as_json)
 
     run(config, work)
@@ -146,7 +79,7 @@ async def _changed(session: Session, ids: list[int], changed: set[int], word: st
     if as_json:
         print_json([{**job.model_dump(mode="json"), "changed": job.id in changed} for job in jobs])
     elif not jobs:
-        print("no job has failed")
+        print("no such job has failed; see: orchestrator failed")
     for job in jobs if not as_json else ():
         print(f"{word:<9} {visible(job.savepath)}" if job.id in changed else f"unchanged {situation_line(job)}")
     return 0

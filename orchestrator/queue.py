@@ -4,34 +4,30 @@ A transcription names its one queue job (``queue_job``). Only that one may begin
 another queue job (a retry, a sweep) changes the name in the same transaction. The queue holds unfinished work only.
 """
 
-from collections.abc import Iterator, Sequence
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
 
 import procrastinate
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job as QueueJob
 from procrastinate.jobs import Status
-from procrastinate.manager import JobManager
+from procrastinate.manager import JobManager, NotificationCallback
+from psycopg.errors import ForeignKeyViolation
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from orchestrator.database import Pool
+from orchestrator import turns
+from orchestrator.database import TROUBLE, Pool, one_line
 from orchestrator.jobs import UNFINISHED
-from orchestrator.store import FORGET_ERROR, Connection
+from orchestrator.store import Connection
 
-QUEUE = "transcriptions"
+log = logging.getLogger(__name__)
+
 TASK = "transcribe"
-HEARTBEAT_SECONDS = 5.0
-STALLED_SECONDS = 20.0
-"""A worker whose heartbeat is older than this is taken for dead."""
-
-
-_STALLED = """
-    j.status = 'doing' and not exists (
-        select from procrastinate_workers w
-        where w.id = j.worker_id and w.last_heartbeat > now() - make_interval(secs => %(stalled)s)
-    )
-"""
+REOPEN_SECONDS = 1.0
+FINISH_SECONDS = 20.0
+"""How long the end of a job is kept from a database that is gone; then a sweep finds the job."""
 
 
 @contextmanager
@@ -44,17 +40,73 @@ def _own_errors() -> Iterator[None]:
 
 
 class _Manager(JobManager):
-    """Deletes what is finished, and minds no job that is gone: a sweep may have given it to another worker."""
+    """What the worker does to the queue: by our order of turns, and without stopping all jobs for a lost connection."""
+
+    def __init__(self, connector: procrastinate.PsycopgConnector) -> None:
+        super().__init__(connector)
+        self._connector = connector
+
+    async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> QueueJob | None:
+        try:
+            row = await turns.take(self._connector.pool, worker_id)
+        except ForeignKeyViolation as forgotten:
+            raise ConnectorException("this worker was taken for dead; it begins anew") from forgotten
+        except TROUBLE as lost:
+            log.warning("no job can be taken: the database is gone: %s", one_line(lost))
+            return None
+        return QueueJob.from_row(row) if row else None
+
+    async def update_heartbeat(self, worker_id: int) -> None:
+        try:
+            await super().update_heartbeat(worker_id)
+        except ConnectorException as lost:
+            log.debug("no heartbeat: %s", lost)
+
+    async def list_jobs_to_abort_async(self, queue: str | None = None) -> Iterable[int]:
+        try:
+            return await super().list_jobs_to_abort_async(queue)
+        except ConnectorException as lost:
+            log.debug("nothing known of cancelled jobs: %s", lost)
+            return ()
+
+    async def listen_for_jobs(
+        self, *, on_notification: NotificationCallback, queues: Iterable[str] | None = None
+    ) -> None:
+        while True:
+            try:
+                await super().listen_for_jobs(on_notification=on_notification, queues=queues)
+            except ConnectorException as lost:
+                log.debug("not told of new jobs: %s", lost)
+            await asyncio.sleep(REOPEN_SECONDS)
 
     # A job that stays behind under a living worker would be found by no sweep.
     @retry(
         retry=retry_if_exception_type(ConnectorException),
-        wait=wait_fixed(1),
-        stop=stop_after_delay(STALLED_SECONDS),
+        wait=wait_fixed(REOPEN_SECONDS),
+        stop=stop_after_delay(FINISH_SECONDS),
         reraise=True,
     )
     async def finish_job(self, job: QueueJob, status: Status, delete_job: bool) -> None:
-        await self.connector.execute_query_async("delete from procrastinate_jobs where id = %(id)s", id=job.id)
+        """Take the job out of the queue; back to its place in it if the database was lost before it was decided."""
+        await self.connector.execute_query_async(
+            f"""
+            with undecided as (
+                update procrastinate_jobs j set status = 'todo', worker_id = null, abort_requested = false,
+                    scheduled_at = now() + make_interval(secs => %(pause)s)
+                from transcriptions t
+                where j.id = %(id)s and j.worker_id = %(worker)s and t.id = (j.args->>'transcription')::bigint
+                    and t.queue_job = j.id and t.state = any(%(unfinished)s)
+                returning j.id
+            ), gone as (
+                delete from procrastinate_jobs where id = %(id)s and not exists (select from undecided)
+            )
+            select wake.* from ({turns.WAKE}) wake where exists (select from queue_rules where max_running is not null)
+            """,
+            id=job.id,
+            worker=job.worker_id,
+            pause=REOPEN_SECONDS,
+            unfinished=list(UNFINISHED),
+        )
 
 
 class Queue:
@@ -62,9 +114,11 @@ class Queue:
 
     Args:
         pool: an open pool, shared with everything else of this process.
+        worker_timeout: silence in seconds after which a worker is taken for dead.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, worker_timeout: float = 20) -> None:
+        self.worker_timeout = worker_timeout
         self._pool = pool
         connector = procrastinate.PsycopgConnector()
         self.app = procrastinate.App(connector=connector)
@@ -78,30 +132,22 @@ class Queue:
         """Queue transcriptions, in the transaction of ``connection``, each with its own priority."""
         if not ids:
             return
-        scheduled = datetime.now(timezone.utc) + timedelta(seconds=delay_seconds) if delay_seconds else None
-        cursor = await connection.execute(
-            "select id, priority from transcriptions where id = any(%s) order by id", (list(ids),)
-        )
-        jobs = [
-            QueueJob(
-                queue=QUEUE,
-                task_name=TASK,
-                lock=None,
-                queueing_lock=None,
-                priority=priority,
-                task_kwargs={"transcription": id},
-                scheduled_at=scheduled,
-            )
-            for id, priority in await cursor.fetchall()
-        ]
-        with _own_errors():
-            queued = await self.app.job_manager.batch_defer_jobs_async(jobs, connection=connection)
         await connection.execute(
             """
-            update transcriptions t set queue_job = queued.job
-            from unnest(%s::bigint[], %s::bigint[]) as queued (transcription, job) where t.id = queued.transcription
+            with wanted as (
+                select array_agg(id order by id) as ids, array_agg(
+                    row (
+                        %(lane)s, %(task)s, priority, null, null, jsonb_build_object('transcription', id),
+                        case when %(delay)s > 0 then now() + make_interval(secs => %(delay)s) end
+                    )::procrastinate_job_to_defer_v1 order by id
+                ) as jobs
+                from transcriptions where id = any(%(ids)s)
+            ),
+            queued as (select ids, procrastinate_defer_jobs_v1(jobs) as queue_jobs from wanted)
+            update transcriptions t set queue_job = placed.queue_job
+            from queued, unnest(queued.ids, queued.queue_jobs) as placed (id, queue_job) where t.id = placed.id
             """,
-            ([job.task_kwargs["transcription"] for job in queued], [job.id for job in queued]),
+            {"lane": turns.LANE, "task": TASK, "delay": delay_seconds, "ids": list(ids)},
         )
 
     async def withdraw(self, connection: Connection, queue_jobs: Sequence[int]) -> None:
@@ -117,72 +163,7 @@ class Queue:
         async with self._pool.connection() as connection:
             cursor = await connection.execute(
                 "select count(*) from procrastinate_workers where last_heartbeat > now() - make_interval(secs => %s)",
-                (STALLED_SECONDS,),
+                (self.worker_timeout,),
             )
             row = await cursor.fetchone()
         return row[0] if row else 0
-
-    async def sweep(self, max_failures: int) -> list[int]:
-        """Queue again what dead workers left, and fail what has killed ``max_failures`` of them; their ids.
-
-        Each such job counts as one more failure. Its number goes up, so that a worker which was only thought dead can
-        write nothing more.
-        """
-        parameters = {"queue": QUEUE, "stalled": STALLED_SECONDS, "unfinished": list(UNFINISHED)}
-        async with self._pool.connection() as connection:
-            await connection.execute(
-                f"""
-                delete from procrastinate_jobs j where j.queue_name = %(queue)s and {_STALLED} and not exists (
-                    select from transcriptions t where t.id = (j.args->>'transcription')::bigint
-                        and t.queue_job = j.id and t.state = any(%(unfinished)s)
-                )
-                """,
-                parameters,
-            )
-            cursor = await connection.execute(
-                f"""
-                select (j.args->>'transcription')::bigint from procrastinate_jobs j
-                where j.queue_name = %(queue)s and {_STALLED}
-                union
-                select t.id from transcriptions t where t.state in ('running', 'waiting')
-                    and not exists (select from procrastinate_jobs j where j.id = t.queue_job)
-                """,
-                parameters,
-            )
-            suspects = [row[0] for row in await cursor.fetchall()]
-        return [id for id in suspects if await self._take_back(id, max_failures)]
-
-    async def _take_back(self, id: int, max_failures: int) -> bool:
-        async with self._pool.connection() as connection:
-            cursor = await connection.execute(
-                f"""
-                select t.queue_job, t.failures + 1 from transcriptions t
-                where t.id = %(id)s and t.state = any(%(unfinished)s) and not exists (
-                    select from procrastinate_jobs j where j.id = t.queue_job and not ({_STALLED})
-                ) for update of t skip locked
-                """,
-                {"id": id, "stalled": STALLED_SECONDS, "unfinished": list(UNFINISHED)},
-            )
-            if (row := await cursor.fetchone()) is None:
-                return False  # another worker was faster
-            queue_job, failures = row
-            await connection.execute("delete from procrastinate_jobs where id = %s", (queue_job,))
-            if failures >= max_failures:
-                await connection.execute(
-                    """
-                    update transcriptions set state = 'failed', attempt = attempt + 1, failures = %s,
-                        finished_at = now(), error_code = 'worker_lost', error_message = %s
-                    where id = %s
-                    """,
-                    (failures, f"the worker that ran it was lost {failures} times; see its log, then retry", id),
-                )
-            else:
-                await connection.execute(
-                    f"""
-                    update transcriptions set state = 'queued', attempt = attempt + 1, failures = %s, {FORGET_ERROR}
-                    where id = %s
-                    """,
-                    (failures, id),
-                )
-                await self.put(connection, [id])
-            return True

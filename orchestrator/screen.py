@@ -1,4 +1,4 @@
-"""Jobs on a terminal: the table of ``status`` and the live view of ``submit --wait``."""
+"""Jobs on a terminal: their table, and the live view of ``submit --wait``."""
 
 import json
 import sys
@@ -21,6 +21,7 @@ COLOURS: dict[State, str] = {
     "failed": "red",
     "cancelled": "magenta",
 }
+NO_WORKER = "no worker is running; start one with: orchestrator up (or serve, or worker)"
 PLAIN_SECONDS = 10.0
 """How often a running job is mentioned where there is no terminal."""
 
@@ -39,22 +40,34 @@ def job_table(jobs: Sequence[Job]) -> Table:
         table.add_column(name, no_wrap=True)
     table.add_column("HEARD", justify="right", no_wrap=True)
     table.add_column("SAVEPATH", overflow="fold")
-    table.add_column("", overflow="fold")
     for job in jobs:
         note = job.error.message if job.error else f"incomplete: {job.reason}" if job.complete is False else ""
         table.add_row(
             str(job.id),
             Text(job.state, style=COLOURS[job.state]),
             _heard(job),
-            Text(visible(job.savepath)),
-            Text(visible(note)),
+            Text.assemble(visible(job.savepath), (f"  {visible(note)}" if note else "", "dim")),
         )
     return table
 
 
+def out() -> Console:
+    """Standard output; as wide as it needs where that is no terminal, so that scripts see whole lines."""
+    return Console(width=None if sys.stdout.isatty() else 2000, highlight=False)
+
+
 def print_table(table: Table) -> None:
-    """To standard output; as wide as it needs where that is no terminal, so that scripts see whole lines."""
-    Console(width=None if sys.stdout.isatty() else 2000, highlight=False).print(table)
+    """To standard output."""
+    out().print(table)
+
+
+def length(seconds: float) -> str:
+    """A length of time in the unit that fits it."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:,.1f} h"
 
 
 def print_json(value: object) -> None:

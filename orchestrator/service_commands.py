@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import NamedTuple
 
 import typer
 
@@ -9,6 +10,9 @@ from machine import logs, settings
 from machine.auth import Tokens
 from machine.command import ConfigOption, settings_errors_told, tell_check
 from machine.errors import MachineError
+from machine.settings import Settings
+from orchestrator.arguments import JsonOption
+from orchestrator.screen import print_json
 from orchestrator.service import serve_session, watch_session, work_session
 from orchestrator.session import Session, open_session, run
 from orchestrator.transcribers import Transcribers
@@ -48,33 +52,51 @@ def watch(config: ConfigOption = None) -> None:
     run(config, watch_session, logging.INFO)
 
 
-def check(config: ConfigOption = None) -> None:
+def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Prove config, database and each Machine B, one line each; exit 1 if one of them fails."""
     logs.configure(logging.CRITICAL)
     with settings_errors_told():
         chosen = settings.load(config)
         tokens = Tokens.from_file(chosen.auth.token_file)
-    proved = [tell_check("config", "a token is asked for" if tokens else "read; no token is asked for")]
-    proved += asyncio.run(_check_outside(chosen, tokens))
-    raise typer.Exit(0 if all(proved) else 1)
+    proofs = asyncio.run(_prove(chosen, tokens, silently=as_json))
+    if as_json:
+        print_json([proof._asdict() for proof in proofs])
+    raise typer.Exit(0 if all(proof.ok for proof in proofs) else 1)
 
 
-async def _check_outside(chosen: settings.Settings, tokens: Tokens) -> list[bool]:
-    section = chosen.orchestrator
-    proved: list[bool] = []
+class Proof(NamedTuple):
+    """What ``check`` has found out about one thing."""
+
+    subject: str
+    ok: bool
+    message: str
+
+
+async def _prove(chosen: Settings, tokens: Tokens, silently: bool) -> list[Proof]:
+    proofs: list[Proof] = []
+
+    def tell(subject: str, proof: str | MachineError) -> None:
+        proofs.append(Proof(subject, isinstance(proof, str), str(proof)))
+        if not silently:
+            tell_check(subject, proof)
+
+    tell("config", "a token is asked for" if tokens else "read; no token is asked for")
     try:
         async with open_session(chosen) as session, session.pool.connection() as connection:
             version = connection.info.server_version // 10_000
             workers = await session.queue.count_workers()
-            proved.append(tell_check("database", f"PostgreSQL {version}; {workers} worker(s) at work"))
+            tell("database", f"PostgreSQL {version}; {workers} worker(s) at work")
     except MachineError as failure:
-        proved.append(tell_check("database", failure))
+        tell("database", failure)
+    section = chosen.orchestrator
     async with Transcribers(section.transcriber_urls, tokens, section.progress_timeout) as transcribers:
         for url in transcribers.urls:
             try:
                 health = await transcribers.health(url)
-                told = f"model {health.get('model')}, {health.get('free')} of {health.get('capacity')} places free"
-                proved.append(tell_check(url, told))
+                tell(
+                    url,
+                    f"model {health.get('model')}, {health.get('free')} of {health.get('capacity')} places free",
+                )
             except MachineError as failure:
-                proved.append(tell_check(url, failure))
-    return proved
+                tell(url, failure)
+    return proofs

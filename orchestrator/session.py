@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import typer
+from psycopg.errors import DiskFull
 
 from machine import logs, settings
+from machine.auth import Tokens
 from machine.command import settings_errors_told
 from machine.errors import MachineError
 from machine.settings import Settings
-from orchestrator.database import TROUBLE, Pool, open_database
+from orchestrator.database import TROUBLE, Pool, one_line, open_database
+from orchestrator.objects import Objects
 from orchestrator.queue import Queue
 from orchestrator.submission import Desk
 
@@ -28,6 +31,7 @@ class Session(NamedTuple):
     settings: Settings
     pool: Pool
     queue: Queue
+    objects: Objects
     desk: Desk
 
     def bucket(self, named: str | None) -> str:
@@ -41,11 +45,14 @@ async def open_session(chosen: Settings) -> AsyncIterator[Session]:
 
     Raises:
         DatabaseUnavailable: see :func:`orchestrator.database.open_database`.
+        SettingsError: the token file is unusable.
     """
     async with open_database(chosen.database) as pool:
-        queue = Queue(pool)
+        queue = Queue(pool, chosen.orchestrator.worker_timeout)
         await queue.open()
-        yield Session(chosen, pool, queue, Desk(pool, queue))
+        tokens = Tokens.from_file(chosen.auth.token_file)
+        objects = Objects(chosen.orchestrator.extractor_url, tokens, chosen.paths.bucket_name)
+        yield Session(chosen, pool, queue, objects, Desk(pool, queue, objects))
 
 
 def run(config: Path | None, work: Callable[[Session], Awaitable[int]], log_level: int = logging.ERROR) -> NoReturn:
@@ -66,8 +73,11 @@ def run(config: Path | None, work: Callable[[Session], Awaitable[int]], log_leve
         except MachineError as failure:
             complain(failure.message)
             code = 1
+        except DiskFull as full:
+            complain(f"the database has no room left on its disk: {one_line(full)}; make some, then try again")
+            code = 1
         except TROUBLE as lost:
-            complain(f"the database went away: {' '.join(str(lost).split())}; see: orchestrator check")
+            complain(f"the database went away: {one_line(lost)}; see: orchestrator check")
             code = 1
         except (KeyboardInterrupt, asyncio.CancelledError):
             code = INTERRUPTED_EXIT_CODE

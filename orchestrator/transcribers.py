@@ -1,9 +1,11 @@
 """The Machine Bs: which one to ask, and its events as they arrive."""
 
 import asyncio
-from collections import Counter
+import logging
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 
 import httpx
@@ -11,23 +13,67 @@ import httpx
 from machine.auth import Tokens
 from machine.errors import MachineError, PeerUnreachable, StreamCut
 from machine.peer import as_machine_errors, refusal, unexpected
-from machine.wire import NDJSON, Event, TranscribeRequest, events
+from machine.wire import NDJSON, Event, Progress, TranscribeRequest, events
+from orchestrator import backoff
 from orchestrator.errors import NoTranscriber
+
+log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 3.0
 HEALTH_SECONDS = 3.0
 RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 60.0
 
-NOT_THE_JOBS_FAULT = {"busy", "stopping", "peer_unreachable", "unauthorized", "route_not_found", "model_loading"}
+probe_seconds = backoff.exponential(first=1, longest=30)
+"""How long a Machine B that failed so many times in a row is left alone before it is asked again."""
+
+NOT_THE_JOBS_FAULT = {"busy", "stopping", "peer_unreachable", "unauthorized", "route_not_found", "model_not_loaded"}
 """Codes that say that a machine cannot work now, or is set up wrongly: the job waits and uses up no attempt."""
+
+
+@dataclass
+class Standing:
+    """What we know of one Machine B.
+
+    Attributes:
+        running: jobs of ours.
+        failures: in a row.
+        back_at: monotonic second before which it is not asked, for the reason of ``trouble``.
+    """
+
+    url: str
+    running: int = 0
+    failures: int = 0
+    back_at: float = 0.0
+    trouble: MachineError | None = None
+
+    @property
+    def obstacle(self) -> MachineError | None:
+        """Why it is not asked now."""
+        return self.trouble if time.monotonic() < self.back_at else None
+
+    def failed(self, trouble: MachineError) -> None:
+        """Leave it alone for longer than the last time. What fails together counts once."""
+        if self.obstacle:
+            return
+        self.failures += 1
+        pause = probe_seconds(self.failures)
+        self.trouble, self.back_at = trouble, time.monotonic() + pause
+        log.warning("%s; it gets no job for %.0f s", trouble.message, pause)
+
+    def worked(self) -> None:
+        """It has proved itself."""
+        if self.failures:
+            log.info("%s is back", _name(self.url))
+        self.failures, self.back_at, self.trouble = 0, 0.0, None
 
 
 class Stream:
     """One recording being transcribed by the Machine B at ``url``."""
 
-    def __init__(self, url: str, response: httpx.Response, progress_timeout: float) -> None:
-        self.url = url
+    def __init__(self, b: Standing, response: httpx.Response, progress_timeout: float) -> None:
+        self.url = b.url
+        self._b = b
         self._response = response
         self._progress_timeout = progress_timeout
 
@@ -39,6 +85,8 @@ class Stream:
         """
         with _patience(self.url, self._progress_timeout):
             async for event in events(self._response.aiter_lines()):
+                if isinstance(event, Progress):
+                    self._b.worked()
                 yield event
 
 
@@ -53,7 +101,7 @@ class Transcribers:
     def __init__(self, urls: tuple[str, ...], tokens: Tokens, progress_timeout: float) -> None:
         self.urls = urls
         self._progress_timeout = progress_timeout
-        self._running: Counter[str] = Counter()
+        self._standings = [Standing(url) for url in urls]
         # No kept connections: one that Machine B closed meanwhile would look like a stream that broke off.
         self._http = httpx.AsyncClient(
             headers=tokens.headers(),
@@ -94,38 +142,43 @@ class Transcribers:
             MachineError: the one that was asked refused the job.
         """
         candidates, obstacles = await self._by_load()
-        for url in candidates:
-            self._running[url] += 1
+        for b in candidates:
+            b.running += 1
             try:
-                response = await self._ask(url, request)
+                response = await self._ask(b.url, request)
                 try:
-                    yield Stream(url, response, self._progress_timeout)
+                    yield Stream(b, response, self._progress_timeout)
                     return
                 finally:
                     await response.aclose()
             except _Away as away:
                 obstacles.append(away.reason)
+                if away.reason.code != "busy":
+                    b.failed(away.reason)
+            except StreamCut as cut:
+                b.failed(cut)
+                raise
             finally:
-                self._running[url] -= 1
+                b.running -= 1
         raise NoTranscriber(
-            "; ".join(obstacle.message for obstacle in obstacles),
-            max(RETRY_SECONDS, min(_retry_after(obstacle) for obstacle in obstacles)),
+            "; ".join(obstacle.message for obstacle in obstacles), max(RETRY_SECONDS, min(map(_retry_after, obstacles)))
         )
 
-    async def _by_load(self) -> tuple[list[str], list[MachineError]]:
-        """Those that answer, the best one first, and what is wrong with the others."""
-        answers = await asyncio.gather(*map(self.health, self.urls), return_exceptions=True)
-        free: dict[str, int] = {}
-        obstacles: list[MachineError] = []
-        for url, answer in zip(self.urls, answers, strict=True):
+    async def _by_load(self) -> tuple[list[Standing], list[MachineError]]:
+        """Those that answer, the least loaded first, and what is wrong with the others."""
+        asked = [b for b in self._standings if not b.obstacle]
+        obstacles = [b.obstacle for b in self._standings if b.obstacle]
+        load: dict[str, tuple[bool, float]] = {}
+        answers = await asyncio.gather(*(self.health(b.url) for b in asked), return_exceptions=True)
+        for b, answer in zip(asked, answers, strict=True):
             if isinstance(answer, MachineError):
+                b.failed(answer)
                 obstacles.append(answer)
             elif isinstance(answer, BaseException):
                 raise answer
             else:
-                slots = answer.get("free")
-                free[url] = slots if isinstance(slots, int) else 1
-        return sorted(free, key=lambda url: (free[url] <= 0, self._running[url], -free[url])), obstacles
+                load[b.url] = _load(answer, b.running)
+        return sorted((b for b in asked if b.url in load), key=lambda b: load[b.url]), obstacles
 
     async def _ask(self, url: str, request: TranscribeRequest) -> httpx.Response:
         body = request.model_dump(mode="json", exclude_defaults=True)
@@ -168,6 +221,15 @@ def _patience(url: str, seconds: float) -> Iterator[None]:
 
 def _name(url: str) -> str:
     return f"Machine B at {url}"
+
+
+def _load(health: dict[str, object], running: int) -> tuple[bool, float]:
+    """Whether all places are taken, and how much of them; what we have just sent may not show there yet."""
+    capacity, free = health.get("capacity"), health.get("free")
+    if not (isinstance(capacity, int) and isinstance(free, int) and capacity > 0):
+        return False, float(running)
+    taken = max(running, capacity - free)
+    return taken >= capacity, taken / capacity
 
 
 def _retry_after(obstacle: MachineError) -> float:

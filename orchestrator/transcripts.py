@@ -20,15 +20,20 @@ async def parts(
         StreamCut: it was removed meanwhile.
     """
     job = transcript.job
-    said = [formats.plain_text(segments) async for segments in _segments(pool, job)] if wanted == "json" else []
+    said = [formats.plain_text(segments) async for segments in pages(pool, job)] if wanted == "json" else []
     writer = formats.make_writer(transcript, wanted, timestamps)
     yield writer.begin(" ".join(said))
-    async for segments in _segments(pool, job):
+    async for segments in pages(pool, job):
         yield writer.add(segments)
     yield writer.end()
 
 
-async def _segments(pool: Pool, job: Job) -> AsyncIterator[Sequence[Segment]]:
+async def pages(pool: Pool, job: Job) -> AsyncIterator[Sequence[Segment]]:
+    """The segments of a finished job, some at a time.
+
+    Raises:
+        StreamCut: it was removed meanwhile.
+    """
     after = -1
     while True:
         async with pool.connection() as connection:

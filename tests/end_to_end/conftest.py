@@ -71,7 +71,8 @@ def reelscribe(make_video: Callable[..., Path]) -> Iterator[Reelscribe]:
         (folder / "config.cfg").write_text(
             f"[server]\nport = {c}\n\n[paths]\nminio_data_path = minio\n\n"
             f"[transcriber]\nport = {b}\nextractor_url = http://127.0.0.1:{c}\n\n"
-            f"[orchestrator]\nport = {a}\ntranscriber_urls = http://127.0.0.1:{b}\n\n"
+            f"[orchestrator]\nport = {a}\ntranscriber_urls = http://127.0.0.1:{b}\n"
+            f"extractor_url = http://127.0.0.1:{c}\n\n"
             f"[database]\ndata_dir = data/postgres\n"
         )
         with (folder / "log").open("wb") as log:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -95,3 +96,17 @@ def test_the_http_api_gives_the_same_transcript(reelscribe: Reelscribe, http: ht
     url = f"{reelscribe.orchestrator_url}/api/transcripts/talks/short.mp4"
     assert http.get(url).json() == reelscribe.transcript("talks/short.mp4")
     assert http.get(url, params={"format": "srt"}).text == reelscribe.run("show", "talks/short.mp4", "--format", "srt")
+
+
+def test_real_transcripts_are_proved_again_from_the_database(reelscribe: Reelscribe) -> None:
+    reelscribe.run("submit", "talks/short.mp4", "talks/minute.mkv", "talks/quiet.mp4", "--wait")
+    assert "; 0 wrong" in reelscribe.run("verify", "--all")
+
+
+def test_a_changed_object_is_heard_again(reelscribe: Reelscribe, make_video: Callable[..., Path]) -> None:
+    video = make_video(reelscribe.bucket / "talks/changing.mp4")
+    reelscribe.run("submit", "talks/changing.mp4", "--wait")
+    assert "done      talks/changing.mp4" in reelscribe.run("submit", "talks/changing.mp4")
+    make_video(video, "minute.flac")
+    assert "changed   talks/changing.mp4" in reelscribe.run("submit", "--prefix", "talks/changing", "--wait")
+    assert reelscribe.transcript("talks/changing.mp4")["receipt"]["declared_seconds"] == pytest.approx(60, abs=1)

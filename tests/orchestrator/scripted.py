@@ -24,6 +24,7 @@ class ScriptedB:
     Attributes:
         requests: the bodies that came.
         left: set when a client leaves before the end.
+        probes: how often it was asked for its health.
     """
 
     def __init__(self) -> None:
@@ -31,7 +32,9 @@ class ScriptedB:
         self.requests: list[dict[str, Any]] = []
         self.tokens: list[str | None] = []
         self.left = asyncio.Event()
+        self.capacity = 4
         self.free = 4
+        self.probes = 0
         self.url = ""
 
     @asynccontextmanager
@@ -82,21 +85,28 @@ class _Health(RequestHandler):
         self.b = b
 
     def get(self) -> None:
-        self.finish({"machine": "transcriber", "status": "ok", "model": "scripted", "capacity": 4, "free": self.b.free})
+        b = self.b
+        b.probes += 1
+        self.finish(
+            {"machine": "transcriber", "status": "ok", "model": "scripted", "capacity": b.capacity, "free": b.free}
+        )
 
 
 Script = Callable[[_Transcribe], Awaitable[None]]
 
 
-def transcribes(windows: int = WINDOWS, incomplete: str | None = None, words: bool = False) -> Script:
+def transcribes(
+    windows: int = WINDOWS, incomplete: str | None = None, words: bool = False, etag: str = "etag-1"
+) -> Script:
     """The windows from ``start`` on, then finished, as the real one does."""
 
     async def script(b: _Transcribe) -> None:
         first = int(b.start // WINDOW_SECONDS)
-        await b.tell(started(windows * WINDOW_SECONDS))
+        await b.tell(started(windows * WINDOW_SECONDS, etag))
         for number in range(first, windows):
             await b.tell(*window(number, words))
-        await b.tell(finished(windows * WINDOW_SECONDS - b.start, incomplete))
+        end = finished(windows * WINDOW_SECONDS - b.start, incomplete, 2 * (windows - first))
+        await b.tell(end.model_copy(update={"etag": etag}))
 
     return script
 
@@ -106,12 +116,20 @@ def breaks_off_after(windows: int) -> Script:
 
     async def script(b: _Transcribe) -> None:
         await b.tell(started(LONG))
-        for number in range(windows):
+        for number in range(int(b.start // WINDOW_SECONDS), windows):
             await b.tell(*window(number))
         await b.tell(window(windows)[0])
         b.detach().close()
 
     return script
+
+
+async def breaks_off_at_the_end(b: _Transcribe) -> None:
+    """All windows, then the connection ends instead of finished."""
+    await b.tell(started(LONG))
+    for number in range(int(b.start // WINDOW_SECONDS), WINDOWS):
+        await b.tell(*window(number))
+    b.detach().close()
 
 
 def ends_early(b: _Transcribe) -> Awaitable[None]:
@@ -151,8 +169,8 @@ def refuses(status: int, code: str, message: str, retryable: bool, **details: An
     return script
 
 
-def started(duration: float) -> Started:
-    return Started(model="scripted", language="en", language_probability=0.9, duration=duration)
+def started(duration: float, etag: str | None = "etag-1") -> Started:
+    return Started(model="scripted", language="en", language_probability=0.9, duration=duration, etag=etag)
 
 
 def window(number: int, words: bool = False) -> list[Segment | Progress]:
@@ -184,10 +202,10 @@ def segment(start: float, end: float, text: str, words: list[Word] | None = None
     )
 
 
-def finished(seconds: float, incomplete: str | None = None) -> Finished:
+def finished(seconds: float, incomplete: str | None = None, segments: int = 0) -> Finished:
     return Finished(
         duration=LONG,
-        segments=0,
+        segments=segments,
         declared_seconds=seconds,
         delivered_seconds=seconds,
         covered_seconds=seconds,

@@ -40,7 +40,7 @@ async def test_a_migration_that_died_is_repeated(empty_url, postgres):
     prepare(empty_url)
     with psycopg.connect(empty_url) as connection:
         connection.execute("delete from _yoyo_migration where migration_id like '0001%'")
-        connection.execute("drop table segments, attempts, transcriptions, media")
+        connection.execute("drop table segments, attempts, transcriptions, media cascade")
         connection.execute("insert into yoyo_lock (locked, ctime, pid) values (1, now(), 1)")
     prepare(empty_url)
     assert tables(empty_url) == tables(postgres)
@@ -85,8 +85,6 @@ async def test_a_restart_of_postgresql_in_the_middle_of_a_job_loses_nothing(data
             await Desk(pool, queue).submit(BUCKET, ["talk.mp4"], Options())
             await restart.wait()
             os.kill(int((data_dir / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
-            while (data_dir / "postmaster.pid").exists():
-                await asyncio.sleep(0.05)
             with embedded.running(data_dir):
                 while True:
                     async with pool.connection() as connection:

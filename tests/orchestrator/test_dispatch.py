@@ -11,6 +11,7 @@ from tests.orchestrator.scripted import (
     LONG,
     ScriptedB,
     breaks_off_after,
+    breaks_off_at_the_end,
     ends_early,
     fails,
     falls_silent_after,
@@ -95,14 +96,14 @@ async def test_the_receipt_of_a_resumed_job_covers_the_whole_and_names_its_parts
         await job_in((await submit()).id, "done")
     receipt = (await transcript()).receipt
     assert (receipt.declared_seconds, receipt.covered_seconds, receipt.sha256) == (LONG, LONG, None)
-    assert [(part.start_seconds, part.covered_seconds) for part in receipt.parts] == [(0.0, None), (20.0, 10.0)]
+    assert [(part.start_seconds, part.covered_seconds) for part in receipt.parts] == [(0.0, 20.0), (20.0, 10.0)]
 
 
 async def test_a_stream_that_ends_without_saying_how_is_no_success(submit, working, job_in, machine_b, transcript):
     machine_b.scripts = [ends_early, transcribes()]
     async with working():
         job = await job_in((await submit()).id, "done")
-    assert job.failures == 1
+    assert job.attempt == 2
     assert texts(await transcript()) == WHOLE
 
 
@@ -110,7 +111,7 @@ async def test_silence_is_death(submit, working, job_in, machine_b, transcript):
     machine_b.scripts = [falls_silent_after(1), transcribes()]
     async with working(progress_timeout=0.3):
         job = await job_in((await submit()).id, "done")
-    assert (job.failures, machine_b.requests[1]["start"]) == (1, 10.0)
+    assert (job.attempt, machine_b.requests[1]["start"]) == (2, 10.0)
     assert texts(await transcript()) == WHOLE
 
 
@@ -211,7 +212,7 @@ async def test_an_answer_of_something_else_is_tried_again(submit, working, job_i
 
     machine_b.scripts = [bad_gateway, transcribes()]
     async with working():
-        assert (await job_in((await submit()).id, "done")).failures == 1
+        assert (await job_in((await submit()).id, "done")).attempt == 2
 
 
 async def test_the_machine_b_with_free_places_is_asked_first(submit, working, job_in, machine_b):
@@ -240,12 +241,44 @@ async def test_what_is_stored_is_forgotten_when_the_recording_has_become_shorter
     machine_b.scripts = [
         breaks_off_after(2),
         refuses(422, "past_the_end", "talk.mp4 ends before start = 20 s", False),
+        refuses(422, "past_the_end", "talk.mp4 ends before start = 10 s", False),
         transcribes(1),
     ]
     async with working():
         await job_in((await submit()).id, "done")
-    assert [request.get("start", 0.0) for request in machine_b.requests] == [0.0, 20.0, 0.0]
+    assert [request.get("start", 0.0) for request in machine_b.requests] == [0.0, 20.0, 10.0, 0.0]
     assert texts(await transcript()) == WHOLE[:2]
+
+
+async def test_a_job_of_which_only_the_end_is_missing_goes_on_before_its_last_window(
+    submit, working, job_in, machine_b, transcript
+):
+    machine_b.scripts = [
+        breaks_off_at_the_end,
+        refuses(422, "past_the_end", "talk.mp4 ends before start = 30 s", False),
+        transcribes(),
+    ]
+    async with working():
+        await job_in((await submit()).id, "done")
+    assert [request.get("start", 0.0) for request in machine_b.requests] == [0.0, 30.0, 20.0]
+    found = await transcript()
+    assert texts(found) == WHOLE
+    assert [(part.start_seconds, part.covered_seconds) for part in found.receipt.parts][-1] == (20.0, 10.0)
+
+
+async def test_a_job_that_never_gets_beyond_its_last_window_is_given_up(submit, working, job_in, machine_b):
+    at_the_end = refuses(422, "past_the_end", "talk.mp4 ends before start = 30 s", False)
+    machine_b.scripts = [breaks_off_at_the_end, at_the_end] * (MAX_ATTEMPTS + 1)
+    async with working():
+        job = await job_in((await submit()).id, "failed")
+    assert job.error.message.startswith(f"gave up after {MAX_ATTEMPTS} attempts")
+
+
+async def test_failures_are_forgotten_when_a_job_comes_further(submit, working, job_in, machine_b):
+    machine_b.scripts = [breaks_off_after(1), breaks_off_after(2), transcribes()]
+    async with working():
+        job = await job_in((await submit()).id, "done")
+    assert (job.attempt, job.failures) == (3, 0)
 
 
 async def test_cancel_ends_the_request_to_machine_b_within_two_seconds(submit, working, job_in, machine_b, desk):

@@ -1,10 +1,14 @@
 """The PostgreSQL of our own: shared, stopped by the last one, and none the worse for kill -9."""
 
 import asyncio
+import json
 import os
 import pwd
+import shutil
 import signal
+import stat
 import sys
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import psycopg
@@ -41,6 +45,10 @@ async def holder(data_dir: Path) -> asyncio.subprocess.Process:
     return process
 
 
+def postmaster(data_dir: Path) -> int:
+    return int((data_dir / "postmaster.pid").read_text().split()[0])
+
+
 def insert(url: str, number: int) -> None:
     with psycopg.connect(url) as connection:
         connection.execute("create table if not exists kept (number int)")
@@ -53,10 +61,10 @@ def kept(url: str) -> list[int]:
 
 
 async def test_commands_at_the_same_time_share_one_server_and_leave_none(orchestrator, data_dir):
-    outcomes = await asyncio.gather(*(orchestrator.run("submit", f"{number}.mp4", "a.mp4") for number in range(3)))
-    assert [outcome.code for outcome in outcomes] == [0, 0, 0]
+    submissions = (orchestrator.run("submit", f"{number}.mp4", "a.mp4", seconds=60) for number in range(8))
+    assert [outcome.code for outcome in await asyncio.gather(*submissions)] == [0] * 8
     assert await gone(data_dir)
-    assert (await orchestrator.run("status")).out.splitlines()[-1] == "4 queued"
+    assert json.loads((await orchestrator.run("status", "--json")).out)["totals"] == {"queued": 9}
     assert await gone(data_dir)
 
 
@@ -86,16 +94,73 @@ async def test_kill_9_of_its_user_loses_nothing_and_the_next_one_stops_it(data_d
 async def test_kill_9_of_the_server_itself_is_repaired_by_the_next_start(data_dir):
     with embedded.running(data_dir) as url:
         insert(url, 1)
-        os.kill(int((data_dir / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        os.kill(postmaster(data_dir), signal.SIGKILL)
     assert await gone(data_dir)
     with embedded.running(data_dir) as url:
         assert kept(url) == [1]
 
 
-async def test_a_process_id_that_was_reused_since_the_crash_is_not_taken_for_the_server(data_dir):
+async def test_kill_9_of_the_server_and_its_user_at_once_loses_nothing(data_dir):
+    user = await holder(data_dir)
     with embedded.running(data_dir) as url:
         insert(url, 1)
-    (data_dir / "postmaster.pid").write_text(f"{os.getpid()}\n{data_dir}\n1\n5432\n{data_dir}\n\n1 1\nready\n")
+        user.kill()
+        os.kill(postmaster(data_dir), signal.SIGKILL)
+        await user.wait()
+    with embedded.running(data_dir) as url:
+        assert kept(url) == [1]
+    assert await gone(data_dir)
+
+
+async def test_a_server_that_is_killed_while_it_is_in_use_is_started_again(data_dir):
+    with embedded.running(data_dir) as url:
+        insert(url, 1)
+        killed = postmaster(data_dir)
+        os.kill(killed, signal.SIGKILL)
+        for _ in range(200):
+            await asyncio.sleep(0.1)
+            with suppress(psycopg.OperationalError):
+                assert kept(url) == [1]
+                break
+        assert postmaster(data_dir) != killed
+    assert await gone(data_dir), "the last one out stops the new one too"
+
+
+async def test_the_next_start_waits_for_a_child_that_outlives_the_killed_server(data_dir):
+    with embedded.running(data_dir) as url:
+        insert(url, 1)
+        with closing(psycopg.connect(url, autocommit=True)) as busy:
+            busy.pgconn.send_query(b"select count(*) from generate_series(1, 10000000) n where n::text::numeric < 0")
+            await asyncio.sleep(0.3)
+            os.kill(postmaster(data_dir), signal.SIGKILL)
+            with embedded.running(data_dir) as url:
+                assert kept(url) == [1]
+
+
+@pytest.mark.parametrize("whose", ["another program", "another PostgreSQL", "nobody"])
+async def test_a_postmaster_pid_of_before_a_reboot_is_not_taken_for_the_server(whose, data_dir):
+    with embedded.running(data_dir) as url:
+        insert(url, 1)
+    with ExitStack() as stack:
+        pid = os.getpid()
+        if whose == "another PostgreSQL":
+            stack.enter_context(embedded.running(data_dir.with_name("other")))
+            pid = postmaster(data_dir.with_name("other"))
+        elif whose == "nobody":
+            pid = 4_000_000
+        lines = (pid, data_dir, 1, 5432, data_dir, "", "1 1", "ready")
+        for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+            (data_dir / name).write_text("".join(f"{line}\n" for line in lines))
+            shutil.chown(data_dir / name, data_dir.owner())
+        with embedded.running(data_dir) as url:
+            assert kept(url) == [1]
+
+
+@pytest.mark.parametrize("text", ["", "4000000\nhalf of"])
+async def test_a_postmaster_pid_that_a_crash_cut_off_is_no_obstacle(text, data_dir):
+    with embedded.running(data_dir) as url:
+        insert(url, 1)
+    (data_dir / "postmaster.pid").write_text(text)
     with embedded.running(data_dir) as url:
         assert kept(url) == [1]
 
@@ -114,10 +179,18 @@ async def test_as_root_the_server_runs_as_somebody_else(data_dir):
     assert pwd.getpwuid(owner).pw_name == ("pgserver" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name)
 
 
+async def test_the_folders_above_are_not_opened_for_reading(data_dir):
+    closed = data_dir.parent.parent
+    closed.chmod(0o700)
+    with embedded.running(data_dir):
+        mode = closed.stat().st_mode
+    assert not mode & (stat.S_IRGRP | stat.S_IROTH | stat.S_IWGRP | stat.S_IWOTH)
+
+
 @pytest.mark.parametrize(
     ("file", "content", "sentence"),
     [
-        ("PG_VERSION", "13\n", "was made by PostgreSQL 13, this is 18: name another folder in [database] data_dir"),
+        ("PG_VERSION", "13\n", "was made by PostgreSQL 13, this is 18: bring it over with pg_upgrade"),
         ("PG_VERSION", "many\n", "its PG_VERSION is no version number"),
         ("holiday.jpg", "sun", "it holds files that are not PostgreSQL's"),
     ],

@@ -74,6 +74,12 @@ async def test_a_missing_transcript_is_told_and_the_others_are_written(orchestra
     assert files(tmp_path / "o") == ["talks/c.mp4.txt"]
 
 
+async def test_json_counts_what_was_written_and_what_was_not(orchestrator, transcripts, tmp_path):
+    folder = str(tmp_path / "o")
+    outcome = await orchestrator.run("export", "youtube/a.mp4", "nobody.mp4", "--output", folder, "--json")
+    assert (outcome.code, json.loads(outcome.out)) == (1, {"written": 1, "failed": 1, "output": folder})
+
+
 async def test_no_savepath_leads_out_of_the_folder(orchestrator, heard, tmp_path):
     out = tmp_path / "a" / "out"
     out.mkdir(parents=True)

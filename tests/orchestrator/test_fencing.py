@@ -1,15 +1,17 @@
 """Whatever becomes of a worker, an attempt that is over writes nothing."""
 
 import asyncio
+from dataclasses import replace
 
+import psycopg
 import pytest
 
 from machine.errors import StreamCut
 from orchestrator.attempts import Attempt, Attempts
 from orchestrator.errors import Superseded
-from orchestrator.queue import STALLED_SECONDS
+from orchestrator.sweep import Sweeper
 from tests.orchestrator.conftest import MAX_ATTEMPTS
-from tests.orchestrator.scripted import LONG, falls_silent_after, finished, started, transcribes, window
+from tests.orchestrator.scripted import LONG, falls_silent_after, finished, started, window
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ writes = {
     "waiting": lambda attempts, old: attempts.waiting(old, StreamCut("cut")),
     "try_again": lambda attempts, old: attempts.try_again(old, StreamCut("cut"), 0),
     "fail": lambda attempts, old: attempts.fail(old, StreamCut("cut")),
-    "start_over": lambda attempts, old: attempts.start_over(old),
+    "step_back": lambda attempts, old: attempts.step_back(old, 0.0),
     "hand_back": lambda attempts, old: attempts.hand_back(old),
 }
 
@@ -88,17 +90,29 @@ async def test_a_finished_job_is_not_begun_again(submit, attempts, begin):
 async def test_segments_and_progress_are_one_transaction(submit, attempts, begin, sql):
     attempt = await begin((await submit()).id)
     await attempts.progress(attempt, segments, 10.0)
-    attempt.segments = 0  # makes the next insert collide
-    with pytest.raises(Exception, match="duplicate key"):
-        await attempts.progress(attempt, segments, 20.0)
+    unstorable = segments[0].model_copy(update={"text": "\0"})
+    with pytest.raises(psycopg.DataError):
+        await attempts.progress(attempt, [segments[1], unstorable], 20.0)
     assert await sql("select progress_seconds from transcriptions") == [(10.0,)]
+    assert await sql("select count(*) from segments") == [(2,)]
+
+
+async def test_a_write_whose_answer_was_lost_is_repeated_without_harm(submit, attempts, begin, sql):
+    attempt = await begin((await submit()).id)
+    await attempts.progress(replace(attempt), segments, 10.0)
+    await attempts.progress(attempt, segments, 10.0)
+    assert await sql("select progress_seconds, previous_seconds from transcriptions") == [(10.0, 0.0)]
+    assert await sql("select count(*) from segments") == [(2,)]
 
 
 async def lose_worker(sql) -> None:
-    """The worker's last sign of life was too long ago."""
-    await sql(
-        "update procrastinate_workers set last_heartbeat = now() - make_interval(secs => %s)", STALLED_SECONDS + 1
-    )
+    """As a sweeper does with a worker whose heartbeat stood still for too long."""
+    await sql("delete from procrastinate_workers")
+
+
+@pytest.fixture
+def sweeper(pool, queue) -> Sweeper:
+    return Sweeper(pool, queue, MAX_ATTEMPTS)
 
 
 @pytest.fixture
@@ -115,61 +129,45 @@ async def stalled(submit, attempts, sql):
     return attempt
 
 
-async def test_a_stalled_job_is_queued_again_where_it_stopped(stalled, queue, sql):
-    assert await queue.sweep(MAX_ATTEMPTS) == [stalled.id]
+async def test_a_stalled_job_is_queued_again_where_it_stopped(stalled, sweeper, sql):
+    assert await sweeper.sweep() == [stalled.id]
     assert await sql("select state, failures, progress_seconds from transcriptions") == [("queued", 1, 10.0)]
     assert await sql("select status from procrastinate_jobs") == [("todo",)]
 
 
-async def test_a_live_worker_keeps_its_job(stalled, queue, sql):
-    await sql("update procrastinate_workers set last_heartbeat = now()")
-    assert await queue.sweep(MAX_ATTEMPTS) == []
+async def test_a_live_worker_keeps_its_job(submit, working, job_in, machine_b, sweeper):
+    machine_b.scripts = [falls_silent_after(1)]
+    async with working(progress_timeout=60):
+        await job_in((await submit()).id, "running")
+        assert await sweeper.sweep() == []
 
 
-async def test_the_worker_that_was_thought_dead_writes_nothing_more(stalled, queue, attempts):
-    await queue.sweep(MAX_ATTEMPTS)
+async def test_the_worker_that_was_thought_dead_writes_nothing_more(stalled, sweeper, attempts):
+    await sweeper.sweep()
     with pytest.raises(Superseded):
         await attempts.finished(stalled, [], finished(LONG))
 
 
-async def test_a_job_that_loses_every_worker_is_failed(stalled, queue, sql):
+async def test_a_job_that_loses_every_worker_is_failed(stalled, sweeper, sql):
     await sql("update transcriptions set failures = %s", MAX_ATTEMPTS - 1)
-    await queue.sweep(MAX_ATTEMPTS)
+    await sweeper.sweep()
     assert await sql("select state, error_code from transcriptions") == [("failed", "worker_lost")]
     assert await sql("select count(*) from procrastinate_jobs") == [(0,)]
 
 
-async def test_a_running_job_without_a_queue_entry_is_found(stalled, queue, sql):
+async def test_a_running_job_without_a_queue_entry_is_found(stalled, sweeper, sql):
     await sql("delete from procrastinate_jobs")
-    assert await queue.sweep(MAX_ATTEMPTS) == [stalled.id]
+    assert await sweeper.sweep() == [stalled.id]
 
 
-async def test_what_a_dead_worker_had_finished_leaves_the_queue(stalled, queue, attempts, sql):
+async def test_what_a_dead_worker_had_finished_leaves_the_queue(stalled, sweeper, attempts, sql):
     await attempts.finished(stalled, [], finished(LONG))
-    assert await queue.sweep(MAX_ATTEMPTS) == []
+    assert await sweeper.sweep() == []
     assert await sql("select count(*) from procrastinate_jobs") == [(0,)]
     assert await sql("select state from transcriptions") == [("done",)]
 
 
-async def test_two_sweeps_at_once_queue_a_job_once(stalled, queue, sql):
-    swept = await asyncio.gather(*(queue.sweep(MAX_ATTEMPTS) for _ in range(4)))
+async def test_two_sweeps_at_once_queue_a_job_once(stalled, sweeper, sql):
+    swept = await asyncio.gather(*(sweeper.sweep() for _ in range(4)))
     assert sorted(swept) == [[], [], [], [stalled.id]]
     assert await sql("select count(*) from procrastinate_jobs") == [(1,)]
-
-
-async def test_a_worker_that_returns_from_the_dead_leaves_its_successor_alone(
-    submit, working, job_in, machine_b, queue, sql, pool
-):
-    """The first worker still listens to Machine B when a second one gets its job."""
-    machine_b.scripts = [falls_silent_after(1), transcribes()]
-    job = await submit()
-    async with working(progress_timeout=2):
-        while (await job_in(job.id, "running", "queued")).progress_seconds < 10:
-            await asyncio.sleep(0.01)
-        await lose_worker(sql)
-        await queue.sweep(MAX_ATTEMPTS)
-        done = await job_in(job.id, "done")
-        await asyncio.sleep(2)  # the first worker gives up
-    assert (done.attempt, done.failures) == (3, 1)
-    assert await sql("select count(*), count(distinct text) from segments") == [(6, 6)]
-    assert await sql("select count(*) from procrastinate_jobs") == [(0,)]

@@ -1,0 +1,232 @@
+"""A, B, C and PostgreSQL as processes of their own, each of which can be killed and started again."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import httpx
+import psutil
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from orchestrator import embedded, store
+from orchestrator.database import TROUBLE, Pool, make_pool, prepare
+from orchestrator.jobs import Job, Options
+from orchestrator.queue import Queue
+from orchestrator.submission import Desk
+from tests.orchestrator.conftest import BUCKET
+from tests.orchestrator.test_up import free_ports
+
+WORKER_TIMEOUT = 3.0
+MODULES = {"A": ("orchestrator", "worker"), "B": ("transcriber",), "C": ("extractor_api",)}
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One segment, as runs are compared."""
+
+    start: float
+    end: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far a job had come at a moment."""
+
+    attempt: int
+    seconds: float
+    previous_seconds: float
+
+
+class Installation:
+    """One of everything; use it as ``async with``. Machines are named A, B, C and P (PostgreSQL); there may be more
+    than one A if their names end so.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._data = folder / "postgres"
+        self._stack = AsyncExitStack()
+        self._ports = dict(zip("BC", free_ports(2), strict=True))
+
+    @property
+    def bucket(self) -> Path:
+        return self.folder / "minio" / BUCKET
+
+    async def __aenter__(self) -> "Installation":
+        with embedded.running(self._data) as self._url:
+            prepare(self._url)
+            pid = int((self._data / "postmaster.pid").read_text().split()[0])
+            self._postgres = psutil.Process(pid).exe()
+        self.start("P")
+        (self.folder / "config.cfg").write_text(
+            f"[server]\nport = {self._ports['C']}\n[paths]\nminio_data_path = minio\nbucket_name = {BUCKET}\n"
+            f"[transcriber]\nport = {self._ports['B']}\nextractor_url = http://127.0.0.1:{self._ports['C']}\n"
+            f"[orchestrator]\ntranscriber_urls = http://127.0.0.1:{self._ports['B']}\n"
+            f"progress_timeout = 6\nworker_timeout = {WORKER_TIMEOUT}\n[database]\nurl = {self._url}\n"
+        )
+        for name in MODULES:
+            self.start(name)
+        self.pool: Pool = await self._stack.enter_async_context(make_pool(self._url, answer_timeout=5))
+        queue = Queue(self.pool)
+        await queue.open()
+        self.desk = Desk(self.pool, queue)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+        for name in list(self._running):
+            self.kill(name)
+
+    def kill(self, name: str) -> None:
+        """kill -9."""
+        process = self._running.pop(name)
+        process.kill()
+        process.wait()
+
+    def start(self, name: str) -> None:
+        """Start it again; it may take some seconds to be ready."""
+        if name == "P":
+            self._start_database()
+            return
+        command = [sys.executable, "-m", *MODULES[name[-1]], "--config", str(self.folder / "config.cfg")]
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+            )  # fmt: skip
+
+    def stop(self, name: str, number: signal.Signals) -> None:
+        """Send it a signal that it survives."""
+        os.kill(self._running[name].pid, number)
+
+    def children(self, name: str, program: str) -> list[int]:
+        """Process ids of a machine's children that run a program."""
+        children = psutil.Process(self._running[name].pid).children(recursive=True)
+        return [child.pid for child in children if _runs(child, program)]
+
+    async def busy_places(self) -> int:
+        """How many jobs Machine B works on."""
+        async with httpx.AsyncClient(timeout=2) as http:
+            health = (await http.get(f"http://127.0.0.1:{self._ports['B']}/healthz")).json()
+        return int(health["capacity"] - health["free"])
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    async def ready(self, *names: str, seconds: float = 60) -> None:
+        """Wait until B or C answer."""
+        deadline = time.monotonic() + seconds
+        async with httpx.AsyncClient(timeout=2) as http:
+            for name in names:
+                while True:
+                    with suppress(httpx.HTTPError):
+                        answer = await http.get(f"http://127.0.0.1:{self._ports[name]}/healthz")
+                        if answer.status_code == 200:
+                            break
+                    assert time.monotonic() < deadline, self.log(name)
+                    await asyncio.sleep(0.1)
+
+    async def submit(self, savepaths: list[str]) -> list[int]:
+        """A new version of each; their ids."""
+        return [job.id for job, _ in await self.desk.submit(BUCKET, savepaths, Options(language="en"), force=True)]
+
+    async def jobs(self, ids: list[int]) -> list[Job]:
+        """As they are now; a database that is away is waited for."""
+        while True:
+            with suppress(*TROUBLE):
+                async with self.pool.connection() as connection:
+                    return await store.jobs_by_id(connection, ids)
+            await asyncio.sleep(0.1)
+
+    async def finished(self, ids: list[int], seconds: float) -> list[Job]:
+        """Wait for their end."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self._supervise()
+            jobs = await self.jobs(ids)
+            if all(job.finished for job in jobs):
+                return jobs
+            left = [f"{job.savepath} {job.state} {job.error}" for job in jobs if not job.finished]
+            assert time.monotonic() < deadline, "\n".join([*left, self.log("A")[-5000:]])
+            await asyncio.sleep(0.1)
+
+    async def places(self, ids: list[int]) -> dict[int, Place]:
+        """How far each has come."""
+        rows = await self._rows(
+            "select id, attempt, progress_seconds, previous_seconds from transcriptions where id = any(%s)", ids
+        )
+        return {id: Place(*place) for id, *place in rows}
+
+    async def starts(self, ids: list[int]) -> list[tuple[int, int, float]]:
+        """Job, number and first second of all attempts."""
+        return await self._rows(
+            "select transcription_id, attempt, start_seconds from attempts where transcription_id = any(%s)", ids
+        )
+
+    async def queue_empties(self, seconds: float) -> None:
+        """Wait until it holds no entry: what a killed worker had finished is found by a sweep."""
+        deadline = time.monotonic() + seconds
+        while left := await self._rows("select * from procrastinate_jobs where cardinality(%s::bigint[]) = 0", []):
+            assert time.monotonic() < deadline, left
+            await asyncio.sleep(0.1)
+
+    async def heard(self, job: Job) -> list[Heard]:
+        async with self.pool.connection() as connection:
+            transcript = await store.transcript_of(connection, job)
+        return [Heard(segment.start, segment.end, segment.text) for segment in transcript.segments]
+
+    async def contents(self, id: int) -> list[object]:
+        """All rows about a job but those of the queue."""
+        return [
+            await self._rows("select * from transcriptions where id = any(%s)", [id]),
+            await self._rows("select * from segments where transcription_id = any(%s) order by index", [id]),
+            await self._rows("select * from attempts where transcription_id = any(%s) order by attempt", [id]),
+        ]
+
+    async def _rows(self, statement: str, ids: list[int]) -> list[tuple[int, int, float]]:
+        while True:
+            try:
+                async with self.pool.connection() as connection:
+                    return await (await connection.execute(statement, (ids,))).fetchall()
+            except (*TROUBLE, psycopg.errors.AdminShutdown):
+                await asyncio.sleep(0.1)
+
+    def _supervise(self) -> None:
+        """As systemd does with ours: A that found no database when it started is started again."""
+        for name, process in list(self._running.items()):
+            if process.poll() is not None:
+                self.start(name)
+
+    def _start_database(self) -> None:
+        """The bare server, which nobody but us starts again; it waits for the last child of one that was killed."""
+        sockets = conninfo_to_dict(self._url)["host"]
+        user = self._data.stat().st_uid
+        while True:
+            with (self.folder / "P.log").open("ab") as log:
+                self._running["P"] = process = subprocess.Popen(
+                    [self._postgres, "-D", self._data, "-h", "", "-k", str(sockets)],
+                    stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, cwd="/", user=user,
+                )  # fmt: skip
+            while process.poll() is None:
+                with suppress(psycopg.OperationalError):
+                    psycopg.connect(self._url).close()
+                    return
+                time.sleep(0.05)
+
+
+def _runs(process: psutil.Process, program: str) -> bool:
+    try:
+        return program in process.name() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,42 @@
+"""The pictures of docs/orchestrator.md are of the states and tables that there are."""
+
+import re
+from pathlib import Path
+
+from orchestrator.jobs import STATES
+
+DOCS = Path(__file__).parents[2] / "docs" / "orchestrator.md"
+STATES_PICTURE, TABLES_PICTURE = re.findall(r"```text\n(.*?)```", DOCS.read_text(), re.DOTALL)
+FOREIGN = ("procrastinate", "_yoyo", "yoyo")
+"""Tables of libraries begin so; those that matter are in the picture."""
+
+
+def test_each_state_has_its_box():
+    assert sorted(re.findall(r"│ (\w+) │", STATES_PICTURE)) == sorted(STATES)
+
+
+async def test_each_table_is_in_the_picture_and_has_the_columns_it_shows(sql):
+    columns: dict[str, set[str]] = {}
+    for table, column in await sql(
+        "select table_name, column_name from information_schema.columns where table_schema = 'public'"
+    ):
+        columns.setdefault(table, set()).add(column)
+    shown = pictured(TABLES_PICTURE, set(columns))
+    assert {table for table in columns if not table.startswith(FOREIGN)} <= set(shown)
+    assert [(table, names - columns[table]) for table, names in shown.items() if names - columns[table]] == []
+
+
+def pictured(picture: str, tables: set[str]) -> dict[str, set[str]]:
+    """The tables of a picture, each with the names below it: a name belongs to the table that stands above it last."""
+    shown: dict[str, set[str]] = {}
+    above: dict[int, str] = {}
+    for line in picture.splitlines():
+        for found in re.finditer(r"[a-z_0-9]+", line):
+            name, place = found[0], found.start()
+            if name in tables:
+                above[place] = name
+                shown[name] = set()
+            else:
+                heading = max(edge for edge in above if edge < place)
+                shown[above[heading]].add(name)
+    return shown

@@ -1,0 +1,160 @@
+"""Whose turn it is: priorities, pauses, and limits of prefixes that hold up no other."""
+
+import asyncio
+import time
+
+import pytest
+
+from orchestrator import turns
+from orchestrator.jobs import Options
+from tests.orchestrator.conftest import BUCKET
+from tests.orchestrator.scripted import falls_silent_after, transcribes
+
+
+@pytest.fixture
+def rule(pool):
+    """Do something to the rules: pause, resume, limit."""
+
+    async def change(what, *arguments):
+        async with pool.connection() as connection:
+            return await what(connection, *arguments)
+
+    return change
+
+
+@pytest.fixture
+def take(pool, sql):
+    """Take jobs as a worker does, until none may start or there are enough; their savepaths in that order."""
+
+    async def take(most: int = 100) -> list[str]:
+        [(worker,)] = await sql("insert into procrastinate_workers default values returning id")
+        taken = []
+        while len(taken) < most and (job := await turns.take(pool, worker)):
+            [(savepath,)] = await sql(
+                "select savepath from transcriptions t join media m on m.id = t.media_id where t.id = %s",
+                job["args"]["transcription"],
+            )
+            taken.append(savepath)
+        return taken
+
+    return take
+
+
+async def test_priority_then_order_of_submission(submit, take):
+    for savepath, priority in (("low", -1), ("first", 0), ("urgent", 5), ("second", 0)):
+        await submit(savepath, priority=priority)
+    assert await take() == ["urgent", "first", "second", "low"]
+
+
+async def test_a_job_that_is_tried_again_keeps_its_turn(submit, take, queue, pool, sql):
+    first = await submit("first")
+    await submit("second")
+    async with pool.connection() as connection:
+        await queue.put(connection, [first.id])
+    assert await take(1) == ["first"]
+
+
+async def test_a_limited_prefix_holds_up_nothing_but_itself(submit, take, rule):
+    for savepath in ("archive/1", "archive/2", "archive/3", "talk/1", "talk/2"):
+        await submit(savepath, priority=5 if "archive" in savepath else 0)
+    await rule(turns.limit, "archive/", 1)
+    assert await take() == ["archive/1", "talk/1", "talk/2"]
+
+
+async def test_a_limit_counts_what_was_running_before_it_was_set(submit, take, rule):
+    await submit("archive/1")
+    assert await take() == ["archive/1"]
+    await rule(turns.limit, "archive/", 1)
+    await submit("archive/2")
+    assert await take() == []
+    await rule(turns.limit, "archive/", None)
+    assert await take() == ["archive/2"]
+
+
+async def test_a_limit_within_a_limit_counts_for_both(submit, take, rule):
+    for savepath in ("a/b/1", "a/b/2", "a/1", "a/2", "c"):
+        await submit(savepath)
+    await rule(turns.limit, "a/", 2)
+    await rule(turns.limit, "a/b/", 1)
+    assert await take() == ["a/b/1", "a/1", "c"]
+
+
+async def test_many_jobs_of_a_closed_prefix_cost_nothing_once_they_stand_aside(desk, sql, submit, take, rule):
+    await desk.submit(BUCKET, [f"archive/{number}" for number in range(3000)], Options())
+    await rule(turns.pause, "archive/", "me")
+    await submit("talk")
+    assert await take() == ["talk"]
+    await submit("another talk")
+    began = time.monotonic()
+    assert await take() == ["another talk"]
+    assert time.monotonic() - began < 0.5
+    await rule(turns.resume, "archive/")
+    assert await take(2) == ["archive/0", "archive/1"]
+
+
+async def test_workers_that_count_at_once_keep_a_limit(submit, take, rule):
+    for number in range(12):
+        await submit(f"archive/{number}")
+    await rule(turns.limit, "archive/", 3)
+    taken = await asyncio.gather(*(take() for _ in range(4)))
+    assert sum(map(len, taken)) == 3
+
+
+async def test_a_pause_lets_running_jobs_finish_and_starts_no_other(submit, working, job_in, machine_b, rule):
+    async def slow(b):
+        await asyncio.sleep(0.5)
+        await transcribes()(b)
+
+    machine_b.scripts = [slow, transcribes()]
+    running = await submit("running.mp4")
+    async with working():
+        await job_in(running.id, "running")
+        await rule(turns.pause, "", "me")
+        waiting = await submit("waiting.mp4")
+        await job_in(running.id, "done")
+        await asyncio.sleep(1.5)
+        assert (await job_in(waiting.id, "queued")).attempt == 0
+        await rule(turns.resume, "")
+        began = time.monotonic()
+        await job_in(waiting.id, "done")
+        assert time.monotonic() - began < 1, "resume wakes the workers"
+
+
+async def test_a_place_that_gets_free_under_a_limit_is_taken_at_once(submit, working, job_in, rule):
+    await rule(turns.limit, "archive/", 1)
+    jobs = [await submit(f"archive/{number}") for number in range(5)]
+    began = time.monotonic()
+    async with working():
+        await job_in(jobs[-1].id, "done")
+    assert time.monotonic() - began < 3, "not one in each polling interval"
+
+
+async def test_a_pause_that_is_repeated_stays_as_it_was(rule, sql):
+    await rule(turns.pause, "", "first")
+    await rule(turns.pause, "", "second")
+    assert await sql("select paused_by from queue_rules") == [("first",)]
+
+
+async def test_a_cancelled_job_of_a_limited_prefix_is_stopped(submit, working, job_in, machine_b, rule, desk):
+    """Its notification comes on another channel than that of the default lane."""
+    machine_b.scripts = [falls_silent_after(1)]
+    await rule(turns.limit, "archive/", 1)
+    job = await submit("archive/1")
+    async with working(progress_timeout=60):
+        while not machine_b.requests:
+            await asyncio.sleep(0.01)
+        await desk.cancel([job.id])
+        await asyncio.wait_for(machine_b.left.wait(), 2)
+
+
+async def test_the_commands_tell_what_holds(orchestrator):
+    told = await orchestrator.run("limit", "archive/", "1")
+    assert told.out == "archive/ is limited to 1 at once, 0 running\n"
+    paused = await orchestrator.run("pause")
+    assert "the queue is paused since 20" in paused.out
+    assert "; go on with: orchestrator resume" in (await orchestrator.run("status")).out
+    resumed = await orchestrator.run("resume")
+    assert "paused" not in resumed.out
+    assert (await orchestrator.run("resume")).code == 1
+    assert (await orchestrator.run("limit", "archive/")).code == 2
+    assert (await orchestrator.run("limit", "archive/", "--none", "--json")).out == "[]\n"

@@ -1,0 +1,47 @@
+"""A bucket of plain files with a real Machine C in front, for what brings up objects by itself."""
+
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+
+from extractor_api.app import make_app
+from extractor_api.service import ExtractorMachine
+from machine import ffmpeg
+from machine.auth import Tokens
+from machine.settings import PathsSection, Settings
+
+
+class Bucket:
+    """The folder of bucket ``videos``, and the URL of the Machine C that serves it."""
+
+    def __init__(self, data_path: Path, url: str) -> None:
+        self.data_path = data_path
+        self.url = url
+
+    def put(self, savepath: str, content: str = "once", age: float = 3600) -> Path:
+        """Write an object, last modified ``age`` seconds ago."""
+        path = self.data_path / "videos" / savepath
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        os.utime(path, (time.time() - age, time.time() - age))
+        return path
+
+
+@asynccontextmanager
+async def watched_bucket(data_path: Path) -> AsyncIterator[Bucket]:
+    """A bucket that is empty at first."""
+    (data_path / "videos").mkdir(parents=True)
+    settings = Settings(paths=PathsSection(minio_data_path=data_path))
+    socket, port = bind_unused_port()
+    server = HTTPServer(make_app(ExtractorMachine(settings, ffmpeg.locate(None), Tokens())))
+    server.add_socket(socket)
+    try:
+        yield Bucket(data_path, f"http://127.0.0.1:{port}")
+    finally:
+        server.stop()
+        await server.close_all_connections()
