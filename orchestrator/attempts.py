@@ -39,6 +39,7 @@ class Attempt:
         progress_seconds: all before it is stored; where to go on.
         previous_seconds: where that was before the last segments were stored.
         segments: how many are stored, which is the index of the next.
+        language: that they were heard in.
         start_seconds: where Machine B was asked to start.
     """
 
@@ -51,16 +52,21 @@ class Attempt:
     progress_seconds: float
     previous_seconds: float
     segments: int
+    language: str | None
     start_seconds: float = 0.0
 
     def request(self, default_bucket: str) -> TranscribeRequest:
-        """What to ask Machine B for now. Machine C knows its default bucket by itself."""
+        """What to ask Machine B for now, in the language in which it heard what is stored.
+
+        Machine C knows its default bucket by itself.
+        """
         self.start_seconds = self.progress_seconds
+        go_on = {"language": self.language} if self.segments and not self.options.get("multilingual") else {}
         return TranscribeRequest(
             savepath=self.savepath,
             bucket_name=None if self.bucket == default_bucket else self.bucket,
             start=self.start_seconds,
-            **self.options,
+            **{**go_on, **self.options},
         )
 
 
@@ -86,7 +92,7 @@ class Attempts:
                 where t.id = %s and t.queue_job = %s and t.state in ('queued', 'running', 'waiting')
                     and m.id = t.media_id
                 returning t.id, t.attempt as number, t.failures, m.bucket, m.savepath, t.options, t.progress_seconds,
-                    t.previous_seconds, (select count(*) from segments s where s.transcription_id = t.id) as segments
+                    t.previous_seconds, t.language, (select count(*) from segments s where s.transcription_id = t.id) as segments
                 """,
                 (transcription, queue_job),
             )
@@ -307,9 +313,9 @@ async def _insert(connection: Connection, attempt: Attempt, segments: Sequence[S
         await cursor.executemany(
             """
             insert into segments (transcription_id, index, start_seconds, end_seconds, text, tokens, words,
-                avg_logprob, no_speech_prob, compression_ratio, temperature, search)
+                avg_logprob, no_speech_prob, compression_ratio, temperature, language, search)
             values (%(id)s, %(index)s, %(start)s, %(end)s, %(text)s, %(tokens)s, %(words)s,
-                %(avg_logprob)s, %(no_speech_prob)s, %(compression_ratio)s, %(temperature)s, %(search)s)
+                %(avg_logprob)s, %(no_speech_prob)s, %(compression_ratio)s, %(temperature)s, %(language)s, %(search)s)
             on conflict do nothing
             """,
             [

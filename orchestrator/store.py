@@ -170,7 +170,7 @@ async def segments(connection: Connection, id: int, after: int = -1, limit: int 
         await cursor.execute(
             """
             select index, start_seconds as start, end_seconds as end, text, tokens, words, avg_logprob, no_speech_prob,
-                compression_ratio, temperature
+                compression_ratio, temperature, language
             from segments where transcription_id = %s and index > %s order by index limit %s
             """,
             (id, after, limit),

@@ -185,7 +185,8 @@ def window(number: int, words: bool = False) -> list[Segment | Progress]:
 
 def _segment(index: int, start: float, end: float, words: bool) -> Segment:
     timed = [Word(start=start, end=end, word="sentence", probability=0.5)] if words else None
-    return segment(start, end, f"sentence {index}", timed, index)
+    plain = segment(start, end, f"sentence {index}", timed, index)
+    return plain.model_copy(update={"language": "cy"}) if words else plain
 
 
 def segment(start: float, end: float, text: str, words: list[Word] | None = None, index: int = 0) -> Segment:

@@ -60,6 +60,7 @@ async def test_all_of_a_segment_is_kept(submit, working, job_in, machine_b, tran
     segment = (await transcript()).segments[1]
     assert (segment.index, segment.start, segment.end, segment.tokens) == (1, 5.0, 9.0, [1, 2])
     assert segment.words[0].probability == 0.5
+    assert segment.language == "cy"
     assert (segment.avg_logprob, segment.no_speech_prob, segment.compression_ratio) == (-0.25, 0.01, 1.5)
 
 
@@ -83,6 +84,7 @@ async def test_a_cut_stream_is_resumed_after_the_last_stored_window(
     async with working():
         await job_in((await submit()).id, "done")
     assert [request.get("start", 0.0) for request in machine_b.requests] == [0.0, windows * 10.0]
+    assert [request.get("language") for request in machine_b.requests] == [None, "en" if windows else None]
     found = await transcript()
     assert texts(found) == WHOLE
     assert [segment.index for segment in found.segments] == list(range(6))

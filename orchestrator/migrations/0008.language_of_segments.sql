@@ -1,0 +1,3 @@
+-- What multilingual = true tells of each segment.
+
+alter table segments add column language text;
