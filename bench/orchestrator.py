@@ -28,6 +28,7 @@ from rich.table import Table
 from orchestrator import embedded, store
 from orchestrator.database import Pool, make_pool, prepare
 from orchestrator.jobs import Options
+from orchestrator.overview import overview
 
 RESULTS = Path(__file__).parent / "results" / "orchestrator.json"
 BUCKET = "videos"
@@ -139,6 +140,7 @@ async def queries(url: str, jobs: int, rounds: int) -> dict[str, dict[str, float
         return lambda connection: store.list_jobs(connection, **options)
 
     asked: dict[str, Callable[[psycopg.AsyncConnection[Any]], Awaitable[object]]] = {
+        "status": overview,
         "totals": store.count_by_state,
         "newest 20 jobs": listing(limit=20),
         "page of 1000 in the middle": listing(after=jobs // 2, limit=1000),

@@ -92,9 +92,10 @@ def fill(connection: psycopg.Connection, speech: Speech, segments: int) -> list[
     )
     connection.execute(
         """
-        insert into transcriptions (media_id, options, superseded, state, complete, model, language, progress_seconds,
-            finished_at)
-        select n %% %(current)s + 1, '{}', n < %(recordings)s - %(current)s, 'done', true, 'made up',
+        insert into transcriptions (media_id, options, superseded, superseded_at, state, complete, model, language,
+            progress_seconds, finished_at)
+        select n %% %(current)s + 1, '{}', n < %(recordings)s - %(current)s,
+            case when n < %(recordings)s - %(current)s then now() end, 'done', true, 'made up',
             (%(languages)s::text[])[n %% %(current)s %% 5 + 1], 800, %(epoch)s + n * interval '1 minute'
         from generate_series(0, %(recordings)s - 1) n
         """,

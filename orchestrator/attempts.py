@@ -92,7 +92,8 @@ class Attempts:
                 where t.id = %s and t.queue_job = %s and t.state in ('queued', 'running', 'waiting')
                     and m.id = t.media_id
                 returning t.id, t.attempt as number, t.failures, m.bucket, m.savepath, t.options, t.progress_seconds,
-                    t.previous_seconds, t.language, (select count(*) from segments s where s.transcription_id = t.id) as segments
+                    t.previous_seconds, t.language,
+                    (select count(*) from segments s where s.transcription_id = t.id) as segments
                 """,
                 (transcription, queue_job),
             )
