@@ -36,7 +36,7 @@ fix: .venv/lint ## mend what ruff can mend
 bench-extractor: .venv/test ## measure Machine C against bare ffmpeg on an hour of video (about 15 minutes)
 	$(BIN)/python -m bench.extractor $(ARGS)
 
-bench-orchestrator: .venv/test ## measure Machine A with a million savepaths (about 5 minutes)
+bench-orchestrator: .venv/test ## measure Machine A, and with a million savepaths (about 5 minutes)
 	$(BIN)/python -m bench.orchestrator $(ARGS)
 
 bench-transcriber: .venv/test ## measure Machine B against bare faster-whisper (about 20 minutes)

@@ -57,8 +57,8 @@ class Model:
 MODELS = [
     Model("mini"),
     Model("mini, audio_context = fitted", audio_context="fitted"),
-    Model("random weights, shape of base", "base", on_cpu=(32, 3)),
-    Model("random weights, shape of base, fitted", "base", "fitted", on_cpu=(32, 3)),
+    Model("random weights, shape of base", "base", on_cpu=(16, 3)),
+    Model("random weights, shape of base, fitted", "base", "fitted", on_cpu=(16, 3)),
     Model("random weights, shape of large-v3-turbo", "large-v3-turbo", on_cpu=(4, 1)),
     Model("random weights, shape of large-v3-turbo, fitted", "large-v3-turbo", "fitted", on_cpu=(4, 1)),
 ]

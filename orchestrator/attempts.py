@@ -287,6 +287,8 @@ async def _write(connection: Connection, attempt: Attempt, assignments: str, **p
 
 async def _compare(connection: Connection, attempt: Attempt, etag: str | None) -> None:
     """What an attempt adds must be of the object that the parts before it are of."""
+    if attempt.start_seconds == 0 or etag is None:
+        return
     cursor = await connection.execute(
         """
         select etag from attempts where transcription_id = %s and attempt < %s and etag is not null
@@ -295,7 +297,7 @@ async def _compare(connection: Connection, attempt: Attempt, etag: str | None) -
         (attempt.id, attempt.number),
     )
     row = await cursor.fetchone()
-    if row and etag and attempt.start_seconds > 0 and row[0] != etag:
+    if row and row[0] != etag:
         raise ObjectChanged(
             f"{attempt.savepath} has changed after {attempt.start_seconds:.0f} s of it were heard; it is heard again "
             "from the start"
@@ -305,11 +307,14 @@ async def _compare(connection: Connection, attempt: Attempt, etag: str | None) -
 async def _insert(connection: Connection, attempt: Attempt, segments: Sequence[Segment]) -> None:
     if not segments:
         return
-    before = await connection.execute(
-        "select text from segments where transcription_id = %s and index >= %s order by index",
-        (attempt.id, attempt.segments - LEAD_WORDS),
-    )
-    search = vectors([segment.text for segment in segments], [row[0] for row in await before.fetchall()])
+    before: list[str] = []
+    if attempt.segments:
+        cursor = await connection.execute(
+            "select text from segments where transcription_id = %s and index >= %s order by index",
+            (attempt.id, attempt.segments - LEAD_WORDS),
+        )
+        before = [row[0] for row in await cursor.fetchall()]
+    search = vectors([segment.text for segment in segments], before)
     async with connection.cursor() as cursor:
         await cursor.executemany(
             """

@@ -17,6 +17,7 @@ from orchestrator.errors import DatabaseUnavailable
 from orchestrator.intake import Intake
 from orchestrator.jobs import Job
 from orchestrator.messages import JobsQuery, Status, SubmitRequest, TranscriptQuery
+from orchestrator.overview import overview
 from orchestrator.queue import Queue
 from orchestrator.search import SearchQuery, search
 from orchestrator.submission import Desk
@@ -175,14 +176,14 @@ class TranscriptHandler(OrchestratorHandler):
 
 
 class StatusHandler(OrchestratorHandler):
-    """``GET /api/status``: how many jobs are in each state, how many workers are at work, and what is not stored."""
+    """``GET /api/status``: jobs in each state, audio done and left, speed, workers, and what is not stored."""
 
     async def get(self) -> None:
         async with self.machine.pool.connection() as connection:
-            totals = await store.count_by_state(connection)
+            queue = await overview(connection)
             results = await pending.count(connection) if self.machine.stores_results else None
         workers = await self.machine.queue.count_workers()
-        self.finish(Status(totals=totals, workers=workers, results=results).model_dump(mode="json"))
+        self.finish(Status(**queue.figures(), workers=workers, results=results).model_dump(mode="json"))
 
 
 class SearchHandler(OrchestratorHandler):

@@ -38,11 +38,12 @@ class Selection:
             bucket in self.buckets
             and savepath.startswith(self.prefixes)
             and savepath.lower().endswith(self._suffixes)
-            and not self._is_result(bucket, savepath)
+            and not self.is_result(bucket, savepath)
             and mistake_in(savepath) is None
         )
 
-    def _is_result(self, bucket: str, savepath: str) -> bool:
+    def is_result(self, bucket: str, savepath: str) -> bool:
+        """Whether this object is a transcript that ``[results]`` has stored."""
         results, endings = self._results, tuple(f".{format}" for format in self._results.formats)
         return bucket == results.bucket and savepath.startswith(results.prefix) and savepath.endswith(endings)
 

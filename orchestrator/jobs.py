@@ -1,5 +1,6 @@
 """What Machine A knows of a savepath: the job, its receipt, its segments."""
 
+import shlex
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -98,13 +99,14 @@ class Job(Record):
         heard = f"{self.progress_seconds:.0f}"
         if self.declared_seconds:
             heard += f" of {self.declared_seconds:.0f}"
+        retry = f"orchestrator retry {shlex.quote(self.savepath)}"
         return {
             "queued": "it is queued",
             "running": f"it is being transcribed ({heard} s)",
             "waiting": f"it waits: {reason}",
             "done": "it is done" if self.complete else f"it is done, but incomplete: {self.reason}",
-            "failed": f"it failed: {reason}; have it tried again with: orchestrator retry {self.savepath}",
-            "cancelled": f"it was cancelled; have it done after all with: orchestrator retry {self.savepath}",
+            "failed": f"it failed: {reason}; have it tried again with: {retry}",
+            "cancelled": f"it was cancelled; have it done after all with: {retry}",
         }[self.state]
 
 

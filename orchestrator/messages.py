@@ -54,9 +54,13 @@ class TranscriptQuery(WireModel):
 
 
 class SubmittedJob(Job):
-    """A job, and what the submission did: made it, queued it again, or found it."""
+    """A job, and what the submission did with it."""
 
-    outcome: Outcome
+    outcome: Outcome = Field(
+        description="`new`: made; `changed`: made anew, for the object is another one than the one that was heard;"
+        " `again`: had failed or was cancelled, and is queued again; `known`: not finished yet;"
+        " `done`: has a transcript of this very object; `missing`: has a transcript, but the object is gone"
+    )
 
 
 class SubmitAnswer(Record):
@@ -86,11 +90,15 @@ class HitPage(Record):
 
 
 class Status(Record):
-    """Answer of ``GET /api/status``; ``results`` only where ``[results]`` names a bucket."""
+    """Answer of ``GET /api/status``: how the queue as a whole goes on. See :class:`orchestrator.overview.Overview`."""
 
-    totals: dict[State, int]
-    workers: int
-    results: ResultsStatus | None
+    totals: dict[State, int] = Field(description="jobs in each state that occurs")
+    done_seconds: float = Field(description="of audio with a transcript")
+    left_seconds: float | None = Field(description="of audio not heard yet, about; null where nothing tells how long")
+    speed: float | None = Field(description="seconds of audio a second, of all workers of late; null where none worked")
+    eta_seconds: float | None = Field(description="until all is done at this speed, about")
+    workers: int = Field(description="that show a sign of life, on any host")
+    results: ResultsStatus | None = Field(description="only where [results] names a bucket")
 
 
 class HookAnswer(Record):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from machine.audio_client import AudioClient
 from machine.auth import Tokens
+from machine.errors import PeerUnreachable
 from machine.wire import ListedObject, ObjectPage, ObjectsQuery
 
 PAGE = 1000
@@ -84,7 +85,10 @@ class Objects:
         self, machine_c: AudioClient, bucket: str, prefix: str = "", after: str = "", limit: int = PAGE
     ) -> ObjectPage:
         named = None if bucket == self._default_bucket else bucket
-        return await machine_c.objects(ObjectsQuery(prefix=prefix, after=after, limit=limit, bucket_name=named))
+        try:
+            return await machine_c.objects(ObjectsQuery(prefix=prefix, after=after, limit=limit, bucket_name=named))
+        except PeerUnreachable as away:
+            raise PeerUnreachable(f"{away.message}; see [orchestrator] extractor_url") from away
 
 
 def identity(listed: ListedObject) -> Identity:

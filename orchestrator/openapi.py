@@ -102,8 +102,8 @@ OPERATIONS = (
         "GET",
         "/api/status",
         "status",
-        "How many jobs are in each state, how many workers are at work, and what is not stored yet",
-        (Answer("The totals.", {JSON: Status}),),
+        "Jobs in each state, audio done and left, speed, time left, workers at work, and what is not stored yet",
+        (Answer("The queue as a whole.", {JSON: Status}),),
         (DatabaseUnavailable,),
     ),
     Operation(

@@ -1,5 +1,7 @@
 """How the queue as a whole goes on: jobs and audio in each state, the speed of late, and how long it may still take."""
 
+from typing import Any
+
 from orchestrator.jobs import STATES, UNFINISHED, Record, State
 from orchestrator.store import Connection
 
@@ -55,6 +57,16 @@ class Overview(Record):
     def eta_seconds(self) -> float | None:
         """How long what is left will take at this speed, about."""
         return self.left_seconds / self.speed if self.left_seconds is not None and self.speed else None
+
+    def figures(self) -> dict[str, Any]:
+        """The sums, for scripts."""
+        return {
+            "totals": self.totals,
+            "done_seconds": self.done_seconds,
+            "left_seconds": self.left_seconds,
+            "speed": self.speed,
+            "eta_seconds": self.eta_seconds,
+        }
 
 
 async def overview(connection: Connection) -> Overview:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import procrastinate
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job as QueueJob
-from procrastinate.jobs import Status
+from procrastinate.jobs import Notification, Status
 from procrastinate.manager import JobManager, NotificationCallback
 from psycopg.errors import ForeignKeyViolation
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -45,16 +45,22 @@ class _Manager(JobManager):
     def __init__(self, connector: procrastinate.PsycopgConnector) -> None:
         super().__init__(connector)
         self._connector = connector
+        self._notified = 0
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> QueueJob | None:
-        try:
-            row = await turns.take(self._connector.pool, worker_id)
-        except ForeignKeyViolation as forgotten:
-            raise ConnectorException("this worker was taken for dead; it begins anew") from forgotten
-        except TROUBLE as lost:
-            log.warning("no job can be taken: the database is gone: %s", one_line(lost))
-            return None
-        return QueueJob.from_row(row) if row else None
+        while True:
+            notified = self._notified
+            try:
+                row = await turns.take(self._connector.pool, worker_id)
+            except ForeignKeyViolation as forgotten:
+                raise ConnectorException("this worker was taken for dead; it begins anew") from forgotten
+            except TROUBLE as lost:
+                log.warning("no job can be taken: the database is gone: %s", one_line(lost))
+                return None
+            if row:
+                return QueueJob.from_row(row)
+            if notified == self._notified:
+                return None  # procrastinate now forgets what it was notified of meanwhile
 
     async def update_heartbeat(self, worker_id: int) -> None:
         try:
@@ -72,9 +78,13 @@ class _Manager(JobManager):
     async def listen_for_jobs(
         self, *, on_notification: NotificationCallback, queues: Iterable[str] | None = None
     ) -> None:
+        async def count(*, channel: str, notification: Notification) -> None:
+            self._notified += 1
+            await on_notification(channel=channel, notification=notification)
+
         while True:
             try:
-                await super().listen_for_jobs(on_notification=on_notification, queues=queues)
+                await super().listen_for_jobs(on_notification=count, queues=queues)
             except ConnectorException as lost:
                 log.debug("not told of new jobs: %s", lost)
             await asyncio.sleep(REOPEN_SECONDS)

@@ -2,6 +2,7 @@
 
 import getpass
 import platform
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -83,7 +84,7 @@ def limit(
 
 def rule_lines(rules: list[Rule]) -> list[str]:
     """What holds for the queue, a line for each rule; none where nothing does."""
-    return [line for rule in rules for line in (*_pause_lines(rule), *_limit_lines(rule))]
+    return [line for rule in rules for line in (*pause_lines(rule), *_limit_lines(rule))]
 
 
 def rules_json(rules: list[Rule]) -> list[dict[str, Any]]:
@@ -91,10 +92,11 @@ def rules_json(rules: list[Rule]) -> list[dict[str, Any]]:
     return [rule.model_dump(mode="json", exclude={"id"}) for rule in rules]
 
 
-def _pause_lines(rule: Rule) -> list[str]:
+def pause_lines(rule: Rule) -> list[str]:
+    """Since when it is paused, and how to go on; nothing where it is not."""
     if rule.paused_at is None:
         return []
-    option = f" --prefix {rule.prefix}" if rule.prefix else ""
+    option = f" --prefix {shlex.quote(rule.prefix)}" if rule.prefix else ""
     since = rule.paused_at.astimezone().strftime("%Y-%m-%d %H:%M")
     going_on = f", {rule.running} still running" if rule.running else ""
     return [

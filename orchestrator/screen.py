@@ -146,7 +146,7 @@ class BarView:
             completed=job.progress_seconds,
             visible=job.state != "queued" or len(self._bars) == 1,
             state=job.state,
-            heard=_heard(job) + self._speed.of(job),
+            heard=_progress(job, self._speed.of(job)),
             note=visible(job.error.message) if job.error else "",
         )
 
@@ -173,8 +173,8 @@ class LineView:
         if state is None and job.state == "queued":
             return  # submit has just said so
         line = closing_line(job)
-        if job.state == "running":
-            line += f": {_heard(job)}{speed}"
+        if job.state == "running" and (progress := _progress(job, speed)):
+            line += f": {progress}"
         print(line, file=sys.stderr, flush=True)
 
 
@@ -191,7 +191,11 @@ class _Speed:
         now = time.monotonic()
         began, heard = self._first.setdefault(job.id, (now, job.progress_seconds))
         took = now - began
-        return f", {(job.progress_seconds - heard) / took:.1f} x real time" if took >= 1 else ""
+        return f"{(job.progress_seconds - heard) / took:.1f} x real time" if took >= 1 else ""
+
+
+def _progress(job: Job, speed: str) -> str:
+    return ", ".join(filter(None, (_heard(job), speed)))
 
 
 def _heard(job: Job) -> str:

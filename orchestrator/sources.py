@@ -57,15 +57,16 @@ async def lines(file: BinaryIO, advance: Callable[[int], None] = lambda read: No
         yield item
 
 
-async def listed(objects: Objects, bucket: str, prefix: str) -> Source:
-    """All objects of the bucket whose savepaths start with ``prefix``.
+async def listed(objects: Objects, bucket: str, prefix: str, is_result: Callable[[str, str], bool]) -> Source:
+    """All objects of the bucket whose savepaths start with ``prefix``, but for results of our own.
 
     Raises:
         MachineError: Machine C does not answer, or refuses.
     """
     async for page in objects.pages(bucket, prefix):
         for found in page:
-            yield Wish(found.savepath, identity(found) if found.etag else None)
+            if not is_result(bucket, found.savepath):
+                yield Wish(found.savepath, identity(found) if found.etag else None)
 
 
 async def chunks(

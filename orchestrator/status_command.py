@@ -43,15 +43,7 @@ class View(NamedTuple):
         if self.results:
             shown["results"] = self.results.model_dump()
         if self.queue:
-            shown |= {
-                "totals": self.queue.totals,
-                "workers": self.workers,
-                "done_seconds": self.queue.done_seconds,
-                "left_seconds": self.queue.left_seconds,
-                "speed": self.queue.speed,
-                "eta_seconds": self.queue.eta_seconds,
-                "rules": rules_json(self.rules),
-            }
+            shown |= {**self.queue.figures(), "workers": self.workers, "rules": rules_json(self.rules)}
         return shown
 
     def screen(self) -> RenderableType:

@@ -4,6 +4,7 @@ Functions take the connection, so that the caller says what belongs to one trans
 """
 
 import re
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -236,7 +237,9 @@ async def no_transcript(connection: Connection, bucket: str, savepath: str) -> M
 
 def not_submitted(savepath: str) -> TranscriptNotFound:
     """The error of a savepath that no job has."""
-    return TranscriptNotFound(f"{savepath} has not been submitted; do that with: orchestrator submit {savepath}")
+    return TranscriptNotFound(
+        f"{savepath} has not been submitted; do that with: orchestrator submit {shlex.quote(savepath)}"
+    )
 
 
 async def _jobs(connection: Connection, condition: str, parameters: Any) -> list[Job]:

@@ -10,7 +10,7 @@ from typing import Annotated, BinaryIO, NamedTuple
 import typer
 
 from machine.command import ConfigOption
-from orchestrator import sources, store
+from orchestrator import intake, sources, store, turns
 from orchestrator.arguments import (
     STANDARD_INPUT,
     BucketOption,
@@ -22,6 +22,7 @@ from orchestrator.arguments import (
     usage,
 )
 from orchestrator.jobs import Job
+from orchestrator.queue_commands import pause_lines
 from orchestrator.screen import BarView, LineView, View
 from orchestrator.session import Session, complain, run
 from orchestrator.submission import Submission
@@ -53,7 +54,8 @@ class Selection(NamedTuple):
     def sources(self, session: Session, bucket: str, advance: Callable[[int], None]) -> Iterator[sources.Source]:
         """Where the savepaths come from; ``advance`` is called with the number of bytes read of a list."""
         if self.prefix is not None:
-            yield sources.listed(session.objects, bucket, self.prefix)
+            own = intake.Selection(session.settings)
+            yield sources.listed(session.objects, bucket, self.prefix, own.is_result)
         for item in self.named:
             yield sources.named(item) if isinstance(item, str) else sources.lines(item, advance)
 
@@ -123,6 +125,8 @@ def submit(
             tally.print(jobs, dry_run)
         if submission.obstacle:
             complain(f"what is done was taken as unchanged: {submission.obstacle.message}")
+        for pause in await _pauses(session, tally) if tally.unfinished and not dry_run else ():
+            complain(pause)
         if tally.unfinished and not dry_run and not await session.queue.count_workers():
             complain("no worker is running; the jobs wait for one: orchestrator up (or serve, or worker)")
         if wait and tally.outcomes is None:
@@ -136,6 +140,18 @@ def submit(
         return 1 if failed or tally.refusals or not tally.taken else 0
 
     run(config, work)
+
+
+async def _pauses(session: Session, tally: Tally) -> list[str]:
+    """What holds up jobs of this submission."""
+    async with session.pool.connection() as connection:
+        rules = await turns.rules(connection)
+    return [
+        line
+        for rule in rules
+        if tally.outcomes is None or any(savepath.startswith(rule.prefix) for savepath in tally.outcomes)
+        for line in pause_lines(rule)
+    ]
 
 
 async def _take_all(session: Session, submission: Submission, selection: Selection, tally: Tally) -> None:

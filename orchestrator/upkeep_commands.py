@@ -1,6 +1,7 @@
 """The commands that look after what is stored: verify and prune."""
 
 import re
+import shlex
 import sys
 from datetime import timedelta
 from typing import Annotated
@@ -108,8 +109,8 @@ def prune(
 
 
 def _tell(finding: Finding) -> None:
-    savepath = visible(finding.savepath)
-    print(f"{savepath}: {finding.message}; have it made anew: orchestrator submit --force {savepath}", flush=True)
+    again = f"orchestrator submit --force {shlex.quote(finding.savepath)}"
+    print(visible(f"{finding.savepath}: {finding.message}; have it made anew: {again}"), flush=True)
 
 
 def _age(text: str) -> timedelta:

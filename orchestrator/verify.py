@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 from machine.recording.completeness import TOLERATED_SECONDS, TOLERATED_SHARE
 from orchestrator.database import Pool
 from orchestrator.jobs import Record
+from orchestrator.versions import REPLACED
 
 SAMPLE_RATE = 16_000
 """Hz; what Machine B has Machine C extract."""
@@ -63,7 +64,9 @@ class Evidence:
 
 
 async def evidence(pool: Pool, bucket: str, savepaths: Sequence[str] | None) -> AsyncIterator[list[Evidence]]:
-    """Of the current finished transcripts, of these savepaths or of all buckets, some at a time."""
+    """Of the newest finished transcripts with each set of options, of these savepaths or of all buckets, some at a
+    time: one whose replacement is not done yet is still the one that is read.
+    """
     after = 0
     while True:
         async with pool.connection() as connection, connection.cursor(row_factory=class_row(Evidence)) as cursor:
@@ -123,10 +126,11 @@ def _mistakes(of: Evidence) -> Iterator[tuple[str, str]]:
 
 
 _NAMED = "and t.media_id in (select id from media where bucket = %(bucket)s and savepath = any(%(savepaths)s))"
-_EVIDENCE = """
+_EVIDENCE = f"""
     with job as materialized (
         select t.id, t.media_id, t.complete, t.progress_seconds from transcriptions t
-        where t.state = 'done' and not t.superseded and t.id > %(after)s /* named */ order by t.id limit %(limit)s
+        where t.state = 'done' and t.id > %(after)s and not (t.superseded and {REPLACED}) /* named */
+        order by t.id limit %(limit)s
     ), text as (
         select s.transcription_id as id, count(*) as segments, min(s.index) as first, max(s.index) as last,
             max(s.end_seconds) as ends,

@@ -95,13 +95,18 @@ async def supersede(connection: Connection, ids: Sequence[int]) -> list[int]:
     return [row[0] for row in await cursor.fetchall() if row[0] is not None]
 
 
-_PRUNABLE = """
+REPLACED = """
+    exists (
+        select from transcriptions n
+        where n.media_id = t.media_id and n.options_key = t.options_key and n.state = 'done' and n.id > t.id
+    )
+"""
+"""Whether a newer version of a transcription ``t`` is done."""
+
+_PRUNABLE = f"""
     from transcriptions t
     where t.superseded and t.id > %(after)s and t.superseded_at <= now() - %(age)s::interval
-        and (t.state <> 'done' or exists (
-            select from transcriptions n where n.media_id = t.media_id and n.options_key = t.options_key
-                and n.state = 'done' and n.id > t.id
-        ))
+        and (t.state <> 'done' or {REPLACED})
 """
 
 

@@ -20,6 +20,7 @@ from orchestrator.intake import Intake
 from orchestrator.objects import Identity
 
 log = logging.getLogger(__name__)
+logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it tells the number of changes, which is of no use
 
 META = "xl.meta"
 LOOK_SECONDS = 1.0

@@ -142,8 +142,54 @@ def bench_extractor() -> list[str]:
     return rows
 
 
-def test_the_measurements_are_what_the_bench_printed() -> None:
-    assert between("bench-extractor", README).splitlines() == bench_extractor(), "run: python -m tests.test_readme"
+def bench_transcriber() -> list[str]:
+    """What the last ``make bench-transcriber`` and ``make bench-accuracy`` that were kept have measured."""
+    report, heard = (json.loads((ROOT / "bench" / "results" / f"{name}.json").read_text()) for name in
+                     ("transcriber", "accuracy"))  # fmt: skip
+    long, words = report["long"], heard["all"]["words"]
+    rates = {way: f"{found['errors'] / words:.1%}" for way, found in heard["all"]["ways"].items()}
+    clips = {row["model"]: row for row in report["clips"]}
+    return [
+        "| | Machine B | `WhisperModel` | `BatchedInferencePipeline` | the same with timestamps |",
+        "| --- | --- | --- | --- | --- |",
+        f"| time for one long recording, over Machine B's | 1 | | {1 / long['bare_default_ratio']:.2f} "
+        f"| {1 / long['ratio']:.2f} |",
+        f"| time for {clips['mini']['clips']} clips of 5 s at once | 1 | {clips['mini']['ratio']:.2f} "
+        f"| | {clips['mini']['batched_ratio']:.2f} |",
+        f"| the same with `audio_context = fitted` | 1 | {clips['mini, audio_context = fitted']['ratio']:.2f} "
+        f"| | {clips['mini, audio_context = fitted']['batched_ratio']:.2f} |",
+        f"| wrong words, of {words} | **{rates['Machine B']}** | {rates['WhisperModel']} | {rates['Batched']} "
+        f"| {rates['Batched, timestamps']} |",
+        "",
+        f"{report['machine']}; first segment of {long['seconds']} s of video after {long['first_segment_s']:.1f} s; "
+        f"{long['memory_mb']:.0f} MB above the model; the model at work for "
+        f"{min(1.0, long['busy']['model']):.0%} of the time.",
+    ]
+
+
+BENCHES = {"bench-extractor": bench_extractor, "bench-transcriber": bench_transcriber}
+
+
+@pytest.mark.parametrize("marker", BENCHES)
+def test_the_measurements_are_what_the_benches_printed(marker: str) -> None:
+    assert between(marker, README).splitlines() == BENCHES[marker](), "run: python -m tests.test_readme"
+
+
+def mode_figures() -> list[str]:
+    """How the modes differ with the bundled model."""
+    long = json.loads((ROOT / "bench" / "results" / "transcriber.json").read_text())["long"]
+    heard = json.loads((ROOT / "bench" / "results" / "accuracy.json").read_text())["all"]
+    batched, sequential = (heard["ways"][way]["errors"] / heard["words"]
+                           for way in ("Machine B", "Machine B, sequential"))  # fmt: skip
+    return [
+        f"With the bundled model, sequential takes {long['sequential_ratio']:.1f} times as long as batched on a CPU, "
+        f"and gets {sequential:.1%} of the words wrong, batched {batched:.1%} "
+        "([docs/benchmarks.md](docs/benchmarks.md))."
+    ]
+
+
+def test_the_modes_differ_as_measured() -> None:
+    assert between("modes", README).splitlines() == mode_figures(), "run: python -m tests.test_readme"
 
 
 def between(marker: str, page: str) -> str:
@@ -160,7 +206,8 @@ def test_every_link_to_a_file_leads_somewhere() -> None:
 
 if __name__ == "__main__":
     page = README
-    for marker, lines in (("settings", settings_table()), ("bench-extractor", bench_extractor())):
+    made = {"settings": settings_table, "modes": mode_figures, **BENCHES}
+    for marker, lines in ((marker, make()) for marker, make in made.items()):
         block = "\n".join([f"<!-- {marker} -->", *lines, f"<!-- /{marker} -->"])
         page = re.sub(rf"<!-- {marker} -->.*?<!-- /{marker} -->", lambda _, block=block: block, page, flags=re.DOTALL)
     (ROOT / "README.md").write_text(page)

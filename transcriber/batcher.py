@@ -138,7 +138,8 @@ class Batcher:
 
     def _mel(self, window: Window) -> MelWindow:
         with self._metrics.working("mel"):
-            return MelWindow(self._recogniser.features(window.audio), window.seconds, window.timeline.pauses)
+            features = self._recogniser.features(window.audio)
+        return MelWindow(features, window.seconds, window.timeline.pauses, window.longest_pause)
 
     async def _run(self) -> None:
         while True:
@@ -151,7 +152,6 @@ class Batcher:
 
     def _next_lanes(self) -> list[list[BatchedLane]]:
         """Those that can share a batch, in groups of which the first may fill it; none of these is empty."""
-        self._lanes.rotate(-1)
         self._turn += 1
         ready = [lane for lane in self._lanes if lane.ready]
         if self._turn % TURNS:
@@ -170,11 +170,14 @@ class Batcher:
         ready = sum(window.ready for group in groups for lane in group for window in lane.waiting)
         room = min(self._batch_size, ceil(ready / self._model.workers))
         batch: list[_Waiting] = []
-        sharing = set()
+        sharing: dict[BatchedLane, None] = {}
         for group in groups:
             while turn := [lane for lane in group if lane.ready][: room - len(batch)]:
                 batch += [lane.waiting.popleft() for lane in turn]
-                sharing.update(turn)
+                sharing.update(dict.fromkeys(turn))
+        for lane in sharing:  # to the end of the line: whose turn was longest ago comes first
+            self._lanes.remove(lane)
+            self._lanes.append(lane)
         for window in batch:
             self._metrics.window_wait.labels(window.priority).observe(time.monotonic() - window.since)
         self._metrics.batch_windows.observe(len(batch))
@@ -182,29 +185,21 @@ class Batcher:
         return batch
 
     async def _decode(self, batch: list[_Waiting], options: DecodingOptions) -> None:
+        """Let all who wait know. A batch that fails is tried in halves: one window shall not fail the others."""
         try:
-            decoded = await self._segments(batch, options)
+            windows = [window.mel.result() for window in batch]
+            decoded = await self._model.call(lambda: self._recogniser.decode(windows, options))
         except Exception as failure:  # of whatever kind: those who wait must hear of it, and others go on
-            for window in batch:
-                window.fail(failure)
+            if len(batch) == 1:
+                batch[0].fail(failure)
+                return
+            half = len(batch) // 2
+            if isinstance(failure, ModelOutOfMemory):
+                self._batch_size = min(self._batch_size, half)
+                log.warning("%d windows are too much for the memory; batches hold at most %d now", len(batch), half)
+            await self._decode(batch[:half], options)
+            await self._decode(batch[half:], options)
             return
         for window, segments in zip(batch, decoded, strict=True):
             if not window.segments.done():
                 window.segments.set_result(segments)
-
-    async def _segments(self, batch: list[_Waiting], options: DecodingOptions) -> list[list[Segment]]:
-        """Those of each window, in several calls if the memory holds no more.
-
-        Raises:
-            MachineError: see :meth:`transcriber.model_pool.ModelPool.call`.
-        """
-        windows = [window.mel.result() for window in batch]
-        try:
-            return await self._model.call(lambda: self._recogniser.decode(windows, options))
-        except ModelOutOfMemory:
-            if len(batch) == 1:
-                raise
-        half = len(batch) // 2
-        self._batch_size = min(self._batch_size, half)
-        log.warning("%d windows are too much for the memory; batches hold at most %d now", len(batch), self._batch_size)
-        return await self._segments(batch[:half], options) + await self._segments(batch[half:], options)

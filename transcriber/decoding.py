@@ -23,9 +23,10 @@ from machine.wire import TranscribeOptions
 from transcriber.long_form import split, unlooped
 from transcriber.mel import Features, MelWindow, context_frames
 from transcriber.models import LoadedModel
-from transcriber.repetition import MAX_COMPRESSION_RATIO, without_loops
+from transcriber.repetition import without_loops
 from transcriber.second_look import look_again
 from transcriber.speech import SAMPLE_RATE, Samples
+from transcriber.thresholds import MAX_COMPRESSION_RATIO, MAX_NO_SPEECH_PROB, MIN_LOGPROB
 from transcriber.word_times import APPENDED_PUNCTUATION, PREPENDED_PUNCTUATION, Aligner, Part
 
 BEST_OF = 5
@@ -33,8 +34,6 @@ BEST_OF = 5
 FALLBACK_TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
 FRAMES = 3000
 """Of the spectrogram of a window."""
-MIN_LOGPROB = -1.0
-MAX_NO_SPEECH_PROB = 0.6
 
 
 @dataclass(frozen=True)

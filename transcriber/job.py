@@ -21,7 +21,7 @@ from machine.wire import (
 )
 from transcriber.audio import Audio, ChunkReader, check_length, sample_stream
 from transcriber.batcher import BatchedLane, Batcher
-from transcriber.decoding import MIN_LOGPROB, DecodingOptions, Recogniser
+from transcriber.decoding import DecodingOptions, Recogniser
 from transcriber.decoding import Segment as LocalSegment
 from transcriber.language_detection import LanguageDetection
 from transcriber.metrics import Metrics
@@ -29,6 +29,7 @@ from transcriber.model_pool import ModelPool
 from transcriber.sequential import MAX_BLOCK_SECONDS, SequentialLane
 from transcriber.sources import Source
 from transcriber.speech import SAMPLE_RATE, Samples
+from transcriber.thresholds import MIN_LOGPROB
 from transcriber.windows import MAX_WINDOW_SECONDS, VAD_OPTIONS, SpeechWindows, Timeline, WholeWindows, Window, Windows
 
 HEARTBEAT_SECONDS = 4.0

@@ -15,7 +15,10 @@ from transcriber.job import ClientLeft
 from transcriber.service import TranscriberMachine
 
 STALL_SECONDS = 60.0
-"""Longest wait for a client that stopped reading, or sending."""
+"""Longest wait for a client that stopped reading, or sends less than :data:`LEAST_BYTES` in that time."""
+
+LEAST_BYTES = 256 * 1024
+"""Some 4 kB/s: uploads hold places, which must cost their senders something."""
 
 UPLOAD_SECONDS = 6 * 3600
 """Longest time for a whole upload."""
@@ -37,6 +40,7 @@ class JobHandler(MachineHandler):
         self._resources = ExitStack()
         self._claim: Claim | None = None
         self._stall: asyncio.TimerHandle | None = None
+        self._received = 0
         self._stop_watch: asyncio.Task[None] | None = None
         self._work: asyncio.Task[None] | None = None
 
@@ -79,6 +83,7 @@ class JobHandler(MachineHandler):
         self._await_more()
 
     def _await_more(self) -> None:
+        self._received = 0
         if self._stall:
             self._stall.cancel()
         stream = self.request.connection.stream  # type: ignore[union-attr]
@@ -111,7 +116,9 @@ class JobHandler(MachineHandler):
         if not self.has_form:
             super().data_received(chunk)
         elif self._form and not self._refusal:
-            self._await_more()
+            self._received += len(chunk)
+            if self._received >= LEAST_BYTES:
+                self._await_more()
             try:
                 await self._form.feed(chunk)
             except MachineError as refusal:

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import Segment, Word, get_compression_ratio
 
-from transcriber.repetition import MAX_COMPRESSION_RATIO, without_loops
+from transcriber.repetition import without_loops
+from transcriber.thresholds import MAX_COMPRESSION_RATIO
 from transcriber.word_times import Aligner
 
 Some = TypeVar("Some", bound=Segment)

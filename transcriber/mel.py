@@ -31,11 +31,13 @@ class MelWindow(NamedTuple):
         features: (mel bands, frames); what lies behind the audio is zero.
         seconds: length of the audio.
         pauses: seconds of it between two pieces of speech; None where silence has not been left out.
+        longest_pause: seconds of silence that it may hold at one place.
     """
 
     features: Features
     seconds: float
     pauses: tuple[float, ...] | None = None
+    longest_pause: float = 0.0
 
     def halves(self, cut: float) -> "tuple[MelWindow, MelWindow]":
         """What lies before and behind a second of the audio, as windows of their own, filled up to 30 s."""
@@ -43,6 +45,6 @@ class MelWindow(NamedTuple):
         before = tuple(pause for pause in self.pauses or () if pause < cut)
         behind = tuple(pause - cut for pause in self.pauses or () if pause > cut)
         return (
-            MelWindow(pad_or_trim(self.features[:, :frame]), cut, before),
-            MelWindow(pad_or_trim(self.features[:, frame:]), self.seconds - cut, behind),
+            MelWindow(pad_or_trim(self.features[:, :frame]), cut, before, self.longest_pause),
+            MelWindow(pad_or_trim(self.features[:, frame:]), self.seconds - cut, behind, self.longest_pause),
         )

@@ -11,6 +11,9 @@ from transcriber.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
+OUT_OF_MEMORY = ("out of memory", "alloc_failed")
+"""In the words of CUDA, and of cuBLAS and cuDNN."""
+
 Result = TypeVar("Result")
 
 
@@ -88,7 +91,7 @@ class ModelPool:
 
 
 def _as_machine_error(failure: Exception) -> ModelFailed:
-    if "out of memory" in str(failure).lower():
+    if isinstance(failure, MemoryError) or any(sign in str(failure).lower() for sign in OUT_OF_MEMORY):
         return ModelOutOfMemory(
             "the model ran out of memory; lower [transcriber] batch_size, or choose a smaller model"
         )

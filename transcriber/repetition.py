@@ -2,9 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-MAX_COMPRESSION_RATIO = 2.4
-"""Of the text of a window, by zlib: Whisper's own sign of a loop (``compression_ratio_threshold``)."""
-
 MIN_TIMES = 3
 """What is said more seldom in a row stays as it is."""
 
@@ -12,7 +9,7 @@ MIN_TIMES = 3
 def without_loops(tokens: Sequence[int], end_of_text: int) -> list[int]:
     """Which tokens of a window to keep (their places): of a phrase said at least three times in a row, the first.
 
-    It is for windows that are over :data:`MAX_COMPRESSION_RATIO` at every temperature: people repeat themselves too,
+    It is for windows that are over the largest compression ratio at every temperature: people repeat themselves too,
     but not so. What is kept ends where its first saying did.
 
     Args:

@@ -13,9 +13,10 @@ from faster_whisper.transcribe import Segment
 
 from transcriber.mel import MelWindow
 from transcriber.repetition import repeats
+from transcriber.thresholds import MAX_NO_SPEECH_PROB, MIN_LOGPROB
 
 LEFT_OUT_SECONDS = 1.0
-"""Speech without a segment for so long was left out; pauses inside a window are shorter."""
+"""Speech without a segment for so long was left out, where no pause in the window can be as long."""
 LEAST_DOUBT = 3.0
 """In repeated tokens; a second that was left out weighs as much as two."""
 PER_SECOND = 2.0
@@ -44,7 +45,8 @@ def look_again(
     """
     doubts = [doubt(window, segments, end_of_text) for window, segments in zip(windows, heard, strict=True)]
     doubtful = [number for number, doubted in enumerate(doubts) if doubted >= LEAST_DOUBT]
-    doubtful = [number for number in doubtful if windows[number].seconds >= SHORTEST_WINDOW_SECONDS]
+    # A window without a word is not doubted: the model hears nobody in it.
+    doubtful = [number for number in doubtful if heard[number] and windows[number].seconds >= SHORTEST_WINDOW_SECONDS]
     if not doubtful or not cuts:
         return heard
     halves = [windows[number].halves(_cut(windows[number])) for number in doubtful]
@@ -55,7 +57,7 @@ def look_again(
     for number, (before, behind), first, second in zip(doubtful, halves, firsts, seconds, strict=True):
         left = doubt(before, first, end_of_text) + doubt(behind, second, end_of_text)
         joined = [*first, *(_moved(segment, before.seconds) for segment in second)]
-        if (left, -_logprob(joined)) < (doubts[number], -_logprob(heard[number])):
+        if _is_sure(joined) and (left, -_logprob(joined)) < (doubts[number], -_logprob(heard[number])):
             result[number] = joined
     return result
 
@@ -69,6 +71,13 @@ def doubt(window: MelWindow, segments: Sequence[Segment], end_of_text: int) -> f
     return told_again + PER_SECOND * _left_out(window, segments)
 
 
+def _is_sure(segments: Sequence[Segment]) -> bool:
+    """Whether Whisper's thresholds take these for what is said: any words would cover what was left out."""
+    return all(
+        segment.avg_logprob >= MIN_LOGPROB and segment.no_speech_prob <= MAX_NO_SPEECH_PROB for segment in segments
+    )
+
+
 def _left_out(window: MelWindow, segments: Sequence[Segment]) -> float:
     """Seconds of the stretches that no segment covers."""
     ends = [0.0]
@@ -76,7 +85,7 @@ def _left_out(window: MelWindow, segments: Sequence[Segment]) -> float:
         ends.append(max(ends[-1], segment.end))
     starts = [*(segment.start for segment in segments), window.seconds]
     gaps = [float(start - end) for start, end in zip(starts, ends, strict=True)]
-    return sum((gap for gap in gaps if gap >= LEFT_OUT_SECONDS), 0.0)
+    return sum((gap for gap in gaps if gap >= max(LEFT_OUT_SECONDS, window.longest_pause)), 0.0)
 
 
 def _cut(window: MelWindow) -> float:

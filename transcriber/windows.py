@@ -77,11 +77,13 @@ class Window:
         audio: the pieces, one after the other.
         timeline: where they lie in the recording.
         resume: second of the recording, in a pause: all before it is in this window, in earlier ones, or silent.
+        longest_pause: seconds of silence that it may hold at one place.
     """
 
     audio: Samples
     timeline: Timeline
     resume: float
+    longest_pause: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -118,6 +120,7 @@ class SpeechWindows:
         self._tape = _Tape()
         self._probabilities = SpeechProbabilities()
         self._speech = SpeechPieces(vad)
+        self._longest_pause = (2 * vad.speech_pad_ms + vad.min_silence_duration_ms) / 1000
         self._open: list[tuple[Piece, Samples]] = []
 
     def feed(self, samples: Samples) -> list[Window]:
@@ -155,7 +158,7 @@ class SpeechWindows:
     def _close(self, resume: float) -> Window:
         pieces, audio = [piece for piece, _ in self._open], [audio for _, audio in self._open]
         self._open = []
-        return Window(np.concatenate(audio), Timeline(pieces, self._offset), resume)
+        return Window(np.concatenate(audio), Timeline(pieces, self._offset), resume, self._longest_pause)
 
     def _whole_frames(self, sample: int) -> float:
         """Its second of the recording, or a moment earlier: a stream from there on has the frames of this one, or

@@ -1,4 +1,4 @@
-"""The benches of Machine B run, on as little as they can be given; what they measure then means nothing."""
+"""The benches run, on as little as they can be given; what they measure then means nothing."""
 
 import subprocess
 import sys
@@ -27,7 +27,13 @@ def test_speed_is_compared_row_by_row(row: str, column: str) -> None:
     assert column in run("bench.transcriber", "--only", row, "--runs=1", "--seconds=20", "--clips=2")
 
 
-@pytest.mark.parametrize("bench", ["extractor", "transcriber", "accuracy"])
+def test_machine_a_is_measured_beside_bare_procrastinate() -> None:
+    tables = run("bench.orchestrator", "--quick")
+    for row in ("until Machine B is asked", "an instant Machine B", "all new", "failed jobs", "baseline: bare COPY"):
+        assert row in tables
+
+
+@pytest.mark.parametrize("bench", ["extractor", "orchestrator", "transcriber", "accuracy"])
 def test_make_runs_each_bench(bench: str) -> None:
     planned = subprocess.run(["make", "-n", f"bench-{bench}"], cwd=ROOT, capture_output=True, text=True)
     assert f"-m bench.{bench}" in planned.stdout

@@ -76,6 +76,16 @@ async def test_all_objects_of_the_bucket_are_submitted(at_machine_c):
     )
 
 
+async def test_results_in_the_bucket_are_not_submitted(at_machine_c, bucket):
+    for ending in ("json", "srt", "txt"):
+        (bucket / f"talks/a.mp4.{ending}").write_text("words")
+    with at_machine_c.config.open("a") as config:
+        config.write(f"\n[results]\nbucket = {BUCKET}\nformats = json, srt\n")
+    assert (await at_machine_c.run("submit", "--prefix", "talks/a")).out == (
+        "queued    talks/a.mp4\nqueued    talks/a.mp4.txt\n2 submitted: 2 queued\n"
+    )
+
+
 async def test_objects_below_a_prefix_are_submitted_and_changed_ones_again(at_machine_c, heard, sql, bucket):
     await heard("talks/a.mp4", "old words")
     await heard("talks/b.mp4", "old words")
@@ -102,6 +112,7 @@ async def test_a_listing_without_machine_c_is_a_sentence(orchestrator, free_port
     outcome = await orchestrator.run("submit", "--all")
     assert outcome.code == 1
     assert f"Machine C at http://127.0.0.1:{free_port} does not answer" in outcome.err
+    assert "see [orchestrator] extractor_url" in outcome.err
 
 
 async def test_a_dry_run_says_what_would_happen_and_changes_nothing(orchestrator, heard, submit, sql):

@@ -13,7 +13,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from orchestrator import store
 from orchestrator.cli import cli
+from orchestrator.screen import LineView
 from tests.orchestrator.commands import read_all
 from tests.orchestrator.scripted import breaks_off_after, falls_silent_after, refuses, transcribes
 
@@ -155,6 +157,22 @@ async def test_an_unknown_savepath_is_exit_code_1_and_the_next_command(command, 
     outcome = await orchestrator.run(command, "nobody.mp4")
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err == "nobody.mp4 has not been submitted; do that with: orchestrator submit nobody.mp4\n"
+
+
+async def test_a_job_of_which_nothing_is_known_yet_is_told_without_a_colon(submit, sql, pool, capsys):
+    job = await submit()
+    await sql("update transcriptions set state = 'running'")
+    async with pool.connection() as connection:
+        [running] = await store.jobs_by_id(connection, [job.id])
+    LineView().show(running)
+    assert capsys.readouterr().err == "running   talk.mp4\n"
+
+
+async def test_a_command_that_is_suggested_can_be_pasted(orchestrator, submit, desk):
+    outcome = await orchestrator.run("status", "my talk.mp4")
+    assert outcome.err.endswith("orchestrator submit 'my talk.mp4'\n")
+    await desk.cancel([(await submit("my talk.mp4")).id])
+    assert (await orchestrator.run("show", "my talk.mp4")).err.endswith("orchestrator retry 'my talk.mp4'\n")
 
 
 async def test_show_prints_the_transcript_in_each_format(orchestrator, submit, working, job_in):

@@ -208,9 +208,19 @@ async def test_an_unknown_job_is_neither_cancelled_nor_retried(verb, api):
     assert (await api.post(f"/api/jobs/12345/{verb}")).json()["error"]["code"] == "job_not_found"
 
 
-async def test_status_tells_totals_and_workers(api, submit):
+async def test_status_tells_totals_audio_and_workers(api, submit, heard):
+    await heard("done.mp4", "one", "two")
     await submit("one.mp4")
-    assert (await api.get("/api/status")).json() == {"totals": {"queued": 1}, "workers": 0, "results": None}
+    answer = (await api.get("/api/status")).json()
+    assert answer.pop("speed") > 0
+    assert answer.pop("eta_seconds") > 0
+    assert answer == {
+        "totals": {"queued": 1, "done": 1},
+        "done_seconds": 8.0,
+        "left_seconds": 8.0,
+        "workers": 0,
+        "results": None,
+    }
 
 
 @pytest.mark.parametrize("format", formats.FORMATS)

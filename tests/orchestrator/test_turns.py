@@ -153,8 +153,16 @@ async def test_the_commands_tell_what_holds(orchestrator):
     paused = await orchestrator.run("pause")
     assert "the queue is paused since 20" in paused.out
     assert "; go on with: orchestrator resume" in (await orchestrator.run("status")).out
+    assert "the queue is paused since 20" in (await orchestrator.run("submit", "a.mp4")).err
     resumed = await orchestrator.run("resume")
     assert "paused" not in resumed.out
     assert (await orchestrator.run("resume")).code == 1
     assert (await orchestrator.run("limit", "archive/")).code == 2
     assert (await orchestrator.run("limit", "archive/", "--none", "--json")).out == "[]\n"
+
+
+async def test_a_submission_is_told_of_the_pauses_that_hold_it_up(orchestrator, rule):
+    await rule(turns.pause, "old talks/", "ann@host-a")
+    held = await orchestrator.run("submit", "old talks/a.mp4")
+    assert "go on with: orchestrator resume --prefix 'old talks/'\n" in held.err
+    assert "paused" not in (await orchestrator.run("submit", "talks/a.mp4")).err

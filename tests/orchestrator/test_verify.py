@@ -88,6 +88,15 @@ async def test_a_cut_part_must_end_where_the_next_begins(submit, working, job_in
     assert await found() == [("talk.mp4", "parts_apart")]
 
 
+async def test_a_transcript_is_verified_until_the_one_that_replaces_it_is_done(heard, submit, found, sql):
+    await heard("talk.mp4", "one")
+    await sql("update attempts set sha256 = null")
+    await submit("talk.mp4", force=True)
+    assert await found() == await found("talk.mp4") == [("talk.mp4", "sha256_missing")]
+    await heard("talk.mp4", "one", force=True)
+    assert await found() == []
+
+
 async def test_verify_prints_a_line_for_each_finding_and_is_exit_code_1(orchestrator, heard, sql):
     await heard("talk.mp4", "one")
     assert (await orchestrator.run("verify", "--all")).out == "1 transcript verified; 0 wrong\n"

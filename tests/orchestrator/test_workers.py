@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections import Counter
 
+from orchestrator import turns, worker
 from tests.orchestrator.scripted import ScriptedB, breaks_off_after, falls_silent_after, refuses, transcribes
 
 
@@ -71,3 +72,28 @@ async def test_a_machine_b_that_fails_is_left_alone_and_probed_again(submit, wor
         other.scripts = [refuses(503, "busy", "all places are taken", True, retry_after=1)]
         await job_in((await submit("late.mp4")).id, "done")
         assert len(machine_b.requests) == 2
+
+
+async def test_a_job_that_comes_while_a_worker_looks_for_one_is_taken_at_once(
+    submit, working, job_in, machine_b, sql, monkeypatch
+):
+    take, late = turns.take, []
+
+    async def look_for_long(pool, worker_id):
+        taken = await take(pool, worker_id)
+        if taken is None and machine_b.requests and not late:
+            late.append(await submit("late.mp4"))
+            await asyncio.sleep(0.3)  # in which the worker is notified of it
+        return taken
+
+    monkeypatch.setattr(turns, "take", look_for_long)
+    monkeypatch.setattr(worker, "POLL_SECONDS", 60)
+    async with working():
+        while not await sql(
+            "select from pg_stat_activity where datname = current_database() and query ilike 'listen%'"
+        ):
+            await asyncio.sleep(0.02)
+        await job_in((await submit()).id, "done")
+        while not late:
+            await asyncio.sleep(0.02)
+        await job_in(late[0].id, "done")

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from machine.errors import ModelFailed
 from machine.wire import Priority
 from tests.transcriber.conftest import MachineB, Serve, text, word_error_rate
-from transcriber.batcher import BatchedLane, Batcher
+from transcriber.batcher import TURNS, BatchedLane, Batcher
 from transcriber.decoding import DecodingOptions
 from transcriber.mel import MelWindow
 from transcriber.metrics import Metrics
@@ -124,6 +124,38 @@ async def test_interactive_windows_starve_nobody(start: Start, recorder: Recorde
     waited_for = await submitted(batcher, ENGLISH, "interactive", *range(11, 21))
     batches = await all_done(recorder, archive, waited_for)
     assert batches.index([1]) < 8
+
+
+@pytest.mark.parametrize("interactive", [1, 2, 3, 4])
+async def test_nobody_starves_among_interactive_jobs_with_other_options(
+    start: Start, recorder: Recorder, interactive: int
+) -> None:
+    batcher = await start(batch_size=1)
+    await busy(batcher)
+    others = [await submitted(batcher, ENGLISH, "interactive", *[10] * 10) for _ in range(interactive)]
+    archive = await submitted(batcher, GERMAN, "batch", 1)
+    batches = await all_done(recorder, *others, archive)
+    assert batches.index([1]) < TURNS * (interactive + 1)
+
+
+async def test_a_window_that_the_model_fails_on_fails_its_own_job_only(
+    start: Start, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode = recorder.decode
+
+    def fails_on_7(windows: Sequence[MelWindow], options: DecodingOptions) -> Any:
+        if 7 in [window.seconds for window in windows]:
+            raise RuntimeError("no audio like this")
+        return decode(windows, options)
+
+    monkeypatch.setattr(recorder, "decode", fails_on_7)
+    batcher = await start(batch_size=8)
+    await busy(batcher)
+    lane = await submitted(batcher, ENGLISH, "batch", *range(1, 9))
+    waiting = [window.segments for window in lane.waiting]
+    await all_done(recorder, lane)
+    await asyncio.wait(waiting, timeout=10)
+    assert [isinstance(window.exception(), ModelFailed) for window in waiting] == [n == 7 for n in range(1, 9)]
 
 
 async def test_workers_share_what_is_ready_for_less_than_all(start: Start, recorder: Recorder) -> None:

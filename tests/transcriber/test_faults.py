@@ -186,6 +186,7 @@ async def test_more_jobs_than_places_are_told_when_to_come_back(serve: Serve, sc
     ("raised", "code", "sentence"),
     [
         ("CUDA failed with error out of memory", "model_out_of_memory", "lower [transcriber] batch_size"),
+        ("cuBLAS failed: CUBLAS_STATUS_ALLOC_FAILED", "model_out_of_memory", "lower [transcriber] batch_size"),
         ("anything", "model_failed", "the log"),
     ],
 )

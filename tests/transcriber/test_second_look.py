@@ -77,6 +77,24 @@ def test_halves_that_are_no_better_are_not_taken() -> None:
     assert found == SKIPPED
 
 
+def test_halves_that_the_model_only_guesses_at_are_not_taken() -> None:
+    def guess(windows: Sequence[MelWindow]) -> list[list[Segment]]:
+        return [[segment(0, half.seconds, range(40), avg_logprob=-1.2)] for half in windows]
+
+    assert look_again([window()], [SKIPPED], guess, END_OF_TEXT) == [SKIPPED]
+
+
+def test_a_window_in_which_the_model_hears_nobody_is_left_alone() -> None:
+    def talkative(windows: Sequence[MelWindow]) -> list[list[Segment]]:
+        return [[segment(0, half.seconds, range(40))] for half in windows]
+
+    assert look_again([window()], [[]], talkative, END_OF_TEXT) == [[]]
+
+
+def test_a_longer_pause_than_usual_is_no_speech_left_out_where_the_request_allows_it() -> None:
+    assert doubt(window()._replace(longest_pause=5.0), SKIPPED, END_OF_TEXT) == 0
+
+
 def test_of_equally_doubtful_ones_the_model_is_surer_of_one() -> None:
     def first_left_out(windows: Sequence[MelWindow], avg_logprob: float) -> list[list[Segment]]:
         left_out = 4.5 if windows[0].pauses == (11,) else 0
@@ -91,22 +109,22 @@ def test_of_equally_doubtful_ones_the_model_is_surer_of_one() -> None:
 def test_a_window_ends_up_in_quarters_at_most() -> None:
     asked: list[float] = []
 
-    def deaf(windows: Sequence[MelWindow]) -> list[list[Segment]]:
+    def barely(windows: Sequence[MelWindow]) -> list[list[Segment]]:
         asked.extend(half.seconds for half in windows)
-        return [[] for _ in windows]
+        return [[segment(0, 1, range(40))] for _ in windows]
 
-    look_again([window(pauses=())], [[]], deaf, END_OF_TEXT)
+    look_again([window(pauses=())], [SKIPPED], barely, END_OF_TEXT)
     assert sorted(asked) == [7.5, 7.5, 7.5, 7.5, 15, 15]
 
 
 def test_the_model_is_given_no_more_windows_at_once_than_before() -> None:
     asked: list[int] = []
 
-    def deaf(windows: Sequence[MelWindow]) -> list[list[Segment]]:
+    def barely(windows: Sequence[MelWindow]) -> list[list[Segment]]:
         asked.append(len(windows))
-        return [[] for _ in windows]
+        return [[segment(0, 1, range(40))] for _ in windows]
 
-    look_again([window()] * 4, [[]] * 4, deaf, END_OF_TEXT)
+    look_again([window()] * 4, [SKIPPED] * 4, barely, END_OF_TEXT)
     assert max(asked) == 4
 
 

@@ -220,6 +220,24 @@ async def test_a_client_that_stops_sending_is_not_waited_for(
     writer.close()
 
 
+async def test_a_client_that_sends_a_little_now_and_then_is_not_waited_for(
+    machine_b: MachineB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_handler, "STALL_SECONDS", 0.5)
+    writer = await half_an_upload(machine_b)
+    await until(lambda: bool(deleted_files(tmp_path)))
+    dripping = asyncio.create_task(drip(writer))
+    await until(lambda: not deleted_files(tmp_path))
+    dripping.cancel()
+    writer.close()
+
+
+async def drip(writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b"a")
+        await asyncio.sleep(0.05)
+
+
 async def test_a_client_that_leaves_in_mid_transcript_leaves_nothing_behind(
     machine_b: MachineB, tmp_path: Path
 ) -> None:

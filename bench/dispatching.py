@@ -1,0 +1,195 @@
+"""From a submission to Machine B: how long one job takes, and how many there are a second, beside bare procrastinate.
+
+Ours and the bare one have databases of their own on the same PostgreSQL, workers that are processes of their own, and
+as many jobs at once. Each job of ours is taken and sent to Machine B, and its transcript is stored; a bare one is taken
+and does nothing.
+"""
+
+import asyncio
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from procrastinate.types import JSONDict
+
+from bench import bare_queue
+from bench.machines import served
+from machine.settings import OrchestratorSection
+from orchestrator.database import Pool, make_pool, prepare
+from orchestrator.jobs import Options
+from orchestrator.queue import Queue
+from orchestrator.submission import Desk
+
+BUCKET = "videos"
+LIMIT_MS = 100.0
+WORKERS = 2
+WARM_UP = 5
+QUIET_SECONDS = 0.06
+"""After each job, in which nothing else happens here; up to as much again by chance, so that no job keeps step with
+what the worker does now and then."""
+ASK_EVERY_SECONDS = 0.02
+
+Calls = dict[str, float]
+"""Numbers of jobs, and the monotonic second in which each was submitted."""
+
+
+def measure(url: str, folder: Path, dispatches: int, jobs: int) -> dict[str, Any]:
+    """Submit ``dispatches`` jobs one by one, each to an idle worker, and then ``jobs`` at once to two workers.
+
+    Args:
+        url: of a PostgreSQL, in which databases are made.
+        jobs: at most :data:`orchestrator.submission.CHUNK`, so that they come in one transaction.
+    """
+    ours_url, bare_url = _database(url, "ours"), _database(url, "bare")
+    with ours(ours_url, folder, 1) as starts:
+        ours_ms = _overheads(asyncio.run(_ours_one_by_one(ours_url, dispatches)), starts)
+    with bare(bare_url, folder, 1) as starts:
+        bare_ms = _overheads(asyncio.run(_bare_one_by_one(bare_url, dispatches)), starts)
+    with ours(ours_url, folder, WORKERS):
+        ours_s = asyncio.run(_ours_at_once(ours_url, jobs))
+    with bare(bare_url, folder, WORKERS):
+        bare_s = asyncio.run(_bare_at_once(bare_url, jobs))
+    return {
+        "overhead": {"jobs": dispatches, "limit_ms": LIMIT_MS, "ours": summary(ours_ms), "bare": summary(bare_ms)},
+        "throughput": {
+            "jobs": jobs,
+            "workers": WORKERS,
+            "at_once": OrchestratorSection().max_running,
+            "ours_per_s": round(jobs / ours_s, 1),
+            "bare_per_s": round(jobs / bare_s, 1),
+            "ratio": round(bare_s / ours_s, 3),
+        },
+    }
+
+
+def summary(times_ms: list[float]) -> dict[str, float]:
+    """Of times in milliseconds."""
+    ordered = sorted(times_ms)
+    return {
+        "p50_ms": round(statistics.median(ordered), 2),
+        "p95_ms": round(ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))], 2),
+        "max_ms": round(ordered[-1], 2),
+    }
+
+
+@contextmanager
+def ours(url: str, folder: Path, workers: int) -> Iterator[Path]:
+    """An instant Machine B and workers as a user starts them, but for where the database is; the log of Machine B."""
+    starts = folder / "requests"
+    with served([sys.executable, "-m", "bench.instant_b", str(starts)], folder) as (machine_b, _):
+        config = folder / "workers.cfg"
+        config.write_text(f"[orchestrator]\ntranscriber_urls = {machine_b}\n[database]\nurl = {url}\n")
+        command = [sys.executable, "-m", "orchestrator", "worker", "--config", str(config)]
+        with _workers(command, workers, url, folder):
+            yield starts
+
+
+@contextmanager
+def bare(url: str, folder: Path, workers: int) -> Iterator[Path]:
+    """Workers of bare procrastinate; the log of what they run."""
+    starts = folder / "starts"
+    starts.unlink(missing_ok=True)
+    at_once = str(OrchestratorSection().max_running)
+    with _workers([sys.executable, "-m", "bench.bare_queue", url, at_once, str(starts)], workers, url, folder):
+        yield starts
+
+
+@contextmanager
+def _workers(command: list[str], count: int, url: str, folder: Path) -> Iterator[None]:
+    with ExitStack() as stack, (folder / "workers.log").open("w") as log:
+        workers = [stack.enter_context(subprocess.Popen(command, stderr=log)) for _ in range(count)]
+        for worker in workers:
+            stack.callback(worker.terminate)
+        with psycopg.connect(url, autocommit=True) as connection:
+            while connection.execute("select count(*) from procrastinate_workers").fetchone() != (count,):
+                if any(worker.poll() is not None for worker in workers):
+                    raise SystemExit(f"a worker has ended:\n{(folder / 'workers.log').read_text()}")
+                time.sleep(ASK_EVERY_SECONDS)
+        time.sleep(1)  # a worker begins to listen right after it is known
+        yield
+
+
+async def _ours_one_by_one(url: str, jobs: int) -> Calls:
+    async with make_pool(url) as pool:
+        desk = await _desk(pool)
+
+        async def submit(number: int) -> None:
+            await desk.submit(BUCKET, [str(number)], Options())
+
+        return await _one_by_one(url, submit, jobs)
+
+
+async def _bare_one_by_one(url: str, jobs: int) -> Calls:
+    app = bare_queue.make_app(url)
+    async with app.open_async():
+
+        async def defer(number: int) -> None:
+            await bare_queue.task_of(app).defer_async(number=number)
+
+        return await _one_by_one(url, defer, jobs)
+
+
+async def _one_by_one(url: str, submit: Callable[[int], Awaitable[None]], jobs: int) -> Calls:
+    calls: Calls = {}
+    with psycopg.connect(url, autocommit=True) as connection:
+        for number in range(WARM_UP + jobs):
+            calls[str(number)] = time.monotonic()
+            await submit(number)
+            await asyncio.sleep(QUIET_SECONDS * (1 + random.random()))
+            await asyncio.to_thread(_wait_until_empty, connection)
+    return calls
+
+
+def _overheads(calls: Calls, starts: Path) -> list[float]:
+    """Milliseconds from each call to the start that a line of ``starts`` tells."""
+    began = {number: float(second) for number, second in map(str.split, starts.read_text().splitlines())}
+    return [(began[number] - called) * 1000 for number, called in calls.items()][WARM_UP:]
+
+
+async def _ours_at_once(url: str, jobs: int) -> float:
+    async with make_pool(url) as pool:
+        submission = (await _desk(pool)).submission(BUCKET, Options())
+        await submission.take({f"many/{number}": None for number in range(jobs)})
+    with psycopg.connect(url, autocommit=True) as connection:
+        took = _wait_until_empty(connection)
+        assert connection.execute("select id from transcriptions where state <> 'done' limit 1").fetchone() is None
+    return took
+
+
+async def _bare_at_once(url: str, jobs: int) -> float:
+    app = bare_queue.make_app(url)
+    numbered: list[JSONDict] = [{"number": number} for number in range(jobs)]
+    async with app.open_async():
+        await bare_queue.task_of(app).batch_defer_async(*numbered)
+    with psycopg.connect(url, autocommit=True) as connection:
+        return _wait_until_empty(connection)
+
+
+def _wait_until_empty(connection: psycopg.Connection) -> float:
+    """Wait until no job is in the queue; the seconds that took."""
+    began = time.monotonic()
+    while connection.execute("select from procrastinate_jobs limit 1").rowcount:
+        time.sleep(ASK_EVERY_SECONDS)
+    return time.monotonic() - began
+
+
+async def _desk(pool: Pool) -> Desk:
+    queue = Queue(pool)
+    await queue.open()
+    return Desk(pool, queue)
+
+
+def _database(url: str, name: str) -> str:
+    """A new one beside that of ``url``, migrated."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    made = url.replace("/reelscribe?", f"/{name}?")
+    prepare(made)
+    return made
