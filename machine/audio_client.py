@@ -23,6 +23,8 @@ from machine.wire import ExtractAudioRequest, ExtractionReceipt, ObjectPage, Obj
 
 PEER = "Machine C"
 CONNECT_SECONDS = 5.0
+LISTING_SECONDS = 20.0
+"""For a page of a listing: somebody may wait for it."""
 READ_SECONDS = 90.0
 """Longest silence of Machine C: it answers 504 by itself after its ``start_timeout``."""
 
@@ -140,7 +142,9 @@ class AudioClient:
     async def objects(self, query: ObjectsQuery) -> ObjectPage:
         """``GET /objects``: a page of a bucket."""
         with as_machine_errors(f"Machine C at {self._http.base_url}"):
-            response = await self._http.get("/objects", params=query.model_dump(exclude_none=True))
+            response = await self._http.get(
+                "/objects", params=query.model_dump(exclude_none=True), timeout=LISTING_SECONDS
+            )
         if response.status_code != 200:
             raise refusal(PEER, response)
         try:

@@ -196,7 +196,7 @@ class OrchestratorSection(Listener):
     transcriber_urls: Annotated[tuple[Url, ...], BeforeValidator(_comma_separated), Field(min_length=1)] = (
         "http://127.0.0.1:8889",
     )
-    extractor_url: Url = "http://127.0.0.1:8888"
+    extractor_url: Annotated[Url | None, BeforeValidator(_empty_is_none)] = None
     max_attempts: int = Field(default=5, ge=1, le=100)
     max_running: int = Field(default=4, ge=1, le=1000)
     progress_timeout: Seconds = 15
@@ -269,6 +269,11 @@ class Settings(BaseSettings):
     events: EventsSection = EventsSection()
     results: ResultsSection = ResultsSection()
     auth: AuthSection = AuthSection()
+
+    @property
+    def listing_url(self) -> str:
+        """Machine C's, for Machine A."""
+        return self.orchestrator.extractor_url or self.transcriber.extractor_url
 
     @classmethod
     def settings_customise_sources(

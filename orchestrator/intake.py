@@ -57,9 +57,9 @@ class _Known(NamedTuple):
     finished_at: datetime | None
 
     def may_be_behind(self, found: Identity | None) -> bool:
-        """Whether the object may have been replaced since: not while the job goes on, for it hears what it finds."""
+        """Whether the object may have been replaced since; of a job that goes on, the etag has to tell."""
         if self.finished_at is None:
-            return False
+            return bool(found and found.etag)
         return found is None or bool(found.etag) or self.is_behind(found)
 
     def is_behind(self, found: Identity) -> bool:
@@ -106,7 +106,7 @@ class Intake:
         that were modified since.
         """
         maybe = {savepath: taken[savepath] for savepath, job in known.items() if job.may_be_behind(taken[savepath])}
-        given_up = [savepath for savepath in maybe if known[savepath].state != "done"]
+        given_up = [savepath for savepath in maybe if known[savepath].state in ("failed", "cancelled")]
         unmentioned = [savepath for savepath in given_up if maybe[savepath] is None]
         asked = await self._objects.identities(bucket, unmentioned) if unmentioned else {}
         for savepath in given_up:

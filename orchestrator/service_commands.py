@@ -7,6 +7,7 @@ from typing import NamedTuple
 import typer
 
 from machine import logs, settings
+from machine.audio_client import AudioClient
 from machine.auth import Tokens
 from machine.command import ConfigOption, settings_errors_told, tell_check
 from machine.errors import MachineError
@@ -88,6 +89,11 @@ async def _prove(chosen: Settings, tokens: Tokens, silently: bool) -> list[Proof
             tell("database", f"PostgreSQL {version}; {workers} worker(s) at work")
     except MachineError as failure:
         tell("database", failure)
+    async with AudioClient(chosen.listing_url, tokens) as machine_c:
+        try:
+            tell("Machine C", f"{(await machine_c.health()).get('machine')} at {chosen.listing_url}")
+        except MachineError as failure:
+            tell("Machine C", failure)
     section = chosen.orchestrator
     async with Transcribers(section.transcriber_urls, tokens, section.progress_timeout) as transcribers:
         for url in transcribers.urls:

@@ -51,7 +51,7 @@ async def open_session(chosen: Settings) -> AsyncIterator[Session]:
         queue = Queue(pool, chosen.orchestrator.worker_timeout)
         await queue.open()
         tokens = Tokens.from_file(chosen.auth.token_file)
-        objects = Objects(chosen.orchestrator.extractor_url, tokens, chosen.paths.bucket_name)
+        objects = Objects(chosen.listing_url, tokens, chosen.paths.bucket_name)
         yield Session(chosen, pool, queue, objects, Desk(pool, queue, objects))
 
 

@@ -93,7 +93,8 @@ class Submission:
 
     The same object with the same options is one job, however often it is submitted: one that is unfinished or done is
     left as it is, one that failed or was cancelled goes on where it stopped, and where the object has changed since it
-    was heard, a new version is made. The old transcript is kept until the new one is done, and then until it is pruned.
+    was heard, or while it is heard, a new version is made. The old transcript is kept until the new one is done, and
+    then until it is pruned.
 
     Attributes:
         bucket: that the savepaths are in.
@@ -153,14 +154,14 @@ class Submission:
             id, state, heard = known[savepath]
             if self._renews(id):
                 return "new"
-            if state != "done":
-                return "again" if state in ("failed", "cancelled") else "known"
+            if state in ("failed", "cancelled"):
+                return "again"
             if savepath not in identities:
-                return "done"
+                return "done" if state == "done" else "known"
             there = identities[savepath]
             if there is None:
                 return "missing"
-            return "changed" if there.differs_from(heard) else "done"
+            return "changed" if there.differs_from(heard) else "done" if state == "done" else "known"
 
         return {savepath: outcome(savepath) for savepath in wishes}
 
@@ -170,10 +171,14 @@ class Submission:
         return self._force and id <= self._begun_after
 
     async def _identities(self, wishes: Wishes, known: Mapping[str, versions.Current]) -> dict[str, Identity | None]:
-        """Of the objects as they are now, of which there is a transcript; None where the object is gone."""
+        """Of the objects as they are now, of which there is a transcript; None where the object is gone.
+
+        Of those that are being heard, only where the wish tells it: Machine C is not asked about them.
+        """
+        heard = [savepath for savepath, job in known.items() if job.identity.etag and not self._renews(job.id)]
         done = [savepath for savepath, job in known.items() if job.state == "done" and not self._renews(job.id)]
         identities: dict[str, Identity | None] = {
-            savepath: wish for savepath in done if (wish := wishes[savepath]) is not None
+            savepath: wish for savepath in {*done, *heard} if (wish := wishes[savepath]) is not None
         }
         to_ask = [savepath for savepath in done if savepath not in identities and known[savepath].identity.etag]
         if to_ask and self._objects and not self.obstacle:

@@ -16,7 +16,7 @@ from orchestrator.store import Connection
 
 
 class Current(NamedTuple):
-    """The current transcription of a savepath; ``identity`` of the object that it heard, as far as it is known."""
+    """The current transcription of a savepath; ``identity`` of the object that it heard or hears, if it is known."""
 
     id: int
     state: State
@@ -37,7 +37,7 @@ async def current(
         left join lateral (
             select a.etag, a.size, a.last_modified from attempts a
             where a.transcription_id = t.id and a.etag is not null order by a.attempt desc limit 1
-        ) heard on t.state = 'done'
+        ) heard on t.state not in ('failed', 'cancelled')
         """,
         {"bucket": bucket, "savepaths": list(savepaths), "options": Jsonb(options.chosen())},
     )

@@ -236,10 +236,17 @@ async def test_a_database_that_does_not_answer_is_one_sentence(orchestrator, fre
     assert "secret" not in outcome.err
 
 
-async def test_check_proves_each_part(orchestrator, machine_b):
+@pytest.fixture
+def reachable_machine_c(orchestrator, machine_b):
+    """All that ``check`` asks of Machine C is its health, which every machine tells."""
+    text = orchestrator.config.read_text()
+    orchestrator.config.write_text(text.replace("[orchestrator]", f"[orchestrator]\nextractor_url = {machine_b.url}"))
+
+
+async def test_check_proves_each_part(orchestrator, machine_b, reachable_machine_c):
     outcome = await orchestrator.run("check")
     assert outcome.code == 0
-    assert [line[:5] for line in outcome.out.splitlines()] == ["ok   "] * 3
+    assert [line[:5] for line in outcome.out.splitlines()] == ["ok   "] * 4
     assert f"{machine_b.url}: model scripted, 4 of 4 places free" in outcome.out
 
 
@@ -250,13 +257,15 @@ async def test_check_names_what_does_not_work(orchestrator, free_port):
     outcome = await orchestrator.run("check")
     assert outcome.code == 1
     assert f"FAIL http://127.0.0.1:{free_port}: Machine B at" in outcome.out
+    assert "FAIL Machine C: " in outcome.out
 
 
-async def test_check_json_names_each_part(orchestrator):
+async def test_check_json_names_each_part(orchestrator, reachable_machine_c):
     proofs = json.loads((await orchestrator.run("check", "--json")).out)
     assert [(proof["subject"][:7], proof["ok"]) for proof in proofs] == [
         ("config", True),
         ("databas", True),
+        ("Machine", True),
         ("http://", True),
     ]
 

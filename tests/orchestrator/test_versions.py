@@ -66,6 +66,21 @@ async def test_a_changed_object_makes_a_new_version_and_the_old_one_is_read_unti
         assert (await store.newest_finished(connection, BUCKET, "talks/a.mp4")).id == new
 
 
+async def test_an_object_replaced_while_it_is_heard_is_heard_again(pool, queue, objects, submit, sql):
+    running = await submit("talks/a.mp4")
+    await sql("update transcriptions set state = 'running', attempt = 1")
+    await sql(
+        "insert into attempts (transcription_id, attempt, transcriber_url, start_seconds, etag) "
+        f"values ({running.id}, 1, '', 0, 'before')"
+    )
+    submission = Desk(pool, queue, objects).submission(BUCKET, Options())
+    assert await submission.take({"talks/a.mp4": None}) == {"talks/a.mp4": "known"}
+    assert await submission.take({"talks/a.mp4": Identity("before")}) == {"talks/a.mp4": "known"}
+    assert await submission.take({"talks/a.mp4": Identity("after")}) == {"talks/a.mp4": "changed"}
+    assert await sql(f"select state, superseded from transcriptions where id = {running.id}") == [("cancelled", True)]
+    assert await submission.take({"talks/a.mp4": Identity("after")}) == {"talks/a.mp4": "known"}
+
+
 async def test_an_object_that_only_moved_is_the_same(transcribed, outcome, bucket):
     job = await transcribed("talks/a.mp4")
     times = (bucket / "talks/a.mp4").stat()

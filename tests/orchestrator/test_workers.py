@@ -26,8 +26,8 @@ async def test_two_worker_processes_never_run_a_job_twice_at_once(orchestrator, 
     workers = [await orchestrator.start("worker") for _ in range(2)]
     for job in jobs:
         await job_in(job.id, "done", seconds=40)
-    for worker in workers:
-        ended = await worker.ends(signal.SIGTERM)
+    for command in workers:
+        ended = await command.ends(signal.SIGTERM)
         assert ended.code == 0
         assert ": done, 6 segments" in ended.err, "both took part"
     assert most == 1
