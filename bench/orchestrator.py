@@ -1,5 +1,6 @@
-"""Machine A at size: submitting a million savepaths, against a bare COPY and a bare procrastinate, and what status and
-lists take then. Run it: python -m bench.orchestrator
+"""Machine A's own work: what it adds to a job, how many jobs a second it brings through, and at size: submitting a
+million savepaths, and what status and lists take then. Beside it a bare procrastinate and a bare COPY, on the same
+PostgreSQL in the same run. Run it: make bench-orchestrator
 
 Prints tables, and writes bench/results/orchestrator.json.
 """
@@ -7,8 +8,6 @@ Prints tables, and writes bench/results/orchestrator.json.
 import asyncio
 import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,50 +20,69 @@ from typing import Annotated, Any
 import psutil
 import psycopg
 import typer
-from procrastinate import App, PsycopgConnector
+from procrastinate.types import JSONDict
 from rich.console import Console
 from rich.table import Table
 
+from bench import bare_queue, dispatching, hardware
+from bench.dispatching import BUCKET, summary
 from orchestrator import embedded, store
 from orchestrator.database import Pool, make_pool, prepare
 from orchestrator.jobs import Options
 from orchestrator.overview import overview
+from orchestrator.submission import CHUNK
 
 RESULTS = Path(__file__).parent / "results" / "orchestrator.json"
-BUCKET = "videos"
 LIMIT_SECONDS = 90.0
 LIMIT_MB = 500.0
 LIMIT_MS = 50.0
+BASELINE_QUERY = "baseline: count(*) by state"
 BARE_JOBS = 50_000
 """Jobs of the bare procrastinate, whose time is then taken for as many as all."""
 
 
 def main(
-    savepaths: Annotated[int, typer.Option(help="Savepaths to submit.")] = 1_000_000,
-    rounds: Annotated[int, typer.Option(help="Times each query is asked.")] = 40,
+    rows: Annotated[int, typer.Option(min=1, help="Savepaths to submit.")] = 1_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Times each query is asked.")] = 40,
+    dispatches: Annotated[int, typer.Option(min=1, help="Jobs submitted one by one, each to an idle worker.")] = 200,
+    jobs: Annotated[int, typer.Option(min=1, max=CHUNK, help="Jobs submitted at once to two workers.")] = 3000,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="As little of all as shows that it runs; writes nothing.")
+    ] = False,
 ) -> None:
-    """Measure, print and write down what came out."""
+    """Measure Machine A and print what came out."""
+    if quick:
+        rows, rounds, dispatches, jobs = 2000, 5, 20, 100
     with tempfile.TemporaryDirectory(prefix="reelscribe-bench-") as name, embedded.running(Path(name) / "data") as url:
         folder = Path(name)
-        (folder / "list.txt").write_text("".join(f"youtube/{n % 365:03}/video-{n:08}.mp4\n" for n in range(savepaths)))
-        prepare(url)
-        copied = bare_copy(url, folder / "list.txt")
-        deferred = (
-            asyncio.run(bare_procrastinate(url, min(BARE_JOBS, savepaths))) * savepaths / min(BARE_JOBS, savepaths)
-        )
-        report: dict[str, Any] = {
-            "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-            "load_before": round(os.getloadavg()[0], 1),
-            "savepaths": savepaths,
-            "submit": submit(folder, url, "new"),
-            "submit_again": submit(folder, url, "known"),
-            "baseline_copy_seconds": round(copied, 1),
-            "baseline_procrastinate_seconds": round(deferred, 1),
-            "queries": asyncio.run(queries(url, savepaths, rounds)),
-        }
+        report: dict[str, Any] = {"machine": hardware.describe(), "load_before": round(os.getloadavg()[0], 1)}
+        report |= dispatching.measure(url, folder, dispatches, jobs)
+        report |= at_size(url, folder, rows, rounds)
     show(report)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(report, indent=1) + "\n")
+    if not quick:
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def at_size(url: str, folder: Path, rows: int, rounds: int) -> dict[str, Any]:
+    """Submit ``rows`` savepaths, once more, and ask ``rounds`` times what people ask then."""
+    (folder / "list.txt").write_text("".join(f"youtube/{n % 365:03}/video-{n:08}.mp4\n" for n in range(rows)))
+    prepare(url)
+    copied = bare_copy(url, folder / "list.txt")
+    deferring = min(BARE_JOBS, rows)
+    deferred = asyncio.run(bare_procrastinate(url, deferring)) * rows / deferring
+    return {
+        "savepaths": rows,
+        "limit_seconds": LIMIT_SECONDS,
+        "limit_mb": LIMIT_MB,
+        "limit_ms": LIMIT_MS,
+        "submit": submit(folder, url, "new"),
+        "submit_again": submit(folder, url, "known"),
+        "baseline_copy_seconds": round(copied, 3),
+        "baseline_procrastinate_seconds": round(deferred, 3),
+        "queries": asyncio.run(queries(url, rows, rounds)),
+        "baseline_query": BASELINE_QUERY,
+    }
 
 
 def submit(folder: Path, url: str, outcome: str) -> dict[str, float]:
@@ -83,7 +101,7 @@ def submit(folder: Path, url: str, outcome: str) -> dict[str, float]:
     out, _ = command.communicate()
     took = time.monotonic() - began
     assert json.loads(out)["totals"][outcome] > 0, out
-    return {"seconds": round(took, 1), "most_mb": round(most() / 1e6)}
+    return {"seconds": round(took, 2), "most_mb": round(most() / 1e6)}
 
 
 def _most_memory(command: "subprocess.Popen[bytes]") -> Callable[[], int]:
@@ -121,12 +139,13 @@ def bare_copy(url: str, savepaths: Path) -> float:
 
 async def bare_procrastinate(url: str, jobs: int) -> float:
     """Seconds of procrastinate's own batch of deferred jobs, in chunks as large as ours."""
-    app = App(connector=PsycopgConnector(conninfo=url))
-    task = app.configure_task("bare", queue="bare")
+    app = bare_queue.make_app(url)
+    task = bare_queue.task_of(app)
     async with app.open_async():
         began = time.monotonic()
-        for first in range(0, jobs, 5_000):
-            await task.batch_defer_async(*({"number": number} for number in range(first, min(first + 5_000, jobs))))
+        for first in range(0, jobs, CHUNK):
+            chunk: list[JSONDict] = [{"number": number} for number in range(first, min(first + CHUNK, jobs))]
+            await task.batch_defer_async(*chunk)
         took = time.monotonic() - began
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("truncate procrastinate_jobs, procrastinate_events, procrastinate_periodic_defers")
@@ -149,7 +168,7 @@ async def queries(url: str, jobs: int, rounds: int) -> dict[str, dict[str, float
         "one savepath": lambda connection: store.current_jobs(
             connection, BUCKET, [f"youtube/{jobs // 2 % 365:03}/video-{jobs // 2:08}.mp4"], Options()
         ),
-        "baseline: count(*) by state": _scan,
+        BASELINE_QUERY: _scan,
     }
     async with make_pool(url) as pool:
         return {what: await _timed(pool, ask, rounds) for what, ask in asked.items()}
@@ -169,34 +188,59 @@ async def _timed(
             began = time.perf_counter()
             await ask(connection)
             times.append((time.perf_counter() - began) * 1000)
-    ordered = sorted(times)
-    p95 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
-    return {"p50_ms": round(statistics.median(ordered), 2), "p95_ms": round(p95, 2), "max_ms": round(ordered[-1], 2)}
+    return summary(times)
 
 
 def show(report: dict[str, Any]) -> None:
-    """Print the report."""
+    """Print the report as tables."""
     console = Console(highlight=False)
-    new = report["submit"]
-    table = Table(title=f"{report['savepaths']:,} savepaths; {report['machine']}; load before {report['load_before']}")
-    for heading in ("submit --from-file", "seconds", "a second", "ratio", "memory"):
-        table.add_column(heading, justify="left" if heading.startswith("submit") else "right")
-    rows = {
-        f"all new (limit {LIMIT_SECONDS:.0f} s, {LIMIT_MB:.0f} MB)": (new["seconds"], f"{new['most_mb']:.0f} MB"),
-        "the same once more": (report["submit_again"]["seconds"], f"{report['submit_again']['most_mb']:.0f} MB"),
-        "baseline: bare procrastinate": (report["baseline_procrastinate_seconds"], ""),
-        "baseline: bare COPY": (report["baseline_copy_seconds"], ""),
-    }
-    for what, (seconds, memory) in rows.items():
-        rate = f"{report['savepaths'] / max(seconds, 0.1):,.0f}"
-        table.add_row(what, f"{seconds:.1f}", rate, f"{seconds / new['seconds']:.2f}", memory)
-    console.print(table)
-    table = Table(title=f"queries then (limit {LIMIT_MS:.0f} ms)")
+    console.print(f"{report['machine']}; load before {report['load_before']}")
+    show_dispatch(console, report["overhead"], report["throughput"])
+    show_submit(console, report)
+    table = Table(title=f"queries then (limit {report['limit_ms']:.0f} ms)")
     for heading in ("query", "median", "p95", "max"):
         table.add_column(heading, justify="left" if heading == "query" else "right")
     for what, row in report["queries"].items():
-        table.add_row(what, *(f"{row[name]:.1f} ms" for name in ("p50_ms", "p95_ms", "max_ms")))
+        table.add_row(what, *_milliseconds(row))
     console.print(table)
+
+
+def show_dispatch(console: Console, overhead: dict[str, Any], throughput: dict[str, Any]) -> None:
+    table = Table(title=f"{overhead['jobs']} jobs one by one (limit of the median: {overhead['limit_ms']:.0f} ms)")
+    for heading in ("from the call", "median", "p95", "max"):
+        table.add_column(heading, justify="left" if heading == "from the call" else "right")
+    table.add_row("submit, until Machine B is asked", *_milliseconds(overhead["ours"]))
+    table.add_row("baseline: bare procrastinate, until it runs", *_milliseconds(overhead["bare"]))
+    console.print(table)
+    workers, at_once = throughput["workers"], throughput["at_once"]
+    table = Table(title=f"{throughput['jobs']:,} jobs at once, {workers} workers with {at_once} jobs each")
+    for heading in ("", "a second", "ratio"):
+        table.add_column(heading, justify="right" if heading else "left")
+    table.add_row("an instant Machine B", f"{throughput['ours_per_s']:,.0f}", f"{throughput['ratio']:.2f}")
+    table.add_row("baseline: bare procrastinate, an empty task", f"{throughput['bare_per_s']:,.0f}", "1.00")
+    console.print(table)
+
+
+def show_submit(console: Console, report: dict[str, Any]) -> None:
+    new, again = report["submit"], report["submit_again"]
+    table = Table(title=f"{report['savepaths']:,} savepaths")
+    for heading in ("submit --from-file", "seconds", "a second", "ratio", "memory"):
+        table.add_column(heading, justify="left" if heading.startswith("submit") else "right")
+    rows = {
+        f"all new (limit {report['limit_seconds']:.0f} s, {report['limit_mb']:.0f} MB)": new,
+        "the same once more": again,
+        "baseline: bare procrastinate": {"seconds": report["baseline_procrastinate_seconds"]},
+        "baseline: bare COPY": {"seconds": report["baseline_copy_seconds"]},
+    }
+    for what, took in rows.items():
+        rate = f"{report['savepaths'] / took['seconds']:,.0f}"
+        memory = f"{took['most_mb']:.0f} MB" if "most_mb" in took else ""
+        table.add_row(what, f"{took['seconds']:.1f}", rate, f"{took['seconds'] / new['seconds']:.2f}", memory)
+    console.print(table)
+
+
+def _milliseconds(row: dict[str, float]) -> list[str]:
+    return [f"{row[name]:.1f} ms" for name in ("p50_ms", "p95_ms", "max_ms")]
 
 
 if __name__ == "__main__":

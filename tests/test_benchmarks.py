@@ -83,10 +83,11 @@ def orchestrator(report: dict[str, Any]) -> list[str]:
         f"| from `submit` until Machine B is asked, median of {overhead['jobs']} jobs | **{median}** "
         f"| {overhead['limit_ms']:.0f} ms | {bare_median} | |",
         f"| the same, 95 % of them | {p95} | | {bare_p95} | |",
-        f"| jobs a second, {throughput['workers']} workers, {throughput['jobs']:,} jobs | **{throughput['ours_per_s']:,.0f}** "
-        f"| | {throughput['bare_per_s']:,.0f} | |",
-        f"| {report['savepaths']:,} savepaths submitted in | **{submit['seconds']:.0f} s** | {report['limit_seconds']:.0f} s "
-        f"| {report['baseline_procrastinate_seconds']:.0f} s | {report['baseline_copy_seconds']:.0f} s (COPY) |",
+        f"| jobs a second, {throughput['workers']} workers, {throughput['jobs']:,} jobs "
+        f"| **{throughput['ours_per_s']:,.0f}** | | {throughput['bare_per_s']:,.0f} | |",
+        f"| {report['savepaths']:,} savepaths submitted in | **{submit['seconds']:.0f} s** "
+        f"| {report['limit_seconds']:.0f} s | {report['baseline_procrastinate_seconds']:.0f} s "
+        f"| {report['baseline_copy_seconds']:.0f} s (COPY) |",
         f"| with memory of | {submit['most_mb']:.0f} MB | {report['limit_mb']:.0f} MB | | |",
         f"| the same ones once more | {report['submit_again']['seconds']:.0f} s | | | |",
         f"| `status` then, median | {queries['status']['p50_ms']:.1f} ms | {report['limit_ms']:.0f} ms | "
