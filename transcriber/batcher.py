@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import os
 import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from types import TracebackType
 
@@ -27,7 +29,7 @@ TURNS = 4
 class _Waiting:
     """A window on its way through the model."""
 
-    def __init__(self, mel: "asyncio.Task[MelWindow]", priority: Priority) -> None:
+    def __init__(self, mel: "asyncio.Future[MelWindow]", priority: Priority) -> None:
         self.mel = mel
         self.priority = priority
         self.since = time.monotonic()
@@ -101,6 +103,8 @@ class Batcher:
         self._metrics = metrics
         self._lanes: deque[BatchedLane] = deque()
         self._turn = 0
+        # A thread for each core: more would not be faster, and each takes memory for its spectrogram.
+        self._mel_threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="mel")
         self._work = asyncio.Event()
 
     async def __aenter__(self) -> "Batcher":
@@ -113,6 +117,7 @@ class Batcher:
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)
+        self._mel_threads.shutdown(wait=False, cancel_futures=True)
 
     @property
     def share(self) -> int:
@@ -130,9 +135,9 @@ class Batcher:
         if lane in self._lanes:
             self._lanes.remove(lane)
 
-    def mel(self, window: Window) -> "asyncio.Task[MelWindow]":
+    def mel(self, window: Window) -> "asyncio.Future[MelWindow]":
         """The spectrogram of a window, made in a thread ahead of the model."""
-        task = asyncio.create_task(asyncio.to_thread(self._mel, window))
+        task = asyncio.get_running_loop().run_in_executor(self._mel_threads, self._mel, window)
         task.add_done_callback(lambda _: self._work.set())
         return task
 

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 import ctranslate2
@@ -56,6 +57,10 @@ class LoadedModel:
     workers: int
     load_seconds: float
     loaded_at: int
+
+    def share_of_batch(self, batch_size: int) -> int:
+        """How many of ``batch_size`` windows are for one call: all, on a GPU; the parts of a CPU share its memory."""
+        return batch_size if self.device == "cuda" else ceil(batch_size / self.workers)
 
 
 def load(

@@ -71,7 +71,8 @@ class TranscriberMachine(Machine):
         """Take jobs until the block ends."""
         async with AsyncExitStack() as stack:
             stack.callback(self.model.close)
-            batcher = Batcher(self.recogniser, self.model, self._settings.batch_size, self.metrics)
+            batch_size = self.recogniser.model.share_of_batch(self._settings.batch_size)
+            batcher = Batcher(self.recogniser, self.model, batch_size, self.metrics)
             machine_c = AudioClient(self._settings.extractor_url, self.tokens)
             self._machine_c = await stack.enter_async_context(machine_c)
             await stack.enter_async_context(batcher)
