@@ -1,5 +1,6 @@
 """What all tests share: the ffmpeg of this machine, and recordings made with it from the speech fixtures."""
 
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,9 @@ import pytest
 
 from machine import ffmpeg
 from machine.ffmpeg import FFmpeg
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A shell starts what runs in its background with SIGINT ignored, which all processes of the tests would inherit."""
 
 SPEECH = Path(__file__).parent / "speech"
 SPEECH_SECONDS = {"short.flac": 7.5, "minute.flac": 60.0, "ten_minutes.ogg": 600.0, "silence.flac": 10.0}

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import signal
 import sys
 from dataclasses import dataclass
@@ -94,12 +95,26 @@ async def gone(folder: Path, seconds: float = 10) -> bool:
     return False
 
 
+def read_until(terminal: int, words: str) -> str:
+    """What a command shows on this end of a pseudo-terminal, up to these words."""
+    shown = ""
+    while words not in shown:
+        shown += _read_some(terminal, shown).decode()
+    return shown
+
+
 def read_all(terminal: int) -> str:
     """All that a command shows on this end of a pseudo-terminal."""
     shown = b""
     while True:
         try:
-            shown += os.read(terminal, 65536)
+            shown += _read_some(terminal, shown)
         except OSError:  # the other end is closed
             os.close(terminal)
             return shown.decode()
+
+
+def _read_some(terminal: int, before: str | bytes, seconds: float = 60) -> bytes:
+    """What comes next. A thread that waited for it without end would keep the whole test run from ending."""
+    assert select.select([terminal], [], [], seconds)[0], f"nothing more came in {seconds} s after {before!r}"
+    return os.read(terminal, 65536)

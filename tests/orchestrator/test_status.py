@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from orchestrator.overview import overview
-from tests.orchestrator.commands import read_all
+from tests.orchestrator.commands import read_all, read_until
 
 SCAN = """
     select state, count(*), count(length), coalesce(sum(length), 0) from (
@@ -22,14 +22,6 @@ SUMS = """
     select state, sum(delta), sum(timed), sum(seconds) from state_changes group by state
     having sum(delta) <> 0 or sum(timed) <> 0 or sum(seconds) <> 0 order by state
 """
-
-
-def read_until(terminal: int, words: str) -> str:
-    """What a command shows, up to these words."""
-    shown = ""
-    while words not in shown:
-        shown += os.read(terminal, 65536).decode()
-    return shown
 
 
 @pytest.fixture
