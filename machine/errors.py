@@ -185,6 +185,12 @@ class ModelFailed(MachineError):
     status, code, retryable = 500, "model_failed", True
 
 
+class ModelBroken(MachineError):
+    """The speech model does not work on any audio any more; this machine ends, and a new process may cure that."""
+
+    status, code, retryable = 503, "model_broken", True
+
+
 class ModelOutOfMemory(ModelFailed):
     """The speech model did not get the memory it needs."""
 

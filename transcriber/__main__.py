@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import typer
 
@@ -42,25 +43,31 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
         chosen = settings.load(config)
         tokens = Tokens.from_file(chosen.auth.token_file)
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
-        calls_left = asyncio.run(_serve(chosen, binary, tokens))
-    if calls_left:
+        end = asyncio.run(_serve(chosen, binary, tokens))
+    if end.calls_left:
         # A call of the model cannot be interrupted, and Python would wait for its end. Nothing is left to be saved.
-        os._exit(0)
+        os._exit(end.exit_code)
+    raise typer.Exit(end.exit_code)
 
 
-async def _serve(chosen: Settings, binary: FFmpeg, tokens: Tokens) -> bool:
-    """Work until a signal; whether the model is still at it."""
+class _End(NamedTuple):
+    exit_code: int
+    calls_left: bool
+
+
+async def _serve(chosen: Settings, binary: FFmpeg, tokens: Tokens) -> _End:
+    """Work until a signal, or until the model is broken."""
     try:
         model = await _load_model(chosen.transcriber)
     except Interrupted:
         log.info("transcriber: stopped while the model was loading")
-        return True
+        return _End(0, calls_left=True)
     for warning in binary.warnings:
         log.warning("transcriber: %s", warning)
     machine = TranscriberMachine(chosen, binary, model, tokens)
     async with machine.open():
         await serve(machine, make_app(machine), chosen.transcriber, machine.stop)
-    return machine.model.busy
+    return _End(int(machine.model.broken), machine.model.busy)
 
 
 async def _load_model(section: TranscriberSection) -> LoadedModel:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from types import TracebackType
 
-from machine.errors import ModelOutOfMemory
+from machine.errors import ModelBroken, ModelOutOfMemory
 from machine.wire import Priority
 from transcriber.decoding import DecodingOptions, Recogniser, Segment
 from transcriber.mel import MelWindow
@@ -195,8 +195,9 @@ class Batcher:
             windows = [window.mel.result() for window in batch]
             decoded = await self._model.call(lambda: self._recogniser.decode(windows, options))
         except Exception as failure:  # of whatever kind: those who wait must hear of it, and others go on
-            if len(batch) == 1:
-                batch[0].fail(failure)
+            if len(batch) == 1 or isinstance(failure, ModelBroken):
+                for window in batch:
+                    window.fail(failure)
                 return
             half = len(batch) // 2
             if isinstance(failure, ModelOutOfMemory):

@@ -4,9 +4,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from machine.errors import ModelFailed, ModelOutOfMemory
+from machine.errors import MachineError, ModelBroken, ModelFailed, ModelOutOfMemory
 from transcriber.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -22,16 +22,27 @@ class ModelPool:
 
     A call that has begun runs to its end even if nobody waits for it any more.
 
+    Attributes:
+        broken: whether a call has failed and :attr:`prove` after it; what CUDA calls a sticky error stays until the
+            process ends. No further call is begun then.
+
     Args:
         workers: how many calls run at once.
+        prove: raises if the model works on nothing, be it silence.
+        on_broken: called once, when it is.
     """
 
-    def __init__(self, workers: int, metrics: Metrics) -> None:
+    def __init__(
+        self, workers: int, metrics: Metrics, prove: Callable[[], None], on_broken: Callable[[], None]
+    ) -> None:
+        self.broken = False
         self.workers = workers
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="model")
         self._free = asyncio.Semaphore(workers)
         self._alone = asyncio.Lock()
         self._running = 0
+        self._prove = prove
+        self._on_broken = on_broken
         self._metrics = metrics
         metrics.model_workers.set(workers)
 
@@ -46,6 +57,7 @@ class ModelPool:
         Raises:
             ModelFailed: it raised; the log has the reason.
             ModelOutOfMemory: for want of memory; less at once may fit.
+            ModelBroken: it does so on any audio.
         """
         return await self._call(function, 1)
 
@@ -70,29 +82,49 @@ class ModelPool:
         running = asyncio.get_running_loop().run_in_executor(self._threads, self._timed, function)
         self._running += 1
         running.add_done_callback(lambda _: self._end(permits))
-        running.add_done_callback(lambda done: done.cancelled() or done.exception())  # looked at, even if nobody asks
+        running.add_done_callback(self._look_at)
         return await asyncio.shield(running)
 
     def _end(self, permits: int) -> None:
         self._running -= 1
         self._give_back(permits)
 
+    def _look_at(self, done: "asyncio.Future[Any]") -> None:
+        """Even if nobody asks for the outcome any more."""
+        if not done.cancelled() and isinstance(done.exception(), ModelBroken) and not self.broken:
+            self.broken = True
+            self._on_broken()
+
     def _give_back(self, permits: int) -> None:
         for _ in range(permits):
             self._free.release()
 
     def _timed(self, function: Callable[[], Result]) -> Result:
+        if self.broken:
+            raise _broken()
         try:
             with self._metrics.working("model"):
                 return function()
         except Exception as failure:
             log.exception("the model failed")
-            raise _as_machine_error(failure) from failure
+            raise self._as_machine_error(failure) from failure
+
+    def _as_machine_error(self, failure: Exception) -> MachineError:
+        if _is_out_of_memory(failure):
+            return ModelOutOfMemory(
+                "the model ran out of memory; lower [transcriber] batch_size, or choose a smaller model"
+            )
+        try:
+            self._prove()
+        except Exception:
+            log.exception("nor does it hear silence")
+            return _broken()
+        return ModelFailed("the model failed on this audio; the log of the transcriber has the reason")
 
 
-def _as_machine_error(failure: Exception) -> ModelFailed:
-    if isinstance(failure, MemoryError) or any(sign in str(failure).lower() for sign in OUT_OF_MEMORY):
-        return ModelOutOfMemory(
-            "the model ran out of memory; lower [transcriber] batch_size, or choose a smaller model"
-        )
-    return ModelFailed("the model failed on this audio; the log of the transcriber has the reason")
+def _broken() -> ModelBroken:
+    return ModelBroken("the model of this transcriber has stopped working; the transcriber ends to start anew")
+
+
+def _is_out_of_memory(failure: Exception) -> bool:
+    return isinstance(failure, MemoryError) or any(sign in str(failure).lower() for sign in OUT_OF_MEMORY)

@@ -58,6 +58,14 @@ class LoadedModel:
     load_seconds: float
     loaded_at: int
 
+    def prove(self) -> None:
+        """Let it hear one window of silence.
+
+        Raises:
+            RuntimeError: it does not work; so say CTranslate2 and, in their own words, the drivers below it.
+        """
+        hear_silence(self.whisper)
+
     def share_of_batch(self, batch_size: int) -> int:
         """How many of ``batch_size`` windows are for one call: all, on a GPU; the parts of a CPU share its memory."""
         return batch_size if self.device == "cuda" else ceil(batch_size / self.workers)
@@ -95,7 +103,7 @@ def load(
     except Exception as unusable:  # huggingface_hub, tokenizers and CTranslate2 each have their own kinds
         raise SettingsError([_unusable(name, device, chosen_type, unusable)]) from unusable
     try:
-        whisper.encode(np.zeros((whisper.model.n_mels, 3000), np.float32))
+        hear_silence(whisper)
     except RuntimeError as broken:
         raise SettingsError(
             [
@@ -107,6 +115,11 @@ def load(
     return LoadedModel(
         whisper, shown, device, whisper.model.compute_type, workers, time.monotonic() - started, int(time.time())
     )
+
+
+def hear_silence(whisper: WhisperModel) -> None:
+    """Encode one window without a sound."""
+    whisper.encode(np.zeros((whisper.model.n_mels, 3000), np.float32))
 
 
 def _device(device: str, device_index: Sequence[int]) -> str:

@@ -175,6 +175,7 @@ UPLOAD_FAILURES = (
     errors.PastTheEnd,
     errors.IncompleteRecording,
     errors.ModelFailed,
+    errors.ModelBroken,
     errors.NoAudioInTime,
     errors.NoRoom,
 )

@@ -48,7 +48,7 @@ class TranscriberMachine(Machine):
         super().__init__("transcriber", tokens)
         self.metrics = Metrics(self.registry)
         gpu.watch(self.registry)
-        self.model = ModelPool(model.workers, self.metrics)
+        self.model = ModelPool(model.workers, self.metrics, model.prove, self._give_up)
         self.recogniser = Recogniser(model, settings.transcriber.audio_context == "fitted")
         self.max_upload_bytes = settings.transcriber.max_upload_bytes
         self.temporary = TemporaryFolder(settings.paths.temp_dir)
@@ -172,6 +172,10 @@ class TranscriberMachine(Machine):
             "free": self.slots.free,
             "waiting": self.slots.waiting,
         }
+
+    def _give_up(self) -> None:
+        log.critical("transcriber: the model does not work any more, which only a new process may cure; this one ends")
+        self.stopping.set()
 
     @property
     def _is_unused(self) -> bool:

@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal
 
-import numpy as np
-
 from machine.errors import ModelNotLoaded
 from transcriber.metrics import Metrics
 from transcriber.model_pool import ModelPool
@@ -117,12 +115,11 @@ class Weights:
 
     def _load_now(self) -> str | None:
         """Load, and hear one window of silence; why that cannot be done."""
-        whisper = self._loaded.whisper
         try:
-            whisper.model.load_model()
-            whisper.encode(np.zeros((whisper.model.n_mels, 3000), np.float32))
+            self._loaded.whisper.model.load_model()
+            self._loaded.prove()
         except Exception as failure:  # CTranslate2's are RuntimeErrors, and those of the drivers below it are not told
-            whisper.model.unload_model()
+            self._loaded.whisper.model.unload_model()
             return str(failure)
         return None
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from machine.errors import ModelFailed
+from machine.errors import ModelBroken, ModelFailed, ModelOutOfMemory
 from machine.wire import Priority
 from tests.transcriber.conftest import MachineB, Serve, text, word_error_rate
 from transcriber.batcher import TURNS, BatchedLane, Batcher
@@ -42,6 +42,18 @@ class Recorder:
 Start = Callable[..., Awaitable[Batcher]]
 
 
+def well() -> None:
+    """The model hears silence."""
+
+
+def unexpected() -> None:
+    raise AssertionError("nothing is broken")
+
+
+def model_pool(workers: int, prove: Callable[[], None] = well, on_broken: Callable[[], None] = unexpected) -> ModelPool:
+    return ModelPool(workers, Metrics(CollectorRegistry()), prove, on_broken)
+
+
 @pytest.fixture
 def recorder() -> Recorder:
     return Recorder()
@@ -54,7 +66,7 @@ async def start(recorder: Recorder) -> AsyncIterator[Start]:
 
         async def begin(workers: int = 1, batch_size: int = 4) -> Batcher:
             metrics = Metrics(CollectorRegistry())
-            pool = ModelPool(workers, metrics)
+            pool = ModelPool(workers, metrics, well, unexpected)
             stack.callback(pool.close)
             return await stack.enter_async_context(Batcher(recorder, pool, batch_size, metrics))  # type: ignore[arg-type]
 
@@ -230,7 +242,7 @@ async def test_too_little_memory_for_one_window_is_said(serve: Serve, small_gpu:
 
 
 async def test_the_model_is_had_alone_only_when_no_call_runs() -> None:
-    pool, order, go_on = ModelPool(2, Metrics(CollectorRegistry())), list[str](), threading.Event()
+    pool, order, go_on = model_pool(2), list[str](), threading.Event()
 
     def long_call() -> None:
         assert go_on.wait(10)
@@ -249,10 +261,38 @@ async def test_the_model_is_had_alone_only_when_no_call_runs() -> None:
 
 
 async def test_a_failing_call_leaves_the_pool_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
-    pool = ModelPool(1, Metrics(CollectorRegistry()))
+    pool = model_pool(1)
     for _ in range(3):
         with pytest.raises(ModelFailed):
             await pool.call(lambda: 1 / 0)
     assert await pool.call(lambda: 7) == 7
     assert not pool.busy
+    pool.close()
+
+
+async def test_a_pool_whose_model_does_not_even_hear_silence_begins_no_further_call() -> None:
+    calls, told = list[str](), list[str]()
+
+    def fail() -> None:
+        calls.append("call")
+        raise RuntimeError("an illegal memory access was encountered")
+
+    pool = model_pool(2, prove=fail, on_broken=lambda: told.append("broken"))
+    together = await asyncio.gather(pool.call(fail), pool.call(fail), return_exceptions=True)
+    assert [type(outcome) for outcome in together] == [ModelBroken, ModelBroken]
+    begun = len(calls)
+    with pytest.raises(ModelBroken):
+        await pool.call(fail)
+    assert (pool.broken, told, len(calls)) == (True, ["broken"], begun)
+    pool.close()
+
+
+async def test_want_of_memory_is_no_broken_model() -> None:
+    def fail() -> None:
+        raise RuntimeError("CUDA failed with error out of memory")
+
+    pool = model_pool(1, prove=fail)
+    with pytest.raises(ModelOutOfMemory):
+        await pool.call(fail)
+    assert not pool.broken
     pool.close()

@@ -1,4 +1,4 @@
-"""SIGTERM, with the real process: whatever goes on, everyone is told where to go on, and the exit code is 0."""
+"""The end of the real process: whatever goes on, everyone is told where to go on; after SIGTERM the exit code is 0."""
 
 import asyncio
 import json
@@ -26,17 +26,44 @@ GRACE_SECONDS = 5
 HALF_A_FORM = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + bytes(3_000_000)
 
 
+LOSES_ITS_MODEL = """
+import signal
+from transcriber import __main__ as command, models
+
+load = models.load
+
+def fail(*arguments):
+    raise RuntimeError("CUDA failed with error an illegal memory access was encountered")
+
+def load_and_lose(*arguments):
+    model = load(*arguments)
+    lost.append(model.whisper)
+    return model
+
+lost, models.load = [], load_and_lose
+signal.signal(signal.SIGUSR1, lambda *_: setattr(lost[0], "encode", fail))
+command.main()
+"""
+"""A transcriber whose model works on nothing any more after SIGUSR1, as after an error of CUDA that stays."""
+
+
 class Service:
     """A transcriber of one place, as a process of its own; its console is in ``log``."""
 
-    def __init__(self, folder: Path, extractor_url: str = "http://127.0.0.1:9", model: str = "mini") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        extractor_url: str = "http://127.0.0.1:9",
+        model: str = "mini",
+        program: tuple[str, ...] = ("-m", "transcriber"),
+    ) -> None:
         config = folder / "config.cfg"
         settings = {"port": 0, "max_jobs": 1, "grace_seconds": GRACE_SECONDS, "model": model}
         lines = [f"{key} = {value}" for key, value in {**settings, "extractor_url": extractor_url}.items()]
         config.write_text("[transcriber]\n" + "\n".join(lines))
         self.log = folder / "log"
         with self.log.open("w") as log:
-            command = [sys.executable, "-m", "transcriber", "--config", str(config)]
+            command = [sys.executable, *program, "--config", str(config)]
             self.process = subprocess.Popen(
                 command, stderr=log, env={**os.environ, "REELSCRIBE_PATHS__TEMP_DIR": "."}, cwd=folder
             )
@@ -66,7 +93,7 @@ class Service:
 async def start(tmp_path: Path) -> AsyncIterator[Any]:
     started: list[Service] = []
 
-    def service(*arguments: str, **options: str) -> Service:
+    def service(*arguments: str, **options: Any) -> Service:
         started.append(Service(tmp_path, *arguments, **options))
         return started[-1]
 
@@ -189,6 +216,23 @@ async def test_while_the_model_loads_for_a_job(start: Any, stuck_model: Path) ->
         await job
         assert resume(told[-1]) == 1.0
         assert (await loading).json()["error"]["code"] == "stopping"
+
+
+async def test_a_model_that_works_no_more_ends_the_process_so_that_a_new_one_begins(start: Any) -> None:
+    script = Script(hold=asyncio.Event())
+    async with machine_c(script) as url:
+        service = start(url, program=("-c", LOSES_ITS_MODEL))
+        async with client(service) as http:
+            told: list[dict[str, Any]] = []
+            job = asyncio.create_task(lines(http, told, savepath="ten_minutes.ogg"))
+            while not any(event["event"] == "segment" for event in told):
+                await asyncio.sleep(0.05)
+            service.process.send_signal(signal.SIGUSR1)
+            script.hold.set()
+            await asyncio.wait_for(job, 20)
+        assert (told[-1]["code"], told[-1]["retryable"]) == ("model_broken", True)
+        assert await asyncio.to_thread(service.process.wait, GRACE_SECONDS) == 1
+    assert "which only a new process may cure" in service.log.read_text()
 
 
 async def test_a_window_that_outlasts_the_grace_time_is_handed_back(
