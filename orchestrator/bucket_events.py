@@ -46,9 +46,11 @@ class Written(NamedTuple):
 
 
 def written(notification: Notification) -> list[Written]:
-    """The objects that a notification says were written, each once."""
+    """The objects that a notification says were written, each once. A key that is not UTF-8 keeps its bytes as
+    surrogates, and is no savepath.
+    """
     found = [
-        Written(record.s3.bucket.name, unquote_plus(record.s3.object.key))
+        Written(record.s3.bucket.name, unquote_plus(record.s3.object.key, errors="surrogateescape"))
         for record in notification.Records or ()
         if _is_content(record.eventName)
     ]

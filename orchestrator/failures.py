@@ -52,7 +52,7 @@ async def failed_ids(connection: Connection, code: str | None = None, reason: st
     cursor = await connection.execute(
         f"""
         select t.id {_FAILED} and (%(code)s::text is null or t.error_code = %(code)s)
-            and (%(reason)s::text is null or {_REASON} = %(reason)s)
+            and (%(reason)s::text is null or {_REASON} = %(reason)s) order by t.id
         """,
         {"code": code, "reason": reason},
     )

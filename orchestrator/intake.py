@@ -37,13 +37,15 @@ class Selection:
         return (
             bucket in self.buckets
             and savepath.startswith(self.prefixes)
-            and savepath.lower().endswith(self._suffixes)
-            and not self.is_result(bucket, savepath)
+            and self.is_recording(bucket, savepath)
             and mistake_in(savepath) is None
         )
 
-    def is_result(self, bucket: str, savepath: str) -> bool:
-        """Whether this object is a transcript that ``[results]`` has stored."""
+    def is_recording(self, bucket: str, savepath: str) -> bool:
+        """Whether this object has one of the suffixes, and is no transcript that ``[results]`` has stored."""
+        return savepath.lower().endswith(self._suffixes) and not self._is_result(bucket, savepath)
+
+    def _is_result(self, bucket: str, savepath: str) -> bool:
         results, endings = self._results, tuple(f".{format}" for format in self._results.formats)
         return bucket == results.bucket and savepath.startswith(results.prefix) and savepath.endswith(endings)
 

@@ -57,16 +57,28 @@ async def lines(file: BinaryIO, advance: Callable[[int], None] = lambda read: No
         yield item
 
 
-async def listed(objects: Objects, bucket: str, prefix: str, is_result: Callable[[str, str], bool]) -> Source:
-    """All objects of the bucket whose savepaths start with ``prefix``, but for results of our own.
+async def listed(
+    objects: Objects,
+    bucket: str,
+    prefix: str,
+    is_recording: Callable[[str, str], bool],
+    pass_over: Callable[[str], None],
+) -> Source:
+    """All recordings of the bucket whose savepaths start with ``prefix``.
+
+    Args:
+        is_recording: whether the object of this bucket and savepath is one.
+        pass_over: called with the savepath of each other object.
 
     Raises:
         MachineError: Machine C does not answer, or refuses.
     """
     async for page in objects.pages(bucket, prefix):
         for found in page:
-            if not is_result(bucket, found.savepath):
+            if is_recording(bucket, found.savepath):
                 yield Wish(found.savepath, identity(found) if found.etag else None)
+            else:
+                pass_over(found.savepath)
 
 
 async def chunks(

@@ -102,6 +102,18 @@ async def current_jobs(
     )
 
 
+async def unfinished_ids(connection: Connection, bucket: str, prefix: str) -> list[int]:
+    """Jobs that wait or run, of the savepaths that start with ``prefix``."""
+    cursor = await connection.execute(
+        """
+        select t.id from transcriptions t join media m on m.id = t.media_id
+        where t.state = any(%s) and m.bucket = %s and m.savepath like %s order by t.id
+        """,
+        (list(UNFINISHED), bucket, starting_with(prefix)),
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
 async def list_jobs(
     connection: Connection, state: State | None = None, after: int | None = None, limit: int = 100
 ) -> list[Job]:

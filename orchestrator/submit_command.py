@@ -51,11 +51,15 @@ class Selection(NamedTuple):
         lists = [item for item in self.named if not isinstance(item, str)]
         return sum(os.fstat(file.fileno()).st_size for file in lists) or None
 
-    def sources(self, session: Session, bucket: str, advance: Callable[[int], None]) -> Iterator[sources.Source]:
-        """Where the savepaths come from; ``advance`` is called with the number of bytes read of a list."""
+    def sources(
+        self, session: Session, bucket: str, advance: Callable[[int], None], pass_over: Callable[[str], None]
+    ) -> Iterator[sources.Source]:
+        """Where the savepaths come from; ``advance`` is called with the number of bytes read of a list, ``pass_over``
+        with what is listed and is no recording.
+        """
         if self.prefix is not None:
-            own = intake.Selection(session.settings)
-            yield sources.listed(session.objects, bucket, self.prefix, own.is_result)
+            is_recording = intake.Selection(session.settings).is_recording
+            yield sources.listed(session.objects, bucket, self.prefix, is_recording, pass_over)
         for item in self.named:
             yield sources.named(item) if isinstance(item, str) else sources.lines(item, advance)
 
@@ -71,9 +75,9 @@ def submit(
         str | None, typer.Option(metavar="FILE", help="One savepath a line; - for standard input.")
     ] = None,
     prefix: Annotated[
-        str | None, typer.Option(help="All objects of the bucket that start with this.", show_default=False)
+        str | None, typer.Option(help="All recordings of the bucket that start with this.", show_default=False)
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All objects of the bucket.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All recordings of the bucket.")] = False,
     bucket: BucketOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Follow the jobs to their end; exit 1 if one fails.")] = False,
@@ -156,7 +160,7 @@ async def _pauses(session: Session, tally: Tally) -> list[str]:
 
 async def _take_all(session: Session, submission: Submission, selection: Selection, tally: Tally) -> None:
     with bar(selection.size) as (advance, show):
-        found = selection.sources(session, submission.bucket, advance)
+        found = selection.sources(session, submission.bucket, advance, tally.pass_over)
         try:
             async for wishes in sources.chunks(found, tally.refuse):
                 tally.add(await submission.take(wishes))

@@ -36,6 +36,7 @@ class Tally:
     Attributes:
         outcomes: by savepath; None once there are more than :data:`MOST_NAMED`.
         refused: the first of the refusals.
+        passed_over: how many listed objects are no recordings.
     """
 
     def __init__(self) -> None:
@@ -43,6 +44,7 @@ class Tally:
         self.refusals = 0
         self.outcomes: dict[str, Outcome] | None = {}
         self.refused: list[Refusal] = []
+        self.passed_over = 0
 
     @property
     def taken(self) -> int:
@@ -68,11 +70,17 @@ class Tally:
         if self.refusals <= FEW:
             complain(f"refused   {visible(refusal.where)}: {refusal.reason}")
 
+    def pass_over(self, savepath: str) -> None:
+        """One listed object is no recording."""
+        self.passed_over += 1
+
     def summary(self) -> str:
         """All counts in one line."""
         counts = [f"{self.counts[outcome]} {word}" for outcome, word in WORDS.items() if self.counts[outcome]]
         if self.refusals:
             counts.append(f"{self.refusals} refused")
+        if self.passed_over:
+            counts.append(f"{self.passed_over} passed over")
         return ", ".join(counts) or "nothing"
 
     def print(self, jobs: Sequence[Job], dry_run: bool) -> None:
@@ -82,7 +90,7 @@ class Tally:
         found = {job.savepath: job for job in jobs}
         for savepath, outcome in (self.outcomes or {}).items() if self.taken <= FEW else ():
             print(_line(savepath, outcome, found.get(savepath)))
-        if self.taken != 1 or self.refusals or dry_run:
+        if self.taken != 1 or self.refusals or self.passed_over or dry_run:
             print(f"{self.taken} {'would be ' if dry_run else ''}submitted: {self.summary()}")
         sys.stdout.flush()
 
@@ -96,10 +104,9 @@ class Tally:
                 for savepath, outcome in self.outcomes.items()
             ]
         totals: dict[str, Any] = {outcome: self.counts[outcome] for outcome in WORDS}
+        totals |= {"refused": self.refusals, "passed_over": self.passed_over}
         refused = [refusal._asdict() for refusal in self.refused]
-        print_json(
-            {"dry_run": dry_run, "totals": {**totals, "refused": self.refusals}, "jobs": named, "refused": refused}
-        )
+        print_json({"dry_run": dry_run, "totals": totals, "jobs": named, "refused": refused})
 
 
 @contextmanager

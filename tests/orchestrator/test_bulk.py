@@ -76,13 +76,24 @@ async def test_all_objects_of_the_bucket_are_submitted(at_machine_c):
     )
 
 
+async def test_of_a_listing_only_recordings_are_submitted(at_machine_c, bucket):
+    (bucket / "talks/a.jpg").write_text("a picture")
+    (bucket / "talks/A.MP4").write_text("a recording")
+    assert (await at_machine_c.run("submit", "--prefix", "talks/")).out.splitlines() == [
+        *("queued    talks/A.MP4", "queued    talks/a.mp4", "queued    talks/b.mp4"),
+        "3 submitted: 3 queued, 1 passed over",
+    ]
+    assert (await at_machine_c.run("submit", "talks/a.jpg")).out == "queued    talks/a.jpg\n"
+    assert json.loads((await at_machine_c.run("submit", "--all", "--json")).out)["totals"]["passed_over"] == 1
+
+
 async def test_results_in_the_bucket_are_not_submitted(at_machine_c, bucket):
     for ending in ("json", "srt", "txt"):
         (bucket / f"talks/a.mp4.{ending}").write_text("words")
     with at_machine_c.config.open("a") as config:
-        config.write(f"\n[results]\nbucket = {BUCKET}\nformats = json, srt\n")
+        config.write(f"\n[events]\nsuffixes = .mp4, .txt, .json, .srt\n[results]\nbucket = {BUCKET}\nformats = json, srt\n")
     assert (await at_machine_c.run("submit", "--prefix", "talks/a")).out == (
-        "queued    talks/a.mp4\nqueued    talks/a.mp4.txt\n2 submitted: 2 queued\n"
+        "queued    talks/a.mp4\nqueued    talks/a.mp4.txt\n2 submitted: 2 queued, 2 passed over\n"
     )
 
 

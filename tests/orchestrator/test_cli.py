@@ -15,8 +15,11 @@ from typer.testing import CliRunner
 
 from orchestrator import store
 from orchestrator.cli import cli
+from orchestrator.jobs import Options
 from orchestrator.screen import LineView
+from orchestrator.submission import CHUNK
 from tests.orchestrator.commands import read_all
+from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import breaks_off_after, falls_silent_after, refuses, transcribes
 
 COMMANDS = list(typer.main.get_group(cli).commands)
@@ -215,6 +218,18 @@ async def test_cancel_cancels(orchestrator, submit, sql):
     await submit()
     assert (await orchestrator.run("cancel", "talk.mp4")).out == "cancelled talk.mp4\n"
     assert await sql("select state from transcriptions") == [("cancelled",)]
+
+
+async def test_what_was_submitted_by_mistake_is_cancelled_by_its_prefix(orchestrator, desk, heard, sql):
+    await heard("old/done.mp4", "words")
+    await desk.submit(BUCKET, [f"old/{number}.mp4" for number in range(CHUNK + 1)], Options())
+    await desk.submit(BUCKET, ["a_d/1.mp4", "abd/2.mp4"], Options())
+    assert (await orchestrator.run("cancel", "--prefix", "a_d/")).out == "cancelled a_d/1.mp4\n"
+    assert (await orchestrator.run("cancel", "--prefix", "old/")).out == f"{CHUNK + 1} jobs cancelled\n"
+    assert json.loads((await orchestrator.run("cancel", "--all", "--json")).out) == {"changed": 1}
+    assert (await orchestrator.run("cancel", "--all")).out == "no such job is unfinished; see: orchestrator status\n"
+    assert await sql("select distinct state from transcriptions order by 1") == [("cancelled",), ("done",)]
+    assert (await orchestrator.run("cancel", "x.mp4", "--all")).code == 2
 
 
 async def test_every_mistake_of_the_config_is_told_at_once(orchestrator):

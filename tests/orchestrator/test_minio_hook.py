@@ -101,6 +101,13 @@ async def test_other_buckets_and_other_files_are_ignored(api, savepaths):
     assert await savepaths() == []
 
 
+async def test_a_name_that_is_not_utf_8_is_ignored(api, savepaths):
+    latin_1 = record("x")
+    latin_1["s3"]["object"]["key"] = "a%ff.mp4"
+    assert (await api.post("/hooks/minio", json=notification(latin_1))).json()["ignored"] == 1
+    assert await savepaths() == []
+
+
 async def test_a_duplicate_is_harmless(api, sql):
     for _ in range(3):
         assert (await api.post("/hooks/minio", json=notification(record("a.mp4")))).status_code == 200
