@@ -15,6 +15,7 @@ UNITS = {
     "reelscribe-extractor.service": "extractor-api",
     "reelscribe-transcriber.service": "transcriber",
     "reelscribe-orchestrator.service": "orchestrator serve",
+    "reelscribe-watch.service": "orchestrator watch",
 }
 SYSUSERS = FOLDER / "reelscribe.sysusers.conf"
 
@@ -31,7 +32,7 @@ def systemd(tool: str, *arguments: object) -> subprocess.CompletedProcess[str] |
     return subprocess.run([path, *map(str, arguments)], capture_output=True, text=True)
 
 
-def test_there_is_one_unit_for_each_machine():
+def test_there_is_one_unit_for_each_machine_and_one_for_its_watch():
     assert {path.name for path in FOLDER.glob("*.service")} == UNITS.keys()
 
 
