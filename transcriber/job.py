@@ -110,7 +110,7 @@ class Job:
             MachineError: why there is no end; what was told up to ``reached`` stays valid.
         """
         if self._stopped:
-            raise self._stopping()
+            raise stopping(self.reached)
         self._listening = listening = asyncio.create_task(self._listen())
         listening.add_done_callback(lambda _: self._submitted.put_nowait(None))
         heartbeat = asyncio.create_task(self._heartbeat())
@@ -118,7 +118,7 @@ class Job:
         try:
             await self._report()
             if self._stopped:
-                raise self._stopping()
+                raise stopping(self.reached)
             return self._finished(await listening)
         finally:
             if self._lane:
@@ -265,9 +265,6 @@ class Job:
     def _progress(self) -> Progress:
         return Progress(seconds=round(self.reached, 3))
 
-    def _stopping(self) -> Stopping:
-        return Stopping("this transcriber is shutting down; ask again from resume on", resume=self.reached)
-
     async def _say(self, event: Event) -> None:
         async with self._telling:
             self._told_at = time.monotonic()
@@ -291,6 +288,11 @@ class Job:
             complete=receipt.state == "complete",
             reason=receipt.reason,
         )
+
+
+def stopping(resume: float) -> Stopping:
+    """What a client is told whose job ends with this machine; a new request may start at ``resume``."""
+    return Stopping("this transcriber is shutting down; another one, or this one later, can go on", resume=resume)
 
 
 async def _happened(event: asyncio.Event, timeout: float) -> bool:

@@ -20,7 +20,7 @@ from transcriber import gpu
 from transcriber.batcher import Batcher
 from transcriber.decoding import Recogniser
 from transcriber.form import Upload
-from transcriber.job import HEARTBEAT_SECONDS, ClientLeft, Engine, Job, Tell
+from transcriber.job import HEARTBEAT_SECONDS, ClientLeft, Engine, Job, Tell, stopping
 from transcriber.metrics import Metrics
 from transcriber.model_pool import ModelPool
 from transcriber.models import LoadedModel
@@ -203,7 +203,7 @@ class TranscriberMachine(Machine):
         try:
             await unless(self.stopping, ready(), patience, HEARTBEAT_SECONDS)
         except Interrupted:
-            raise _stopping(request.start) from None
+            raise stopping(request.start) from None
 
     async def _run(self, job: Job, name: str) -> Finished:
         started = time.monotonic()
@@ -211,7 +211,7 @@ class TranscriberMachine(Machine):
         try:
             finished = await unless(self._grace_is_over, job.run())
         except Interrupted:
-            raise _stopping(job.reached) from None
+            raise stopping(job.reached) from None
         finally:
             self._jobs.discard(job)
             self.metrics.audio_seconds.inc(job.heard_seconds)
@@ -244,7 +244,3 @@ class TranscriberMachine(Machine):
             self.metrics.outcomes.labels(outcome).inc()
             if outcome == "left":
                 log.info("%s: the client left after %.1f s; place free", name, time.monotonic() - begun)
-
-
-def _stopping(resume: float) -> Stopping:
-    return Stopping("this transcriber is shutting down; ask again from resume on", resume=resume)
