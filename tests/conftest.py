@@ -10,11 +10,15 @@ import pytest
 from machine import ffmpeg
 from machine.ffmpeg import FFmpeg
 
-signal.signal(signal.SIGINT, signal.default_int_handler)
-"""A shell starts what runs in its background with SIGINT ignored, which all processes of the tests would inherit."""
-
 SPEECH = Path(__file__).parent / "speech"
 SPEECH_SECONDS = {"short.flac": 7.5, "minute.flac": 60.0, "ten_minutes.ogg": 600.0, "silence.flac": 10.0}
+
+
+@pytest.fixture(autouse=True)
+def _heed_stop_signals() -> None:
+    """Processes inherit what is ignored: by what a shell runs in its background, and by us once ``serve`` has ended."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

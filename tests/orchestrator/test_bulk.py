@@ -91,7 +91,8 @@ async def test_results_in_the_bucket_are_not_submitted(at_machine_c, bucket):
     for ending in ("json", "srt", "txt"):
         (bucket / f"talks/a.mp4.{ending}").write_text("words")
     with at_machine_c.config.open("a") as config:
-        config.write(f"\n[events]\nsuffixes = .mp4, .txt, .json, .srt\n[results]\nbucket = {BUCKET}\nformats = json, srt\n")
+        config.write("\n[events]\nsuffixes = .mp4, .txt, .json, .srt\n")
+        config.write(f"[results]\nbucket = {BUCKET}\nformats = json, srt\n")
     assert (await at_machine_c.run("submit", "--prefix", "talks/a")).out == (
         "queued    talks/a.mp4\nqueued    talks/a.mp4.txt\n2 submitted: 2 queued, 2 passed over\n"
     )
