@@ -27,9 +27,7 @@ LONGEST_RETRY_SECONDS = 60.0
 probe_seconds = backoff.exponential(first=1, longest=30)
 """How long a Machine B that failed so many times in a row is left alone before it is asked again."""
 
-NOT_THE_JOBS_FAULT = {
-    "busy", "stopping", "peer_unreachable", "unauthorized", "route_not_found", "model_not_loaded", "model_broken"
-}  # fmt: skip
+NOT_THE_JOBS_FAULT = {"busy", "stopping", "peer_unreachable", "unauthorized", "route_not_found", "model_not_loaded"}
 """Codes that say that a machine cannot work now, or is set up wrongly: the job waits and uses up no attempt."""
 
 
