@@ -5,7 +5,7 @@ skipped leaves the log probability high, and one that is told twice leaves the c
 preferred where they leave less doubt; ``make bench-accuracy`` shows what that does to the word error rate.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -23,7 +23,7 @@ PER_SECOND = 2.0
 SHORTEST_PHRASE = 2
 SHORTEST_WINDOW_SECONDS = 8.0
 MOST_CUTS = 2
-"""A window is heard in quarters at most."""
+"""A window is heard in quarters at most, and only where its halves leave less doubt already."""
 
 AnySegment = TypeVar("AnySegment", bound=Segment)
 Listen = Callable[[Sequence[MelWindow]], list[list[AnySegment]]]
@@ -35,6 +35,7 @@ def look_again(
     listen: Listen[AnySegment],
     end_of_text: int,
     cuts: int = MOST_CUTS,
+    only: Collection[int] | None = None,
 ) -> list[list[AnySegment]]:
     """The segments of each window, those of a doubtful one perhaps from its halves.
 
@@ -42,17 +43,26 @@ def look_again(
         heard: the segments of each window, with times in seconds of it.
         listen: hears windows together; it is given no more at once than there are here.
         end_of_text: tokens from this one on are no text, but timestamps.
+        only: the places of those to look at; all, if None.
     """
     doubts = [doubt(window, segments, end_of_text) for window, segments in zip(windows, heard, strict=True)]
-    doubtful = [number for number, doubted in enumerate(doubts) if doubted >= LEAST_DOUBT]
+    places = range(len(windows)) if only is None else only
+    doubtful = [number for number in places if doubts[number] >= LEAST_DOUBT]
     # A window without a word is not doubted: the model hears nobody in it.
     doubtful = [number for number in doubtful if heard[number] and windows[number].seconds >= SHORTEST_WINDOW_SECONDS]
     if not doubtful or not cuts:
         return heard
     halves = [windows[number].halves(_cut(windows[number])) for number in doubtful]
-    firsts, seconds = (
-        look_again(half, listen(half), listen, end_of_text, cuts - 1) for half in zip(*halves, strict=True)
-    )
+    befores, behinds = zip(*halves, strict=True)
+    firsts, seconds = listen(befores), listen(behinds)
+    promising = [
+        place
+        for place, number in enumerate(doubtful)
+        if doubt(befores[place], firsts[place], end_of_text) + doubt(behinds[place], seconds[place], end_of_text)
+        < doubts[number]
+    ]
+    firsts = look_again(befores, firsts, listen, end_of_text, cuts - 1, promising)
+    seconds = look_again(behinds, seconds, listen, end_of_text, cuts - 1, promising)
     result = list(heard)
     for number, (before, behind), first, second in zip(doubtful, halves, firsts, seconds, strict=True):
         left = doubt(before, first, end_of_text) + doubt(behind, second, end_of_text)

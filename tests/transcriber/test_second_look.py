@@ -111,10 +111,21 @@ def test_a_window_ends_up_in_quarters_at_most() -> None:
 
     def barely(windows: Sequence[MelWindow]) -> list[list[Segment]]:
         asked.extend(half.seconds for half in windows)
-        return [[segment(0, 1, range(40))] for _ in windows]
+        return [[segment(0, half.seconds - 1.8, range(40))] for half in windows]
 
     look_again([window(pauses=())], [SKIPPED], barely, END_OF_TEXT)
     assert sorted(asked) == [7.5, 7.5, 7.5, 7.5, 15, 15]
+
+
+def test_halves_that_are_no_better_are_not_cut_again() -> None:
+    asked: list[float] = []
+
+    def hardly(windows: Sequence[MelWindow]) -> list[list[Segment]]:
+        asked.extend(half.seconds for half in windows)
+        return [[segment(0, half.seconds - 4.5, range(40))] for half in windows]
+
+    assert look_again([window(pauses=())], [SKIPPED], hardly, END_OF_TEXT) == [SKIPPED]
+    assert asked == [15, 15]
 
 
 def test_the_model_is_given_no_more_windows_at_once_than_before() -> None:
