@@ -26,7 +26,7 @@ from transcriber.decoding import Segment as LocalSegment
 from transcriber.language_detection import LanguageDetection
 from transcriber.metrics import Metrics
 from transcriber.model_pool import ModelPool
-from transcriber.sequential import MAX_BLOCK_SECONDS, SequentialLane
+from transcriber.sequential import MAX_BLOCK_SECONDS, MIN_SILENCE_MS, SequentialLane
 from transcriber.sources import Source
 from transcriber.speech import SAMPLE_RATE, Samples
 from transcriber.thresholds import MIN_LOGPROB
@@ -179,10 +179,12 @@ class Job:
         return SpeechWindows(longest, self._request.start, self._vad_options())
 
     def _vad_options(self) -> VadOptions:
+        given = self._request.vad_min_silence_duration_ms
+        usual = MIN_SILENCE_MS if self._request.mode == "sequential" else VAD_OPTIONS.min_silence_duration_ms
         return replace(
             VAD_OPTIONS,
             threshold=self._request.vad_threshold,
-            min_silence_duration_ms=self._request.vad_min_silence_duration_ms,
+            min_silence_duration_ms=usual if given is None else given,
             speech_pad_ms=self._request.vad_speech_pad_ms,
         )
 

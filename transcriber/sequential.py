@@ -7,6 +7,8 @@ from transcriber.model_pool import ModelPool
 from transcriber.windows import Window
 
 MAX_BLOCK_SECONDS = 120
+MIN_SILENCE_MS = 2000
+"""A shorter silence is no pause: what faster-whisper leaves out for this algorithm, which hears sentences by them."""
 MAX_PREVIOUS_TOKENS = 223
 RESET_TEMPERATURE = 0.5
 """Text that needed a higher one is not told to what follows, as in Whisper."""

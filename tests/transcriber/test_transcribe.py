@@ -105,6 +105,23 @@ async def test_sequential_mode_hears_the_same_words(machine_b: MachineB) -> None
     assert len([event for event in told if isinstance(event, Progress)]) >= 5
 
 
+async def test_sequential_mode_keeps_short_pauses_unless_told_otherwise(
+    machine_b: MachineB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[int] = []
+    transcribe = machine_b.machine.recogniser.transcribe
+
+    def noted(audio: Any, *arguments: Any) -> Any:
+        heard.append(len(audio))
+        return transcribe(audio, *arguments)
+
+    monkeypatch.setattr(machine_b.machine.recogniser, "transcribe", noted)
+    await machine_b.events("minute.flac", **SEQUENTIAL)
+    await machine_b.events("minute.flac", **SEQUENTIAL, vad_min_silence_duration_ms=160, vad_speech_pad_ms=100)
+    kept, cut = heard
+    assert kept > 16_000 * 58 > cut
+
+
 async def test_sequential_mode_carries_its_text_from_block_to_block(
     machine_b: MachineB, monkeypatch: pytest.MonkeyPatch
 ) -> None:
