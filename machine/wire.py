@@ -19,6 +19,12 @@ PRIORITY = "whose speech is heard first where several recordings wait for the mo
 
 Savepath = Annotated[str, Field(min_length=1, max_length=1024, examples=["youtube/abc123.mp4"])]
 NonNegativeSeconds = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
+VadThreshold = Annotated[float, Field(ge=0.05, le=0.95)]
+PauseMilliseconds = Annotated[int, Field(ge=0, le=5000)]
+PadMilliseconds = Annotated[int, Field(ge=0, le=1000)]
+
+HINT_CHARACTERS = 2000
+"""Longest hint to the model; it takes in a few hundred tokens."""
 
 
 class WireModel(BaseModel):
@@ -208,14 +214,16 @@ class TranscribeOptions(WireModel):
     mode: Literal["batched", "sequential"] = "batched"
     multilingual: bool = Field(default=False, description="detect the language of each window again")
     vad: bool = Field(default=True, description="leave out what Silero VAD judges silent")
-    vad_threshold: float = Field(default=0.5, ge=0.05, le=0.95, description="probability from which it is speech")
-    vad_min_silence_duration_ms: int = Field(default=160, ge=0, le=5000, description="a shorter silence is no pause")
-    vad_speech_pad_ms: int = Field(default=400, ge=0, le=1000, description="kept on both sides of speech")
+    vad_threshold: VadThreshold = Field(default=0.5, description="probability from which it is speech")
+    vad_min_silence_duration_ms: PauseMilliseconds | None = Field(
+        default=None, description="a shorter silence is no pause; if not given 160, and 2000 in sequential mode"
+    )
+    vad_speech_pad_ms: PadMilliseconds = Field(default=400, description="kept on both sides of speech")
     beam_size: int = Field(default=5, ge=1, le=10, description="1 is fastest")
     word_timestamps: bool = False
     max_segment_seconds: float = Field(default=15.0, ge=1, le=30, description="a longer segment is split between words")
-    initial_prompt: str | None = Field(default=None, max_length=2000)
-    hotwords: str | None = Field(default=None, max_length=2000)
+    initial_prompt: str | None = Field(default=None, max_length=HINT_CHARACTERS)
+    hotwords: str | None = Field(default=None, max_length=HINT_CHARACTERS)
     condition_on_previous_text: bool = Field(default=True, description="sequential mode only")
     allow_incomplete: bool = False
 
