@@ -22,7 +22,10 @@ def test_accuracy_is_compared_recording_by_recording() -> None:
     assert "short.flac" in table and "all with speech" in table and "worse:" not in table
 
 
-@pytest.mark.parametrize(("row", "column"), [("long", "first segment after"), ("mini", "all submitted at once")])
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [("long", "first segment after"), ("no pause", "nearly all of it heard twice"), ("mini", "all submitted at once")],
+)
 def test_speed_is_compared_row_by_row(row: str, column: str) -> None:
     assert column in run("bench.transcriber", "--only", row, "--runs=1", "--seconds=20", "--clips=2")
 
