@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import struct
+from socket import IPPROTO_TCP, TCP_INFO
 
 import aiofiles
 
@@ -12,6 +14,9 @@ from machine.recording.commands import CONTENT_TYPES
 from machine.server import MachineHandler
 
 CHUNK_BYTES = 1 << 18
+
+_BYTES_ACKED, _BYTES_ACKED_AT = struct.Struct("=Q"), 120
+"""``tcpi_bytes_acked`` in Linux's ``struct tcp_info``."""
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
 
@@ -57,13 +62,22 @@ class ResultSender(MachineHandler):
         """Send some of the body, as fast as the client reads.
 
         Raises:
-            NoAudioInTime: it read nothing for ``stall_timeout``.
+            NoAudioInTime: it read nothing for ``stall_timeout``, which is looked at that often.
         """
+        stall_timeout = self.machine.limits.stall_timeout
         self.write(chunk)
-        try:
-            await asyncio.wait_for(self.flush(), self.machine.limits.stall_timeout)
-        except asyncio.TimeoutError:
-            raise NoAudioInTime(f"the client read nothing for {self.machine.limits.stall_timeout:g} s") from None
+        flushed = self.flush()
+        taken = -1 if flushed.done() else self._taken_bytes()
+        while not (await asyncio.wait({flushed}, timeout=stall_timeout))[0]:
+            before, taken = taken, self._taken_bytes()
+            if taken == before:
+                raise NoAudioInTime(f"the client read nothing for {stall_timeout:g} s")
+        flushed.result()
+
+    def _taken_bytes(self) -> int:
+        """How much the client's side has acknowledged: one that is slow takes long for a whole chunk."""
+        socket = self.request.connection.stream.socket  # type: ignore[union-attr]
+        return int(_BYTES_ACKED.unpack_from(socket.getsockopt(IPPROTO_TCP, TCP_INFO, 256), _BYTES_ACKED_AT)[0])
 
 
 class ResultHandler(ResultSender):

@@ -12,6 +12,7 @@ from machine.ffmpeg import FFmpeg, child_environment
 from machine.recording.ffmpeg_log import FFmpegLog, StreamDescription, read_log
 from machine.recording.stored_object import StoredObject
 from machine.recording.track_lengths import track_seconds
+from machine.timeout import within
 from machine.wire import ProbedStream, ProbeResult
 
 _CODEC = re.compile(r"\w+: (\w+)")
@@ -45,7 +46,7 @@ async def probe(ffmpeg: FFmpeg, stored: StoredObject, timeout: float) -> ProbeRe
     log = FFmpegLog()
     listening = asyncio.create_task(read_log(process.stderr, log))
     try:
-        await asyncio.wait_for(asyncio.shield(listening), timeout)
+        await within(timeout, asyncio.shield(listening))
     except asyncio.TimeoutError:
         raise NoAudioInTime(f"{stored.savepath}: ffmpeg did not describe it within {timeout:g} s; try again") from None
     finally:

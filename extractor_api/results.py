@@ -56,13 +56,13 @@ class Results:
         Raises:
             NoRoom: the disk of temp_dir cannot hold it, with what running extractions will still need.
         """
-        with self._folder.reserve(wanted, "ask for delivery = stream, which needs none"):
-            file = self._folder.create()
-            try:
-                yield file
-            finally:
-                if file not in (result.file for result in self._results.values()):
-                    file.close()
+        file = self._folder.create(wanted, "ask for delivery = stream, which needs none")
+        try:
+            yield file
+        finally:
+            self._folder.settle(file)
+            if file not in (result.file for result in self._results.values()):
+                file.close()
 
     async def keep(self, extraction_id: str, file: BinaryIO, encoding: Encoding) -> Result:
         """Make a finished file available for ``ttl`` seconds."""

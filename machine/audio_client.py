@@ -100,7 +100,8 @@ class AudioClient:
     def __init__(self, url: str, tokens: Tokens | None = None) -> None:
         timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
         headers = {"Accept-Encoding": "identity", **(tokens.headers() if tokens else {})}
-        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout)
+        limits = httpx.Limits(max_connections=None)  # its user bounds them: an extraction has one for hours
+        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout, limits=limits)
 
     async def __aenter__(self) -> "AudioClient":
         return self

@@ -15,9 +15,13 @@ def as_machine_errors(what: str) -> Iterator[None]:
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as unreachable:
-        raise PeerUnreachable(f"{what} does not answer: {unreachable or type(unreachable).__name__}") from unreachable
+        raise PeerUnreachable(f"{what} does not answer: {_told(unreachable)}") from unreachable
     except httpx.HTTPError as cut:
-        raise StreamCut(f"{what} broke off: {cut or type(cut).__name__}") from cut
+        raise StreamCut(f"{what} broke off: {_told(cut)}") from cut
+
+
+def _told(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def refusal(peer: str, response: httpx.Response) -> RemoteError:

@@ -22,6 +22,7 @@ from tornado.web import Application, HTTPError, RequestHandler, stream_request_b
 from machine import errors
 from machine.auth import Tokens
 from machine.settings import Listener, SettingsError
+from machine.timeout import within
 from machine.wire import WireModel, parse_query, parse_request
 
 log = logging.getLogger(__name__)
@@ -97,13 +98,18 @@ class MachineHandler(RequestHandler):
         self.request.connection.set_max_body_size(self.max_body_bytes + DRAINED_BYTES)  # type: ignore[union-attr]
         if not self.public and not self.machine.tokens.accept(self.request.headers.get("Authorization")):
             raise errors.Unauthorized("send 'Authorization: Bearer TOKEN' with a token of this machine's token_file")
-        length = re.fullmatch("[0-9]{1,18}", self.request.headers.get("Content-Length", ""))
-        if length and int(length[0]) > self.max_body_bytes + DRAINED_BYTES:
+        if self.declared_bytes > self.max_body_bytes + DRAINED_BYTES:
             raise self.too_large()  # the connection is closed with its body unread
         if self.machine.stopping.is_set() and not self.public:
             raise errors.Stopping(f"{self.machine.name} is shutting down; try again in a moment")
         self.machine.running.add(self)
         self.machine.idle.clear()
+
+    @property
+    def declared_bytes(self) -> int:
+        """Length of the body; 0 where it is sent in chunks, and where the header is one that tornado will refuse."""
+        length = re.fullmatch("[0-9]{1,18}", self.request.headers.get("Content-Length", ""))
+        return int(length[0]) if length else 0
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         if len(self.body) <= self.max_body_bytes:
@@ -347,7 +353,7 @@ async def serve(
     if stop_work:
         await stop_work()
     with suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(machine.idle.wait(), listener.grace_seconds)
+        await within(listener.grace_seconds, machine.idle.wait())
     await server.close_all_connections()
     for number in STOP_SIGNALS:  # the loop would go back to dying of a second one, between its end and the process's
         loop.remove_signal_handler(number)

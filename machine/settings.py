@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote
 
 from iniconfig import IniConfig, ParseError
 from pydantic import (
@@ -129,7 +130,7 @@ class ExtractionSection(Section):
     max_ffmpeg: int = Field(default=max(2, os.cpu_count() or 2), ge=1, le=256)
     queue_length: int = Field(default=32, ge=0, le=10_000)
     start_timeout: Seconds = 30
-    stall_timeout: Seconds = 60
+    stall_timeout: Annotated[float, Field(ge=30, le=7 * 86400)] = 60
     max_duration: Seconds = 86400
     result_ttl: Seconds = 600
     mp3_compression_level: int = Field(default=7, ge=0, le=9)
@@ -203,9 +204,24 @@ class OrchestratorSection(Listener):
     worker_timeout: Seconds = 20
 
 
+_ENCODED = r"%(?!00)[0-9A-Fa-f]{2}"
+_LETTER = rf"(?:[^%/?#@:\x00-\x20\x7f]|{_ENCODED})"
+_HOST = rf"(?:\[[^]%/?#@]*\]|(?:(?![,\[]){_LETTER})*)(?::[0-9]*)?"
+_PARAMETER = rf"[A-Za-z_]+=(?:[^%=&#@\x00-\x20\x7f]|{_ENCODED})*"
+_POSTGRESQL_URL = re.compile(
+    rf"postgres(?:ql)?://(?:(?:{_LETTER}|:)*@)?{_HOST}(?:,{_HOST})*(?:/{_LETTER}*)?(?:\?{_PARAMETER}(?:&{_PARAMETER})*)?"
+)
+"""Stricter than libpq: what it takes apart at another place than was meant, its messages show with the password."""
+
+
 def _database_url(value: str) -> str:
-    if value != "embedded" and not value.startswith(("postgresql://", "postgres://")):
+    if value == "embedded":
+        return value
+    if not value.startswith(("postgresql://", "postgres://")):
         raise ValueError("expected 'embedded' or a URL such as postgresql://user@host/reelscribe")
+    if not _POSTGRESQL_URL.fullmatch(value) or "\N{REPLACEMENT CHARACTER}" in unquote(value):
+        encoded = "a %, /, ?, @, # or blank in the password must be percent-encoded (@ is %40)"
+        raise ValueError(f"cannot be read; {encoded}")
     return value
 
 

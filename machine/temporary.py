@@ -6,8 +6,6 @@ last descriptor is closed, also after kill -9.
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,30 +24,35 @@ class TemporaryFolder:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._reserved = 0
+        self._growing: dict[BinaryIO, int] = {}
 
-    @contextmanager
-    def reserve(self, wanted: int, otherwise: str) -> Iterator[None]:
-        """Room for ``wanted`` bytes until the block ends.
+    def create(self, wanted: int, otherwise: str) -> BinaryIO:
+        """A new file, empty and unbuffered, with room for ``wanted`` bytes until it is closed or settled.
 
         Args:
             otherwise: what the caller may do where there is none.
 
         Raises:
-            NoRoom: the disk cannot hold them, with what is reserved already.
+            NoRoom: the disk cannot hold them, with what other files will still need.
         """
         disk = os.statvfs(self._path)
-        free = disk.f_bavail * disk.f_frsize - self._reserved - SPARE_BYTES
+        free = disk.f_bavail * disk.f_frsize - self._unwritten_bytes() - SPARE_BYTES
         if wanted > free:
             raise NoRoom(
                 f"up to {wanted >> 20} MiB are needed and temp_dir has {max(0, free) >> 20} MiB free; {otherwise}"
             )
-        self._reserved += wanted
-        try:
-            yield
-        finally:
-            self._reserved -= wanted
+        file = self._new()
+        self._growing[file] = wanted
+        return file
 
-    def create(self) -> BinaryIO:
-        """A new file, empty and unbuffered; its room is its creator's to reserve."""
+    def settle(self, file: BinaryIO) -> None:
+        """Leave the room to others that a file needs no more, for it is whole."""
+        self._growing.pop(file, None)
+
+    def _new(self) -> BinaryIO:
         return tempfile.TemporaryFile(dir=self._path, buffering=0)
+
+    def _unwritten_bytes(self) -> int:
+        """What files may still grow by; what they hold already is missing from the disk."""
+        self._growing = {file: wanted for file, wanted in self._growing.items() if not file.closed}
+        return sum(max(0, wanted - os.fstat(file.fileno()).st_size) for file, wanted in self._growing.items())

@@ -15,9 +15,10 @@ MP3_SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000
 """What MPEG-1, 2 and 2.5 Layer III can hold, in Hz (ISO/IEC 11172-3, 13818-3)."""
 
 Priority = Literal["interactive", "batch"]
-PRIORITY = "whose speech is heard first where several recordings wait for the model"
+PRIORITY = "who goes first where several recordings wait for a place, or for the model"
 
 Savepath = Annotated[str, Field(min_length=1, max_length=1024, examples=["youtube/abc123.mp4"])]
+Language = Annotated[str, Field(min_length=2, max_length=3, pattern=r"^[A-Za-z]*$", examples=["en"])]
 NonNegativeSeconds = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
 VadThreshold = Annotated[float, Field(ge=0.05, le=0.95)]
 PauseMilliseconds = Annotated[int, Field(ge=0, le=5000)]
@@ -209,7 +210,7 @@ class TranscribeOptions(WireModel):
     """How to transcribe a recording, whichever it is."""
 
     track: int | None = Field(default=None, ge=0, le=255)
-    language: str | None = Field(default=None, min_length=2, max_length=3, description="default: detected")
+    language: Language | None = Field(default=None, description="default: detected")
     task: Literal["transcribe", "translate"] = "transcribe"
     mode: Literal["batched", "sequential"] = "batched"
     multilingual: bool = Field(default=False, description="detect the language of each window again")

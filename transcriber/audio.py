@@ -132,9 +132,9 @@ class WavSamples:
 
 
 class DecodedSamples:
-    """Any other format, decoded by PyAV in a thread that runs only while a block is waited for.
+    """Any other format, decoded by PyAV in a thread of its own: while it waits for audio, others shall not wait for it.
 
-    Leaving the block ends the thread.
+    It decodes only while a block is waited for. Leaving the block ends the thread.
     """
 
     def __init__(self, chunks: ChunkReader) -> None:
@@ -142,6 +142,7 @@ class DecodedSamples:
         self._reading: concurrent.futures.Future[bytes] | None = None
         self._decoding: asyncio.Future[Samples | None] | None = None
         self._blocks = _decode(_File(self._read))
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, "decoding")
         self._left = False
 
     async def __aenter__(self) -> "DecodedSamples":
@@ -157,6 +158,7 @@ class DecodedSamples:
                 self._reading.cancel()
             await asyncio.wait([self._decoding])
             self._decoding.exception()
+        self._thread.shutdown(wait=False)
         self._blocks.close()
 
     async def blocks(self) -> AsyncIterator[Samples]:
@@ -166,7 +168,7 @@ class DecodedSamples:
             StreamCut: see :meth:`machine.audio_client.Audio.chunks`.
         """
         while True:
-            self._decoding = self._loop.run_in_executor(None, next, self._blocks, None)
+            self._decoding = self._loop.run_in_executor(self._thread, next, self._blocks, None)
             block = await asyncio.shield(self._decoding)
             if block is None:
                 break

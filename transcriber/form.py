@@ -45,12 +45,14 @@ class Form:
         content_type: header of the request.
         folder: for the file.
         max_file_bytes: a larger file is refused.
+        length: of the body; 0 where it is not declared.
 
     Raises:
         BadRequest: the header names no boundary.
+        NoRoom: the disk cannot hold so much.
     """
 
-    def __init__(self, content_type: str, folder: TemporaryFolder, max_file_bytes: int) -> None:
+    def __init__(self, content_type: str, folder: TemporaryFolder, max_file_bytes: int, length: int) -> None:
         _, options = parse_options_header(content_type)
         boundary = options.get(b"boundary", b"")
         if not 0 < len(boundary) <= 70:
@@ -63,7 +65,7 @@ class Form:
             )
         }
         self._parser = MultipartParser(boundary, callbacks)  # type: ignore[arg-type]
-        self._file = folder.create()
+        self._file = folder.create(length, "try again later, or send a smaller file")
         self._max_file_bytes = max_file_bytes
         self._fields: Fields = {}
         self._small_bytes = 0

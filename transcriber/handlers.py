@@ -37,7 +37,7 @@ class TranscribeHandler(JobHandler):
 
     async def _document(self) -> None:
         request, source = await self._read()
-        transcript = await transcribe(self.machine, request, source, self.claim())
+        transcript = await transcribe(self.machine, request, source, self.claim(request.priority))
         self.finish(
             {
                 **transcript.started.model_dump(mode="json", exclude={"event"}),
@@ -52,7 +52,7 @@ class TranscribeHandler(JobHandler):
         self.set_header("Content-Type", NDJSON)
         last: Finished | Failed | None = None
         try:
-            last = await self.machine.transcribe(request, source, self.claim(), self._tell, self.send)
+            last = await self.machine.transcribe(request, source, self.claim(request.priority), self._tell, self.send)
         except MachineError as failure:
             if not self._headers_written:
                 raise

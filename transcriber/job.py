@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from faster_whisper.vad import VadOptions
 
@@ -30,15 +30,18 @@ from transcriber.sequential import MAX_BLOCK_SECONDS, MIN_SILENCE_MS, Sequential
 from transcriber.sources import Source
 from transcriber.speech import SAMPLE_RATE, Samples
 from transcriber.thresholds import MIN_LOGPROB
+from transcriber.waiting import waiting_for
 from transcriber.windows import MAX_WINDOW_SECONDS, VAD_OPTIONS, SpeechWindows, Timeline, WholeWindows, Window, Windows
 
 HEARTBEAT_SECONDS = 4.0
 """Longest silence; a client may count on 5 s."""
 
-READ_AHEAD_SECONDS = 15.0
+READ_AHEAD_SECONDS = 4.0
 """While the model is behind, a chunk is taken this often: Machine C ends an extraction whose client reads nothing."""
 
 UNKNOWN_LANGUAGE = "und"
+
+Result = TypeVar("Result")
 
 Tell = Callable[[Event], Awaitable[None]]
 """Takes an event to the client; raises :class:`ClientLeft`."""
@@ -221,7 +224,7 @@ class Job:
     async def _submit(self, window: Window, audio: Audio, chunks: ChunkReader) -> None:
         self._unsubmitted.append(window)
         if not self._lane:
-            detected = await self._detection.hear(window.audio)
+            detected = await self._reading_ahead(self._detection.hear(window.audio), chunks)
             if not detected:
                 return
             await self._begin(audio, *detected)
@@ -235,11 +238,13 @@ class Job:
         assert self._lane
         while self._in_work >= self._lane.capacity:
             self._told_window.clear()
-            if not await _happened(self._told_window, READ_AHEAD_SECONDS):
-                await chunks.read_ahead()
+            await self._reading_ahead(self._told_window.wait(), chunks)
         self._in_work += 1
         segments = self._lane.submit(window)
         self._submitted.put_nowait(_Submitted(window.timeline, window.resume, segments))
+
+    async def _reading_ahead(self, work: Coroutine[Any, Any, Result], chunks: ChunkReader) -> Result:
+        return await waiting_for(work, chunks.read_ahead, READ_AHEAD_SECONDS)
 
     async def _report(self) -> None:
         """The segments of each window, in order, until the audio ends or this job is stopped."""
@@ -295,14 +300,6 @@ class Job:
 def stopping(resume: float) -> Stopping:
     """What a client is told whose job ends with this machine; a new request may start at ``resume``."""
     return Stopping("this transcriber is shutting down; another one, or this one later, can go on", resume=resume)
-
-
-async def _happened(event: asyncio.Event, timeout: float) -> bool:
-    try:
-        await asyncio.wait_for(event.wait(), timeout)
-    except asyncio.TimeoutError:
-        return False
-    return True
 
 
 def _event(segment: LocalSegment, timeline: Timeline, index: int) -> Segment:

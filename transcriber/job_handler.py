@@ -1,6 +1,7 @@
 """The base of routes that take a recording, as JSON or as an upload, and answer as long as a job runs."""
 
 import asyncio
+import select
 from collections.abc import Coroutine
 from contextlib import ExitStack
 from typing import Any
@@ -10,9 +11,12 @@ from tornado.iostream import StreamClosedError
 from machine.errors import BadRequest, BodyTooLarge, MachineError, Stopping
 from machine.server import DRAINED_BYTES, MachineHandler
 from machine.slots import Claim
+from machine.timeout import within
+from machine.wire import Priority
 from transcriber.form import FIELDS_BYTES, FILE, Fields, Form, Upload, too_large
-from transcriber.job import ClientLeft
+from transcriber.job import HEARTBEAT_SECONDS, ClientLeft
 from transcriber.service import TranscriberMachine
+from transcriber.waiting import waiting_for
 
 STALL_SECONDS = 60.0
 """Longest wait for a client that stopped reading, or sends less than :data:`LEAST_BYTES` in that time."""
@@ -62,22 +66,15 @@ class JobHandler(MachineHandler):
     def _is_soon_drained(self) -> bool:
         """Whether to read the rest of a refused upload: a client that is still sending does not read the refusal."""
         waits = "Expect" in self.request.headers
-        return self.has_form and not waits and 0 < self._declared_bytes() <= DRAINED_BYTES
-
-    def _declared_bytes(self) -> int:
-        """Length of the body, 0 where it is sent in chunks."""
-        return int(self.request.headers.get("Content-Length", "0"))
+        return self.has_form and not waits and 0 < self.declared_bytes <= DRAINED_BYTES
 
     def _open_form(self) -> None:
         self.claim()
-        length = self._declared_bytes()
-        if length > self.max_body_bytes:
+        if self.declared_bytes > self.max_body_bytes:
             raise self.too_large()
-        folder = self.machine.temporary
-        self._resources.enter_context(folder.reserve(length, "try again later, or send a smaller file"))
-        form = Form(self.request.headers["Content-Type"], folder, self.machine.max_upload_bytes)
-        self._resources.callback(form.close)
-        self._form = form
+        content_type, machine = self.request.headers["Content-Type"], self.machine
+        self._form = Form(content_type, machine.temporary, machine.max_upload_bytes, self.declared_bytes)
+        self._resources.callback(self._form.close)
         self.request.connection.set_body_timeout(UPLOAD_SECONDS)  # type: ignore[union-attr]
         self._stop_watch = asyncio.create_task(self._refuse_on_stop())
         self._await_more()
@@ -102,28 +99,35 @@ class JobHandler(MachineHandler):
         if self._stop_watch:
             self._stop_watch.cancel()
 
-    def claim(self) -> Claim:
+    def claim(self, priority: Priority = "interactive") -> Claim:
         """The request's place, or right to wait for one; kept until its end, however often it is asked for.
+
+        Args:
+            priority: as far as it is known by now; an upload may still name another one.
 
         Raises:
             Busy: there is none.
         """
         if not self._claim:
-            self._claim = self._resources.enter_context(self.machine.claim())
+            self._claim = self._resources.enter_context(self.machine.claim(priority))
         return self._claim
 
     async def data_received(self, chunk: bytes) -> None:
         if not self.has_form:
             super().data_received(chunk)
-        elif self._form and not self._refusal:
+        elif self._form:
             self._received += len(chunk)
             if self._received >= LEAST_BYTES:
                 self._await_more()
-            try:
-                await self._form.feed(chunk)
-            except MachineError as refusal:
-                self._refusal = refusal
-                self._release()
+            if not self._refusal:
+                await self._feed(self._form, chunk)
+
+    async def _feed(self, form: Form, chunk: bytes) -> None:
+        try:
+            await form.feed(chunk)
+        except MachineError as refusal:
+            self._refusal = refusal
+            self._resources.close()  # what follows is dropped, so that its sender gets to read why
 
     async def read_form(self) -> tuple[Fields, Upload]:
         """The fields and the file of an upload.
@@ -142,9 +146,18 @@ class JobHandler(MachineHandler):
         """Do the work until it is done or the client leaves."""
         self._work = asyncio.create_task(work)
         try:
-            await self._work
+            await waiting_for(self._work, self._look_after_client, HEARTBEAT_SECONDS)
         except (asyncio.CancelledError, ClientLeft):
             self.cut()
+
+    async def _look_after_client(self) -> None:
+        """Tornado sees no client leave that has sent a byte after its request; the answer may be hours away."""
+        stream = self.request.connection.stream  # type: ignore[union-attr]
+        if not stream.closed():
+            watch = select.poll()
+            watch.register(stream.socket, select.POLLRDHUP)
+            if watch.poll(0):
+                stream.close()
 
     async def send(self) -> None:
         """Send what was written.
@@ -153,7 +166,7 @@ class JobHandler(MachineHandler):
             ClientLeft: or reads nothing any more.
         """
         try:
-            await asyncio.wait_for(self.flush(), STALL_SECONDS)
+            await within(STALL_SECONDS, self.flush())
         except (StreamClosedError, asyncio.TimeoutError) as gone:
             raise ClientLeft from gone
 

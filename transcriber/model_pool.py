@@ -7,12 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from machine.errors import MachineError, ModelBroken, ModelFailed, ModelOutOfMemory
+from transcriber.memory import is_out_of_memory
 from transcriber.metrics import Metrics
 
 log = logging.getLogger(__name__)
-
-OUT_OF_MEMORY = ("out of memory", "alloc_failed")
-"""In the words of CUDA, and of cuBLAS and cuDNN."""
 
 Result = TypeVar("Result")
 
@@ -110,7 +108,7 @@ class ModelPool:
             raise self._as_machine_error(failure) from failure
 
     def _as_machine_error(self, failure: Exception) -> MachineError:
-        if _is_out_of_memory(failure):
+        if is_out_of_memory(failure):
             return ModelOutOfMemory(
                 "the model ran out of memory; lower [transcriber] batch_size, or choose a smaller model"
             )
@@ -124,7 +122,3 @@ class ModelPool:
 
 def _broken() -> ModelBroken:
     return ModelBroken("the model of this transcriber has stopped working; the transcriber ends to start anew")
-
-
-def _is_out_of_memory(failure: Exception) -> bool:
-    return isinstance(failure, MemoryError) or any(sign in str(failure).lower() for sign in OUT_OF_MEMORY)

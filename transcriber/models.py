@@ -13,6 +13,7 @@ import numpy.typing as npt
 from faster_whisper import WhisperModel, available_models
 
 from machine.settings import SettingsError
+from transcriber.memory import is_out_of_memory
 
 BUNDLED = {"mini": Path(__file__).parent / "models" / "mini"}
 
@@ -23,6 +24,9 @@ FASTEST_FIRST = {
 
 MAX_CPU_WORKERS = 4
 """Calls at once are faster on a CPU than one call with as many threads, but each needs memory of its own."""
+
+MAX_IDLE_THREADS = 1 / 8
+"""Of a CPU, where its threads cannot be shared out evenly; more would cost more than another call gains."""
 
 
 class _EncodingOneByOne(WhisperModel):  # type: ignore[misc]
@@ -66,6 +70,18 @@ class LoadedModel:
         """
         hear_silence(self.whisper)
 
+    def end_of_prompt(self, text: str) -> str:
+        """The end of a text, as many tokens as the model takes in before what it hears."""
+        room, end = int(self.whisper.max_length) // 2 - 1, text.strip()
+        while (excess := len(places := self._places(end)) - room) > 0:
+            # What is left may be cut into more tokens than it was; a letter may be several.
+            end = end[max(1, places[excess] - 1) :].strip()
+        return end
+
+    def _places(self, text: str) -> list[int]:
+        """Where each token begins in the text with a space before it, as the model is given it."""
+        return [start for start, _ in self.whisper.hf_tokenizer.encode(f" {text}", add_special_tokens=False).offsets]
+
     def share_of_batch(self, batch_size: int) -> int:
         """How many of ``batch_size`` windows are for one call: all, on a GPU; the parts of a CPU share its memory."""
         return batch_size if self.device == "cuda" else ceil(batch_size / self.workers)
@@ -90,7 +106,7 @@ def load(
     device = _device(device, device_index)
     chosen_type = _compute_type(device, compute_type)
     threads = cpu_threads or len(os.sched_getaffinity(0))
-    workers = len(device_index) if device == "cuda" else min(MAX_CPU_WORKERS, threads)
+    workers = len(device_index) if device == "cuda" else cpu_workers(threads)
     try:
         whisper = (WhisperModel if device == "cuda" else _EncodingOneByOne)(
             str(BUNDLED.get(name, name)),
@@ -104,17 +120,18 @@ def load(
         raise SettingsError([_unusable(name, device, chosen_type, unusable)]) from unusable
     try:
         hear_silence(whisper)
-    except RuntimeError as broken:
-        raise SettingsError(
-            [
-                f"[transcriber] device: the model does not run on {device} as {chosen_type}: {broken}; "
-                "set device = cpu, or install what is missing (for libcublas: pip install nvidia-cublas-cu12)"
-            ]
-        ) from broken
+    except (RuntimeError, MemoryError) as broken:
+        raise SettingsError([_silent(name, device, chosen_type, broken)]) from broken
     shown = Path(name).name if Path(name).is_dir() else name
     return LoadedModel(
         whisper, shown, device, whisper.model.compute_type, workers, time.monotonic() - started, int(time.time())
     )
+
+
+def cpu_workers(threads: int) -> int:
+    """How many calls share the threads of a CPU evenly: as many as leave hardly any of them idle."""
+    numbers = range(1, min(MAX_CPU_WORKERS, threads) + 1)
+    return max(number for number in numbers if threads % number <= threads * MAX_IDLE_THREADS)
 
 
 def hear_silence(whisper: WhisperModel) -> None:
@@ -151,6 +168,8 @@ def _compute_type(device: str, compute_type: str) -> str:
 
 def _unusable(name: str, device: str, compute_type: str, reason: Exception) -> str:
     where = "[transcriber] model"
+    if is_out_of_memory(reason):
+        return _too_large(name, device, compute_type)
     cause = " ".join(str(reason).split())[:300]
     if Path(name).is_dir() or name in BUNDLED:
         return f"{where}: the folder {name} does not load on {device} as {compute_type}: {cause}"
@@ -161,4 +180,20 @@ def _unusable(name: str, device: str, compute_type: str, reason: Exception) -> s
     return (
         f"{where}: {name!r} cannot be loaded: {tried}. Way out: copy the folder of a CTranslate2 Whisper model here "
         "and set model to its path, or set model = mini (bundled, 216 English words)"
+    )
+
+
+def _silent(name: str, device: str, compute_type: str, reason: Exception) -> str:
+    if is_out_of_memory(reason):
+        return _too_large(name, device, compute_type)
+    return (
+        f"[transcriber] device: the model does not run on {device} as {compute_type}: {reason}; "
+        "set device = cpu, or install what is missing (for libcublas: pip install nvidia-cublas-cu12)"
+    )
+
+
+def _too_large(name: str, device: str, compute_type: str) -> str:
+    return (
+        f"[transcriber] model: {name} does not fit into the memory of {device} as {compute_type}; "
+        "set a smaller model or a compute_type that takes less (int8), or free memory there"
     )

@@ -6,6 +6,7 @@ from typing import Any
 from tornado.web import HTTPError
 
 from machine.errors import InternalError, MachineError, ModelNotFound
+from machine.running_text import running_text
 from machine.server import MachineHandler
 from machine.wire import Event, Progress, Segment
 from transcriber import openai_wire
@@ -55,7 +56,9 @@ class _AudioHandler(OpenAIErrors, JobHandler):
 
     async def _read(self) -> tuple[TranslationForm, Source]:
         fields, upload = await self.read_form()
-        return openai_wire.parse_form(self.form_type, fields), self.machine.uploaded(upload)
+        form = openai_wire.parse_form(self.form_type, fields)
+        prompt = self.machine.recogniser.model.end_of_prompt(form.prompt)
+        return form.model_copy(update={"prompt": prompt}), self.machine.uploaded(upload)
 
     async def _stream(self, form: TranslationForm, source: Source) -> None:
         """From the first event on, a failure is an event: the status has been sent."""
@@ -65,8 +68,8 @@ class _AudioHandler(OpenAIErrors, JobHandler):
 
         async def tell(event: Event) -> None:
             if isinstance(event, Segment):
+                self.write(openai_wire.delta(heard[-1] if heard else "", event.text))
                 heard.append(event.text)
-                self.write(openai_wire.delta(event.text if len(heard) == 1 else f" {event.text}"))
                 await self.send()
             elif isinstance(event, Progress):
                 self.write(f": {event.seconds:.1f} s\n\n")  # a comment: it keeps proxies from hanging up
@@ -74,7 +77,7 @@ class _AudioHandler(OpenAIErrors, JobHandler):
 
         try:
             await self.machine.transcribe(form.fields(), source, self.claim(), tell)
-            last = openai_wire.done(" ".join(heard))
+            last = openai_wire.done(running_text(heard))
         except MachineError as failure:
             if not self._headers_written:
                 raise

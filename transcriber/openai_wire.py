@@ -4,11 +4,21 @@ import json
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
 
-from machine.errors import MachineError
+from machine.errors import BadRequest, MachineError
+from machine.running_text import space
 from machine.subtitles import srt, vtt
-from machine.wire import Segment, TranscribeFields, WireModel, parse_query
+from machine.wire import (
+    HINT_CHARACTERS,
+    PadMilliseconds,
+    PauseMilliseconds,
+    Segment,
+    TranscribeFields,
+    VadThreshold,
+    WireModel,
+    parse_query,
+)
 from transcriber import languages
 from transcriber.form import Fields
 from transcriber.transcript import Transcript
@@ -17,6 +27,7 @@ ALIAS = "whisper-1"
 """OpenAI's own model, which clients name by default; here it is the loaded one."""
 
 LIST = "timestamp_granularities"
+STRATEGY = "chunking_strategy"
 Granularity = Literal["segment", "word"]
 ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json"]
 CONTENT_TYPES: dict[ResponseFormat, str] = {
@@ -26,6 +37,7 @@ CONTENT_TYPES: dict[ResponseFormat, str] = {
     "srt": "application/x-subrip; charset=utf-8",
     "vtt": "text/vtt; charset=utf-8",
 }
+_object: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
 def _split(value: Any) -> Any:
@@ -36,15 +48,20 @@ def _language_code(value: Any) -> Any:
     return (languages.code(value) or None) if isinstance(value, str) else value
 
 
+def _end(prompt: str) -> str:
+    return prompt[-HINT_CHARACTERS:]
+
+
 class TranslationForm(WireModel):
     """Fields of ``POST /v1/audio/translations`` beside ``file``.
 
-    ``temperature`` is checked and changes nothing: decoding begins at 0 and is repeated with more where the result
-    looks wrong, which is what OpenAI's own default of 0 means.
+    Of ``prompt`` the end counts, as with OpenAI: clients give all of the text so far. ``temperature`` is checked and
+    changes nothing: decoding begins at 0 and is repeated with more where the result looks wrong, which is what OpenAI's
+    own default of 0 means.
     """
 
     model: str = Field(min_length=1, max_length=200)
-    prompt: str = Field(default="", max_length=2000)
+    prompt: Annotated[str, AfterValidator(_end)] = ""
     response_format: ResponseFormat = "json"
     temperature: float = Field(default=0.0, ge=0, le=1)
 
@@ -66,13 +83,20 @@ class TranslationForm(WireModel):
 class TranscriptionForm(TranslationForm):
     """Fields of ``POST /v1/audio/transcriptions`` beside ``file``.
 
-    ``chunking_strategy`` changes nothing either: recordings are always cut at pauses here.
+    ``chunking_strategy`` = ``auto`` changes nothing either: recordings are always cut at pauses here. As an object it
+    says which.
     """
 
     language: Annotated[str | None, BeforeValidator(_language_code)] = Field(default=None, min_length=2, max_length=3)
     timestamp_granularities: Annotated[tuple[Granularity, ...], BeforeValidator(_split)] = ("segment",)
     stream: bool = False
-    chunking_strategy: str | None = None
+    chunking_strategy: Literal["auto"] | None = None
+    chunking: Literal["server_vad"] | None = Field(None, validation_alias=f"{STRATEGY}[type]")
+    vad_threshold: VadThreshold | None = Field(None, validation_alias=f"{STRATEGY}[threshold]")
+    vad_min_silence_duration_ms: PauseMilliseconds | None = Field(
+        None, validation_alias=f"{STRATEGY}[silence_duration_ms]"
+    )
+    vad_speech_pad_ms: PadMilliseconds | None = Field(None, validation_alias=f"{STRATEGY}[prefix_padding_ms]")
 
     @model_validator(mode="after")
     def _has_a_place_for_what_is_asked(self) -> "TranscriptionForm":
@@ -92,7 +116,12 @@ class TranscriptionForm(TranslationForm):
 
     def fields(self) -> TranscribeFields:
         return TranscribeFields(
-            language=self.language, initial_prompt=self.prompt or None, word_timestamps="word" in self.granularities
+            language=self.language,
+            initial_prompt=self.prompt or None,
+            word_timestamps="word" in self.granularities,
+            **self.model_dump(
+                include={"vad_threshold", "vad_min_silence_duration_ms", "vad_speech_pad_ms"}, exclude_none=True
+            ),
         )
 
 
@@ -102,10 +131,24 @@ def parse_form(form: type[TranslationForm], fields: Fields) -> TranslationForm:
     Raises:
         BadRequest: they do not fit; the sentence names each wrong one.
     """
+    fields = _flat(fields)
     plain = {name: values for name, values in fields.items() if name.removesuffix("[]") != LIST}
     listed = [*fields.get(f"{LIST}[]", ()), *fields.get(LIST, ())]
     parsed: TranslationForm = parse_query(form, {**plain, **({LIST: [b",".join(listed)]} if listed else {})})
     return parsed
+
+
+def _flat(fields: Fields) -> Fields:
+    """A ``chunking_strategy`` in JSON as a field for each of its members, as OpenAI's own client sends it."""
+    first = next(iter(fields.get(STRATEGY, ())), b"").strip()
+    if not first.startswith(b"{"):
+        return fields
+    try:
+        given = {name: value for name, value in _object.validate_json(first).items() if value is not None}
+        members = {f"{STRATEGY}[{name}]": [str(value).encode()] for name, value in given.items()}
+    except ValueError:
+        raise BadRequest(f"{STRATEGY}: it is neither auto nor an object in JSON", fields=[STRATEGY]) from None
+    return {**{name: values for name, values in fields.items() if name != STRATEGY}, **members}
 
 
 def render(transcript: Transcript, form: TranslationForm) -> str:
@@ -151,9 +194,9 @@ def usage(seconds: float) -> dict[str, Any]:
     return {"type": "duration", "seconds": round(seconds)}
 
 
-def delta(text: str) -> bytes:
-    """The server-sent event of some more text."""
-    return _sse({"type": "transcript.text.delta", "delta": text})
+def delta(before: str, text: str) -> bytes:
+    """The server-sent event of some more text; together they are the :func:`machine.running_text.running_text`."""
+    return _sse({"type": "transcript.text.delta", "delta": space(before, text) + text})
 
 
 def done(text: str) -> bytes:

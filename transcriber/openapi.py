@@ -67,8 +67,8 @@ class TranscriberHealth(Health):
     """Which model this machine has, and how many more jobs it can take.
 
     Attributes:
-        capacity: jobs at once.
-        free: how many more would begin at once.
+        capacity: jobs at once; for interactive ones there is more.
+        free: how many more that are not interactive would begin at once.
         waiting: requests for a place, uploads that still arrive among them.
         warnings: what an operator should mend.
     """

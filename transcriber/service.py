@@ -15,7 +15,7 @@ from machine.server import Machine
 from machine.settings import Settings
 from machine.slots import Claim, Slots
 from machine.temporary import TemporaryFolder
-from machine.wire import Finished, Progress, TranscribeFields, TranscribeRequest
+from machine.wire import Finished, Priority, Progress, TranscribeFields, TranscribeRequest
 from transcriber import gpu
 from transcriber.batcher import Batcher
 from transcriber.decoding import Recogniser
@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 
 SHARE_OF_GRACE = 0.8
 """Of ``grace_seconds``, for what is in the model; the rest is for telling clients and closing."""
+
+SHARE_OF_INTERACTIVE_PLACES = 0.25
+"""Of ``max_jobs``, on top of them, and at least one: for those whom somebody waits for."""
 
 
 class TranscriberMachine(Machine):
@@ -52,7 +55,9 @@ class TranscriberMachine(Machine):
         self.recogniser = Recogniser(model, settings.transcriber.audio_context == "fitted")
         self.max_upload_bytes = settings.transcriber.max_upload_bytes
         self.temporary = TemporaryFolder(settings.paths.temp_dir)
-        self.slots = Slots(settings.transcriber.max_jobs, settings.transcriber.queue_length)
+        places = settings.transcriber.max_jobs
+        interactive_places = max(1, int(SHARE_OF_INTERACTIVE_PLACES * places))
+        self.slots = Slots(places, settings.transcriber.queue_length, interactive_places)
         self.weights = Weights(
             model, self.model, self.metrics, settings.transcriber.idle_unload_seconds, self._check_unused
         )
@@ -91,13 +96,13 @@ class TranscriberMachine(Machine):
         return UploadedFile(upload, self._ffmpeg, self._limits)
 
     @contextmanager
-    def claim(self) -> Iterator[Claim]:
+    def claim(self, priority: Priority) -> Iterator[Claim]:
         """The right to a place for a job, at once or later; the model is not unloaded as long as there is one.
 
         Raises:
             Busy: all places and the queue are full.
         """
-        with self.slots.claim() as claim:
+        with self.slots.claim(priority == "interactive") as claim:
             self.weights.wake()
             try:
                 yield claim
@@ -193,7 +198,7 @@ class TranscriberMachine(Machine):
 
         async def ready() -> None:
             asked = time.monotonic()
-            await claim.place()
+            await claim.place(request.priority == "interactive")
             self.metrics.place_wait.observe(time.monotonic() - asked)
             await self.weights.load()
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from machine.running_text import running_text
 from machine.slots import Claim
 from machine.wire import Event, Finished, Segment, Started, TranscribeFields
 from transcriber.service import TranscriberMachine
@@ -18,7 +19,7 @@ class Transcript(NamedTuple):
     @property
     def text(self) -> str:
         """All of it, on one line."""
-        return " ".join(segment.text for segment in self.segments)
+        return running_text(segment.text for segment in self.segments)
 
 
 async def transcribe(

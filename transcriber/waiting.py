@@ -1,4 +1,4 @@
-"""Work that an event may end, and that keeps its client informed as long as it goes on."""
+"""Work that is waited for, while something else goes on, and that an event may end."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -9,6 +9,18 @@ Result = TypeVar("Result")
 
 class Interrupted(Exception):
     """The event came before the end of the work."""
+
+
+async def waiting_for(work: Awaitable[Result], do: Callable[[], Awaitable[None]], every: float) -> Result:
+    """Do ``work``, and call ``do`` each ``every`` seconds until then; it has ended when this returns or raises."""
+    working = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait({working}, timeout=every))[0]:
+            await do()
+        return working.result()
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
 
 
 async def unless(

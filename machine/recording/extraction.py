@@ -30,6 +30,7 @@ from machine.recording.stored_object import StoredObject
 from machine.recording.track_lengths import track_seconds
 from machine.sandbox import KILLED_EXIT_CODES
 from machine.settings import ExtractionSection
+from machine.timeout import within
 from machine.wire import AudioFormat, ErrorObject, ExtractAudioRequest, ExtractionReceipt
 
 log = logging.getLogger(__name__)
@@ -128,7 +129,7 @@ class Extraction:
         head = b""
         try:
             while len(head) < HEAD_BYTES and not self._ended:
-                head += await asyncio.wait_for(self._read(), timeout)
+                head += await within(timeout, self._read())
         except asyncio.TimeoutError:
             raise NoAudioInTime(
                 f"{self._stored.savepath}: ffmpeg made no audio within {timeout:g} s; try again, or raise start_timeout"

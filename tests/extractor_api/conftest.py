@@ -68,7 +68,7 @@ async def serve(bucket: Path, local_ffmpeg: FFmpeg) -> AsyncIterator[Serve]:
                     buckets=("other-bucket",),
                     temp_dir=temp_dir or Path("/tmp"),
                 ),
-                extraction=ExtractionSection.model_validate(limits),
+                extraction=ExtractionSection().model_copy(update=limits),  # shorter waits than are allowed
                 minio=minio or MinioSection(),
             )
             machine = ExtractorMachine(settings, ffmpeg, tokens or Tokens())

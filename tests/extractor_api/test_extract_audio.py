@@ -254,6 +254,16 @@ async def test_a_client_that_stops_reading_is_dropped(serve: Serve) -> None:
         await begun.read_on()
 
 
+async def test_a_client_that_reads_a_little_now_and_then_is_not_dropped(serve: Serve) -> None:
+    machine_c = await serve(stall_timeout=0.5)
+    begun = await read_a_little(machine_c)
+    for _ in range(30):  # far less than what is under way to it
+        assert await begun.rest.__anext__()
+        await asyncio.sleep(0.1)
+    assert not await gone_within(0, begun.ffmpeg)
+    await begun.response.aclose()
+
+
 async def test_an_extraction_that_takes_too_long_is_ended(serve: Serve) -> None:
     machine_c = await serve(max_duration=0.5)
     begun = await read_a_little(machine_c)

@@ -5,9 +5,10 @@ import hashlib
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from typing import Any
 
+import httpx
 import pytest
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
@@ -16,6 +17,7 @@ from tornado.web import Application, RequestHandler
 from machine.audio_client import AudioClient
 from machine.auth import Tokens
 from machine.errors import MachineError, PeerUnreachable, RemoteError, StreamCut
+from machine.peer import as_machine_errors
 from machine.wire import ExtractAudioRequest
 
 BODY = b"RIFF" + bytes(100_000)
@@ -137,6 +139,19 @@ async def test_leaving_early_closes_the_connection(client, peer):
     async with client.extract(ExtractAudioRequest(savepath="a.mp4", start=1.0)) as audio:
         await audio.chunks().__anext__()
     await asyncio.wait_for(peer.left.wait(), 5)
+
+
+async def test_as_many_extractions_run_at_once_as_are_asked_for(client, peer):
+    async with AsyncExitStack() as stack:
+        for _ in range(101):
+            extraction = client.extract(ExtractAudioRequest(savepath="a.mp4", start=1.0))
+            await asyncio.wait_for(stack.enter_async_context(extraction), 5)
+
+
+@pytest.mark.parametrize("raised", [httpx.ConnectTimeout, httpx.ReadTimeout])
+def test_an_error_without_words_is_called_by_its_name(raised):
+    with pytest.raises(MachineError, match=f": {raised.__name__}$"), as_machine_errors("Machine C"):
+        raise raised("")
 
 
 async def test_a_refusal_keeps_status_code_sentence_and_details(client, peer):

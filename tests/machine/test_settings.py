@@ -168,6 +168,10 @@ class TestMistakes:
             ("[paths]\nbuckets = films, F", "2: [paths] buckets: 'F' is not a bucket name"),
             ("[extraction]\nstart_timeout = 0", "2: [extraction] start_timeout: Input should be greater than 0"),
             ("[extraction]\nstall_timeout = nan", "2: [extraction] stall_timeout: "),
+            (
+                "[extraction]\nstall_timeout = 15",
+                "2: [extraction] stall_timeout: Input should be greater than or equal to 30",
+            ),
             ("[transcriber]\nextractor_url = c:8888", "2: [transcriber] extractor_url: 'c:8888' is not a base URL"),
             (
                 "[orchestrator]\ntranscriber_urls =",
@@ -187,6 +191,43 @@ class TestMistakes:
 
     def test_a_database_password_is_not_shown(self, config):
         assert "hush" not in problems(config("[database]\nurl = postgre://me:hush@host/x"))[0]
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "ann:geheim%zz@host/db",
+            "ann:geheim%00@host/db",
+            "ann:geheim%ff@host/db",
+            "ann:12/geheim@host/db",
+            "ann:gehe/im@host/db",
+            "ann:gehe@im@host/db",
+            "ann:12?geheim=x@host/db",
+            "ann:ge#heim@host/db",
+            "ann:gehe im@host/db",
+            "host/db?password=ge&heim",
+            "host/db?password=ge=heim",
+        ],
+    )
+    def test_a_database_password_that_is_not_encoded_is_told_without_it(self, config, url):
+        (told,) = problems(config(f"[database]\nurl = postgresql://{url}"))
+        assert told.endswith(
+            "[database] url: cannot be read; a %, /, ?, @, # or blank in the password must be "
+            "percent-encoded (@ is %40)"
+        )
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "postgresql://",
+            "postgres://ann@host",
+            "postgresql://ann:ge%25%2F%40%23:=&h%C3%BCim,@host:5432/db",
+            "postgresql://host-1:5432,[::1]:5433/db?target_session_attrs=read-write&sslmode=verify-full",
+            "postgresql://postgres:@/db?host=/var/run/postgresql",
+            "postgresql://%2Fvar%2Frun/db?options=-c%20geqo%3Doff",
+        ],
+    )
+    def test_each_form_of_a_database_url_is_taken(self, config, url):
+        assert load(config(f"[database]\nurl = {url}")).database.url == url
 
     def test_a_missing_file_is_named(self, tmp_path):
         assert problems(tmp_path / "no.cfg") == [f"{tmp_path}/no.cfg: cannot be read: No such file or directory"]

@@ -1,6 +1,8 @@
 """What goes wrong is told, and never passes for a transcript."""
 
 import asyncio
+import os
+import threading
 from contextlib import aclosing
 from typing import Any
 
@@ -8,10 +10,11 @@ import pytest
 
 from machine.auth import Tokens
 from machine.errors import IncompleteRecording, ObjectNotFound
-from machine.wire import ErrorObject, Event, Failed, Finished, Progress
+from machine.wire import ErrorObject, Event, Failed, Finished, Progress, TranscribeRequest
 from tests.transcriber.conftest import MachineB, Serve, segments, text, truth
 from tests.transcriber.peer import SPEECH, Script
 from transcriber import handlers, job, job_handler
+from transcriber.job import ClientLeft
 
 HALF_OF_TEN_MINUTES = 9_600_000
 
@@ -167,6 +170,44 @@ async def test_a_client_that_reads_nothing_does_not_keep_its_place(
     await until_free(machine_b, 0)
     await until_free(machine_b, 1)
     leaving.cancel()
+
+
+async def test_recordings_that_do_not_arrive_hold_up_no_others(serve: Serve, script: Script) -> None:
+    machine_b = await serve(max_jobs=40, audio_format="source")
+    for name in ("minute.flac", "short.flac"):
+        script.bodies[name] = (SPEECH / name).read_bytes()
+    script.hold, script.chunk_bytes, script.receipt_changes = asyncio.Event(), 20_000, {"samples": None}
+    threads = min(32, (os.cpu_count() or 1) + 4)  # of asyncio's own pool
+    stalled = [asyncio.create_task(machine_b.events("minute.flac")) for _ in range(threads)]
+    await until_free(machine_b, 40 - threads)
+    await asyncio.sleep(1)
+    hold, script.hold = script.hold, None
+    heard = await asyncio.wait_for(machine_b.events("short.flac"), 10)
+    assert text(heard) == truth("short.flac")["text"]
+    hold.set()
+    for told in await asyncio.gather(*stalled):
+        assert isinstance(told[-1], Finished)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decoding")]
+
+
+@pytest.mark.parametrize("end", ["cancelled", "the client has left"])
+async def test_a_job_that_ends_just_when_a_window_was_told_frees_its_place(serve: Serve, end: str) -> None:
+    machine = (await serve(batch_size=1)).machine
+    request, told = TranscribeRequest(savepath="ten_minutes.ogg"), 0
+
+    async def tell(event: Event) -> None:
+        nonlocal told
+        told += isinstance(event, Progress)
+        if told == 6:
+            if end == "the client has left":
+                raise ClientLeft
+            running.cancel()
+
+    with machine.claim("batch") as claim:
+        running = asyncio.create_task(machine.transcribe(request, machine.stored(request), claim, tell))
+        await asyncio.wait({running}, timeout=10)
+        assert running.done() and machine.slots.running == 0
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_more_jobs_than_places_are_told_when_to_come_back(serve: Serve, script: Script) -> None:

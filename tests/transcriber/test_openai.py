@@ -1,6 +1,8 @@
 """OpenAI's own Python client, unmodified, against Machine B."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,11 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
+from machine.wire import TranscribeFields
 from tests.transcriber.conftest import MachineB, Serve, truth
 from tests.transcriber.peer import SPEECH
+from transcriber.decoding import DecodingOptions, Recogniser
+from transcriber.service import TranscriberMachine
 
 SHORT = SPEECH / "short.flac"
 TEXT = truth("short.flac")["text"]
@@ -101,6 +106,25 @@ async def test_stream(client: AsyncOpenAI) -> None:
     assert "".join(event.delta for event in told[:-1]) == told[-1].text == TEXT
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_japanese_has_no_spaces_between_segments(
+    serve: Serve, client_of: Connect, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    machine_b = await serve()
+    decode = machine_b.machine.recogniser.decode
+
+    def in_japanese(*arguments: Any) -> Any:
+        return [[replace(one, text=" 今日は") for one in window] for window in decode(*arguments)]
+
+    monkeypatch.setattr(machine_b.machine.recogniser, "decode", in_japanese)
+    client = client_of(machine_b)
+    if stream:
+        told = [event async for event in await transcribe(client, stream=True)]
+        assert "".join(event.delta for event in told[:-1]) == told[-1].text == "今日は今日は"
+    else:
+        assert (await transcribe(client)).text == "今日は今日は"
+
+
 async def test_a_stream_that_fails_raises(serve: Serve, client_of: Connect) -> None:
     machine_b = await serve(batch_size=1)
     decode, heard = machine_b.machine.recogniser.decode, 0
@@ -124,6 +148,73 @@ async def test_prompt_temperature_and_chunking_are_accepted(client: AsyncOpenAI)
         client, prompt="Peter, Alice", temperature=0.2, chunking_strategy="auto", language="English"
     )
     assert heard.text
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["garden hammer " * 400, "花園の" * 700, "🙂" * 400, "Zürich, über " * 200, "x" * 60_000],
+    ids=lambda prompt: prompt[:6],
+)
+async def test_of_a_long_prompt_the_end_counts(
+    serve: Serve, client_of: Connect, prompts: list[str | None], prompt: str
+) -> None:
+    machine_b = await serve()
+    assert (await transcribe(client_of(machine_b), prompt=prompt)).text
+    given = prompts[0]
+    assert given and prompt.strip().endswith(given) and len(given) <= 2000
+    tokens = machine_b.machine.recogniser.model.whisper.hf_tokenizer
+    assert 200 < len(tokens.encode(f" {given}", add_special_tokens=False).ids) <= 223
+
+
+async def test_a_short_prompt_is_given_as_it_is(client: AsyncOpenAI, prompts: list[str | None]) -> None:
+    assert (await transcribe(client, prompt="Peter, Alice")).text
+    assert set(prompts) == {"Peter, Alice"}
+
+
+@pytest.fixture
+def prompts(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """Those that windows are decoded with."""
+    decode, seen = Recogniser.decode, list[str | None]()
+
+    def noted(recogniser: Recogniser, windows: Any, options: DecodingOptions) -> Any:
+        seen.append(options.initial_prompt)
+        return decode(recogniser, windows, options)
+
+    monkeypatch.setattr(Recogniser, "decode", noted)
+    return seen
+
+
+VAD = {"type": "server_vad", "threshold": 0.95, "silence_duration_ms": 2000, "prefix_padding_ms": 50}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[TranscribeFields]:
+    """What the requests were in our own words."""
+    run, seen = TranscriberMachine.transcribe, list[TranscribeFields]()
+
+    async def noted(machine: TranscriberMachine, request: TranscribeFields, *rest: Any) -> Any:
+        seen.append(request)
+        return await run(machine, request, *rest)
+
+    monkeypatch.setattr(TranscriberMachine, "transcribe", noted)
+    return seen
+
+
+@pytest.mark.parametrize("strategy", [VAD, json.dumps(VAD)], ids=["object", "json"])
+async def test_server_vad_says_what_is_speech(
+    client: AsyncOpenAI, asked: list[TranscribeFields], strategy: Any
+) -> None:
+    assert (await transcribe(client, chunking_strategy=strategy)).text
+    (request,) = asked
+    assert (request.vad_threshold, request.vad_min_silence_duration_ms, request.vad_speech_pad_ms) == (0.95, 2000, 50)
+
+
+@pytest.mark.parametrize("strategy", ["auto", {"type": "server_vad"}], ids=str)
+async def test_a_strategy_that_leaves_it_to_the_server_changes_nothing(
+    client: AsyncOpenAI, asked: list[TranscribeFields], strategy: Any
+) -> None:
+    assert (await transcribe(client, chunking_strategy=strategy)).text == TEXT
+    assert asked == [TranscribeFields()]
 
 
 async def test_models(client: AsyncOpenAI) -> None:
@@ -185,6 +276,11 @@ async def test_a_bad_file_is_no_stream(client: AsyncOpenAI) -> None:
         ({"timestamp_granularities": ["letter"], "response_format": "verbose_json"}, "timestamp_granularities.0"),
         ({"stream": True, "response_format": "srt"}, None),
         ({"include": ["logprobs"]}, "include[]"),
+        ({"chunking_strategy": "sometimes"}, "chunking_strategy"),
+        ({"chunking_strategy": "{"}, "chunking_strategy"),
+        ({"chunking_strategy": {"type": "client_vad"}}, "chunking_strategy[type]"),
+        ({"chunking_strategy": {"type": "server_vad", "threshold": 2}}, "chunking_strategy[threshold]"),
+        ({"chunking_strategy": {"type": "server_vad", "rhythm": 3}}, "chunking_strategy[rhythm]"),
     ],
     ids=str,
 )

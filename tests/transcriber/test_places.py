@@ -11,10 +11,12 @@ import pytest
 from machine.wire import Event, Failed, Progress, TranscribeFields, TranscribeRequest
 from tests.transcriber.conftest import MachineB, Serve, text, truth
 from tests.transcriber.peer import SPEECH, Script
-from transcriber import service
+from transcriber import job, job_handler, service
 from transcriber.openai_wire import TranscriptionForm, TranslationForm
 
 SHORT = {"file": ("short.flac", (SPEECH / "short.flac").read_bytes())}
+STORED = {"savepath": "short.flac"}
+URGENT = {"savepath": "short.flac", "priority": "interactive"}
 JSON = {"Accept": "application/json"}
 
 
@@ -42,11 +44,13 @@ async def left_behind(machine_b: MachineB, **arguments: Any) -> AsyncIterator["a
 
 @pytest.fixture
 async def full(serve: Serve, script: Script) -> AsyncIterator[MachineB]:
-    """A Machine B with one place, which is taken, and room for two to wait."""
+    """A Machine B with one place and one for interactive requests, both taken, and room for two to wait."""
     machine_b = await serve(max_jobs=1, queue_length=2)
     script.hold = asyncio.Event()
-    async with left_behind(machine_b, json={"savepath": "short.flac"}):
+    async with left_behind(machine_b, json=STORED), left_behind(machine_b, json=URGENT):
         await until(machine_b, free=0, waiting=0)
+        while len(script.requests) < 2:
+            await asyncio.sleep(0.02)
         yield machine_b
         script.hold.set()
 
@@ -97,6 +101,50 @@ async def test_beyond_the_queue_it_is_503_with_retry_after(full: MachineB, scrip
         assert (openai.status_code, openai.headers["Retry-After"]) == (503, "5")
 
 
+@pytest.mark.parametrize("arguments", [{"json": URGENT}, {"files": SHORT}], ids=["priority = interactive", "upload"])
+async def test_an_interactive_request_does_not_wait_for_recordings_of_the_bucket(
+    serve: Serve, script: Script, arguments: dict[str, Any]
+) -> None:
+    machine_b = await serve(max_jobs=4)
+    script.hold = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        for _ in range(5):
+            await stack.enter_async_context(left_behind(machine_b, json=STORED))
+        await until(machine_b, free=0, waiting=1)
+        while len(script.requests) < 4:
+            await asyncio.sleep(0.02)
+        script.hold, hold = None, script.hold
+        answer = await machine_b.http.post("/transcribe", headers=JSON, **arguments)
+        assert [segment["text"] for segment in answer.json()["segments"]]
+        await until(machine_b, free=0, waiting=1)
+        hold.set()
+
+
+async def test_interactive_requests_leave_the_places_of_others_free(serve: Serve, script: Script) -> None:
+    machine_b = await serve(max_jobs=8)
+    script.hold = asyncio.Event()
+    async with left_behind(machine_b, json=URGENT), left_behind(machine_b, json=URGENT):
+        while len(script.requests) < 2:
+            await asyncio.sleep(0.02)
+        await until(machine_b, capacity=8, free=8, waiting=0)
+        async with left_behind(machine_b, json=URGENT):
+            await until(machine_b, free=7)
+        script.hold.set()
+
+
+async def test_an_upload_may_say_that_nobody_waits_for_it(serve: Serve, script: Script) -> None:
+    machine_b = await serve(max_jobs=1)
+    script.hold = asyncio.Event()
+    async with left_behind(machine_b, json=STORED):
+        await until(machine_b, free=0, waiting=0)
+        async with left_behind(machine_b, files=SHORT, data={"priority": "batch"}, headers=JSON) as waiting:
+            await until(machine_b, waiting=1)
+            await asyncio.sleep(0.3)
+            assert not waiting.done()
+            script.hold.set()
+            assert (await waiting).status_code == 200
+
+
 async def test_first_come_is_first_served(serve: Serve, script: Script) -> None:
     machine_b = await serve(max_jobs=1)
     script.hold = asyncio.Event()
@@ -119,11 +167,12 @@ async def test_who_leaves_the_queue_gives_up_the_place_in_it(
         await until(full, waiting=1)
         waiting.cancel()
         await until(full, waiting=0)
-    assert len(script.requests) == 1, "nothing was extracted for it"
+    assert len(script.requests) == 2, "nothing was extracted for it"
 
 
-async def test_an_upload_keeps_its_place_while_it_arrives(serve: Serve) -> None:
+async def test_an_upload_keeps_its_place_while_it_arrives(serve: Serve, script: Script) -> None:
     machine_b = await serve(max_jobs=1, queue_length=0)
+    script.hold = asyncio.Event()
     goes_on = asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
@@ -132,11 +181,13 @@ async def test_an_upload_keeps_its_place_while_it_arrives(serve: Serve) -> None:
         yield SHORT["file"][1] + b"\r\n--b--\r\n"
 
     headers = {"Content-Type": "multipart/form-data; boundary=b", **JSON}
-    uploading = asyncio.create_task(machine_b.http.post("/transcribe", content=body(), headers=headers))
-    await until(machine_b, free=0, waiting=1)
-    assert (await machine_b.http.post("/transcribe", json={"savepath": "short.flac"})).status_code == 503
-    goes_on.set()
-    assert (await uploading).status_code == 200
+    async with left_behind(machine_b, json=STORED):
+        await until(machine_b, free=0, waiting=0)
+        uploading = asyncio.create_task(machine_b.http.post("/transcribe", content=body(), headers=headers))
+        await until(machine_b, free=0, waiting=1)
+        assert (await machine_b.http.post("/transcribe", json=URGENT)).status_code == 503
+        goes_on.set()
+        assert (await uploading).status_code == 200
     await until(machine_b, free=1, waiting=0)
 
 
@@ -149,9 +200,42 @@ async def test_who_leaves_in_mid_upload_frees_the_place(serve: Serve) -> None:
 
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
     uploading = asyncio.create_task(machine_b.http.post("/transcribe", content=body(), headers=headers))
-    await until(machine_b, free=0)
+    await until(machine_b, waiting=1)
     uploading.cancel()
+    await until(machine_b, waiting=0)
+
+
+@pytest.mark.parametrize("more", [b"\r\n", b"GET /healthz HTTP/1.1\r\nHost: b\r\n\r\n"], ids=["a line", "a request"])
+@pytest.mark.parametrize("headers", ["", "Accept: application/json\r\n"], ids=["events", "document"])
+async def test_who_leaves_after_a_byte_too_many_frees_the_place(
+    serve: Serve, script: Script, monkeypatch: pytest.MonkeyPatch, headers: str, more: bytes
+) -> None:
+    monkeypatch.setattr(job_handler, "HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(job, "HEARTBEAT_SECONDS", 0.1)
+    machine_b = await serve(max_jobs=1)
+    script.hold = asyncio.Event()
+    url, body = machine_b.http.base_url, b'{"savepath":"short.flac"}'
+    _, writer = await asyncio.open_connection(url.host, url.port)
+    head = f"POST /transcribe HTTP/1.1\r\nHost: b\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body + more)
+    await until(machine_b, free=0)
+    writer.write(more)  # nobody reads this one from the socket
+    await asyncio.sleep(0.1)
+    writer.close()
     await until(machine_b, free=1)
+
+
+async def test_who_stays_after_a_byte_too_many_is_heard(
+    machine_b: MachineB, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_handler, "HEARTBEAT_SECONDS", 0.02)
+    script.delay_seconds = 0.2
+    url, body = machine_b.http.base_url, b'{"savepath":"short.flac"}'
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    head = f"POST /transcribe HTTP/1.1\r\nHost: b\r\nAccept: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body + b"\r\n")
+    assert b" 200 " in await reader.readline()
+    writer.close()
 
 
 async def test_a_refused_request_frees_its_place(serve: Serve) -> None:
@@ -186,14 +270,14 @@ async def test_metrics_tell_who_waits_and_how_long_it_took(full: MachineB, scrip
     async with left_behind(full, json={"savepath": "short.flac"}, headers=JSON) as waiting:
         await until(full, waiting=1)
         assert await full.metric("reelscribe_transcriptions_waiting") == 1
-        assert await full.metric("reelscribe_transcriptions_running") == 1
+        assert await full.metric("reelscribe_transcriptions_running") == 2
         await asyncio.sleep(0.2)
         assert script.hold
         script.hold.set()
         await waiting
-    assert await full.metric("reelscribe_place_wait_seconds_count") == 2
+    assert await full.metric("reelscribe_place_wait_seconds_count") == 3
     assert await full.metric("reelscribe_place_wait_seconds_sum") > 0.2
-    assert await full.metric("reelscribe_real_time_factor_count") == 2
+    assert await full.metric("reelscribe_real_time_factor_count") == 3
     assert await full.metric("reelscribe_real_time_factor_sum") > 0
 
 

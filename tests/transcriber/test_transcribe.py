@@ -1,6 +1,7 @@
 """POST /transcribe, from a recording to its words."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from contextlib import aclosing
@@ -291,6 +292,31 @@ async def test_machine_c_is_not_kept_waiting_while_the_model_is_behind(
     (running,) = machine_b.machine._jobs
     assert running.heard_seconds < 50
     allowed.set()
+    assert word_error_rate("minute.flac", text(await told)) <= 0.15
+
+
+async def test_nor_while_the_detection_of_the_language_waits_for_the_model(
+    machine_b: MachineB, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = threading.Event()
+
+    def detect(*_: Any) -> tuple[str, float]:
+        goes_on.wait(20)
+        return "en", 0.99
+
+    monkeypatch.setattr(job, "READ_AHEAD_SECONDS", 0.01)
+    monkeypatch.setattr(Recogniser, "only_language", None)
+    monkeypatch.setattr(Recogniser, "detect_language", detect)
+    script.chunk_bytes = 20_000
+    told = asyncio.create_task(machine_b.events("minute.flac"))
+    for _ in range(100):
+        if script.done:
+            break
+        await asyncio.sleep(0.1)
+    assert script.done
+    (running,) = machine_b.machine._jobs
+    assert running.heard_seconds < 50
+    goes_on.set()
     assert word_error_rate("minute.flac", text(await told)) <= 0.15
 
 

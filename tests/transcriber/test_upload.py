@@ -187,17 +187,19 @@ async def test_a_stranger_is_refused_even_while_sending(serve: Serve, tmp_path: 
 
 async def test_a_full_machine_refuses_before_it_takes_the_file_in(serve: Serve, tmp_path: Path) -> None:
     machine_b = await serve(max_jobs=1, queue_length=0)
-    with machine_b.machine.claim():
+    with machine_b.machine.claim("batch"), machine_b.machine.claim("interactive"):
         response = await machine_b.http.post("/transcribe", files={"file": SHORT.read_bytes()})
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
 
 
-async def half_an_upload(machine_b: MachineB) -> asyncio.StreamWriter:
+async def half_an_upload(
+    machine_b: MachineB, form: bytes = part("file", bytes(4_000_000), "a.mp4")
+) -> asyncio.StreamWriter:
     url = machine_b.http.base_url
     _, writer = await asyncio.open_connection(url.host, url.port)
     head = "POST /transcribe HTTP/1.1\r\nHost: b\r\nContent-Length: 9000000\r\n"
     writer.write(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n".encode())
-    writer.write(part("file", bytes(4_000_000), "a.mp4"))
+    writer.write(form)
     await writer.drain()
     return writer
 
@@ -230,6 +232,47 @@ async def test_a_client_that_sends_a_little_now_and_then_is_not_waited_for(
     await until(lambda: not deleted_files(tmp_path))
     dripping.cancel()
     writer.close()
+
+
+async def test_nor_is_one_that_sends_a_little_after_it_was_refused(
+    machine_b: MachineB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_handler, "STALL_SECONDS", 0.5)
+    writer = await half_an_upload(machine_b, part("file", b"1", "a") + part("file", b"2", "b"))
+    dripping = asyncio.create_task(drip(writer))
+    await until(lambda: bool(machine_b.machine.running) and not machine_b.machine.slots.waiting)
+    await until(lambda: not machine_b.machine.running)
+    dripping.cancel()
+    writer.close()
+
+
+async def test_one_that_goes_on_sending_after_it_was_refused_reads_the_refusal(
+    machine_b: MachineB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_handler, "STALL_SECONDS", 0.5)
+    machine_b.machine.max_upload_bytes = 10_000
+
+    async def form() -> AsyncIterator[bytes]:
+        yield part("file", bytes(20_000), "a.mp4")
+        for _ in range(10):
+            await asyncio.sleep(0.1)
+            yield bytes(job_handler.LEAST_BYTES)
+
+    status, error = await refused(machine_b, content=form(), headers=BOUNDARY)
+    assert (status, error["limit"]) == (413, 10_000)
+
+
+@pytest.mark.parametrize("length", ["abc", "1e3", "-5", "1_0", "9" * 30, "10, 11"])
+async def test_a_length_that_is_no_number_is_a_bad_request(
+    machine_b: MachineB, length: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_connection(machine_b.http.base_url.host, machine_b.http.base_url.port)
+    head = f"POST /transcribe HTTP/1.1\r\nHost: b\r\nContent-Length: {length}\r\n"
+    writer.write(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n".encode())
+    assert b" 400 " in await reader.readline()
+    writer.close()
+    await until(lambda: not machine_b.machine.slots.waiting)
+    assert "Traceback" not in caplog.text
 
 
 async def drip(writer: asyncio.StreamWriter) -> None:
