@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from machine.command import USAGE_EXIT_CODE
 from machine.settings import BucketName
 from machine.wire import sentence
-from orchestrator.jobs import Options, StorableSavepath
+from orchestrator.jobs import Options, StorableSavepath, storable
 
 STANDARD_INPUT = "-"
 
@@ -24,6 +24,15 @@ def _checked_bucket(name: str | None) -> str | None:
         return name and _bucket.validate_python(name)
     except ValidationError as invalid:
         usage(f"--bucket: {sentence(invalid)}")
+
+
+def checked_text(parameter: typer.CallbackParam, text: str | None) -> str | None:
+    """Callback of each option that takes free text: the text, if PostgreSQL and Machine C can take it."""
+    try:
+        return text and storable(text)
+    except ValueError as mistake:
+        name = parameter.opts[0]
+        usage(f"{name if name.startswith('-') else name.upper()}: {mistake}")
 
 
 SavepathsArgument = Annotated[list[str] | None, typer.Argument(metavar="SAVEPATH", show_default=False)]

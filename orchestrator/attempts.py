@@ -40,7 +40,7 @@ class Attempt:
         previous_seconds: where that was before the last segments were stored.
         segments: how many are stored, which is the index of the next.
         language: that they were heard in.
-        start_seconds: where Machine B was asked to start.
+        start_seconds: where Machine B was asked to start, with ``first_segment`` as the next index.
     """
 
     id: int
@@ -54,13 +54,14 @@ class Attempt:
     segments: int
     language: str | None
     start_seconds: float = 0.0
+    first_segment: int = 0
 
     def request(self, default_bucket: str) -> TranscribeRequest:
         """What to ask Machine B for now, in the language in which it heard what is stored.
 
         Machine C knows its default bucket by itself.
         """
-        self.start_seconds = self.progress_seconds
+        self.start_seconds, self.first_segment = self.progress_seconds, self.segments
         go_on = {"language": self.language} if self.segments and not self.options.get("multilingual") else {}
         return TranscribeRequest(
             savepath=self.savepath,
@@ -148,8 +149,16 @@ class Attempts:
                 seconds=seconds,
             )
             await connection.execute(
-                "update attempts set covered_seconds = %s - start_seconds where transcription_id = %s and attempt = %s",
-                (attempt.progress_seconds, attempt.id, attempt.number),
+                """
+                update attempts set covered_seconds = %s - start_seconds, segments = %s
+                where transcription_id = %s and attempt = %s
+                """,
+                (
+                    attempt.progress_seconds,
+                    attempt.segments + len(segments) - attempt.first_segment,
+                    attempt.id,
+                    attempt.number,
+                ),
             )
             await _insert(connection, attempt, segments)
         attempt.segments += len(segments)
@@ -230,9 +239,14 @@ class Attempts:
                 "delete from attempts where transcription_id = %s and start_seconds >= %s", (attempt.id, seconds)
             )
             await connection.execute(
-                "update attempts set covered_seconds = least(covered_seconds, %s - start_seconds)"
-                " where transcription_id = %s",
-                (seconds, attempt.id),
+                """
+                update attempts a set covered_seconds = %(seconds)s - start_seconds, segments = (
+                    select count(*) from segments s
+                    where s.transcription_id = a.transcription_id and s.start_seconds >= a.start_seconds
+                )
+                where transcription_id = %(id)s and start_seconds + covered_seconds > %(seconds)s
+                """,
+                {"seconds": seconds, "id": attempt.id},
             )
             left = await connection.execute("select count(*) from segments where transcription_id = %s", (attempt.id,))
             row = await left.fetchone()

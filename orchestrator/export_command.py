@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from machine.command import ConfigOption
 from orchestrator import formats, store
-from orchestrator.arguments import BucketOption, JsonOption, SavepathsArgument, checked_all, usage
+from orchestrator.arguments import BucketOption, JsonOption, SavepathsArgument, checked_all, checked_text, usage
 from orchestrator.errors import NotWritten
 from orchestrator.export import MirrorFolder
 from orchestrator.screen import print_json, visible
@@ -51,7 +51,10 @@ def register(cli: typer.Typer) -> None:
 
 def export(
     savepaths: SavepathsArgument = None,
-    prefix: Annotated[str | None, typer.Option(help="All savepaths that start with this.", show_default=False)] = None,
+    prefix: Annotated[
+        str | None,
+        typer.Option(help="All savepaths that start with this.", show_default=False, callback=checked_text),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that have a transcript.")] = False,
     format: Annotated[
         ExportFormat, typer.Option(help="json: a document each; jsonl and parquet: a row for each segment.")
@@ -59,7 +62,10 @@ def export(
     output: Annotated[
         str | None,
         typer.Option(
-            metavar="DIR", help="Folder to mirror the savepaths in; - for standard output.", show_default=False
+            metavar="DIR",
+            help="Folder to mirror the savepaths in; - for standard output.",
+            show_default=False,
+            callback=checked_text,
         ),
     ] = None,
     bucket: BucketOption = None,
@@ -156,7 +162,8 @@ async def _tell_missing(session: Session, bucket: str, wanted: Selection) -> int
     missing = [savepath for savepath in wanted.savepaths if savepath not in there]
     async with session.pool.connection() as connection:
         for savepath in missing:
-            complain(visible((await store.no_transcript(connection, bucket, savepath)).message))
+            why = await store.no_transcript(connection, bucket, savepath, session.bucket(None))
+            complain(visible(why.message))
     return len(missing)
 
 

@@ -47,13 +47,16 @@ async def groups(connection: Connection) -> list[FailureGroup]:
         return await cursor.fetchall()
 
 
-async def failed_ids(connection: Connection, code: str | None = None, reason: str | None = None) -> list[int]:
-    """Jobs that failed: all, those with an error code, or those of one group."""
+async def failed_ids(
+    connection: Connection, bucket: str | None = None, code: str | None = None, reason: str | None = None
+) -> list[int]:
+    """Jobs that failed: all, those of a bucket, with an error code, or of one group."""
     cursor = await connection.execute(
         f"""
         select t.id {_FAILED} and (%(code)s::text is null or t.error_code = %(code)s)
-            and (%(reason)s::text is null or {_REASON} = %(reason)s) order by t.id
+            and (%(reason)s::text is null or {_REASON} = %(reason)s)
+            and (%(bucket)s::text is null or m.bucket = %(bucket)s) order by t.id
         """,
-        {"code": code, "reason": reason},
+        {"bucket": bucket, "code": code, "reason": reason},
     )
     return [row[0] for row in await cursor.fetchall()]

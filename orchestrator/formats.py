@@ -8,6 +8,7 @@ from textwrap import indent
 from typing import Any, Literal
 
 from machine.errors import UnsupportedFormat
+from machine.running_text import running_text
 from machine.subtitles import clock, one_line, srt, vtt
 from machine.wire import Segment
 from orchestrator.jobs import Transcript
@@ -61,13 +62,12 @@ def rows(transcript: Transcript) -> Iterator[dict[str, Any]]:
         "savepath": job.savepath,
         "job": job.id,
         "model": job.model,
-        "language": job.language,
         "complete": job.complete,
         "last_modified": transcript.last_modified,
         "finished_at": job.finished_at,
     }
     for segment in transcript.segments:
-        yield {**shared, **segment.model_dump(exclude={"event"})}
+        yield {**shared, **segment.model_dump(exclude={"event"}), "language": segment.language or job.language}
 
 
 def render(transcript: Transcript, wanted: Format, timestamps: bool = False) -> str:
@@ -78,7 +78,7 @@ def render(transcript: Transcript, wanted: Format, timestamps: bool = False) -> 
 
 def plain_text(segments: Iterable[Segment]) -> str:
     """What is said, in one line."""
-    return " ".join(one_line(segment.text) for segment in segments)
+    return running_text(one_line(segment.text) for segment in segments)
 
 
 class Writer(ABC):

@@ -10,7 +10,7 @@ from tornado.iostream import StreamClosedError
 from machine.auth import Tokens
 from machine.errors import BadRequest, JobNotFound
 from machine.server import Machine, MachineHandler
-from orchestrator import formats, pending, store
+from orchestrator import formats, pending, store, turns
 from orchestrator.changes import Feed
 from orchestrator.database import TROUBLE, Pool
 from orchestrator.errors import DatabaseUnavailable
@@ -160,7 +160,7 @@ class TranscriptHandler(OrchestratorHandler):
         async with self.machine.pool.connection() as connection:
             job = await store.newest_finished(connection, bucket, savepath)
             if job is None:
-                raise await store.no_transcript(connection, bucket, savepath)
+                raise await store.no_transcript(connection, bucket, savepath, self.machine.default_bucket)
             about = await store.about_transcript(connection, job)
         assert job.finished_at
         self.set_header("ETag", f'"{version("reelscribe")}-{job.id}"')
@@ -176,14 +176,15 @@ class TranscriptHandler(OrchestratorHandler):
 
 
 class StatusHandler(OrchestratorHandler):
-    """``GET /api/status``: jobs in each state, audio done and left, speed, workers, and what is not stored."""
+    """``GET /api/status``: jobs in each state, audio done and left, speed, rules, workers, and what is not stored."""
 
     async def get(self) -> None:
         async with self.machine.pool.connection() as connection:
             queue = await overview(connection)
+            rules = await turns.rules(connection)
             results = await pending.count(connection) if self.machine.stores_results else None
         workers = await self.machine.queue.count_workers()
-        self.finish(Status(**queue.figures(), workers=workers, results=results).model_dump(mode="json"))
+        self.finish(Status(**queue.figures(), rules=rules, workers=workers, results=results).model_dump(mode="json"))
 
 
 class SearchHandler(OrchestratorHandler):

@@ -56,17 +56,28 @@ class _Known(NamedTuple):
     savepath: str
     state: State
     options: dict[str, Any]
+    started_at: datetime | None
     finished_at: datetime | None
 
+    @property
+    def given_up(self) -> bool:
+        """Whether it goes on only if somebody wants it."""
+        return self.state in ("failed", "cancelled")
+
     def may_be_behind(self, found: Identity | None) -> bool:
-        """Whether the object may have been replaced since; of a job that goes on, the etag has to tell."""
-        if self.finished_at is None:
-            return bool(found and found.etag)
-        return found is None or bool(found.etag) or self.is_behind(found)
+        """Whether the object may have been replaced since; one that is queued is yet to be heard."""
+        if found and found.etag:
+            return True
+        return self.state != "queued" and (found is None or self.finished_at is None or self.is_behind(found))
 
     def is_behind(self, found: Identity) -> bool:
-        """Whether the object was modified after the job had ended."""
-        return bool(self.finished_at and found.last_modified and found.last_modified > self.finished_at)
+        """Whether the object was modified after the job had ended; where it was heard, after that had begun."""
+        since = self.started_at if self.state == "done" else self.finished_at
+        return bool(since and found.last_modified and found.last_modified > since)
+
+    def leaves_open(self, found: Identity | None) -> bool:
+        """Whether only Machine C can tell; of what is done, the submission asks it."""
+        return self.state != "done" and (found is None or (self.finished_at is None and not found.etag))
 
 
 class Intake:
@@ -104,18 +115,18 @@ class Intake:
         return outcomes
 
     async def _maybe_behind(self, bucket: str, taken: Wishes, known: dict[str, _Known]) -> Wishes:
-        """Those to submit again: all that are done, for the submission compares them, but of the others only those
-        that were modified since.
+        """Those to submit again: all that are done or heard, for the submission compares them, but of those given up
+        only what was modified since.
         """
         maybe = {savepath: taken[savepath] for savepath, job in known.items() if job.may_be_behind(taken[savepath])}
-        given_up = [savepath for savepath in maybe if known[savepath].state in ("failed", "cancelled")]
-        unmentioned = [savepath for savepath in given_up if maybe[savepath] is None]
-        asked = await self._objects.identities(bucket, unmentioned) if unmentioned else {}
-        for savepath in given_up:
-            found = maybe[savepath] or asked.get(savepath)
-            if not (found and known[savepath].is_behind(found)):
-                del maybe[savepath]
-        return {savepath: found if found and found.etag else None for savepath, found in maybe.items()}
+        unclear = [savepath for savepath, found in maybe.items() if known[savepath].leaves_open(found)]
+        asked = await self._objects.identities(bucket, unclear) if unclear else {}
+        maybe |= {savepath: asked.get(savepath) for savepath in unclear}
+        return {
+            savepath: found if found and found.etag else None
+            for savepath, found in maybe.items()
+            if not known[savepath].given_up or (found and known[savepath].is_behind(found))
+        }
 
     async def _submit(self, bucket: str, wishes: Wishes, options: dict[str, Any]) -> Outcomes:
         if not wishes:
@@ -130,7 +141,7 @@ class Intake:
         async with self._pool.connection() as connection, connection.cursor(row_factory=class_row(_Known)) as cursor:
             await cursor.execute(
                 """
-                select distinct on (m.savepath) m.savepath, t.state, t.options, t.finished_at
+                select distinct on (m.savepath) m.savepath, t.state, t.options, t.started_at, t.finished_at
                 from unnest(%s::text[]) as wanted (savepath)
                 join media m on m.bucket = %s and m.savepath = wanted.savepath
                 join transcriptions t on t.media_id = m.id and not t.superseded

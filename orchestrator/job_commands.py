@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.progress import track
 
 from machine.command import ConfigOption
+from machine.errors import JobNotFound
 from orchestrator import failures, store
-from orchestrator.arguments import BucketOption, JsonOption, SavepathsArgument, checked_all, usage
+from orchestrator.arguments import BucketOption, JsonOption, SavepathsArgument, checked_all, checked_text, usage
 from orchestrator.screen import print_json, situation_line, visible
 from orchestrator.session import Session, complain, run
 from orchestrator.submission import CHUNK
@@ -31,10 +32,16 @@ def register(cli: typer.Typer) -> None:
 def retry(
     savepaths: SavepathsArgument = None,
     all_failed: Annotated[bool, typer.Option("--all-failed", help="All jobs that failed.")] = False,
-    code: Annotated[str | None, typer.Option(help="All that failed with this code.", show_default=False)] = None,
+    code: Annotated[
+        str | None, typer.Option(help="All that failed with this code.", show_default=False, callback=checked_text)
+    ] = None,
     reason: Annotated[
         str | None,
-        typer.Option(help="With --code: only those with this REASON of: orchestrator failed.", show_default=False),
+        typer.Option(
+            help="With --code: only those with this REASON of: orchestrator failed.",
+            show_default=False,
+            callback=checked_text,
+        ),
     ] = None,
     bucket: BucketOption = None,
     as_json: JsonOption = False,
@@ -51,8 +58,10 @@ def retry(
         if wanted:
             return await _change_named(session, bucket, wanted, session.desk.retry, RETRIED, as_json)
         async with session.pool.connection() as connection:
-            ids = await failures.failed_ids(connection, code, reason)
+            ids = await failures.failed_ids(connection, bucket, code, reason)
         nothing = "no such job has failed; see: orchestrator failed"
+        if code is not None and not ids:
+            raise JobNotFound(nothing)
         return await _change_many(session, ids, session.desk.retry, RETRIED, nothing, as_json)
 
     run(config, work)
@@ -61,7 +70,10 @@ def retry(
 def cancel(
     savepaths: SavepathsArgument = None,
     prefix: Annotated[
-        str | None, typer.Option(help="All unfinished jobs whose savepaths start with this.", show_default=False)
+        str | None,
+        typer.Option(
+            help="All unfinished jobs whose savepaths start with this.", show_default=False, callback=checked_text
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All unfinished jobs of the bucket.")] = False,
     bucket: BucketOption = None,
@@ -88,10 +100,11 @@ async def _change_named(
     session: Session, bucket: str | None, savepaths: Sequence[str], change: Change, word: str, as_json: bool
 ) -> int:
     """Change the jobs of these savepaths, and tell what each of them is now."""
+    where, default = session.bucket(bucket), session.bucket(None)
     async with session.pool.connection() as connection:
-        named = await store.current_jobs(connection, session.bucket(bucket), savepaths)
+        named = await store.current_jobs(connection, where, savepaths)
     if unknown := sorted(set(savepaths) - {job.savepath for job in named}):
-        raise store.not_submitted(unknown[0])
+        raise store.not_submitted(where, unknown[0], default)
     ids = [job.id for job in named]
     changed = set(await change(ids))
     async with session.pool.connection() as connection:
@@ -99,7 +112,9 @@ async def _change_named(
     if as_json:
         print_json([{**job.model_dump(mode="json"), "changed": job.id in changed} for job in jobs])
     for job in jobs if not as_json else ():
-        print(f"{word:<9} {visible(job.savepath)}" if job.id in changed else f"unchanged {situation_line(job)}")
+        print(
+            f"{word:<9} {visible(job.savepath)}" if job.id in changed else f"unchanged {situation_line(job, default)}"
+        )
     return 0
 
 

@@ -18,6 +18,10 @@ def storable(text: str) -> str:
     """The text, if PostgreSQL can store it; raises ValueError."""
     if "\0" in text:
         raise ValueError("a NUL character cannot be stored")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("is not UTF-8 text") from None
     return text
 
 
@@ -25,6 +29,11 @@ def _object_name(savepath: str) -> str:
     if mistake := mistake_in(savepath):
         raise ValueError(mistake)
     return savepath
+
+
+def as_argument(savepath: str, bucket: str, default_bucket: str) -> str:
+    """The savepath as a command takes it, with its bucket where that is not the one of config.cfg."""
+    return shlex.quote(savepath) + ("" if bucket == default_bucket else f" --bucket {shlex.quote(bucket)}")
 
 
 StorableSavepath = Annotated[Savepath, AfterValidator(_object_name)]
@@ -92,14 +101,13 @@ class Job(Record):
         """Whether nothing will happen to it any more."""
         return self.state not in UNFINISHED
 
-    @property
-    def situation(self) -> str:
+    def situation(self, default_bucket: str) -> str:
         """Its state in words, with what can be done."""
         reason = self.error.message if self.error else "no reason is known"
         heard = f"{self.progress_seconds:.0f}"
         if self.declared_seconds:
             heard += f" of {self.declared_seconds:.0f}"
-        retry = f"orchestrator retry {shlex.quote(self.savepath)}"
+        retry = f"orchestrator retry {as_argument(self.savepath, self.bucket, default_bucket)}"
         return {
             "queued": "it is queued",
             "running": f"it is being transcribed ({heard} s)",
@@ -137,7 +145,7 @@ class Receipt(Record):
     Attributes:
         samples: of one channel, and
         sha256: of the audio, where it was heard in one part; else the parts have their own.
-        parts: one for each attempt that added segments.
+        parts: one for each attempt that brought the job further.
     """
 
     declared_seconds: float | None
@@ -151,8 +159,9 @@ class Receipt(Record):
 
     @classmethod
     def of(cls, job: Job, parts: list[ReceiptPart]) -> "Receipt":
-        """The sum of the parts: each begins where all before it is stored."""
+        """The sum of the parts: each begins where all before it is stored. What brought nothing is no part."""
         last = parts[-1]
+        parts = [part for part in parts if part.covered_seconds or part is last]
         only = last if len(parts) == 1 else None
 
         def from_zero(seconds: float | None) -> float | None:

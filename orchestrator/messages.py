@@ -11,6 +11,7 @@ from orchestrator.jobs import Job, Options, Priority, Record, State, StorableSav
 from orchestrator.pending import ResultsStatus
 from orchestrator.search import Hit
 from orchestrator.submission import Outcome
+from orchestrator.turns import Rule
 
 MOST_SAVEPATHS = 10_000
 MOST_JOBS = 1000
@@ -23,7 +24,7 @@ class SubmitRequest(Options):
     savepath: StorableSavepath | None = None
     savepaths: list[StorableSavepath] = Field(default=[], max_length=MOST_SAVEPATHS)
     bucket_name: BucketName | None = None
-    priority: Priority = 0
+    priority: Priority | None = Field(default=None, description="None: 0, or what it is already")
     force: bool = False
 
     @model_validator(mode="after")
@@ -97,6 +98,7 @@ class Status(Record):
     left_seconds: float | None = Field(description="of audio not heard yet, about; null where nothing tells how long")
     speed: float | None = Field(description="seconds of audio a second, of all workers of late; null where none worked")
     eta_seconds: float | None = Field(description="until all is done at this speed, about")
+    rules: list[Rule] = Field(description="the pauses and limits that hold now")
     workers: int = Field(description="that show a sign of life, on any host")
     results: ResultsStatus | None = Field(description="only where [results] names a bucket")
 

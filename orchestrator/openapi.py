@@ -102,7 +102,7 @@ OPERATIONS = (
         "GET",
         "/api/status",
         "status",
-        "Jobs in each state, audio done and left, speed, time left, workers at work, and what is not stored yet",
+        "Jobs in each state, audio done and left, speed, time left, rules, workers at work, what is not stored yet",
         (Answer("The queue as a whole.", {JSON: Status}),),
         (DatabaseUnavailable,),
     ),

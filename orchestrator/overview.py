@@ -69,14 +69,23 @@ class Overview(Record):
         }
 
 
-async def overview(connection: Connection) -> Overview:
-    """The queue as it is now. No scan: a few sums, and the jobs of late."""
+_SUMS = """
+    select state, sum(delta)::bigint, sum(timed)::bigint, sum(seconds)::double precision
+    from state_changes group by state having sum(delta) > 0
+"""
+_SUMS_OF_BUCKET = """
+    select state, count(*), count(length), coalesce(sum(length), 0)::double precision from (
+        select t.state, known_seconds(t.state, t.declared_seconds, t.progress_seconds) as length
+        from transcriptions t join media m on m.id = t.media_id where not t.superseded and m.bucket = %(bucket)s
+    ) now group by state
+"""
+
+
+async def overview(connection: Connection, bucket: str | None = None) -> Overview:
+    """The queue as it is now. No scan: a few sums, and the jobs of late; only those of a bucket are counted."""
     cursor = await connection.execute(
-        """
-        select state, sum(delta)::bigint, sum(timed)::bigint, sum(seconds)::double precision
-        from state_changes group by state having sum(delta) > 0 order by array_position(%s, state)
-        """,
-        (list(STATES),),
+        f"{_SUMS_OF_BUCKET if bucket else _SUMS} order by array_position(%(states)s, state)",
+        {"states": list(STATES), "bucket": bucket},
     )
     sums: dict[State, tuple[int, int, float]] = {state: tuple(row) for state, *row in await cursor.fetchall()}
     _, timed, seconds = sums.get("done", (0, 0, 0.0))
@@ -86,7 +95,7 @@ async def overview(connection: Connection) -> Overview:
         for state, (jobs, timed, seconds) in sums.items()
     }
     ahead = [total.seconds for state, total in states.items() if state in UNFINISHED]
-    heard, speed = await _of_late(connection)
+    heard, speed = await _of_late(connection, bucket)
     known = [seconds for seconds in ahead if seconds is not None]
     left = max(0.0, sum(known) - heard) if len(known) == len(ahead) else None
     return Overview(states=states, left_seconds=left, speed=speed)
@@ -98,21 +107,27 @@ def _estimated(jobs: int, timed: int, seconds: float, mean: float | None) -> flo
     return None if mean is None else seconds + (jobs - timed) * mean
 
 
-async def _of_late(connection: Connection) -> tuple[float, float | None]:
+_WANTED = """
+    (%(bucket)s::text is null or exists (select from media m where m.id = t.media_id and m.bucket = %(bucket)s))
+"""
+
+
+async def _of_late(connection: Connection, bucket: str | None) -> tuple[float, float | None]:
     """Seconds that running jobs have heard, and the speed of late.
 
     An attempt's audio counts as far as its time lies within the window. What is divided by is the time in which at
     least one was at work, so that a night without jobs makes nobody slow.
     """
     cursor = await connection.execute(
-        """
+        f"""
         with recent as (
             (
-                select id, attempt, progress_seconds as heard from transcriptions where state = 'running'
+                select id, attempt, progress_seconds as heard from transcriptions t
+                where state = 'running' and {_WANTED}
                 order by id limit %(most)s
             ) union all (
-                select id, attempt, 0 from transcriptions
-                where finished_at > now() - make_interval(secs => %(window)s) and state = 'done'
+                select id, attempt, 0 from transcriptions t
+                where finished_at > now() - make_interval(secs => %(window)s) and state = 'done' and {_WANTED}
                 order by finished_at desc limit %(most)s
             )
         ), spans as (
@@ -134,7 +149,7 @@ async def _of_late(connection: Connection) -> tuple[float, float | None]:
             )::double precision
         from spans
         """,
-        {"window": RECENT_SECONDS, "most": MOST_RECENT},
+        {"window": RECENT_SECONDS, "most": MOST_RECENT, "bucket": bucket},
     )
     row = await cursor.fetchone()
     assert row

@@ -65,6 +65,25 @@ class Partition(NamedTuple):
         )
 
 
+_DONE = f"""
+    select t.id, m.savepath, {NEWEST} as newest,
+        case when m.savepath like '_%%/%%' then split_part(m.savepath, '/', 1) end as folder,
+        date_trunc('minute', {LAST_MODIFIED} at time zone 'UTC') as minute
+    from transcriptions t join media m on m.id = t.media_id
+    where t.state = 'done' and m.bucket = %(bucket)s
+"""
+_NAMED = "savepath like %(prefix)s and (%(savepaths)s::text[] is null or savepath = any(%(savepaths)s))"
+_NEIGHBOURS = f"""
+    with wanted as materialized (select distinct minute from ({_DONE} and {_NAMED}) named)
+    select a.transcription_id from attempts a
+    where date_trunc('minute', a.last_modified at time zone 'UTC') in (select minute from wanted)
+    union
+    select t.id from transcriptions t
+    where date_trunc('minute', t.finished_at at time zone 'UTC') in (select minute from wanted)
+"""
+"""All that may be in the wanted partitions: found by its columns, before anything is worked out for each."""
+
+
 async def touched(
     connection: Connection, bucket: str, savepaths: Sequence[str] | None = None, prefix: str = ""
 ) -> list[Partition]:
@@ -73,22 +92,12 @@ async def touched(
     A partition is rewritten as a whole, so it must know the neighbours of what was asked for too; and a savepath whose
     object was modified leaves one partition for another.
     """
+    done = _DONE if savepaths is None and not prefix else f"{_DONE} and t.id in ({_NEIGHBOURS})"
     async with connection.cursor(row_factory=class_row(Partition)) as cursor:
         await cursor.execute(
             f"""
-            with done as (
-                select t.id, m.savepath, {NEWEST} as newest,
-                    case when m.savepath like '_%%/%%' then split_part(m.savepath, '/', 1) end as folder,
-                    date_trunc('minute', {LAST_MODIFIED} at time zone 'UTC') as minute
-                from transcriptions t join media m on m.id = t.media_id
-                where t.state = 'done' and m.bucket = %(bucket)s
-            )
             select folder, minute, coalesce(array_agg(id order by savepath) filter (where newest), '{{}}') as jobs
-            from done group by folder, minute
-            having bool_or(
-                savepath like %(prefix)s and (%(savepaths)s::text[] is null or savepath = any(%(savepaths)s))
-            )
-            order by folder, minute
+            from ({done}) done group by folder, minute having bool_or({_NAMED}) order by folder, minute
             """,
             {"bucket": bucket, "prefix": store.starting_with(prefix), "savepaths": savepaths and list(savepaths)},
         )

@@ -7,6 +7,9 @@ from orchestrator import store
 from orchestrator.jobs import Job, Record
 from orchestrator.store import Connection
 
+LONGEST_PAUSE_SECONDS = 3600.0
+FURTHEST_SECONDS = LONGEST_PAUSE_SECONDS + 60
+"""No try is put off for longer: what is due later was put there by a clock that has been set back since."""
 CLAIM_SECONDS = 600.0
 """How long one who stores a result may be silent before another one tries."""
 
@@ -37,6 +40,10 @@ class Claim(NamedTuple):
 
 async def claim(connection: Connection) -> Claim | None:
     """A result whose time has come, if there is one."""
+    await connection.execute(
+        "update pending_results set next_try_at = now() where next_try_at > now() + make_interval(secs => %s)",
+        (FURTHEST_SECONDS,),
+    )
     cursor = await connection.execute(
         """
         update pending_results set tries = tries + 1, next_try_at = now() + make_interval(secs => %s)

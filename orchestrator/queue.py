@@ -6,6 +6,7 @@ another queue job (a retry, a sweep) changes the name in the same transaction. T
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -17,8 +18,8 @@ from procrastinate.manager import JobManager, NotificationCallback
 from psycopg.errors import ForeignKeyViolation
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from orchestrator import turns
-from orchestrator.database import TROUBLE, Pool, one_line
+from orchestrator import lanes, turns
+from orchestrator.database import IDLE_SECONDS, TROUBLE, Pool, one_line
 from orchestrator.jobs import UNFINISHED
 from orchestrator.store import Connection
 
@@ -27,7 +28,11 @@ log = logging.getLogger(__name__)
 TASK = "transcribe"
 REOPEN_SECONDS = 1.0
 FINISH_SECONDS = 20.0
-"""How long the end of a job is kept from a database that is gone; then a sweep finds the job."""
+"""How long the end of a job is kept from a database that is gone; then the job is put back."""
+DOUBT_SECONDS = 2.0 * IDLE_SECONDS
+"""How long after a loss of the database a commit may still arrive there whose answer nobody awaits."""
+
+_SAVEPATH = "(select m.savepath from media m where m.id = t.media_id)"
 
 
 @contextmanager
@@ -46,21 +51,40 @@ class _Manager(JobManager):
         super().__init__(connector)
         self._connector = connector
         self._notified = 0
+        self._running: set[int | None] = set()
+        self._doubt_until = 0.0
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> QueueJob | None:
         while True:
             notified = self._notified
             try:
+                if time.monotonic() < self._doubt_until:
+                    await self._put_back(worker_id)
                 row = await turns.take(self._connector.pool, worker_id)
             except ForeignKeyViolation as forgotten:
                 raise ConnectorException("this worker was taken for dead; it begins anew") from forgotten
             except TROUBLE as lost:
                 log.warning("no job can be taken: the database is gone: %s", one_line(lost))
+                self._doubt_until = time.monotonic() + DOUBT_SECONDS
                 return None
             if row:
+                self._running.add(row["id"])
                 return QueueJob.from_row(row)
             if notified == self._notified:
                 return None  # procrastinate now forgets what it was notified of meanwhile
+
+    async def _put_back(self, worker_id: int) -> None:
+        """Back to its place in the queue with what this worker has, but does not run: it took it, or ended it, and lost
+        the database before it heard so. No sweep looks for jobs of a living worker.
+        """
+        async with self._connector.pool.connection() as connection:
+            await connection.execute(
+                """
+                update procrastinate_jobs set status = 'todo', worker_id = null, abort_requested = false
+                where worker_id = %s and status = 'doing' and id <> all(%s)
+                """,
+                (worker_id, list(self._running)),
+            )
 
     async def update_heartbeat(self, worker_id: int) -> None:
         try:
@@ -89,15 +113,23 @@ class _Manager(JobManager):
                 log.debug("not told of new jobs: %s", lost)
             await asyncio.sleep(REOPEN_SECONDS)
 
-    # A job that stays behind under a living worker would be found by no sweep.
+    async def finish_job(self, job: QueueJob, status: Status, delete_job: bool) -> None:
+        """Take the job out of the queue; back to its place in it if the database was lost before it was decided."""
+        try:
+            await self._finish(job)
+        except ConnectorException:
+            self._doubt_until = time.monotonic() + DOUBT_SECONDS
+            raise
+        finally:
+            self._running.discard(job.id)
+
     @retry(
         retry=retry_if_exception_type(ConnectorException),
         wait=wait_fixed(REOPEN_SECONDS),
         stop=stop_after_delay(FINISH_SECONDS),
         reraise=True,
     )
-    async def finish_job(self, job: QueueJob, status: Status, delete_job: bool) -> None:
-        """Take the job out of the queue; back to its place in it if the database was lost before it was decided."""
+    async def _finish(self, job: QueueJob) -> None:
         await self.connector.execute_query_async(
             f"""
             with undecided as (
@@ -108,7 +140,8 @@ class _Manager(JobManager):
                     and t.queue_job = j.id and t.state = any(%(unfinished)s)
                 returning j.id
             ), gone as (
-                delete from procrastinate_jobs where id = %(id)s and not exists (select from undecided)
+                delete from procrastinate_jobs
+                where id = %(id)s and worker_id = %(worker)s and not exists (select from undecided)
             )
             select wake.* from ({turns.WAKE}) wake where exists (select from queue_rules where max_running is not null)
             """,
@@ -143,21 +176,22 @@ class Queue:
         if not ids:
             return
         await connection.execute(
-            """
+            f"""
             with wanted as (
                 select array_agg(id order by id) as ids, array_agg(
                     row (
-                        %(lane)s, %(task)s, priority, null, null, jsonb_build_object('transcription', id),
+                        {turns.lane_of(_SAVEPATH)}, %(task)s, priority, null, null,
+                        jsonb_build_object('transcription', id),
                         case when %(delay)s > 0 then now() + make_interval(secs => %(delay)s) end
                     )::procrastinate_job_to_defer_v1 order by id
                 ) as jobs
-                from transcriptions where id = any(%(ids)s)
+                from transcriptions t where id = any(%(ids)s)
             ),
             queued as (select ids, procrastinate_defer_jobs_v1(jobs) as queue_jobs from wanted)
             update transcriptions t set queue_job = placed.queue_job
             from queued, unnest(queued.ids, queued.queue_jobs) as placed (id, queue_job) where t.id = placed.id
             """,
-            {"lane": turns.LANE, "task": TASK, "delay": delay_seconds, "ids": list(ids)},
+            {"task": TASK, "delay": delay_seconds, "ids": list(ids)},
         )
 
     async def withdraw(self, connection: Connection, queue_jobs: Sequence[int]) -> None:
@@ -167,6 +201,10 @@ class Queue:
                 await self.app.job_manager.cancel_job_by_id_async(
                     queue_job, abort=True, delete_job=True, connection=connection
                 )
+
+    async def sort(self) -> None:
+        """Make way where jobs that are held up stand before others; done regularly, no job waits for such a one."""
+        await lanes.sort(self._pool)
 
     async def count_workers(self) -> int:
         """How many workers show a heartbeat, on this host or another."""

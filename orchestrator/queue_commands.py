@@ -1,6 +1,7 @@
 """The commands that steer the queue: pause, resume, limit."""
 
 import getpass
+import os
 import platform
 import shlex
 from typing import Annotated, Any
@@ -9,22 +10,13 @@ import typer
 
 from machine.command import ConfigOption
 from orchestrator import turns
-from orchestrator.arguments import JsonOption, usage
+from orchestrator.arguments import JsonOption, checked_text, usage
 from orchestrator.screen import print_json, visible
 from orchestrator.session import Session, complain, run
 from orchestrator.turns import EVERYTHING, Rule
 
-
-def _checked(prefix: str) -> str:
-    try:
-        prefix.encode()
-    except UnicodeEncodeError:
-        usage(f"{visible(prefix)} is not UTF-8 text, as savepaths are")
-    return prefix
-
-
 PrefixOption = Annotated[
-    str, typer.Option("--prefix", help="Only savepaths that start so.", show_default="all", callback=_checked)
+    str, typer.Option("--prefix", help="Only savepaths that start so.", show_default="all", callback=checked_text)
 ]
 
 
@@ -61,7 +53,7 @@ def resume(prefix: PrefixOption = EVERYTHING, as_json: JsonOption = False, confi
 
 
 def limit(
-    prefix: Annotated[str, typer.Argument(metavar="PREFIX", callback=_checked)],
+    prefix: Annotated[str, typer.Argument(metavar="PREFIX", callback=checked_text)],
     max_running: Annotated[
         int | None,
         typer.Argument(metavar="N", min=1, show_default=False, help="Jobs at once, of all workers together."),
@@ -89,7 +81,7 @@ def rule_lines(rules: list[Rule]) -> list[str]:
 
 def rules_json(rules: list[Rule]) -> list[dict[str, Any]]:
     """The same for scripts."""
-    return [rule.model_dump(mode="json", exclude={"id"}) for rule in rules]
+    return [rule.model_dump(mode="json") for rule in rules]
 
 
 def pause_lines(rule: Rule) -> list[str]:
@@ -126,4 +118,8 @@ def _subject(prefix: str) -> str:
 
 
 def _who() -> str:
-    return f"{getpass.getuser()}@{platform.node()}"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # one without a name, as in a container
+        user = str(os.getuid())
+    return visible(f"{user}@{platform.node()}")

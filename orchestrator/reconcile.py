@@ -45,8 +45,14 @@ class Reconciler:
                 await asyncio.sleep(max(SOONEST_SECONDS, await self._list_what_is_due()))
             except (MachineError, *TROUBLE) as failed:
                 log.warning("listing: %s", one_line(failed))
-                self._listings.labels("failed").inc()
-                await asyncio.sleep(min(self._every, RETRY_SECONDS))
+                await self._pause_after_failure()
+            except Exception:  # what one object can cause must not stop all that runs beside us
+                log.exception("listing")
+                await self._pause_after_failure()
+
+    async def _pause_after_failure(self) -> None:
+        self._listings.labels("failed").inc()
+        await asyncio.sleep(min(self._every, RETRY_SECONDS))
 
     async def _list_what_is_due(self) -> float:
         """List the buckets whose time has come; seconds until the next one's."""
@@ -82,7 +88,8 @@ class Reconciler:
                 "select extract(epoch from now() - finished_at)::float from listings where bucket = %s", (bucket,)
             )
             row = await cursor.fetchone()
-        return self._every - row[0] if row else 0.0
+        ago: float = row[0] if row else self._every
+        return self._every - ago if ago >= 0 else 0.0  # the clock has been set back since: nobody knows how long ago
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[bool]:

@@ -27,7 +27,7 @@ IN_MEMORY_BYTES = 4 << 20
 """A larger result is written to a temporary file first: its length goes before it."""
 CONNECT_SECONDS, READ_SECONDS = 5, 60
 
-_pause = exponential(2, 3600)
+_pause = exponential(2, pending.LONGEST_PAUSE_SECONDS)
 
 
 class ResultBucket:

@@ -34,11 +34,14 @@ def visible(text: str) -> str:
 
 
 def job_table(jobs: Sequence[Job]) -> Table:
-    """One row a job."""
+    """One row a job; with its bucket where there is more than one."""
+    buckets = len({job.bucket for job in jobs}) > 1
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("ID", "STATE"):
         table.add_column(name, no_wrap=True)
     table.add_column("HEARD", justify="right", no_wrap=True)
+    if buckets:
+        table.add_column("BUCKET", no_wrap=True)
     table.add_column("SAVEPATH", overflow="fold")
     for job in jobs:
         note = job.error.message if job.error else f"incomplete: {job.reason}" if job.complete is False else ""
@@ -46,6 +49,7 @@ def job_table(jobs: Sequence[Job]) -> Table:
             str(job.id),
             Text(job.state, style=COLOURS[job.state]),
             _heard(job),
+            *((Text(job.bucket),) if buckets else ()),
             Text.assemble(visible(job.savepath), (f"  {visible(note)}" if note else "", "dim")),
         )
     return table
@@ -75,9 +79,9 @@ def print_json(value: object) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def situation_line(job: Job) -> str:
+def situation_line(job: Job, default_bucket: str) -> str:
     """A job and its state in words."""
-    return f"{visible(job.savepath)}: {visible(job.situation)}"
+    return f"{visible(job.savepath)}: {visible(job.situation(default_bucket))}"
 
 
 def closing_line(job: Job) -> str:

@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from machine.settings import BucketName
-from machine.wire import WireModel
+from machine.wire import Language, WireModel
 from orchestrator import words
 from orchestrator.jobs import Record, storable
 from orchestrator.store import LAST_MODIFIED, NEWEST, Connection, starting_with
@@ -72,7 +72,7 @@ class SearchQuery(WireModel):
 
     q: Annotated[str, AfterValidator(_checked_query)] = Field(max_length=500)
     prefix: Annotated[str, AfterValidator(storable)] = Field(default="", max_length=1024)
-    language: str | None = Field(default=None, min_length=2, max_length=3)
+    language: Language | None = None
     since: Since | None = None
     limit: int = Field(default=20, ge=1, le=1000)
     after: str | None = Field(default=None, pattern=r"^[0-9]{1,18}\.[0-9]{1,9}$")

@@ -81,10 +81,10 @@ async def serve_machine(session: Session, machine: OrchestratorMachine) -> None:
             from orchestrator.results import make_result_writer  # 0.4 s that no other command should wait
 
             writer = make_result_writer(session.pool, chosen.minio, chosen.results)
-            await stack.enter_async_context(_beside(machine.stopping, "results", writer.run()))
+            await stack.enter_async_context(_beside(session, machine.stopping, "results", writer.run()))
         if every := chosen.events.reconcile_every:
             reconciler = Reconciler(session.pool, machine.intake, session.objects, every, machine.registry)
-            await stack.enter_async_context(_beside(machine.stopping, "reconciler", reconciler.run()))
+            await stack.enter_async_context(_beside(session, machine.stopping, "reconciler", reconciler.run()))
         await stack.enter_async_context(_working(session, machine.stopping))
         await serve(machine, make_app(machine), chosen.orchestrator, machine.end_streams)
 
@@ -97,19 +97,32 @@ def _make_intake(session: Session) -> Intake:
 async def _working(session: Session, stopping: asyncio.Event) -> AsyncIterator[None]:
     """A worker beside what happens in the block."""
     making = make_worker(session.settings, session.pool, session.queue)
-    async with making as worker, _beside(stopping, "worker", worker.run()):
+    async with making as worker, _beside(session, stopping, "worker", worker.run()):
         yield
 
 
 @asynccontextmanager
-async def _beside(stopping: asyncio.Event, name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Work beside what happens in the block; should it fail, ``stopping`` is set, and its error raised."""
+async def _beside(
+    session: Session, stopping: asyncio.Event, name: str, work: Coroutine[Any, Any, None]
+) -> AsyncIterator[None]:
+    """Work beside what happens in the block until ``stopping`` is set; should it fail, that is set, and its error
+    raised. To end, it has ``grace_seconds``.
+    """
     working = asyncio.create_task(work, name=name)
     working.add_done_callback(lambda _: stopping.set())
+    ending = asyncio.create_task(_end(working, stopping, session.settings.orchestrator.grace_seconds))
     try:
         yield
     finally:
-        working.cancel()
-        await asyncio.wait([working])
-    if not working.cancelled():
+        stopping.set()
+        await asyncio.wait([ending])
+    if working.done() and not working.cancelled():
         working.result()
+
+
+async def _end(working: asyncio.Task[None], stopping: asyncio.Event, grace_seconds: float) -> None:
+    await stopping.wait()
+    working.cancel()
+    await asyncio.wait([working], timeout=grace_seconds)
+    if not working.done():
+        log.warning("%s: the database does not answer; left unfinished, others go on with it", working.get_name())

@@ -13,6 +13,8 @@ from machine.command import ConfigOption, settings_errors_told, tell_check
 from machine.errors import MachineError
 from machine.settings import Settings
 from orchestrator.arguments import JsonOption
+from orchestrator.database import TROUBLE, one_line
+from orchestrator.errors import DatabaseUnavailable
 from orchestrator.screen import print_json
 from orchestrator.service import serve_session, watch_session, work_session
 from orchestrator.session import Session, open_session, run
@@ -89,6 +91,8 @@ async def _prove(chosen: Settings, tokens: Tokens, silently: bool) -> list[Proof
             tell("database", f"PostgreSQL {version}; {workers} worker(s) at work")
     except MachineError as failure:
         tell("database", failure)
+    except TROUBLE as refused:
+        tell("database", DatabaseUnavailable(one_line(refused)))
     async with AudioClient(chosen.listing_url, tokens) as machine_c:
         try:
             tell("Machine C", f"{(await machine_c.health()).get('machine')} at {chosen.listing_url}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import typer
-from psycopg.errors import DiskFull
+from psycopg.errors import DiskFull, InsufficientPrivilege
 
 from machine import logs, settings
 from machine.auth import Tokens
@@ -23,6 +23,7 @@ from orchestrator.queue import Queue
 from orchestrator.submission import Desk
 
 INTERRUPTED_EXIT_CODE = 130
+CANCELLATIONS, CANCELLATION_SECONDS = 10, 0.2
 
 
 class Session(NamedTuple):
@@ -62,8 +63,11 @@ def run(config: Path | None, work: Callable[[Session], Awaitable[int]], log_leve
         task = asyncio.current_task()
         assert task
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        async with open_session(chosen) as session:
-            return await work(session)
+        try:
+            async with open_session(chosen) as session:
+                return await work(session)
+        finally:
+            await _end_what_is_left()
 
     logs.configure(log_level)
     with settings_errors_told():
@@ -76,12 +80,26 @@ def run(config: Path | None, work: Callable[[Session], Awaitable[int]], log_leve
         except DiskFull as full:
             complain(f"the database has no room left on its disk: {one_line(full)}; make some, then try again")
             code = 1
+        except InsufficientPrivilege as denied:
+            complain(f"the database denies it: {one_line(denied)}; see: orchestrator check")
+            code = 1
         except TROUBLE as lost:
             complain(f"the database went away: {one_line(lost)}; see: orchestrator check")
             code = 1
         except (KeyboardInterrupt, asyncio.CancelledError):
             code = INTERRUPTED_EXIT_CODE
     raise typer.Exit(code)
+
+
+async def _end_what_is_left() -> None:
+    """End what a lost database holds up: psycopg waits for it after a first cancellation, not after a second."""
+    for _ in range(CANCELLATIONS):
+        if not (left := asyncio.all_tasks() - {asyncio.current_task()}):
+            return
+        for task in left:
+            task.cancel()
+        ended, _ = await asyncio.wait(left, timeout=CANCELLATION_SECONDS)
+        await asyncio.gather(*ended, return_exceptions=True)
 
 
 def complain(sentence: str) -> None:

@@ -1,7 +1,6 @@
 """The command ``show``: one transcript, on a terminal with its times and with words coloured by confidence."""
 
 import math
-import shlex
 import sys
 from collections.abc import AsyncIterator, Sequence
 from enum import Enum
@@ -17,7 +16,7 @@ from machine.subtitles import clock, one_line
 from machine.wire import Segment
 from orchestrator import formats, pending, store
 from orchestrator.arguments import BucketOption, checked
-from orchestrator.jobs import UNFINISHED, Transcript
+from orchestrator.jobs import UNFINISHED, Transcript, as_argument
 from orchestrator.screen import NO_WORKER, out, visible
 from orchestrator.session import Session, complain, run
 from orchestrator.transcripts import pages, parts
@@ -61,7 +60,8 @@ def show(
         async with session.pool.connection() as connection:
             job = await store.newest_finished(connection, where, savepath)
             if job is None:
-                return await _tell_missing(session, await store.no_transcript(connection, where, savepath), savepath)
+                why = await store.no_transcript(connection, where, savepath, session.bucket(None))
+                return await _tell_missing(session, why, as_argument(savepath, where, session.bucket(None)))
             about = await store.about_transcript(connection, job)
             results = await pending.count(connection, [job.id]) if session.settings.results.bucket else None
         if format is None and not as_json and sys.stdout.isatty():
@@ -80,13 +80,13 @@ def show(
     run(config, work)
 
 
-async def _tell_missing(session: Session, why: MachineError, savepath: str) -> int:
-    """Why there is no transcript, and what to do next."""
+async def _tell_missing(session: Session, why: MachineError, argument: str) -> int:
+    """Why there is no transcript, and what to do next; ``argument`` is how commands name it."""
     complain(visible(why.message))
     if why.details.get("state") in UNFINISHED:
         if not await session.queue.count_workers():
             complain(NO_WORKER)
-        complain(visible(f"follow it with: orchestrator status {shlex.quote(savepath)} --watch"))
+        complain(visible(f"follow it with: orchestrator status {argument} --watch"))
     return 1
 
 

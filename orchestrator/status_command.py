@@ -25,17 +25,23 @@ from orchestrator.turns import Rule
 
 WATCH_SECONDS = 1.0
 """How often ``--watch`` looks."""
-NO_JOBS = "no jobs yet; make one with: orchestrator submit SAVEPATH"
 
 
 class View(NamedTuple):
-    """What was seen at one look; ``queue`` and ``rules`` only of the queue as a whole."""
+    """What was seen at one look; ``queue`` only of the queue as a whole, or of all that is in a bucket.
+
+    Attributes:
+        bucket: the only one that was looked at, or None.
+        default_bucket: of config.cfg.
+    """
 
     jobs: list[Job]
     queue: Overview | None
     workers: int
     rules: list[Rule]
     results: ResultsStatus | None
+    bucket: str | None
+    default_bucket: str
 
     def document(self) -> dict[str, Any]:
         """For scripts."""
@@ -51,7 +57,7 @@ class View(NamedTuple):
         blocks: list[RenderableType] = []
         if self.queue and self.jobs:
             blocks += [_state_table(self.queue), Text(_forecast(self.queue, self.workers)), Text()]
-        blocks.append(job_table(self.jobs) if self.jobs else Text(NO_JOBS))
+        blocks.append(job_table(self.jobs) if self.jobs else Text(self._no_jobs))
         return Group(*blocks, *map(Text, self._notes()))
 
     def _notes(self) -> list[str]:
@@ -65,9 +71,14 @@ class View(NamedTuple):
     def lines(self) -> list[str]:
         """For logs: what is worth telling as soon as it changes."""
         if not self.queue:
-            return [situation_line(job) for job in self.jobs]
+            return [situation_line(job, self.default_bucket) for job in self.jobs]
         totals = ", ".join(f"{jobs} {state}" for state, jobs in self.queue.totals.items())
-        return [totals or NO_JOBS, *rule_lines(self.rules)]
+        return [totals or self._no_jobs, *rule_lines(self.rules)]
+
+    @property
+    def _no_jobs(self) -> str:
+        of_bucket, option = (f" of bucket {self.bucket}", f" --bucket {self.bucket}") if self.bucket else ("", "")
+        return f"no jobs{of_bucket} yet; make one with: orchestrator submit SAVEPATH{option}"
 
     @property
     def ended(self) -> bool:
@@ -92,6 +103,8 @@ def status(
 ) -> None:
     """Show how the queue goes on, how fast, and about how long it will take; or all about one savepath.
 
+    The queue is that of all buckets, or of --bucket.
+
     With SAVEPATH and --watch, exit code 1 if it failed or was cancelled.
     """
     if savepath is not None:
@@ -99,7 +112,7 @@ def status(
 
     async def work(session: Session) -> int:
         async def look() -> View:
-            return await _look(session, savepath, session.bucket(bucket), limit)
+            return await _look(session, savepath, bucket, limit)
 
         if watch:
             view = await _watch(look, as_json)
@@ -111,22 +124,23 @@ def status(
     run(config, work)
 
 
-async def _look(session: Session, savepath: str | None, bucket: str, limit: int) -> View:
+async def _look(session: Session, savepath: str | None, bucket: str | None, limit: int) -> View:
     stores_results = session.settings.results.bucket is not None
     async with session.pool.connection() as connection:
         rules = await turns.rules(connection)
         if savepath is None:
-            running = await store.list_jobs(connection, "running", limit=limit)
-            newest = await store.list_jobs(connection, limit=limit)
+            running = await store.list_jobs(connection, "running", limit=limit, bucket=bucket)
+            newest = await store.list_jobs(connection, limit=limit, bucket=bucket)
             jobs = [*running, *(job for job in newest if job.state != "running")][:limit]
-            results = await pending.count(connection) if stores_results else None
-            queue = await overview(connection)
-        elif jobs := await store.current_jobs(connection, bucket, [savepath]):
+            results = await pending.count(connection) if stores_results and bucket is None else None
+            queue = await overview(connection, bucket)
+        elif jobs := await store.current_jobs(connection, session.bucket(bucket), [savepath]):
             results = await pending.count(connection, [job.id for job in jobs]) if stores_results else None
             queue = None
         else:
-            raise store.not_submitted(savepath)
-    return View(jobs, queue, await session.queue.count_workers() if queue else 0, rules, results)
+            raise store.not_submitted(session.bucket(bucket), savepath, session.bucket(None))
+    workers = await session.queue.count_workers() if queue else 0
+    return View(jobs, queue, workers, rules, results, bucket, session.bucket(None))
 
 
 async def _watch(look: Callable[[], Awaitable[View]], as_json: bool) -> View:

@@ -4,7 +4,6 @@ Functions take the connection, so that the caller says what belongs to one trans
 """
 
 import re
-import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -15,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from machine.errors import MachineError, TranscriptNotFound
 from machine.wire import Segment
-from orchestrator.jobs import UNFINISHED, Job, Options, Receipt, ReceiptPart, State, Transcript
+from orchestrator.jobs import UNFINISHED, Job, Options, Receipt, ReceiptPart, State, Transcript, as_argument
 
 Connection = AsyncConnection[Any]
 
@@ -51,8 +50,16 @@ LAST_MODIFIED = """
 FORGET_ERROR = "error_code = null, error_message = null, error_details = null"
 
 
+async def lock(connection: Connection, ids: Sequence[int]) -> None:
+    """Let nobody else write these jobs until the transaction ends; all lock in one order, so none waits for ever."""
+    await connection.execute(
+        "select from transcriptions where id = any(%s) order by id for no key update", (list(ids),)
+    )
+
+
 async def reopen(connection: Connection, ids: Sequence[int], priority: int | None = None) -> list[int]:
     """Make failed and cancelled jobs ``queued`` again, where they stopped; the ids of those that were."""
+    await lock(connection, ids)
     cursor = await connection.execute(
         f"""
         update transcriptions set state = 'queued', failures = 0, priority = coalesce(%s, priority),
@@ -65,8 +72,24 @@ async def reopen(connection: Connection, ids: Sequence[int], priority: int | Non
     return [row[0] for row in await cursor.fetchall()]
 
 
+async def prioritize(connection: Connection, ids: Sequence[int], priority: int) -> None:
+    """Give unfinished jobs this priority, in the queue too."""
+    await lock(connection, ids)
+    cursor = await connection.execute(
+        """
+        update transcriptions set priority = %(priority)s
+        where id = any(%(ids)s) and state = any(%(unfinished)s) and priority <> %(priority)s
+        returning queue_job
+        """,
+        {"priority": priority, "ids": list(ids), "unfinished": list(UNFINISHED)},
+    )
+    queue_jobs = [row[0] for row in await cursor.fetchall()]
+    await connection.execute("update procrastinate_jobs set priority = %s where id = any(%s)", (priority, queue_jobs))
+
+
 async def cancel(connection: Connection, ids: Sequence[int]) -> dict[int, int | None]:
     """Make unfinished jobs ``cancelled`` and close them to their running attempt; their ids and queue jobs."""
+    await lock(connection, ids)
     cursor = await connection.execute(
         f"""
         update transcriptions set state = 'cancelled', attempt = attempt + 1, finished_at = now(), {FORGET_ERROR}
@@ -115,7 +138,11 @@ async def unfinished_ids(connection: Connection, bucket: str, prefix: str) -> li
 
 
 async def list_jobs(
-    connection: Connection, state: State | None = None, after: int | None = None, limit: int = 100
+    connection: Connection,
+    state: State | None = None,
+    after: int | None = None,
+    limit: int = 100,
+    bucket: str | None = None,
 ) -> list[Job]:
     """The newest jobs first; ``after`` is the last id of the page before."""
     conditions = ["not t.superseded"]
@@ -123,10 +150,12 @@ async def list_jobs(
         conditions.append("t.state = %(state)s")
     if after is not None:
         conditions.append("t.id < %(after)s")
+    if bucket is not None:
+        conditions.append("m.bucket = %(bucket)s")
     return await _jobs(
         connection,
         f"where {' and '.join(conditions)} order by t.id desc limit %(limit)s",
-        {"state": state, "after": after, "limit": limit},
+        {"state": state, "after": after, "limit": limit, "bucket": bucket},
     )
 
 
@@ -238,20 +267,20 @@ def starting_with(prefix: str) -> str:
     return re.sub(r"([%_\\])", r"\\\1", prefix) + "%"
 
 
-async def no_transcript(connection: Connection, bucket: str, savepath: str) -> MachineError:
+async def no_transcript(connection: Connection, bucket: str, savepath: str, default_bucket: str) -> MachineError:
     """Why there is no transcript of a savepath, and what to do."""
     jobs = await current_jobs(connection, bucket, [savepath])
     if not jobs:
-        return not_submitted(savepath)
+        return not_submitted(bucket, savepath, default_bucket)
     job = jobs[-1]
-    return TranscriptNotFound(f"{savepath} has no transcript yet: {job.situation}", job=job.id, state=job.state)
+    situation = job.situation(default_bucket)
+    return TranscriptNotFound(f"{savepath} has no transcript yet: {situation}", job=job.id, state=job.state)
 
 
-def not_submitted(savepath: str) -> TranscriptNotFound:
+def not_submitted(bucket: str, savepath: str, default_bucket: str) -> TranscriptNotFound:
     """The error of a savepath that no job has."""
-    return TranscriptNotFound(
-        f"{savepath} has not been submitted; do that with: orchestrator submit {shlex.quote(savepath)}"
-    )
+    argument = as_argument(savepath, bucket, default_bucket)
+    return TranscriptNotFound(f"{savepath} has not been submitted; do that with: orchestrator submit {argument}")
 
 
 async def _jobs(connection: Connection, condition: str, parameters: Any) -> list[Job]:

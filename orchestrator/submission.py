@@ -21,7 +21,10 @@ WORTH_ANALYZING = 5_000
 
 Outcome = Literal["new", "changed", "again", "known", "done", "missing"]
 """What a submission does with a savepath: makes a job (``changed``: a new version, for the object is another one),
-queues one again, or finds it unfinished, done, or done of an object that is gone by now."""
+queues one again, or finds it unfinished, done, or done of an object that is gone by now. In a dry run, an object of
+which there is no job can be missing too."""
+
+NOT_ASKED = Identity()
 
 Wishes = Mapping[str, Identity | None]
 """Savepaths, each with the identity of its object where a listing has told it."""
@@ -51,7 +54,7 @@ class Desk:
         bucket: str,
         savepaths: Sequence[str],
         options: Options,
-        priority: int = 0,
+        priority: int | None = None,
         force: bool = False,
     ) -> list[Submitted]:
         """Have savepaths transcribed, in the order of their first mention; see :class:`Submission`."""
@@ -68,7 +71,7 @@ class Desk:
         return submitted
 
     def submission(
-        self, bucket: str, options: Options, priority: int = 0, force: bool = False, dry_run: bool = False
+        self, bucket: str, options: Options, priority: int | None = None, force: bool = False, dry_run: bool = False
     ) -> "Submission":
         """A submission that comes in chunks."""
         return Submission(self._pool, self._queue, self._objects, bucket, options, priority, force, dry_run)
@@ -98,9 +101,10 @@ class Submission:
 
     Attributes:
         bucket: that the savepaths are in.
-        obstacle: why Machine C could not be asked whether objects have changed: those are then taken as unchanged.
+        obstacle: why Machine C could not be asked about objects: those are then taken as there and unchanged.
 
     Args:
+        priority: of all jobs that are not finished then; None leaves that of those there are, and is 0 of new ones.
         force: make a new version of everything.
         dry_run: change nothing.
     """
@@ -112,7 +116,7 @@ class Submission:
         objects: Objects | None,
         bucket: str,
         options: Options,
-        priority: int,
+        priority: int | None,
         force: bool,
         dry_run: bool,
     ) -> None:
@@ -150,7 +154,7 @@ class Submission:
 
         def outcome(savepath: str) -> Outcome:
             if savepath not in known:
-                return "new"
+                return "missing" if identities.get(savepath, NOT_ASKED) is None else "new"
             id, state, heard = known[savepath]
             if self._renews(id):
                 return "new"
@@ -173,7 +177,8 @@ class Submission:
     async def _identities(self, wishes: Wishes, known: Mapping[str, versions.Current]) -> dict[str, Identity | None]:
         """Of the objects as they are now, of which there is a transcript; None where the object is gone.
 
-        Of those that are being heard, only where the wish tells it: Machine C is not asked about them.
+        Of those that are being heard, only where the wish tells it: Machine C is not asked about them. Nor is it about
+        new ones, but in a dry run: else those that are not there fail soon enough.
         """
         heard = [savepath for savepath, job in known.items() if job.identity.etag and not self._renews(job.id)]
         done = [savepath for savepath, job in known.items() if job.state == "done" and not self._renews(job.id)]
@@ -181,6 +186,8 @@ class Submission:
             savepath: wish for savepath in {*done, *heard} if (wish := wishes[savepath]) is not None
         }
         to_ask = [savepath for savepath in done if savepath not in identities and known[savepath].identity.etag]
+        if self._dry_run:
+            to_ask += [savepath for savepath, wish in wishes.items() if savepath not in known and wish is None]
         if to_ask and self._objects and not self.obstacle:
             try:
                 found = await self._objects.identities(self.bucket, to_ask)
@@ -192,16 +199,22 @@ class Submission:
     async def _carry_out(self, outcomes: dict[str, Outcome], known: Mapping[str, versions.Current]) -> None:
         fresh = [savepath for savepath, outcome in outcomes.items() if outcome in ("new", "changed")]
         again = [known[savepath].id for savepath, outcome in outcomes.items() if outcome == "again"]
-        if not fresh and not again:
+        moved = [known[savepath].id for savepath, outcome in outcomes.items() if outcome == "known"]
+        if self._priority is None:
+            moved = []
+        if not fresh and not again and not moved:
             return
         replaced = [known[savepath].id for savepath in fresh if savepath in known]
         async with self._pool.connection() as connection:
+            await store.lock(connection, [*replaced, *again, *moved])
             if replaced:
                 running = await versions.supersede(connection, replaced)
                 await self._queue.withdraw(connection, running)
-            made = await versions.add(connection, self.bucket, fresh, self._options, self._priority)
+            made = await versions.add(connection, self.bucket, fresh, self._options, self._priority or 0)
             reopened = await store.reopen(connection, again, self._priority)
             await self._queue.put(connection, [*made, *reopened])
+            if self._priority is not None:
+                await store.prioritize(connection, moved, self._priority)
             if len(made) < len(fresh):  # another submission was faster
                 now = await versions.current(connection, self.bucket, fresh, self._options)
                 outcomes |= {savepath: "known" for savepath, job in now.items() if job.id not in set(made)}

@@ -17,6 +17,7 @@ from orchestrator.arguments import (
     JsonOption,
     SavepathsArgument,
     checked,
+    checked_text,
     open_list,
     parsed_options,
     usage,
@@ -72,10 +73,14 @@ def register(cli: typer.Typer) -> None:
 def submit(
     savepaths: SavepathsArgument = None,
     from_file: Annotated[
-        str | None, typer.Option(metavar="FILE", help="One savepath a line; - for standard input.")
+        str | None,
+        typer.Option(metavar="FILE", help="One savepath a line; - for standard input.", callback=checked_text),
     ] = None,
     prefix: Annotated[
-        str | None, typer.Option(help="All recordings of the bucket that start with this.", show_default=False)
+        str | None,
+        typer.Option(
+            help="All recordings of the bucket that start with this.", show_default=False, callback=checked_text
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All recordings of the bucket.")] = False,
     bucket: BucketOption = None,
@@ -85,7 +90,10 @@ def submit(
     allow_incomplete: Annotated[
         bool, typer.Option("--allow-incomplete", help="Accept recordings that are cut; their transcript says so.")
     ] = False,
-    priority: Annotated[int, typer.Option(min=-1000, max=1000, help="Higher ones are taken first.")] = 0,
+    priority: Annotated[
+        int | None,
+        typer.Option(min=-1000, max=1000, help="Higher ones are taken first.", show_default="0, or what it is already"),
+    ] = None,
     language: Annotated[
         str | None, typer.Option(metavar="CODE", help="Such as en; default: detected.", show_default=False)
     ] = None,
@@ -126,9 +134,10 @@ def submit(
         async with session.pool.connection() as connection:
             jobs = await store.current_jobs(connection, where, list(tally.outcomes or ()), options)
         if not as_json:
-            tally.print(jobs, dry_run)
+            tally.print(jobs, dry_run, session.bucket(None))
         if submission.obstacle:
-            complain(f"what is done was taken as unchanged: {submission.obstacle.message}")
+            new = "what is new was taken as there, and what is done as unchanged" if dry_run else None
+            complain(f"{new or 'what is done was taken as unchanged'}: {submission.obstacle.message}")
         for pause in await _pauses(session, tally) if tally.unfinished and not dry_run else ():
             complain(pause)
         if tally.unfinished and not dry_run and not await session.queue.count_workers():

@@ -83,13 +83,13 @@ class Tally:
             counts.append(f"{self.passed_over} passed over")
         return ", ".join(counts) or "nothing"
 
-    def print(self, jobs: Sequence[Job], dry_run: bool) -> None:
+    def print(self, jobs: Sequence[Job], dry_run: bool, default_bucket: str) -> None:
         """For people: each of a few savepaths, then the sums."""
         if self.refusals > FEW:
             complain(f"refused   {self.refusals - FEW} more; --json names them")
         found = {job.savepath: job for job in jobs}
         for savepath, outcome in (self.outcomes or {}).items() if self.taken <= FEW else ():
-            print(_line(savepath, outcome, found.get(savepath)))
+            print(_line(savepath, outcome, found.get(savepath), default_bucket))
         if self.taken != 1 or self.refusals or self.passed_over or dry_run:
             print(f"{self.taken} {'would be ' if dry_run else ''}submitted: {self.summary()}")
         sys.stdout.flush()
@@ -123,10 +123,14 @@ def bar(total_bytes: int | None) -> Iterator[tuple[Callable[[int], None], Callab
         yield lambda read: progress.advance(task, read), lambda count: progress.update(task, count=count)
 
 
-def _line(savepath: str, outcome: Outcome, job: Job | None) -> str:
+def _line(savepath: str, outcome: Outcome, job: Job | None, default_bucket: str) -> str:
     word = f"{WORDS[outcome]:<9} "
     if outcome == "changed":
         return f"{word}{visible(savepath)}: it is another object than the one that was heard; a new version is queued"
+    if outcome == "missing" and not job:
+        return f"{word}{visible(savepath)}: there is no such object"
     if outcome == "missing":
         return f"{word}{visible(savepath)}: there is no such object any more; its transcript stays"
-    return word + (situation_line(job) if job and outcome in ("known", "done") else visible(savepath))
+    if job and outcome in ("known", "done"):
+        return word + situation_line(job, default_bucket)
+    return word + visible(savepath)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 
 from machine.errors import StreamCut
+from machine.running_text import running_text
 from machine.wire import Segment
 from orchestrator import formats, store
 from orchestrator.database import Pool
@@ -22,7 +23,7 @@ async def parts(
     job = transcript.job
     said = [formats.plain_text(segments) async for segments in pages(pool, job)] if wanted == "json" else []
     writer = formats.make_writer(transcript, wanted, timestamps)
-    yield writer.begin(" ".join(said))
+    yield writer.begin(running_text(said))
     async for segments in pages(pool, job):
         yield writer.add(segments)
     yield writer.end()

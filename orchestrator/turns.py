@@ -1,13 +1,13 @@
 """Whose turn it is: by priority, then in the order of submission, past what is paused or has enough running.
 
 A rule is a row, so all workers keep it from the same moment on. It holds up no job but its own: those stand in a lane
-of their own (``queue_name``), which is passed over while it is closed. A job is moved there when it comes to the front
-of another lane, so that neither a submission nor a new rule has to touch a million rows.
+of their own (``queue_name``), which is passed over while it is closed. A new rule touches no job; those that were
+queued before it are looked past while :mod:`orchestrator.lanes` moves them.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from psycopg.rows import class_row, dict_row
 
@@ -18,21 +18,36 @@ from orchestrator.store import Connection
 LANE = "transcriptions"
 """Of all jobs under no rule; those of a rule have its id after a slash."""
 
+FORWARD = f"{LANE}/0"
+"""Of a few that may start, brought here from behind many that may not."""
+
 EVERYTHING = ""
-MOVED_AT_ONCE = 1000
+PASSED_AT_ONCE = 5000
+"""So many that are held up are looked past to find a job, which takes some 30 ms."""
+FURTHEST_SECONDS = 600
+"""No try is put off for longer: what is due later was put there by a clock that has been set back since."""
 ADVISORY_LOCK = 0x7475_726E
 """Held while a turn is given under rules: two workers that count at once would both find room for one more."""
 
-_SAVEPATH = """
+SAVEPATH = """
     (
         select m.savepath from transcriptions t join media m on m.id = t.media_id
         where t.id = (j.args->>'transcription')::bigint
     )
 """
+"""Of the queue's job ``j``."""
+DUE = f"""
+    status = 'todo' and (
+        scheduled_at is null or scheduled_at <= now()
+        or scheduled_at > now() + make_interval(secs => {FURTHEST_SECONDS})
+    )
+"""
+ORDER = "priority desc, (args->>'transcription')::bigint"
+
 _RULES = f"""
     select r.id, r.prefix, r.max_running, r.paused_at, r.paused_by, (
         select count(*) from procrastinate_jobs j
-        where j.status = 'doing' and j.worker_id is not null and starts_with({_SAVEPATH}, r.prefix)
+        where j.status = 'doing' and j.worker_id is not null and starts_with({SAVEPATH}, r.prefix)
     ) as running
     from queue_rules r
 """
@@ -47,7 +62,6 @@ class Rule(Record):
         running: how many jobs there are at work.
     """
 
-    id: int
     prefix: str
     max_running: int | None
     paused_at: datetime | None
@@ -58,6 +72,12 @@ class Rule(Record):
     def closed(self) -> bool:
         """Whether no further job may start."""
         return self.paused_at is not None or (self.max_running is not None and self.running >= self.max_running)
+
+
+class KeptRule(Rule):
+    """A rule with the number of its lane."""
+
+    id: int
 
 
 async def rules(connection: Connection) -> list[Rule]:
@@ -106,6 +126,17 @@ async def wake(connection: Connection) -> None:
     await connection.execute(WAKE)
 
 
+def lane_of(savepath: str) -> str:
+    """SQL for the lane that a job of this savepath, an SQL expression, belongs into."""
+    return f"""
+        coalesce((
+            select '{LANE}/' || r.id from queue_rules r
+            where r.prefix <> '{EVERYTHING}' and starts_with({savepath}, r.prefix)
+            order by length(r.prefix) desc limit 1
+        ), '{LANE}')
+    """
+
+
 WAKE = """
     select pg_notify('procrastinate_any_queue_v1', json_build_object('type', 'job_inserted', 'job_id', 0)::text)
 """
@@ -117,31 +148,17 @@ async def take(pool: Pool, worker: int) -> dict[str, Any] | None:
     Raises:
         psycopg.errors.ForeignKeyViolation: the worker has been taken for dead.
     """
-    while True:
-        async with pool.connection() as connection:
-            taken = await _take(connection, worker)
-        if taken != "moved":
-            return taken
-
-
-async def _take(connection: Connection, worker: int) -> dict[str, Any] | Literal["moved"] | None:
-    kept = await _all_rules(connection)
-    if kept:
-        await connection.execute("select pg_advisory_xact_lock(%s)", (ADVISORY_LOCK,))
-        kept = await _all_rules(connection)
-    closed = [rule.prefix for rule in kept if rule.closed]
-    if EVERYTHING in closed:
-        return None
-    lanes = {rule.prefix: f"{LANE}/{rule.id}" for rule in kept if rule.prefix} | {EVERYTHING: LANE}
-    open_lanes = [lane for prefix, lane in lanes.items() if not prefix.startswith(tuple(closed))]
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(_FIRST, {"lanes": open_lanes})
+    async with pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+        kept = await kept_rules(connection)
+        if kept:
+            await connection.execute("select pg_advisory_xact_lock(%s)", (ADVISORY_LOCK,))
+            kept = await kept_rules(connection)
+        closed = closed_prefixes(kept)
+        lanes = open_lanes(kept, closed)
+        await cursor.execute(_FIRST, {"lanes": lanes, "closed": closed, "most": PASSED_AT_ONCE})
         first = await cursor.fetchone()
         if first is None:
             return None
-        if kept and first["queue_name"] != _lane_of(first["savepath"] or "", lanes):
-            await _sort(connection, first["queue_name"], lanes)
-            return "moved"
         await cursor.execute(
             "update procrastinate_jobs set status = 'doing', worker_id = %s where id = %s returning *",
             (worker, first["id"]),
@@ -150,45 +167,33 @@ async def _take(connection: Connection, worker: int) -> dict[str, Any] | Literal
 
 
 _FIRST = f"""
-    select j.*, {_SAVEPATH} as savepath
-    from unnest(%(lanes)s::text[]) as lane (name) cross join lateral (
-        select id, queue_name, priority, args from procrastinate_jobs
-        where queue_name = lane.name and status = 'todo' and (scheduled_at is null or scheduled_at <= now())
-        order by priority desc, (args->>'transcription')::bigint limit 1 for update skip locked
+    select j.id from unnest(%(lanes)s::text[]) as lane (name) cross join lateral (
+        select * from (
+            select id, priority, args, {SAVEPATH} as savepath from procrastinate_jobs j
+            where queue_name = lane.name and {DUE}
+            order by {ORDER} limit %(most)s for update skip locked
+        ) ahead
+        where not coalesce(savepath ^@ any(%(closed)s::text[]), false) limit 1
     ) j
-    order by j.priority desc, (j.args->>'transcription')::bigint limit 1
+    order by {ORDER} limit 1
 """
 
 
-async def _all_rules(connection: Connection) -> list[Rule]:
-    async with connection.cursor(row_factory=class_row(Rule)) as cursor:
+async def kept_rules(connection: Connection) -> list[KeptRule]:
+    """All there are, those too that say nothing now: jobs may stand in their lanes."""
+    async with connection.cursor(row_factory=class_row(KeptRule)) as cursor:
         await cursor.execute(_RULES)
         return await cursor.fetchall()
 
 
-def _lane_of(savepath: str, lanes: dict[str, str]) -> str:
-    return lanes[max((prefix for prefix in lanes if savepath.startswith(prefix)), key=len)]
+def closed_prefixes(kept: Sequence[KeptRule]) -> list[str]:
+    """Of which no further job may start."""
+    return [rule.prefix for rule in kept if rule.closed]
 
 
-async def _sort(connection: Connection, lane: str, lanes: dict[str, str]) -> None:
-    """Move those of the first jobs of a lane that belong elsewhere."""
-    cursor = await connection.execute(
-        f"""
-        select j.id, {_SAVEPATH} from (
-            select id, args from procrastinate_jobs
-            where queue_name = %s and status = 'todo' and (scheduled_at is null or scheduled_at <= now())
-            order by priority desc, (args->>'transcription')::bigint limit %s for update skip locked
-        ) j
-        """,
-        (lane, MOVED_AT_ONCE),
-    )
-    rows: Sequence[tuple[int, str | None]] = await cursor.fetchall()
-    placed = [(id, _lane_of(savepath or "", lanes)) for id, savepath in rows]
-    moved = [(id, right) for id, right in placed if right != lane]
-    await connection.execute(
-        """
-        update procrastinate_jobs j set queue_name = moved.lane
-        from unnest(%s::bigint[], %s::text[]) as moved (id, lane) where j.id = moved.id
-        """,
-        ([id for id, _ in moved], [right for _, right in moved]),
-    )
+def open_lanes(kept: Sequence[KeptRule], closed: Sequence[str]) -> list[str]:
+    """Where a job may stand that may start."""
+    if EVERYTHING in closed:
+        return []
+    ruled = [f"{LANE}/{rule.id}" for rule in kept if rule.prefix and not rule.prefix.startswith(tuple(closed))]
+    return [LANE, *ruled, FORWARD] if kept else [LANE]

@@ -1,7 +1,6 @@
 """The commands that look after what is stored: verify and prune."""
 
 import re
-import shlex
 import sys
 from datetime import timedelta
 from typing import Annotated
@@ -11,6 +10,7 @@ import typer
 from machine.command import ConfigOption
 from orchestrator import store, versions
 from orchestrator.arguments import BucketOption, JsonOption, SavepathsArgument, checked_all, usage
+from orchestrator.jobs import as_argument
 from orchestrator.screen import print_json, visible
 from orchestrator.session import Session, complain, run
 from orchestrator.verify import Finding, evidence, findings
@@ -28,7 +28,7 @@ def register(cli: typer.Typer) -> None:
 
 def verify(
     savepaths: SavepathsArgument = None,
-    everything: Annotated[bool, typer.Option("--all", help="All transcripts of all buckets.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All transcripts of all buckets, or of --bucket.")] = False,
     bucket: BucketOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -41,7 +41,8 @@ def verify(
     named = checked_all(savepaths) or None
 
     async def work(session: Session) -> int:
-        where = session.bucket(bucket)
+        default = session.bucket(None)
+        where = session.bucket(bucket) if named else bucket
         found: list[Finding] = []
         verified: set[str] = set()
         proved = incomplete = 0
@@ -52,7 +53,7 @@ def verify(
                 for finding in findings(transcript):
                     found.append(finding)
                     if not as_json:
-                        _tell(finding)
+                        _tell(finding, default)
             if named:
                 verified.update(transcript.savepath for transcript in transcripts)
         missing = [savepath for savepath in named or () if savepath not in verified]
@@ -64,7 +65,8 @@ def verify(
             print(f"{proved} transcript{'' if proved == 1 else 's'} verified{by_request}; {len(found)} wrong")
         async with session.pool.connection() as connection:
             for savepath in missing:
-                complain(visible((await store.no_transcript(connection, where, savepath)).message))
+                why = await store.no_transcript(connection, session.bucket(bucket), savepath, default)
+                complain(visible(why.message))
         return 1 if found or missing else 0
 
     run(config, work)
@@ -108,8 +110,8 @@ def prune(
     run(config, work)
 
 
-def _tell(finding: Finding) -> None:
-    again = f"orchestrator submit --force {shlex.quote(finding.savepath)}"
+def _tell(finding: Finding, default_bucket: str) -> None:
+    again = f"orchestrator submit --force {as_argument(finding.savepath, finding.bucket, default_bucket)}"
     print(visible(f"{finding.savepath}: {finding.message}; have it made anew: {again}"), flush=True)
 
 

@@ -23,6 +23,7 @@ class Finding(Record):
     """Something that a whole transcript would not have."""
 
     job: int
+    bucket: str
     savepath: str
     code: str
     message: str
@@ -30,18 +31,20 @@ class Finding(Record):
 
 @dataclass(frozen=True)
 class Evidence:
-    """The numbers of one transcript. ``start_seconds`` to ``sent`` are of the last part, the others of all of it.
+    """The numbers of one transcript. ``start_seconds`` to ``sha256`` are of the last part, the others of all of it.
 
     Attributes:
         segments: how many there are, with the indexes ``first`` to ``last``.
         disordered: index of a segment that begins before the one before it, or ends before it begins.
         ends: seconds, of the segment that ends last.
-        parts: how many attempts it is of; ``gap_seconds`` is where one does not begin where the one before it ended.
-        etags: of how many objects they are.
-        sent: segments by Machine B's count; ``stored`` by ours.
+        gap_seconds: where a part does not begin where the one before it ended.
+        etags: of how many objects the parts are.
+        sent: segments by the receipts of the last parts, as far back as these have counts; of them, ``stored`` are
+            there.
     """
 
     job: int
+    bucket: str
     savepath: str
     complete: bool
     heard_seconds: float
@@ -50,7 +53,6 @@ class Evidence:
     last: int | None
     disordered: int | None
     ends: float | None
-    parts: int
     gap_seconds: float | None
     etags: int
     start_seconds: float | None
@@ -63,15 +65,17 @@ class Evidence:
     stored: int
 
 
-async def evidence(pool: Pool, bucket: str, savepaths: Sequence[str] | None) -> AsyncIterator[list[Evidence]]:
-    """Of the newest finished transcripts with each set of options, of these savepaths or of all buckets, some at a
-    time: one whose replacement is not done yet is still the one that is read.
+async def evidence(
+    pool: Pool, bucket: str | None = None, savepaths: Sequence[str] | None = None
+) -> AsyncIterator[list[Evidence]]:
+    """Of the newest finished transcripts with each set of options, of a bucket or of all, of these savepaths or of all,
+    some at a time: one whose replacement is not done yet is still the one that is read.
     """
     after = 0
     while True:
         async with pool.connection() as connection, connection.cursor(row_factory=class_row(Evidence)) as cursor:
             await cursor.execute(
-                _EVIDENCE if savepaths is None else _EVIDENCE.replace("/* named */", _NAMED),
+                _EVIDENCE,
                 {
                     "after": after,
                     "limit": AT_ONCE,
@@ -90,7 +94,7 @@ async def evidence(pool: Pool, bucket: str, savepaths: Sequence[str] | None) -> 
 def findings(of: Evidence) -> Iterator[Finding]:
     """What is wrong with a transcript; nothing, where it is whole."""
     for code, message in _mistakes(of):
-        yield Finding(job=of.job, savepath=of.savepath, code=code, message=message)
+        yield Finding(job=of.job, bucket=of.bucket, savepath=of.savepath, code=code, message=message)
 
 
 def _mistakes(of: Evidence) -> Iterator[tuple[str, str]]:
@@ -122,14 +126,16 @@ def _mistakes(of: Evidence) -> Iterator[tuple[str, str]]:
             f"its last part ends at {of.start_seconds + of.covered_seconds:.1f} s, not where it ends",
         )
     if of.sent is not None and of.sent != of.stored:
-        yield "segments_lost", f"Machine B sent {of.sent} segments in the last part, {of.stored} are stored"
+        yield "segments_lost", f"Machine B sent {of.sent} segments, {of.stored} are stored"
 
 
-_NAMED = "and t.media_id in (select id from media where bucket = %(bucket)s and savepath = any(%(savepaths)s))"
 _EVIDENCE = f"""
     with job as materialized (
-        select t.id, t.media_id, t.complete, t.progress_seconds from transcriptions t
-        where t.state = 'done' and t.id > %(after)s and not (t.superseded and {REPLACED}) /* named */
+        select t.id, m.bucket, m.savepath, t.complete, t.progress_seconds
+        from transcriptions t join media m on m.id = t.media_id
+        where t.state = 'done' and t.id > %(after)s and not (t.superseded and {REPLACED})
+            and (%(bucket)s::text is null or m.bucket = %(bucket)s)
+            and (%(savepaths)s::text[] is null or m.savepath = any(%(savepaths)s))
         order by t.id limit %(limit)s
     ), text as (
         select s.transcription_id as id, count(*) as segments, min(s.index) as first, max(s.index) as last,
@@ -141,22 +147,27 @@ _EVIDENCE = f"""
         ) s group by s.transcription_id
     ), part as (
         select a.*, lead(a.attempt) over attempts is null as final,
-            coalesce(lag(a.start_seconds + coalesce(a.covered_seconds, 0)) over attempts, 0) as reached
+            coalesce(lag(a.start_seconds + coalesce(a.covered_seconds, 0)) over attempts, 0) as reached,
+            bool_and(a.segments is not null) over later as counted
         from job join attempts a on a.transcription_id = job.id
-        window attempts as (partition by a.transcription_id order by a.attempt)
+        where a.covered_seconds > 0 or a.delivered_seconds is not null
+        window attempts as (partition by a.transcription_id order by a.attempt),
+            later as (partition by a.transcription_id order by a.attempt desc)
     ), receipt as (
-        select transcription_id as id, count(*) as parts, count(distinct etag) as etags,
-            min(reached) filter (where abs(reached - start_seconds) > %(slack)s) as gap_seconds
+        select transcription_id as id, count(distinct etag) as etags,
+            min(reached) filter (where abs(reached - start_seconds) > %(slack)s) as gap_seconds,
+            min(start_seconds) filter (where counted) as counted_from, sum(segments) filter (where counted) as sent
         from part group by transcription_id
     )
-    select job.id as job, m.savepath, job.complete, job.progress_seconds as heard_seconds,
+    select job.id as job, job.bucket, job.savepath, job.complete, job.progress_seconds as heard_seconds,
         coalesce(text.segments, 0) as segments, text.first, text.last, text.disordered, text.ends,
-        coalesce(receipt.parts, 0) as parts, receipt.gap_seconds, coalesce(receipt.etags, 0) as etags,
+        receipt.gap_seconds, coalesce(receipt.etags, 0) as etags,
         part.start_seconds, part.declared_seconds, part.delivered_seconds, part.covered_seconds, part.samples,
-        part.sha256, part.segments as sent, (
-            select count(*) from segments s where s.transcription_id = job.id and s.start_seconds >= part.start_seconds
+        part.sha256, receipt.sent, (
+            select count(*) from segments s
+            where s.transcription_id = job.id and s.start_seconds >= receipt.counted_from
         ) as stored
-    from job join media m on m.id = job.media_id
+    from job
     left join text on text.id = job.id
     left join receipt on receipt.id = job.id
     left join part on part.transcription_id = job.id and part.final

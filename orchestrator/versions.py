@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from orchestrator.jobs import UNFINISHED, Options, State
 from orchestrator.objects import Identity
-from orchestrator.store import Connection
+from orchestrator.store import Connection, lock
 
 
 class Current(NamedTuple):
@@ -75,24 +75,29 @@ async def add(
 
 async def supersede(connection: Connection, ids: Sequence[int]) -> list[int]:
     """Make room for new versions of these; the queue jobs of those that were not finished, now cancelled."""
+    # In one statement with the update, a job that somebody else is just writing would be seen in two states.
+    await lock(connection, ids)
     cursor = await connection.execute(
         """
-        with old as (
-            select id, state = any(%s) as unfinished from transcriptions
-            where id = any(%s) and not superseded order by id for update
-        )
-        update transcriptions t set
-            superseded = true,
-            superseded_at = now(),
-            attempt = attempt + 1,
-            state = case when unfinished then 'cancelled' else state end,
-            finished_at = coalesce(finished_at, now())
-        from old where t.id = old.id
-        returning case when unfinished then queue_job end
+        select id, case when state = any(%s) then queue_job end from transcriptions
+        where id = any(%s) and not superseded
         """,
         (list(UNFINISHED), list(ids)),
     )
-    return [row[0] for row in await cursor.fetchall() if row[0] is not None]
+    queue_jobs = dict(await cursor.fetchall())
+    await connection.execute(
+        """
+        update transcriptions set
+            superseded = true,
+            superseded_at = now(),
+            attempt = attempt + 1,
+            state = case when state = any(%s) then 'cancelled' else state end,
+            finished_at = coalesce(finished_at, now())
+        where id = any(%s)
+        """,
+        (list(UNFINISHED), list(queue_jobs)),
+    )
+    return [queue_job for queue_job in queue_jobs.values() if queue_job is not None]
 
 
 REPLACED = """

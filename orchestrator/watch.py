@@ -166,7 +166,13 @@ class FolderWatch:
                     log.info("watch: bucket %s: %d new, %d changed", bucket, outcomes["new"], outcomes["changed"])
         except (MachineError, *TROUBLE) as failed:
             log.warning("watch: %s; tried again in %g s", one_line(failed), self._settle_seconds)
-            self._unsettled.update({file: (shape, time.monotonic()) for file, shape in settled})
+            self._look_again_at(settled)
+        except Exception:  # what one object can cause must not end the watch of all others
+            log.exception("watch: tried again in %g s", self._settle_seconds)
+            self._look_again_at(settled)
+
+    def _look_again_at(self, settled: Sequence[tuple[Found, _Shape]]) -> None:
+        self._unsettled.update({file: (shape, time.monotonic()) for file, shape in settled})
 
 
 def _next_of(files: Iterator[Found]) -> list[Found]:

@@ -10,23 +10,13 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from machine.running_text import is_unspaced
+
 LEAD_WORDS = 7
 """Words before a segment that its index entry knows too, so that a phrase is found across the border of segments."""
 LONGEST_WORD = 64
 MOST_WORDS = 2000
 """Of one segment; more than anyone says in 30 s, and less than a tsvector can hold."""
-
-# Scripts written without spaces: each letter counts as a word, and a word of theirs is a phrase.
-_UNSPACED = (
-    (0x0E00, 0x0EFF),  # Thai, Lao
-    (0x1000, 0x109F),  # Burmese
-    (0x1780, 0x17FF),  # Khmer
-    (0x3040, 0x30FF),  # Hiragana, Katakana
-    (0x3400, 0x9FFF),  # Han
-    (0xF900, 0xFAFF),
-    (0xFF66, 0xFF9F),
-    (0x20000, 0x3FFFF),
-)
 
 _ASCII_WORD = re.compile(r"[A-Za-z0-9]+")
 
@@ -40,7 +30,10 @@ class Word(NamedTuple):
 
 
 def split(text: str) -> list[Word]:
-    """The words of a text: runs of letters, digits and their marks, without regard to case and width."""
+    """The words of a text: runs of letters, digits and their marks, without regard to case and width.
+
+    In scripts written without spaces each letter counts as a word, and a word of theirs is a phrase.
+    """
     if text.isascii():
         return [
             Word(found[0].lower()[:LONGEST_WORD], found.start(), found.end()) for found in _ASCII_WORD.finditer(text)
@@ -93,9 +86,7 @@ def occurrences(wanted: Sequence[str], prefix: bool, text: str) -> list[tuple[in
 def _kind(letter: str) -> tuple[bool, bool]:
     if letter.isascii():
         return letter.isalnum(), False
-    code = ord(letter)
-    unspaced = any(first <= code <= last for first, last in _UNSPACED)
-    return letter.isalnum() or unicodedata.category(letter).startswith("M"), unspaced
+    return letter.isalnum() or unicodedata.category(letter).startswith("M"), is_unspaced(letter)
 
 
 def _folded(word: str) -> str:

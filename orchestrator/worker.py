@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import procrastinate
@@ -39,6 +39,7 @@ class Worker:
         self._queue = queue
         self._sweeper = sweeper
         self._max_running = max_running
+        self._stopping = False
         self._interval = queue.worker_timeout / SIGNS_OF_LIFE
 
         @queue.app.task(name=TASK, pass_context=True)
@@ -51,35 +52,53 @@ class Worker:
 
     async def run(self) -> None:
         """Work. A lost database is waited for."""
-        sweeping = asyncio.create_task(self._sweep(), name="sweeper")
+        working = asyncio.create_task(self._work(), name="worker")
+        chores = [
+            asyncio.create_task(_repeat(self._sweep, self._interval), name="sweeper"),
+            asyncio.create_task(_repeat(self._queue.sort, POLL_SECONDS), name="sorter"),
+        ]
         try:
-            while True:
-                try:
-                    await self._queue.app.run_worker_async(
-                        concurrency=self._max_running,
-                        fetch_job_polling_interval=POLL_SECONDS,
-                        abort_job_polling_interval=POLL_SECONDS,
-                        shutdown_graceful_timeout=0,
-                        delete_jobs="always",
-                        install_signal_handlers=False,
-                        update_heartbeat_interval=self._interval,
-                        stalled_worker_timeout=PRUNE_SECONDS,
-                    )
-                except (ConnectorException, *TROUBLE) as lost:
-                    log.warning("the worker begins anew: %s", one_line(lost.__cause__ or lost))
-                await asyncio.sleep(REOPEN_SECONDS)
+            await asyncio.wait([working])
         finally:
-            sweeping.cancel()
-            await asyncio.wait([sweeping])
+            self._stopping = True
+            for task in (working, *chores):
+                task.cancel()
+            await asyncio.wait([working, *chores])
+        working.result()
+
+    async def _work(self) -> None:
+        while not self._stopping:
+            try:
+                await self._queue.app.run_worker_async(
+                    concurrency=self._max_running,
+                    fetch_job_polling_interval=POLL_SECONDS,
+                    abort_job_polling_interval=POLL_SECONDS,
+                    shutdown_graceful_timeout=0,
+                    delete_jobs="always",
+                    install_signal_handlers=False,
+                    update_heartbeat_interval=self._interval,
+                    stalled_worker_timeout=PRUNE_SECONDS,
+                )
+            except (ConnectorException, *TROUBLE) as lost:
+                if self._stopping:  # then it stands for the cancellation that it took the place of
+                    return
+                log.warning("the worker begins anew: %s", one_line(lost.__cause__ or lost))
+            await asyncio.sleep(REOPEN_SECONDS)
 
     async def _sweep(self) -> None:
-        while True:
-            try:
-                for id in await self._sweeper.sweep():
-                    log.warning("job %d was left by a worker that is gone", id)
-            except (ConnectorException, *TROUBLE) as lost:
-                log.debug("no sweep now: %s", lost)
-            await asyncio.sleep(self._interval)
+        for id in await self._sweeper.sweep():
+            log.warning("job %d was left by a worker that is gone", id)
+
+
+async def _repeat(chore: Callable[[], Awaitable[None]], pause: float) -> None:
+    while True:
+        try:
+            await chore()
+        except (ConnectorException, *TROUBLE) as lost:
+            log.debug("not now: %s", lost)
+        except Exception:  # jobs go on without it
+            log.exception("worker")
+        await asyncio.sleep(pause)
 
 
 @asynccontextmanager

@@ -37,6 +37,7 @@ from orchestrator.sweep import Sweeper
 from orchestrator.transcribers import Transcribers
 from orchestrator.worker import Worker
 from tests.orchestrator.commands import Orchestrator
+from tests.orchestrator.proxy import Proxy
 from tests.orchestrator.scripted import ScriptedB, finished, segment
 
 BUCKET = "videos"
@@ -108,8 +109,19 @@ def sql(pool: Pool) -> Callable[..., Awaitable[list[Any]]]:
 
 
 @pytest.fixture
+async def proxy(sql: Callable[..., Awaitable[list[Any]]]) -> AsyncIterator[Proxy]:
+    """Another way to the database, which can be cut."""
+    [(database,)] = await sql("select current_database()")
+    [(folder,)] = await sql("show unix_socket_directories")
+    async with Proxy(f"{folder}/.s.PGSQL.5432", database).listening() as proxy:
+        yield proxy
+
+
+@pytest.fixture
 def submit(desk: Desk) -> Callable[..., Awaitable[Job]]:
-    async def submit(savepath: str = "talk.mp4", force: bool = False, priority: int = 0, **options: Any) -> Job:
+    async def submit(
+        savepath: str = "talk.mp4", force: bool = False, priority: int | None = None, **options: Any
+    ) -> Job:
         [(job, _)] = await desk.submit(BUCKET, [savepath], Options(**options), priority, force)
         return job
 

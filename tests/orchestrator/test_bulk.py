@@ -137,6 +137,29 @@ async def test_a_dry_run_says_what_would_happen_and_changes_nothing(orchestrator
     assert await sql("select count(*) from media") == [(2,)]
 
 
+async def test_a_dry_run_tells_which_objects_are_not_there(at_machine_c, heard, bucket, sql):
+    await heard("talks/b.mp4", "words")
+    (bucket / "talks/b.mp4").unlink()
+    outcome = await at_machine_c.run("submit", "talks/a.mp4", "talks/b.mp4", "talks/tpyo.mp4", "--dry-run")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out == (
+        "queued    talks/a.mp4\n"
+        "missing   talks/b.mp4: there is no such object any more; its transcript stays\n"
+        "missing   talks/tpyo.mp4: there is no such object\n"
+        "3 would be submitted: 1 queued, 2 missing\n"
+    )
+
+
+async def test_a_dry_run_without_machine_c_says_what_it_does_not_know(orchestrator, free_port):
+    text = orchestrator.config.read_text()
+    orchestrator.config.write_text(
+        text.replace("[orchestrator]", f"[orchestrator]\nextractor_url = http://127.0.0.1:{free_port}")
+    )
+    outcome = await orchestrator.run("submit", "tpyo.mp4", "--dry-run")
+    assert (outcome.code, outcome.out.splitlines()[-1]) == (0, "1 would be submitted: 1 queued")
+    assert outcome.err.startswith("what is new was taken as there, and what is done as unchanged: Machine C at ")
+
+
 async def test_ctrl_c_says_how_far_it_got_and_the_same_command_goes_on(orchestrator, sql):
     names = [f"videos/{number}.mp4" for number in range(CHUNK + 10)]
     command = await orchestrator.start("submit", "-")

@@ -91,6 +91,56 @@ def test_a_wrong_submission_is_exit_code_2_and_a_sentence(arguments, sentence):
     assert sentence in outcome.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (("submit", "--prefix", "\udcff"), "--prefix"),
+        (("submit", "--from-file", "\udcff"), "--from-file"),
+        (("submit", "a.mp4", "--language", "\udcff\udcff"), "language"),
+        (("submit", "a.mp4", "--option", "hotwords=\udcff"), "hotwords"),
+        (("cancel", "--prefix", "\udcff"), "--prefix"),
+        (("export", "--prefix", "\udcff", "--output", "x"), "--prefix"),
+        (("export", "--all", "--output", "\udcff"), "--output"),
+        (("retry", "--code", "\udcff"), "--code"),
+        (("retry", "--code", "busy", "--reason", "\udcff"), "--reason"),
+        (("pause", "--prefix", "\udcff"), "--prefix"),
+        (("resume", "--prefix", "\udcff"), "--prefix"),
+        (("limit", "\udcff", "2"), "PREFIX"),
+        (("search", "\udcff"), "q"),
+        (("search", "horse", "--prefix", "\udcff"), "prefix"),
+        (("search", "horse", "--language", "\udcff\udcff"), "language"),
+        (("search", "horse", "--since", "\udcff"), "since"),
+        (("search", "horse", "--bucket", "\udcff"), "--bucket"),
+        (("show", "\udcff"), "SAVEPATH"),
+        (("status", "\udcff"), "SAVEPATH"),
+        (("verify", "\udcff"), "SAVEPATH"),
+        (("prune", "--older-than", "\udcff"), "--older-than"),
+    ],
+)
+def test_bytes_that_are_not_utf_8_are_exit_code_2_and_a_sentence(arguments, name):
+    outcome = CliRunner().invoke(cli, [*arguments, "--config", "/no.cfg"])
+    assert (outcome.exit_code, outcome.stderr.partition(":")[0], outcome.stderr.count("\n")) == (2, name, 1)
+
+
+async def test_a_database_user_without_rights_is_exit_code_1_and_a_sentence(orchestrator, sql):
+    await sql("create role ann login")
+    try:
+        await sql("grant select on _yoyo_migration to ann")
+        orchestrator.config.write_text(orchestrator.config.read_text().replace("//postgres:@", "//ann@"))
+        outcome, checked = await orchestrator.run("status"), await orchestrator.run("check")
+    finally:
+        await sql("drop owned by ann")
+        await sql("drop role ann")
+    assert (outcome.code, outcome.err.startswith("the database denies it: permission denied for table")) == (1, True)
+    assert (checked.code, "FAIL database: permission denied for table" in checked.out) == (1, True)
+
+
+async def test_who_paused_is_told_though_the_name_is_not_utf_8(orchestrator, monkeypatch):
+    monkeypatch.setenv("LOGNAME", "\udcff")
+    outcome = await orchestrator.run("pause")
+    assert (outcome.code, "by \\udcff@" in outcome.out) == (0, True)
+
+
 async def test_submit_wait_follows_the_job_to_its_end(orchestrator, working):
     async with working():
         outcome = await orchestrator.run("submit", "talk.mp4", "--wait")

@@ -8,6 +8,7 @@ import shutil
 import signal
 import stat
 import sys
+import time
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
@@ -210,3 +211,91 @@ async def test_a_file_in_the_way_is_one_sentence(data_dir, orchestrator):
     outcome = await orchestrator.run("status")
     assert outcome.code == 1
     assert f"[database] data_dir {data_dir} cannot be used" in outcome.err
+
+
+if os.geteuid() == 0:  # nobody else can give a folder to another user
+
+    async def test_a_database_that_is_given_to_another_user_meanwhile_is_not_taken_back(data_dir):
+        with embedded.running(data_dir):
+            shutil.chown(data_dir, "nobody")
+            os.kill(postmaster(data_dir), signal.SIGKILL)
+            await asyncio.sleep(3 * embedded.GUARD_SECONDS)
+            assert data_dir.owner() == "nobody"
+
+    async def test_a_database_of_another_user_is_left_alone(data_dir, orchestrator):
+        with embedded.running(data_dir) as url:
+            insert(url, 1)
+        everything = [data_dir, *data_dir.rglob("*")]
+        for path in everything:
+            shutil.chown(path, "nobody")
+        outcome = await orchestrator.run("status", seconds=10)
+        assert (outcome.code, outcome.err) == (
+            1,
+            f"[database] data_dir {data_dir} belongs to the user nobody; run the command as that user: "
+            "sudo -u nobody orchestrator ...\n",
+        )
+        assert {path.owner() for path in everything} == {"nobody"}
+
+    async def test_an_empty_folder_of_another_user_is_left_alone(data_dir, orchestrator):
+        data_dir.mkdir(parents=True)
+        shutil.chown(data_dir, "nobody")
+        assert "belongs to the user nobody" in (await orchestrator.run("status", seconds=10)).err
+        assert (data_dir.owner(), list(data_dir.iterdir())) == ("nobody", [])
+
+
+async def test_an_empty_folder_is_used(data_dir):
+    data_dir.mkdir(parents=True)
+    with embedded.running(data_dir) as url:
+        insert(url, 1)
+
+
+async def test_a_folder_that_can_no_longer_be_read_is_told_in_sentences(data_dir, orchestrator):
+    service = await orchestrator.start("worker")
+    await service.says("takes up to")
+    data_dir.chmod(0)
+    began = time.monotonic()
+    try:
+        assert (await orchestrator.run("status", seconds=30)).code == 1
+        assert time.monotonic() - began < 20
+        await service.says("Permission denied", seconds=30)
+        outcome = await service.ends(signal.SIGTERM)
+    finally:
+        data_dir.chmod(0o700)
+    assert "Permission denied" in outcome.err
+    assert await gone(data_dir)
+
+
+async def test_a_server_that_hangs_is_told_within_seconds_and_how_to_end_it(data_dir, orchestrator):
+    with embedded.running(data_dir) as url:
+        insert(url, 1)
+        hung = postmaster(data_dir)
+        os.kill(hung, signal.SIGSTOP)
+        began = time.monotonic()
+        try:
+            outcome = await orchestrator.run("status", seconds=60)
+        finally:
+            os.kill(hung, signal.SIGCONT)
+        assert time.monotonic() - began < 25
+    assert outcome.code == 1
+    assert f"PostgreSQL (process {hung}) runs there but has not answered for 10 s" in outcome.err
+    assert f"kill -9 {hung}" in outcome.err
+
+
+async def test_a_server_that_says_that_it_starts_is_waited_for(data_dir, monkeypatch):
+    monkeypatch.setattr(embedded, "ANSWER_SECONDS", 1.0)
+
+    def use() -> list[int]:
+        with embedded.running(data_dir) as url:
+            return kept(url)
+
+    with embedded.running(data_dir) as url:
+        insert(url, 1)
+        ready, server = (data_dir / "postmaster.pid").read_text(), postmaster(data_dir)
+        os.kill(server, signal.SIGSTOP)
+        (data_dir / "postmaster.pid").write_text(ready.replace("ready", "starting"))
+        using = asyncio.create_task(asyncio.to_thread(use))
+        await asyncio.sleep(3)
+        assert not using.done()
+        (data_dir / "postmaster.pid").write_text(ready)
+        os.kill(server, signal.SIGCONT)
+        assert await using == [1]

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from orchestrator import formats, parquet
 from orchestrator.cli import cli
+from orchestrator.jobs import Options
 from tests.orchestrator.commands import read_all
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import segment
@@ -54,6 +55,13 @@ async def test_jsonl_is_a_row_for_each_segment_of_any_number_of_transcripts(orch
         ("talks/c.mp4", 0), ("youtube/a.mp4", 0), ("youtube/a.mp4", 1), ("youtube/deep/b.mp4", 0),
     ]  # fmt: skip
     assert rows[1]["last_modified"] == "2026-01-31T09:05:59+00:00"
+    assert [row["language"] for row in rows] == ["de", "en", "en", "en"]
+
+
+async def test_the_language_of_a_segment_goes_before_that_of_its_recording(to_parquet, transcripts, sql):
+    await sql("update segments set language = 'cy' where text like 'Good%%'")
+    frame = pandas.read_parquet(await to_parquet(), filters=[("folder", "==", "youtube")])
+    assert list(frame["language"]) == ["en", "cy", "en"]
 
 
 @pytest.mark.parametrize("format", ["srt", "json"])
@@ -173,7 +181,7 @@ async def test_pandas_reads_the_rows(to_parquet, transcripts):
     assert list(frame["text"]) == ["Hello Peter.", "Good\tbye.", "Words."]
     assert [list(tokens) for tokens in frame["tokens"]] == [[0, 1]] * 3
     assert list(frame["start"]) == [0.0, 4.0, 0.0]
-    assert set(frame["model"]) == {"scripted"}
+    assert (set(frame["model"]), set(frame["language"])) == ({"scripted"}, {"en"})
     assert frame["last_modified"][0] == pandas.Timestamp(MODIFIED)
 
 
@@ -193,6 +201,8 @@ async def test_duckdb_reads_the_rows_and_partitions(to_parquet, transcripts, hea
         ("ä b=c", "2026-01-31", 9, 5, 1, "INTEGER[]"),
         (None, "2026-01-31", 9, 5, 1, "INTEGER[]"),
     ]
+    spoken = duckdb.sql(f"select distinct folder, language from read_parquet('{folder}/**/*.parquet') order by 1")
+    assert spoken.fetchall() == [("talks", "de"), ("youtube", "en"), ("ä b=c", "en"), (None, "en")]
 
 
 async def test_a_second_export_changes_no_byte(to_parquet, transcripts):
@@ -205,6 +215,23 @@ async def test_a_partition_keeps_its_other_savepaths(to_parquet, transcripts):
     await to_parquet()
     frame = pandas.read_parquet(await to_parquet("youtube/deep/b.mp4"))
     assert sorted(set(frame["savepath"])) == ["talks/c.mp4", "youtube/a.mp4", "youtube/deep/b.mp4"]
+
+
+async def test_an_export_of_one_savepath_works_out_no_other_partition(desk, pool, sql):
+    await desk.submit(BUCKET, [f"a/{number}.mp4" for number in range(2000)], Options())
+    await sql("update transcriptions set state = 'done', complete = true, finished_at = now()")
+    await sql(
+        "insert into attempts (transcription_id, attempt, transcriber_url, start_seconds, last_modified)"
+        " select id, 1, '', 0, '2026-01-31'::timestamptz + make_interval(mins => id::integer / 2) from transcriptions"
+    )
+    await sql("analyze")
+    async with pool.connection() as connection:
+        [partition] = await parquet.touched(connection, BUCKET, ["a/7.mp4"])
+        looked_up = await connection.execute(
+            "select idx_tup_fetch from pg_stat_xact_user_tables where relname = 'attempts'"
+        )
+        assert (await looked_up.fetchone())[0] < 20
+    assert len(partition.jobs) == 2
 
 
 async def test_a_changed_object_moves_to_its_new_partition(to_parquet, transcripts, heard):

@@ -46,6 +46,4 @@ async def test_the_table_has_a_line_for_each_group(failed, orchestrator):
 
 async def test_nothing_failed_is_said_so(orchestrator):
     assert (await orchestrator.run("failed")).out == "no job has failed\n"
-    assert (
-        await orchestrator.run("retry", "--code", "busy")
-    ).out == "no such job has failed; see: orchestrator failed\n"
+    assert (await orchestrator.run("retry", "--all-failed")).out == "no such job has failed; see: orchestrator failed\n"

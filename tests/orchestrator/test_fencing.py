@@ -5,8 +5,11 @@ from dataclasses import replace
 
 import psycopg
 import pytest
+from procrastinate.jobs import Job as QueueJob
+from procrastinate.jobs import Status
 
 from machine.errors import StreamCut
+from orchestrator import turns
 from orchestrator.attempts import Attempt, Attempts
 from orchestrator.errors import Superseded
 from orchestrator.sweep import Sweeper
@@ -171,3 +174,23 @@ async def test_two_sweeps_at_once_queue_a_job_once(stalled, sweeper, sql):
     swept = await asyncio.gather(*(sweeper.sweep() for _ in range(4)))
     assert sorted(swept) == [[], [], [], [stalled.id]]
     assert await sql("select count(*) from procrastinate_jobs") == [(1,)]
+
+
+async def test_a_job_whose_worker_was_buried_as_it_ended_is_queued_again(submit, pool, queue, sweeper, sql):
+    job = await submit()
+    [(worker,)] = await sql("insert into procrastinate_workers default values returning id")
+    taken = QueueJob.from_row(await turns.take(pool, worker))
+    await lose_worker(sql)
+    await queue.app.job_manager.finish_job(taken, Status.ABORTED, True)
+    assert await sweeper.sweep() == [job.id]
+    assert await sql("select status from procrastinate_jobs") == [("todo",)]
+
+
+async def test_an_end_that_is_told_twice_leaves_the_queued_job_alone(submit, pool, queue, sql):
+    """As after a commit whose answer was lost."""
+    await submit()
+    [(worker,)] = await sql("insert into procrastinate_workers default values returning id")
+    taken = QueueJob.from_row(await turns.take(pool, worker))
+    for _ in range(2):
+        await queue.app.job_manager.finish_job(taken, Status.ABORTED, True)
+    assert await sql("select status from procrastinate_jobs") == [("todo",)]

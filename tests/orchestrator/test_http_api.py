@@ -1,12 +1,13 @@
 """The HTTP API over a real server and a real database."""
 
+import json
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
 from machine.auth import Tokens
-from orchestrator import formats, store, transcripts
+from orchestrator import formats, store, transcripts, turns
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.contract import CONTRACT
 
@@ -46,6 +47,14 @@ async def test_a_second_submission_is_the_first_one(api):
     assert (second["id"], second["outcome"]) == (first["id"], "known")
 
 
+async def test_a_priority_is_that_of_a_job_that_waits_already_and_stays_where_none_is_given(api):
+    told = []
+    for priority in ({}, {"priority": 9}, {}):
+        answer = await api.post("/api/jobs", json={"savepath": "a.mp4", **priority})
+        told += [(job["outcome"], job["priority"]) for job in answer.json()["jobs"]]
+    assert told == [("new", 0), ("known", 9), ("known", 9)]
+
+
 async def test_force_makes_a_new_job(api):
     first = (await api.post("/api/jobs", json={"savepath": "a.mp4"})).json()["jobs"][0]
     forced = (await api.post("/api/jobs", json={"savepath": "a.mp4", "force": True})).json()["jobs"][0]
@@ -65,6 +74,8 @@ async def test_force_makes_a_new_job(api):
         (b'{"savepath":7}', "savepath: Input should be a valid string"),
         (b'{"savepath":"a","colour":"red"}', "colour: Extra inputs are not permitted"),
         (b'{"savepath":"a","language":"english"}', "language: String should have at most 3 characters"),
+        (b'{"savepath":"a","language":"a\\u0000"}', "language: String should match pattern"),
+        (b'{"savepath":"a","language":"\\ud800x"}', "Invalid JSON: unexpected end of hex escape"),
         (b'["a"]', "Input should be an object"),
     ],
 )
@@ -73,6 +84,23 @@ async def test_a_wrong_body_is_400_with_a_sentence(body, sentence, api):
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "bad_request"
     assert sentence in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("text", ["%00%00", "%ff%ff"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/search?q={}",
+        *(f"/api/search?q=horse&{name}={{}}" for name in ("prefix", "language", "since", "after", "bucket_name")),
+        *(f"/api/jobs?{name}={{}}" for name in ("state", "after", "limit")),
+        *(f"/api/transcripts/a?{name}={{}}" for name in ("format", "timestamps", "bucket_name")),
+        "/api/transcripts/{}",
+        "/api/transcripts/a{}",
+    ],
+)
+async def test_text_that_cannot_be_stored_is_400(path, text, api):
+    answer = await api.get(path.format(text))
+    assert (answer.status_code, answer.json()["error"]["retryable"]) == (400, False)
 
 
 async def test_a_job_is_read_by_its_id(api, submit):
@@ -218,9 +246,23 @@ async def test_status_tells_totals_audio_and_workers(api, submit, heard):
         "totals": {"queued": 1, "done": 1},
         "done_seconds": 8.0,
         "left_seconds": 8.0,
+        "rules": [],
         "workers": 0,
         "results": None,
     }
+
+
+async def test_status_tells_what_the_queue_is_held_up_by_as_the_command_does(api, pool, orchestrator):
+    async with pool.connection() as connection:
+        await turns.pause(connection, "archive/", "ann@host-a")
+        await turns.limit(connection, "talks/", 2)
+    rules = (await api.get("/api/status")).json()["rules"]
+    assert [(rule["prefix"], rule["paused_by"], rule["max_running"]) for rule in rules] == [
+        ("archive/", "ann@host-a", None),
+        ("talks/", None, 2),
+    ]
+    told = json.loads((await orchestrator.run("status", "--json")).out)["rules"]
+    assert [{**rule, "paused_at": None} for rule in rules] == [{**rule, "paused_at": None} for rule in told]
 
 
 @pytest.mark.parametrize("format", formats.FORMATS)

@@ -1,5 +1,6 @@
 """What events, listings and watched folders bring up becomes a job where it should, and only there."""
 
+import asyncio
 from collections import Counter
 from datetime import datetime, timedelta, timezone
 
@@ -13,6 +14,7 @@ from orchestrator.intake import Intake, Selection
 from orchestrator.objects import Identity, Objects
 from orchestrator.submission import Desk
 from tests.orchestrator.conftest import BUCKET
+from tests.orchestrator.scripted import LONG, finished, started, window
 from tests.orchestrator.watched import watched_bucket
 
 LATER = datetime.now(timezone.utc) + timedelta(hours=1)
@@ -113,3 +115,50 @@ async def test_machine_c_is_asked_what_an_object_is_now(pool, queue, submit, sql
         assert (await intake.take(BUCKET, {"a.mp4": None}))["known"] == 1
         bucket.put("a.mp4", age=-60)
         assert (await intake.take(BUCKET, {"a.mp4": None}))["again"] == 1
+
+
+@pytest.mark.parametrize("told", ["by an event", "by watch"])
+async def test_an_object_that_is_replaced_while_it_is_heard_is_heard_again(
+    told, pool, queue, sql, working, machine_b, tmp_path
+):
+    before, replaced = "", asyncio.Event()
+
+    async def hears_what_was_there_before(b):
+        await b.tell(started(LONG, before), *window(0))
+        await replaced.wait()
+        await b.tell(*window(1), *window(2), finished(LONG, segments=6).model_copy(update={"etag": before}))
+
+    machine_b.scripts = [hears_what_was_there_before]
+    async with watched_bucket(tmp_path / "minio") as bucket, working(progress_timeout=60):
+        objects = Objects(bucket.url, Tokens(), BUCKET)
+        intake = Intake(pool, Desk(pool, queue, objects), Selection(Settings()), objects)
+
+        async def there() -> Identity:
+            return (await objects.identities(BUCKET, ["a.mp4"]))["a.mp4"]
+
+        async def take() -> Counter[str]:
+            now = await there()
+            seen = Identity(None, now.size, now.last_modified) if told == "by watch" else None
+            return await intake.take(BUCKET, {"a.mp4": seen})
+
+        bucket.put("a.mp4", "once")
+        before = (await there()).etag
+        assert (await take())["new"] == 1
+        while not await sql("select 1 from segments"):
+            await asyncio.sleep(0.02)
+        assert (await take())["known"] == 1
+        bucket.put("a.mp4", "twice, and longer", age=0)
+        assert (await take())["changed"] == 1
+        replaced.set()
+    assert await sql("select state, superseded from transcriptions where id = 1") == [("cancelled", True)]
+
+
+async def test_watch_asks_again_about_what_was_replaced_while_it_was_heard(pool, queue, heard, sql, tmp_path):
+    async with watched_bucket(tmp_path / "minio") as bucket:
+        objects = Objects(bucket.url, Tokens(), BUCKET)
+        intake = Intake(pool, Desk(pool, queue, objects), Selection(Settings()), objects)
+        await heard("a.mp4", "hello")
+        await sql("update transcriptions set started_at = started_at - interval '1 hour'")
+        bucket.put("a.mp4", age=60)
+        now = (await objects.identities(BUCKET, ["a.mp4"]))["a.mp4"]
+        assert (await intake.take(BUCKET, {"a.mp4": Identity(None, now.size, now.last_modified)}))["changed"] == 1

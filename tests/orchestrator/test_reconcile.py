@@ -86,3 +86,25 @@ async def test_a_machine_c_that_is_away_is_counted_and_tried_again(reconciling, 
     async with reconciling(every=0.2, url="http://127.0.0.1:9") as metrics:
         await shows(metrics, 'reelscribe_listings_total{outcome="failed"} 2.0')
     assert await sql("select count(*) from media") == [(0,)]
+
+
+async def test_a_bug_is_logged_and_the_next_listing_follows(reconciling, bucket, monkeypatch, caplog):
+    bucket.put("a.mp4")
+    take, raised = Intake.take, []
+
+    async def fail_once(*arguments):
+        if not raised:
+            raised.append(True)
+            raise KeyError("a bug")
+        return await take(*arguments)
+
+    monkeypatch.setattr(Intake, "take", fail_once)
+    async with reconciling(every=0.2) as metrics:
+        await shows(metrics, 'reelscribe_listed_objects_total{outcome="new"} 1.0')
+    assert "a bug" in caplog.text
+
+
+async def test_a_clock_that_was_set_back_puts_off_no_listing(reconciling, bucket, sql):
+    await sql("insert into listings values (%s, now() + interval '1 hour')", BUCKET)
+    async with reconciling() as metrics:
+        await shows(metrics, 'reelscribe_listings_total{outcome="whole"} 1.0')

@@ -129,6 +129,13 @@ async def test_one_that_dies_while_it_stores_leaves_it_to_another(pool, heard, s
         assert (await pending.claim(connection)) == (job.id, 2)
 
 
+async def test_a_try_that_a_clock_has_put_too_far_off_is_due(pool, heard, sql):
+    job = await heard("a.mp4", "hello")
+    await sql("update pending_results set next_try_at = now() + interval '1 day'")
+    async with pool.connection() as connection:
+        assert (await pending.claim(connection)) == (job.id, 1)
+
+
 async def test_the_newest_transcript_is_what_stays(storing, heard, s3, status):
     await heard("a.mp4", "old")
     await heard("a.mp4", "new", force=True)

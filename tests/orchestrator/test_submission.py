@@ -74,6 +74,36 @@ async def test_two_at_the_same_time_make_one_job(desk, sql):
     assert await sql("select count(*) from procrastinate_jobs") == [(2,)]
 
 
+@pytest.fixture
+def priorities(sql):
+    async def read() -> tuple[list[int], list[int]]:
+        """Of the jobs, and of their places in the queue."""
+        jobs = await sql("select priority from transcriptions order by id")
+        queued = await sql("select priority from procrastinate_jobs order by (args->>'transcription')::bigint")
+        return [priority for (priority,) in jobs], [priority for (priority,) in queued]
+
+    return read
+
+
+async def test_a_priority_that_is_given_is_that_of_queued_jobs_too(desk, submit, priorities):
+    await submit("a.mp4")
+    await submit("b.mp4", priority=3)
+    submitted = await desk.submit(BUCKET, ["a.mp4", "b.mp4", "new.mp4"], Options(), priority=500)
+    assert [(job.priority, outcome) for job, outcome in submitted] == [(500, "known"), (500, "known"), (500, "new")]
+    assert await priorities() == ([500] * 3, [500] * 3)
+
+
+async def test_without_a_priority_jobs_keep_theirs(desk, submit, priorities):
+    job = await submit("queued.mp4", priority=500)
+    again = await submit("again.mp4", priority=7)
+    await desk.cancel([again.id])
+    assert [outcome for _, outcome in await desk.submit(BUCKET, ["queued.mp4", "again.mp4"], Options())] == [
+        *("known", "again"),
+    ]
+    assert job.priority == 500
+    assert await priorities() == ([500, 7], [500, 7])
+
+
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
 async def test_what_failed_or_was_cancelled_is_queued_again(state, desk, submit, sql):
     job = await submit("talk.mp4")

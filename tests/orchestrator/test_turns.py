@@ -92,6 +92,54 @@ async def test_many_jobs_of_a_closed_prefix_cost_nothing_once_they_stand_aside(d
     assert await take(2) == ["archive/0", "archive/1"]
 
 
+@pytest.fixture
+async def behind_many(desk, submit, rule):
+    """Two jobs behind more paused ones than a look for a job passes."""
+    await desk.submit(BUCKET, [f"archive/{number:04}" for number in range(turns.PASSED_AT_ONCE + 1)], Options())
+    await submit("talk")
+    await submit("late talk", priority=-1)
+    await rule(turns.pause, "archive/", "me")
+
+
+async def test_a_job_behind_more_than_can_be_passed_is_brought_forward(behind_many, submit, take, queue):
+    assert await take() == []
+    await queue.sort()
+    await submit("new talk")
+    assert await take() == ["talk", "new talk", "late talk"]
+
+
+async def test_workers_bring_jobs_forward_by_themselves(behind_many, working, job_in, sql):
+    [(last,)] = await sql("select max(id) from transcriptions")
+    async with working():
+        await job_in(last, "done")
+
+
+async def test_what_was_moved_aside_keeps_its_order(behind_many, take, queue, rule):
+    await queue.sort()
+    await rule(turns.resume, "archive/")
+    assert await take(3) == ["archive/0000", "archive/0001", "archive/0002"]
+
+
+async def test_what_is_queued_under_a_rule_stands_in_its_lane_at_once(submit, rule, sql):
+    await rule(turns.pause, "a/", "me")
+    await rule(turns.limit, "a/b/", 1)
+    for savepath in ("talk", "a/1", "a/b/1"):
+        await submit(savepath)
+    rows = await sql(
+        "select queue_name, coalesce(prefix, '') from procrastinate_jobs left join queue_rules r"
+        " on queue_name = %s || r.id order by procrastinate_jobs.id",
+        f"{turns.LANE}/",
+    )
+    assert [prefix for _, prefix in rows] == ["", "a/", "a/b/"]
+
+
+async def test_a_try_that_a_clock_has_put_too_far_off_is_due(submit, take, sql):
+    for savepath, ahead in (("far", "1 hour"), ("near", "5 minutes")):
+        await submit(savepath)
+        await sql(f"update procrastinate_jobs set scheduled_at = now() + interval '{ahead}' where scheduled_at is null")
+    assert await take() == ["far"]
+
+
 async def test_workers_that_count_at_once_keep_a_limit(submit, take, rule):
     for number in range(12):
         await submit(f"archive/{number}")

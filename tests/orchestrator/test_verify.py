@@ -2,9 +2,19 @@
 
 import pytest
 
+from machine.wire import Progress
+from orchestrator import store
 from orchestrator.verify import evidence, findings
 from tests.orchestrator.conftest import BUCKET
-from tests.orchestrator.scripted import breaks_off_after, transcribes
+from tests.orchestrator.scripted import (
+    LONG,
+    breaks_off_after,
+    breaks_off_at_the_end,
+    fails,
+    finished,
+    started,
+    transcribes,
+)
 
 
 @pytest.fixture
@@ -28,6 +38,53 @@ async def test_a_transcript_of_several_parts_is_whole(submit, working, job_in, m
     assert await found() == []
 
 
+@pytest.fixture
+async def in_two_parts(submit, working, job_in, machine_b):
+    """A transcript of two parts, of which the second is silent."""
+
+    async def hears_nothing(b):
+        await b.tell(started(LONG), Progress(seconds=LONG), finished(LONG - b.start))
+
+    machine_b.scripts = [breaks_off_after(2), hears_nothing]
+    async with working():
+        return await job_in((await submit()).id, "done")
+
+
+@pytest.mark.parametrize(("lost", "left"), [("index >= 2", 2), ("true", 0)])
+async def test_segments_of_an_earlier_part_that_are_lost_are_found(lost, left, in_two_parts, found, sql):
+    assert await found() == []
+    await sql(f"delete from segments where {lost}")
+    assert await sql("select count(*) from segments") == [(left,)]
+    assert await found() == [("talk.mp4", "segments_lost")]
+
+
+async def test_parts_that_were_stored_before_segments_were_counted_are_no_finding(in_two_parts, found, sql):
+    await sql("update attempts set segments = null where sha256 is null")
+    assert await found() == []
+
+
+async def test_what_is_heard_again_after_a_step_back_is_counted_once(submit, working, job_in, machine_b, found):
+    machine_b.scripts = [breaks_off_at_the_end, fails("past_the_end", "there is no more", False), transcribes()]
+    async with working():
+        await job_in((await submit()).id, "done")
+    assert [request.get("start", 0) for request in machine_b.requests] == [0, LONG, 20.0]
+    assert await found() == []
+
+
+async def test_an_attempt_that_brought_nothing_is_no_part(submit, working, job_in, machine_b, pool, found):
+    async def is_cut_at_once(b):
+        await b.tell(started(LONG, "etag of before"))
+        b.detach().close()
+
+    machine_b.scripts = [is_cut_at_once, transcribes()]
+    async with working():
+        job = await job_in((await submit()).id, "done")
+    assert await found() == []
+    async with pool.connection() as connection:
+        receipt = (await store.about_transcript(connection, job)).receipt
+    assert (receipt.sha256, receipt.samples, len(receipt.parts)) == ("5" * 64, LONG * 16_000, 1)
+
+
 async def test_a_transcript_without_a_word_is_whole(heard, found):
     await heard("talk.mp4")
     assert await found() == []
@@ -45,8 +102,8 @@ DAMAGES = {
     "outside": "update segments set end_seconds = 13 where index = 2",
     "parts_apart": "update attempts set start_seconds = 1",
     "objects_mixed": """
-        insert into attempts (transcription_id, attempt, transcriber_url, start_seconds, etag)
-        select transcription_id, 0, 'http://b', 0, 'other' from attempts
+        insert into attempts (transcription_id, attempt, transcriber_url, start_seconds, covered_seconds, etag)
+        select transcription_id, 0, 'http://b', 0, 1, 'other' from attempts
     """,
     "receipt_missing": "delete from attempts",
     "sha256_missing": "update attempts set sha256 = null",

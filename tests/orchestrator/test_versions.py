@@ -1,9 +1,11 @@
 """The same object is heard once; a changed one makes a new version, and the old one is kept until it is pruned."""
 
+import asyncio
 import os
 import random
 from datetime import timedelta
 
+import psycopg
 import pytest
 
 from machine.auth import Tokens
@@ -170,6 +172,36 @@ async def test_prune_keeps_the_old_version_until_the_new_one_is_done(heard, subm
     await heard("talk.mp4", "old words")
     await submit("talk.mp4", force=True)
     assert await pruned(pool) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "meanwhile", "after"),
+    [
+        ("cancelled", "state = 'queued', finished_at = null", "cancelled"),
+        ("running", "state = 'done', complete = true, finished_at = now()", "done"),
+        ("running", "state = 'queued'", "cancelled"),
+    ],
+)
+async def test_a_job_whose_state_changes_in_this_moment_can_be_replaced(
+    before, meanwhile, after, submit, desk, pool, sql, database_url
+):
+    job = await submit("talk.mp4")
+    await sql(
+        "update transcriptions set state = %s, finished_at = case when %s = 'cancelled' then now() end", before, before
+    )
+    async with await psycopg.AsyncConnection.connect(database_url) as other:
+        await other.execute(f"update transcriptions set {meanwhile}")
+        replacing = asyncio.create_task(submit("talk.mp4", force=True))
+        await asyncio.sleep(0.5)
+        assert not replacing.done(), "it waits for the other transaction"
+        await other.commit()
+        new = await replacing
+    assert await sql("select id, state, superseded from transcriptions order by id") == [
+        (job.id, after, True),
+        (new.id, "queued", False),
+    ]
+    if after == "cancelled":
+        assert await sql("select (args->>'transcription')::bigint from procrastinate_jobs") == [(new.id,)]
 
 
 async def test_force_makes_one_new_version_of_a_savepath_that_comes_twice(heard, desk, sql):
