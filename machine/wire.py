@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from machine.errors import BadRequest, StreamCut
 
@@ -254,12 +254,20 @@ class TranscribeRequest(TranscribeFields):
     priority: Priority = Field(default="batch", description=PRIORITY)
 
 
+def _without_nul(text: str) -> str:
+    return text.replace("\0", "")
+
+
+Spoken = Annotated[str, AfterValidator(_without_nul)]
+"""Whisper has a token for each byte, so it can say NUL, which PostgreSQL cannot store."""
+
+
 class Word(ReceivedModel):
     """One word; times in seconds from the start of the recording."""
 
     start: float
     end: float
-    word: str
+    word: Spoken
     probability: float
 
 
@@ -286,7 +294,7 @@ class Segment(ReceivedModel):
     index: int
     start: float
     end: float
-    text: str
+    text: Spoken
     tokens: list[int]
     words: list[Word] | None = None
     avg_logprob: float

@@ -199,3 +199,12 @@ class TestEvents:
             '{"extraction_id": "x", "savepath": "a", "bucket_name": "b", "etag": "e", "audio_format": "wav", "new": 1}'
         )
         assert ExtractionReceipt.model_validate_json(text).state == "running"
+
+
+def test_what_no_database_can_store_is_not_told() -> None:
+    word = Word(start=0, end=1, word=" a\0b", probability=0.5)
+    heard = Segment(
+        index=0, start=0, end=1, text="a\0b", tokens=[65, 188, 66], words=[word],
+        avg_logprob=-0.2, no_speech_prob=0.1, compression_ratio=1.0,
+    )  # fmt: skip
+    assert (heard.text, word.word) == ("ab", " ab")
