@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from psycopg import AsyncConnection
 
 from machine.errors import Busy
+from machine.timeout import within
 from orchestrator import store
 from orchestrator.database import CONNECTION, TROUBLE, Pool
 from orchestrator.errors import DatabaseUnavailable
@@ -50,7 +51,7 @@ class Follower:
     async def news(self, seconds: float) -> None:
         """Wait until there is something to tell, or the follower was dropped, but no longer than this."""
         with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._news.wait(), seconds)
+            await within(seconds, self._news.wait())
 
     def take(self) -> tuple[list[Job], Totals | None]:
         """All that is to be told now."""

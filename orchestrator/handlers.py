@@ -10,6 +10,7 @@ from tornado.iostream import StreamClosedError
 from machine.auth import Tokens
 from machine.errors import BadRequest, JobNotFound
 from machine.server import Machine, MachineHandler
+from machine.timeout import within
 from orchestrator import formats, pending, store, turns
 from orchestrator.changes import Feed
 from orchestrator.database import TROUBLE, Pool
@@ -82,7 +83,7 @@ class OrchestratorHandler(MachineHandler):
         """
         self.write(text)
         try:
-            await asyncio.wait_for(self.flush(), STALL_SECONDS)
+            await within(STALL_SECONDS, self.flush())
         except asyncio.TimeoutError as stalled:
             raise StreamClosedError(stalled) from stalled
 

@@ -12,6 +12,7 @@ import httpx
 
 from machine.child import end_with_parent
 from machine.settings import Listener
+from machine.timeout import within
 from orchestrator.service import make_machine, serve_machine
 from orchestrator.session import Session, complain
 
@@ -58,7 +59,7 @@ class Child:
         if self._process.returncode is None:
             self._process.terminate()
             try:
-                await asyncio.wait_for(self._process.wait(), self._grace_seconds + KILL_AFTER_SECONDS)
+                await within(self._grace_seconds + KILL_AFTER_SECONDS, self._process.wait())
             except asyncio.TimeoutError:
                 self._process.kill()
                 await self._process.wait()
