@@ -19,7 +19,7 @@ serve: .venv/all ## run all three machines here until Ctrl-C, with ./config.cfg
 	@$(BIN)/orchestrator up $(ARGS)
 
 test: .venv/test ## run every test; a part of them: make test ARGS='tests/machine -k auth'
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 soak: .venv/test ## kill -9 every machine and PostgreSQL, alone and in pairs, for 20 rounds (about 10 minutes)
 	CRASH_ROUNDS=20 $(BIN)/pytest tests/end_to_end/test_crashes.py $(ARGS)
