@@ -60,6 +60,7 @@ class Timeline:
         if self._heard is None:
             return False
         first, last = (int(time * SAMPLE_RATE) // FRAME_SAMPLES for time in (self._inside(start), self._inside(end)))
+        first = min(first, len(self._heard) - 1)  # the end of the window is in no frame
         return bool(max(self._heard[first : last + 1], default=1.0) < VAD_OPTIONS.threshold)
 
     def _inside(self, time: float) -> float:

@@ -116,3 +116,8 @@ def test_without_vad_each_window_knows_where_nobody_speaks() -> None:
     (window,) = cut(WholeWindows(30, 0.0), recording("short.flac"), SAMPLE_RATE)
     assert window.timeline.nobody_speaks(3.7, 4.2)
     assert not window.timeline.nobody_speaks(0.5, 7.5)
+
+
+def test_nobody_speaks_at_the_very_end_of_silence() -> None:
+    (window,) = cut(WholeWindows(30, 0.0), np.zeros(12 * SAMPLE_RATE, np.float32), SAMPLE_RATE)
+    assert window.timeline.nobody_speaks(12.0, 12.0)
