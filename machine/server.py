@@ -21,9 +21,10 @@ from tornado.web import Application, HTTPError, RequestHandler, stream_request_b
 
 from machine import errors
 from machine.auth import Tokens
+from machine.parsing import parse_query, parse_request
 from machine.settings import Listener, SettingsError
 from machine.timeout import within
-from machine.wire import WireModel, parse_query, parse_request
+from machine.wire import WireModel
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class MachineHandler(RequestHandler):
         """The JSON body as ``model``.
 
         Raises:
-            BadRequest: see :func:`machine.wire.parse_request`.
+            BadRequest: see :func:`machine.parsing.parse_request`.
             BodyTooLarge: it is over ``max_body_bytes``.
         """
         if len(self.body) > self.max_body_bytes:
@@ -132,7 +133,7 @@ class MachineHandler(RequestHandler):
         """The URL's query as ``model``.
 
         Raises:
-            BadRequest: see :func:`machine.wire.parse_query`.
+            BadRequest: see :func:`machine.parsing.parse_query`.
         """
         query: Model = parse_query(model, self.request.query_arguments)
         return query

@@ -9,8 +9,8 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from machine.command import USAGE_EXIT_CODE
+from machine.parsing import sentence
 from machine.settings import BucketName
-from machine.wire import sentence
 from orchestrator.jobs import Options, StorableSavepath, storable
 
 STANDARD_INPUT = "-"

@@ -3,6 +3,7 @@
 import logging
 
 from machine.errors import InternalError, MachineError
+from machine.parsing import parse_query
 from machine.wire import (
     NDJSON,
     Event,
@@ -11,7 +12,6 @@ from machine.wire import (
     TranscribeFields,
     TranscribeRequest,
     event_line,
-    parse_query,
 )
 from transcriber.job import ClientLeft
 from transcriber.job_handler import JobHandler

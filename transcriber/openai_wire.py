@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
 
 from machine.errors import BadRequest, MachineError
+from machine.parsing import parse_query
 from machine.running_text import space
 from machine.subtitles import srt, vtt
 from machine.wire import (
@@ -17,7 +18,6 @@ from machine.wire import (
     TranscribeFields,
     VadThreshold,
     WireModel,
-    parse_query,
 )
 from transcriber import languages
 from transcriber.form import Fields

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from machine.errors import BadRequest, StreamCut
+from machine.parsing import parse_request
 from machine.wire import (
     Event,
     ExtractAudioRequest,
@@ -20,7 +21,6 @@ from machine.wire import (
     Word,
     event_line,
     events,
-    parse_request,
 )
 
 SEGMENT = Segment(

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from machine.auth import Tokens
 from machine.errors import BadRequest
-from machine.wire import parse_query
+from machine.parsing import parse_query
 from orchestrator import schema
 from orchestrator.cli import cli
 from orchestrator.search import SearchQuery, search

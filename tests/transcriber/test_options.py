@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from machine.errors import BadRequest
-from machine.wire import TranscribeFields, parse_query, parse_request
+from machine.parsing import parse_query, parse_request
+from machine.wire import TranscribeFields
 from orchestrator.jobs import Options
 from tests.transcriber.conftest import MachineB
 
