@@ -286,3 +286,17 @@ async def machine_c(bucket: Path, local_ffmpeg: FFmpeg) -> AsyncIterator[str]:
     server.stop()
     await server.close_all_connections()
     machine.results.close()
+
+
+@pytest.fixture
+def intake_with_a_bug(monkeypatch):
+    """An intake that fails once, as no machine and no database does."""
+    take, raised = Intake.take, []
+
+    async def fail_once(*arguments):
+        if not raised:
+            raised.append(True)
+            raise KeyError("a bug")
+        return await take(*arguments)
+
+    monkeypatch.setattr(Intake, "take", fail_once)
