@@ -163,8 +163,8 @@ def bench_transcriber() -> list[str]:
         "",
         f"{report['machine']}; first segment of {long['seconds']} s of video after {long['first_segment_s']:.1f} s; "
         f"{long['memory_mb']:.0f} MB above the model; the model at work for "
-        f"{min(1.0, long['busy']['model']):.0%} of the time. A recording that the model hears so badly that nearly all of it is "
-        f"heard twice takes {report['doubtful']['ratio']:.2f} times as long as in the last column.",
+        f"{min(1.0, long['busy']['model']):.0%} of the time. A recording that the model hears so badly that "
+        f"nearly all of it is heard twice takes {report['doubtful']['ratio']:.2f} times as long as in the last column.",
     ]
 
 
