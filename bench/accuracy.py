@@ -24,7 +24,7 @@ from bench.machines import machine_b, machine_c
 from bench.mixes import Recording, recordings
 from bench.recordings import Sentence
 from bench.scores import JOIN_SECONDS, join_errors, score
-from machine.wire import Event, Progress, Segment
+from reelscribe.contracts.events import Event, Progress, Segment
 
 RESULTS = Path(__file__).parent / "results" / "accuracy.json"
 BATCH_SIZE = 8

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from machine.wire import Event, Failed, Finished, Segment, events
+from reelscribe.contracts.events import Event, Failed, Finished, Segment, events
 
 
 @dataclass

@@ -21,11 +21,11 @@ from procrastinate.types import JSONDict
 
 from bench import bare_queue
 from bench.machines import served
-from machine.settings import OrchestratorSection
 from orchestrator.database import Pool, make_pool, prepare
 from orchestrator.jobs import Options
 from orchestrator.queue import Queue
 from orchestrator.submission import Desk
+from reelscribe.settings.orchestrator import OrchestratorSection
 
 BUCKET = "videos"
 LIMIT_MS = 100.0

@@ -27,8 +27,8 @@ from rich.table import Table
 from bench import hardware
 from bench.machines import machine_c, served
 from bench.recordings import make_video
-from machine import ffmpeg
-from machine.ffmpeg import FFmpeg
+from reelscribe.media import ffmpeg
+from reelscribe.media.ffmpeg import FFmpeg
 from tests.extractor_api.minio_drive import Version, format_drive, write_object
 
 RESULTS = Path(__file__).parent / "results" / "extractor.json"

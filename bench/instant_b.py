@@ -15,7 +15,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from machine.wire import NDJSON, event_line
+from reelscribe.contracts.events import NDJSON, event_line
 from tests.orchestrator.scripted import WINDOW_SECONDS, finished, started, window
 
 ANSWER = b"".join(

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from faster_whisper import decode_audio
 
-from machine.ffmpeg import FFmpeg
+from reelscribe.media.ffmpeg import FFmpeg
 
 Samples = npt.NDArray[np.float32]
 """16 kHz, mono, from -1 to 1."""

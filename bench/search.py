@@ -13,7 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,7 +34,7 @@ BUCKET = "videos"
 SEGMENTS_OF_A_RECORDING = 200
 VOCABULARY = 40_000
 LANGUAGES = ("en", "en", "en", "de", "fr")
-EPOCH = datetime(2026, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Speech:

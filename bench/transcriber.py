@@ -27,8 +27,8 @@ from bench.client import Client, Heard
 from bench.machines import machine_b, machine_c
 from bench.mixes import recordings
 from bench.recordings import FOLDER, extract, make_clips, make_video
-from machine import ffmpeg
-from machine.ffmpeg import FFmpeg
+from reelscribe.media import ffmpeg
+from reelscribe.media.ffmpeg import FFmpeg
 from tools.random_model import make_model
 
 RESULTS = Path(__file__).parent / "results"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from machine.child import end_with_parent
+from reelscribe.child_process import end_with_parent
 
 DEMO = Path(__file__).parent
 DATA = DEMO / "data"

@@ -7,11 +7,13 @@ import typer
 from extractor_api.app import make_app
 from extractor_api.s3_client import S3Client
 from extractor_api.service import ExtractorMachine
-from machine import ffmpeg, logs, settings
-from machine.auth import Tokens
-from machine.command import ConfigOption, settings_errors_told, tell_check
-from machine.errors import MachineError
-from machine.server import serve
+from reelscribe import logs
+from reelscribe.command_line import ConfigOption, settings_errors_told, tell_check
+from reelscribe.errors import MachineError
+from reelscribe.http.auth import Tokens
+from reelscribe.http.server import serve
+from reelscribe.media import ffmpeg
+from reelscribe.settings import loading
 
 cli = typer.Typer(
     help="Machine C: POST /extract-audio turns a savepath of a MinIO bucket into a stream of audio.",
@@ -28,11 +30,11 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
         return
     logs.configure()
     with settings_errors_told():
-        chosen = settings.load(config)
+        chosen = loading.load(config)
         asyncio.run(_serve(chosen))
 
 
-async def _serve(chosen: settings.Settings) -> None:
+async def _serve(chosen: loading.Settings) -> None:
     machine = ExtractorMachine(
         chosen, ffmpeg.locate(chosen.extraction.ffmpeg), Tokens.from_file(chosen.auth.token_file)
     )
@@ -44,7 +46,7 @@ async def _serve(chosen: settings.Settings) -> None:
 def check(context: typer.Context, config: ConfigOption = None) -> None:
     """Prove config, ffmpeg, bucket and MinIO (where it is set), one line each; exit 1 if one of them fails."""
     with settings_errors_told():
-        chosen = settings.load(config or context.obj)
+        chosen = loading.load(config or context.obj)
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
         tokens = Tokens.from_file(chosen.auth.token_file)
         s3 = S3Client(chosen.minio) if chosen.minio.endpoint else None

@@ -6,7 +6,7 @@ from extractor_api.file_delivery import ResultHandler
 from extractor_api.handlers import ExtractAudioHandler, ObjectsHandler, ProbeHandler, ReceiptHandler
 from extractor_api.openapi import document
 from extractor_api.service import ExtractorMachine
-from machine.server import DocumentHandler, make_application
+from reelscribe.http.server import DocumentHandler, make_application
 
 
 def make_app(machine: ExtractorMachine) -> Application:

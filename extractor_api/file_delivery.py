@@ -9,9 +9,9 @@ import aiofiles
 
 from extractor_api.results import Result
 from extractor_api.service import ExtractorMachine
-from machine.errors import NoAudioInTime, RangeNotSatisfiable
-from machine.recording.commands import CONTENT_TYPES
-from machine.server import MachineHandler
+from reelscribe.errors import NoAudioInTime, RangeNotSatisfiable
+from reelscribe.http.server import MachineHandler
+from reelscribe.media.commands import CONTENT_TYPES
 
 CHUNK_BYTES = 1 << 18
 

@@ -9,12 +9,7 @@ from extractor_api.file_delivery import ResultSender
 from extractor_api.probe import probe
 from extractor_api.results import Result, expected_bytes
 from extractor_api.service import ExtractorMachine
-from machine.errors import BadRequest, MachineError, NoAudioInTime, Stopping, UnsupportedFormat
-from machine.recording.commands import CONTENT_TYPES, Encoding, source_encoding
-from machine.recording.extraction import Extraction
-from machine.recording.stored_object import StoredObject
-from machine.server import MachineHandler
-from machine.wire import (
+from reelscribe.contracts.extractor import (
     AudioFormat,
     ExtractAudioRequest,
     ExtractionReceipt,
@@ -22,6 +17,11 @@ from machine.wire import (
     ProbeQuery,
     ProbeResult,
 )
+from reelscribe.errors import BadRequest, MachineError, NoAudioInTime, Stopping, UnsupportedFormat
+from reelscribe.http.server import MachineHandler
+from reelscribe.media.commands import CONTENT_TYPES, Encoding, source_encoding
+from reelscribe.media.extraction import Extraction
+from reelscribe.media.stored_object import StoredObject
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class ExtractAudioHandler(ResultSender):
         self._work = asyncio.create_task(self._extract(request))
         try:
             await asyncio.wait_for(self._work, self.machine.limits.max_duration)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise NoAudioInTime(
                 f"{request.savepath}: not done within max_duration = {self.machine.limits.max_duration:g} s"
             ) from None

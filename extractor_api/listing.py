@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from extractor_api.storage import LocalStorage
-from machine.errors import BadRequest, NotReadable, ObjectNotFound
-from machine.wire import ListedObject, ObjectPage
+from reelscribe.contracts.extractor import ListedObject, ObjectPage
+from reelscribe.errors import BadRequest, NotReadable, ObjectNotFound
 
 
 class _Entry(NamedTuple):

@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from machine import errors, openapi
-from machine.openapi import JSON, Answer, Header, Operation
-from machine.recording.commands import CONTENT_TYPES
-from machine.wire import (
+from reelscribe import errors
+from reelscribe.contracts.extractor import (
     ExtractAudioRequest,
     ExtractionReceipt,
     ObjectPage,
@@ -14,6 +12,9 @@ from machine.wire import (
     ProbeQuery,
     ProbeResult,
 )
+from reelscribe.http import openapi
+from reelscribe.http.openapi import JSON, Answer, Header, Operation
+from reelscribe.media.commands import CONTENT_TYPES
 
 EXTRACTION_ID = {"extraction_id": "^[0-9A-Za-z_]{1,64}$"}
 AUDIO: Mapping[str, None] = dict.fromkeys(CONTENT_TYPES.values())

@@ -9,8 +9,8 @@ from typing import Any
 
 from extractor_api.unreadable import NotReadableHere
 from extractor_api.xl_meta import refuse_transformed
-from machine.errors import NotReadable, ObjectNotFound
-from machine.recording.stored_object import StoredObject, open_file
+from reelscribe.errors import NotReadable, ObjectNotFound
+from reelscribe.media.stored_object import StoredObject, open_file
 
 
 def open_plain_object(stack: ExitStack, data_path: Path, folder: Path, bucket_name: str, savepath: str) -> StoredObject:

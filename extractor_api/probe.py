@@ -7,13 +7,13 @@ import signal
 from asyncio.subprocess import DEVNULL, PIPE
 from contextlib import suppress
 
-from machine.errors import NoAudioInTime, NotDecodable
-from machine.ffmpeg import FFmpeg, child_environment
-from machine.recording.ffmpeg_log import FFmpegLog, StreamDescription, read_log
-from machine.recording.stored_object import StoredObject
-from machine.recording.track_lengths import track_seconds
-from machine.timeout import within
-from machine.wire import ProbedStream, ProbeResult
+from reelscribe.contracts.extractor import ProbedStream, ProbeResult
+from reelscribe.errors import NoAudioInTime, NotDecodable
+from reelscribe.media.ffmpeg import FFmpeg, child_environment
+from reelscribe.media.ffmpeg_log import FFmpegLog, StreamDescription, read_log
+from reelscribe.media.stored_object import StoredObject
+from reelscribe.media.tracks import track_seconds
+from reelscribe.timeout import within
 
 _CODEC = re.compile(r"\w+: (\w+)")
 _SAMPLE_RATE = re.compile(r"(\d+) Hz, ([^,]+)")
@@ -47,7 +47,7 @@ async def probe(ffmpeg: FFmpeg, stored: StoredObject, timeout: float) -> ProbeRe
     listening = asyncio.create_task(read_log(process.stderr, log))
     try:
         await within(timeout, asyncio.shield(listening))
-    except asyncio.TimeoutError:
+    except TimeoutError:
         raise NoAudioInTime(f"{stored.savepath}: ffmpeg did not describe it within {timeout:g} s; try again") from None
     finally:
         with suppress(ProcessLookupError):

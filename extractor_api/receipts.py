@@ -3,8 +3,8 @@
 import time
 from collections import OrderedDict
 
-from machine.errors import ExtractionNotFound
-from machine.wire import ExtractionReceipt
+from reelscribe.contracts.extractor import ExtractionReceipt
+from reelscribe.errors import ExtractionNotFound
 
 KEPT_SECONDS = 3600
 KEPT_RECEIPTS = 10_000

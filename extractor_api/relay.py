@@ -18,7 +18,7 @@ from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, RequestHandler
 
-from machine.errors import MachineError
+from reelscribe.errors import MachineError
 
 PROTOCOLS = "concatf,file,http,tcp"
 

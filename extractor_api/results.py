@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from machine.errors import ExtractionNotFound
-from machine.recording.commands import Encoding
-from machine.temporary import TemporaryFolder
-from machine.wire import ExtractAudioRequest, ProbeResult
+from reelscribe.contracts.extractor import ExtractAudioRequest, ProbeResult
+from reelscribe.errors import ExtractionNotFound
+from reelscribe.media.commands import Encoding
+from reelscribe.temporary_files import TemporaryFolder
 
 HEADER_BYTES = 1 << 16
 DEFAULT_SAMPLE_RATE = 48_000

@@ -11,8 +11,8 @@ import urllib3
 from minio import Minio
 from minio.error import InvalidResponseError, S3Error, ServerError
 
-from machine.errors import MachineError, NotReadable, ObjectNotFound, PeerRefused, PeerUnreachable
-from machine.settings import MinioSection, SettingsError
+from reelscribe.errors import MachineError, NotReadable, ObjectNotFound, PeerRefused, PeerUnreachable, SettingsError
+from reelscribe.settings.sections import MinioSection
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30

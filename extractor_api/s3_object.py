@@ -9,8 +9,8 @@ import httpx
 
 from extractor_api.relay import PROTOCOLS, Write, relay
 from extractor_api.s3_client import CONNECT_SECONDS, READ_SECONDS, RETRIES, S3Client
-from machine.errors import MachineError, PeerUnreachable, StreamCut
-from machine.recording.stored_object import StoredObject
+from reelscribe.errors import MachineError, PeerUnreachable, StreamCut
+from reelscribe.media.stored_object import StoredObject
 
 RETRY_SECONDS = 0.3
 WINDOW_BYTES = 1 << 16

@@ -15,13 +15,13 @@ from extractor_api.s3_client import S3Client
 from extractor_api.s3_object import open_s3_object
 from extractor_api.storage import LocalStorage
 from extractor_api.unreadable import NotReadableHere
-from machine.auth import Tokens
-from machine.ffmpeg import FFmpeg
-from machine.recording.stored_object import StoredObject
-from machine.server import Machine
-from machine.settings import Settings
-from machine.slots import Slots
-from machine.wire import AudioFormat, ExtractionReceipt, ObjectPage, ObjectsQuery
+from reelscribe.contracts.extractor import AudioFormat, ExtractionReceipt, ObjectPage, ObjectsQuery
+from reelscribe.http.auth import Tokens
+from reelscribe.http.server import Machine
+from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.stored_object import StoredObject
+from reelscribe.settings.loading import Settings
+from reelscribe.slots import Slots
 
 log = logging.getLogger(__name__)
 

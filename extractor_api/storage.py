@@ -9,10 +9,10 @@ from extractor_api.drive import drive_format
 from extractor_api.plain_object import open_plain_object
 from extractor_api.unreadable import NotReadableHere
 from extractor_api.xl_object import open_xl_object
-from machine.errors import BadRequest, NotReadable, ObjectNotFound
-from machine.recording.stored_object import StoredObject
-from machine.savepath import mistake_in
-from machine.settings import PathsSection
+from reelscribe.errors import BadRequest, NotReadable, ObjectNotFound
+from reelscribe.media.stored_object import StoredObject
+from reelscribe.savepath import mistake_in
+from reelscribe.settings.extractor import PathsSection
 
 
 class LocalStorage:

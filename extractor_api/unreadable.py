@@ -1,6 +1,6 @@
 """Why an object of this drive must be fetched through MinIO."""
 
-from machine.errors import NotReadable
+from reelscribe.errors import NotReadable
 
 
 class NotReadableHere(NotReadable):

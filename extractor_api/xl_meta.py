@@ -7,7 +7,7 @@ import math
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import msgpack
@@ -15,7 +15,7 @@ import xxhash
 
 from extractor_api.highway_hash import HASH_BYTES, highway_hash
 from extractor_api.unreadable import NotReadableHere
-from machine.errors import MachineError, NotReadable, ObjectNotFound
+from reelscribe.errors import MachineError, NotReadable, ObjectNotFound
 
 MAX_META_BYTES = 64 << 20
 """A real file with 7 versions of 9016 parts has 828 KB."""
@@ -144,7 +144,7 @@ def _object_version(body: Mapping[str, Any], inline: bytes, savepath: str, part_
         raise ValueError("sizes")
     version = XlVersion(
         size=fields["Size"],
-        last_modified=datetime.fromtimestamp(fields["MTime"] / 1e9, timezone.utc),
+        last_modified=datetime.fromtimestamp(fields["MTime"] / 1e9, UTC),
         etag=user.get("etag", str(fields["MTime"])),
         data_folder=str(uuid.UUID(bytes=fields["DDir"])),
         parts=parts,

@@ -13,8 +13,8 @@ from pathlib import Path
 from extractor_api.highway_hash import HASH_BYTES
 from extractor_api.unreadable import NotReadableHere
 from extractor_api.xl_meta import MAX_META_BYTES, DamagedMeta, XlVersion, current_version, part_file_bytes
-from machine.errors import ObjectNotFound
-from machine.recording.stored_object import StoredObject, reader
+from reelscribe.errors import ObjectNotFound
+from reelscribe.media.stored_object import StoredObject, reader
 
 READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
 RETRIES = 3

@@ -2,7 +2,6 @@
 
 from tornado.web import Application
 
-from machine.server import DocumentHandler, make_application
 from orchestrator.event_streams import EventsHandler, JobEventsHandler
 from orchestrator.handlers import (
     CancelHandler,
@@ -17,6 +16,7 @@ from orchestrator.handlers import (
 )
 from orchestrator.hook_handler import MinioHookHandler
 from orchestrator.openapi import document
+from reelscribe.http.server import DocumentHandler, make_application
 
 JOB = r"/api/jobs/([0-9]{1,18})"
 

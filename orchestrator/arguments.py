@@ -8,10 +8,10 @@ from typing import Annotated, Any, BinaryIO, NoReturn
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from machine.command import USAGE_EXIT_CODE
-from machine.parsing import sentence
-from machine.settings import BucketName
 from orchestrator.jobs import Options, StorableSavepath, storable
+from reelscribe.command_line import USAGE_EXIT_CODE
+from reelscribe.http.parsing import sentence
+from reelscribe.settings.fields import BucketName
 
 STANDARD_INPUT = "-"
 

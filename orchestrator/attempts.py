@@ -8,13 +8,14 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from machine.errors import MachineError
-from machine.wire import Finished, Segment, Started, TranscribeRequest
 from orchestrator.database import TROUBLE, Pool
 from orchestrator.errors import ObjectChanged, Superseded
 from orchestrator.queue import Queue
 from orchestrator.store import FORGET_ERROR, Connection
 from orchestrator.words import LEAD_WORDS, vectors
+from reelscribe.contracts.events import Finished, Segment, Started
+from reelscribe.contracts.transcriber import TranscribeRequest
+from reelscribe.errors import MachineError
 
 PATIENCE_SECONDS = 20.0
 """How long a write waits for a database that is gone, while Machine B's stream stands still."""

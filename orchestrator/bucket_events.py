@@ -5,7 +5,7 @@ from urllib.parse import unquote_plus
 
 from pydantic import Field
 
-from machine.wire import ReceivedModel
+from reelscribe.contracts.messages import ReceivedModel
 
 CONTENT_WRITTEN = ("Put", "Post", "Copy", "CompleteMultipartUpload")
 """Kinds of ObjectCreated; the others (PutTagging, PutRetention, …) leave the content as it is."""

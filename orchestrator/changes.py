@@ -11,12 +11,12 @@ from contextlib import asynccontextmanager, suppress
 
 from psycopg import AsyncConnection
 
-from machine.errors import Busy
-from machine.timeout import within
 from orchestrator import store
 from orchestrator.database import CONNECTION, TROUBLE, Pool
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.jobs import Job, State
+from reelscribe.errors import Busy
+from reelscribe.timeout import within
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from machine.settings import DatabaseSection
 from orchestrator import embedded, schema
 from orchestrator.errors import DatabaseUnavailable
+from reelscribe.settings.orchestrator import DatabaseSection
 
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
 

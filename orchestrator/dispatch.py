@@ -8,13 +8,13 @@ from contextlib import aclosing
 
 from psycopg.errors import ProgramLimitExceeded
 
-from machine.errors import InternalError, MachineError, RemoteError, StreamCut
-from machine.wire import Failed, Finished, Progress, Segment, Started
 from orchestrator import backoff
 from orchestrator.attempts import Attempt, Attempts
 from orchestrator.database import TROUBLE
 from orchestrator.errors import NoTranscriber, ObjectChanged, Superseded
 from orchestrator.transcribers import NOT_THE_JOBS_FAULT, RETRY_SECONDS, Stream, Transcribers
+from reelscribe.contracts.events import Failed, Finished, Progress, Segment, Started
+from reelscribe.errors import InternalError, MachineError, RemoteError, StreamCut
 
 log = logging.getLogger(__name__)
 

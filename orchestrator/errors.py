@@ -1,6 +1,6 @@
 """The failures that only Machine A knows."""
 
-from machine.errors import MachineError
+from reelscribe.errors import MachineError
 
 
 class DatabaseUnavailable(MachineError):

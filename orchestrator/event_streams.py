@@ -3,15 +3,15 @@
 import json
 import re
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from machine.errors import BadRequest, JobNotFound
 from orchestrator import store
 from orchestrator.changes import Follower, Totals
 from orchestrator.database import Pool
 from orchestrator.handlers import OrchestratorHandler
 from orchestrator.jobs import Job
+from reelscribe.errors import BadRequest, JobNotFound
 
 EVENT_STREAM = "text/event-stream"
 HEARTBEAT_SECONDS = 15.0
@@ -41,7 +41,7 @@ class Position(NamedTuple):
         if not re.fullmatch(r"[0-9]{1,16}\.[0-9]{1,18}", text):
             raise BadRequest("Last-Event-ID: it is the id of no event of this machine; leave it out")
         microseconds, job = text.split(".")
-        return cls(datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=int(microseconds)), int(job))
+        return cls(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds)), int(job))
 
 
 def job_event(job: Job) -> str:
@@ -120,7 +120,7 @@ class EventsHandler(StreamHandler):
         seen = self.last_event()
         async with self.machine.feed.follow() as self.follower:
             async with self.machine.pool.connection() as connection:
-                [now] = await (await connection.execute("select now()")).fetchone() or [datetime.now(timezone.utc)]
+                [now] = await (await connection.execute("select now()")).fetchone() or [datetime.now(UTC)]
                 totals = await store.count_by_state(connection)
                 running = await store.list_jobs(connection, "running", limit=MOST_RUNNING)
             await self.begin()

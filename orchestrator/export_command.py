@@ -3,7 +3,7 @@
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -11,18 +11,18 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from machine.command import ConfigOption
 from orchestrator import formats, store
 from orchestrator.arguments import BucketOption, JsonOption, SavepathsArgument, checked_all, checked_text, usage
 from orchestrator.errors import NotWritten
 from orchestrator.export import MirrorFolder
 from orchestrator.screen import print_json, visible
 from orchestrator.session import Session, complain, run
+from reelscribe.command_line import ConfigOption
 
 STANDARD_OUTPUT = "-"
 
 
-class ExportFormat(str, Enum):
+class ExportFormat(StrEnum):
     """What ``export`` can write."""
 
     txt = "txt"

@@ -7,12 +7,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from machine.command import ConfigOption
 from orchestrator import failures
 from orchestrator.arguments import JsonOption
 from orchestrator.failures import FailureGroup
 from orchestrator.screen import print_json, print_table, visible
 from orchestrator.session import Session, run
+from reelscribe.command_line import ConfigOption
 
 
 def register(cli: typer.Typer) -> None:

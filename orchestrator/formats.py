@@ -7,12 +7,12 @@ from datetime import datetime
 from textwrap import indent
 from typing import Any, Literal
 
-from machine.errors import UnsupportedFormat
-from machine.running_text import running_text
-from machine.subtitles import clock, one_line, srt, vtt
-from machine.wire import Segment
 from orchestrator.jobs import Transcript
 from orchestrator.subtitles import Cue, CueStream
+from reelscribe.contracts.events import Segment
+from reelscribe.errors import UnsupportedFormat
+from reelscribe.text.running_text import running_text
+from reelscribe.text.subtitles import clock, one_line, srt, vtt
 
 Format = Literal["txt", "srt", "vtt", "tsv", "json", "jsonl"]
 FORMATS: tuple[Format, ...] = ("txt", "srt", "vtt", "tsv", "json", "jsonl")

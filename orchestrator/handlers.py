@@ -1,16 +1,11 @@
 """The HTTP API of Machine A."""
 
-import asyncio
 from importlib.metadata import version
 from typing import Any
 
 from prometheus_client import Gauge
 from tornado.iostream import StreamClosedError
 
-from machine.auth import Tokens
-from machine.errors import BadRequest, JobNotFound
-from machine.server import Machine, MachineHandler
-from machine.timeout import within
 from orchestrator import formats, pending, store, turns
 from orchestrator.changes import Feed
 from orchestrator.database import TROUBLE, Pool
@@ -23,6 +18,10 @@ from orchestrator.queue import Queue
 from orchestrator.search import SearchQuery, search
 from orchestrator.submission import Desk
 from orchestrator.transcripts import parts
+from reelscribe.errors import BadRequest, JobNotFound
+from reelscribe.http.auth import Tokens
+from reelscribe.http.server import Machine, MachineHandler
+from reelscribe.timeout import within
 
 STALL_SECONDS = 60.0
 """Longest wait for a client that does not read what it asked for."""
@@ -84,7 +83,7 @@ class OrchestratorHandler(MachineHandler):
         self.write(text)
         try:
             await within(STALL_SECONDS, self.flush())
-        except asyncio.TimeoutError as stalled:
+        except TimeoutError as stalled:
             raise StreamClosedError(stalled) from stalled
 
     async def job(self, id: str) -> Job:

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 from psycopg.rows import class_row
 
-from machine.savepath import mistake_in
-from machine.settings import Settings
 from orchestrator.database import Pool
 from orchestrator.jobs import Options, State
 from orchestrator.objects import Identity, Objects
 from orchestrator.submission import Desk, Wishes
+from reelscribe.savepath import mistake_in
+from reelscribe.settings.loading import Settings
 
 Outcomes = Counter[str]
 """How many objects were ``new``, ``changed``, ``again`` (a job that had failed), ``known`` or ``ignored``."""

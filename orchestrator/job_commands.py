@@ -8,14 +8,14 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from machine.command import ConfigOption
-from machine.errors import JobNotFound
 from orchestrator import failures, store
 from orchestrator.arguments import BucketOption, JsonOption, SavepathsArgument, checked_all, checked_text, usage
 from orchestrator.screen import print_json, situation_line, visible
 from orchestrator.session import Session, complain, run
 from orchestrator.submission import CHUNK
 from orchestrator.tally import FEW
+from reelscribe.command_line import ConfigOption
+from reelscribe.errors import JobNotFound
 
 RETRIED, CANCELLED = "again", "cancelled"
 

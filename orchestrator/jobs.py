@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from machine.savepath import mistake_in
-from machine.wire import Savepath, Segment, TranscribeOptions
+from reelscribe.contracts.events import Segment
+from reelscribe.contracts.messages import Savepath
+from reelscribe.contracts.transcriber import TranscribeOptions
+from reelscribe.savepath import mistake_in
 
 State = Literal["queued", "running", "waiting", "done", "failed", "cancelled"]
 STATES: tuple[State, ...] = ("queued", "running", "waiting", "done", "failed", "cancelled")

@@ -4,14 +4,14 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from machine.settings import BucketName
-from machine.wire import WireModel
 from orchestrator.formats import Format, parse_format
 from orchestrator.jobs import Job, Options, Priority, Record, State, StorableSavepath
 from orchestrator.pending import ResultsStatus
 from orchestrator.search import Hit
 from orchestrator.submission import Outcome
 from orchestrator.turns import Rule
+from reelscribe.contracts.messages import WireModel
+from reelscribe.settings.fields import BucketName
 
 MOST_SAVEPATHS = 10_000
 MOST_JOBS = 1000

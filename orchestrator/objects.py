@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from machine.audio_client import AudioClient
-from machine.auth import Tokens
-from machine.errors import PeerUnreachable
-from machine.wire import ListedObject, ObjectPage, ObjectsQuery
+from reelscribe.contracts.extractor import ListedObject, ObjectPage, ObjectsQuery
+from reelscribe.errors import PeerUnreachable
+from reelscribe.http.auth import Tokens
+from reelscribe.http.extractor_client import AudioClient
 
 PAGE = 1000
 """Most objects that Machine C lists at once."""

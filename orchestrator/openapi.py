@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from machine import errors, openapi
-from machine.openapi import JSON, Answer, Header, Operation
 from orchestrator.bucket_events import Notification
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.event_streams import EVENT_STREAM
@@ -22,6 +20,9 @@ from orchestrator.messages import (
     TranscriptQuery,
 )
 from orchestrator.search import SearchQuery
+from reelscribe import errors
+from reelscribe.http import openapi
+from reelscribe.http.openapi import JSON, Answer, Header, Operation
 
 JOB_ID = {"id": "^[0-9]{1,18}$"}
 NO_SUCH_JOB = (errors.JobNotFound, errors.RouteNotFound, DatabaseUnavailable)

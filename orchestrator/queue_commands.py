@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from machine.command import ConfigOption
 from orchestrator import turns
 from orchestrator.arguments import JsonOption, checked_text, usage
 from orchestrator.screen import print_json, visible
 from orchestrator.session import Session, complain, run
 from orchestrator.turns import EVERYTHING, Rule
+from reelscribe.command_line import ConfigOption
 
 PrefixOption = Annotated[
     str, typer.Option("--prefix", help="Only savepaths that start so.", show_default="all", callback=checked_text)

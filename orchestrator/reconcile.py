@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from machine.errors import MachineError
 from orchestrator.database import TROUBLE, Pool, one_line
 from orchestrator.intake import Intake, Outcomes
 from orchestrator.objects import Objects, identity
+from reelscribe.errors import MachineError
 
 log = logging.getLogger(__name__)
 

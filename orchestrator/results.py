@@ -11,14 +11,15 @@ import urllib3
 from minio import Minio
 from minio.error import InvalidResponseError, S3Error, ServerError
 
-from machine.errors import MachineError, PeerRefused, PeerUnreachable
-from machine.settings import MinioSection, ResultsSection, SettingsError
 from orchestrator import formats, pending, store
 from orchestrator.backoff import exponential
 from orchestrator.database import TROUBLE, Pool
 from orchestrator.jobs import Transcript
 from orchestrator.pending import Claim
 from orchestrator.transcripts import parts
+from reelscribe.errors import MachineError, PeerRefused, PeerUnreachable, SettingsError
+from reelscribe.settings.orchestrator import ResultsSection
+from reelscribe.settings.sections import MinioSection
 
 log = logging.getLogger(__name__)
 

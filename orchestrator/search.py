@@ -2,18 +2,19 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from psycopg.rows import class_row
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from machine.settings import BucketName
-from machine.wire import Language, WireModel
 from orchestrator import words
 from orchestrator.jobs import Record, storable
 from orchestrator.store import LAST_MODIFIED, NEWEST, Connection, starting_with
+from reelscribe.contracts.messages import WireModel
+from reelscribe.contracts.transcriber import Language
+from reelscribe.settings.fields import BucketName
 
 
 class Term(NamedTuple):
@@ -55,7 +56,7 @@ def _checked_time(given: object) -> object:
 
 
 def _in_utc(time: datetime) -> datetime:
-    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 Since = Annotated[datetime, BeforeValidator(_checked_time), Field(strict=False), AfterValidator(_in_utc)]

@@ -9,13 +9,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from machine.command import ConfigOption
-from machine.settings import OrchestratorSection
-from machine.subtitles import clock
 from orchestrator.arguments import BucketOption, JsonOption, validated
 from orchestrator.screen import print_json, visible
 from orchestrator.search import Found, Hit, SearchQuery, search
 from orchestrator.session import Session, complain, run
+from reelscribe.command_line import ConfigOption
+from reelscribe.settings.orchestrator import OrchestratorSection
+from reelscribe.text.subtitles import clock
 
 
 def register(cli: typer.Typer) -> None:

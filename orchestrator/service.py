@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from machine.auth import Tokens
-from machine.server import serve
 from orchestrator.app import make_app
 from orchestrator.handlers import OrchestratorMachine
 from orchestrator.intake import Intake, Selection
@@ -16,6 +14,8 @@ from orchestrator.reconcile import Reconciler
 from orchestrator.session import Session
 from orchestrator.watch import FolderWatch
 from orchestrator.worker import make_worker
+from reelscribe.http.auth import Tokens
+from reelscribe.http.server import serve
 
 log = logging.getLogger(__name__)
 

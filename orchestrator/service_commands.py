@@ -6,12 +6,6 @@ from typing import NamedTuple
 
 import typer
 
-from machine import logs, settings
-from machine.audio_client import AudioClient
-from machine.auth import Tokens
-from machine.command import ConfigOption, settings_errors_told, tell_check
-from machine.errors import MachineError
-from machine.settings import Settings
 from orchestrator.arguments import JsonOption
 from orchestrator.database import TROUBLE, one_line
 from orchestrator.errors import DatabaseUnavailable
@@ -20,6 +14,13 @@ from orchestrator.service import serve_session, watch_session, work_session
 from orchestrator.session import Session, open_session, run
 from orchestrator.transcribers import Transcribers
 from orchestrator.up import bring_up
+from reelscribe import logs
+from reelscribe.command_line import ConfigOption, settings_errors_told, tell_check
+from reelscribe.errors import MachineError
+from reelscribe.http.auth import Tokens
+from reelscribe.http.extractor_client import AudioClient
+from reelscribe.settings import loading
+from reelscribe.settings.loading import Settings
 
 
 def register(cli: typer.Typer) -> None:
@@ -59,7 +60,7 @@ def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Prove config, database and each Machine B, one line each; exit 1 if one of them fails."""
     logs.configure(logging.CRITICAL)
     with settings_errors_told():
-        chosen = settings.load(config)
+        chosen = loading.load(config)
         tokens = Tokens.from_file(chosen.auth.token_file)
     proofs = asyncio.run(_prove(chosen, tokens, silently=as_json))
     if as_json:

@@ -12,15 +12,16 @@ from typing import NamedTuple, NoReturn
 import typer
 from psycopg.errors import DiskFull, InsufficientPrivilege
 
-from machine import logs, settings
-from machine.auth import Tokens
-from machine.command import settings_errors_told
-from machine.errors import MachineError
-from machine.settings import Settings
 from orchestrator.database import TROUBLE, Pool, one_line, open_database
 from orchestrator.objects import Objects
 from orchestrator.queue import Queue
 from orchestrator.submission import Desk
+from reelscribe import logs
+from reelscribe.command_line import settings_errors_told
+from reelscribe.errors import MachineError
+from reelscribe.http.auth import Tokens
+from reelscribe.settings import loading
+from reelscribe.settings.loading import Settings
 
 INTERRUPTED_EXIT_CODE = 130
 CANCELLATIONS, CANCELLATION_SECONDS = 10, 0.2
@@ -71,7 +72,7 @@ def run(config: Path | None, work: Callable[[Session], Awaitable[int]], log_leve
 
     logs.configure(log_level)
     with settings_errors_told():
-        chosen = settings.load(config)
+        chosen = loading.load(config)
         try:
             code = asyncio.run(in_session(chosen))
         except MachineError as failure:

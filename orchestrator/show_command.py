@@ -3,29 +3,29 @@
 import math
 import sys
 from collections.abc import AsyncIterator, Sequence
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from machine.command import ConfigOption
-from machine.errors import MachineError
-from machine.subtitles import clock, one_line
-from machine.wire import Segment
 from orchestrator import formats, pending, store
 from orchestrator.arguments import BucketOption, checked
 from orchestrator.jobs import UNFINISHED, Transcript, as_argument
 from orchestrator.screen import NO_WORKER, out, visible
 from orchestrator.session import Session, complain, run
 from orchestrator.transcripts import pages, parts
+from reelscribe.command_line import ConfigOption
+from reelscribe.contracts.events import Segment
+from reelscribe.errors import MachineError
+from reelscribe.text.subtitles import clock, one_line
 
 CONFIDENCES = ((0.8, "green", "80 % and more"), (0.5, "yellow", "50 to 80 %"), (0.0, "red", "less"))
 """From which probability on a word has which colour, and how the legend says it."""
 
 
-class OutputFormat(str, Enum):
+class OutputFormat(StrEnum):
     """What ``show`` can print."""
 
     txt = "txt"

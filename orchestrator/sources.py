@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from typing import BinaryIO, NamedTuple
 
-from machine.savepath import mistake_in
 from orchestrator.objects import Identity, Objects, identity
 from orchestrator.submission import CHUNK
+from reelscribe.savepath import mistake_in
 
 READ_BYTES = 1 << 18
 LONGEST_LINE = 8192

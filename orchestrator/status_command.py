@@ -12,7 +12,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from machine.command import ConfigOption
 from orchestrator import pending, store, turns
 from orchestrator.arguments import BucketOption, JsonOption, checked
 from orchestrator.jobs import Job
@@ -22,6 +21,7 @@ from orchestrator.queue_commands import rule_lines, rules_json
 from orchestrator.screen import COLOURS, NO_WORKER, job_table, length, out, print_json, situation_line, visible
 from orchestrator.session import Session, run
 from orchestrator.turns import Rule
+from reelscribe.command_line import ConfigOption
 
 WATCH_SECONDS = 1.0
 """How often ``--watch`` looks."""

@@ -12,9 +12,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
-from machine.errors import MachineError, TranscriptNotFound
-from machine.wire import Segment
 from orchestrator.jobs import UNFINISHED, Job, Options, Receipt, ReceiptPart, State, Transcript, as_argument
+from reelscribe.contracts.events import Segment
+from reelscribe.errors import MachineError, TranscriptNotFound
 
 Connection = AsyncConnection[Any]
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from machine.errors import MachineError
 from orchestrator import store, versions
 from orchestrator.database import Pool
 from orchestrator.jobs import Job, Options
 from orchestrator.objects import Identity, Objects
 from orchestrator.queue import Queue
+from reelscribe.errors import MachineError
 
 log = logging.getLogger(__name__)
 

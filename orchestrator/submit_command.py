@@ -4,12 +4,11 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterator
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated, BinaryIO, NamedTuple
 
 import typer
 
-from machine.command import ConfigOption
 from orchestrator import intake, sources, store, turns
 from orchestrator.arguments import (
     STANDARD_INPUT,
@@ -28,12 +27,13 @@ from orchestrator.screen import BarView, LineView, View
 from orchestrator.session import Session, complain, run
 from orchestrator.submission import Submission
 from orchestrator.tally import MOST_NAMED, Tally, bar
+from reelscribe.command_line import ConfigOption
 
 WATCH_SECONDS = 0.5
 """How often ``submit --wait`` looks."""
 
 
-class Mode(str, Enum):
+class Mode(StrEnum):
     """How Machine B goes through a recording."""
 
     batched = "batched"

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
-from machine.subtitles import one_line
-from machine.wire import Segment
+from reelscribe.contracts.events import Segment
+from reelscribe.text.subtitles import one_line
 
 LINE_WIDTH = 42
 """Characters of a line; a Chinese, Japanese or Korean one counts as two."""

@@ -10,12 +10,13 @@ from types import TracebackType
 
 import httpx
 
-from machine.auth import Tokens
-from machine.errors import MachineError, PeerUnreachable, StreamCut
-from machine.peer import as_machine_errors, refusal, unexpected
-from machine.wire import NDJSON, Event, Progress, TranscribeRequest, events
 from orchestrator import backoff
 from orchestrator.errors import NoTranscriber
+from reelscribe.contracts.events import NDJSON, Event, Progress, events
+from reelscribe.contracts.transcriber import TranscribeRequest
+from reelscribe.errors import MachineError, PeerUnreachable, StreamCut
+from reelscribe.http.auth import Tokens
+from reelscribe.http.peer import as_machine_errors, refusal, unexpected
 
 log = logging.getLogger(__name__)
 

@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from machine.errors import StreamCut
-from machine.running_text import running_text
-from machine.wire import Segment
 from orchestrator import formats, store
 from orchestrator.database import Pool
 from orchestrator.jobs import Job, Transcript
+from reelscribe.contracts.events import Segment
+from reelscribe.errors import StreamCut
+from reelscribe.text.running_text import running_text
 
 SEGMENTS_AT_ONCE = 500
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import httpx
 
-from machine.child import end_with_parent
-from machine.settings import Listener
-from machine.timeout import within
 from orchestrator.service import make_machine, serve_machine
 from orchestrator.session import Session, complain
+from reelscribe.child_process import end_with_parent
+from reelscribe.settings.sections import Listener
+from reelscribe.timeout import within
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Child:
             self._process.terminate()
             try:
                 await within(self._grace_seconds + KILL_AFTER_SECONDS, self._process.wait())
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 self._process.kill()
                 await self._process.wait()
         await asyncio.wait([self._lines])

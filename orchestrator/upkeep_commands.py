@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from machine.command import ConfigOption
 from orchestrator import store, versions
 from orchestrator.arguments import BucketOption, JsonOption, SavepathsArgument, checked_all, usage
 from orchestrator.jobs import as_argument
 from orchestrator.screen import print_json, visible
 from orchestrator.session import Session, complain, run
 from orchestrator.verify import Finding, evidence, findings
+from reelscribe.command_line import ConfigOption
 
 PRUNED_AT_ONCE = 200
 """Versions of one transaction: each may have thousands of segments."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from psycopg.rows import class_row
 
-from machine.recording.completeness import TOLERATED_SECONDS, TOLERATED_SHARE
 from orchestrator.database import Pool
 from orchestrator.jobs import Record
 from orchestrator.versions import REPLACED
+from reelscribe.media.completeness import TOLERATED_SECONDS, TOLERATED_SHARE
 
 SAMPLE_RATE = 16_000
 """Hz; what Machine B has Machine C extract."""

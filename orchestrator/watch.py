@@ -5,7 +5,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -13,11 +13,10 @@ from typing import NamedTuple
 from watchfiles import Change, awatch
 from watchfiles.main import FileChange
 
-from machine.errors import MachineError, NotReadable
-from machine.settings import SettingsError
 from orchestrator.database import TROUBLE, one_line
 from orchestrator.intake import Intake
 from orchestrator.objects import Identity
+from reelscribe.errors import MachineError, NotReadable, SettingsError
 
 log = logging.getLogger(__name__)
 logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it tells the number of changes, which is of no use
@@ -51,7 +50,7 @@ class _Shape(NamedTuple):
 
     @property
     def identity(self) -> Identity:
-        return Identity(None, self.size, datetime.fromtimestamp(self.modified_ns / 1e9, timezone.utc))
+        return Identity(None, self.size, datetime.fromtimestamp(self.modified_ns / 1e9, UTC))
 
 
 class FolderWatch:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from machine.running_text import is_unspaced
+from reelscribe.text.running_text import is_unspaced
 
 LEAD_WORDS = 7
 """Words before a segment that its index entry knows too, so that a phrase is found across the border of segments."""

@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 import procrastinate
 from procrastinate.exceptions import ConnectorException
 
-from machine.auth import Tokens
-from machine.settings import Settings
 from orchestrator.attempts import Attempts
 from orchestrator.database import TROUBLE, Pool, one_line
 from orchestrator.dispatch import Dispatcher
 from orchestrator.queue import TASK, Queue
 from orchestrator.sweep import Sweeper
 from orchestrator.transcribers import Transcribers
+from reelscribe.http.auth import Tokens
+from reelscribe.settings.loading import Settings
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from machine import ffmpeg
-from machine.ffmpeg import FFmpeg
+from reelscribe.media import ffmpeg
+from reelscribe.media.ffmpeg import FFmpeg
 
 SPEECH = Path(__file__).parent / "speech"
 SPEECH_SECONDS = {"short.flac": 7.5, "minute.flac": 60.0, "ten_minutes.ogg": 600.0, "silence.flac": 10.0}

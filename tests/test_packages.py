@@ -3,19 +3,15 @@
 import ast
 import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # pytest brings it along
-
 ROOT = Path(__file__).parent.parent
 MACHINES = {"extractor_api": "extractor", "transcriber": "transcriber", "orchestrator": "orchestrator"}
-OURS = {"machine", *MACHINES}
+OURS = {"reelscribe", *MACHINES}
 OTHER_NAMES = {"yoyo": "yoyo-migrations", "pynvml": "nvidia-ml-py"}
 """Packages that are not imported by the name they are installed by."""
 
@@ -49,13 +45,13 @@ def undeclared(package: str, *extras: str) -> set[str]:
     return {canonical(OTHER_NAMES.get(name, name)) for name in imported(package) - OURS} - declared(*extras)
 
 
-def test_machine_imports_no_machine():
-    assert not imported("machine") & MACHINES.keys()
+def test_the_shared_package_imports_no_machine():
+    assert not imported("reelscribe") & MACHINES.keys()
 
 
 @pytest.mark.parametrize("package", MACHINES)
 def test_a_machine_imports_no_other_machine(package):
-    assert imported(package) & OURS <= {"machine"}
+    assert imported(package) & OURS <= {"reelscribe"}
 
 
 @pytest.mark.parametrize(("package", "extra"), MACHINES.items())
@@ -64,5 +60,5 @@ def test_its_extra_installs_what_a_machine_imports(package, extra):
 
 
 def test_the_base_installs_what_the_shared_package_imports():
-    # Machine C's extra holds the fallback ffmpeg, which machine/ffmpeg.py looks for and can do without.
-    assert undeclared("machine") <= {"imageio-ffmpeg"}
+    # Machine C's extra holds the fallback ffmpeg, which reelscribe/media/ffmpeg.py looks for and can do without.
+    assert undeclared("reelscribe") <= {"imageio-ffmpeg"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from machine.settings import Settings
+from reelscribe.settings.loading import Settings
 from tests.end_to_end.conftest import Reelscribe, reelscribe
 
 __all__ = ["reelscribe"]

@@ -9,14 +9,17 @@ from typing import NamedTuple
 
 import typer
 
-from machine import ffmpeg, logs, settings
-from machine.audio_client import AudioClient
-from machine.auth import Tokens
-from machine.command import ConfigOption, settings_errors_told, tell_check
-from machine.errors import MachineError
-from machine.ffmpeg import FFmpeg
-from machine.server import serve
-from machine.settings import Settings, SettingsError, TranscriberSection
+from reelscribe import logs
+from reelscribe.command_line import ConfigOption, settings_errors_told, tell_check
+from reelscribe.errors import MachineError, SettingsError
+from reelscribe.http.auth import Tokens
+from reelscribe.http.extractor_client import AudioClient
+from reelscribe.http.server import serve
+from reelscribe.media import ffmpeg
+from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.settings import loading
+from reelscribe.settings.loading import Settings
+from reelscribe.settings.transcriber import TranscriberSection
 from transcriber import models
 from transcriber.app import make_app
 from transcriber.models import LoadedModel
@@ -40,7 +43,7 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
         return
     logs.configure()
     with settings_errors_told():
-        chosen = settings.load(config)
+        chosen = loading.load(config)
         tokens = Tokens.from_file(chosen.auth.token_file)
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
         end = asyncio.run(_serve(chosen, binary, tokens))
@@ -103,7 +106,7 @@ def _description(model: LoadedModel) -> str:
 def check(context: typer.Context, config: ConfigOption = None) -> None:
     """Prove config, ffmpeg, model, device and Machine C, one line each; exit 1 if one of them fails."""
     with settings_errors_told():
-        chosen = settings.load(config or context.obj)
+        chosen = loading.load(config or context.obj)
         tokens = Tokens.from_file(chosen.auth.token_file)
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
     section = chosen.transcriber

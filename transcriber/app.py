@@ -2,7 +2,7 @@
 
 from tornado.web import Application
 
-from machine.server import DocumentHandler, make_application
+from reelscribe.http.server import DocumentHandler, make_application
 from transcriber.handlers import TranscribeHandler
 from transcriber.model_handlers import LoadHandler, UnloadHandler
 from transcriber.openai_handlers import (

@@ -12,9 +12,9 @@ import av
 import numpy as np
 from av.audio.frame import AudioFrame
 
-from machine.errors import NotDecodable, PeerRefused, StreamCut
-from machine.ffmpeg import CONTAINERS
-from machine.wire import ExtractionReceipt
+from reelscribe.contracts.extractor import ExtractionReceipt
+from reelscribe.errors import NotDecodable, PeerRefused, StreamCut
+from reelscribe.media.ffmpeg import CONTAINERS
 from transcriber.speech import SAMPLE_RATE, Samples
 
 BLOCK_SAMPLES = 2 * SAMPLE_RATE
@@ -58,7 +58,7 @@ class ChunkReader:
         """The next chunk; empty at the end.
 
         Raises:
-            StreamCut: see :meth:`machine.audio_client.Audio.chunks`.
+            StreamCut: see :meth:`reelscribe.http.extractor_client.Audio.chunks`.
         """
         return self._ahead.popleft() if self._ahead else await anext(self._chunks, b"")
 
@@ -165,7 +165,7 @@ class DecodedSamples:
         """
         Raises:
             NotDecodable: PyAV cannot make sense of it.
-            StreamCut: see :meth:`machine.audio_client.Audio.chunks`.
+            StreamCut: see :meth:`reelscribe.http.extractor_client.Audio.chunks`.
         """
         while True:
             self._decoding = self._loop.run_in_executor(self._thread, next, self._blocks, None)

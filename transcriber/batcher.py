@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from types import TracebackType
 
-from machine.errors import ModelBroken, ModelOutOfMemory
-from machine.wire import Priority
+from reelscribe.contracts.transcriber import Priority
+from reelscribe.errors import ModelBroken, ModelOutOfMemory
 from transcriber.decoding import DecodingOptions, Recogniser, Segment
 from transcriber.mel import MelWindow
 from transcriber.metrics import Metrics

@@ -18,8 +18,8 @@ from faster_whisper.transcribe import (
 )
 from faster_whisper.transcribe import Segment as PlainSegment
 
-from machine.errors import BadRequest
-from machine.wire import TranscribeOptions
+from reelscribe.contracts.transcriber import TranscribeOptions
+from reelscribe.errors import BadRequest
 from transcriber.long_form import split, unlooped
 from transcriber.mel import Features, MelWindow, context_frames
 from transcriber.models import LoadedModel

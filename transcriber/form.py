@@ -12,8 +12,8 @@ from typing import NamedTuple
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from machine.errors import BadRequest, BodyTooLarge, NoRoom
-from machine.temporary import TemporaryFolder
+from reelscribe.errors import BadRequest, BodyTooLarge, NoRoom
+from reelscribe.temporary_files import TemporaryFolder
 
 FILE = "file"
 FIELDS_BYTES = 64 << 10

@@ -2,17 +2,10 @@
 
 import logging
 
-from machine.errors import InternalError, MachineError
-from machine.parsing import parse_query
-from machine.wire import (
-    NDJSON,
-    Event,
-    Failed,
-    Finished,
-    TranscribeFields,
-    TranscribeRequest,
-    event_line,
-)
+from reelscribe.contracts.events import NDJSON, Event, Failed, Finished, event_line
+from reelscribe.contracts.transcriber import TranscribeFields, TranscribeRequest
+from reelscribe.errors import InternalError, MachineError
+from reelscribe.http.parsing import parse_query
 from transcriber.job import ClientLeft
 from transcriber.job_handler import JobHandler
 from transcriber.sources import Source

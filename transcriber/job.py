@@ -8,17 +8,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from faster_whisper.vad import VadOptions
 
-from machine.errors import Stopping
-from machine.wire import (
-    Event,
-    ExtractionReceipt,
-    Finished,
-    Progress,
-    Segment,
-    Started,
-    TranscribeFields,
-    Word,
-)
+from reelscribe.contracts.events import Event, Finished, Progress, Segment, Started, Word
+from reelscribe.contracts.extractor import ExtractionReceipt
+from reelscribe.contracts.transcriber import TranscribeFields
+from reelscribe.errors import Stopping
 from transcriber.audio import Audio, ChunkReader, check_length, sample_stream
 from transcriber.batcher import BatchedLane, Batcher
 from transcriber.decoding import DecodingOptions, Recogniser
@@ -131,7 +124,7 @@ class Job:
             await asyncio.gather(listening, heartbeat, return_exceptions=True)
 
     def stop(self) -> None:
-        """Tell what is in the model, then let :meth:`run` raise :class:`machine.errors.Stopping`."""
+        """Tell what is in the model, then let :meth:`run` raise :class:`reelscribe.errors.Stopping`."""
         self._stopped = True
         if self._lane:
             self._lane.close()

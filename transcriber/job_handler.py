@@ -8,11 +8,11 @@ from typing import Any
 
 from tornado.iostream import StreamClosedError
 
-from machine.errors import BadRequest, BodyTooLarge, MachineError, Stopping
-from machine.server import DRAINED_BYTES, MachineHandler
-from machine.slots import Claim
-from machine.timeout import within
-from machine.wire import Priority
+from reelscribe.contracts.transcriber import Priority
+from reelscribe.errors import BadRequest, BodyTooLarge, MachineError, Stopping
+from reelscribe.http.server import DRAINED_BYTES, MachineHandler
+from reelscribe.slots import Claim
+from reelscribe.timeout import within
 from transcriber.form import FIELDS_BYTES, FILE, Fields, Form, Upload, too_large
 from transcriber.job import HEARTBEAT_SECONDS, ClientLeft
 from transcriber.service import TranscriberMachine
@@ -167,7 +167,7 @@ class JobHandler(MachineHandler):
         """
         try:
             await within(STALL_SECONDS, self.flush())
-        except (StreamClosedError, asyncio.TimeoutError) as gone:
+        except (TimeoutError, StreamClosedError) as gone:
             raise ClientLeft from gone
 
     def on_connection_close(self) -> None:

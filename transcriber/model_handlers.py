@@ -1,7 +1,7 @@
 """``POST /models/load`` and ``/models/unload``: the model's memory, for whoever shares the GPU with it."""
 
-from machine.server import MachineHandler
-from machine.wire import WireModel
+from reelscribe.contracts.messages import WireModel
+from reelscribe.http.server import MachineHandler
 from transcriber.service import TranscriberMachine
 from transcriber.weights import State
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from machine.errors import MachineError, ModelBroken, ModelFailed, ModelOutOfMemory
+from reelscribe.errors import MachineError, ModelBroken, ModelFailed, ModelOutOfMemory
 from transcriber.memory import is_out_of_memory
 from transcriber.metrics import Metrics
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from faster_whisper import WhisperModel, available_models
 
-from machine.settings import SettingsError
+from reelscribe.errors import SettingsError
 from transcriber.memory import is_out_of_memory
 
 BUNDLED = {"mini": Path(__file__).parent / "models" / "mini"}

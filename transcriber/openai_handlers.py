@@ -5,10 +5,10 @@ from typing import Any
 
 from tornado.web import HTTPError
 
-from machine.errors import InternalError, MachineError, ModelNotFound
-from machine.running_text import running_text
-from machine.server import MachineHandler
-from machine.wire import Event, Progress, Segment
+from reelscribe.contracts.events import Event, Progress, Segment
+from reelscribe.errors import InternalError, MachineError, ModelNotFound
+from reelscribe.http.server import MachineHandler
+from reelscribe.text.running_text import running_text
 from transcriber import openai_wire
 from transcriber.job import ClientLeft
 from transcriber.job_handler import JobHandler

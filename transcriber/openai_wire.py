@@ -6,19 +6,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
 
-from machine.errors import BadRequest, MachineError
-from machine.parsing import parse_query
-from machine.running_text import space
-from machine.subtitles import srt, vtt
-from machine.wire import (
+from reelscribe.contracts.events import Segment
+from reelscribe.contracts.messages import WireModel
+from reelscribe.contracts.transcriber import (
     HINT_CHARACTERS,
     PadMilliseconds,
     PauseMilliseconds,
-    Segment,
     TranscribeFields,
     VadThreshold,
-    WireModel,
 )
+from reelscribe.errors import BadRequest, MachineError
+from reelscribe.http.parsing import parse_query
+from reelscribe.text.running_text import space
+from reelscribe.text.subtitles import srt, vtt
 from transcriber import languages
 from transcriber.form import Fields
 from transcriber.transcript import Transcript
@@ -195,7 +195,7 @@ def usage(seconds: float) -> dict[str, Any]:
 
 
 def delta(before: str, text: str) -> bytes:
-    """The server-sent event of some more text; together they are the :func:`machine.running_text.running_text`."""
+    """The server-sent event of some more text; together they are the running text."""
     return _sse({"type": "transcript.text.delta", "delta": space(before, text) + text})
 
 

@@ -4,19 +4,12 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, RootModel, create_model
 
-from machine import errors, openapi
-from machine.openapi import JSON, Answer, Operation
-from machine.wire import (
-    NDJSON,
-    Event,
-    Finished,
-    Health,
-    ReceivedModel,
-    Segment,
-    Started,
-    TranscribeFields,
-    TranscribeRequest,
-)
+from reelscribe import errors
+from reelscribe.contracts.events import NDJSON, Event, Finished, Segment, Started
+from reelscribe.contracts.messages import Health, ReceivedModel
+from reelscribe.contracts.transcriber import TranscribeFields, TranscribeRequest
+from reelscribe.http import openapi
+from reelscribe.http.openapi import JSON, Answer, Operation
 from transcriber.model_handlers import ModelState
 from transcriber.openai_wire import CONTENT_TYPES, Granularity, TranscriptionForm, TranslationForm
 from transcriber.weights import State

@@ -7,15 +7,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
-from machine.audio_client import AudioClient
-from machine.auth import Tokens
-from machine.errors import MachineError, ModelInUse, Stopping
-from machine.ffmpeg import FFmpeg
-from machine.server import Machine
-from machine.settings import Settings
-from machine.slots import Claim, Slots
-from machine.temporary import TemporaryFolder
-from machine.wire import Finished, Priority, Progress, TranscribeFields, TranscribeRequest
+from reelscribe.contracts.events import Finished, Progress
+from reelscribe.contracts.transcriber import Priority, TranscribeFields, TranscribeRequest
+from reelscribe.errors import MachineError, ModelInUse, Stopping
+from reelscribe.http.auth import Tokens
+from reelscribe.http.extractor_client import AudioClient
+from reelscribe.http.server import Machine
+from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.settings.loading import Settings
+from reelscribe.slots import Claim, Slots
+from reelscribe.temporary_files import TemporaryFolder
 from transcriber import gpu
 from transcriber.batcher import Batcher
 from transcriber.decoding import Recogniser

@@ -6,12 +6,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from machine.audio_client import AudioClient
-from machine.ffmpeg import FFmpeg
-from machine.recording.extraction import Extraction
-from machine.recording.stored_object import open_file
-from machine.settings import ExtractionSection
-from machine.wire import ExtractAudioRequest, ExtractionReceipt, TranscribeFields
+from reelscribe.contracts.extractor import ExtractAudioRequest, ExtractionReceipt
+from reelscribe.contracts.transcriber import TranscribeFields
+from reelscribe.http.extractor_client import AudioClient
+from reelscribe.media.extraction import Extraction
+from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.stored_object import open_file
+from reelscribe.settings.extractor import ExtractionSection
 from transcriber.audio import Audio, StreamFormat
 from transcriber.form import Upload
 from transcriber.speech import SAMPLE_RATE
@@ -50,7 +51,7 @@ class StoredRecording:
     def open(self, request: TranscribeFields) -> AbstractAsyncContextManager[Audio]:
         """
         Raises:
-            RemoteError, PeerUnreachable: see :meth:`machine.audio_client.AudioClient.extract`.
+            RemoteError, PeerUnreachable: see :meth:`reelscribe.http.extractor_client.AudioClient.extract`.
         """
         return self.machine_c.extract(_extraction(request, self.name, self.audio_format, self.bucket_name))
 
@@ -72,7 +73,7 @@ class UploadedFile:
     async def open(self, request: TranscribeFields) -> AsyncIterator[Audio]:
         """
         Raises:
-            MachineError: see :meth:`machine.recording.extraction.Extraction.head`.
+            MachineError: see :meth:`reelscribe.media.extraction.Extraction.head`.
         """
         stored = open_file(self.upload.descriptor, self.name, origin="upload", etag=self.upload.sha256)
         asked = _extraction(request, self.name, self.audio_format)

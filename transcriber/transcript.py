@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
-from machine.running_text import running_text
-from machine.slots import Claim
-from machine.wire import Event, Finished, Segment, Started, TranscribeFields
+from reelscribe.contracts.events import Event, Finished, Segment, Started
+from reelscribe.contracts.transcriber import TranscribeFields
+from reelscribe.slots import Claim
+from reelscribe.text.running_text import running_text
 from transcriber.service import TranscriberMachine
 from transcriber.sources import Source
 

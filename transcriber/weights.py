@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal
 
-from machine.errors import ModelNotLoaded
+from reelscribe.errors import ModelNotLoaded
 from transcriber.metrics import Metrics
 from transcriber.model_pool import ModelPool
 from transcriber.models import LoadedModel

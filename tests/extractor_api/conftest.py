@@ -15,10 +15,12 @@ from tornado.testing import bind_unused_port
 
 from extractor_api.app import make_app
 from extractor_api.service import ExtractorMachine
-from machine import ffmpeg
-from machine.auth import Tokens
-from machine.ffmpeg import FFmpeg
-from machine.settings import ExtractionSection, MinioSection, PathsSection, Settings
+from reelscribe.http.auth import Tokens
+from reelscribe.media import ffmpeg
+from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.settings.extractor import ExtractionSection, PathsSection
+from reelscribe.settings.loading import Settings
+from reelscribe.settings.sections import MinioSection
 from tests.extractor_api.s3_server import s3_server
 
 from .contract import assert_as_documented

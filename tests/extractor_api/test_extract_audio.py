@@ -13,7 +13,7 @@ import numpy.typing as npt
 import psutil
 import pytest
 
-from machine.auth import Tokens
+from reelscribe.http.auth import Tokens
 
 from .conftest import Serve, running_ffmpeg
 

@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from extractor_api.results import Results, expected_bytes
-from machine.errors import NoRoom
-from machine.recording.commands import Encoding
-from machine.wire import ExtractAudioRequest, ProbedStream, ProbeResult
+from reelscribe.contracts.extractor import ExtractAudioRequest, ProbedStream, ProbeResult
+from reelscribe.errors import NoRoom
+from reelscribe.media.commands import Encoding
 
 from .conftest import Serve, running_ffmpeg
 
@@ -132,7 +132,7 @@ async def test_a_disk_that_fills_up_on_the_way_is_507_too(
         pytest.skip("this machine lets nobody mount a disk")
     try:
         machine_c = await serve(temp_dir=small)
-        monkeypatch.setattr("machine.temporary.SPARE_BYTES", -1 << 40)
+        monkeypatch.setattr("reelscribe.temporary_files.SPARE_BYTES", -1 << 40)
         response = await result(machine_c, "minute.mp4", audio_format="wav")
         assert (response.status_code, response.json()["error"]["code"]) == (507, "no_room")
         assert os.statvfs(small).f_bfree == os.statvfs(small).f_blocks, "the partial file is gone"

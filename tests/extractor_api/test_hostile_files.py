@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from extractor_api.storage import LocalStorage
-from machine.ffmpeg import FFmpeg
-from machine.recording.commands import extraction_command
-from machine.settings import PathsSection
-from machine.wire import ExtractAudioRequest
+from reelscribe.contracts.extractor import ExtractAudioRequest
+from reelscribe.media.commands import extraction_command
+from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.settings.extractor import PathsSection
 
 from .conftest import Serve
 

@@ -11,9 +11,10 @@ import pytest
 from tornado.testing import bind_unused_port
 
 from extractor_api.app import make_app
-from machine import ffmpeg, server
-from machine.ffmpeg import FFmpeg
-from machine.settings import ServerSection
+from reelscribe.http import server
+from reelscribe.media import ffmpeg
+from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.settings.extractor import ServerSection
 
 from .conftest import Serve, running_ffmpeg
 

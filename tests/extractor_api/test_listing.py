@@ -10,7 +10,7 @@ import pytest
 
 from extractor_api.listing import list_objects
 from extractor_api.storage import LocalStorage
-from machine.settings import PathsSection
+from reelscribe.settings.extractor import PathsSection
 
 from .conftest import Serve
 from .minio_drive import Version, format_drive, write_object

@@ -11,8 +11,8 @@ from openapi_spec_validator import validate
 
 from extractor_api.app import make_app
 from extractor_api.openapi import OPERATIONS
-from machine.auth import Tokens
-from machine.openapi import SHARED_OPERATIONS
+from reelscribe.http.auth import Tokens
+from reelscribe.http.openapi import SHARED_OPERATIONS
 
 from .conftest import Serve
 from .contract import CONTRACT, assert_as_documented

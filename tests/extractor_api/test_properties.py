@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from extractor_api.storage import LocalStorage
-from machine.auth import Tokens
-from machine.errors import MachineError
-from machine.settings import PathsSection
+from reelscribe.errors import MachineError
+from reelscribe.http.auth import Tokens
+from reelscribe.settings.extractor import PathsSection
 
 from .conftest import Serve
 

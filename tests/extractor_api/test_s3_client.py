@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from extractor_api.s3_client import S3Client
-from machine.errors import NotReadable, ObjectNotFound, PeerRefused, PeerUnreachable
-from machine.settings import MinioSection, SettingsError
+from reelscribe.errors import NotReadable, ObjectNotFound, PeerRefused, PeerUnreachable, SettingsError
+from reelscribe.settings.sections import MinioSection
 from tests.extractor_api.minio_drive import format_drive
 from tests.extractor_api.s3_server import http_server, minio, put
 

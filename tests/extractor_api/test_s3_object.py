@@ -14,8 +14,8 @@ import pytest
 
 from extractor_api.s3_client import S3Client
 from extractor_api.s3_object import open_s3_object
-from machine.errors import StreamCut
-from machine.ffmpeg import FFmpeg
+from reelscribe.errors import StreamCut
+from reelscribe.media.ffmpeg import FFmpeg
 from tests.conftest import SPEECH
 from tests.extractor_api.conftest import Serve, running_ffmpeg
 from tests.extractor_api.minio_drive import Version, format_drive, write_object
@@ -251,7 +251,7 @@ class TestWhatStaysHidden:
     async def test_nor_in_the_log_or_an_answer(
         self, remote: httpx.AsyncClient, savepath: str, caplog: pytest.LogCaptureFixture, each_ffmpeg: FFmpeg
     ) -> None:
-        for chatty in ("httpx", "httpcore"):  # as machine.logs has it
+        for chatty in ("httpx", "httpcore"):  # as reelscribe.logs has it
             caplog.set_level(logging.WARNING, chatty)
         caplog.set_level(logging.DEBUG)
         body = b""

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from extractor_api.storage import LocalStorage
-from machine.errors import BadRequest, MachineError, NotReadable, ObjectNotFound
-from machine.settings import PathsSection
+from reelscribe.errors import BadRequest, MachineError, NotReadable, ObjectNotFound
+from reelscribe.settings.extractor import PathsSection
 
 
 @pytest.fixture

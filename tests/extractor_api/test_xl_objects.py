@@ -14,9 +14,9 @@ from extractor_api import xl_object
 from extractor_api.highway_hash import highway_hash
 from extractor_api.storage import LocalStorage
 from extractor_api.xl_meta import DamagedMeta, current_version
-from machine.errors import NotReadable, ObjectNotFound
-from machine.ffmpeg import FFmpeg
-from machine.settings import PathsSection
+from reelscribe.errors import NotReadable, ObjectNotFound
+from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.settings.extractor import PathsSection
 
 from .conftest import Serve
 from .minio_drive import BLOCK, Version, format_drive, old_xl_meta, write_object, xl_meta

@@ -18,10 +18,6 @@ from tornado.testing import bind_unused_port
 
 from extractor_api.app import make_app as extractor_app
 from extractor_api.service import ExtractorMachine
-from machine.auth import Tokens
-from machine.ffmpeg import FFmpeg
-from machine.settings import PathsSection, Settings
-from machine.wire import Started
 from orchestrator import embedded, store
 from orchestrator.app import make_app
 from orchestrator.attempts import Attempts
@@ -36,6 +32,11 @@ from orchestrator.submission import Desk
 from orchestrator.sweep import Sweeper
 from orchestrator.transcribers import Transcribers
 from orchestrator.worker import Worker
+from reelscribe.contracts.events import Started
+from reelscribe.http.auth import Tokens
+from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.settings.extractor import PathsSection
+from reelscribe.settings.loading import Settings
 from tests.orchestrator.commands import Orchestrator
 from tests.orchestrator.proxy import Proxy
 from tests.orchestrator.scripted import ScriptedB, finished, segment

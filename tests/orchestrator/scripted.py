@@ -11,7 +11,7 @@ from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
-from machine.wire import NDJSON, Failed, Finished, Progress, Segment, Started, Word, event_line
+from reelscribe.contracts.events import NDJSON, Failed, Finished, Progress, Segment, Started, Word, event_line
 
 WINDOW_SECONDS = 10.0
 WINDOWS = 3

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from machine.wire import Failed
 from orchestrator import dispatch, store
+from reelscribe.contracts.events import Failed
 from tests.orchestrator.conftest import BUCKET, MAX_ATTEMPTS
 from tests.orchestrator.scripted import (
     LONG,

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from machine.auth import Tokens
 from orchestrator import changes, event_streams, handlers
 from orchestrator.changes import Feed
+from reelscribe.http.auth import Tokens
 from tests.orchestrator.scripted import falls_silent_after
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import pty
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -21,7 +21,7 @@ from tests.orchestrator.commands import read_all
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import segment
 
-MODIFIED = datetime(2026, 1, 31, 9, 5, 59, tzinfo=timezone.utc)
+MODIFIED = datetime(2026, 1, 31, 9, 5, 59, tzinfo=UTC)
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 from procrastinate.jobs import Job as QueueJob
 from procrastinate.jobs import Status
 
-from machine.errors import StreamCut
 from orchestrator import turns
 from orchestrator.attempts import Attempt, Attempts
 from orchestrator.errors import Superseded
 from orchestrator.sweep import Sweeper
+from reelscribe.errors import StreamCut
 from tests.orchestrator.conftest import MAX_ATTEMPTS
 from tests.orchestrator.scripted import LONG, falls_silent_after, finished, started, window
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from machine.errors import UnsupportedFormat
-from machine.wire import Segment
 from orchestrator import formats
+from reelscribe.contracts.events import Segment
+from reelscribe.errors import UnsupportedFormat
 
 
 def segment(start: float, end: float, text: str) -> Segment:

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from machine.auth import Tokens
 from orchestrator import formats, store, transcripts, turns
+from reelscribe.http.auth import Tokens
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.contract import CONTRACT
 

@@ -2,22 +2,24 @@
 
 import asyncio
 from collections import Counter
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from machine.auth import Tokens
-from machine.errors import PeerUnreachable
-from machine.settings import EventsSection, PathsSection, ResultsSection, Settings
 from orchestrator import store
 from orchestrator.intake import Intake, Selection
 from orchestrator.objects import Identity, Objects
 from orchestrator.submission import Desk
+from reelscribe.errors import PeerUnreachable
+from reelscribe.http.auth import Tokens
+from reelscribe.settings.extractor import PathsSection
+from reelscribe.settings.loading import Settings
+from reelscribe.settings.orchestrator import EventsSection, ResultsSection
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import LONG, finished, started, window
 from tests.orchestrator.watched import watched_bucket
 
-LATER = datetime.now(timezone.utc) + timedelta(hours=1)
+LATER = datetime.now(UTC) + timedelta(hours=1)
 EARLIER = LATER - timedelta(hours=2)
 
 

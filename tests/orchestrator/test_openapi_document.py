@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 from openapi_spec_validator import validate
 
-from machine.auth import Tokens
-from machine.openapi import SHARED_OPERATIONS
 from orchestrator.app import make_app
 from orchestrator.openapi import OPERATIONS
+from reelscribe.http.auth import Tokens
+from reelscribe.http.openapi import SHARED_OPERATIONS
 from tests.orchestrator.contract import CONTRACT
 
 

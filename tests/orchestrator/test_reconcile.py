@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from machine.auth import Tokens
-from machine.settings import EventsSection, Settings
 from orchestrator.intake import Intake, Selection
 from orchestrator.objects import Objects
 from orchestrator.reconcile import Reconciler
 from orchestrator.submission import Desk
+from reelscribe.http.auth import Tokens
+from reelscribe.settings.loading import Settings
+from reelscribe.settings.orchestrator import EventsSection
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.watched import watched_bucket
 

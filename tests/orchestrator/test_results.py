@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 import pytest
 from minio import Minio
 
-from machine.settings import MinioSection, ResultsSection, SettingsError
 from orchestrator import pending, results
 from orchestrator.results import make_result_writer
+from reelscribe.errors import SettingsError
+from reelscribe.settings.orchestrator import ResultsSection
+from reelscribe.settings.sections import MinioSection
 from tests.extractor_api.s3_server import SECRET, minio, s3_server
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import pty
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import httpx
 import psycopg
@@ -13,12 +13,12 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from typer.testing import CliRunner
 
-from machine.auth import Tokens
-from machine.errors import BadRequest
-from machine.parsing import parse_query
 from orchestrator import schema
 from orchestrator.cli import cli
 from orchestrator.search import SearchQuery, search
+from reelscribe.errors import BadRequest
+from reelscribe.http.auth import Tokens
+from reelscribe.http.parsing import parse_query
 from tests.orchestrator.commands import read_all
 from tests.orchestrator.conftest import BUCKET
 
@@ -95,7 +95,7 @@ async def test_an_incomplete_transcript_counts_and_an_unfinished_one_does_not(fi
 
 
 async def test_a_search_is_narrowed_by_prefix_language_and_time(find, heard):
-    day = datetime(2026, 1, 31, tzinfo=timezone.utc)
+    day = datetime(2026, 1, 31, tzinfo=UTC)
     await heard("a_b/1.mp4", "words", modified=day)
     await heard("axb/2.mp4", "words", language="de", modified=day.replace(day=1))
     assert [hit.savepath for hit in await find("words", prefix="a_b/")] == ["a_b/1.mp4"]

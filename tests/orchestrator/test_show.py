@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from machine.wire import Started, Word
 from orchestrator.attempts import Attempts
+from reelscribe.contracts.events import Started, Word
 from tests.orchestrator.commands import read_all
 from tests.orchestrator.scripted import finished, segment
 

@@ -11,10 +11,10 @@ import srt
 import webvtt
 from rich.cells import cell_len
 
-from machine.subtitles import srt as as_srt
-from machine.subtitles import vtt as as_vtt
-from machine.wire import Segment, Word
 from orchestrator.subtitles import LINE_WIDTH, MAX_SECONDS, MIN_SECONDS, cues
+from reelscribe.contracts.events import Segment, Word
+from reelscribe.text.subtitles import srt as as_srt
+from reelscribe.text.subtitles import vtt as as_vtt
 
 LONG = (
     "We repaired your very happy horse on Friday night, and nobody borrowed the very slow chair. "

@@ -2,9 +2,9 @@
 
 import pytest
 
-from machine.wire import Progress
 from orchestrator import store
 from orchestrator.verify import evidence, findings
+from reelscribe.contracts.events import Progress
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import (
     LONG,

@@ -8,11 +8,11 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from machine.auth import Tokens
 from orchestrator import store, versions
 from orchestrator.jobs import Options
 from orchestrator.objects import Identity, Objects
 from orchestrator.submission import Desk
+from reelscribe.http.auth import Tokens
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import breaks_off_after, transcribes
 

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from machine.auth import Tokens
-from machine.settings import Settings
 from orchestrator.intake import Intake, Selection
 from orchestrator.objects import Objects
 from orchestrator.submission import Desk
 from orchestrator.watch import FolderWatch
+from reelscribe.http.auth import Tokens
+from reelscribe.settings.loading import Settings
 from tests.extractor_api.minio_drive import Version, write_object
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.watched import watched_bucket

@@ -11,9 +11,10 @@ from tornado.testing import bind_unused_port
 
 from extractor_api.app import make_app
 from extractor_api.service import ExtractorMachine
-from machine import ffmpeg
-from machine.auth import Tokens
-from machine.settings import PathsSection, Settings
+from reelscribe.http.auth import Tokens
+from reelscribe.media import ffmpeg
+from reelscribe.settings.extractor import PathsSection
+from reelscribe.settings.loading import Settings
 
 
 class Bucket:

@@ -14,10 +14,13 @@ import pytest
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
-from machine.auth import Tokens
-from machine.ffmpeg import FFmpeg
-from machine.settings import PathsSection, Settings, TranscriberSection
-from machine.wire import Event, Segment, TranscribeRequest, events
+from reelscribe.contracts.events import Event, Segment, events
+from reelscribe.contracts.transcriber import TranscribeRequest
+from reelscribe.http.auth import Tokens
+from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.settings.extractor import PathsSection
+from reelscribe.settings.loading import Settings
+from reelscribe.settings.transcriber import TranscriberSection
 from tests.transcriber.contract import CONTRACT
 from tests.transcriber.peer import SPEECH, Script, machine_c
 from transcriber import models

@@ -18,8 +18,8 @@ from tornado.iostream import StreamClosedError
 from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
-from machine.errors import MachineError
-from machine.wire import ExtractAudioRequest, ExtractionReceipt
+from reelscribe.contracts.extractor import ExtractAudioRequest, ExtractionReceipt
+from reelscribe.errors import MachineError
 
 SPEECH = Path(__file__).parents[1] / "speech"
 SAMPLE_RATE = 16_000

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from machine.errors import MachineError, PeerRefused, StreamCut
+from reelscribe.errors import MachineError, PeerRefused, StreamCut
 from tests.transcriber.peer import wav
 from transcriber.audio import BLOCK_SAMPLES, ChunkReader, WavSamples
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from machine.errors import ModelBroken, ModelFailed, ModelOutOfMemory
-from machine.wire import Priority
+from reelscribe.contracts.transcriber import Priority
+from reelscribe.errors import ModelBroken, ModelFailed, ModelOutOfMemory
 from tests.transcriber.conftest import MachineB, Serve, text, word_error_rate
 from transcriber.batcher import TURNS, BatchedLane, Batcher
 from transcriber.decoding import DecodingOptions

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from faster_whisper.transcribe import Segment
 
-from machine.errors import BadRequest
-from machine.wire import TranscribeOptions
+from reelscribe.contracts.transcriber import TranscribeOptions
+from reelscribe.errors import BadRequest
 from tests.transcriber.conftest import words_wrong
 from tests.transcriber.peer import recording
 from transcriber.decoding import DecodingOptions, Recogniser

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from machine.auth import Tokens
-from machine.errors import IncompleteRecording, ObjectNotFound
-from machine.wire import ErrorObject, Event, Failed, Finished, Progress, TranscribeRequest
+from reelscribe.contracts.events import Event, Failed, Finished, Progress
+from reelscribe.contracts.messages import ErrorObject
+from reelscribe.contracts.transcriber import TranscribeRequest
+from reelscribe.errors import IncompleteRecording, ObjectNotFound
+from reelscribe.http.auth import Tokens
 from tests.transcriber.conftest import MachineB, Serve, segments, text, truth
 from tests.transcriber.peer import SPEECH, Script
 from transcriber import handlers, job, job_handler

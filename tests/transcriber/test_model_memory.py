@@ -8,10 +8,10 @@ from typing import Any
 import psutil
 import pytest
 
-from machine.auth import Tokens
-from machine.ffmpeg import FFmpeg
-from machine.settings import Settings
-from machine.wire import Failed, Progress
+from reelscribe.contracts.events import Failed, Progress
+from reelscribe.http.auth import Tokens
+from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.settings.loading import Settings
 from tests.transcriber.conftest import MachineB, Serve, text, truth
 from tests.transcriber.peer import Script
 from tests.transcriber.test_places import until

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from machine.settings import SettingsError
+from reelscribe.errors import SettingsError
 from transcriber import models
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from machine.errors import BadRequest
-from machine.wire import Started, TranscribeOptions
+from reelscribe.contracts.events import Started
+from reelscribe.contracts.transcriber import TranscribeOptions
+from reelscribe.errors import BadRequest
 from tests.transcriber import sounds
 from tests.transcriber.conftest import Serve, segments
 from tests.transcriber.peer import Script, recording, wav

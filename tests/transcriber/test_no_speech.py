@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from machine.wire import Event
+from reelscribe.contracts.events import Event
 from tests.transcriber import sounds
 from tests.transcriber.conftest import Serve, segments, text, word_error_rate
 from tests.transcriber.peer import Script, recording, wav

@@ -10,7 +10,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from machine.wire import TranscribeFields
+from reelscribe.contracts.transcriber import TranscribeFields
 from tests.transcriber.conftest import MachineB, Serve, truth
 from tests.transcriber.peer import SPEECH
 from transcriber.decoding import DecodingOptions, Recogniser

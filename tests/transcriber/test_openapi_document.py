@@ -8,7 +8,7 @@ from pathlib import Path
 
 from openapi_spec_validator import validate
 
-from machine.openapi import SHARED_OPERATIONS
+from reelscribe.http.openapi import SHARED_OPERATIONS
 from tests.transcriber.conftest import MachineB, Serve
 from tests.transcriber.contract import CONTRACT
 from tests.transcriber.peer import SPEECH

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from machine.errors import BadRequest
-from machine.parsing import parse_query, parse_request
-from machine.wire import TranscribeFields
 from orchestrator.jobs import Options
+from reelscribe.contracts.transcriber import TranscribeFields
+from reelscribe.errors import BadRequest
+from reelscribe.http.parsing import parse_query, parse_request
 from tests.transcriber.conftest import MachineB
 
 

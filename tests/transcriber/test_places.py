@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from machine.wire import Event, Failed, Progress, TranscribeFields, TranscribeRequest
+from reelscribe.contracts.events import Event, Failed, Progress
+from reelscribe.contracts.transcriber import TranscribeFields, TranscribeRequest
 from tests.transcriber.conftest import MachineB, Serve, text, truth
 from tests.transcriber.peer import SPEECH, Script
 from transcriber import job, job_handler, service

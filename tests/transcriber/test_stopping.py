@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from machine.wire import Failed
+from reelscribe.contracts.events import Failed
 from tests.transcriber.conftest import Serve
 from tests.transcriber.peer import Script, machine_c
 from transcriber.models import BUNDLED

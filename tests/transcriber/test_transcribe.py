@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from machine.wire import Finished, Progress, Segment, Started
+from reelscribe.contracts.events import Finished, Progress, Segment, Started
 from tests.transcriber.conftest import MachineB, Serve, segments, text, truth, word_error_rate
 from tests.transcriber.peer import SPEECH, Script
 from transcriber import job

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from machine.wire import Event, Finished, Started, events
+from reelscribe.contracts.events import Event, Finished, Started, events
 from tests.transcriber.conftest import MachineB, Serve, segments, text, truth
 from tests.transcriber.peer import SPEECH
 from transcriber import job_handler

@@ -1,0 +1,36 @@
+"""What the commands of all machines share: ``--config``, and mistakes told in one line instead of a traceback."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reelscribe.errors import SettingsError
+
+USAGE_EXIT_CODE = 2
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Default: ./config.cfg, then /etc/reelscribe/config.cfg."),
+]
+
+
+@contextmanager
+def settings_errors_told() -> Iterator[None]:
+    """Print each mistake of config.cfg or the environment on its own line and exit with 2."""
+    try:
+        yield
+    except SettingsError as wrong:
+        print("\n".join(wrong.problems), file=sys.stderr)
+        raise typer.Exit(USAGE_EXIT_CODE) from None
+
+
+def tell_check(subject: str, proof: str | Exception) -> bool:
+    """Print one line of ``check``: what was proved, or what is wrong. Returns whether it was proved."""
+    failed = isinstance(proof, Exception)
+    mark = typer.style("FAIL" if failed else "ok  ", fg=typer.colors.RED if failed else typer.colors.GREEN)
+    typer.echo(f"{mark} {subject}: {proof}")
+    return not failed

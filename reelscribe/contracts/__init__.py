@@ -1,0 +1,1 @@
+"""What travels between the services: requests, answers and events, as strict models."""

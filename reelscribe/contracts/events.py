@@ -1,0 +1,128 @@
+"""The events of a transcription, one per line of NDJSON, in the order in which they are sent."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
+
+from reelscribe.contracts.messages import ReceivedModel
+from reelscribe.errors import StreamCut
+
+NDJSON = "application/x-ndjson"
+
+
+def _without_nul(text: str) -> str:
+    return text.replace("\0", "")
+
+
+Spoken = Annotated[str, AfterValidator(_without_nul)]
+"""Whisper has a token for each byte, so it can say NUL, which PostgreSQL cannot store."""
+
+
+class Word(ReceivedModel):
+    """One word; times in seconds from the start of the recording."""
+
+    start: float
+    end: float
+    word: Spoken
+    probability: float
+
+
+class Started(ReceivedModel):
+    """The language is known and the model at work. ``duration`` is what the container declares, in seconds; ``etag``
+    is of the object, where Machine C tells it.
+    """
+
+    event: Literal["started"] = "started"
+    model: str
+    language: str
+    language_probability: float
+    duration: float | None = None
+    etag: str | None = None
+
+
+class Segment(ReceivedModel):
+    """A final segment; times in seconds from the start of the recording (not from ``start`` of the request).
+
+    ``language`` is the one in which it was heard, if the request was ``multilingual``.
+    """
+
+    event: Literal["segment"] = "segment"
+    index: int
+    start: float
+    end: float
+    text: Spoken
+    tokens: list[int]
+    words: list[Word] | None = None
+    avg_logprob: float
+    no_speech_prob: float
+    compression_ratio: float
+    temperature: float = 0.0
+    language: str | None = None
+
+
+class Progress(ReceivedModel):
+    """Every segment before ``seconds`` of the recording has been sent; a resumed request may ``start`` there.
+
+    Sent after the segments of each window, and at least every 5 s: silence means death.
+    """
+
+    event: Literal["progress"] = "progress"
+    seconds: float
+
+
+class Finished(ReceivedModel):
+    """The end of a transcript, with the proof of what it covers.
+
+    ``duration`` is the length of the recording; the other seconds are of the part from ``start`` on. ``last_modified``
+    and ``size`` (bytes) are of the object, where Machine C tells them.
+    """
+
+    event: Literal["finished"] = "finished"
+    duration: float
+    segments: int
+    declared_seconds: float | None
+    delivered_seconds: float
+    covered_seconds: float
+    samples: int | None
+    sha256: str
+    etag: str
+    last_modified: datetime | None = None
+    size: int | None = None
+    extraction_id: str
+    complete: bool
+    reason: str | None = None
+
+
+class Failed(ReceivedModel):
+    """In place of :class:`Finished`."""
+
+    event: Literal["failed"] = "failed"
+    code: str
+    message: str
+    retryable: bool
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+Event = Annotated[Started | Segment | Progress | Finished | Failed, Field(discriminator="event")]
+_event: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def event_line(event: BaseModel) -> bytes:
+    """One event as a line of NDJSON."""
+    return event.model_dump_json().encode() + b"\n"
+
+
+async def events(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
+    """Read events from lines of NDJSON.
+
+    Raises:
+        StreamCut: a line is no event, which is what a cut stream leaves behind.
+    """
+    async for line in lines:
+        if line.strip():
+            try:
+                yield _event.validate_json(line)
+            except ValidationError as invalid:
+                raise StreamCut(f"the event stream holds a line that is no event: {line[:100]!r}") from invalid

@@ -1,0 +1,147 @@
+"""The extractor's requests and answers."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from reelscribe.contracts.messages import ErrorObject, NonNegativeSeconds, ReceivedModel, Savepath, WireModel
+
+AudioFormat = Literal["mp3", "wav", "flac", "source"]
+MP3_SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+"""What MPEG-1, 2 and 2.5 Layer III can hold, in Hz (ISO/IEC 11172-3, 13818-3)."""
+
+
+def _video_path_for_savepath(schema: dict[str, Any]) -> None:
+    schema["required"].remove("savepath")
+    schema["properties"]["video_path"] = {**schema["properties"]["savepath"], "title": "Video Path", "deprecated": True}
+    schema["oneOf"] = [{"required": ["savepath"]}, {"required": ["video_path"]}]
+
+
+class ExtractAudioRequest(WireModel):
+    """Body of Machine C's ``POST /extract-audio``. ``video_path`` is accepted for ``savepath``."""
+
+    model_config = ConfigDict(json_schema_extra=_video_path_for_savepath)
+
+    savepath: Savepath
+    bucket_name: str | None = Field(default=None, description="default: config's bucket_name")
+    audio_format: AudioFormat | None = Field(default=None, description="default: config's default_audio_format")
+    bitrate_kbps: int = Field(default=320, ge=128, le=320, description="mp3 only")
+    sample_rate: int | None = Field(default=None, ge=8000, le=192_000, description="Hz; default: the source's")
+    channels: int | None = Field(default=None, ge=1, le=2, description="default: the source's")
+    start: NonNegativeSeconds = Field(default=0.0, description="seconds")
+    duration: float | None = Field(default=None, gt=0, le=1e7, allow_inf_nan=False, description="seconds")
+    track: int | None = Field(default=None, ge=0, le=255, description="audio stream; default: the container's")
+    delivery: Literal["stream", "file"] = Field(
+        default="stream", description="stream: as ffmpeg makes it; file: finished first, with exact headers and ranges"
+    )
+    allow_incomplete: bool = Field(default=False, description="accept a stored file that is cut")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_video_path(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "video_path" in data:
+            if "savepath" in data:
+                raise ValueError("give savepath or video_path, not both")
+            data = {**data, "savepath": data["video_path"]}
+            del data["video_path"]
+        return data
+
+    @model_validator(mode="after")
+    def _mp3_sample_rate(self) -> "ExtractAudioRequest":
+        if self.audio_format == "mp3" and self.sample_rate and self.sample_rate not in MP3_SAMPLE_RATES:
+            raise ValueError(f"mp3 has the sample rates {', '.join(map(str, MP3_SAMPLE_RATES))} Hz only")
+        return self
+
+
+class ExtractionReceipt(ReceivedModel):
+    """What one extraction delivered, from ``GET /extractions/{id}``.
+
+    Attributes:
+        last_modified, size: of the object; size in bytes.
+        state: ``running``; ``complete``: all that the container declares came out; ``incomplete``: less did, and the
+            request allowed that; ``failed``: the body was cut, or never began.
+        reason: why it is not complete.
+        error: of a failed extraction, the error object that its client could no longer be told.
+        declared_seconds: length of the requested part by the container; None where it declares none.
+        delivered_seconds: length of the audio in the body.
+        samples: samples of one channel in the body; None for ``source``.
+        sha256: of the whole body.
+        decode_warnings: lines of ffmpeg about damaged packets.
+    """
+
+    extraction_id: str
+    savepath: str
+    bucket_name: str
+    etag: str
+    last_modified: datetime | None = None
+    size: int | None = None
+    audio_format: AudioFormat
+    state: Literal["running", "complete", "incomplete", "failed"] = "running"
+    reason: str | None = None
+    error: ErrorObject | None = None
+    declared_seconds: float | None = None
+    delivered_seconds: float = 0.0
+    samples: int | None = None
+    bytes: int = 0
+    sha256: str | None = None
+    decode_warnings: int = 0
+
+
+class ProbeQuery(WireModel):
+    """Query of Machine C's ``GET /probe``."""
+
+    savepath: Savepath
+    bucket_name: str | None = None
+
+
+class ObjectsQuery(WireModel):
+    """Query of Machine C's ``GET /objects``: savepaths that start with ``prefix`` and come after ``after``."""
+
+    prefix: str = Field(default="", max_length=1024)
+    after: str = Field(default="", max_length=1024)
+    limit: int = Field(default=1000, ge=1, le=1000)
+    bucket_name: str | None = None
+
+
+class ProbedStream(ReceivedModel):
+    """One stream of a recording; ``duration`` in seconds and ``sample_rate`` in Hz where they are known."""
+
+    index: int
+    kind: str
+    codec: str
+    language: str | None
+    default: bool
+    duration: float | None
+    sample_rate: int | None
+    channels: int | None
+
+
+class ProbeResult(ReceivedModel):
+    """Answer of Machine C's ``GET /probe``: what a recording holds; ``duration`` in seconds, None if not declared."""
+
+    savepath: str
+    bucket_name: str
+    size: int
+    last_modified: datetime
+    etag: str
+    container: str
+    duration: float | None
+    streams: list[ProbedStream]
+
+
+class ListedObject(ReceivedModel):
+    """One object of a bucket; where its bytes cannot be read, ``reason`` says why and the rest is None."""
+
+    savepath: str
+    size: int | None = None
+    last_modified: datetime | None = None
+    etag: str | None = None
+    reason: str | None = None
+
+
+class ObjectPage(ReceivedModel):
+    """Answer of Machine C's ``GET /objects``; ``next`` is the ``after`` of the next page, None on the last one."""
+
+    objects: list[ListedObject]
+    next: str | None

@@ -1,0 +1,51 @@
+"""What all messages have in common: how strict they are, savepaths, errors and health."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Savepath = Annotated[str, Field(min_length=1, max_length=1024, examples=["youtube/abc123.mp4"])]
+NonNegativeSeconds = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
+
+
+class WireModel(BaseModel):
+    """A message: frozen, strictly typed, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+
+
+class ReceivedModel(WireModel):
+    """A message from another machine, which may be newer than this one: unknown fields are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class ErrorObject(ReceivedModel):
+    """A :class:`reelscribe.errors.MachineError` as JSON; its details are extra fields."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: str
+    message: str
+    retryable: bool
+
+
+class RequestError(ErrorObject):
+    """The error object of an answer."""
+
+    request_id: str
+
+
+class ErrorAnswer(ReceivedModel):
+    """Every answer that is no success."""
+
+    error: RequestError
+
+
+class Health(ReceivedModel):
+    """Answer of ``GET /healthz``; each machine adds fields of its own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    machine: str
+    status: Literal["ok", "stopping", "broken"]

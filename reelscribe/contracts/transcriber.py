@@ -1,0 +1,64 @@
+"""The transcriber's requests; its answers are :mod:`reelscribe.contracts.events`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from reelscribe.contracts.messages import NonNegativeSeconds, Savepath, WireModel
+
+Priority = Literal["interactive", "batch"]
+PRIORITY = "who goes first where several recordings wait for a place, or for the model"
+Language = Annotated[str, Field(min_length=2, max_length=3, pattern=r"^[A-Za-z]*$", examples=["en"])]
+VadThreshold = Annotated[float, Field(ge=0.05, le=0.95)]
+PauseMilliseconds = Annotated[int, Field(ge=0, le=5000)]
+PadMilliseconds = Annotated[int, Field(ge=0, le=1000)]
+HINT_CHARACTERS = 2000
+"""Longest hint to the model; it takes in a few hundred tokens."""
+
+
+class TranscribeOptions(WireModel):
+    """How to transcribe a recording, whichever it is."""
+
+    track: int | None = Field(default=None, ge=0, le=255)
+    language: Language | None = Field(default=None, description="default: detected")
+    task: Literal["transcribe", "translate"] = "transcribe"
+    mode: Literal["batched", "sequential"] = "batched"
+    multilingual: bool = Field(default=False, description="detect the language of each window again")
+    vad: bool = Field(default=True, description="leave out what Silero VAD judges silent")
+    vad_threshold: VadThreshold = Field(default=0.5, description="probability from which it is speech")
+    vad_min_silence_duration_ms: PauseMilliseconds | None = Field(
+        default=None, description="a shorter silence is no pause; if not given 160, and 2000 in sequential mode"
+    )
+    vad_speech_pad_ms: PadMilliseconds = Field(default=400, description="kept on both sides of speech")
+    beam_size: int = Field(default=5, ge=1, le=10, description="1 is fastest")
+    word_timestamps: bool = False
+    max_segment_seconds: float = Field(default=15.0, ge=1, le=30, description="a longer segment is split between words")
+    initial_prompt: str | None = Field(default=None, max_length=HINT_CHARACTERS)
+    hotwords: str | None = Field(default=None, max_length=HINT_CHARACTERS)
+    condition_on_previous_text: bool = Field(default=True, description="sequential mode only")
+    allow_incomplete: bool = False
+
+    @model_validator(mode="after")
+    def _without_contradictions(self) -> "TranscribeOptions":
+        if self.multilingual and self.language is not None:
+            raise ValueError("multilingual: it detects the language of each window; leave out language")
+        if not self.vad:
+            for name in ("vad_threshold", "vad_min_silence_duration_ms", "vad_speech_pad_ms"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name}: it has no effect with vad = false; leave it out, or vad = false")
+        return self
+
+
+class TranscribeFields(TranscribeOptions):
+    """Everything in a request to Machine B's ``POST /transcribe`` but the recording."""
+
+    start: NonNegativeSeconds = Field(default=0.0, description="seconds of the recording to skip")
+    priority: Priority = Field(default="interactive", description=PRIORITY)
+
+
+class TranscribeRequest(TranscribeFields):
+    """Body of ``POST /transcribe`` for a recording of the bucket; an upload is a form of ``file`` and the fields."""
+
+    savepath: Savepath
+    bucket_name: str | None = None
+    priority: Priority = Field(default="batch", description=PRIORITY)

@@ -1,0 +1,1 @@
+"""HTTP as all three services speak it: server, authentication, OpenAPI, parsing, and calls to each other."""

@@ -1,0 +1,165 @@
+"""A typed client of Machine C: audio as it is extracted, its receipt, and errors as Python exceptions.
+
+async with AudioClient("http://machine-c:8888") as machine_c:
+    async with machine_c.extract(ExtractAudioRequest(savepath="youtube/abc123.mp4", audio_format="wav")) as audio:
+        async for chunk in audio.chunks():
+            ...
+    print(audio.receipt)
+"""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any
+
+import httpx
+from pydantic import ValidationError
+
+from reelscribe.contracts.extractor import ExtractAudioRequest, ExtractionReceipt, ObjectPage, ObjectsQuery
+from reelscribe.errors import MachineError, RemoteError, StreamCut
+from reelscribe.http.auth import Tokens
+from reelscribe.http.peer import as_machine_errors, refusal, unexpected
+
+PEER = "Machine C"
+CONNECT_SECONDS = 5.0
+LISTING_SECONDS = 20.0
+"""For a page of a listing: somebody may wait for it."""
+READ_SECONDS = 90.0
+"""Longest silence of Machine C: it answers 504 by itself after its ``start_timeout``."""
+
+
+class Audio:
+    """One extraction while it arrives.
+
+    Attributes:
+        extraction_id: under which Machine C keeps the receipt.
+        content_type: of the body.
+        declared_seconds: length of the requested part by the container; None where it declares none.
+        etag: of the object; None where Machine C is too old to tell it.
+        receipt: once :meth:`chunks` has ended.
+    """
+
+    def __init__(self, client: "AudioClient", response: httpx.Response) -> None:
+        self._client = client
+        self._response = response
+        try:
+            self.extraction_id = response.headers["X-Extraction-Id"]
+            self.content_type = response.headers["Content-Type"]
+            self.etag: str | None = response.headers.get("X-Object-ETag")
+            declared = response.headers.get("X-Declared-Seconds")
+            self.declared_seconds = float(declared) if declared else None
+        except (KeyError, ValueError):
+            raise unexpected(PEER, response.status_code) from None
+        self.receipt: ExtractionReceipt | None = None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives; at its end the receipt is fetched and compared.
+
+        Raises:
+            StreamCut: the body ended early, or is not what the receipt says (bytes, SHA-256).
+            RemoteError: the body ended early, and the receipt says why.
+        """
+        digest, received = hashlib.sha256(), 0
+        try:
+            with as_machine_errors("the audio stream"):
+                async for chunk in self._response.aiter_raw():
+                    digest.update(chunk)
+                    received += len(chunk)
+                    yield chunk
+        except StreamCut as cut:
+            raise await self._cause(cut) from cut
+        receipt = await self._client.receipt(self.extraction_id)
+        if (receipt.bytes, receipt.sha256) != (received, digest.hexdigest()):
+            raise StreamCut(
+                f"the {received} bytes received of {receipt.savepath} are not the {receipt.bytes} that Machine C sent "
+                "(by count or SHA-256); try again"
+            )
+        self.receipt = receipt
+
+    async def _cause(self, cut: StreamCut) -> MachineError:
+        """Machine C's own reason for a body that ended early, where it can still be asked."""
+        try:
+            receipt = await self._client.receipt(self.extraction_id)
+        except MachineError:
+            return cut
+        if receipt.error:
+            return RemoteError(502, **receipt.error.model_dump())
+        numbers = {"declared_seconds": receipt.declared_seconds, "delivered_seconds": receipt.delivered_seconds}
+        return StreamCut(f"{cut.message}; Machine C says: {receipt.reason or receipt.state}", **numbers)
+
+
+class AudioClient:
+    """Talks to one Machine C; use it as ``async with``.
+
+    Args:
+        url: base URL of Machine C.
+        tokens: the first one is sent.
+    """
+
+    def __init__(self, url: str, tokens: Tokens | None = None) -> None:
+        timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
+        headers = {"Accept-Encoding": "identity", **(tokens.headers() if tokens else {})}
+        limits = httpx.Limits(max_connections=None)  # its user bounds them: an extraction has one for hours
+        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout, limits=limits)
+
+    async def __aenter__(self) -> "AudioClient":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    @asynccontextmanager
+    async def extract(self, request: ExtractAudioRequest) -> AsyncIterator[Audio]:
+        """``POST /extract-audio``. Leaving the block early closes the connection, which ends ffmpeg.
+
+        Raises:
+            RemoteError: Machine C refused, with its own status, code and sentence.
+            PeerUnreachable: it did not answer.
+        """
+        body = request.model_dump(mode="json", exclude_defaults=True)
+        with as_machine_errors(f"Machine C at {self._http.base_url}"):
+            response = await self._http.send(self._http.build_request("POST", "/extract-audio", json=body), stream=True)
+        try:
+            if response.status_code != 200:
+                with as_machine_errors(f"Machine C at {self._http.base_url}"):
+                    await response.aread()
+                raise refusal(PEER, response)
+            yield Audio(self, response)
+        finally:
+            await response.aclose()
+
+    async def health(self) -> dict[str, Any]:
+        """``GET /healthz``."""
+        with as_machine_errors(f"Machine C at {self._http.base_url}"):
+            response = await self._http.get("/healthz")
+        try:
+            return dict(response.raise_for_status().json())
+        except (httpx.HTTPStatusError, ValueError, TypeError):
+            raise unexpected(PEER, response.status_code) from None
+
+    async def objects(self, query: ObjectsQuery) -> ObjectPage:
+        """``GET /objects``: a page of a bucket."""
+        with as_machine_errors(f"Machine C at {self._http.base_url}"):
+            response = await self._http.get(
+                "/objects", params=query.model_dump(exclude_none=True), timeout=LISTING_SECONDS
+            )
+        if response.status_code != 200:
+            raise refusal(PEER, response)
+        try:
+            return ObjectPage.model_validate_json(response.content)
+        except ValidationError:
+            raise unexpected(PEER, response.status_code) from None
+
+    async def receipt(self, extraction_id: str) -> ExtractionReceipt:
+        """``GET /extractions/{id}``."""
+        with as_machine_errors(f"Machine C at {self._http.base_url}"):
+            response = await self._http.get(f"/extractions/{extraction_id}")
+        if response.status_code != 200:
+            raise refusal(PEER, response)
+        try:
+            return ExtractionReceipt.model_validate_json(response.content)
+        except ValidationError:
+            raise unexpected(PEER, response.status_code) from None

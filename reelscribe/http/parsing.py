@@ -1,0 +1,57 @@
+"""Reading what strangers send, JSON bodies, queries and forms: a message, or a sentence with each mistake in it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from reelscribe.contracts.messages import WireModel
+from reelscribe.errors import BadRequest
+
+
+def sentence(invalid: ValidationError) -> str:
+    """The mistakes of a message in one line: ``bitrate_kbps: Input should be …; start: …``."""
+    return "; ".join(
+        ".".join(map(str, error["loc"])) + (": " if error["loc"] else "") + error["msg"].removeprefix("Value error, ")
+        for error in invalid.errors(include_url=False)
+    )
+
+
+def parse_request(model: type[WireModel], body: bytes) -> Any:
+    """Read a request body.
+
+    Raises:
+        BadRequest: it is no JSON object of this model; the sentence names each wrong field.
+    """
+    if not body.strip():
+        raise BadRequest(f"the body is empty; send a JSON object with {', '.join(_required(model))}")
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as invalid:
+        raise _refusal(invalid) from None
+
+
+def parse_query(model: type[WireModel], arguments: Mapping[str, Sequence[bytes]]) -> Any:
+    """Read the arguments of a URL's query, or the fields of a form.
+
+    Raises:
+        BadRequest: they do not fit this model; the sentence names each wrong one.
+    """
+    repeated = [name for name, values in arguments.items() if len(values) > 1]
+    if repeated:
+        raise BadRequest(f"{', '.join(repeated)}: give it once", fields=repeated)
+    try:
+        return model.model_validate({name: values[0].decode() for name, values in arguments.items()}, strict=False)
+    except UnicodeDecodeError:
+        raise BadRequest("the arguments are not UTF-8") from None
+    except ValidationError as invalid:
+        raise _refusal(invalid) from None
+
+
+def _refusal(invalid: ValidationError) -> BadRequest:
+    fields = [".".join(map(str, error["loc"])) for error in invalid.errors()]
+    return BadRequest(sentence(invalid), fields=[name for name in fields if name])
+
+
+def _required(model: type[WireModel]) -> list[str]:
+    return [name for name, field in model.model_fields.items() if field.is_required()]

@@ -1,0 +1,40 @@
+"""What another machine does to us, as our own errors: it is away, it breaks off, it refuses."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from reelscribe.errors import PeerUnreachable, RemoteError, StreamCut
+
+
+@contextmanager
+def as_machine_errors(what: str) -> Iterator[None]:
+    """Turn httpx's errors into :class:`PeerUnreachable` and :class:`StreamCut`, both about ``what``."""
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as unreachable:
+        raise PeerUnreachable(f"{what} does not answer: {_told(unreachable)}") from unreachable
+    except httpx.HTTPError as cut:
+        raise StreamCut(f"{what} broke off: {_told(cut)}") from cut
+
+
+def _told(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def refusal(peer: str, response: httpx.Response) -> RemoteError:
+    """The error in another machine's answer, whose body has been read; ``peer`` is its name for people."""
+    try:
+        error = json.loads(response.content)["error"]
+        code, message, retryable = error.pop("code"), error.pop("message"), error.pop("retryable")
+        return RemoteError(response.status_code, str(code), str(message), bool(retryable), **error)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return unexpected(peer, response.status_code)
+
+
+def unexpected(peer: str, status: int) -> RemoteError:
+    """An answer that is none of ours: something else listens there, or stands in between."""
+    message = f"HTTP {status} from {peer}, not as agreed; check that its URL in config.cfg leads to it"
+    return RemoteError(status if status >= 400 else 502, "unexpected_answer", message, status >= 500)

@@ -1,0 +1,363 @@
+"""The HTTP base of every machine: bearer auth, JSON errors, request ids, /healthz, /metrics, TLS, graceful stop."""
+
+import asyncio
+import logging
+import re
+import signal
+import socket
+import ssl
+import struct
+import uuid
+from asyncio import Future
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream, StreamClosedError
+from tornado.netutil import bind_sockets
+from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
+
+from reelscribe import errors
+from reelscribe.contracts.messages import WireModel
+from reelscribe.errors import SettingsError
+from reelscribe.http.auth import Tokens
+from reelscribe.http.parsing import parse_query, parse_request
+from reelscribe.settings.sections import Listener
+from reelscribe.timeout import within
+
+log = logging.getLogger(__name__)
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+BODY_TIMEOUT_SECONDS = 30
+HEADER_TIMEOUT_SECONDS = 75
+DRAINED_BYTES = 16 << 20
+"""How much of a body over the limit is read and dropped, so that its sender gets to read the 413."""
+
+LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200)
+"""Seconds; an answer may stream for hours."""
+
+Model = TypeVar("Model", bound=WireModel)
+
+
+class Machine:
+    """What the handlers of one machine share.
+
+    Args:
+        name: as people know it: ``extractor-api``, ``transcriber``, ``orchestrator``.
+        tokens: who may call.
+    """
+
+    def __init__(self, name: str, tokens: Tokens) -> None:
+        self.name = name
+        self.tokens = tokens
+        self.stopping = asyncio.Event()
+        self.running: set[MachineHandler] = set()
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "reelscribe_http_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
+        )
+        self.failures = Counter("reelscribe_http_failures", "Failures by code", ["code"], registry=self.registry)
+        self.first_byte_seconds, self.request_seconds = (
+            Histogram(name, f"Time to the {byte} byte", ["route"], registry=self.registry, buckets=LATENCY_BUCKETS)
+            for name, byte in (
+                ("reelscribe_http_first_byte_seconds", "first"),
+                ("reelscribe_http_request_seconds", "last"),
+            )
+        )
+
+    def health(self) -> dict[str, Any]:
+        """The body of ``/healthz``; machines add their own fields."""
+        return {"machine": self.name, "status": "stopping" if self.stopping.is_set() else "ok"}
+
+
+@stream_request_body
+class MachineHandler(RequestHandler):
+    """One request: authorised, its body bounded, its failures told as JSON, and never passed off as success."""
+
+    public = False
+    max_body_bytes = 64 << 10
+
+    machine: Machine
+
+    def initialize(self, machine: Machine) -> None:
+        self.machine = machine
+        self.body = bytearray()
+        self._client_left = False
+        given = self.request.headers.get("X-Request-Id", "")
+        self.request_id = given if re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII) else uuid.uuid4().hex
+
+    def set_default_headers(self) -> None:
+        self.set_header("Server", "reelscribe")
+        self.set_header("X-Content-Type-Options", "nosniff")
+
+    def prepare(self) -> None:
+        """Refuse strangers, oversized bodies and work for a machine that stops."""
+        self.set_header("X-Request-Id", self.request_id)
+        self.request.connection.set_max_body_size(self.max_body_bytes + DRAINED_BYTES)  # type: ignore[union-attr]
+        if not self.public and not self.machine.tokens.accept(self.request.headers.get("Authorization")):
+            raise errors.Unauthorized("send 'Authorization: Bearer TOKEN' with a token of this machine's token_file")
+        if self.declared_bytes > self.max_body_bytes + DRAINED_BYTES:
+            raise self.too_large()  # the connection is closed with its body unread
+        if self.machine.stopping.is_set() and not self.public:
+            raise errors.Stopping(f"{self.machine.name} is shutting down; try again in a moment")
+        self.machine.running.add(self)
+        self.machine.idle.clear()
+
+    @property
+    def declared_bytes(self) -> int:
+        """Length of the body; 0 where it is sent in chunks, and where the header is one that tornado will refuse."""
+        length = re.fullmatch("[0-9]{1,18}", self.request.headers.get("Content-Length", ""))
+        return int(length[0]) if length else 0
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        if len(self.body) <= self.max_body_bytes:
+            self.body += chunk
+        return None
+
+    def read_body(self, model: type[Model]) -> Model:
+        """The JSON body as ``model``.
+
+        Raises:
+            BadRequest: see :func:`reelscribe.http.parsing.parse_request`.
+            BodyTooLarge: it is over ``max_body_bytes``.
+        """
+        if len(self.body) > self.max_body_bytes:
+            raise self.too_large()
+        request: Model = parse_request(model, bytes(self.body))
+        return request
+
+    def read_query(self, model: type[Model]) -> Model:
+        """The URL's query as ``model``.
+
+        Raises:
+            BadRequest: see :func:`reelscribe.http.parsing.parse_query`.
+        """
+        query: Model = parse_query(model, self.request.query_arguments)
+        return query
+
+    def too_large(self) -> errors.BodyTooLarge:
+        """The refusal of a body over ``max_body_bytes``."""
+        return errors.BodyTooLarge(f"the body is over {self.max_body_bytes} bytes", limit=self.max_body_bytes)
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        """Tell the failure as JSON, or cut the connection where a body has begun: an ended body would look whole."""
+        if self._headers_written:
+            self._count_failure(_as_machine_error(500, kwargs.get("exc_info", (None, None, None))[1], self))
+            self.cut()
+        else:
+            super().send_error(status_code, **kwargs)
+
+    def flush(self, include_footers: bool = False) -> "Future[None]":
+        if not self._headers_written:
+            self.machine.first_byte_seconds.labels(self._route).observe(self.request.request_time())
+        return super().flush(include_footers)
+
+    def cut(self) -> None:
+        """Close the connection without the final chunk, so that the client sees an incomplete body."""
+        if self._finished:
+            return
+        stream = self.detach()
+        if (
+            self.request.version == "HTTP/1.0" and not stream.closed()
+        ):  # it has no chunks: the end of a connection is the end of its body
+            _reset_on_close(stream)
+        stream.close()
+        self._log()
+        self.on_finish()
+
+    def on_connection_close(self) -> None:
+        super().on_connection_close()
+        self._client_left = True
+        self._leave()  # tornado never finishes a request whose client left before the end of its body
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        failure = _as_machine_error(status_code, kwargs.get("exc_info", (None, None, None))[1], self)
+        self._count_failure(failure)
+        self.set_status(failure.status)
+        self.set_header("X-Request-Id", self.request_id)
+        if isinstance(failure, (errors.Busy, errors.ModelNotLoaded)):
+            self.set_header("Retry-After", str(failure.details["retry_after"]))
+        elif isinstance(failure, errors.Unauthorized):
+            self.set_header("WWW-Authenticate", "Bearer")
+        elif isinstance(failure, errors.MethodNotAllowed):
+            self.set_header("Allow", ", ".join(self.methods()))
+        self.finish(self.error_body(failure))
+
+    def error_body(self, failure: errors.MachineError) -> dict[str, Any]:
+        """The JSON of a failure."""
+        return {"error": {**failure.as_json(), "request_id": self.request_id}}
+
+    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
+        if isinstance(value, errors.MachineError):
+            log.warning("%s %s: %s: %s", self.request.method, self.request.path, value.code, value.message)
+        elif isinstance(value, (StreamClosedError, HTTPError)):
+            log.info("%s %s: %s", self.request.method, self.request.path, value)
+        else:
+            log.error("%s %s [%s]", self.request.method, self.request.path, self.request_id, exc_info=value)
+
+    @classmethod
+    def methods(cls) -> list[str]:
+        """The HTTP methods that this handler takes."""
+        names = {name: name.lower() for name in cls.SUPPORTED_METHODS}
+        return [name for name, own in names.items() if getattr(cls, own) is not getattr(RequestHandler, own)]
+
+    @property
+    def _route(self) -> str:
+        return type(self).__name__.removesuffix("Handler")
+
+    def _count_failure(self, failure: errors.MachineError) -> None:
+        self.machine.failures.labels("client_left" if self._client_left else failure.code).inc()
+
+    def _leave(self) -> None:
+        self.machine.running.discard(self)
+        if not self.machine.running:
+            self.machine.idle.set()
+
+    def on_finish(self) -> None:
+        self._leave()
+        # Anyone can invent methods; as labels each would stay in memory for good.
+        method = self.request.method if self.request.method in self.SUPPORTED_METHODS else "other"
+        self.machine.requests.labels(method, self._route, str(self.get_status())).inc()
+        self.machine.request_seconds.labels(self._route).observe(self.request.request_time())
+
+
+def _reset_on_close(stream: IOStream) -> None:
+    stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def _as_machine_error(status: int, raised: BaseException | None, handler: MachineHandler) -> errors.MachineError:
+    path, method = handler.request.path, handler.request.method
+    if isinstance(raised, errors.MachineError):
+        return raised
+    if status == 404:
+        return errors.RouteNotFound(f"there is no {path} on {handler.machine.name}")
+    if status == 405:
+        return errors.MethodNotAllowed(f"{path} does not take {method}")
+    if status < 500:
+        return errors.BadRequest(f"{method} {path}: {handler._reason}")
+    return errors.InternalError(f"{handler.machine.name} failed; its log has the reason under {handler.request_id}")
+
+
+class NoRouteHandler(MachineHandler):
+    """Answers every URL that no machine has."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        raise HTTPError(404)
+
+
+class HealthHandler(MachineHandler):
+    """``GET /healthz``: whether this machine works, for monitors; needs no token."""
+
+    public = True
+
+    def get(self) -> None:
+        self.set_status(503 if self.machine.stopping.is_set() else 200)
+        self.finish(self.machine.health())
+
+
+class MetricsHandler(MachineHandler):
+    """``GET /metrics``: Prometheus text."""
+
+    def get(self) -> None:
+        self.set_header("Content-Type", CONTENT_TYPE_LATEST)
+        self.finish(generate_latest(self.machine.registry))
+
+
+class DocumentHandler(MachineHandler):
+    """``GET /openapi.json``: what this machine answers, for people and for generators of clients."""
+
+    def initialize(self, machine: Machine, document: dict[str, Any]) -> None:  # type: ignore[override]
+        super().initialize(machine)
+        self._document = document
+
+    def get(self) -> None:
+        self.finish(self._document)
+
+
+def make_application(machine: Machine, routes: list[tuple[str, type[MachineHandler], dict[str, Any]]]) -> Application:
+    """The routes of one machine and those that every machine has."""
+    shared = {"machine": machine}
+    return Application(
+        [
+            *((pattern, handler, {**shared, **arguments}) for pattern, handler, arguments in routes),
+            (r"/healthz", HealthHandler, shared),
+            (r"/metrics", MetricsHandler, shared),
+        ],
+        default_handler_class=NoRouteHandler,
+        default_handler_args=shared,
+        log_function=_log_request,
+    )
+
+
+def _log_request(handler: RequestHandler) -> None:
+    log.debug("%d %s %s", handler.get_status(), handler.request.method, handler.request.uri)
+
+
+def _tls(listener: Listener) -> ssl.SSLContext | None:
+    if not listener.tls_cert:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(listener.tls_cert, listener.tls_key, password=_no_passphrase)
+    except OSError as unusable:
+        files = f"tls_cert {listener.tls_cert}, tls_key {listener.tls_key or listener.tls_cert}"
+        raise SettingsError([f"{files}: cannot be used: {unusable.strerror or unusable}"]) from None
+    return context
+
+
+def _no_passphrase() -> str:
+    raise ssl.SSLError("the key is encrypted, and a service has nobody to ask for its passphrase")
+
+
+async def serve(
+    machine: Machine,
+    application: Application,
+    listener: Listener,
+    stop_work: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Listen until SIGTERM or SIGINT, then stop accepting, let requests end within ``grace_seconds``, and return.
+
+    Args:
+        stop_work: called once the machine stops, to hand back work that would outlast the grace time.
+
+    Raises:
+        SettingsError: the address is taken or not ours, or the certificate is unusable.
+    """
+    server = HTTPServer(
+        application,
+        ssl_options=_tls(listener),
+        body_timeout=BODY_TIMEOUT_SECONDS,
+        idle_connection_timeout=HEADER_TIMEOUT_SECONDS,
+    )
+    try:
+        sockets = bind_sockets(listener.port, listener.host)
+    except OSError as refused:
+        raise SettingsError([f"cannot listen on {listener.host}:{listener.port}: {refused.strerror}"]) from None
+    server.add_sockets(sockets)
+    scheme, port = "https" if listener.tls_cert else "http", sockets[0].getsockname()[1]
+    host = f"[{listener.host}]" if ":" in listener.host else listener.host
+    loop = asyncio.get_running_loop()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, machine.stopping.set)
+    log.info("%s: server running on %s://%s:%d", machine.name, scheme, host, port)
+    if not machine.tokens and listener.host not in ("127.0.0.1", "::1", "localhost"):
+        log.warning("%s: anyone who reaches %s may use it; set [auth] token_file", machine.name, listener.host)
+
+    await machine.stopping.wait()
+
+    log.info("%s: stopping", machine.name)
+    server.stop()
+    if stop_work:
+        await stop_work()
+    with suppress(asyncio.TimeoutError):
+        await within(listener.grace_seconds, machine.idle.wait())
+    await server.close_all_connections()
+    for number in STOP_SIGNALS:  # the loop would go back to dying of a second one, between its end and the process's
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
+    log.info("%s: stopped", machine.name)

@@ -1,0 +1,114 @@
+"""The ffmpeg of this machine: which one, how old, and the arguments that keep it from doing more than decode audio."""
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reelscribe.errors import SettingsError
+from reelscribe.media.sandbox import Sandbox, find_sandbox
+
+CONTAINERS = (
+    "aac,aiff,amr,ape,asf,au,avi,caf,dts,eac3,ac3,flac,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,"
+    "mpegvideo,mxf,nut,ogg,oma,rm,tak,truehd,tta,voc,w64,wav,wv"
+)
+"""Demuxers that read one file and nothing else: no playlist (hls, dash, concat, …), no image, no text, no network."""
+
+FIXED_VERSIONS = ((7, 1, 5), (8, 0, 3), (8, 1, 2))
+"""First releases of their branches with CVE-2026-8461 fixed."""
+
+_DECODER = re.compile(r"^ A[.A-Z]{5} (\w\S*)", re.MULTILINE)
+_VERSION = re.compile(r"^ffmpeg version n?((\d+)\.(\d+)(?:\.(\d+))?\S*)")
+
+
+@dataclass(frozen=True)
+class FFmpeg:
+    """One ffmpeg binary.
+
+    Attributes:
+        path: of the binary.
+        version: as it says itself.
+        audio_decoders: names of all decoders for audio, and only those.
+        sandbox: the cage it runs in.
+    """
+
+    path: Path
+    version: str
+    audio_decoders: tuple[str, ...]
+    sandbox: Sandbox = field(default_factory=Sandbox)
+
+    def input_arguments(self, url: str, protocols: str) -> list[str]:
+        """Arguments that open ``url`` with nothing but the given protocols, real containers and audio decoders."""
+        return [
+            "-protocol_whitelist", protocols,
+            "-format_whitelist", CONTAINERS,
+            "-codec_whitelist", ",".join(self.audio_decoders),
+            "-i", url,
+        ]  # fmt: skip
+
+    @property
+    def warnings(self) -> list[str]:
+        """What an operator should mend."""
+        weakness = self.sandbox.weakness
+        sandbox = f"ffmpeg runs without the whole sandbox: {weakness}" if weakness else None
+        return [warning for warning in (self.unfixed, sandbox) if warning]
+
+    @property
+    def unfixed(self) -> str | None:
+        """A sentence if this version is older than the fixes of CVE-2026-8461, else None."""
+        match = _VERSION.match(f"ffmpeg version {self.version}")
+        if not match:
+            return None
+        version = (int(match[2]), int(match[3]), int(match[4] or 0))
+        branch = next((fixed for fixed in FIXED_VERSIONS if fixed[:2] == version[:2]), FIXED_VERSIONS[-1])
+        if version >= branch:
+            return None
+        return f"ffmpeg {self.version} is older than the fix of CVE-2026-8461 (7.1.5, 8.0.3, 8.1.2); update it"
+
+
+def child_environment() -> dict[str, str]:
+    """For ffmpeg: what finds its libraries, but no secret of ours to read and no proxy to send URLs to."""
+    return {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "LANG") if name in os.environ}
+
+
+def locate(configured: Path | None) -> FFmpeg:
+    """The configured ffmpeg, else the one on PATH, else the one inside the imageio-ffmpeg package.
+
+    Raises:
+        SettingsError: there is none, or it does not run.
+    """
+    path = configured or (Path(found) if (found := shutil.which("ffmpeg")) else _bundled())
+    try:
+        banner, listing = (_output(path, argument) for argument in ("-version", "-decoders"))
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as broken:
+        raise SettingsError([f"[extraction] ffmpeg: {path} does not run: {broken}"]) from None
+    decoders = tuple(_DECODER.findall(listing))
+    if not banner.startswith("ffmpeg version") or not decoders:
+        raise SettingsError([f"[extraction] ffmpeg: {path} is no ffmpeg that decodes audio"])
+    version = _VERSION.match(banner)
+    return FFmpeg(path, version[1] if version else "unknown", decoders, find_sandbox(path))
+
+
+def _bundled() -> Path:
+    try:
+        import imageio_ffmpeg
+
+        return Path(imageio_ffmpeg.get_ffmpeg_exe())
+    except (ImportError, RuntimeError):  # the latter: the package came without a binary for this platform
+        raise SettingsError(
+            ["[extraction] ffmpeg: none on PATH; install ffmpeg, or: pip install imageio-ffmpeg"]
+        ) from None
+
+
+def _output(path: Path, argument: str) -> str:
+    completed = subprocess.run(
+        [path, "-hide_banner", argument],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        stdin=subprocess.DEVNULL,
+    )
+    return completed.stdout

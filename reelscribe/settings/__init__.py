@@ -1,0 +1,1 @@
+"""config.cfg and the environment: how they are read, and the sections of each service."""

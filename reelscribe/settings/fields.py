@@ -1,0 +1,81 @@
+"""Types of single keys: paths, URLs, bucket names, lists; each with the sentence for a value that does not fit."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+
+def _comma_separated(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _empty_is_none(value: Any) -> Any:
+    return None if value == "" else value
+
+
+def _not_empty(value: Any) -> Any:
+    if value == "":
+        raise ValueError("is empty; name a path, or leave the key out")
+    return value
+
+
+def _expanded(path: Path) -> Path:
+    return Path(os.path.expanduser(path)).absolute()
+
+
+def _http_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s?#]+/?", value):
+        raise ValueError(f"{value!r} is not a base URL such as http://machine-c:8888")
+    return value.rstrip("/")
+
+
+def _endpoint(value: str) -> str:
+    if value and not re.fullmatch(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", value):
+        raise ValueError(f"{value!r} is not HOST:PORT such as minio:9000; secure says whether HTTPS is spoken")
+    return value
+
+
+def _bucket_name(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value) or ".." in value:
+        raise ValueError(f"{value!r} is not a bucket name (3 to 63 lower-case letters, digits, '.' or '-')")
+    return value
+
+
+CommaSeparated = BeforeValidator(_comma_separated)
+EmptyIsNone = BeforeValidator(_empty_is_none)
+AnyPath = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_expanded)]
+OptionalPath = Annotated[AnyPath | None, EmptyIsNone]
+BucketName = Annotated[str, AfterValidator(_bucket_name)]
+HostPort = Annotated[str, AfterValidator(_endpoint)]
+Url = Annotated[str, AfterValidator(_http_url)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+GpuIndex = Annotated[int, Field(ge=0, le=63)]
+Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]
+_ENCODED = r"%(?!00)[0-9A-Fa-f]{2}"
+_LETTER = rf"(?:[^%/?#@:\x00-\x20\x7f]|{_ENCODED})"
+_HOST = rf"(?:\[[^]%/?#@]*\]|(?:(?![,\[]){_LETTER})*)(?::[0-9]*)?"
+_PARAMETER = rf"[A-Za-z_]+=(?:[^%=&#@\x00-\x20\x7f]|{_ENCODED})*"
+_POSTGRESQL_URL = re.compile(
+    rf"postgres(?:ql)?://(?:(?:{_LETTER}|:)*@)?{_HOST}(?:,{_HOST})*(?:/{_LETTER}*)?(?:\?{_PARAMETER}(?:&{_PARAMETER})*)?"
+)
+"""Stricter than libpq: what it takes apart at another place than was meant, its messages show with the password."""
+
+
+def _database_url(value: str) -> str:
+    if value == "embedded":
+        return value
+    if not value.startswith(("postgresql://", "postgres://")):
+        raise ValueError("expected 'embedded' or a URL such as postgresql://user@host/reelscribe")
+    if not _POSTGRESQL_URL.fullmatch(value) or "\N{REPLACEMENT CHARACTER}" in unquote(value):
+        encoded = "a %, /, ?, @, # or blank in the password must be percent-encoded (@ is %40)"
+        raise ValueError(f"cannot be read; {encoded}")
+    return value
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]

@@ -1,0 +1,150 @@
+"""config.cfg and the environment, read once at start into frozen models; every mistake is named at once.
+
+A value comes from, in this order: the environment (``REELSCRIBE_SECTION__KEY``), config.cfg, the default.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from iniconfig import IniConfig, ParseError
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from reelscribe.errors import SettingsError
+from reelscribe.settings.extractor import ExtractionSection, PathsSection, ServerSection
+from reelscribe.settings.fields import AnyPath
+from reelscribe.settings.orchestrator import DatabaseSection, EventsSection, OrchestratorSection, ResultsSection
+from reelscribe.settings.sections import AuthSection, MinioSection
+from reelscribe.settings.transcriber import TranscriberSection
+
+ENVIRONMENT_PREFIX = "REELSCRIBE_"
+SEARCHED = (Path("config.cfg"), Path("/etc/reelscribe/config.cfg"))
+
+
+class Settings(BaseSettings):
+    """All of config.cfg. Build it with :func:`load`, which turns mistakes into :class:`SettingsError`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter="__",
+        enable_decoding=False,
+        case_sensitive=True,  # [Server] is a mistake; names of the environment are read in any case
+    )
+
+    server: ServerSection = ServerSection()
+    paths: PathsSection = PathsSection()
+    extraction: ExtractionSection = ExtractionSection()
+    minio: MinioSection = MinioSection()
+    transcriber: TranscriberSection = TranscriberSection()
+    orchestrator: OrchestratorSection = OrchestratorSection()
+    database: DatabaseSection = DatabaseSection()
+    events: EventsSection = EventsSection()
+    results: ResultsSection = ResultsSection()
+    auth: AuthSection = AuthSection()
+
+    @property
+    def listing_url(self) -> str:
+        """Machine C's, for Machine A."""
+        return self.orchestrator.extractor_url or self.transcriber.extractor_url
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment first, then config.cfg (handed in as arguments by :func:`load`)."""
+        return EnvSettingsSource(settings_cls, case_sensitive=False), init_settings
+
+
+def load(path: Path | None = None) -> Settings:
+    """Read config.cfg (``path``, else the first of ``SEARCHED`` that exists, else none) and the environment.
+
+    Relative paths in the file are relative to the file's folder, those in the environment to the current one.
+
+    Raises:
+        SettingsError: with every mistake, each as ``config.cfg:12: [server] port: what is wrong``.
+    """
+    if path is None:
+        path = next((candidate for candidate in SEARCHED if candidate.is_file()), None)
+    file = _read_file(path) if path else None
+    problems = _unknown_environment(os.environ)
+    try:
+        values: dict[str, Any] = _values(file) if file else {}
+        settings = Settings(**values)
+    except ValidationError as invalid:
+        raise SettingsError(problems + [_problem(error, file) for error in invalid.errors()]) from None
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _read_file(path: Path) -> IniConfig:
+    try:
+        return IniConfig.parse(str(path), encoding="utf-8-sig")
+    except OSError as unreadable:
+        raise SettingsError([f"{path}: cannot be read: {unreadable.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise SettingsError([f"{path}: is not UTF-8 text"]) from None
+    except ParseError as malformed:
+        raise SettingsError([f"{malformed.path}:{malformed.lineno + 1}: {malformed.msg}"]) from None
+
+
+def _values(file: IniConfig) -> dict[str, Any]:
+    """The file's sections, with relative paths made absolute."""
+    base = Path(file.path).absolute().parent
+    values: dict[str, dict[str, Any]] = {name: dict(keys) for name, keys in file.sections.items()}
+    for name, keys in values.items():
+        for key, value in keys.items():
+            if value and key in _path_keys(name):
+                keys[key] = base / os.path.expanduser(value)
+    return values
+
+
+def _path_keys(section_name: str) -> set[str]:
+    section = Settings.model_fields.get(section_name)
+    if section is None or section.annotation is None:
+        return set()
+    fields: Mapping[str, Any] = section.annotation.model_fields
+    return {key for key, field in fields.items() if field.annotation in (Path, Path | None, AnyPath | None)}
+
+
+def _unknown_environment(environment: Mapping[str, str]) -> list[str]:
+    return [
+        f"{name}: no section [{section}]; the sections are {', '.join(Settings.model_fields)}"
+        for name in sorted(environment)
+        if name.startswith(ENVIRONMENT_PREFIX)
+        and (section := name[len(ENVIRONMENT_PREFIX) :].partition("__")[0].lower()) not in Settings.model_fields
+    ]
+
+
+def _problem(error: Any, file: IniConfig | None) -> str:
+    section, key = ([str(part) for part in error["loc"]] + ["", ""])[:2]
+    variable = f"{ENVIRONMENT_PREFIX}{section}__{key}".upper()
+    if key and variable in (name.upper() for name in os.environ):
+        where = variable
+    elif file is not None:
+        line = file.lineof(section, key) or file.lineof(section)
+        where = f"{file.path}:{line}" if line else file.path
+    else:
+        where = "settings"
+    if error["type"] == "extra_forbidden":
+        known = _known_names(section if key else None)
+        message = f"unknown {'key' if key else 'section'}; known are {', '.join(known)}"
+    else:
+        message = error["msg"].removeprefix("Value error, ")
+    return f"{where}: [{section}]{' ' + key if key else ''}: {message}"
+
+
+def _known_names(section_name: str | None) -> list[str]:
+    if section_name is None:
+        return list(Settings.model_fields)
+    annotation = Settings.model_fields[section_name].annotation
+    return list(annotation.model_fields) if annotation else []

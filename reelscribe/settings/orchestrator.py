@@ -1,0 +1,62 @@
+"""The sections of the orchestrator."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from reelscribe.settings.fields import (
+    AnyPath,
+    BucketName,
+    CommaSeparated,
+    DatabaseUrl,
+    EmptyIsNone,
+    Port,
+    Seconds,
+    Url,
+)
+from reelscribe.settings.sections import Listener, Section
+
+
+class OrchestratorSection(Listener):
+    """``[orchestrator]``: Machine A's listener, its Machine Bs and its patience."""
+
+    port: Port = 8890
+    transcriber_urls: Annotated[tuple[Url, ...], CommaSeparated, Field(min_length=1)] = ("http://127.0.0.1:8889",)
+    extractor_url: Annotated[Url | None, EmptyIsNone] = None
+    max_attempts: int = Field(default=5, ge=1, le=100)
+    max_running: int = Field(default=4, ge=1, le=1000)
+    progress_timeout: Seconds = 15
+    worker_timeout: Seconds = 20
+
+
+class DatabaseSection(Section):
+    """``[database]``: Machine A's PostgreSQL."""
+
+    url: DatabaseUrl = "embedded"
+    data_dir: AnyPath = Path("~/.local/share/reelscribe/postgres").expanduser()
+    answer_timeout: Seconds = 30
+
+
+class EventsSection(Section):
+    """``[events]``: which objects Machine A submits by itself, and how it hears of them (times in seconds)."""
+
+    prefixes: Annotated[tuple[str, ...], CommaSeparated] = ()
+    suffixes: Annotated[tuple[str, ...], CommaSeparated, Field(min_length=1)] = (
+        *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".mpg", ".mpeg", ".ts", ".3gp", ".ogv"),
+        *(".mp3", ".m4a", ".aac", ".wav", ".flac", ".ogg", ".opus", ".wma"),
+    )
+    reconcile_every: float = Field(default=0, ge=0, le=30 * 86400)
+    settle_seconds: Seconds = 5
+
+
+class ResultsSection(Section):
+    """``[results]``: where Machine A stores finished transcripts as objects; nowhere without a bucket."""
+
+    bucket: Annotated[BucketName | None, EmptyIsNone] = None
+    prefix: str = Field(default="", max_length=512)
+    formats: Annotated[
+        tuple[Literal["txt", "srt", "vtt", "tsv", "json", "jsonl"], ...],
+        CommaSeparated,
+        Field(min_length=1),
+    ] = ("json", "srt")

@@ -1,0 +1,70 @@
+"""What several services have in config.cfg: listeners, ``[minio]`` and ``[auth]``."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
+
+from reelscribe.errors import SettingsError
+from reelscribe.settings.fields import HostPort, OptionalPath, Port, Seconds
+
+
+class Section(BaseModel):
+    """One section of config.cfg: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class Listener(Section):
+    """Where a machine listens, and how long it may take to stop."""
+
+    host: str = "127.0.0.1"
+    port: Port
+    tls_cert: OptionalPath = None
+    tls_key: OptionalPath = None
+    grace_seconds: Seconds = 10
+
+    @field_validator("tls_key")
+    @classmethod
+    def _tls_key_has_its_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if key and info.data.get("tls_cert", key) is None:
+            raise ValueError("needs tls_cert beside it; without one, HTTP would be spoken in the clear")
+        return key
+
+
+class MinioSection(Section):
+    """``[minio]``: MinIO's S3 API, for objects that Machine C cannot read from the drive; off without an endpoint."""
+
+    endpoint: HostPort = ""
+    access_key: str = ""
+    secret_key_file: OptionalPath = None
+    secure: bool = True
+
+    @model_validator(mode="after")
+    def _endpoint_has_its_keys(self) -> "MinioSection":
+        if self.endpoint and not (self.access_key and self.secret_key_file):
+            raise ValueError("endpoint needs access_key and secret_key_file beside it")
+        return self
+
+    def secret_key(self) -> str:
+        """The key in ``secret_key_file``.
+
+        Raises:
+            SettingsError: the file cannot be read, or holds something else.
+        """
+        path = self.secret_key_file
+        try:
+            words = path.read_text(encoding="utf-8").split() if path else []
+        except OSError as unreadable:
+            raise SettingsError([f"[minio] secret_key_file: {path} cannot be read: {unreadable.strerror}"]) from None
+        except UnicodeDecodeError:
+            raise SettingsError([f"[minio] secret_key_file: {path} is not UTF-8 text"]) from None
+        if len(words) != 1:
+            wanted = "must hold the secret key in one line, and nothing else"
+            raise SettingsError([f"[minio] secret_key_file: {path} {wanted}"])
+        return words[0]
+
+
+class AuthSection(Section):
+    """``[auth]``: the bearer tokens all machines share."""
+
+    token_file: OptionalPath = None

@@ -1,0 +1,1 @@
+"""Text that all services write the same way: running text and subtitles."""

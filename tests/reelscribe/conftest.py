@@ -1,0 +1,121 @@
+"""Real servers on free loopback ports, and config files to load."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+
+from reelscribe import errors
+from reelscribe.contracts.messages import WireModel
+from reelscribe.http.auth import Tokens
+from reelscribe.http.server import Machine, MachineHandler, make_application
+
+
+class Order(WireModel):
+    """A body that these tests send."""
+
+    item: str
+
+
+class OrderHandler(MachineHandler):
+    """Behaves as its URL says."""
+
+    max_body_bytes = 1000
+
+    async def post(self, way: str) -> None:
+        if way == "echo":
+            self.finish({"item": self.read_body(Order).item})
+        elif way == "busy":
+            raise errors.Busy("all places are taken; try again", retry_after=7)
+        elif way == "bug":
+            raise ZeroDivisionError("a secret detail")
+        else:
+            self.write(b"the first half")
+            await self.flush()
+            raise errors.NotDecodable("the second half is missing")
+
+
+class WaitHandler(MachineHandler):
+    """Flushes its headers, then runs until the test lets it end."""
+
+    def initialize(self, machine: Machine) -> None:
+        super().initialize(machine)
+        self.let_end: asyncio.Event = machine.let_end  # type: ignore[attr-defined]
+
+    async def get(self) -> None:
+        await self.flush()
+        await self.let_end.wait()
+        self.finish("done")
+
+
+class Served:
+    """A machine that listens, and a client of it."""
+
+    def __init__(self, machine: Machine, port: int) -> None:
+        self.machine = machine
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.http = httpx.AsyncClient(base_url=self.url)
+
+    async def exchange(self, request: bytes) -> bytes:
+        """Send raw bytes; return all that comes back until the server closes."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(request)
+            return await asyncio.wait_for(reader.read(), 5)
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def serving(*tokens: str) -> AsyncIterator[Served]:
+    machine = Machine("test-machine", Tokens(tokens))
+    machine.let_end = asyncio.Event()  # type: ignore[attr-defined]
+    server = HTTPServer(make_application(machine, [(r"/orders/(\w+)", OrderHandler, {}), (r"/wait", WaitHandler, {})]))
+    listening, port = bind_unused_port()
+    server.add_socket(listening)
+    served = Served(machine, port)
+    try:
+        yield served
+    finally:
+        machine.let_end.set()  # type: ignore[attr-defined]
+        await served.http.aclose()
+        server.stop()
+        await server.close_all_connections()
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    async with serving() as open_machine:
+        yield open_machine
+
+
+@pytest.fixture
+async def guarded() -> AsyncIterator[Served]:
+    """Accepts the tokens ``first`` and ``second``."""
+    async with serving("first", "second") as guarded_machine:
+        yield guarded_machine
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Callable[[str], Path]:
+    """Write config.cfg and return its path."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "config.cfg"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.upper().startswith("REELSCRIBE_")]:
+        monkeypatch.delenv(name)

@@ -1,0 +1,242 @@
+"""config.cfg and the environment: what is read, and how each mistake is told."""
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+from iniconfig import IniConfig
+
+from reelscribe.errors import SettingsError
+from reelscribe.settings.loading import Settings, load
+
+SHIPPED = Path(__file__).parents[3] / "config.cfg"
+
+OLDER_FILE = """\
+[server]
+host = 0.0.0.0
+port = 8888
+
+[paths]
+temp_dir = /tmp
+default_audio_format = mp3
+minio_data_path = /data/minio
+bucket_name = videos
+"""
+
+
+def problems(path: Path) -> list[str]:
+    with pytest.raises(SettingsError) as wrong:
+        load(path)
+    return wrong.value.problems
+
+
+class TestShippedFile:
+    def test_it_loads(self):
+        assert load(SHIPPED).server.port == 8888
+
+    def test_it_names_every_key_and_no_other(self):
+        shipped = {name: list(keys) for name, keys in IniConfig.parse(SHIPPED).sections.items()}
+        known = {name: set(type(section).model_fields) for name, section in Settings()}
+        assert {name: set(keys) for name, keys in shipped.items()} == known
+
+    def test_what_it_says_is_what_happens_without_it(self):
+        # Where the data lies and how many cores there are differ from machine to machine.
+        excluded = {"paths": {"temp_dir", "minio_data_path"}, "database": {"data_dir"}, "extraction": {"max_ffmpeg"}}
+        assert load(SHIPPED).model_dump(exclude=excluded) == Settings().model_dump(exclude=excluded)
+
+    def test_every_key_has_a_comment_above_it(self):
+        blocks = re.split(r"\n(?=#|\[|\n)", SHIPPED.read_text(encoding="utf-8"))
+        listeners = {"host", "port", "tls_cert", "tls_key", "grace_seconds"}  # told once, in [server]
+        told = {key for block in blocks if block.startswith("#") for key in re.findall(r"^(\w+) =", block, re.M)}
+        every = {key for _, section in Settings() for key in type(section).model_fields}
+        assert every - listeners <= told
+
+
+class TestFile:
+    def test_the_older_file_works_unchanged(self, config):
+        settings = load(config(OLDER_FILE))
+        assert (settings.server.host, settings.server.port) == ("0.0.0.0", 8888)
+        assert settings.paths.model_dump() == {
+            "temp_dir": Path("/tmp"),
+            "default_audio_format": "mp3",
+            "minio_data_path": Path("/data/minio"),
+            "bucket_name": "videos",
+            "buckets": (),
+        }
+
+    def test_a_relative_path_is_relative_to_the_file(self, config, tmp_path, monkeypatch):
+        path = config("[paths]\nminio_data_path = bucket\n[auth]\ntoken_file = tokens")
+        monkeypatch.chdir("/")
+        settings = load(path)
+        assert settings.paths.minio_data_path == tmp_path / "bucket"
+        assert settings.auth.token_file == tmp_path / "tokens"
+
+    def test_a_home_folder_is_expanded(self, config, monkeypatch):
+        monkeypatch.setenv("HOME", "/home/someone")
+        assert load(config("[database]\ndata_dir = ~/postgres")).database.data_dir == Path("/home/someone/postgres")
+
+    def test_the_home_of_nobody_is_an_ordinary_name(self, config, tmp_path):
+        assert load(config("[paths]\ntemp_dir = ~nobody-here/x")).paths.temp_dir == tmp_path / "~nobody-here/x"
+
+    def test_an_empty_optional_key_is_unset(self, config):
+        assert load(config("[extraction]\nffmpeg =")).extraction.ffmpeg is None
+
+    def test_lists_are_separated_by_commas(self, config):
+        settings = load(config("[orchestrator]\ntranscriber_urls = http://b1:8889/, http://b2:8889"))
+        assert settings.orchestrator.transcriber_urls == ("http://b1:8889", "http://b2:8889")
+
+    def test_a_byte_order_mark_is_no_mistake(self, tmp_path):
+        path = tmp_path / "config.cfg"
+        path.write_text("[server]\nport = 1\n", encoding="utf-8-sig")
+        assert load(path).server.port == 1
+
+    def test_settings_cannot_be_changed(self, config):
+        with pytest.raises(ValueError, match="frozen"):
+            load(config(OLDER_FILE)).server.port = 1  # type: ignore[misc]
+
+
+class TestSearch:
+    def test_the_current_folder_is_searched(self, config, tmp_path, monkeypatch):
+        config("[server]\nport = 7777")
+        monkeypatch.chdir(tmp_path)
+        assert load().server.port == 7777
+
+    def test_no_file_means_defaults(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("reelscribe.settings.loading.SEARCHED", (Path("config.cfg"),))
+        assert load() == Settings()
+        assert load().paths.temp_dir == Path(tempfile.gettempdir())
+
+
+class TestEnvironment:
+    def test_it_overrides_the_file(self, config, monkeypatch):
+        monkeypatch.setenv("REELSCRIBE_SERVER__PORT", "9000")
+        settings = load(config(OLDER_FILE))
+        assert (settings.server.host, settings.server.port) == ("0.0.0.0", 9000)
+
+    def test_lists_work_there_too(self, monkeypatch, config):
+        monkeypatch.setenv("REELSCRIBE_PATHS__BUCKETS", "films, clips")
+        assert load(config("")).paths.buckets == ("films", "clips")
+
+    def test_its_relative_paths_are_relative_to_the_current_folder(self, config, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("REELSCRIBE_PATHS__MINIO_DATA_PATH", "elsewhere")
+        assert load(config(OLDER_FILE)).paths.minio_data_path == tmp_path / "elsewhere"
+
+    @pytest.mark.parametrize(
+        ("name", "value", "problem"),
+        [
+            ("REELSCRIBE_SERVER__PORT", "high", "REELSCRIBE_SERVER__PORT: [server] port: Input should be a valid int"),
+            ("REELSCRIBE_SERVER__PROT", "1", "REELSCRIBE_SERVER__PROT: [server] prot: unknown key; known are host, "),
+            ("REELSCRIBE_SERVR__PORT", "1", "REELSCRIBE_SERVR__PORT: no section [servr]; the sections are server, "),
+        ],
+    )
+    def test_a_mistake_is_told_with_the_variable(self, config, monkeypatch, name, value, problem):
+        monkeypatch.setenv(name, value)
+        (told,) = problems(config(OLDER_FILE))
+        assert told.startswith(problem)
+
+    def test_it_can_mend_the_file(self, config, monkeypatch):
+        monkeypatch.setenv("REELSCRIBE_SERVER__PORT", "9000")
+        assert load(config("[server]\nport = high")).server.port == 9000
+
+
+class TestMistakes:
+    def test_all_are_told_at_once_with_their_places(self, config, monkeypatch):
+        monkeypatch.setenv("REELSCRIBE_NOTHING", "1")
+        path = config("[server]\nport = 99999\ncolour = red\n\n[paths]\nbucket_name = No\n\n[speling]\na = 1\n")
+        assert [problem.partition(": ")[0] for problem in problems(path)] == [
+            "REELSCRIBE_NOTHING",
+            f"{path}:2",
+            f"{path}:3",
+            f"{path}:6",
+            f"{path}:8",
+        ]
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("[server]\nport = 99999", "2: [server] port: Input should be less than or equal to 65535"),
+            ("[server]\nport =", "2: [server] port: Input should be a valid integer"),
+            ("[server]\ncolour = red", "2: [server] colour: unknown key; known are host, port, tls_cert, tls_key, "),
+            ("[Server]\nport = 1", "1: [Server]: unknown section; known are server, paths, extraction, "),
+            ("[server]\ntls_key = key.pem", "2: [server] tls_key: needs tls_cert beside it"),
+            ("[paths]\ntemp_dir =", "2: [paths] temp_dir: is empty; name a path"),
+            ("[paths]\ndefault_audio_format = ogg", "2: [paths] default_audio_format: Input should be 'mp3', 'wav', "),
+            ("[paths]\nbucket_name = ../x", "2: [paths] bucket_name: '../x' is not a bucket name"),
+            ("[paths]\nbuckets = films, F", "2: [paths] buckets: 'F' is not a bucket name"),
+            ("[extraction]\nstart_timeout = 0", "2: [extraction] start_timeout: Input should be greater than 0"),
+            ("[extraction]\nstall_timeout = nan", "2: [extraction] stall_timeout: "),
+            (
+                "[extraction]\nstall_timeout = 15",
+                "2: [extraction] stall_timeout: Input should be greater than or equal to 30",
+            ),
+            ("[transcriber]\nextractor_url = c:8888", "2: [transcriber] extractor_url: 'c:8888' is not a base URL"),
+            (
+                "[orchestrator]\ntranscriber_urls =",
+                "2: [orchestrator] transcriber_urls: Value should have at least 1 item",
+            ),
+            ("[database]\nurl = mysql://x", "2: [database] url: expected 'embedded' or a URL such as postgresql://"),
+            ("port = 1", "1: "),
+            ("[server]\nport = 1\nport = 2", "3: duplicate name 'port'"),
+            ("[server]\nport = 1\n[server]\nhost = x", "3: duplicate section 'server'"),
+            ("[server]\nnonsense", "2: unexpected line: 'nonsense'"),
+        ],
+    )
+    def test_a_mistake_is_told_with_its_line(self, config, text, problem):
+        path = config(text)
+        (told,) = problems(path)
+        assert told.startswith(f"{path}:{problem}")
+
+    def test_a_database_password_is_not_shown(self, config):
+        assert "hush" not in problems(config("[database]\nurl = postgre://me:hush@host/x"))[0]
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "ann:geheim%zz@host/db",
+            "ann:geheim%00@host/db",
+            "ann:geheim%ff@host/db",
+            "ann:12/geheim@host/db",
+            "ann:gehe/im@host/db",
+            "ann:gehe@im@host/db",
+            "ann:12?geheim=x@host/db",
+            "ann:ge#heim@host/db",
+            "ann:gehe im@host/db",
+            "host/db?password=ge&heim",
+            "host/db?password=ge=heim",
+        ],
+    )
+    def test_a_database_password_that_is_not_encoded_is_told_without_it(self, config, url):
+        (told,) = problems(config(f"[database]\nurl = postgresql://{url}"))
+        assert told.endswith(
+            "[database] url: cannot be read; a %, /, ?, @, # or blank in the password must be "
+            "percent-encoded (@ is %40)"
+        )
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "postgresql://",
+            "postgres://ann@host",
+            "postgresql://ann:ge%25%2F%40%23:=&h%C3%BCim,@host:5432/db",
+            "postgresql://host-1:5432,[::1]:5433/db?target_session_attrs=read-write&sslmode=verify-full",
+            "postgresql://postgres:@/db?host=/var/run/postgresql",
+            "postgresql://%2Fvar%2Frun/db?options=-c%20geqo%3Doff",
+        ],
+    )
+    def test_each_form_of_a_database_url_is_taken(self, config, url):
+        assert load(config(f"[database]\nurl = {url}")).database.url == url
+
+    def test_a_missing_file_is_named(self, tmp_path):
+        assert problems(tmp_path / "no.cfg") == [f"{tmp_path}/no.cfg: cannot be read: No such file or directory"]
+
+    def test_a_binary_file_is_named(self, tmp_path):
+        (tmp_path / "config.cfg").write_bytes(b"\xff\xfe\x00")
+        assert problems(tmp_path / "config.cfg") == [f"{tmp_path}/config.cfg: is not UTF-8 text"]
+
+
+def test_ffmpegs_at_once_follow_the_cores(config):
+    assert load(config("")).extraction.max_ffmpeg == max(2, os.cpu_count() or 2)

@@ -1,0 +1,32 @@
+"""What the commands share: mistakes in a line each, and the lines of ``check``."""
+
+import pytest
+import typer
+
+from reelscribe.command_line import settings_errors_told, tell_check
+from reelscribe.errors import SettingsError
+
+
+def test_mistakes_of_the_settings_are_told_one_a_line_with_exit_code_2(capsys):
+    with pytest.raises(typer.Exit) as left, settings_errors_told():
+        raise SettingsError(["config.cfg:2: [server] port: too high", "config.cfg:5: [speling]: unknown section"])
+    assert left.value.exit_code == 2
+    told = capsys.readouterr()
+    assert told.err == "config.cfg:2: [server] port: too high\nconfig.cfg:5: [speling]: unknown section\n"
+    assert told.out == ""
+
+
+def test_other_errors_are_not_hidden():
+    with pytest.raises(ZeroDivisionError), settings_errors_told():
+        _ = 1 / 0
+
+
+def test_a_check_that_holds_is_told_with_its_proof(capsys):
+    assert tell_check("ffmpeg", "8.1.2") is True
+    assert "ffmpeg: 8.1.2" in capsys.readouterr().out
+
+
+def test_a_check_that_fails_is_told_with_its_reason(capsys):
+    assert tell_check("bucket", FileNotFoundError("no such folder")) is False
+    told = capsys.readouterr().out
+    assert "FAIL" in told and "bucket: no such folder" in told

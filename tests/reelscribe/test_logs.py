@@ -1,0 +1,25 @@
+"""The log lines of a console."""
+
+import re
+import subprocess
+import sys
+
+TALKER = """
+import logging
+from reelscribe import logs
+
+logs.configure()
+logging.getLogger("extractor_api").info("path resolved: %s", "a.mp4")
+logging.getLogger("httpx").info("every request of ours")
+logging.getLogger("extractor_api").warning("two\\nlines")
+"""
+
+
+def test_one_plain_line_an_event_on_standard_error():
+    talked = subprocess.run([sys.executable, "-c", TALKER], capture_output=True, text=True, check=True)
+    stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+    assert re.fullmatch(
+        rf"{stamp} INFO    path resolved: a\.mp4\n{stamp} WARNING two\n    lines\n",  # continued lines are indented
+        talked.stderr,
+    )
+    assert talked.stdout == ""

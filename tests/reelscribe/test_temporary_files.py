@@ -1,0 +1,70 @@
+"""Room on the disk is kept for files that still grow, and for nothing else."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from reelscribe.errors import NoRoom
+from reelscribe.temporary_files import SPARE_BYTES, TemporaryFolder
+
+MIB = 1 << 20
+OTHERWISE = "try again later"
+
+
+class Disk:
+    """A disk of 1000 MiB on which only one folder's files are."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.f_frsize = 1
+
+    @property
+    def f_bavail(self) -> int:
+        links = [entry for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
+        ours = [link for link in links if os.readlink(link).startswith(str(self.folder))]
+        return 1000 * MIB - sum(os.stat(link).st_size for link in ours)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TemporaryFolder:
+    monkeypatch.setattr(os, "statvfs", lambda _: Disk(tmp_path))
+    return TemporaryFolder(tmp_path)
+
+
+def room(folder: TemporaryFolder) -> int:
+    """MiB that a new file could have."""
+    with pytest.raises(NoRoom) as refused:
+        folder.create(1 << 60, OTHERWISE)
+    assert refused.value.message.endswith(f"MiB free; {OTHERWISE}")
+    return int(refused.value.message.partition("has ")[2].split()[0])
+
+
+def test_some_room_is_always_left(folder: TemporaryFolder):
+    assert room(folder) == 1000 - (SPARE_BYTES >> 20)
+
+
+def test_a_file_has_its_room_before_it_is_written_and_once_only_then(folder: TemporaryFolder):
+    whole = room(folder)
+    with folder.create(400 * MIB, OTHERWISE) as file:
+        assert room(folder) == whole - 400
+        file.truncate(100 * MIB)
+        assert room(folder) == whole - 400
+        file.truncate(400 * MIB)
+        assert room(folder) == whole - 400
+    assert room(folder) == whole
+
+
+def test_a_file_that_is_whole_has_the_room_that_it_fills(folder: TemporaryFolder):
+    whole = room(folder)
+    with folder.create(400 * MIB, OTHERWISE) as file:
+        file.truncate(100 * MIB)
+        folder.settle(file)
+        assert room(folder) == whole - 100
+
+
+def test_a_file_larger_than_was_thought_takes_no_room_from_others_twice(folder: TemporaryFolder):
+    whole = room(folder)
+    with folder.create(0, OTHERWISE) as one, folder.create(100 * MIB, OTHERWISE):
+        one.truncate(300 * MIB)
+        assert room(folder) == whole - 400
