@@ -5,7 +5,7 @@ import asyncio
 import typer
 
 from extractor_api.app import make_app
-from extractor_api.s3_client import S3Client
+from extractor_api.minio.s3_client import S3Client
 from extractor_api.service import ExtractorMachine
 from reelscribe import logs
 from reelscribe.command_line import ConfigOption, settings_errors_told, tell_check

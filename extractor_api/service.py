@@ -9,12 +9,12 @@ from typing import Any
 from prometheus_client import Counter, Gauge
 
 from extractor_api.listing import list_objects
+from extractor_api.minio.s3_client import S3Client
+from extractor_api.minio.s3_object import open_s3_object
+from extractor_api.minio.unreadable import NotReadableHere
 from extractor_api.receipts import Receipts
 from extractor_api.results import Results
-from extractor_api.s3_client import S3Client
-from extractor_api.s3_object import open_s3_object
 from extractor_api.storage import LocalStorage
-from extractor_api.unreadable import NotReadableHere
 from reelscribe.contracts.extractor import AudioFormat, ExtractionReceipt, ObjectPage, ObjectsQuery
 from reelscribe.http.auth import Tokens
 from reelscribe.http.server import Machine

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from extractor_api.drive import drive_format
-from extractor_api.plain_object import open_plain_object
-from extractor_api.unreadable import NotReadableHere
-from extractor_api.xl_object import open_xl_object
+from extractor_api.minio.drive import drive_format
+from extractor_api.minio.plain_object import open_plain_object
+from extractor_api.minio.unreadable import NotReadableHere
+from extractor_api.minio.xl_object import open_xl_object
 from reelscribe.errors import BadRequest, NotReadable, ObjectNotFound
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.savepath import mistake_in

@@ -10,7 +10,7 @@ import httpx
 import jiwer
 import pytest
 
-from .conftest import Reelscribe, normal
+from tests.end_to_end.conftest import Reelscribe, normal
 
 Truth = Callable[[str], dict[str, Any]]
 

@@ -21,9 +21,8 @@ from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.extractor import ExtractionSection, PathsSection
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.sections import MinioSection
+from tests.extractor_api.contract import assert_as_documented
 from tests.extractor_api.s3_server import s3_server
-
-from .contract import assert_as_documented
 
 
 @pytest.fixture(scope="session")

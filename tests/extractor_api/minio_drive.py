@@ -12,7 +12,7 @@ from typing import Any
 import msgpack
 import xxhash
 
-from extractor_api.highway_hash import highway_hash
+from extractor_api.minio.highway_hash import highway_hash
 
 BLOCK = 1 << 20
 NULL = bytes(16)

@@ -16,8 +16,7 @@ import psutil
 import pytest
 
 from tests.conftest import SPEECH
-
-from .conftest import Serve, running_ffmpeg
+from tests.extractor_api.conftest import Serve, running_ffmpeg
 
 RECIPES = {
     "mp4": ("aac", "mpeg4", "-movflags", "+faststart"),

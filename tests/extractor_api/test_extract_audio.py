@@ -14,8 +14,7 @@ import psutil
 import pytest
 
 from reelscribe.http.auth import Tokens
-
-from .conftest import Serve, running_ffmpeg
+from tests.extractor_api.conftest import Serve, running_ffmpeg
 
 WAV_HEADER_BYTES = 78
 """ffmpeg's, with the LIST chunk that names it."""

@@ -16,8 +16,7 @@ from extractor_api.results import Results, expected_bytes
 from reelscribe.contracts.extractor import ExtractAudioRequest, ProbedStream, ProbeResult
 from reelscribe.errors import NoRoom
 from reelscribe.media.commands import Encoding
-
-from .conftest import Serve, running_ffmpeg
+from tests.extractor_api.conftest import Serve, running_ffmpeg
 
 
 async def result(client: httpx.AsyncClient, savepath: str = "short.mp4", **fields: object) -> httpx.Response:

@@ -13,8 +13,7 @@ from reelscribe.contracts.extractor import ExtractAudioRequest
 from reelscribe.media.commands import extraction_command
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.extractor import PathsSection
-
-from .conftest import Serve
+from tests.extractor_api.conftest import Serve
 
 
 @pytest.fixture

@@ -15,8 +15,7 @@ from reelscribe.http import server
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.extractor import ServerSection
-
-from .conftest import Serve, running_ffmpeg
+from tests.extractor_api.conftest import Serve, running_ffmpeg
 
 TIMEOUT_SECONDS = 0.5
 BODY = b'{"savepath": "short.mp4"}'

@@ -11,9 +11,8 @@ import pytest
 from extractor_api.listing import list_objects
 from extractor_api.storage import LocalStorage
 from reelscribe.settings.extractor import PathsSection
-
-from .conftest import Serve
-from .minio_drive import Version, format_drive, write_object
+from tests.extractor_api.conftest import Serve
+from tests.extractor_api.minio_drive import Version, format_drive, write_object
 
 KEYS = [
     "a", "a.mp4", "a/b.mp4", "a/b/c.mp4", "a0", "b-1/x", "b/x", "b0/x",

@@ -13,9 +13,8 @@ from extractor_api.app import make_app
 from extractor_api.openapi import OPERATIONS
 from reelscribe.http.auth import Tokens
 from reelscribe.http.openapi import SHARED_OPERATIONS
-
-from .conftest import Serve
-from .contract import CONTRACT, assert_as_documented
+from tests.extractor_api.conftest import Serve
+from tests.extractor_api.contract import CONTRACT, assert_as_documented
 
 
 async def test_the_document_is_valid_openapi_3_1(machine_c: httpx.AsyncClient) -> None:

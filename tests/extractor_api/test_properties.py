@@ -15,8 +15,7 @@ from extractor_api.storage import LocalStorage
 from reelscribe.errors import MachineError
 from reelscribe.http.auth import Tokens
 from reelscribe.settings.extractor import PathsSection
-
-from .conftest import Serve
+from tests.extractor_api.conftest import Serve
 
 PARTS = (
     "youtube", "one.mp4", "videos", "secrets", "secret.mp4", "secret-bucket", ".minio.sys", "config.json", "xl.meta",

@@ -8,8 +8,7 @@ import httpx
 import pytest
 
 from tests.conftest import SPEECH
-
-from .conftest import Serve
+from tests.extractor_api.conftest import Serve
 
 SECONDS = 20.0
 SHORT_SECONDS = 7.5

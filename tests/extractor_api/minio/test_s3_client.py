@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from extractor_api.s3_client import S3Client
+from extractor_api.minio.s3_client import S3Client
 from reelscribe.errors import NotReadable, ObjectNotFound, PeerRefused, PeerUnreachable, SettingsError
 from reelscribe.settings.sections import MinioSection
 from tests.extractor_api.minio_drive import format_drive

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from extractor_api.unreadable import NotReadableHere
-from extractor_api.xl_meta import refuse_transformed
+from extractor_api.minio.unreadable import NotReadableHere
+from extractor_api.minio.xl_meta import refuse_transformed
 from reelscribe.errors import NotReadable, ObjectNotFound
 from reelscribe.media.stored_object import StoredObject, open_file
 

@@ -10,9 +10,9 @@ import resource
 from contextlib import ExitStack
 from pathlib import Path
 
-from extractor_api.highway_hash import HASH_BYTES
-from extractor_api.unreadable import NotReadableHere
-from extractor_api.xl_meta import MAX_META_BYTES, DamagedMeta, XlVersion, current_version, part_file_bytes
+from extractor_api.minio.highway_hash import HASH_BYTES
+from extractor_api.minio.unreadable import NotReadableHere
+from extractor_api.minio.xl_meta import MAX_META_BYTES, DamagedMeta, XlVersion, current_version, part_file_bytes
 from reelscribe.errors import ObjectNotFound
 from reelscribe.media.stored_object import StoredObject, reader
 

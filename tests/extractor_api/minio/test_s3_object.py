@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from extractor_api.s3_client import S3Client
-from extractor_api.s3_object import open_s3_object
+from extractor_api.minio.s3_client import S3Client
+from extractor_api.minio.s3_object import open_s3_object
 from reelscribe.errors import StreamCut
 from reelscribe.media.ffmpeg import FFmpeg
 from tests.conftest import SPEECH

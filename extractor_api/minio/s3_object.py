@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from extractor_api.relay import PROTOCOLS, Write, relay
-from extractor_api.s3_client import CONNECT_SECONDS, READ_SECONDS, RETRIES, S3Client
+from extractor_api.minio.relay import PROTOCOLS, Write, relay
+from extractor_api.minio.s3_client import CONNECT_SECONDS, READ_SECONDS, RETRIES, S3Client
 from reelscribe.errors import MachineError, PeerUnreachable, StreamCut
 from reelscribe.media.stored_object import StoredObject
 

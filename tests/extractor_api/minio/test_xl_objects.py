@@ -10,18 +10,17 @@ from pathlib import Path
 import httpx
 import pytest
 
-from extractor_api import xl_object
-from extractor_api.highway_hash import highway_hash
+from extractor_api.minio import xl_object
+from extractor_api.minio.highway_hash import highway_hash
+from extractor_api.minio.xl_meta import DamagedMeta, current_version
 from extractor_api.storage import LocalStorage
-from extractor_api.xl_meta import DamagedMeta, current_version
 from reelscribe.errors import NotReadable, ObjectNotFound
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.extractor import PathsSection
+from tests.extractor_api.conftest import Serve
+from tests.extractor_api.minio_drive import BLOCK, Version, format_drive, old_xl_meta, write_object, xl_meta
 
-from .conftest import Serve
-from .minio_drive import BLOCK, Version, format_drive, old_xl_meta, write_object, xl_meta
-
-FIXTURES = Path(__file__).parent.parent / "minio"
+FIXTURES = Path(__file__).parents[2] / "minio"
 ID = uuid.UUID("11111111-2222-3333-4444-555555555555").bytes
 
 

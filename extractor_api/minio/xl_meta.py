@@ -13,8 +13,8 @@ from typing import Any
 import msgpack
 import xxhash
 
-from extractor_api.highway_hash import HASH_BYTES, highway_hash
-from extractor_api.unreadable import NotReadableHere
+from extractor_api.minio.highway_hash import HASH_BYTES, highway_hash
+from extractor_api.minio.unreadable import NotReadableHere
 from reelscribe.errors import MachineError, NotReadable, ObjectNotFound
 
 MAX_META_BYTES = 64 << 20

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from extractor_api.unreadable import NotReadableHere
+from extractor_api.minio.unreadable import NotReadableHere
 
 DriveFormat = Literal["plain", "xl-single"]
 
