@@ -18,7 +18,7 @@ from ctranslate2 import StorageView
 from faster_whisper import BatchedInferencePipeline, WhisperModel, decode_audio
 from faster_whisper.audio import pad_or_trim
 
-from transcriber.models import BUNDLED
+from transcriber.model.loading import BUNDLED
 
 Way = Literal["WhisperModel", "BatchedInferencePipeline", "encoder"]
 """``encoder``: only the model's first half, on all recordings in one batch, each filled up to 30 s."""

@@ -13,7 +13,7 @@ from reelscribe.errors import MachineError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.server import serve
 from reelscribe.media import ffmpeg
-from reelscribe.settings import loading
+from reelscribe.settings.loading import Settings, load_settings
 
 cli = typer.Typer(
     help="Machine C: POST /extract-audio turns a savepath of a MinIO bucket into a stream of audio.",
@@ -30,11 +30,11 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
         return
     logs.configure()
     with settings_errors_told():
-        chosen = loading.load(config)
+        chosen = load_settings(config)
         asyncio.run(_serve(chosen))
 
 
-async def _serve(chosen: loading.Settings) -> None:
+async def _serve(chosen: Settings) -> None:
     machine = ExtractorMachine(
         chosen, ffmpeg.locate(chosen.extraction.ffmpeg), Tokens.from_file(chosen.auth.token_file)
     )
@@ -46,7 +46,7 @@ async def _serve(chosen: loading.Settings) -> None:
 def check(context: typer.Context, config: ConfigOption = None) -> None:
     """Prove config, ffmpeg, bucket and MinIO (where it is set), one line each; exit 1 if one of them fails."""
     with settings_errors_told():
-        chosen = loading.load(config or context.obj)
+        chosen = load_settings(config or context.obj)
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
         tokens = Tokens.from_file(chosen.auth.token_file)
         s3 = S3Client(chosen.minio) if chosen.minio.endpoint else None

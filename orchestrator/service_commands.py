@@ -19,8 +19,7 @@ from reelscribe.command_line import ConfigOption, settings_errors_told, tell_che
 from reelscribe.errors import MachineError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import AudioClient
-from reelscribe.settings import loading
-from reelscribe.settings.loading import Settings
+from reelscribe.settings.loading import Settings, load_settings
 
 
 def register(cli: typer.Typer) -> None:
@@ -60,7 +59,7 @@ def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Prove config, database and each Machine B, one line each; exit 1 if one of them fails."""
     logs.configure(logging.CRITICAL)
     with settings_errors_told():
-        chosen = loading.load(config)
+        chosen = load_settings(config)
         tokens = Tokens.from_file(chosen.auth.token_file)
     proofs = asyncio.run(_prove(chosen, tokens, silently=as_json))
     if as_json:

@@ -20,8 +20,7 @@ from reelscribe import logs
 from reelscribe.command_line import settings_errors_told
 from reelscribe.errors import MachineError
 from reelscribe.http.auth import Tokens
-from reelscribe.settings import loading
-from reelscribe.settings.loading import Settings
+from reelscribe.settings.loading import Settings, load_settings
 
 INTERRUPTED_EXIT_CODE = 130
 CANCELLATIONS, CANCELLATION_SECONDS = 10, 0.2
@@ -72,7 +71,7 @@ def run(config: Path | None, work: Callable[[Session], Awaitable[int]], log_leve
 
     logs.configure(log_level)
     with settings_errors_told():
-        chosen = loading.load(config)
+        chosen = load_settings(config)
         try:
             code = asyncio.run(in_session(chosen))
         except MachineError as failure:

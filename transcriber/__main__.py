@@ -17,14 +17,12 @@ from reelscribe.http.extractor_client import AudioClient
 from reelscribe.http.server import serve
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.settings import loading
-from reelscribe.settings.loading import Settings
+from reelscribe.settings.loading import Settings, load_settings
 from reelscribe.settings.transcriber import TranscriberSection
-from transcriber import models
-from transcriber.app import make_app
-from transcriber.models import LoadedModel
+from transcriber.api.app import make_app
+from transcriber.jobs.waiting import Interrupted, unless
+from transcriber.model.loading import LoadedModel, load_model
 from transcriber.service import TranscriberMachine
-from transcriber.waiting import Interrupted, unless
 
 log = logging.getLogger("transcriber")
 
@@ -43,7 +41,7 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
         return
     logs.configure()
     with settings_errors_told():
-        chosen = loading.load(config)
+        chosen = load_settings(config)
         tokens = Tokens.from_file(chosen.auth.token_file)
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
         end = asyncio.run(_serve(chosen, binary, tokens))
@@ -78,7 +76,7 @@ async def _load_model(section: TranscriberSection) -> LoadedModel:
 
     Raises:
         Interrupted: by SIGTERM or SIGINT.
-        SettingsError: see :func:`transcriber.models.load`.
+        SettingsError: see :func:`transcriber.model.loading.load_model`.
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -95,7 +93,7 @@ async def _load_model(section: TranscriberSection) -> LoadedModel:
 
 
 def _loaded_by(section: TranscriberSection) -> LoadedModel:
-    return models.load(section.model, section.device, section.compute_type, section.device_index, section.cpu_threads)
+    return load_model(section.model, section.device, section.compute_type, section.device_index, section.cpu_threads)
 
 
 def _description(model: LoadedModel) -> str:
@@ -106,7 +104,7 @@ def _description(model: LoadedModel) -> str:
 def check(context: typer.Context, config: ConfigOption = None) -> None:
     """Prove config, ffmpeg, model, device and Machine C, one line each; exit 1 if one of them fails."""
     with settings_errors_told():
-        chosen = loading.load(config or context.obj)
+        chosen = load_settings(config or context.obj)
         tokens = Tokens.from_file(chosen.auth.token_file)
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
     section = chosen.transcriber

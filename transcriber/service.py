@@ -17,17 +17,16 @@ from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.loading import Settings
 from reelscribe.slots import Claim, Slots
 from reelscribe.temporary_files import TemporaryFolder
-from transcriber import gpu
-from transcriber.batcher import Batcher
-from transcriber.decoding import Recogniser
-from transcriber.form import Upload
-from transcriber.job import HEARTBEAT_SECONDS, ClientLeft, Engine, Job, Tell, stopping
+from transcriber.decoding.recogniser import Recogniser
+from transcriber.jobs.job import HEARTBEAT_SECONDS, ClientLeft, Engine, Job, Tell, stopping
+from transcriber.jobs.sources import Source, StoredRecording, Upload, UploadedFile
+from transcriber.jobs.waiting import Interrupted, unless
 from transcriber.metrics import Metrics
-from transcriber.model_pool import ModelPool
-from transcriber.models import LoadedModel
-from transcriber.sources import Source, StoredRecording, UploadedFile
-from transcriber.waiting import Interrupted, unless
-from transcriber.weights import Weights
+from transcriber.model import gpu
+from transcriber.model.loading import LoadedModel
+from transcriber.model.pool import ModelPool
+from transcriber.model.weights import Weights
+from transcriber.scheduling.batcher import Batcher
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +127,7 @@ class TranscriberMachine(Machine):
         Raises:
             BadRequest: the model cannot do that.
             ModelNotLoaded: it was unloaded and does not come back.
-            MachineError: why there is no end; see :meth:`transcriber.job.Job.run`.
+            MachineError: why there is no end; see :meth:`transcriber.jobs.job.Job.run`.
         """
         assert self._engine, "open() is not entered"
         self.recogniser.check(request)

@@ -6,8 +6,8 @@ from reelscribe.contracts.events import Event, Finished, Segment, Started
 from reelscribe.contracts.transcriber import TranscribeFields
 from reelscribe.slots import Claim
 from reelscribe.text.running_text import running_text
+from transcriber.jobs.sources import Source
 from transcriber.service import TranscriberMachine
-from transcriber.sources import Source
 
 
 class Transcript(NamedTuple):

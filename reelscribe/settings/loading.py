@@ -24,7 +24,7 @@ SEARCHED = (Path("config.cfg"), Path("/etc/reelscribe/config.cfg"))
 
 
 class Settings(BaseSettings):
-    """All of config.cfg. Build it with :func:`load`, which turns mistakes into :class:`SettingsError`."""
+    """All of config.cfg. Build it with :func:`load_settings`, which turns mistakes into :class:`SettingsError`."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -60,11 +60,11 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment first, then config.cfg (handed in as arguments by :func:`load`)."""
+        """The environment first, then config.cfg (handed in as arguments by :func:`load_settings`)."""
         return EnvSettingsSource(settings_cls, case_sensitive=False), init_settings
 
 
-def load(path: Path | None = None) -> Settings:
+def load_settings(path: Path | None = None) -> Settings:
     """Read config.cfg (``path``, else the first of ``SEARCHED`` that exists, else none) and the environment.
 
     Relative paths in the file are relative to the file's folder, those in the environment to the current one.

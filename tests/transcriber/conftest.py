@@ -23,9 +23,8 @@ from reelscribe.settings.loading import Settings
 from reelscribe.settings.transcriber import TranscriberSection
 from tests.transcriber.contract import CONTRACT
 from tests.transcriber.peer import SPEECH, Script, machine_c
-from transcriber import models
-from transcriber.app import make_app
-from transcriber.models import LoadedModel
+from transcriber.api.app import make_app
+from transcriber.model.loading import LoadedModel, load_model
 from transcriber.service import TranscriberMachine
 
 
@@ -58,7 +57,7 @@ Serve = Callable[..., Awaitable[MachineB]]
 
 @pytest.fixture(scope="session")
 def mini() -> LoadedModel:
-    return models.load("mini", "cpu", "auto")
+    return load_model("mini", "cpu", "auto")
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Machine B's contract, which its answers are held to."""
 
 from tests.contract import Contract
-from transcriber.openapi import document
+from transcriber.api.openapi import document
 
 CONTRACT = Contract(document())

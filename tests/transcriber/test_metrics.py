@@ -8,8 +8,8 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from tests.transcriber.conftest import MachineB
-from transcriber import gpu
 from transcriber.metrics import Metrics
+from transcriber.model import gpu
 
 
 async def test_a_finished_job_is_counted_at_each_stage(machine_b: MachineB) -> None:

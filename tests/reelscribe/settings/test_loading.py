@@ -9,7 +9,7 @@ import pytest
 from iniconfig import IniConfig
 
 from reelscribe.errors import SettingsError
-from reelscribe.settings.loading import Settings, load
+from reelscribe.settings.loading import Settings, load_settings
 
 SHIPPED = Path(__file__).parents[3] / "config.cfg"
 
@@ -28,13 +28,13 @@ bucket_name = videos
 
 def problems(path: Path) -> list[str]:
     with pytest.raises(SettingsError) as wrong:
-        load(path)
+        load_settings(path)
     return wrong.value.problems
 
 
 class TestShippedFile:
     def test_it_loads(self):
-        assert load(SHIPPED).server.port == 8888
+        assert load_settings(SHIPPED).server.port == 8888
 
     def test_it_names_every_key_and_no_other(self):
         shipped = {name: list(keys) for name, keys in IniConfig.parse(SHIPPED).sections.items()}
@@ -44,7 +44,7 @@ class TestShippedFile:
     def test_what_it_says_is_what_happens_without_it(self):
         # Where the data lies and how many cores there are differ from machine to machine.
         excluded = {"paths": {"temp_dir", "minio_data_path"}, "database": {"data_dir"}, "extraction": {"max_ffmpeg"}}
-        assert load(SHIPPED).model_dump(exclude=excluded) == Settings().model_dump(exclude=excluded)
+        assert load_settings(SHIPPED).model_dump(exclude=excluded) == Settings().model_dump(exclude=excluded)
 
     def test_every_key_has_a_comment_above_it(self):
         blocks = re.split(r"\n(?=#|\[|\n)", SHIPPED.read_text(encoding="utf-8"))
@@ -56,7 +56,7 @@ class TestShippedFile:
 
 class TestFile:
     def test_the_older_file_works_unchanged(self, config):
-        settings = load(config(OLDER_FILE))
+        settings = load_settings(config(OLDER_FILE))
         assert (settings.server.host, settings.server.port) == ("0.0.0.0", 8888)
         assert settings.paths.model_dump() == {
             "temp_dir": Path("/tmp"),
@@ -69,61 +69,63 @@ class TestFile:
     def test_a_relative_path_is_relative_to_the_file(self, config, tmp_path, monkeypatch):
         path = config("[paths]\nminio_data_path = bucket\n[auth]\ntoken_file = tokens")
         monkeypatch.chdir("/")
-        settings = load(path)
+        settings = load_settings(path)
         assert settings.paths.minio_data_path == tmp_path / "bucket"
         assert settings.auth.token_file == tmp_path / "tokens"
 
     def test_a_home_folder_is_expanded(self, config, monkeypatch):
         monkeypatch.setenv("HOME", "/home/someone")
-        assert load(config("[database]\ndata_dir = ~/postgres")).database.data_dir == Path("/home/someone/postgres")
+        assert load_settings(config("[database]\ndata_dir = ~/postgres")).database.data_dir == Path(
+            "/home/someone/postgres"
+        )
 
     def test_the_home_of_nobody_is_an_ordinary_name(self, config, tmp_path):
-        assert load(config("[paths]\ntemp_dir = ~nobody-here/x")).paths.temp_dir == tmp_path / "~nobody-here/x"
+        assert load_settings(config("[paths]\ntemp_dir = ~nobody-here/x")).paths.temp_dir == tmp_path / "~nobody-here/x"
 
     def test_an_empty_optional_key_is_unset(self, config):
-        assert load(config("[extraction]\nffmpeg =")).extraction.ffmpeg is None
+        assert load_settings(config("[extraction]\nffmpeg =")).extraction.ffmpeg is None
 
     def test_lists_are_separated_by_commas(self, config):
-        settings = load(config("[orchestrator]\ntranscriber_urls = http://b1:8889/, http://b2:8889"))
+        settings = load_settings(config("[orchestrator]\ntranscriber_urls = http://b1:8889/, http://b2:8889"))
         assert settings.orchestrator.transcriber_urls == ("http://b1:8889", "http://b2:8889")
 
     def test_a_byte_order_mark_is_no_mistake(self, tmp_path):
         path = tmp_path / "config.cfg"
         path.write_text("[server]\nport = 1\n", encoding="utf-8-sig")
-        assert load(path).server.port == 1
+        assert load_settings(path).server.port == 1
 
     def test_settings_cannot_be_changed(self, config):
         with pytest.raises(ValueError, match="frozen"):
-            load(config(OLDER_FILE)).server.port = 1  # type: ignore[misc]
+            load_settings(config(OLDER_FILE)).server.port = 1  # type: ignore[misc]
 
 
 class TestSearch:
     def test_the_current_folder_is_searched(self, config, tmp_path, monkeypatch):
         config("[server]\nport = 7777")
         monkeypatch.chdir(tmp_path)
-        assert load().server.port == 7777
+        assert load_settings().server.port == 7777
 
     def test_no_file_means_defaults(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr("reelscribe.settings.loading.SEARCHED", (Path("config.cfg"),))
-        assert load() == Settings()
-        assert load().paths.temp_dir == Path(tempfile.gettempdir())
+        assert load_settings() == Settings()
+        assert load_settings().paths.temp_dir == Path(tempfile.gettempdir())
 
 
 class TestEnvironment:
     def test_it_overrides_the_file(self, config, monkeypatch):
         monkeypatch.setenv("REELSCRIBE_SERVER__PORT", "9000")
-        settings = load(config(OLDER_FILE))
+        settings = load_settings(config(OLDER_FILE))
         assert (settings.server.host, settings.server.port) == ("0.0.0.0", 9000)
 
     def test_lists_work_there_too(self, monkeypatch, config):
         monkeypatch.setenv("REELSCRIBE_PATHS__BUCKETS", "films, clips")
-        assert load(config("")).paths.buckets == ("films", "clips")
+        assert load_settings(config("")).paths.buckets == ("films", "clips")
 
     def test_its_relative_paths_are_relative_to_the_current_folder(self, config, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("REELSCRIBE_PATHS__MINIO_DATA_PATH", "elsewhere")
-        assert load(config(OLDER_FILE)).paths.minio_data_path == tmp_path / "elsewhere"
+        assert load_settings(config(OLDER_FILE)).paths.minio_data_path == tmp_path / "elsewhere"
 
     @pytest.mark.parametrize(
         ("name", "value", "problem"),
@@ -140,7 +142,7 @@ class TestEnvironment:
 
     def test_it_can_mend_the_file(self, config, monkeypatch):
         monkeypatch.setenv("REELSCRIBE_SERVER__PORT", "9000")
-        assert load(config("[server]\nport = high")).server.port == 9000
+        assert load_settings(config("[server]\nport = high")).server.port == 9000
 
 
 class TestMistakes:
@@ -228,7 +230,7 @@ class TestMistakes:
         ],
     )
     def test_each_form_of_a_database_url_is_taken(self, config, url):
-        assert load(config(f"[database]\nurl = {url}")).database.url == url
+        assert load_settings(config(f"[database]\nurl = {url}")).database.url == url
 
     def test_a_missing_file_is_named(self, tmp_path):
         assert problems(tmp_path / "no.cfg") == [f"{tmp_path}/no.cfg: cannot be read: No such file or directory"]
@@ -239,4 +241,4 @@ class TestMistakes:
 
 
 def test_ffmpegs_at_once_follow_the_cores(config):
-    assert load(config("")).extraction.max_ffmpeg == max(2, os.cpu_count() or 2)
+    assert load_settings(config("")).extraction.max_ffmpeg == max(2, os.cpu_count() or 2)

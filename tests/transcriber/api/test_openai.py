@@ -1,0 +1,314 @@
+"""OpenAI's own Python client, unmodified, against Machine B."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from openai import AsyncOpenAI
+
+from reelscribe.contracts.transcriber import TranscribeFields
+from tests.transcriber.conftest import MachineB, Serve, truth
+from tests.transcriber.peer import SPEECH
+from transcriber.decoding.recogniser import DecodingOptions, Recogniser
+from transcriber.service import TranscriberMachine
+
+SHORT = SPEECH / "short.flac"
+TEXT = truth("short.flac")["text"]
+
+Connect = Callable[..., AsyncOpenAI]
+
+
+@pytest.fixture
+async def client_of() -> AsyncIterator[Connect]:
+    clients: list[AsyncOpenAI] = []
+
+    def connect(machine_b: MachineB, api_key: str = "secret") -> AsyncOpenAI:
+        url = (
+            f"{machine_b.http.base_url}v1"
+            if str(machine_b.http.base_url).endswith("/")
+            else f"{machine_b.http.base_url}/v1"
+        )
+        clients.append(AsyncOpenAI(base_url=url, api_key=api_key, max_retries=0))
+        return clients[-1]
+
+    yield connect
+    for client in clients:
+        await client.close()
+
+
+@pytest.fixture
+async def client(machine_b: MachineB, client_of: Connect) -> AsyncOpenAI:
+    return client_of(machine_b)
+
+
+async def transcribe(client: AsyncOpenAI, path: Path = SHORT, **options: Any) -> Any:
+    return await client.audio.transcriptions.create(**{"model": "whisper-1", "file": path, **options})
+
+
+def error(failure: openai.APIStatusError) -> dict[str, Any]:
+    """The error object, which the client takes out of its envelope."""
+    assert isinstance(failure.body, dict)
+    return failure.body
+
+
+async def test_json(client: AsyncOpenAI) -> None:
+    heard = await transcribe(client)
+    assert heard.text == TEXT
+    assert (heard.usage.type, heard.usage.seconds) == ("duration", 8)
+
+
+async def test_a_video(client: AsyncOpenAI, make_video: Callable[..., Path], tmp_path: Path) -> None:
+    assert (await transcribe(client, make_video(tmp_path / "a.mp4"))).text == TEXT
+
+
+async def test_text(client: AsyncOpenAI) -> None:
+    assert await transcribe(client, response_format="text") == TEXT + "\n"
+
+
+async def test_srt(client: AsyncOpenAI) -> None:
+    first, *_ = (await transcribe(client, response_format="srt")).split("\n\n")
+    number, times, line = first.splitlines()
+    assert (number, " --> " in times, line in TEXT) == ("1", True, True)
+
+
+async def test_vtt(client: AsyncOpenAI) -> None:
+    assert (await transcribe(client, response_format="vtt")).startswith("WEBVTT\n\n00:00:00.")
+
+
+async def test_verbose_json(client: AsyncOpenAI) -> None:
+    heard = await transcribe(client, response_format="verbose_json", language="en")
+    assert (heard.text, heard.language, heard.duration, heard.words) == (TEXT, "english", 7.5, None)
+    starts = [sentence["start"] for sentence in truth("short.flac")["segments"]]
+    assert [segment.start for segment in heard.segments] == [pytest.approx(start, abs=0.5) for start in starts]
+    assert [segment.id for segment in heard.segments] == [0, 1]
+    assert all(segment.tokens and segment.avg_logprob < 0 for segment in heard.segments)
+
+
+async def test_times_of_words(client: AsyncOpenAI) -> None:
+    heard = await transcribe(client, response_format="verbose_json", timestamp_granularities=["word"])
+    assert " ".join(word.word for word in heard.words) == TEXT
+    assert heard.segments is None
+    assert all(word.start <= word.end for word in heard.words)
+
+
+async def test_times_of_words_and_segments(client: AsyncOpenAI) -> None:
+    heard = await transcribe(client, response_format="verbose_json", timestamp_granularities=["word", "segment"])
+    assert heard.words and len(heard.segments) == 2
+
+
+async def test_stream(client: AsyncOpenAI) -> None:
+    told = [event async for event in await transcribe(client, stream=True)]
+    assert [event.type for event in told] == ["transcript.text.delta"] * 2 + ["transcript.text.done"]
+    assert "".join(event.delta for event in told[:-1]) == told[-1].text == TEXT
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_japanese_has_no_spaces_between_segments(
+    serve: Serve, client_of: Connect, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    machine_b = await serve()
+    decode = machine_b.machine.recogniser.decode
+
+    def in_japanese(*arguments: Any) -> Any:
+        return [[replace(one, text=" 今日は") for one in window] for window in decode(*arguments)]
+
+    monkeypatch.setattr(machine_b.machine.recogniser, "decode", in_japanese)
+    client = client_of(machine_b)
+    if stream:
+        told = [event async for event in await transcribe(client, stream=True)]
+        assert "".join(event.delta for event in told[:-1]) == told[-1].text == "今日は今日は"
+    else:
+        assert (await transcribe(client)).text == "今日は今日は"
+
+
+async def test_a_stream_that_fails_raises(serve: Serve, client_of: Connect) -> None:
+    machine_b = await serve(batch_size=1)
+    decode, heard = machine_b.machine.recogniser.decode, 0
+
+    def broken(*arguments: Any) -> Any:
+        nonlocal heard
+        heard += 1
+        return decode(*arguments) if heard == 1 else 1 // 0
+
+    machine_b.machine.recogniser.decode = broken  # type: ignore[method-assign]
+    stream = await transcribe(client_of(machine_b), SPEECH / "minute.flac", stream=True)
+    told = []
+    with pytest.raises(openai.APIError, match="the model failed on this audio"):
+        async for event in stream:
+            told.append(event.type)
+    assert told and set(told) == {"transcript.text.delta"}
+
+
+async def test_prompt_temperature_and_chunking_are_accepted(client: AsyncOpenAI) -> None:
+    heard = await transcribe(
+        client, prompt="Peter, Alice", temperature=0.2, chunking_strategy="auto", language="English"
+    )
+    assert heard.text
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["garden hammer " * 400, "花園の" * 700, "🙂" * 400, "Zürich, über " * 200, "x" * 60_000],
+    ids=lambda prompt: prompt[:6],
+)
+async def test_of_a_long_prompt_the_end_counts(
+    serve: Serve, client_of: Connect, prompts: list[str | None], prompt: str
+) -> None:
+    machine_b = await serve()
+    assert (await transcribe(client_of(machine_b), prompt=prompt)).text
+    given = prompts[0]
+    assert given and prompt.strip().endswith(given) and len(given) <= 2000
+    tokens = machine_b.machine.recogniser.model.whisper.hf_tokenizer
+    assert 200 < len(tokens.encode(f" {given}", add_special_tokens=False).ids) <= 223
+
+
+async def test_a_short_prompt_is_given_as_it_is(client: AsyncOpenAI, prompts: list[str | None]) -> None:
+    assert (await transcribe(client, prompt="Peter, Alice")).text
+    assert set(prompts) == {"Peter, Alice"}
+
+
+@pytest.fixture
+def prompts(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """Those that windows are decoded with."""
+    decode, seen = Recogniser.decode, list[str | None]()
+
+    def noted(recogniser: Recogniser, windows: Any, options: DecodingOptions) -> Any:
+        seen.append(options.initial_prompt)
+        return decode(recogniser, windows, options)
+
+    monkeypatch.setattr(Recogniser, "decode", noted)
+    return seen
+
+
+VAD = {"type": "server_vad", "threshold": 0.95, "silence_duration_ms": 2000, "prefix_padding_ms": 50}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[TranscribeFields]:
+    """What the requests were in our own words."""
+    run, seen = TranscriberMachine.transcribe, list[TranscribeFields]()
+
+    async def noted(machine: TranscriberMachine, request: TranscribeFields, *rest: Any) -> Any:
+        seen.append(request)
+        return await run(machine, request, *rest)
+
+    monkeypatch.setattr(TranscriberMachine, "transcribe", noted)
+    return seen
+
+
+@pytest.mark.parametrize("strategy", [VAD, json.dumps(VAD)], ids=["object", "json"])
+async def test_server_vad_says_what_is_speech(
+    client: AsyncOpenAI, asked: list[TranscribeFields], strategy: Any
+) -> None:
+    assert (await transcribe(client, chunking_strategy=strategy)).text
+    (request,) = asked
+    assert (request.vad_threshold, request.vad_min_silence_duration_ms, request.vad_speech_pad_ms) == (0.95, 2000, 50)
+
+
+@pytest.mark.parametrize("strategy", ["auto", {"type": "server_vad"}], ids=str)
+async def test_a_strategy_that_leaves_it_to_the_server_changes_nothing(
+    client: AsyncOpenAI, asked: list[TranscribeFields], strategy: Any
+) -> None:
+    assert (await transcribe(client, chunking_strategy=strategy)).text == TEXT
+    assert asked == [TranscribeFields()]
+
+
+async def test_models(client: AsyncOpenAI) -> None:
+    assert [model.id async for model in client.models.list()] == ["mini", "whisper-1"]
+    model = await client.models.retrieve("mini")
+    assert (model.id, model.object, model.owned_by) == ("mini", "model", "reelscribe")
+    assert model.created > 1_700_000_000
+
+
+async def test_the_loaded_models_own_name_is_accepted(client: AsyncOpenAI) -> None:
+    assert (await transcribe(client, model="mini")).text == TEXT
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: transcribe(client, model="gpt-4o-transcribe"),
+        lambda client: client.models.retrieve("gpt-4o-transcribe"),
+    ],
+    ids=["transcribe", "retrieve"],
+)
+async def test_another_model_is_not_found(client: AsyncOpenAI, ask: Callable[[AsyncOpenAI], Awaitable[Any]]) -> None:
+    with pytest.raises(openai.NotFoundError, match="'gpt-4o-transcribe' is not loaded here; use 'mini'") as told:
+        await ask(client)
+    assert (error(told.value)["code"], error(told.value)["param"]) == ("model_not_found", "model")
+
+
+@pytest.mark.filterwarnings("ignore:deprecated")  # as the newest clients call it
+async def test_an_english_model_cannot_translate(client: AsyncOpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match="mini knows English only and cannot translate"):
+        await client.audio.translations.create(model="whisper-1", file=SHORT)
+
+
+async def test_a_bad_file_is_told_in_openais_words(client: AsyncOpenAI) -> None:
+    with pytest.raises(openai.UnprocessableEntityError) as told:
+        await client.audio.transcriptions.create(model="whisper-1", file=("notes.mp3", b"no sound at all"))
+    assert error(told.value) == {
+        "message": "notes.mp3 is no audio or video file that ffmpeg can open",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "not_decodable",
+    }
+    assert told.value.request_id
+
+
+async def test_a_bad_file_is_no_stream(client: AsyncOpenAI) -> None:
+    with pytest.raises(openai.UnprocessableEntityError):
+        await client.audio.transcriptions.create(model="whisper-1", file=("a.mp3", b"no sound"), stream=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "param"),
+    [
+        ({"response_format": "diarized_json"}, "response_format"),
+        ({"temperature": 1.5}, "temperature"),
+        ({"language": "klingon"}, "language"),
+        ({"language": "de"}, "language"),
+        ({"timestamp_granularities": ["word"]}, None),
+        ({"timestamp_granularities": ["letter"], "response_format": "verbose_json"}, "timestamp_granularities.0"),
+        ({"stream": True, "response_format": "srt"}, None),
+        ({"include": ["logprobs"]}, "include[]"),
+        ({"chunking_strategy": "sometimes"}, "chunking_strategy"),
+        ({"chunking_strategy": "{"}, "chunking_strategy"),
+        ({"chunking_strategy": {"type": "client_vad"}}, "chunking_strategy[type]"),
+        ({"chunking_strategy": {"type": "server_vad", "threshold": 2}}, "chunking_strategy[threshold]"),
+        ({"chunking_strategy": {"type": "server_vad", "rhythm": 3}}, "chunking_strategy[rhythm]"),
+    ],
+    ids=str,
+)
+async def test_what_cannot_be_done_is_refused(client: AsyncOpenAI, options: dict[str, Any], param: str | None) -> None:
+    with pytest.raises(openai.BadRequestError) as told:
+        await transcribe(client, **options)
+    assert (error(told.value)["type"], error(told.value)["param"]) == ("invalid_request_error", param)
+
+
+async def test_a_wrong_key(serve: Serve, client_of: Connect) -> None:
+    machine_b = await serve(tokens=("secret",))
+    with pytest.raises(openai.AuthenticationError) as told:
+        await transcribe(client_of(machine_b, api_key="wrong"))
+    assert error(told.value)["code"] == "invalid_api_key"
+    assert (await transcribe(client_of(machine_b))).text == TEXT
+
+
+async def test_a_large_file_is_413(serve: Serve, client_of: Connect) -> None:
+    with pytest.raises(openai.APIStatusError) as told:
+        await transcribe(client_of(await serve(max_upload_bytes=10_000)))
+    assert (told.value.status_code, error(told.value)["param"]) == (413, "file")
+
+
+async def test_a_part_of_openais_api_that_is_not_here(client: AsyncOpenAI) -> None:
+    with pytest.raises(openai.NotFoundError, match="there is no /v1/chat/completions on transcriber"):
+        await client.chat.completions.create(model="mini", messages=[])
+
+
+async def test_json_in_place_of_a_form_is_refused(client: AsyncOpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match="send multipart/form-data"):
+        await client.post("/audio/transcriptions", cast_to=object, body={"model": "mini"})

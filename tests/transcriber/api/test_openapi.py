@@ -1,0 +1,79 @@
+"""GET /openapi.json is valid, complete, and what Machine B does; the client of all these tests compares."""
+
+import asyncio
+import json
+import re
+import sys
+from pathlib import Path
+
+from openapi_spec_validator import validate
+
+from reelscribe.http.openapi import SHARED_OPERATIONS
+from tests.transcriber.conftest import MachineB, Serve
+from tests.transcriber.contract import CONTRACT
+from tests.transcriber.peer import SPEECH
+from transcriber.api.app import make_app
+from transcriber.api.openapi import OPERATIONS
+
+
+async def test_the_document_is_valid_openapi_3_1(machine_b: MachineB) -> None:
+    told = (await machine_b.http.get("/openapi.json")).json()
+    validate(told)
+    assert told["openapi"].startswith("3.1")
+    assert told == json.loads(json.dumps(CONTRACT.document))
+
+
+async def test_every_route_is_in_the_document_and_the_reverse(machine_b: MachineB) -> None:
+    rules = make_app(machine_b.machine).default_router.rules[0].target.rules  # type: ignore[attr-defined]
+    served = {
+        (method, re.sub(r"\(.*?\)", "{model}", rule.matcher.regex.pattern).rstrip("$").replace("\\", ""))
+        for rule in rules
+        if hasattr(rule.matcher, "regex")
+        for method in rule.target.methods()
+    }
+    assert served == {(operation.method, operation.path) for operation in (*OPERATIONS, *SHARED_OPERATIONS)}
+    assert set(CONTRACT.document["paths"]) == {path for _, path in served}
+
+
+async def test_each_event_is_one_of_the_document(machine_b: MachineB) -> None:
+    schema = {"$ref": "#/components/schemas/EventLine"}
+    async with machine_b.http.stream("POST", "/transcribe", json={"savepath": "short.flac"}) as response:
+        told = [json.loads(line) async for line in response.aiter_lines()]
+    for event in told:
+        CONTRACT.validate(schema, event)
+    assert {event["event"] for event in told} >= {"started", "segment", "finished"}
+
+
+def test_a_recording_may_come_as_a_form_or_be_named() -> None:
+    bodies = CONTRACT.document["paths"]["/transcribe"]["post"]["requestBody"]["content"]
+    assert set(bodies) == {"application/json", "multipart/form-data"}
+    schemas = CONTRACT.document["components"]["schemas"]
+    assert set(schemas["TranscribeUpload"]["properties"]) - set(schemas["TranscribeRequest"]["properties"]) == {"file"}
+    assert schemas["TranscribeUpload"]["required"] == ["file"]
+
+
+async def test_schemathesis_finds_nothing(serve: Serve, tmp_path: Path) -> None:
+    """All its checks but one: a schema cannot tell which recordings there are."""
+    machine_b = await serve(tokens=("first",))
+    process = await asyncio.create_subprocess_exec(
+        *(Path(sys.executable).parent / "schemathesis", "run", f"{machine_b.http.base_url}/openapi.json"),
+        *("--header", "Authorization: Bearer first"),
+        *("--checks", "all", "--exclude-checks", "positive_data_acceptance", "--warnings", "off"),
+        *("--max-examples", "10", "--generation-deterministic", "--request-timeout", "20", "--no-color"),
+        cwd=tmp_path,  # it leaves a folder of its own
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout
+    said = (await process.stdout.read()).decode()
+    assert await process.wait() == 0, said
+    assert "No issues found" in said, said
+
+
+async def test_a_form_as_documented_is_taken(machine_b: MachineB) -> None:
+    answer = await machine_b.http.post(
+        "/v1/audio/transcriptions",
+        files={"file": (SPEECH / "short.flac").read_bytes()},
+        data={"model": "mini", "response_format": "verbose_json", "timestamp_granularities[]": ["segment", "word"]},
+    )
+    assert answer.json()["segments"] and answer.json()["words"]

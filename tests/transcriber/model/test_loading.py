@@ -1,0 +1,45 @@
+"""Which model runs where, and what an operator reads where it does not."""
+
+from typing import Any
+
+import pytest
+
+from reelscribe.errors import SettingsError
+from transcriber.model import loading
+
+
+def too_large(*arguments: Any, **options: Any) -> Any:
+    raise RuntimeError("CUDA failed with error out of memory")
+
+
+@pytest.mark.parametrize("name", ["large-v3", "org/whisper-large", "mini"])
+def test_a_model_that_does_not_fit_asks_for_a_smaller_one_or_more_memory(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "_EncodingOneByOne", too_large)
+    with pytest.raises(SettingsError) as told:
+        loading.load_model(name, "cpu", "int8")
+    sentence = str(told.value)
+    assert f"{name} does not fit into the memory of cpu as int8" in sentence
+    assert "smaller model" in sentence and "compute_type" in sentence and "free memory there" in sentence
+    assert "folder" not in sentence and "Hugging Face" not in sentence
+
+
+def test_a_model_that_fits_and_cannot_work_asks_for_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "hear_silence", too_large)
+    with pytest.raises(SettingsError, match="mini does not fit into the memory of cpu"):
+        loading.load_model("mini", "cpu", "auto")
+
+
+def test_the_threads_of_a_cpu_are_shared_out_evenly() -> None:
+    shared = {threads: loading.cpu_workers(threads) for threads in (*range(1, 14), 16, 32)}
+    assert shared == {
+        1: 1, 2: 2, 3: 3, 4: 4, 5: 1, 6: 3, 7: 1, 8: 4, 9: 4, 10: 3, 11: 2, 12: 4, 13: 4, 16: 4, 32: 4
+    }  # fmt: skip
+
+
+def test_hardly_a_thread_of_a_cpu_is_idle() -> None:
+    for threads in range(1, 257):
+        workers = loading.cpu_workers(threads)
+        assert 1 <= workers <= 4
+        assert workers * (threads // workers) >= threads * 7 / 8

@@ -1,0 +1,298 @@
+"""Which windows share a call of the model, and which go first."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from reelscribe.contracts.transcriber import Priority
+from reelscribe.errors import ModelBroken, ModelFailed, ModelOutOfMemory
+from tests.transcriber.conftest import MachineB, Serve, text, word_error_rate
+from transcriber.audio.mel import MelWindow
+from transcriber.audio.windows import Timeline, Window
+from transcriber.decoding.recogniser import DecodingOptions
+from transcriber.metrics import Metrics
+from transcriber.model.pool import ModelPool
+from transcriber.scheduling.batcher import TURNS, BatchedLane, Batcher
+
+ENGLISH, GERMAN = DecodingOptions("en"), DecodingOptions("de")
+
+
+class Recorder:
+    """In the recogniser's place: takes note of each batch, by the lengths of its windows."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[float]] = []
+        self.allowed = threading.Event()
+
+    def features(self, audio: Any) -> Any:
+        return audio
+
+    def decode(self, windows: Sequence[MelWindow], options: DecodingOptions) -> list[list[Any]]:
+        assert self.allowed.wait(10)
+        self.batches.append([window.seconds for window in windows])
+        return [[] for _ in windows]
+
+
+Start = Callable[..., Awaitable[Batcher]]
+
+
+def well() -> None:
+    """The model hears silence."""
+
+
+def unexpected() -> None:
+    raise AssertionError("nothing is broken")
+
+
+def model_pool(workers: int, prove: Callable[[], None] = well, on_broken: Callable[[], None] = unexpected) -> ModelPool:
+    return ModelPool(workers, Metrics(CollectorRegistry()), prove, on_broken)
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+async def start(recorder: Recorder) -> AsyncIterator[Start]:
+    """A batcher with so many workers and windows in a batch; it works once ``recorder.allowed`` is set."""
+    async with AsyncExitStack() as stack:
+
+        async def begin(workers: int = 1, batch_size: int = 4) -> Batcher:
+            metrics = Metrics(CollectorRegistry())
+            pool = ModelPool(workers, metrics, well, unexpected)
+            stack.callback(pool.close)
+            return await stack.enter_async_context(Batcher(recorder, pool, batch_size, metrics))  # type: ignore[arg-type]
+
+        yield begin
+        recorder.allowed.set()
+
+
+def window(seconds: float) -> Window:
+    return Window(np.zeros(int(seconds * 16_000), np.float32), Timeline([], 0.0), 0.0)
+
+
+async def submitted(batcher: Batcher, options: DecodingOptions, priority: Priority, *seconds: float) -> BatchedLane:
+    """A lane whose windows, of these lengths, are ready."""
+    lane = batcher.lane(options, priority)
+    for length in seconds:
+        lane.submit(window(length))
+    while not all(waiting.ready for waiting in lane.waiting):
+        await asyncio.sleep(0.01)
+    return lane
+
+
+async def all_done(recorder: Recorder, *lanes: BatchedLane) -> list[list[float]]:
+    """The batches after the first one, with which the model was kept busy."""
+    waiting = [window.segments for lane in lanes for window in lane.waiting]
+    recorder.allowed.set()
+    await asyncio.wait(waiting, timeout=10)
+    return recorder.batches[1:]
+
+
+async def busy(batcher: Batcher) -> None:
+    """Have the model at work on something else."""
+    lane = batcher.lane(ENGLISH, "interactive")
+    lane.submit(window(30))
+    while lane.waiting:
+        await asyncio.sleep(0.01)
+
+
+async def test_jobs_take_turns_in_a_batch(start: Start, recorder: Recorder) -> None:
+    batcher = await start(batch_size=4)
+    await busy(batcher)
+    long = await submitted(batcher, ENGLISH, "batch", 1, 2, 3, 4, 5)
+    short = await submitted(batcher, ENGLISH, "batch", 11, 12)
+    batches = await all_done(recorder, long, short)
+    assert [sorted(batch) for batch in batches] == [[1, 2, 11, 12], [3, 4, 5]]
+
+
+async def test_windows_with_other_options_are_in_another_batch(start: Start, recorder: Recorder) -> None:
+    batcher = await start()
+    await busy(batcher)
+    english = await submitted(batcher, ENGLISH, "batch", 1, 2)
+    german = await submitted(batcher, GERMAN, "batch", 11, 12)
+    assert sorted(map(sorted, await all_done(recorder, english, german))) == [[1, 2], [11, 12]]
+
+
+async def test_interactive_windows_go_first(start: Start, recorder: Recorder) -> None:
+    batcher = await start(batch_size=2)
+    await busy(batcher)
+    archive = await submitted(batcher, ENGLISH, "batch", 1, 2)
+    waited_for = await submitted(batcher, ENGLISH, "interactive", 11, 12)
+    assert await all_done(recorder, archive, waited_for) == [[11, 12], [1, 2]]
+
+
+async def test_interactive_windows_starve_nobody(start: Start, recorder: Recorder) -> None:
+    batcher = await start(batch_size=1)
+    await busy(batcher)
+    archive = await submitted(batcher, ENGLISH, "batch", 1)
+    waited_for = await submitted(batcher, ENGLISH, "interactive", *range(11, 21))
+    batches = await all_done(recorder, archive, waited_for)
+    assert batches.index([1]) < 8
+
+
+@pytest.mark.parametrize("interactive", [1, 2, 3, 4])
+async def test_nobody_starves_among_interactive_jobs_with_other_options(
+    start: Start, recorder: Recorder, interactive: int
+) -> None:
+    batcher = await start(batch_size=1)
+    await busy(batcher)
+    others = [await submitted(batcher, ENGLISH, "interactive", *[10] * 10) for _ in range(interactive)]
+    archive = await submitted(batcher, GERMAN, "batch", 1)
+    batches = await all_done(recorder, *others, archive)
+    assert batches.index([1]) < TURNS * (interactive + 1)
+
+
+async def test_a_window_that_the_model_fails_on_fails_its_own_job_only(
+    start: Start, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode = recorder.decode
+
+    def fails_on_7(windows: Sequence[MelWindow], options: DecodingOptions) -> Any:
+        if 7 in [window.seconds for window in windows]:
+            raise RuntimeError("no audio like this")
+        return decode(windows, options)
+
+    monkeypatch.setattr(recorder, "decode", fails_on_7)
+    batcher = await start(batch_size=8)
+    await busy(batcher)
+    lane = await submitted(batcher, ENGLISH, "batch", *range(1, 9))
+    waiting = [window.segments for window in lane.waiting]
+    await all_done(recorder, lane)
+    await asyncio.wait(waiting, timeout=10)
+    assert [isinstance(window.exception(), ModelFailed) for window in waiting] == [n == 7 for n in range(1, 9)]
+
+
+async def test_workers_share_what_is_ready_for_less_than_all(start: Start, recorder: Recorder) -> None:
+    batcher = await start(workers=2, batch_size=8)
+    lane = batcher.lane(ENGLISH, "batch")
+    lane.submit(window(30))
+    lane.submit(window(30))
+    while lane.waiting:
+        await asyncio.sleep(0.01)
+    last = await submitted(batcher, ENGLISH, "batch", 1, 2, 3, 4)
+    batches = await all_done(recorder, last)
+    assert max(map(len, batches)) == 2
+
+
+async def test_many_jobs_share_the_room_that_one_has_alone(start: Start) -> None:
+    batcher = await start(workers=2, batch_size=4)
+    first = batcher.lane(ENGLISH, "batch")
+    assert first.capacity == 12
+    others = [batcher.lane(ENGLISH, "batch") for _ in range(3)]
+    assert first.capacity == 3
+    for lane in others:
+        lane.close()
+    assert first.capacity == 12
+
+
+def too_much(limit: int, decode: Callable[..., Any], seen: list[int]) -> Callable[..., Any]:
+    """``decode`` on a GPU that holds ``limit`` windows."""
+
+    def decode_if_it_fits(windows: Sequence[MelWindow], options: DecodingOptions) -> Any:
+        seen.append(len(windows))
+        if len(windows) > limit:
+            raise RuntimeError("CUDA failed with error out of memory")
+        return decode(windows, options)
+
+    return decode_if_it_fits
+
+
+@pytest.fixture
+def small_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[MachineB, int], list[int]]:
+    """Let a machine's model have memory for so many windows; the sizes of its batches."""
+
+    def shrink(machine_b: MachineB, limit: int) -> list[int]:
+        recogniser, seen = machine_b.machine.recogniser, list[int]()
+        monkeypatch.setattr(recogniser, "decode", too_much(limit, recogniser.decode, seen))
+        return seen
+
+    return shrink
+
+
+SmallGpu = Callable[[MachineB, int], list[int]]
+
+
+async def test_smaller_batches_are_tried_when_memory_runs_out_and_no_word_is_lost(
+    serve: Serve, small_gpu: SmallGpu
+) -> None:
+    machine_b = await serve(batch_size=8)
+    seen = small_gpu(machine_b, 2)
+    assert word_error_rate("ten_minutes.ogg", text(await machine_b.events("ten_minutes.ogg"))) <= 0.1
+    assert max(seen) > 2
+    after_the_last_failure = seen[len(seen) - [size > 2 for size in reversed(seen)].index(True) :]
+    assert len(after_the_last_failure) > 3  # it has learnt
+
+
+async def test_too_little_memory_for_one_window_is_said(serve: Serve, small_gpu: SmallGpu) -> None:
+    machine_b = await serve()
+    small_gpu(machine_b, 0)
+    failed = (await machine_b.events("short.flac"))[-1]
+    assert failed.event == "failed"
+    assert failed.retryable
+    assert "out of memory" in failed.message
+    assert "smaller model" in failed.message
+
+
+async def test_the_model_is_had_alone_only_when_no_call_runs() -> None:
+    pool, order, go_on = model_pool(2), list[str](), threading.Event()
+
+    def long_call() -> None:
+        assert go_on.wait(10)
+        order.append("call")
+
+    running = asyncio.create_task(pool.call(long_call))
+    await asyncio.sleep(0.05)
+    running.cancel()  # nobody waits for it any more, but it runs
+    alone = asyncio.create_task(pool.call_alone(lambda: order.append("alone")))
+    later = asyncio.create_task(pool.call(lambda: order.append("later")))
+    await asyncio.sleep(0.05)
+    go_on.set()
+    await asyncio.gather(alone, later)
+    assert order.index("call") < order.index("alone")
+    pool.close()
+
+
+async def test_a_failing_call_leaves_the_pool_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    pool = model_pool(1)
+    for _ in range(3):
+        with pytest.raises(ModelFailed):
+            await pool.call(lambda: 1 / 0)
+    assert await pool.call(lambda: 7) == 7
+    assert not pool.busy
+    pool.close()
+
+
+async def test_a_pool_whose_model_does_not_even_hear_silence_begins_no_further_call() -> None:
+    calls, told = list[str](), list[str]()
+
+    def fail() -> None:
+        calls.append("call")
+        raise RuntimeError("an illegal memory access was encountered")
+
+    pool = model_pool(2, prove=fail, on_broken=lambda: told.append("broken"))
+    together = await asyncio.gather(pool.call(fail), pool.call(fail), return_exceptions=True)
+    assert [type(outcome) for outcome in together] == [ModelBroken, ModelBroken]
+    begun = len(calls)
+    with pytest.raises(ModelBroken):
+        await pool.call(fail)
+    assert (pool.broken, told, len(calls)) == (True, ["broken"], begun)
+    pool.close()
+
+
+async def test_want_of_memory_is_no_broken_model() -> None:
+    def fail() -> None:
+        raise RuntimeError("CUDA failed with error out of memory")
+
+    pool = model_pool(1, prove=fail)
+    with pytest.raises(ModelOutOfMemory):
+        await pool.call(fail)
+    assert not pool.broken
+    pool.close()

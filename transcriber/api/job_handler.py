@@ -1,0 +1,187 @@
+"""The base of routes that take a recording, as JSON or as an upload, and answer as long as a job runs."""
+
+import asyncio
+import select
+from collections.abc import Coroutine
+from contextlib import ExitStack
+from typing import Any
+
+from tornado.iostream import StreamClosedError
+
+from reelscribe.contracts.transcriber import Priority
+from reelscribe.errors import BadRequest, BodyTooLarge, MachineError, Stopping
+from reelscribe.http.server import DRAINED_BYTES, MachineHandler
+from reelscribe.slots import Claim
+from reelscribe.timeout import within
+from transcriber.api.uploads import FIELDS_BYTES, FILE, Fields, Form, too_large
+from transcriber.jobs.job import HEARTBEAT_SECONDS, ClientLeft
+from transcriber.jobs.sources import Upload
+from transcriber.jobs.waiting import waiting_for
+from transcriber.service import TranscriberMachine
+
+STALL_SECONDS = 60.0
+"""Longest wait for a client that stopped reading, or sends less than :data:`LEAST_BYTES` in that time."""
+
+LEAST_BYTES = 256 * 1024
+"""Some 4 kB/s: uploads hold places, which must cost their senders something."""
+
+UPLOAD_SECONDS = 6 * 3600
+"""Longest time for a whole upload."""
+
+
+class JobHandler(MachineHandler):
+    """A request with a body of JSON or a form with a file, and work that ends when its client leaves."""
+
+    machine: TranscriberMachine
+
+    def initialize(self, machine: TranscriberMachine) -> None:  # type: ignore[override]
+        super().initialize(machine)
+        content_type = self.request.headers.get("Content-Type", "")
+        self.has_form = self.request.method == "POST" and content_type.lower().startswith("multipart/form-data")
+        if self.has_form:
+            self.max_body_bytes = machine.max_upload_bytes + FIELDS_BYTES
+        self._form: Form | None = None
+        self._refusal: MachineError | None = None
+        self._resources = ExitStack()
+        self._claim: Claim | None = None
+        self._stall: asyncio.TimerHandle | None = None
+        self._received = 0
+        self._stop_watch: asyncio.Task[None] | None = None
+        self._work: asyncio.Task[None] | None = None
+
+    def prepare(self) -> None:
+        """Take an upload in, or refuse it before the client has sent much of it."""
+        try:
+            super().prepare()
+            if self.has_form:
+                self._open_form()
+        except MachineError as refusal:
+            if not self._is_soon_drained():
+                raise
+            self._refusal = refusal
+            self.request.connection.set_max_body_size(DRAINED_BYTES)  # type: ignore[union-attr]
+
+    def too_large(self) -> BodyTooLarge:
+        return too_large(self.machine.max_upload_bytes) if self.has_form else super().too_large()
+
+    def _is_soon_drained(self) -> bool:
+        """Whether to read the rest of a refused upload: a client that is still sending does not read the refusal."""
+        waits = "Expect" in self.request.headers
+        return self.has_form and not waits and 0 < self.declared_bytes <= DRAINED_BYTES
+
+    def _open_form(self) -> None:
+        self.claim()
+        if self.declared_bytes > self.max_body_bytes:
+            raise self.too_large()
+        content_type, machine = self.request.headers["Content-Type"], self.machine
+        self._form = Form(content_type, machine.temporary, machine.max_upload_bytes, self.declared_bytes)
+        self._resources.callback(self._form.close)
+        self.request.connection.set_body_timeout(UPLOAD_SECONDS)  # type: ignore[union-attr]
+        self._stop_watch = asyncio.create_task(self._refuse_on_stop())
+        self._await_more()
+
+    def _await_more(self) -> None:
+        self._received = 0
+        if self._stall:
+            self._stall.cancel()
+        stream = self.request.connection.stream  # type: ignore[union-attr]
+        self._stall = asyncio.get_running_loop().call_later(STALL_SECONDS, stream.close)
+
+    async def _refuse_on_stop(self) -> None:
+        """Answer an upload that has not ended when this machine stops: its sender may take long."""
+        await self.machine.stopping.wait()
+        self._refusal = Stopping("this transcriber is shutting down; send the file again in a moment")
+        self.log_exception(Stopping, self._refusal, None)
+        self.send_error(self._refusal.status, exc_info=(Stopping, self._refusal, None))
+
+    def _end_of_upload(self) -> None:
+        if self._stall:
+            self._stall.cancel()
+        if self._stop_watch:
+            self._stop_watch.cancel()
+
+    def claim(self, priority: Priority = "interactive") -> Claim:
+        """The request's place, or right to wait for one; kept until its end, however often it is asked for.
+
+        Args:
+            priority: as far as it is known by now; an upload may still name another one.
+
+        Raises:
+            Busy: there is none.
+        """
+        if not self._claim:
+            self._claim = self._resources.enter_context(self.machine.claim(priority))
+        return self._claim
+
+    async def data_received(self, chunk: bytes) -> None:
+        if not self.has_form:
+            super().data_received(chunk)
+        elif self._form:
+            self._received += len(chunk)
+            if self._received >= LEAST_BYTES:
+                self._await_more()
+            if not self._refusal:
+                await self._feed(self._form, chunk)
+
+    async def _feed(self, form: Form, chunk: bytes) -> None:
+        try:
+            await form.feed(chunk)
+        except MachineError as refusal:
+            self._refusal = refusal
+            self._resources.close()  # what follows is dropped, so that its sender gets to read why
+
+    async def read_form(self) -> tuple[Fields, Upload]:
+        """The fields and the file of an upload.
+
+        Raises:
+            MachineError: why it was refused.
+        """
+        self._end_of_upload()
+        if self._refusal:
+            raise self._refusal
+        if not self._form:
+            raise BadRequest(f"send multipart/form-data with the recording as its part {FILE!r}")
+        return await self._form.finish()
+
+    async def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work until it is done or the client leaves."""
+        self._work = asyncio.create_task(work)
+        try:
+            await waiting_for(self._work, self._look_after_client, HEARTBEAT_SECONDS)
+        except (asyncio.CancelledError, ClientLeft):
+            self.cut()
+
+    async def _look_after_client(self) -> None:
+        """Tornado sees no client leave that has sent a byte after its request; the answer may be hours away."""
+        stream = self.request.connection.stream  # type: ignore[union-attr]
+        if not stream.closed():
+            watch = select.poll()
+            watch.register(stream.socket, select.POLLRDHUP)
+            if watch.poll(0):
+                stream.close()
+
+    async def send(self) -> None:
+        """Send what was written.
+
+        Raises:
+            ClientLeft: or reads nothing any more.
+        """
+        try:
+            await within(STALL_SECONDS, self.flush())
+        except (TimeoutError, StreamClosedError) as gone:
+            raise ClientLeft from gone
+
+    def on_connection_close(self) -> None:
+        super().on_connection_close()
+        if self._work:
+            self._work.cancel()
+        else:
+            self._release()
+
+    def on_finish(self) -> None:
+        super().on_finish()
+        self._release()
+
+    def _release(self) -> None:
+        self._end_of_upload()
+        self._resources.close()

@@ -1,0 +1,38 @@
+"""``POST /models/load`` and ``/models/unload``: the model's memory, for whoever shares the GPU with it."""
+
+from reelscribe.contracts.messages import WireModel
+from reelscribe.http.server import MachineHandler
+from transcriber.model.weights import State
+from transcriber.service import TranscriberMachine
+
+
+class ModelState(WireModel):
+    """Which model runs where, and whether it is in memory."""
+
+    model: str
+    device: str
+    compute_type: str
+    model_state: State
+
+
+class _ModelHandler(MachineHandler):
+    machine: TranscriberMachine
+
+    def tell_state(self) -> None:
+        self.finish({name: self.machine.health()[name] for name in ModelState.model_fields})
+
+
+class LoadHandler(_ModelHandler):
+    """``POST /models/load``: answers once the model is in memory, at once if it is."""
+
+    async def post(self) -> None:
+        await self.machine.load_model()
+        self.tell_state()
+
+
+class UnloadHandler(_ModelHandler):
+    """``POST /models/unload``: frees the model's memory; refused while requests need it."""
+
+    async def post(self) -> None:
+        await self.machine.weights.unload()
+        self.tell_state()

@@ -1,0 +1,130 @@
+"""OpenAI's audio API: its clients work unchanged."""
+
+import logging
+from typing import Any
+
+from tornado.web import HTTPError
+
+from reelscribe.contracts.events import Event, Progress, Segment
+from reelscribe.errors import InternalError, MachineError, ModelNotFound
+from reelscribe.http.server import MachineHandler
+from reelscribe.text.running_text import running_text
+from transcriber.api import schemas
+from transcriber.api.job_handler import JobHandler
+from transcriber.api.schemas import ALIAS, CONTENT_TYPES, TranscriptionForm, TranslationForm
+from transcriber.jobs.job import ClientLeft
+from transcriber.jobs.sources import Source
+from transcriber.service import TranscriberMachine
+from transcriber.transcript import transcribe
+
+log = logging.getLogger(__name__)
+
+
+class OpenAIErrors(MachineHandler):
+    """Tells failures as OpenAI does."""
+
+    machine: TranscriberMachine
+
+    def error_body(self, failure: MachineError) -> dict[str, Any]:
+        return schemas.error(failure)
+
+    def check_model(self, name: str) -> None:
+        """
+        Raises:
+            ModelNotFound: it is not the loaded one.
+        """
+        loaded = self.machine.recogniser.model.name
+        if name not in (loaded, ALIAS):
+            raise ModelNotFound(f"the model {name!r} is not loaded here; use {loaded!r} or {ALIAS!r}", fields=["model"])
+
+
+class _AudioHandler(OpenAIErrors, JobHandler):
+    form_type: type[TranslationForm]
+
+    async def post(self) -> None:
+        await self.run(self._answer())
+
+    async def _answer(self) -> None:
+        form, source = await self._read()
+        self.check_model(form.model)
+        if form.streamed:
+            await self._stream(form, source)
+            return
+        transcript = await transcribe(self.machine, form.fields(), source, self.claim())
+        self.set_header("Content-Type", CONTENT_TYPES[form.response_format])
+        self.finish(schemas.render(transcript, form))
+
+    async def _read(self) -> tuple[TranslationForm, Source]:
+        fields, upload = await self.read_form()
+        form = schemas.parse_form(self.form_type, fields)
+        prompt = self.machine.recogniser.model.end_of_prompt(form.prompt)
+        return form.model_copy(update={"prompt": prompt}), self.machine.uploaded(upload)
+
+    async def _stream(self, form: TranslationForm, source: Source) -> None:
+        """From the first event on, a failure is an event: the status has been sent."""
+        self.set_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.set_header("Cache-Control", "no-cache")
+        heard: list[str] = []
+
+        async def tell(event: Event) -> None:
+            if isinstance(event, Segment):
+                self.write(schemas.delta(heard[-1] if heard else "", event.text))
+                heard.append(event.text)
+                await self.send()
+            elif isinstance(event, Progress):
+                self.write(f": {event.seconds:.1f} s\n\n")  # a comment: it keeps proxies from hanging up
+                await self.send()
+
+        try:
+            await self.machine.transcribe(form.fields(), source, self.claim(), tell)
+            last = schemas.done(running_text(heard))
+        except MachineError as failure:
+            if not self._headers_written:
+                raise
+            last = schemas.failed(failure)
+        except ClientLeft:
+            raise
+        except Exception:
+            if not self._headers_written:
+                raise
+            log.exception("%s [%s]", self.request.path, self.request_id)
+            reason = f"the transcriber failed; its log has the reason under {self.request_id}"
+            last = schemas.failed(InternalError(reason))
+        self.finish(last)
+
+
+class TranscriptionsHandler(_AudioHandler):
+    """``POST /v1/audio/transcriptions``: an uploaded recording as text, subtitles, JSON or server-sent events."""
+
+    form_type = TranscriptionForm
+
+
+class TranslationsHandler(_AudioHandler):
+    """``POST /v1/audio/translations``: the same in English, whatever the recording's language."""
+
+    form_type = TranslationForm
+
+
+class ModelsHandler(OpenAIErrors):
+    """``GET /v1/models``: the names that a request may give."""
+
+    def get(self) -> None:
+        loaded = self.machine.recogniser.model
+        models = [schemas.model(name, loaded.loaded_at) for name in dict.fromkeys((loaded.name, ALIAS))]
+        self.finish({"object": "list", "data": models})
+
+
+class ModelHandler(OpenAIErrors):
+    """``GET /v1/models/{id}``: one of them."""
+
+    def get(self, name: str) -> None:
+        self.check_model(name)
+        self.finish(schemas.model(name, self.machine.recogniser.model.loaded_at))
+
+
+class NoSuchRouteHandler(OpenAIErrors):
+    """The parts of OpenAI's API that are not here."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        raise HTTPError(404)

@@ -1,0 +1,234 @@
+"""The forms, answers and errors of OpenAI's audio API, as its own clients send and expect them."""
+
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
+
+from reelscribe.contracts.events import Segment
+from reelscribe.contracts.messages import WireModel
+from reelscribe.contracts.transcriber import (
+    HINT_CHARACTERS,
+    PadMilliseconds,
+    PauseMilliseconds,
+    TranscribeFields,
+    VadThreshold,
+)
+from reelscribe.errors import BadRequest, MachineError
+from reelscribe.http.parsing import parse_query
+from reelscribe.text.running_text import space
+from reelscribe.text.subtitles import srt, vtt
+from transcriber.api import languages
+from transcriber.api.uploads import Fields
+from transcriber.transcript import Transcript
+
+ALIAS = "whisper-1"
+"""OpenAI's own model, which clients name by default; here it is the loaded one."""
+
+LIST = "timestamp_granularities"
+STRATEGY = "chunking_strategy"
+Granularity = Literal["segment", "word"]
+ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json"]
+CONTENT_TYPES: dict[ResponseFormat, str] = {
+    "json": "application/json; charset=utf-8",
+    "verbose_json": "application/json; charset=utf-8",
+    "text": "text/plain; charset=utf-8",
+    "srt": "application/x-subrip; charset=utf-8",
+    "vtt": "text/vtt; charset=utf-8",
+}
+_object: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
+
+
+def _split(value: Any) -> Any:
+    return tuple(value.split(",")) if isinstance(value, str) else value
+
+
+def _language_code(value: Any) -> Any:
+    return (languages.code(value) or None) if isinstance(value, str) else value
+
+
+def _end(prompt: str) -> str:
+    return prompt[-HINT_CHARACTERS:]
+
+
+class TranslationForm(WireModel):
+    """Fields of ``POST /v1/audio/translations`` beside ``file``.
+
+    Of ``prompt`` the end counts, as with OpenAI: clients give all of the text so far. ``temperature`` is checked and
+    changes nothing: decoding begins at 0 and is repeated with more where the result looks wrong, which is what OpenAI's
+    own default of 0 means.
+    """
+
+    model: str = Field(min_length=1, max_length=200)
+    prompt: Annotated[str, AfterValidator(_end)] = ""
+    response_format: ResponseFormat = "json"
+    temperature: float = Field(default=0.0, ge=0, le=1)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the text is to be sent while it is heard."""
+        return False
+
+    @property
+    def granularities(self) -> tuple[Granularity, ...]:
+        """What a verbose answer has times of."""
+        return ("segment",)
+
+    def fields(self) -> TranscribeFields:
+        """The same in our own words."""
+        return TranscribeFields(task="translate", initial_prompt=self.prompt or None)
+
+
+class TranscriptionForm(TranslationForm):
+    """Fields of ``POST /v1/audio/transcriptions`` beside ``file``.
+
+    ``chunking_strategy`` = ``auto`` changes nothing either: recordings are always cut at pauses here. As an object it
+    says which.
+    """
+
+    language: Annotated[str | None, BeforeValidator(_language_code)] = Field(default=None, min_length=2, max_length=3)
+    timestamp_granularities: Annotated[tuple[Granularity, ...], BeforeValidator(_split)] = ("segment",)
+    stream: bool = False
+    chunking_strategy: Literal["auto"] | None = None
+    chunking: Literal["server_vad"] | None = Field(None, validation_alias=f"{STRATEGY}[type]")
+    vad_threshold: VadThreshold | None = Field(None, validation_alias=f"{STRATEGY}[threshold]")
+    vad_min_silence_duration_ms: PauseMilliseconds | None = Field(
+        None, validation_alias=f"{STRATEGY}[silence_duration_ms]"
+    )
+    vad_speech_pad_ms: PadMilliseconds | None = Field(None, validation_alias=f"{STRATEGY}[prefix_padding_ms]")
+
+    @model_validator(mode="after")
+    def _has_a_place_for_what_is_asked(self) -> "TranscriptionForm":
+        if "word" in self.timestamp_granularities and self.response_format != "verbose_json":
+            raise ValueError("timestamp_granularities[]: times of words need response_format = verbose_json")
+        if self.stream and self.response_format not in ("json", "text"):
+            raise ValueError(f"stream: response_format = {self.response_format} cannot be streamed; leave it out")
+        return self
+
+    @property
+    def streamed(self) -> bool:
+        return self.stream
+
+    @property
+    def granularities(self) -> tuple[Granularity, ...]:
+        return self.timestamp_granularities
+
+    def fields(self) -> TranscribeFields:
+        return TranscribeFields(
+            language=self.language,
+            initial_prompt=self.prompt or None,
+            word_timestamps="word" in self.granularities,
+            **self.model_dump(
+                include={"vad_threshold", "vad_min_silence_duration_ms", "vad_speech_pad_ms"}, exclude_none=True
+            ),
+        )
+
+
+def parse_form(form: type[TranslationForm], fields: Fields) -> TranslationForm:
+    """Read the fields of an upload.
+
+    Raises:
+        BadRequest: they do not fit; the sentence names each wrong one.
+    """
+    fields = _flat(fields)
+    plain = {name: values for name, values in fields.items() if name.removesuffix("[]") != LIST}
+    listed = [*fields.get(f"{LIST}[]", ()), *fields.get(LIST, ())]
+    parsed: TranslationForm = parse_query(form, {**plain, **({LIST: [b",".join(listed)]} if listed else {})})
+    return parsed
+
+
+def _flat(fields: Fields) -> Fields:
+    """A ``chunking_strategy`` in JSON as a field for each of its members, as OpenAI's own client sends it."""
+    first = next(iter(fields.get(STRATEGY, ())), b"").strip()
+    if not first.startswith(b"{"):
+        return fields
+    try:
+        given = {name: value for name, value in _object.validate_json(first).items() if value is not None}
+        members = {f"{STRATEGY}[{name}]": [str(value).encode()] for name, value in given.items()}
+    except ValueError:
+        raise BadRequest(f"{STRATEGY}: it is neither auto nor an object in JSON", fields=[STRATEGY]) from None
+    return {**{name: values for name, values in fields.items() if name != STRATEGY}, **members}
+
+
+def render(transcript: Transcript, form: TranslationForm) -> str:
+    """The body of an answer in the form's ``response_format``."""
+    if form.response_format == "text":
+        return transcript.text + "\n"
+    if form.response_format == "srt":
+        return srt(transcript.segments)
+    if form.response_format == "vtt":
+        return vtt(transcript.segments)
+    if form.response_format == "json":
+        return _json({"text": transcript.text, "usage": usage(transcript.finished.covered_seconds)})
+    return _json(_verbose(transcript, form))
+
+
+def _verbose(transcript: Transcript, form: TranslationForm) -> dict[str, Any]:
+    seconds = transcript.finished.covered_seconds
+    segments, words = (granularity in form.granularities for granularity in ("segment", "word"))
+    return {
+        "task": form.fields().task,
+        "language": languages.name(transcript.started.language),
+        "duration": seconds,
+        "text": transcript.text,
+        **({"segments": [_segment(segment) for segment in transcript.segments]} if segments else {}),
+        **({"words": list(_words(transcript.segments))} if words else {}),
+        "usage": usage(seconds),
+    }
+
+
+def _segment(segment: Segment) -> dict[str, Any]:
+    kept = {"start", "end", "text", "tokens", "temperature", "avg_logprob", "compression_ratio", "no_speech_prob"}
+    return {"id": segment.index, "seek": 0, **segment.model_dump(include=kept)}
+
+
+def _words(segments: Iterable[Segment]) -> Iterable[dict[str, Any]]:
+    for segment in segments:
+        for word in segment.words or ():
+            yield {"word": word.word.strip(), "start": word.start, "end": word.end}
+
+
+def usage(seconds: float) -> dict[str, Any]:
+    """What OpenAI would charge for."""
+    return {"type": "duration", "seconds": round(seconds)}
+
+
+def delta(before: str, text: str) -> bytes:
+    """The server-sent event of some more text; together they are the running text."""
+    return _sse({"type": "transcript.text.delta", "delta": space(before, text) + text})
+
+
+def done(text: str) -> bytes:
+    """The server-sent event of the whole text, the last one."""
+    return _sse({"type": "transcript.text.done", "text": text})
+
+
+def failed(failure: MachineError) -> bytes:
+    """The server-sent event of a failure, in place of :func:`done`."""
+    return _sse(error(failure))
+
+
+def error(failure: MachineError) -> dict[str, Any]:
+    """OpenAI's error object."""
+    return {
+        "error": {
+            "message": failure.message,
+            "type": "invalid_request_error" if failure.status < 500 else "server_error",
+            "param": next(iter(failure.details.get("fields", ())), None),
+            "code": "invalid_api_key" if failure.status == 401 else failure.code,
+        }
+    }
+
+
+def model(name: str, created: int) -> dict[str, Any]:
+    """One model of ``GET /v1/models``; ``created`` is in seconds since 1970."""
+    return {"id": name, "object": "model", "created": created, "owned_by": "reelscribe"}
+
+
+def _sse(event: dict[str, Any]) -> bytes:
+    return f"data: {_json(event)}\n\n".encode()
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,68 @@
+"""``POST /transcribe``."""
+
+import logging
+
+from reelscribe.contracts.events import NDJSON, Event, Failed, Finished, event_line
+from reelscribe.contracts.transcriber import TranscribeFields, TranscribeRequest
+from reelscribe.errors import InternalError, MachineError
+from reelscribe.http.parsing import parse_query
+from transcriber.api.job_handler import JobHandler
+from transcriber.jobs.job import ClientLeft
+from transcriber.jobs.sources import Source
+from transcriber.transcript import transcribe
+
+log = logging.getLogger(__name__)
+
+
+class TranscribeHandler(JobHandler):
+    """``POST /transcribe``: events as NDJSON while the recording is heard, or one JSON document at its end."""
+
+    async def post(self) -> None:
+        as_document = "application/json" in self.request.headers.get("Accept", "")
+        await self.run(self._document() if as_document else self._stream())
+
+    async def _read(self) -> tuple[TranscribeFields, Source]:
+        if self.has_form:
+            fields, upload = await self.read_form()
+            return parse_query(TranscribeFields, fields), self.machine.uploaded(upload)
+        request = self.read_body(TranscribeRequest)
+        return request, self.machine.stored(request)
+
+    async def _document(self) -> None:
+        request, source = await self._read()
+        transcript = await transcribe(self.machine, request, source, self.claim(request.priority))
+        self.finish(
+            {
+                **transcript.started.model_dump(mode="json", exclude={"event"}),
+                **transcript.finished.model_dump(mode="json", exclude={"event", "segments"}),
+                "segments": [segment.model_dump(mode="json", exclude={"event"}) for segment in transcript.segments],
+            }
+        )
+
+    async def _stream(self) -> None:
+        """From the first event on, a failure is an event: the status has been sent."""
+        request, source = await self._read()
+        self.set_header("Content-Type", NDJSON)
+        last: Finished | Failed | None = None
+        try:
+            last = await self.machine.transcribe(request, source, self.claim(request.priority), self._tell, self.send)
+        except MachineError as failure:
+            if not self._headers_written:
+                raise
+            last = _failed(failure)
+        except ClientLeft:
+            raise
+        except Exception:
+            log.exception("POST /transcribe [%s]", self.request_id)
+            last = _failed(InternalError(f"the transcriber failed; its log has the reason under {self.request_id}"))
+        await self._tell(last)
+
+    async def _tell(self, event: Event) -> None:
+        self.write(event_line(event))
+        await self.send()
+
+
+def _failed(failure: MachineError) -> Failed:
+    return Failed(
+        code=failure.code, message=failure.message, retryable=failure.retryable, details=dict(failure.details)
+    )

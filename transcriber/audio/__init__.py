@@ -1,0 +1,1 @@
+"""From bytes to samples, from samples to windows with speech in them."""

@@ -1,0 +1,270 @@
+"""The bytes of an extraction as 16 kHz mono samples, while they arrive."""
+
+import asyncio
+import concurrent.futures
+import struct
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from types import TracebackType
+from typing import Any, Literal, Protocol
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+
+from reelscribe.contracts.extractor import ExtractionReceipt
+from reelscribe.errors import NotDecodable, PeerRefused, StreamCut
+from reelscribe.media.ffmpeg import CONTAINERS
+from transcriber.audio.vad import SAMPLE_RATE, Samples
+
+BLOCK_SAMPLES = 2 * SAMPLE_RATE
+"""Smaller arrivals are put together: each block is handed to another thread, which costs more than a few samples."""
+
+UNKNOWN_SIZES = (0, 0xFFFFFFFF)
+"""What ffmpeg writes into the header of a WAV that it cannot seek in."""
+
+StreamFormat = Literal["wav", "flac", "source"]
+
+
+class Audio(Protocol):
+    """Audio while it is extracted.
+
+    Attributes:
+        receipt: once :meth:`chunks` has ended.
+    """
+
+    receipt: ExtractionReceipt | None
+
+    @property
+    def etag(self) -> str | None:
+        """Of what is extracted; it changes when that does."""
+
+    @property
+    def declared_seconds(self) -> float | None:
+        """Length as the container declares it; None where it declares none."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes as they come; they end without an error only if they are whole."""
+
+
+class ChunkReader:
+    """The chunks of a body, one at a time, with a way to read ahead."""
+
+    def __init__(self, audio: Audio) -> None:
+        self._chunks = audio.chunks()
+        self._ahead: deque[bytes] = deque()
+
+    async def read(self) -> bytes:
+        """The next chunk; empty at the end.
+
+        Raises:
+            StreamCut: see :meth:`reelscribe.http.extractor_client.Audio.chunks`.
+        """
+        return self._ahead.popleft() if self._ahead else await anext(self._chunks, b"")
+
+    async def read_ahead(self) -> None:
+        """Keep one chunk for later."""
+        self._ahead.append(await anext(self._chunks, b""))
+
+
+class WavSamples:
+    """16-bit mono WAV, parsed by hand: the sizes in the header of a stream are placeholders."""
+
+    def __init__(self, chunks: ChunkReader) -> None:
+        self._chunks = chunks
+        self._rest = b""
+        self._ended = False
+
+    async def __aenter__(self) -> "WavSamples":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+    async def blocks(self) -> AsyncIterator[Samples]:
+        """
+        Raises:
+            PeerRefused: this is not the WAV that was asked for.
+            StreamCut: it ended in its header or in the middle of a sample.
+        """
+        left = await self._find_samples()
+        while left:
+            await self._fill(2 * BLOCK_SAMPLES)
+            whole = int(min(len(self._rest) // 2 * 2, left))
+            if not whole:
+                break
+            block, self._rest = self._rest[:whole], self._rest[whole:]
+            left -= whole
+            yield _as_floats(np.frombuffer(block, "<i2"))
+        if self._rest and left:
+            raise StreamCut("the WAV from Machine C ends in the middle of a sample; try again")
+        while await self._chunks.read():
+            pass  # the receipt comes after the last byte
+
+    async def _find_samples(self) -> float:
+        """Skip everything before the first sample; how many bytes of samples follow."""
+        if await self._take(4) != b"RIFF" or (await self._take(8))[4:] != b"WAVE":
+            raise PeerRefused("Machine C sent something else than WAV; is [transcriber] extractor_url right?")
+        while True:
+            kind, size = struct.unpack("<4sI", await self._take(8))
+            if kind == b"data":
+                return float("inf") if size in UNKNOWN_SIZES else size
+            body = await self._take(size + size % 2)
+            if kind == b"fmt ":
+                _, channels, sample_rate, _, _, bits = struct.unpack("<HHIIHH", body[:16])
+                if (channels, sample_rate, bits) != (1, SAMPLE_RATE, 16):
+                    raise PeerRefused(f"Machine C sent WAV of {sample_rate} Hz, {channels} channels, {bits} bits")
+
+    async def _take(self, size: int) -> bytes:
+        await self._fill(size)
+        if len(self._rest) < size:
+            raise StreamCut("the WAV from Machine C ends in its header; try again")
+        taken, self._rest = self._rest[:size], self._rest[size:]
+        return taken
+
+    async def _fill(self, size: int) -> None:
+        while len(self._rest) < size and not self._ended:
+            chunk = await self._chunks.read()
+            self._ended = not chunk
+            self._rest += chunk
+
+
+class DecodedSamples:
+    """Any other format, decoded by PyAV in a thread of its own: while it waits for audio, others shall not wait for it.
+
+    It decodes only while a block is waited for. Leaving the block ends the thread.
+    """
+
+    def __init__(self, chunks: ChunkReader) -> None:
+        self._chunks = chunks
+        self._reading: concurrent.futures.Future[bytes] | None = None
+        self._decoding: asyncio.Future[Samples | None] | None = None
+        self._blocks = _decode(_File(self._read))
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, "decoding")
+        self._left = False
+
+    async def __aenter__(self) -> "DecodedSamples":
+        self._loop = asyncio.get_running_loop()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._left = True
+        if self._decoding and not self._decoding.done():
+            if self._reading:
+                self._reading.cancel()
+            await asyncio.wait([self._decoding])
+            self._decoding.exception()
+        self._thread.shutdown(wait=False)
+        self._blocks.close()
+
+    async def blocks(self) -> AsyncIterator[Samples]:
+        """
+        Raises:
+            NotDecodable: PyAV cannot make sense of it.
+            StreamCut: see :meth:`reelscribe.http.extractor_client.Audio.chunks`.
+        """
+        while True:
+            self._decoding = self._loop.run_in_executor(self._thread, next, self._blocks, None)
+            block = await asyncio.shield(self._decoding)
+            if block is None:
+                break
+            yield block
+        while await self._chunks.read():
+            pass  # a decoder may stop before the last byte; the receipt comes after it
+
+    def _read(self) -> bytes:
+        if self._left:
+            return b""
+        self._reading = asyncio.run_coroutine_threadsafe(self._chunks.read(), self._loop)
+        try:
+            return self._reading.result()
+        except concurrent.futures.CancelledError:
+            return b""
+
+
+class _File:
+    """What PyAV reads from."""
+
+    def __init__(self, read: Callable[[], bytes]) -> None:
+        self._read = read
+        self._rest = b""
+
+    def read(self, size: int) -> bytes:
+        if not self._rest:
+            self._rest = self._read()
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data
+
+
+def _decode(file: _File) -> Generator[Samples, None, None]:
+    waiting: list[Samples] = []
+    try:
+        with av.open(file, options={"format_whitelist": CONTAINERS}) as container:
+            for frame in _resampled(container):
+                waiting.append(frame)
+                if sum(map(len, waiting)) >= BLOCK_SAMPLES:
+                    yield np.concatenate(waiting)
+                    waiting.clear()
+    except (av.FFmpegError, IndexError) as undecodable:
+        raise NotDecodable(f"the audio from Machine C cannot be decoded here: {undecodable}") from undecodable
+    if waiting:
+        yield np.concatenate(waiting)
+
+
+def _resampled(container: Any) -> Iterator[Samples]:
+    """16 kHz mono, with silence where the recording has none: a track that starts late keeps its times."""
+    stream = container.streams.audio[0]
+    graph = av.filter.Graph()
+    graph.link_nodes(
+        graph.add_abuffer(template=stream),
+        graph.add("aresample", f"{SAMPLE_RATE}:async=1:first_pts=0"),
+        graph.add("aformat", f"sample_fmts=s16:channel_layouts=mono:sample_rates={SAMPLE_RATE}"),
+        graph.add("abuffersink"),
+    ).configure()
+    for frame in container.decode(stream):
+        graph.push(frame)
+        yield from _pulled(graph)
+    graph.push(None)
+    yield from _pulled(graph)
+
+
+def _pulled(graph: Any) -> Iterator[Samples]:
+    while True:
+        try:
+            frame: AudioFrame = graph.pull()
+        except (av.BlockingIOError, av.EOFError):
+            return
+        yield _as_floats(frame.to_ndarray().reshape(-1))
+
+
+def _as_floats(samples: np.ndarray[Any, Any]) -> Samples:
+    return samples.astype(np.float32) / 32768.0
+
+
+def check_length(receipt: ExtractionReceipt, audio_format: StreamFormat, samples: int) -> None:
+    """Compare what was heard with what Machine C says it sent.
+
+    Raises:
+        StreamCut: they differ, or Machine C itself calls the extraction failed.
+    """
+    if receipt.state not in ("complete", "incomplete"):
+        raise StreamCut(f"Machine C calls this extraction {receipt.state}: {receipt.reason}; try again")
+    if audio_format == "source" or receipt.samples is None:
+        same = abs(receipt.delivered_seconds - samples / SAMPLE_RATE) <= 0.5
+    else:
+        same = abs(receipt.samples - samples) <= (2 if audio_format == "flac" else 0)
+    if not same:
+        raise StreamCut(
+            f"heard {samples} samples ({samples / SAMPLE_RATE:.2f} s) of {receipt.savepath}; Machine C sent "
+            f"{receipt.samples} ({receipt.delivered_seconds:.2f} s); try again"
+        )
+
+
+def sample_stream(audio: Audio, audio_format: StreamFormat) -> "tuple[ChunkReader, WavSamples | DecodedSamples]":
+    """What turns ``audio`` into samples, and the reader below it."""
+    chunks = ChunkReader(audio)
+    return chunks, (WavSamples(chunks) if audio_format == "wav" else DecodedSamples(chunks))

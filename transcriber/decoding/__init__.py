@@ -1,0 +1,1 @@
+"""From windows of audio to segments of text, with faster-whisper's own parts."""

@@ -1,0 +1,1 @@
+"""One transcription from its audio to its last event."""

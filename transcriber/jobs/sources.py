@@ -1,0 +1,129 @@
+"""Where a job's audio comes from: a recording of the bucket, by way of Machine C, or a file that was uploaded."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from reelscribe.contracts.extractor import ExtractAudioRequest, ExtractionReceipt
+from reelscribe.contracts.transcriber import TranscribeFields
+from reelscribe.http.extractor_client import AudioClient
+from reelscribe.media.extraction import Extraction
+from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.stored_object import open_file
+from reelscribe.settings.extractor import ExtractionSection
+from transcriber.audio.decoding import Audio, StreamFormat
+from transcriber.audio.vad import SAMPLE_RATE
+
+TO_EXTRACT = {"track", "start", "allow_incomplete"}
+"""Fields of a request to transcribe that say what to extract."""
+
+
+class Upload(NamedTuple):
+    """A file that has arrived.
+
+    Attributes:
+        name: as its sender calls it, fit to be shown.
+        descriptor: open for reading, of a file without a name.
+        sha256: of its content.
+    """
+
+    name: str
+    descriptor: int
+    sha256: str
+
+
+class Source(Protocol):
+    """A recording whose audio can be asked for.
+
+    Attributes:
+        name: for the log and for people.
+        audio_format: in which the audio comes.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def audio_format(self) -> StreamFormat: ...
+
+    def open(self, request: TranscribeFields) -> AbstractAsyncContextManager[Audio]:
+        """The audio that a request is about; leaving the block ends its extraction."""
+
+
+@dataclass(frozen=True)
+class StoredRecording:
+    """A recording of the bucket."""
+
+    machine_c: AudioClient
+    name: str
+    bucket_name: str | None
+    audio_format: StreamFormat
+
+    def open(self, request: TranscribeFields) -> AbstractAsyncContextManager[Audio]:
+        """
+        Raises:
+            RemoteError, PeerUnreachable: see :meth:`reelscribe.http.extractor_client.AudioClient.extract`.
+        """
+        return self.machine_c.extract(_extraction(request, self.name, self.audio_format, self.bucket_name))
+
+
+@dataclass(frozen=True)
+class UploadedFile:
+    """A file on our own disk, read as Machine C reads those of the bucket."""
+
+    upload: Upload
+    ffmpeg: FFmpeg
+    limits: ExtractionSection
+    audio_format: StreamFormat = "wav"
+
+    @property
+    def name(self) -> str:
+        return self.upload.name
+
+    @asynccontextmanager
+    async def open(self, request: TranscribeFields) -> AsyncIterator[Audio]:
+        """
+        Raises:
+            MachineError: see :meth:`reelscribe.media.extraction.Extraction.head`.
+        """
+        stored = open_file(self.upload.descriptor, self.name, origin="upload", etag=self.upload.sha256)
+        asked = _extraction(request, self.name, self.audio_format)
+        async with Extraction(self.ffmpeg, stored, asked, "wav", uuid.uuid4().hex, self.limits) as extraction:
+            yield _ExtractedHere(extraction, await extraction.head(self.limits.start_timeout))
+
+
+class _ExtractedHere:
+    def __init__(self, extraction: Extraction, head: bytes) -> None:
+        self._extraction = extraction
+        self._head = head
+        self.receipt: ExtractionReceipt | None = None
+
+    @property
+    def etag(self) -> str | None:
+        return self._extraction.receipt().etag
+
+    @property
+    def declared_seconds(self) -> float | None:
+        return self._extraction.declared_seconds
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield self._head
+        async for chunk in self._extraction.chunks():
+            yield chunk
+        self.receipt = self._extraction.receipt()
+
+
+def _extraction(
+    request: TranscribeFields, savepath: str, audio_format: StreamFormat, bucket_name: str | None = None
+) -> ExtractAudioRequest:
+    as_stored = audio_format == "source"
+    return ExtractAudioRequest(
+        **request.model_dump(include=TO_EXTRACT),
+        savepath=savepath,
+        bucket_name=bucket_name,
+        audio_format=audio_format,
+        sample_rate=None if as_stored else SAMPLE_RATE,
+        channels=None if as_stored else 1,
+    )

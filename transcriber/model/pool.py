@@ -1,0 +1,124 @@
+"""The few threads that may use the model, one for each copy of it that can work at the same time."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from reelscribe.errors import MachineError, ModelBroken, ModelFailed, ModelOutOfMemory
+from transcriber.metrics import Metrics
+from transcriber.model.memory import is_out_of_memory
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+
+class ModelPool:
+    """Calls of the model, begun in the order in which they were asked for.
+
+    A call that has begun runs to its end even if nobody waits for it any more.
+
+    Attributes:
+        broken: whether a call has failed and :attr:`prove` after it; what CUDA calls a sticky error stays until the
+            process ends. No further call is begun then.
+
+    Args:
+        workers: how many calls run at once.
+        prove: raises if the model works on nothing, be it silence.
+        on_broken: called once, when it is.
+    """
+
+    def __init__(
+        self, workers: int, metrics: Metrics, prove: Callable[[], None], on_broken: Callable[[], None]
+    ) -> None:
+        self.broken = False
+        self.workers = workers
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="model")
+        self._free = asyncio.Semaphore(workers)
+        self._alone = asyncio.Lock()
+        self._running = 0
+        self._prove = prove
+        self._on_broken = on_broken
+        self._metrics = metrics
+        metrics.model_workers.set(workers)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call runs."""
+        return self._running > 0
+
+    async def call(self, function: Callable[[], Result]) -> Result:
+        """Run ``function`` in a thread of the pool.
+
+        Raises:
+            ModelFailed: it raised; the log has the reason.
+            ModelOutOfMemory: for want of memory; less at once may fit.
+            ModelBroken: it does so on any audio.
+        """
+        return await self._call(function, 1)
+
+    async def call_alone(self, function: Callable[[], Result]) -> Result:
+        """Like :meth:`call`, while no other call runs."""
+        async with self._alone:  # two of them, each with some of the threads, would wait for each other
+            return await self._call(function, self.workers)
+
+    def close(self) -> None:
+        """Begin no further call."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _call(self, function: Callable[[], Result], permits: int) -> Result:
+        held = 0
+        try:
+            for _ in range(permits):
+                await self._free.acquire()
+                held += 1
+        except asyncio.CancelledError:
+            self._give_back(held)
+            raise
+        running = asyncio.get_running_loop().run_in_executor(self._threads, self._timed, function)
+        self._running += 1
+        running.add_done_callback(lambda _: self._end(permits))
+        running.add_done_callback(self._look_at)
+        return await asyncio.shield(running)
+
+    def _end(self, permits: int) -> None:
+        self._running -= 1
+        self._give_back(permits)
+
+    def _look_at(self, done: "asyncio.Future[Any]") -> None:
+        """Even if nobody asks for the outcome any more."""
+        if not done.cancelled() and isinstance(done.exception(), ModelBroken) and not self.broken:
+            self.broken = True
+            self._on_broken()
+
+    def _give_back(self, permits: int) -> None:
+        for _ in range(permits):
+            self._free.release()
+
+    def _timed(self, function: Callable[[], Result]) -> Result:
+        if self.broken:
+            raise _broken()
+        try:
+            with self._metrics.working("model"):
+                return function()
+        except Exception as failure:
+            log.exception("the model failed")
+            raise self._as_machine_error(failure) from failure
+
+    def _as_machine_error(self, failure: Exception) -> MachineError:
+        if is_out_of_memory(failure):
+            return ModelOutOfMemory(
+                "the model ran out of memory; lower [transcriber] batch_size, or choose a smaller model"
+            )
+        try:
+            self._prove()
+        except Exception:
+            log.exception("nor does it hear silence")
+            return _broken()
+        return ModelFailed("the model failed on this audio; the log of the transcriber has the reason")
+
+
+def _broken() -> ModelBroken:
+    return ModelBroken("the model of this transcriber has stopped working; the transcriber ends to start anew")

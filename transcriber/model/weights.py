@@ -1,0 +1,138 @@
+"""The model's weights: in memory while jobs need them, out of it on request or after some idle time."""
+
+import asyncio
+import ctypes
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal
+
+from reelscribe.errors import ModelNotLoaded
+from transcriber.metrics import Metrics
+from transcriber.model.loading import LoadedModel
+from transcriber.model.pool import ModelPool
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 30
+
+State = Literal["loaded", "loading", "unloaded"]
+
+
+class Weights:
+    """Of a model that has been loaded once; what is left of it while unloaded is small.
+
+    Attributes:
+        state: for people and monitors.
+
+    Args:
+        idle_seconds: after which :meth:`rest` unloads them; 0 for never.
+        check_unused: raises :class:`ModelInUse` while they are needed.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        model: ModelPool,
+        metrics: Metrics,
+        idle_seconds: float,
+        check_unused: Callable[[], None],
+    ) -> None:
+        self.state: State = "loaded"
+        self._loaded = loaded
+        self._model = model
+        self._idle_seconds = idle_seconds
+        self._check_unused = check_unused
+        self._changing = asyncio.Lock()
+        self._loading: asyncio.Task[None] | None = None
+        self._unloading: asyncio.Task[None] | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+        metrics.model_loaded.set_function(lambda: self.state == "loaded")
+
+    async def load(self) -> None:
+        """Have them in memory. All who wait share one load, which goes on even if they leave.
+
+        Raises:
+            ModelNotLoaded: that failed.
+        """
+        if self.state == "loaded":
+            return
+        if not self._loading or self._loading.done():
+            self._loading = _unattended(self._load())
+        await asyncio.shield(self._loading)
+
+    async def unload(self) -> None:
+        """Free their memory.
+
+        Raises:
+            ModelInUse: they are needed.
+        """
+        if not self._unloading or self._unloading.done():
+            self._unloading = _unattended(self._unload())
+        await asyncio.shield(self._unloading)
+
+    def rest(self) -> None:
+        """Begin to count the idle time, from now."""
+        self.wake()
+        if self._idle_seconds:
+            self._idle_timer = asyncio.get_running_loop().call_later(self._idle_seconds, self._unload_if_idle)
+
+    def wake(self) -> None:
+        """Count no idle time until :meth:`rest`."""
+        if self._idle_timer:
+            self._idle_timer.cancel()
+
+    def _unload_if_idle(self) -> None:
+        if self.state == "loaded":
+            log.info("transcriber: idle for %g s", self._idle_seconds)
+            self._unloading = _unattended(self._unload())
+
+    async def _load(self) -> None:
+        async with self._changing:
+            if self.state == "loaded":
+                return
+            self.state, started = "loading", time.monotonic()
+            failure = await self._model.call_alone(self._load_now)
+            self.state = "unloaded" if failure else "loaded"
+        if failure:
+            log.error("transcriber: the model cannot be loaded: %s", failure)
+            raise ModelNotLoaded(self._sentence(failure), retry_after=RETRY_AFTER_SECONDS)
+        log.info("transcriber: model loaded: %s in %.1f s", self._loaded.name, time.monotonic() - started)
+
+    async def _unload(self) -> None:
+        async with self._changing:
+            self._check_unused()
+            if self.state == "unloaded":
+                return
+            self.state = "unloaded"
+            await self._model.call_alone(self._unload_now)
+        log.info("transcriber: model unloaded: %s", self._loaded.name)
+
+    def _unload_now(self) -> None:
+        self._loaded.whisper.model.unload_model()
+        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+            trim(0)  # glibc keeps freed memory for itself until it is told to give it back
+
+    def _load_now(self) -> str | None:
+        """Load, and hear one window of silence; why that cannot be done."""
+        try:
+            self._loaded.whisper.model.load_model()
+            self._loaded.prove()
+        except Exception as failure:  # CTranslate2's are RuntimeErrors, and those of the drivers below it are not told
+            self._loaded.whisper.model.unload_model()
+            return str(failure)
+        return None
+
+    def _sentence(self, failure: str) -> str:
+        """Without what the failure says itself: it may hold paths."""
+        name, device = self._loaded.name, self._loaded.device
+        if "out of memory" in failure.lower():
+            return f"there is too little memory on {device} to load the model {name} again; free some, then try again"
+        return f"the model {name} cannot be loaded again on {device}; the log of the transcriber has the reason"
+
+
+def _unattended(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    """A task whose failure nobody has to look at."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return task

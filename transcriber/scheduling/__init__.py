@@ -1,0 +1,1 @@
+"""Which windows go through the model next, and in which language."""
