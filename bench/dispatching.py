@@ -21,8 +21,8 @@ from procrastinate.types import JSONDict
 
 from bench import bare_queue
 from bench.machines import served
-from orchestrator.database import Pool, make_pool, prepare
-from orchestrator.jobs import Options
+from orchestrator.database.pool import Pool, make_pool, prepare
+from orchestrator.jobs.models import Options
 from orchestrator.queue import Queue
 from orchestrator.submission import Desk
 from reelscribe.settings.orchestrator import OrchestratorSection

@@ -26,10 +26,12 @@ from rich.table import Table
 
 from bench import bare_queue, dispatching, hardware
 from bench.dispatching import BUCKET, summary
-from orchestrator import embedded, store
-from orchestrator.database import Pool, make_pool, prepare
-from orchestrator.jobs import Options
-from orchestrator.overview import overview
+from orchestrator.database import embedded
+from orchestrator.database.pool import Pool, make_pool, prepare
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs import stats
+from orchestrator.jobs.models import Options
+from orchestrator.jobs.stats import overview
 from orchestrator.submission import CHUNK
 
 RESULTS = Path(__file__).parent / "results" / "orchestrator.json"
@@ -156,16 +158,16 @@ async def queries(url: str, jobs: int, rounds: int) -> dict[str, dict[str, float
     """What status and lists ask, in milliseconds."""
 
     def listing(**options: Any) -> Callable[[psycopg.AsyncConnection[Any]], Awaitable[object]]:
-        return lambda connection: store.list_jobs(connection, **options)
+        return lambda connection: job_queries.list_jobs(connection, **options)
 
     asked: dict[str, Callable[[psycopg.AsyncConnection[Any]], Awaitable[object]]] = {
         "status": overview,
-        "totals": store.count_by_state,
+        "totals": stats.count_by_state,
         "newest 20 jobs": listing(limit=20),
         "page of 1000 in the middle": listing(after=jobs // 2, limit=1000),
         "page of queued jobs": listing(state="queued", after=jobs // 2, limit=100),
         "failed jobs, of which there are none": listing(state="failed", limit=100),
-        "one savepath": lambda connection: store.current_jobs(
+        "one savepath": lambda connection: job_queries.current_jobs(
             connection, BUCKET, [f"youtube/{jobs // 2 % 365:03}/video-{jobs // 2:08}.mp4"], Options()
         ),
         BASELINE_QUERY: _scan,

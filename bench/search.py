@@ -24,9 +24,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from orchestrator import embedded, words
-from orchestrator.database import Pool, make_pool, prepare
-from orchestrator.search import SearchQuery, search, statement
+from orchestrator.database import embedded
+from orchestrator.database.pool import Pool, make_pool, prepare
+from orchestrator.transcripts import words
+from orchestrator.transcripts.search import SearchQuery, search, statement
 
 RESULTS = Path(__file__).parent / "results" / "search.json"
 LIMIT_MS = 100.0

@@ -8,7 +8,7 @@ from typing import Annotated, Any, BinaryIO, NoReturn
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.jobs import Options, StorableSavepath, storable
+from orchestrator.jobs.models import Options, StorableSavepath, storable
 from reelscribe.command_line import USAGE_EXIT_CODE
 from reelscribe.http.parsing import sentence
 from reelscribe.settings.fields import BucketName

@@ -8,11 +8,12 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from orchestrator.database import TROUBLE, Pool
+from orchestrator.database.pool import TROUBLE, Pool
+from orchestrator.database.sql import Connection
 from orchestrator.errors import ObjectChanged, Superseded
+from orchestrator.jobs.transitions import FORGET_ERROR
 from orchestrator.queue import Queue
-from orchestrator.store import FORGET_ERROR, Connection
-from orchestrator.words import LEAD_WORDS, vectors
+from orchestrator.transcripts.words import LEAD_WORDS, vectors
 from reelscribe.contracts.events import Finished, Segment, Started
 from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import MachineError

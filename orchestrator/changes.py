@@ -11,10 +11,12 @@ from contextlib import asynccontextmanager, suppress
 
 from psycopg import AsyncConnection
 
-from orchestrator import store
-from orchestrator.database import CONNECTION, TROUBLE, Pool
+from orchestrator.database import sql
+from orchestrator.database.pool import CONNECTION, TROUBLE, Pool
 from orchestrator.errors import DatabaseUnavailable
-from orchestrator.jobs import Job, State
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs import stats
+from orchestrator.jobs.models import Job, State
 from reelscribe.errors import Busy
 from reelscribe.timeout import within
 
@@ -135,7 +137,7 @@ class Feed:
         finally:
             listening.set()
 
-    async def _pass_on(self, connection: store.Connection) -> None:
+    async def _pass_on(self, connection: sql.Connection) -> None:
         loop, counted, stale = asyncio.get_running_loop(), 0.0, False
         while True:
             payloads = await _notified(connection, TOTALS_SECONDS if stale else None)
@@ -146,9 +148,9 @@ class Feed:
                 continue
             totals = None
             async with self._pool.connection() as reading:
-                jobs = await store.jobs_by_id(reading, sorted(self._followed(payloads)))
+                jobs = await job_queries.jobs_by_id(reading, sorted(self._followed(payloads)))
                 if stale and loop.time() >= counted + TOTALS_SECONDS:
-                    totals, counted, stale = await store.count_by_state(reading), loop.time(), False
+                    totals, counted, stale = await stats.count_by_state(reading), loop.time(), False
             for follower in self.followers:
                 follower.tell(jobs, totals)
 
@@ -159,7 +161,7 @@ class Feed:
         return changed if None in followed else {id for id in changed if id in followed}
 
 
-async def _notified(connection: store.Connection, seconds: float | None) -> set[str]:
+async def _notified(connection: sql.Connection, seconds: float | None) -> set[str]:
     """What the next notifications carry; nothing, where none comes within ``seconds``."""
     first = {notify.payload async for notify in connection.notifies(timeout=seconds, stop_after=1)}
     if not first:

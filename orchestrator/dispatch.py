@@ -10,7 +10,7 @@ from psycopg.errors import ProgramLimitExceeded
 
 from orchestrator import backoff
 from orchestrator.attempts import Attempt, Attempts
-from orchestrator.database import TROUBLE
+from orchestrator.database.pool import TROUBLE
 from orchestrator.errors import NoTranscriber, ObjectChanged, Superseded
 from orchestrator.transcribers import NOT_THE_JOBS_FAULT, RETRY_SECONDS, Stream, Transcribers
 from reelscribe.contracts.events import Failed, Finished, Progress, Segment, Started

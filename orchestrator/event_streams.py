@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from orchestrator import store
 from orchestrator.changes import Follower, Totals
-from orchestrator.database import Pool
+from orchestrator.database.pool import Pool
 from orchestrator.handlers import OrchestratorHandler
-from orchestrator.jobs import Job
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs import stats
+from orchestrator.jobs.models import Job
 from reelscribe.errors import BadRequest, JobNotFound
 
 EVENT_STREAM = "text/event-stream"
@@ -99,7 +100,7 @@ class JobEventsHandler(StreamHandler):
         seen = self.last_event()
         async with self.machine.feed.follow(int(id)) as self.follower:
             async with self.machine.pool.connection() as connection:
-                jobs = await store.jobs_by_id(connection, [int(id)])
+                jobs = await job_queries.jobs_by_id(connection, [int(id)])
             if not jobs:
                 raise JobNotFound(f"there is no job {id}; GET /api/jobs lists them")
             [job] = jobs
@@ -121,8 +122,8 @@ class EventsHandler(StreamHandler):
         async with self.machine.feed.follow() as self.follower:
             async with self.machine.pool.connection() as connection:
                 [now] = await (await connection.execute("select now()")).fetchone() or [datetime.now(UTC)]
-                totals = await store.count_by_state(connection)
-                running = await store.list_jobs(connection, "running", limit=MOST_RUNNING)
+                totals = await stats.count_by_state(connection)
+                running = await job_queries.list_jobs(connection, "running", limit=MOST_RUNNING)
             await self.begin()
             if seen:
                 async for jobs in _ended_since(self.machine.pool, seen.when - OVERLAP):
@@ -136,7 +137,7 @@ async def _ended_since(pool: Pool, when: datetime) -> AsyncIterator[list[Job]]:
     after = Position(when, 0)
     while True:
         async with pool.connection() as connection:
-            jobs = await store.finished_since(connection, after.when, after.job, PAGE)
+            jobs = await job_queries.finished_since(connection, after.when, after.job, PAGE)
         if not jobs:
             return
         yield jobs

@@ -11,12 +11,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from orchestrator import formats, store
 from orchestrator.arguments import BucketOption, JsonOption, SavepathsArgument, checked_all, checked_text, usage
 from orchestrator.errors import NotWritten
 from orchestrator.export import MirrorFolder
 from orchestrator.screen import print_json, visible
 from orchestrator.session import Session, complain, run
+from orchestrator.transcripts import formats
+from orchestrator.transcripts import queries as transcript_queries
 from reelscribe.command_line import ConfigOption
 
 STANDARD_OUTPUT = "-"
@@ -118,7 +119,7 @@ async def _to_files(
     with _bar(await _count(session, bucket, wanted)) as advance:
         async for savepath in _found(session, bucket, wanted):
             async with session.pool.connection() as connection:
-                transcript = await store.transcript(connection, bucket, savepath)
+                transcript = await transcript_queries.transcript(connection, bucket, savepath)
             if transcript is None:
                 continue  # it has been removed in this moment
             content = formats.render(transcript, format)
@@ -162,21 +163,23 @@ async def _tell_missing(session: Session, bucket: str, wanted: Selection) -> int
     missing = [savepath for savepath in wanted.savepaths if savepath not in there]
     async with session.pool.connection() as connection:
         for savepath in missing:
-            why = await store.no_transcript(connection, bucket, savepath, session.bucket(None))
+            why = await transcript_queries.no_transcript(connection, bucket, savepath, session.bucket(None))
             complain(visible(why.message))
     return len(missing)
 
 
 async def _count(session: Session, bucket: str, wanted: Selection) -> int:
     async with session.pool.connection() as connection:
-        return await store.count_finished(connection, bucket, wanted.prefix, wanted.savepaths)
+        return await transcript_queries.count_finished(connection, bucket, wanted.prefix, wanted.savepaths)
 
 
 async def _found(session: Session, bucket: str, wanted: Selection) -> AsyncIterator[str]:
     after = ""
     while True:
         async with session.pool.connection() as connection:
-            page = await store.finished_savepaths(connection, bucket, wanted.prefix, wanted.savepaths, after)
+            page = await transcript_queries.finished_savepaths(
+                connection, bucket, wanted.prefix, wanted.savepaths, after
+            )
         for savepath in page:
             yield savepath
         if not page:

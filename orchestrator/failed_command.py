@@ -7,9 +7,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator import failures
 from orchestrator.arguments import JsonOption
-from orchestrator.failures import FailureGroup
+from orchestrator.jobs import failures
+from orchestrator.jobs.failures import FailureGroup
 from orchestrator.screen import print_json, print_table, visible
 from orchestrator.session import Session, run
 from reelscribe.command_line import ConfigOption

@@ -6,18 +6,22 @@ from typing import Any
 from prometheus_client import Gauge
 from tornado.iostream import StreamClosedError
 
-from orchestrator import formats, pending, store, turns
+from orchestrator import pending, turns
 from orchestrator.changes import Feed
-from orchestrator.database import TROUBLE, Pool
+from orchestrator.database.pool import TROUBLE, Pool
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.intake import Intake
-from orchestrator.jobs import Job
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs import stats
+from orchestrator.jobs.models import Job
+from orchestrator.jobs.stats import overview
 from orchestrator.messages import JobsQuery, Status, SubmitRequest, TranscriptQuery
-from orchestrator.overview import overview
 from orchestrator.queue import Queue
-from orchestrator.search import SearchQuery, search
 from orchestrator.submission import Desk
-from orchestrator.transcripts import parts
+from orchestrator.transcripts import formats
+from orchestrator.transcripts import queries as transcript_queries
+from orchestrator.transcripts.reader import parts
+from orchestrator.transcripts.search import SearchQuery, search
 from reelscribe.errors import BadRequest, JobNotFound
 from reelscribe.http.auth import Tokens
 from reelscribe.http.server import Machine, MachineHandler
@@ -93,7 +97,7 @@ class OrchestratorHandler(MachineHandler):
             JobNotFound: there is none.
         """
         async with self.machine.pool.connection() as connection:
-            jobs = await store.jobs_by_id(connection, [int(id)])
+            jobs = await job_queries.jobs_by_id(connection, [int(id)])
         if not jobs:
             raise JobNotFound(f"there is no job {id}; GET /api/jobs lists them")
         return jobs[0]
@@ -119,7 +123,7 @@ class JobsHandler(OrchestratorHandler):
     async def get(self) -> None:
         query = self.read_query(JobsQuery)
         async with self.machine.pool.connection() as connection:
-            jobs = await store.list_jobs(connection, query.state, query.after, query.limit)
+            jobs = await job_queries.list_jobs(connection, query.state, query.after, query.limit)
         following = jobs[-1].id if len(jobs) == query.limit else None
         self.finish({"jobs": [job.model_dump(mode="json") for job in jobs], "next": following})
 
@@ -158,10 +162,10 @@ class TranscriptHandler(OrchestratorHandler):
             raise BadRequest("a savepath holds no NUL character")
         bucket = query.bucket_name or self.machine.default_bucket
         async with self.machine.pool.connection() as connection:
-            job = await store.newest_finished(connection, bucket, savepath)
+            job = await job_queries.newest_finished(connection, bucket, savepath)
             if job is None:
-                raise await store.no_transcript(connection, bucket, savepath, self.machine.default_bucket)
-            about = await store.about_transcript(connection, job)
+                raise await transcript_queries.no_transcript(connection, bucket, savepath, self.machine.default_bucket)
+            about = await transcript_queries.about_transcript(connection, job)
         assert job.finished_at
         self.set_header("ETag", f'"{version("reelscribe")}-{job.id}"')
         self.set_header("Last-Modified", job.finished_at)
@@ -206,7 +210,7 @@ class HealthHandler(OrchestratorHandler):
         health = self.machine.health()
         try:
             async with self.machine.pool.connection(timeout=3) as connection:
-                health["jobs"] = await store.count_by_state(connection)
+                health["jobs"] = await stats.count_by_state(connection)
             health["database"] = "ok"
         except TROUBLE:
             health["database"], health["status"] = "unreachable", "broken"

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from psycopg.rows import class_row
 
-from orchestrator.database import Pool
-from orchestrator.jobs import Options, State
-from orchestrator.objects import Identity, Objects
+from orchestrator.database.pool import Pool
+from orchestrator.jobs.models import Identity, Options, State
+from orchestrator.objects import Objects
 from orchestrator.submission import Desk, Wishes
 from reelscribe.savepath import mistake_in
 from reelscribe.settings.loading import Settings

@@ -8,8 +8,9 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from orchestrator import failures, store
 from orchestrator.arguments import BucketOption, JsonOption, SavepathsArgument, checked_all, checked_text, usage
+from orchestrator.jobs import failures
+from orchestrator.jobs import queries as job_queries
 from orchestrator.screen import print_json, situation_line, visible
 from orchestrator.session import Session, complain, run
 from orchestrator.submission import CHUNK
@@ -89,7 +90,7 @@ def cancel(
         if wanted:
             return await _change_named(session, bucket, wanted, session.desk.cancel, CANCELLED, as_json)
         async with session.pool.connection() as connection:
-            ids = await store.unfinished_ids(connection, session.bucket(bucket), prefix or "")
+            ids = await job_queries.unfinished_ids(connection, session.bucket(bucket), prefix or "")
         nothing = "no such job is unfinished; see: orchestrator status"
         return await _change_many(session, ids, session.desk.cancel, CANCELLED, nothing, as_json)
 
@@ -102,13 +103,13 @@ async def _change_named(
     """Change the jobs of these savepaths, and tell what each of them is now."""
     where, default = session.bucket(bucket), session.bucket(None)
     async with session.pool.connection() as connection:
-        named = await store.current_jobs(connection, where, savepaths)
+        named = await job_queries.current_jobs(connection, where, savepaths)
     if unknown := sorted(set(savepaths) - {job.savepath for job in named}):
-        raise store.not_submitted(where, unknown[0], default)
+        raise job_queries.not_submitted(where, unknown[0], default)
     ids = [job.id for job in named]
     changed = set(await change(ids))
     async with session.pool.connection() as connection:
-        jobs = await store.jobs_by_id(connection, ids)
+        jobs = await job_queries.jobs_by_id(connection, ids)
     if as_json:
         print_json([{**job.model_dump(mode="json"), "changed": job.id in changed} for job in jobs])
     for job in jobs if not as_json else ():
@@ -131,7 +132,7 @@ async def _change_many(
         complain(f"stopped after {len(changed)} jobs; the same command goes on from there")
         raise
     async with session.pool.connection() as connection:
-        few = await store.jobs_by_id(connection, changed) if len(changed) <= FEW else []
+        few = await job_queries.jobs_by_id(connection, changed) if len(changed) <= FEW else []
     if as_json:
         print_json({"changed": len(changed)})
         return 0

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 from orchestrator import turns
-from orchestrator.database import Pool
-from orchestrator.store import Connection
+from orchestrator.database.pool import Pool
+from orchestrator.database.sql import Connection
 from orchestrator.turns import DUE, FORWARD, LANE, ORDER, SAVEPATH
 
 PASSED_AT_ONCE = 10_000

@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from orchestrator.formats import Format, parse_format
-from orchestrator.jobs import Job, Options, Priority, Record, State, StorableSavepath
+from orchestrator.jobs.models import Job, Options, Priority, Record, State, StorableSavepath
 from orchestrator.pending import ResultsStatus
-from orchestrator.search import Hit
 from orchestrator.submission import Outcome
+from orchestrator.transcripts.formats import Format, parse_format
+from orchestrator.transcripts.search import Hit
 from orchestrator.turns import Rule
 from reelscribe.contracts.messages import WireModel
 from reelscribe.settings.fields import BucketName
@@ -91,7 +91,7 @@ class HitPage(Record):
 
 
 class Status(Record):
-    """Answer of ``GET /api/status``: how the queue as a whole goes on. See :class:`orchestrator.overview.Overview`."""
+    """Answer of ``GET /api/status``: the queue as a whole, see :class:`orchestrator.jobs.stats.Overview`."""
 
     totals: dict[State, int] = Field(description="jobs in each state that occurs")
     done_seconds: float = Field(description="of audio with a transcript")

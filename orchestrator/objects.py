@@ -1,9 +1,8 @@
 """The objects of the bucket, as Machine C lists them, and what tells one version of an object from another."""
 
 from collections.abc import AsyncIterator, Iterable
-from datetime import datetime
-from typing import NamedTuple
 
+from orchestrator.jobs.models import Identity
 from reelscribe.contracts.extractor import ListedObject, ObjectPage, ObjectsQuery
 from reelscribe.errors import PeerUnreachable
 from reelscribe.http.auth import Tokens
@@ -11,21 +10,6 @@ from reelscribe.http.extractor_client import AudioClient
 
 PAGE = 1000
 """Most objects that Machine C lists at once."""
-
-
-class Identity(NamedTuple):
-    """What is known of the content of an object without reading it; ``size`` in bytes."""
-
-    etag: str | None = None
-    size: int | None = None
-    last_modified: datetime | None = None
-
-    def differs_from(self, other: "Identity") -> bool:
-        """Whether the content has changed from the one to the other, as far as these can tell."""
-        if None in (self.etag, other.etag) or self.etag == other.etag:
-            return False
-        # An object that moved to another drive or layout has a new etag, and the size and the time it had.
-        return None in self or None in other or self[1:] != other[1:]
 
 
 class Objects:

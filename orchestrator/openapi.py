@@ -6,8 +6,7 @@ from typing import Any
 from orchestrator.bucket_events import Notification
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.event_streams import EVENT_STREAM
-from orchestrator.formats import CONTENT_TYPES
-from orchestrator.jobs import Job
+from orchestrator.jobs.models import Job
 from orchestrator.messages import (
     ChangedJob,
     HitPage,
@@ -19,7 +18,8 @@ from orchestrator.messages import (
     SubmitRequest,
     TranscriptQuery,
 )
-from orchestrator.search import SearchQuery
+from orchestrator.transcripts.formats import CONTENT_TYPES
+from orchestrator.transcripts.search import SearchQuery
 from reelscribe import errors
 from reelscribe.http import openapi
 from reelscribe.http.openapi import JSON, Answer, Header, Operation

@@ -10,10 +10,13 @@ import pyarrow
 from psycopg.rows import class_row
 from pyarrow.parquet import ParquetWriter
 
-from orchestrator import store
+from orchestrator.database import sql
+from orchestrator.database.sql import Connection
 from orchestrator.export import remove, replacing
-from orchestrator.formats import rows
-from orchestrator.store import LAST_MODIFIED, NEWEST, Connection
+from orchestrator.jobs import queries as job_queries
+from orchestrator.transcripts import queries as transcript_queries
+from orchestrator.transcripts.formats import rows
+from orchestrator.transcripts.queries import LAST_MODIFIED, NEWEST
 
 UTC_TIME = pyarrow.timestamp("us", tz="UTC")
 SCHEMA = pyarrow.schema(
@@ -99,7 +102,7 @@ async def touched(
             select folder, minute, coalesce(array_agg(id order by savepath) filter (where newest), '{{}}') as jobs
             from ({done}) done group by folder, minute having bool_or({_NAMED}) order by folder, minute
             """,
-            {"bucket": bucket, "prefix": store.starting_with(prefix), "savepaths": savepaths and list(savepaths)},
+            {"bucket": bucket, "prefix": sql.starting_with(prefix), "savepaths": savepaths and list(savepaths)},
         )
         return await cursor.fetchall()
 
@@ -119,8 +122,8 @@ async def rewrite(
     with replacing(root, path) as unfinished, ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer:
         pending: list[dict[str, Any]] = []
         for id in partition.jobs:
-            for job in await store.jobs_by_id(connection, [id]):
-                pending += rows(await store.transcript_of(connection, job))
+            for job in await job_queries.jobs_by_id(connection, [id]):
+                pending += rows(await transcript_queries.transcript_of(connection, job))
             if len(pending) >= ROW_GROUP_ROWS:
                 writer.write_table(pyarrow.Table.from_pylist(pending, SCHEMA))
                 pending = []

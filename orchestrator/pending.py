@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from orchestrator import store
-from orchestrator.jobs import Job, Record
-from orchestrator.store import Connection
+from orchestrator.database.sql import Connection
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs.models import Job, Record
 
 LONGEST_PAUSE_SECONDS = 3600.0
 FURTHEST_SECONDS = LONGEST_PAUSE_SECONDS + 60
@@ -61,7 +61,7 @@ async def claim(connection: Connection) -> Claim | None:
 async def stored(connection: Connection, job: Job) -> None:
     """The result is in the bucket. Where a newer one was stored meanwhile, it may be overwritten: once more, then."""
     await connection.execute("delete from pending_results where transcription_id = %s", (job.id,))
-    newest = await store.newest_finished(connection, job.bucket, job.savepath)
+    newest = await job_queries.newest_finished(connection, job.bucket, job.savepath)
     if newest and newest.id != job.id:
         await connection.execute(
             """

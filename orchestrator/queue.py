@@ -19,9 +19,9 @@ from psycopg.errors import ForeignKeyViolation
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from orchestrator import lanes, turns
-from orchestrator.database import IDLE_SECONDS, TROUBLE, Pool, one_line
-from orchestrator.jobs import UNFINISHED
-from orchestrator.store import Connection
+from orchestrator.database.pool import IDLE_SECONDS, TROUBLE, Pool, one_line
+from orchestrator.database.sql import Connection
+from orchestrator.jobs.models import UNFINISHED
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from orchestrator.database import TROUBLE, Pool, one_line
+from orchestrator.database.pool import TROUBLE, Pool, one_line
 from orchestrator.intake import Intake, Outcomes
 from orchestrator.objects import Objects, identity
 from reelscribe.errors import MachineError

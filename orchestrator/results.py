@@ -11,12 +11,15 @@ import urllib3
 from minio import Minio
 from minio.error import InvalidResponseError, S3Error, ServerError
 
-from orchestrator import formats, pending, store
+from orchestrator import pending
 from orchestrator.backoff import exponential
-from orchestrator.database import TROUBLE, Pool
-from orchestrator.jobs import Transcript
+from orchestrator.database.pool import TROUBLE, Pool
+from orchestrator.jobs import queries as job_queries
 from orchestrator.pending import Claim
-from orchestrator.transcripts import parts
+from orchestrator.transcripts import formats
+from orchestrator.transcripts import queries as transcript_queries
+from orchestrator.transcripts.models import Transcript
+from orchestrator.transcripts.reader import parts
 from reelscribe.errors import MachineError, PeerRefused, PeerUnreachable, SettingsError
 from reelscribe.settings.orchestrator import ResultsSection
 from reelscribe.settings.sections import MinioSection
@@ -130,13 +133,13 @@ class ResultWriter:
 
     async def _store(self, claimed: Claim) -> None:
         async with self._pool.connection() as connection:
-            jobs = await store.jobs_by_id(connection, [claimed.job])
-            newest = await store.newest_finished(connection, jobs[0].bucket, jobs[0].savepath) if jobs else None
+            jobs = await job_queries.jobs_by_id(connection, [claimed.job])
+            newest = await job_queries.newest_finished(connection, jobs[0].bucket, jobs[0].savepath) if jobs else None
             if newest is None or newest.id != claimed.job:
                 await pending.dropped(connection, claimed)
                 return
             job = newest
-            transcript = await store.about_transcript(connection, job)
+            transcript = await transcript_queries.about_transcript(connection, job)
         for format in self._section.formats:
             await self._put(transcript, format)
         async with self._pool.connection() as connection:

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.jobs import Job, State
+from orchestrator.jobs.models import Job, State
 
 COLOURS: dict[State, str] = {
     "queued": "dim",

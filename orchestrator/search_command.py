@@ -11,8 +11,8 @@ from rich.text import Text
 
 from orchestrator.arguments import BucketOption, JsonOption, validated
 from orchestrator.screen import print_json, visible
-from orchestrator.search import Found, Hit, SearchQuery, search
 from orchestrator.session import Session, complain, run
+from orchestrator.transcripts.search import Found, Hit, SearchQuery, search
 from reelscribe.command_line import ConfigOption
 from reelscribe.settings.orchestrator import OrchestratorSection
 from reelscribe.text.subtitles import clock

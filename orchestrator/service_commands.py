@@ -7,7 +7,7 @@ from typing import NamedTuple
 import typer
 
 from orchestrator.arguments import JsonOption
-from orchestrator.database import TROUBLE, one_line
+from orchestrator.database.pool import TROUBLE, one_line
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.screen import print_json
 from orchestrator.service import serve_session, watch_session, work_session

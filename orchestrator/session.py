@@ -12,7 +12,7 @@ from typing import NamedTuple, NoReturn
 import typer
 from psycopg.errors import DiskFull, InsufficientPrivilege
 
-from orchestrator.database import TROUBLE, Pool, one_line, open_database
+from orchestrator.database.pool import TROUBLE, Pool, one_line, open_database
 from orchestrator.objects import Objects
 from orchestrator.queue import Queue
 from orchestrator.submission import Desk
@@ -45,7 +45,7 @@ async def open_session(chosen: Settings) -> AsyncIterator[Session]:
     """The database and the queue of these settings.
 
     Raises:
-        DatabaseUnavailable: see :func:`orchestrator.database.open_database`.
+        DatabaseUnavailable: see :func:`orchestrator.database.pool.open_database`.
         SettingsError: the token file is unusable.
     """
     async with open_database(chosen.database) as pool:

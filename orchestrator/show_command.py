@@ -10,12 +10,16 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator import formats, pending, store
+from orchestrator import pending
 from orchestrator.arguments import BucketOption, checked
-from orchestrator.jobs import UNFINISHED, Transcript, as_argument
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs.models import UNFINISHED, as_argument
 from orchestrator.screen import NO_WORKER, out, visible
 from orchestrator.session import Session, complain, run
-from orchestrator.transcripts import pages, parts
+from orchestrator.transcripts import formats
+from orchestrator.transcripts import queries as transcript_queries
+from orchestrator.transcripts.models import Transcript
+from orchestrator.transcripts.reader import pages, parts
 from reelscribe.command_line import ConfigOption
 from reelscribe.contracts.events import Segment
 from reelscribe.errors import MachineError
@@ -58,11 +62,11 @@ def show(
     async def work(session: Session) -> int:
         where = session.bucket(bucket)
         async with session.pool.connection() as connection:
-            job = await store.newest_finished(connection, where, savepath)
+            job = await job_queries.newest_finished(connection, where, savepath)
             if job is None:
-                why = await store.no_transcript(connection, where, savepath, session.bucket(None))
+                why = await transcript_queries.no_transcript(connection, where, savepath, session.bucket(None))
                 return await _tell_missing(session, why, as_argument(savepath, where, session.bucket(None)))
-            about = await store.about_transcript(connection, job)
+            about = await transcript_queries.about_transcript(connection, job)
             results = await pending.count(connection, [job.id]) if session.settings.results.bucket else None
         if format is None and not as_json and sys.stdout.isatty():
             await _print_coloured(about, pages(session.pool, job))

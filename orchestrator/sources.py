@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from typing import BinaryIO, NamedTuple
 
-from orchestrator.objects import Identity, Objects, identity
+from orchestrator.jobs.models import Identity
+from orchestrator.objects import Objects, identity
 from orchestrator.submission import CHUNK
 from reelscribe.savepath import mistake_in
 

@@ -12,10 +12,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator import pending, store, turns
+from orchestrator import pending, turns
 from orchestrator.arguments import BucketOption, JsonOption, checked
-from orchestrator.jobs import Job
-from orchestrator.overview import Overview, overview
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs.models import Job
+from orchestrator.jobs.stats import Overview, overview
 from orchestrator.pending import ResultsStatus
 from orchestrator.queue_commands import rule_lines, rules_json
 from orchestrator.screen import COLOURS, NO_WORKER, job_table, length, out, print_json, situation_line, visible
@@ -129,16 +130,16 @@ async def _look(session: Session, savepath: str | None, bucket: str | None, limi
     async with session.pool.connection() as connection:
         rules = await turns.rules(connection)
         if savepath is None:
-            running = await store.list_jobs(connection, "running", limit=limit, bucket=bucket)
-            newest = await store.list_jobs(connection, limit=limit, bucket=bucket)
+            running = await job_queries.list_jobs(connection, "running", limit=limit, bucket=bucket)
+            newest = await job_queries.list_jobs(connection, limit=limit, bucket=bucket)
             jobs = [*running, *(job for job in newest if job.state != "running")][:limit]
             results = await pending.count(connection) if stores_results and bucket is None else None
             queue = await overview(connection, bucket)
-        elif jobs := await store.current_jobs(connection, session.bucket(bucket), [savepath]):
+        elif jobs := await job_queries.current_jobs(connection, session.bucket(bucket), [savepath]):
             results = await pending.count(connection, [job.id for job in jobs]) if stores_results else None
             queue = None
         else:
-            raise store.not_submitted(session.bucket(bucket), savepath, session.bucket(None))
+            raise job_queries.not_submitted(session.bucket(bucket), savepath, session.bucket(None))
     workers = await session.queue.count_workers() if queue else 0
     return View(jobs, queue, workers, rules, results, bucket, session.bucket(None))
 

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from orchestrator import store, versions
-from orchestrator.database import Pool
-from orchestrator.jobs import Job, Options
-from orchestrator.objects import Identity, Objects
+from orchestrator.database.pool import Pool
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs import transitions, versions
+from orchestrator.jobs.models import Identity, Job, Options
+from orchestrator.objects import Objects
 from orchestrator.queue import Queue
 from reelscribe.errors import MachineError
 
@@ -63,7 +64,7 @@ class Desk:
         for wishes in _chunks(dict.fromkeys(savepaths)):
             outcomes = await submission.take(wishes)
             async with self._pool.connection() as connection:
-                jobs = await store.current_jobs(connection, bucket, list(wishes), options)
+                jobs = await job_queries.current_jobs(connection, bucket, list(wishes), options)
             by_savepath = {job.savepath: job for job in jobs}
             submitted += [Submitted(by_savepath[savepath], outcome) for savepath, outcome in outcomes.items()]
         if submission.obstacle:
@@ -79,14 +80,14 @@ class Desk:
     async def retry(self, ids: Sequence[int]) -> list[int]:
         """Queue failed and cancelled jobs again; the ids of those that were."""
         async with self._pool.connection() as connection:
-            reopened = await store.reopen(connection, ids)
+            reopened = await transitions.reopen(connection, ids)
             await self._queue.put(connection, reopened)
         return reopened
 
     async def cancel(self, ids: Sequence[int]) -> list[int]:
         """Cancel unfinished jobs, running ones included; the ids of those that were."""
         async with self._pool.connection() as connection:
-            cancelled = await store.cancel(connection, ids)
+            cancelled = await transitions.cancel(connection, ids)
             await self._queue.withdraw(connection, [job for job in cancelled.values() if job is not None])
         return list(cancelled)
 
@@ -206,15 +207,15 @@ class Submission:
             return
         replaced = [known[savepath].id for savepath in fresh if savepath in known]
         async with self._pool.connection() as connection:
-            await store.lock(connection, [*replaced, *again, *moved])
+            await transitions.lock(connection, [*replaced, *again, *moved])
             if replaced:
                 running = await versions.supersede(connection, replaced)
                 await self._queue.withdraw(connection, running)
             made = await versions.add(connection, self.bucket, fresh, self._options, self._priority or 0)
-            reopened = await store.reopen(connection, again, self._priority)
+            reopened = await transitions.reopen(connection, again, self._priority)
             await self._queue.put(connection, [*made, *reopened])
             if self._priority is not None:
-                await store.prioritize(connection, moved, self._priority)
+                await transitions.prioritize(connection, moved, self._priority)
             if len(made) < len(fresh):  # another submission was faster
                 now = await versions.current(connection, self.bucket, fresh, self._options)
                 outcomes |= {savepath: "known" for savepath, job in now.items() if job.id not in set(made)}

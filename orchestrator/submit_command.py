@@ -9,7 +9,7 @@ from typing import Annotated, BinaryIO, NamedTuple
 
 import typer
 
-from orchestrator import intake, sources, store, turns
+from orchestrator import intake, sources, turns
 from orchestrator.arguments import (
     STANDARD_INPUT,
     BucketOption,
@@ -21,7 +21,8 @@ from orchestrator.arguments import (
     parsed_options,
     usage,
 )
-from orchestrator.jobs import Job
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs.models import Job
 from orchestrator.queue_commands import pause_lines
 from orchestrator.screen import BarView, LineView, View
 from orchestrator.session import Session, complain, run
@@ -132,7 +133,7 @@ def submit(
         submission = session.desk.submission(where, options, priority, force, dry_run)
         await _take_all(session, submission, selection, tally)
         async with session.pool.connection() as connection:
-            jobs = await store.current_jobs(connection, where, list(tally.outcomes or ()), options)
+            jobs = await job_queries.current_jobs(connection, where, list(tally.outcomes or ()), options)
         if not as_json:
             tally.print(jobs, dry_run, session.bucket(None))
         if submission.obstacle:
@@ -188,7 +189,7 @@ async def _follow(session: Session, jobs: list[Job], as_json: bool) -> list[Job]
         with view:
             while unfinished:
                 async with session.pool.connection() as connection:
-                    now = await store.jobs_by_id(connection, sorted(unfinished))
+                    now = await job_queries.jobs_by_id(connection, sorted(unfinished))
                 for job in now:
                     view.show(job)
                     if job.finished:

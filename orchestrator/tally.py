@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from orchestrator.jobs import Job
+from orchestrator.jobs.models import Job
 from orchestrator.screen import print_json, situation_line, visible
 from orchestrator.session import complain
 from orchestrator.sources import Refusal

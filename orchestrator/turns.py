@@ -11,9 +11,9 @@ from typing import Any
 
 from psycopg.rows import class_row, dict_row
 
-from orchestrator.database import Pool
-from orchestrator.jobs import Record
-from orchestrator.store import Connection
+from orchestrator.database.pool import Pool
+from orchestrator.database.sql import Connection
+from orchestrator.jobs.models import Record
 
 LANE = "transcriptions"
 """Of all jobs under no rule; those of a rule have its id after a slash."""

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from orchestrator import store, versions
 from orchestrator.arguments import BucketOption, JsonOption, SavepathsArgument, checked_all, usage
-from orchestrator.jobs import as_argument
+from orchestrator.jobs import versions
+from orchestrator.jobs.models import as_argument
 from orchestrator.screen import print_json, visible
 from orchestrator.session import Session, complain, run
-from orchestrator.verify import Finding, evidence, findings
+from orchestrator.transcripts import queries as transcript_queries
+from orchestrator.transcripts.verify import Finding, evidence, findings
 from reelscribe.command_line import ConfigOption
 
 PRUNED_AT_ONCE = 200
@@ -65,7 +66,7 @@ def verify(
             print(f"{proved} transcript{'' if proved == 1 else 's'} verified{by_request}; {len(found)} wrong")
         async with session.pool.connection() as connection:
             for savepath in missing:
-                why = await store.no_transcript(connection, session.bucket(bucket), savepath, default)
+                why = await transcript_queries.no_transcript(connection, session.bucket(bucket), savepath, default)
                 complain(visible(why.message))
         return 1 if found or missing else 0
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 from watchfiles import Change, awatch
 from watchfiles.main import FileChange
 
-from orchestrator.database import TROUBLE, one_line
+from orchestrator.database.pool import TROUBLE, one_line
 from orchestrator.intake import Intake
-from orchestrator.objects import Identity
+from orchestrator.jobs.models import Identity
 from reelscribe.errors import MachineError, NotReadable, SettingsError
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import procrastinate
 from procrastinate.exceptions import ConnectorException
 
 from orchestrator.attempts import Attempts
-from orchestrator.database import TROUBLE, Pool, one_line
+from orchestrator.database.pool import TROUBLE, Pool, one_line
 from orchestrator.dispatch import Dispatcher
 from orchestrator.queue import TASK, Queue
 from orchestrator.sweep import Sweeper

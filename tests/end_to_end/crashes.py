@@ -16,11 +16,13 @@ import psutil
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from orchestrator import embedded, store
-from orchestrator.database import TROUBLE, Pool, make_pool, prepare
-from orchestrator.jobs import Job, Options
+from orchestrator.database import embedded
+from orchestrator.database.pool import TROUBLE, Pool, make_pool, prepare
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs.models import Job, Options
 from orchestrator.queue import Queue
 from orchestrator.submission import Desk
+from orchestrator.transcripts import queries as transcript_queries
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.test_up import free_ports
 
@@ -146,7 +148,7 @@ class Installation:
         while True:
             with suppress(*TROUBLE):
                 async with self.pool.connection() as connection:
-                    return await store.jobs_by_id(connection, ids)
+                    return await job_queries.jobs_by_id(connection, ids)
             await asyncio.sleep(0.1)
 
     async def finished(self, ids: list[int], seconds: float) -> list[Job]:
@@ -183,7 +185,7 @@ class Installation:
 
     async def heard(self, job: Job) -> list[Heard]:
         async with self.pool.connection() as connection:
-            transcript = await store.transcript_of(connection, job)
+            transcript = await transcript_queries.transcript_of(connection, job)
         return [Heard(segment.start, segment.end, segment.text) for segment in transcript.segments]
 
     async def contents(self, id: int) -> list[object]:

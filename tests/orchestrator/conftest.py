@@ -18,14 +18,15 @@ from tornado.testing import bind_unused_port
 
 from extractor_api.app import make_app as extractor_app
 from extractor_api.service import ExtractorMachine
-from orchestrator import embedded, store
 from orchestrator.app import make_app
 from orchestrator.attempts import Attempts
-from orchestrator.database import Pool, make_pool, prepare
+from orchestrator.database import embedded
+from orchestrator.database.pool import Pool, make_pool, prepare
 from orchestrator.dispatch import Dispatcher
 from orchestrator.handlers import OrchestratorMachine
 from orchestrator.intake import Intake, Selection
-from orchestrator.jobs import Job, Options
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs.models import Job, Options
 from orchestrator.objects import Objects
 from orchestrator.queue import Queue
 from orchestrator.submission import Desk
@@ -137,7 +138,7 @@ def job_in(pool: Pool) -> Callable[..., Awaitable[Job]]:
         for _ in range(int(seconds / 0.02)):
             with suppress(psycopg.OperationalError):  # tests that cut all connections cut this one too
                 async with pool.connection() as connection:
-                    [job] = await store.jobs_by_id(connection, [id])
+                    [job] = await job_queries.jobs_by_id(connection, [id])
                 if job.state in states:
                     return job
             await asyncio.sleep(0.02)
@@ -187,7 +188,7 @@ def heard(
         end = finished(4.0 * len(texts), incomplete, len(texts))
         await attempts.finished(attempt, [], end.model_copy(update={"last_modified": modified, "size": 1000}))
         async with pool.connection() as connection:
-            return (await store.jobs_by_id(connection, [job.id]))[0]
+            return (await job_queries.jobs_by_id(connection, [job.id]))[0]
 
     return hear
 

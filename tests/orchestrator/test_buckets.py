@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from orchestrator.jobs import Options
+from orchestrator.jobs.models import Options
 from tests.orchestrator.conftest import BUCKET
 
 

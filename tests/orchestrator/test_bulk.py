@@ -7,10 +7,11 @@ import signal
 import pytest
 from typer.testing import CliRunner
 
-from orchestrator import store
 from orchestrator.cli import cli
-from orchestrator.database import make_pool
-from orchestrator.jobs import Options
+from orchestrator.database.pool import make_pool
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs import stats
+from orchestrator.jobs.models import Options
 from orchestrator.submission import CHUNK
 from tests.orchestrator.conftest import BUCKET
 
@@ -31,7 +32,7 @@ def counts(pool):
             scan = await connection.execute(
                 "select state, count(*) from transcriptions where not superseded group by state order by state"
             )
-            return await store.count_by_state(connection), dict(await scan.fetchall())
+            return await stats.count_by_state(connection), dict(await scan.fetchall())
 
     return read
 
@@ -244,11 +245,11 @@ async def test_no_query_of_status_reads_all_jobs(pool, desk, sql):
         await connection.execute("set enable_seqscan = off")  # as PostgreSQL decides by itself where there are more
         await connection.execute("set enable_bitmapscan = off")
         before = await rows_read(connection)
-        await store.list_jobs(connection, limit=20)
-        await store.list_jobs(connection, "queued", after=2000, limit=20)
-        await store.list_jobs(connection, "running", limit=20)
-        await store.current_jobs(connection, BUCKET, ["17.mp4"])
-        await store.count_by_state(connection)
+        await job_queries.list_jobs(connection, limit=20)
+        await job_queries.list_jobs(connection, "queued", after=2000, limit=20)
+        await job_queries.list_jobs(connection, "running", limit=20)
+        await job_queries.current_jobs(connection, BUCKET, ["17.mp4"])
+        await stats.count_by_state(connection)
         assert 40 <= await rows_read(connection) - before < 60
 
 

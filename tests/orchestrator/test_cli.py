@@ -13,9 +13,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from orchestrator import store
 from orchestrator.cli import cli
-from orchestrator.jobs import Options
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs.models import Options
 from orchestrator.screen import LineView
 from orchestrator.submission import CHUNK
 from tests.orchestrator.commands import read_all
@@ -216,7 +216,7 @@ async def test_a_job_of_which_nothing_is_known_yet_is_told_without_a_colon(submi
     job = await submit()
     await sql("update transcriptions set state = 'running'")
     async with pool.connection() as connection:
-        [running] = await store.jobs_by_id(connection, [job.id])
+        [running] = await job_queries.jobs_by_id(connection, [job.id])
     LineView().show(running)
     assert capsys.readouterr().err == "running   talk.mp4\n"
 

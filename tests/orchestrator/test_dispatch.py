@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from orchestrator import dispatch, store
+from orchestrator import dispatch
+from orchestrator.transcripts import queries as transcript_queries
 from reelscribe.contracts.events import Failed
 from tests.orchestrator.conftest import BUCKET, MAX_ATTEMPTS
 from tests.orchestrator.scripted import (
@@ -28,7 +29,7 @@ WHOLE = [f"sentence {index}" for index in range(6)]
 def transcript(pool):
     async def read(savepath: str = "talk.mp4"):
         async with pool.connection() as connection:
-            return await store.transcript(connection, BUCKET, savepath)
+            return await transcript_queries.transcript(connection, BUCKET, savepath)
 
     return read
 

@@ -14,9 +14,10 @@ import pandas
 import pytest
 from typer.testing import CliRunner
 
-from orchestrator import formats, parquet
+from orchestrator import parquet
 from orchestrator.cli import cli
-from orchestrator.jobs import Options
+from orchestrator.jobs.models import Options
+from orchestrator.transcripts import formats
 from tests.orchestrator.commands import read_all
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import segment

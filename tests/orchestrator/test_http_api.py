@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from orchestrator import formats, store, transcripts, turns
+from orchestrator import turns
+from orchestrator.transcripts import formats, reader
+from orchestrator.transcripts import queries as transcript_queries
 from reelscribe.http.auth import Tokens
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.contract import CONTRACT
@@ -267,10 +269,10 @@ async def test_status_tells_what_the_queue_is_held_up_by_as_the_command_does(api
 
 @pytest.mark.parametrize("format", formats.FORMATS)
 async def test_a_transcript_in_parts_is_the_whole_one(format, api, heard, pool, monkeypatch):
-    monkeypatch.setattr(transcripts, "SEGMENTS_AT_ONCE", 2)
+    monkeypatch.setattr(reader, "SEGMENTS_AT_ONCE", 2)
     await heard("a.mp4", "one", "two <2>", "drei ä", "a rather long sentence that needs two lines " * 3, "five")
     async with pool.connection() as connection:
-        whole = await store.transcript(connection, BUCKET, "a.mp4")
+        whole = await transcript_queries.transcript(connection, BUCKET, "a.mp4")
     answer = await api.get(f"/api/transcripts/a.mp4?format={format}")
     assert answer.text == formats.render(whole, format)
 
@@ -281,7 +283,7 @@ async def test_a_transcript_without_words_is_whole_too(api, heard):
 
 
 async def test_a_transcript_that_is_removed_meanwhile_is_cut(api, heard, sql, monkeypatch):
-    monkeypatch.setattr(transcripts, "SEGMENTS_AT_ONCE", 1)
+    monkeypatch.setattr(reader, "SEGMENTS_AT_ONCE", 1)
     job = await heard("a.mp4", *["x" * 200_000] * 60)
     with pytest.raises(httpx.RemoteProtocolError):
         async with api.stream("GET", "/api/transcripts/a.mp4?format=txt") as response:

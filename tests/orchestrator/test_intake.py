@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orchestrator import store
 from orchestrator.intake import Intake, Selection
-from orchestrator.objects import Identity, Objects
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs.models import Identity
+from orchestrator.objects import Objects
 from orchestrator.submission import Desk
 from reelscribe.errors import PeerUnreachable
 from reelscribe.http.auth import Tokens
@@ -78,7 +79,7 @@ async def test_a_replaced_object_becomes_a_new_version(intake, heard, pool):
     assert (await intake.take(BUCKET, {"a.mp4": same}))["known"] == 1
     assert (await intake.take(BUCKET, {"a.mp4": Identity("etag-2", 2000, LATER)}))["changed"] == 1
     async with pool.connection() as connection:
-        [current] = await store.current_jobs(connection, BUCKET, ["a.mp4"])
+        [current] = await job_queries.current_jobs(connection, BUCKET, ["a.mp4"])
     assert current.id != job.id
 
 
@@ -96,7 +97,7 @@ async def test_a_new_version_keeps_the_options_of_the_old_one(intake, heard, sub
     await sql('update transcriptions set options = \'{"language": "de"}\'')
     await intake.take(BUCKET, {"a.mp4": Identity("etag-2", 2000, LATER)})
     async with pool.connection() as connection:
-        [current] = await store.current_jobs(connection, BUCKET, ["a.mp4"])
+        [current] = await job_queries.current_jobs(connection, BUCKET, ["a.mp4"])
     assert (current.state, current.options) == ("queued", {"language": "de"})
 
 

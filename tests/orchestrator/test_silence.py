@@ -6,7 +6,7 @@ import time
 import psycopg
 import pytest
 
-from orchestrator.database import TROUBLE, make_pool
+from orchestrator.database.pool import TROUBLE, make_pool
 from tests.orchestrator.conftest import run_worker
 from tests.orchestrator.scripted import LONG, finished, started, window
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from orchestrator.overview import overview
+from orchestrator.jobs.stats import overview
 from tests.orchestrator.commands import read_all, read_until
 
 SCAN = """

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from orchestrator.jobs import Options
+from orchestrator.jobs.models import Options
 from orchestrator.submission import Desk
 from tests.orchestrator.conftest import BUCKET
 

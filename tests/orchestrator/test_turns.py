@@ -6,7 +6,7 @@ import time
 import pytest
 
 from orchestrator import turns
-from orchestrator.jobs import Options
+from orchestrator.jobs.models import Options
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import falls_silent_after, transcribes
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.jobs import Options
+from orchestrator.jobs.models import Options
 from reelscribe.contracts.transcriber import TranscribeFields
 from reelscribe.errors import BadRequest
 from reelscribe.http.parsing import parse_query, parse_request

@@ -11,7 +11,7 @@ import srt
 import webvtt
 from rich.cells import cell_len
 
-from orchestrator.subtitles import LINE_WIDTH, MAX_SECONDS, MIN_SECONDS, cues
+from orchestrator.transcripts.subtitles import LINE_WIDTH, MAX_SECONDS, MIN_SECONDS, cues
 from reelscribe.contracts.events import Segment, Word
 from reelscribe.text.subtitles import srt as as_srt
 from reelscribe.text.subtitles import vtt as as_vtt

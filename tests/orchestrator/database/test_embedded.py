@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from orchestrator import embedded
+from orchestrator.database import embedded
 from orchestrator.errors import DatabaseUnavailable
 from tests.orchestrator.commands import Orchestrator, gone, processes_of
 

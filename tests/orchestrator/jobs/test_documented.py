@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from orchestrator.jobs import STATES
+from orchestrator.jobs.models import STATES
 
-DOCS = Path(__file__).parents[2] / "docs" / "orchestrator.md"
+DOCS = Path(__file__).parents[3] / "docs" / "orchestrator.md"
 STATES_PICTURE, TABLES_PICTURE = re.findall(r"```text\n(.*?)```", DOCS.read_text(), re.DOTALL)
 FOREIGN = ("procrastinate", "_yoyo", "yoyo")
 """Tables of libraries begin so; those that matter are in the picture."""

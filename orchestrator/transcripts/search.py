@@ -9,9 +9,10 @@ from urllib.parse import quote, urlencode
 from psycopg.rows import class_row
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from orchestrator import words
-from orchestrator.jobs import Record, storable
-from orchestrator.store import LAST_MODIFIED, NEWEST, Connection, starting_with
+from orchestrator.database.sql import Connection, starting_with
+from orchestrator.jobs.models import Record, storable
+from orchestrator.transcripts import words
+from orchestrator.transcripts.queries import LAST_MODIFIED, NEWEST
 from reelscribe.contracts.messages import WireModel
 from reelscribe.contracts.transcriber import Language
 from reelscribe.settings.fields import BucketName

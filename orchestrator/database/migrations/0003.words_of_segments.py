@@ -4,7 +4,7 @@ from itertools import groupby
 
 from yoyo import step
 
-from orchestrator import words
+from orchestrator.transcripts import words
 
 STORED_AT_ONCE = 1000
 

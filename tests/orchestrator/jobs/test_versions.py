@@ -8,9 +8,10 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from orchestrator import store, versions
-from orchestrator.jobs import Options
-from orchestrator.objects import Identity, Objects
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs import versions
+from orchestrator.jobs.models import Identity, Options
+from orchestrator.objects import Objects
 from orchestrator.submission import Desk
 from reelscribe.http.auth import Tokens
 from tests.orchestrator.conftest import BUCKET
@@ -63,9 +64,9 @@ async def test_a_changed_object_makes_a_new_version_and_the_old_one_is_read_unti
     assert (what, new != old.id) == ("changed", True)
     assert await outcome("talks/a.mp4") == (new, "known")
     async with pool.connection() as connection:
-        assert (await store.newest_finished(connection, BUCKET, "talks/a.mp4")).id == old.id
+        assert (await job_queries.newest_finished(connection, BUCKET, "talks/a.mp4")).id == old.id
         await heard("talks/a.mp4", "other words")
-        assert (await store.newest_finished(connection, BUCKET, "talks/a.mp4")).id == new
+        assert (await job_queries.newest_finished(connection, BUCKET, "talks/a.mp4")).id == new
 
 
 async def test_an_object_replaced_while_it_is_heard_is_heard_again(pool, queue, objects, submit, sql):

@@ -7,8 +7,8 @@ from datetime import datetime
 from textwrap import indent
 from typing import Any, Literal
 
-from orchestrator.jobs import Transcript
-from orchestrator.subtitles import Cue, CueStream
+from orchestrator.transcripts.models import Transcript
+from orchestrator.transcripts.subtitles import Cue, CueStream
 from reelscribe.contracts.events import Segment
 from reelscribe.errors import UnsupportedFormat
 from reelscribe.text.running_text import running_text

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from psycopg.types.json import Jsonb
 
-from orchestrator.jobs import UNFINISHED, Options, State
-from orchestrator.objects import Identity
-from orchestrator.store import Connection, lock
+from orchestrator.database.sql import Connection
+from orchestrator.jobs.models import UNFINISHED, Identity, Options, State
+from orchestrator.jobs.transitions import lock
 
 
 class Current(NamedTuple):

@@ -2,8 +2,8 @@
 
 from psycopg.rows import class_row
 
-from orchestrator.jobs import Record
-from orchestrator.store import Connection
+from orchestrator.database.sql import Connection
+from orchestrator.jobs.models import Record
 
 _REASON = r"""
     regexp_replace(replace(t.error_message, m.savepath, 'SAVEPATH'), '\d+(\.\d+)?', 'N', 'g')

@@ -2,8 +2,8 @@
 
 import pytest
 
-from orchestrator import store
-from orchestrator.verify import evidence, findings
+from orchestrator.transcripts import queries as transcript_queries
+from orchestrator.transcripts.verify import evidence, findings
 from reelscribe.contracts.events import Progress
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import (
@@ -81,7 +81,7 @@ async def test_an_attempt_that_brought_nothing_is_no_part(submit, working, job_i
         job = await job_in((await submit()).id, "done")
     assert await found() == []
     async with pool.connection() as connection:
-        receipt = (await store.about_transcript(connection, job)).receipt
+        receipt = (await transcript_queries.about_transcript(connection, job)).receipt
     assert (receipt.sha256, receipt.samples, len(receipt.parts)) == ("5" * 64, LONG * 16_000, 1)
 
 

@@ -13,9 +13,9 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from typer.testing import CliRunner
 
-from orchestrator import schema
 from orchestrator.cli import cli
-from orchestrator.search import SearchQuery, search
+from orchestrator.database import schema
+from orchestrator.transcripts.search import SearchQuery, search
 from reelscribe.errors import BadRequest
 from reelscribe.http.auth import Tokens
 from reelscribe.http.parsing import parse_query

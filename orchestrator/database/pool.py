@@ -11,7 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from orchestrator import embedded, schema
+from orchestrator.database import embedded, schema
 from orchestrator.errors import DatabaseUnavailable
 from reelscribe.settings.orchestrator import DatabaseSection
 

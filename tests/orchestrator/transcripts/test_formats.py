@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator import formats
+from orchestrator.transcripts import formats
 from reelscribe.contracts.events import Segment
 from reelscribe.errors import UnsupportedFormat
 

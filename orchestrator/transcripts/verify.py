@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from psycopg.rows import class_row
 
-from orchestrator.database import Pool
-from orchestrator.jobs import Record
-from orchestrator.versions import REPLACED
+from orchestrator.database.pool import Pool
+from orchestrator.jobs.models import Record
+from orchestrator.jobs.versions import REPLACED
 from reelscribe.media.completeness import TOLERATED_SECONDS, TOLERATED_SHARE
 
 SAMPLE_RATE = 16_000

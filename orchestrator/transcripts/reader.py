@@ -2,9 +2,12 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from orchestrator import formats, store
-from orchestrator.database import Pool
-from orchestrator.jobs import Job, Transcript
+from orchestrator.database.pool import Pool
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs.models import Job
+from orchestrator.transcripts import formats
+from orchestrator.transcripts import queries as transcript_queries
+from orchestrator.transcripts.models import Transcript
 from reelscribe.contracts.events import Segment
 from reelscribe.errors import StreamCut
 from reelscribe.text.running_text import running_text
@@ -38,8 +41,8 @@ async def pages(pool: Pool, job: Job) -> AsyncIterator[Sequence[Segment]]:
     after = -1
     while True:
         async with pool.connection() as connection:
-            segments = await store.segments(connection, job.id, after, SEGMENTS_AT_ONCE)
-            if not segments and not await store.jobs_by_id(connection, [job.id]):
+            segments = await transcript_queries.segments(connection, job.id, after, SEGMENTS_AT_ONCE)
+            if not segments and not await job_queries.jobs_by_id(connection, [job.id]):
                 raise StreamCut(f"{job.savepath}: its transcript has just been removed")
         if not segments:
             return

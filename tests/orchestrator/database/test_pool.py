@@ -8,11 +8,12 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from orchestrator import embedded, store
-from orchestrator.database import make_pool, prepare
-from orchestrator.jobs import Options
+from orchestrator.database import embedded
+from orchestrator.database.pool import make_pool, prepare
+from orchestrator.jobs.models import Options
 from orchestrator.queue import Queue
 from orchestrator.submission import Desk
+from orchestrator.transcripts import queries as transcript_queries
 from tests.orchestrator.conftest import BUCKET, run_worker
 from tests.orchestrator.scripted import LONG, finished, started, window
 
@@ -88,7 +89,7 @@ async def test_a_restart_of_postgresql_in_the_middle_of_a_job_loses_nothing(data
             with embedded.running(data_dir):
                 while True:
                     async with pool.connection() as connection:
-                        found = await store.transcript(connection, BUCKET, "talk.mp4")
+                        found = await transcript_queries.transcript(connection, BUCKET, "talk.mp4")
                     if found:
                         break
                     await asyncio.sleep(0.1)

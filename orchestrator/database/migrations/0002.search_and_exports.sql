@@ -3,7 +3,7 @@
 alter table segments add column search tsvector;
 
 comment on column segments.search is
-    'its words with the weight A, after the last words of the segments before it; made by orchestrator/words.py';
+    'its words with the weight A, after the last words of the segments before it; made by orchestrator/transcripts/words.py';
 
 alter table attempts add column last_modified timestamptz;
 alter table attempts add column size bigint check (size >= 0);

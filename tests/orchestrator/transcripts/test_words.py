@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator import words
+from orchestrator.transcripts import words
 
 
 @pytest.mark.parametrize(

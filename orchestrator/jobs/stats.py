@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from orchestrator.jobs import STATES, UNFINISHED, Record, State
-from orchestrator.store import Connection
+from orchestrator.database.sql import Connection
+from orchestrator.jobs.models import STATES, UNFINISHED, Record, State
 
 RECENT_SECONDS = 600
 """What the speed is measured over."""
@@ -154,3 +154,11 @@ async def _of_late(connection: Connection, bucket: str | None) -> tuple[float, f
     row = await cursor.fetchone()
     assert row
     return row[0], row[1]
+
+
+async def count_by_state(connection: Connection) -> dict[State, int]:
+    """How many current jobs are in each state that occurs."""
+    cursor = await connection.execute(
+        "select state, sum(delta)::bigint from state_changes group by state having sum(delta) > 0 order by state"
+    )
+    return dict(await cursor.fetchall())

@@ -1,0 +1,1 @@
+"""What the orchestrator knows of each savepath: the job, its states, its versions."""

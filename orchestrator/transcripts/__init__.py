@@ -1,0 +1,1 @@
+"""Stored transcripts: read, written in every format, searched and verified."""

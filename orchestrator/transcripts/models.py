@@ -1,0 +1,80 @@
+"""A transcript: its job, its segments, and the receipt that proves what it covers."""
+
+from datetime import datetime
+
+from orchestrator.jobs.models import Job, Record
+from reelscribe.contracts.events import Segment
+
+
+class ReceiptPart(Record):
+    """What one attempt covered: ``covered_seconds`` from ``start_seconds`` on. One that was cut has no sums.
+
+    ``etag``, ``last_modified`` and ``size`` (bytes) are those of the object; None where Machine C was too old to tell
+    them, and the last two where the attempt was cut. ``segments`` is how many Machine B says it sent at the end.
+    """
+
+    attempt: int
+    start_seconds: float
+    declared_seconds: float | None
+    delivered_seconds: float | None
+    covered_seconds: float | None
+    samples: int | None
+    sha256: str | None
+    etag: str | None
+    last_modified: datetime | None
+    size: int | None
+    extraction_id: str | None
+    segments: int | None = None
+
+
+class Receipt(Record):
+    """The proof of what a transcript covers, in seconds from the start of the recording.
+
+    Attributes:
+        samples: of one channel, and
+        sha256: of the audio, where it was heard in one part; else the parts have their own.
+        parts: one for each attempt that brought the job further.
+    """
+
+    declared_seconds: float | None
+    delivered_seconds: float | None
+    covered_seconds: float | None
+    samples: int | None
+    sha256: str | None
+    complete: bool
+    reason: str | None
+    parts: list[ReceiptPart]
+
+    @classmethod
+    def of(cls, job: Job, parts: list[ReceiptPart]) -> "Receipt":
+        """The sum of the parts: each begins where all before it is stored. What brought nothing is no part."""
+        last = parts[-1]
+        parts = [part for part in parts if part.covered_seconds or part is last]
+        only = last if len(parts) == 1 else None
+
+        def from_zero(seconds: float | None) -> float | None:
+            return None if seconds is None else round(last.start_seconds + seconds, 6)
+
+        return cls(
+            declared_seconds=from_zero(last.declared_seconds),
+            delivered_seconds=from_zero(last.delivered_seconds),
+            covered_seconds=from_zero(last.covered_seconds),
+            samples=only.samples if only else None,
+            sha256=only.sha256 if only else None,
+            complete=bool(job.complete),
+            reason=job.reason,
+            parts=parts,
+        )
+
+
+class Transcript(Record):
+    """A finished job with all its words."""
+
+    job: Job
+    receipt: Receipt
+    segments: list[Segment]
+
+    @property
+    def last_modified(self) -> datetime | None:
+        """Of the object that was heard, where Machine C told it."""
+        return next((part.last_modified for part in reversed(self.receipt.parts) if part.last_modified), None)

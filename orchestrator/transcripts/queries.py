@@ -1,0 +1,118 @@
+"""Reading transcripts.
+
+Functions take the connection, so that the caller says what belongs to one transaction.
+"""
+
+from psycopg.rows import class_row, dict_row
+
+from orchestrator.database.sql import Connection, starting_with
+from orchestrator.jobs.models import Job
+from orchestrator.jobs.queries import current_jobs, newest_finished, not_submitted
+from orchestrator.transcripts.models import Receipt, ReceiptPart, Transcript
+from reelscribe.contracts.events import Segment
+from reelscribe.errors import MachineError, TranscriptNotFound
+
+NEWEST = """
+    not exists (
+        select from transcriptions n
+        where n.media_id = t.media_id and n.state = 'done' and (n.finished_at, n.id) > (t.finished_at, t.id)
+    )
+"""
+"""Of finished transcriptions ``t``: the one that counts for its savepath."""
+
+LAST_MODIFIED = """
+    coalesce(
+        (
+            select a.last_modified from attempts a
+            where a.transcription_id = t.id and a.last_modified is not null order by a.attempt desc limit 1
+        ),
+        t.finished_at
+    )
+"""
+"""Of the object of a finished transcription ``t``; where nobody told it, when the transcript was finished."""
+
+
+async def transcript(connection: Connection, bucket: str, savepath: str) -> Transcript | None:
+    """The newest finished transcript of a savepath."""
+    found = await newest_finished(connection, bucket, savepath)
+    return await transcript_of(connection, found) if found else None
+
+
+async def transcript_of(connection: Connection, job: Job) -> Transcript:
+    """The transcript of a finished job."""
+    about = await about_transcript(connection, job)
+    return about.model_copy(update={"segments": await segments(connection, job.id)})
+
+
+async def about_transcript(connection: Connection, job: Job) -> Transcript:
+    """The transcript of a finished job without its segments, which may be many."""
+    async with connection.cursor(row_factory=class_row(ReceiptPart)) as receipts:
+        await receipts.execute("select * from attempts where transcription_id = %s order by attempt", (job.id,))
+        parts = await receipts.fetchall()
+    return Transcript(job=job, receipt=Receipt.of(job, parts), segments=[])
+
+
+async def segments(connection: Connection, id: int, after: int = -1, limit: int | None = None) -> list[Segment]:
+    """Segments of a transcription in order; ``after`` is the last index of the part before."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            """
+            select index, start_seconds as start, end_seconds as end, text, tokens, words, avg_logprob, no_speech_prob,
+                compression_ratio, temperature, language
+            from segments where transcription_id = %s and index > %s order by index limit %s
+            """,
+            (id, after, limit),
+        )
+        return [Segment.model_validate(row) for row in await cursor.fetchall()]
+
+
+_FINISHED = """
+    from media m
+    where m.bucket = %(bucket)s and m.savepath like %(prefix)s
+        and (%(savepaths)s::text[] is null or m.savepath = any(%(savepaths)s))
+        and exists (select from transcriptions t where t.media_id = m.id and t.state = 'done')
+"""
+
+
+async def finished_savepaths(
+    connection: Connection,
+    bucket: str,
+    prefix: str = "",
+    savepaths: list[str] | None = None,
+    after: str = "",
+    limit: int = 1000,
+) -> list[str]:
+    """Savepaths (of these, or of all) that have a transcript, in order; ``after`` is the last of the page before."""
+    cursor = await connection.execute(
+        f"select m.savepath {_FINISHED} and m.savepath ~>~ %(after)s order by m.savepath using ~<~ limit %(limit)s",
+        {
+            "bucket": bucket,
+            "prefix": starting_with(prefix),
+            "savepaths": savepaths,
+            "after": after,
+            "limit": limit,
+        },
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def count_finished(
+    connection: Connection, bucket: str, prefix: str = "", savepaths: list[str] | None = None
+) -> int:
+    """How many there are."""
+    cursor = await connection.execute(
+        f"select count(*) {_FINISHED}",
+        {"bucket": bucket, "prefix": starting_with(prefix), "savepaths": savepaths},
+    )
+    row = await cursor.fetchone()
+    return row[0] if row else 0
+
+
+async def no_transcript(connection: Connection, bucket: str, savepath: str, default_bucket: str) -> MachineError:
+    """Why there is no transcript of a savepath, and what to do."""
+    jobs = await current_jobs(connection, bucket, [savepath])
+    if not jobs:
+        return not_submitted(bucket, savepath, default_bucket)
+    job = jobs[-1]
+    situation = job.situation(default_bucket)
+    return TranscriptNotFound(f"{savepath} has no transcript yet: {situation}", job=job.id, state=job.state)
