@@ -12,7 +12,7 @@ from pathlib import Path
 from procrastinate import App, PsycopgConnector
 from procrastinate.jobs import JobDeferrer
 
-from orchestrator.worker import POLL_SECONDS
+from orchestrator.worker.worker import POLL_SECONDS
 
 TASK = "bare"
 

@@ -22,9 +22,9 @@ from procrastinate.types import JSONDict
 from bench import bare_queue
 from bench.machines import served
 from orchestrator.database.pool import Pool, make_pool, prepare
+from orchestrator.intake.submission import Desk
 from orchestrator.jobs.models import Options
-from orchestrator.queue import Queue
-from orchestrator.submission import Desk
+from orchestrator.queue.procrastinate import Queue
 from reelscribe.settings.orchestrator import OrchestratorSection
 
 BUCKET = "videos"
@@ -45,7 +45,7 @@ def measure(url: str, folder: Path, dispatches: int, jobs: int) -> dict[str, Any
 
     Args:
         url: of a PostgreSQL, in which databases are made.
-        jobs: at most :data:`orchestrator.submission.CHUNK`, so that they come in one transaction.
+        jobs: at most :data:`orchestrator.intake.submission.CHUNK`, so that they come in one transaction.
     """
     ours_url, bare_url = _database(url, "ours"), _database(url, "bare")
     with ours(ours_url, folder, 1) as starts:

@@ -28,11 +28,11 @@ from bench import bare_queue, dispatching, hardware
 from bench.dispatching import BUCKET, summary
 from orchestrator.database import embedded
 from orchestrator.database.pool import Pool, make_pool, prepare
+from orchestrator.intake.submission import CHUNK
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import stats
 from orchestrator.jobs.models import Options
 from orchestrator.jobs.stats import overview
-from orchestrator.submission import CHUNK
 
 RESULTS = Path(__file__).parent / "results" / "orchestrator.json"
 LIMIT_SECONDS = 90.0

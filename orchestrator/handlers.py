@@ -6,18 +6,19 @@ from typing import Any
 from prometheus_client import Gauge
 from tornado.iostream import StreamClosedError
 
-from orchestrator import pending, turns
+from orchestrator import pending
 from orchestrator.changes import Feed
 from orchestrator.database.pool import TROUBLE, Pool
 from orchestrator.errors import DatabaseUnavailable
-from orchestrator.intake import Intake
+from orchestrator.intake.event_intake import Intake
+from orchestrator.intake.submission import Desk
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import stats
 from orchestrator.jobs.models import Job
 from orchestrator.jobs.stats import overview
 from orchestrator.messages import JobsQuery, Status, SubmitRequest, TranscriptQuery
-from orchestrator.queue import Queue
-from orchestrator.submission import Desk
+from orchestrator.queue.procrastinate import Queue
+from orchestrator.queue.rules import active_rules
 from orchestrator.transcripts import formats
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.reader import parts
@@ -185,7 +186,7 @@ class StatusHandler(OrchestratorHandler):
     async def get(self) -> None:
         async with self.machine.pool.connection() as connection:
             queue = await overview(connection)
-            rules = await turns.rules(connection)
+            rules = await active_rules(connection)
             results = await pending.count(connection) if self.machine.stores_results else None
         workers = await self.machine.queue.count_workers()
         self.finish(Status(**queue.figures(), rules=rules, workers=workers, results=results).model_dump(mode="json"))

@@ -1,8 +1,8 @@
 """MinIO's events over HTTP."""
 
-from orchestrator.bucket_events import Notification, written
 from orchestrator.handlers import OrchestratorHandler
-from orchestrator.intake import Outcomes
+from orchestrator.intake.event_intake import Outcomes
+from orchestrator.intake.minio_events import Notification, written
 from orchestrator.messages import HookAnswer
 
 

@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.progress import track
 
 from orchestrator.arguments import BucketOption, JsonOption, SavepathsArgument, checked_all, checked_text, usage
+from orchestrator.intake.submission import CHUNK
 from orchestrator.jobs import failures
 from orchestrator.jobs import queries as job_queries
 from orchestrator.screen import print_json, situation_line, visible
 from orchestrator.session import Session, complain, run
-from orchestrator.submission import CHUNK
 from orchestrator.tally import FEW
 from reelscribe.command_line import ConfigOption
 from reelscribe.errors import JobNotFound

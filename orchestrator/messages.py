@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from orchestrator.intake.submission import Outcome
 from orchestrator.jobs.models import Job, Options, Priority, Record, State, StorableSavepath
 from orchestrator.pending import ResultsStatus
-from orchestrator.submission import Outcome
+from orchestrator.queue.rules import Rule
 from orchestrator.transcripts.formats import Format, parse_format
 from orchestrator.transcripts.search import Hit
-from orchestrator.turns import Rule
 from reelscribe.contracts.messages import WireModel
 from reelscribe.settings.fields import BucketName
 

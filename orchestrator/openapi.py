@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.bucket_events import Notification
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.event_streams import EVENT_STREAM
+from orchestrator.intake.minio_events import Notification
 from orchestrator.jobs.models import Job
 from orchestrator.messages import (
     ChangedJob,

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator import turns
 from orchestrator.arguments import JsonOption, checked_text, usage
+from orchestrator.queue import rules
+from orchestrator.queue.order import EVERYTHING
+from orchestrator.queue.rules import Rule
 from orchestrator.screen import print_json, visible
 from orchestrator.session import Session, complain, run
-from orchestrator.turns import EVERYTHING, Rule
 from reelscribe.command_line import ConfigOption
 
 PrefixOption = Annotated[
@@ -32,7 +33,7 @@ def pause(prefix: PrefixOption = EVERYTHING, as_json: JsonOption = False, config
 
     async def work(session: Session) -> int:
         async with session.pool.connection() as connection:
-            await turns.pause(connection, prefix, _who())
+            await rules.pause(connection, prefix, _who())
         return await _show(session, as_json)
 
     run(config, work)
@@ -43,7 +44,7 @@ def resume(prefix: PrefixOption = EVERYTHING, as_json: JsonOption = False, confi
 
     async def work(session: Session) -> int:
         async with session.pool.connection() as connection:
-            ended = await turns.resume(connection, prefix)
+            ended = await rules.resume(connection, prefix)
         if not ended:
             complain(f"{_subject(prefix)} was not paused")
         await _show(session, as_json)
@@ -68,7 +69,7 @@ def limit(
 
     async def work(session: Session) -> int:
         async with session.pool.connection() as connection:
-            await turns.limit(connection, prefix, max_running)
+            await rules.limit(connection, prefix, max_running)
         return await _show(session, as_json)
 
     run(config, work)
@@ -105,10 +106,10 @@ def _limit_lines(rule: Rule) -> list[str]:
 
 async def _show(session: Session, as_json: bool) -> int:
     async with session.pool.connection() as connection:
-        rules = await turns.rules(connection)
+        found = await rules.active_rules(connection)
     if as_json:
-        print_json(rules_json(rules))
-    for line in rule_lines(rules) or ["the queue is not paused, and no prefix is limited"] if not as_json else ():
+        print_json(rules_json(found))
+    for line in rule_lines(found) or ["the queue is not paused, and no prefix is limited"] if not as_json else ():
         print(line)
     return 0
 

@@ -12,7 +12,6 @@ from minio import Minio
 from minio.error import InvalidResponseError, S3Error, ServerError
 
 from orchestrator import pending
-from orchestrator.backoff import exponential
 from orchestrator.database.pool import TROUBLE, Pool
 from orchestrator.jobs import queries as job_queries
 from orchestrator.pending import Claim
@@ -20,6 +19,7 @@ from orchestrator.transcripts import formats
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.models import Transcript
 from orchestrator.transcripts.reader import parts
+from orchestrator.worker.retry import exponential
 from reelscribe.errors import MachineError, PeerRefused, PeerUnreachable, SettingsError
 from reelscribe.settings.orchestrator import ResultsSection
 from reelscribe.settings.sections import MinioSection

@@ -9,11 +9,11 @@ from typing import Any
 
 from orchestrator.app import make_app
 from orchestrator.handlers import OrchestratorMachine
-from orchestrator.intake import Intake, Selection
-from orchestrator.reconcile import Reconciler
+from orchestrator.intake.bucket_listing import Reconciler
+from orchestrator.intake.event_intake import Intake, Selection
+from orchestrator.intake.folder_watch import FolderWatch
 from orchestrator.session import Session
-from orchestrator.watch import FolderWatch
-from orchestrator.worker import make_worker
+from orchestrator.worker.worker import make_worker
 from reelscribe.http.auth import Tokens
 from reelscribe.http.server import serve
 

@@ -12,8 +12,8 @@ from orchestrator.errors import DatabaseUnavailable
 from orchestrator.screen import print_json
 from orchestrator.service import serve_session, watch_session, work_session
 from orchestrator.session import Session, open_session, run
-from orchestrator.transcribers import Transcribers
 from orchestrator.up import bring_up
+from orchestrator.worker.transcriber_client import Transcribers
 from reelscribe import logs
 from reelscribe.command_line import ConfigOption, settings_errors_told, tell_check
 from reelscribe.errors import MachineError

@@ -13,9 +13,9 @@ import typer
 from psycopg.errors import DiskFull, InsufficientPrivilege
 
 from orchestrator.database.pool import TROUBLE, Pool, one_line, open_database
-from orchestrator.objects import Objects
-from orchestrator.queue import Queue
-from orchestrator.submission import Desk
+from orchestrator.intake.bucket import Objects
+from orchestrator.intake.submission import Desk
+from orchestrator.queue.procrastinate import Queue
 from reelscribe import logs
 from reelscribe.command_line import settings_errors_told
 from reelscribe.errors import MachineError

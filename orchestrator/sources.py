@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from typing import BinaryIO, NamedTuple
 
+from orchestrator.intake.bucket import Objects, identity
+from orchestrator.intake.submission import CHUNK
 from orchestrator.jobs.models import Identity
-from orchestrator.objects import Objects, identity
-from orchestrator.submission import CHUNK
 from reelscribe.savepath import mistake_in
 
 READ_BYTES = 1 << 18

@@ -12,16 +12,16 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator import pending, turns
+from orchestrator import pending
 from orchestrator.arguments import BucketOption, JsonOption, checked
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import Job
 from orchestrator.jobs.stats import Overview, overview
 from orchestrator.pending import ResultsStatus
+from orchestrator.queue.rules import Rule, active_rules
 from orchestrator.queue_commands import rule_lines, rules_json
 from orchestrator.screen import COLOURS, NO_WORKER, job_table, length, out, print_json, situation_line, visible
 from orchestrator.session import Session, run
-from orchestrator.turns import Rule
 from reelscribe.command_line import ConfigOption
 
 WATCH_SECONDS = 1.0
@@ -128,7 +128,7 @@ def status(
 async def _look(session: Session, savepath: str | None, bucket: str | None, limit: int) -> View:
     stores_results = session.settings.results.bucket is not None
     async with session.pool.connection() as connection:
-        rules = await turns.rules(connection)
+        rules = await active_rules(connection)
         if savepath is None:
             running = await job_queries.list_jobs(connection, "running", limit=limit, bucket=bucket)
             newest = await job_queries.list_jobs(connection, limit=limit, bucket=bucket)

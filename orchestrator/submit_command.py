@@ -9,7 +9,7 @@ from typing import Annotated, BinaryIO, NamedTuple
 
 import typer
 
-from orchestrator import intake, sources, turns
+from orchestrator import sources
 from orchestrator.arguments import (
     STANDARD_INPUT,
     BucketOption,
@@ -21,12 +21,14 @@ from orchestrator.arguments import (
     parsed_options,
     usage,
 )
+from orchestrator.intake import event_intake
+from orchestrator.intake.submission import Submission
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import Job
+from orchestrator.queue.rules import active_rules
 from orchestrator.queue_commands import pause_lines
 from orchestrator.screen import BarView, LineView, View
 from orchestrator.session import Session, complain, run
-from orchestrator.submission import Submission
 from orchestrator.tally import MOST_NAMED, Tally, bar
 from reelscribe.command_line import ConfigOption
 
@@ -60,7 +62,7 @@ class Selection(NamedTuple):
         with what is listed and is no recording.
         """
         if self.prefix is not None:
-            is_recording = intake.Selection(session.settings).is_recording
+            is_recording = event_intake.Selection(session.settings).is_recording
             yield sources.listed(session.objects, bucket, self.prefix, is_recording, pass_over)
         for item in self.named:
             yield sources.named(item) if isinstance(item, str) else sources.lines(item, advance)
@@ -159,7 +161,7 @@ def submit(
 async def _pauses(session: Session, tally: Tally) -> list[str]:
     """What holds up jobs of this submission."""
     async with session.pool.connection() as connection:
-        rules = await turns.rules(connection)
+        rules = await active_rules(connection)
     return [
         line
         for rule in rules

@@ -9,11 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from orchestrator.intake.submission import Outcome
 from orchestrator.jobs.models import Job
 from orchestrator.screen import print_json, situation_line, visible
 from orchestrator.session import complain
 from orchestrator.sources import Refusal
-from orchestrator.submission import Outcome
 
 FEW = 20
 """Up to this many savepaths are named one by one, and of more refusals the first ones."""

@@ -18,10 +18,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 from orchestrator.database import embedded
 from orchestrator.database.pool import TROUBLE, Pool, make_pool, prepare
+from orchestrator.intake.submission import Desk
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import Job, Options
-from orchestrator.queue import Queue
-from orchestrator.submission import Desk
+from orchestrator.queue.procrastinate import Queue
 from orchestrator.transcripts import queries as transcript_queries
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.test_up import free_ports

@@ -19,20 +19,20 @@ from tornado.testing import bind_unused_port
 from extractor_api.app import make_app as extractor_app
 from extractor_api.service import ExtractorMachine
 from orchestrator.app import make_app
-from orchestrator.attempts import Attempts
 from orchestrator.database import embedded
 from orchestrator.database.pool import Pool, make_pool, prepare
-from orchestrator.dispatch import Dispatcher
 from orchestrator.handlers import OrchestratorMachine
-from orchestrator.intake import Intake, Selection
+from orchestrator.intake.bucket import Objects
+from orchestrator.intake.event_intake import Intake, Selection
+from orchestrator.intake.submission import Desk
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import Job, Options
-from orchestrator.objects import Objects
-from orchestrator.queue import Queue
-from orchestrator.submission import Desk
-from orchestrator.sweep import Sweeper
-from orchestrator.transcribers import Transcribers
-from orchestrator.worker import Worker
+from orchestrator.queue.procrastinate import Queue
+from orchestrator.worker.dispatch import Dispatcher
+from orchestrator.worker.progress import Attempts
+from orchestrator.worker.stalled_jobs import Sweeper
+from orchestrator.worker.transcriber_client import Transcribers
+from orchestrator.worker.worker import Worker
 from reelscribe.contracts.events import Started
 from reelscribe.http.auth import Tokens
 from reelscribe.media.ffmpeg import FFmpeg

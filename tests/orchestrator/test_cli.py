@@ -14,10 +14,10 @@ import typer
 from typer.testing import CliRunner
 
 from orchestrator.cli import cli
+from orchestrator.intake.submission import CHUNK
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import Options
 from orchestrator.screen import LineView
-from orchestrator.submission import CHUNK
 from tests.orchestrator.commands import read_all
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import breaks_off_after, falls_silent_after, refuses, transcribes

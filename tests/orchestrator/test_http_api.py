@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from orchestrator import turns
+from orchestrator.queue import rules
 from orchestrator.transcripts import formats, reader
 from orchestrator.transcripts import queries as transcript_queries
 from reelscribe.http.auth import Tokens
@@ -256,15 +256,15 @@ async def test_status_tells_totals_audio_and_workers(api, submit, heard):
 
 async def test_status_tells_what_the_queue_is_held_up_by_as_the_command_does(api, pool, orchestrator):
     async with pool.connection() as connection:
-        await turns.pause(connection, "archive/", "ann@host-a")
-        await turns.limit(connection, "talks/", 2)
-    rules = (await api.get("/api/status")).json()["rules"]
-    assert [(rule["prefix"], rule["paused_by"], rule["max_running"]) for rule in rules] == [
+        await rules.pause(connection, "archive/", "ann@host-a")
+        await rules.limit(connection, "talks/", 2)
+    held_up_by = (await api.get("/api/status")).json()["rules"]
+    assert [(rule["prefix"], rule["paused_by"], rule["max_running"]) for rule in held_up_by] == [
         ("archive/", "ann@host-a", None),
         ("talks/", None, 2),
     ]
     told = json.loads((await orchestrator.run("status", "--json")).out)["rules"]
-    assert [{**rule, "paused_at": None} for rule in rules] == [{**rule, "paused_at": None} for rule in told]
+    assert [{**rule, "paused_at": None} for rule in held_up_by] == [{**rule, "paused_at": None} for rule in told]
 
 
 @pytest.mark.parametrize("format", formats.FORMATS)

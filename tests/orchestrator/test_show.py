@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from orchestrator.attempts import Attempts
+from orchestrator.worker.progress import Attempts
 from reelscribe.contracts.events import Started, Word
 from tests.orchestrator.commands import read_all
 from tests.orchestrator.scripted import finished, segment

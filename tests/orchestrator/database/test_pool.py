@@ -10,9 +10,9 @@ from psycopg.conninfo import make_conninfo
 
 from orchestrator.database import embedded
 from orchestrator.database.pool import make_pool, prepare
+from orchestrator.intake.submission import Desk
 from orchestrator.jobs.models import Options
-from orchestrator.queue import Queue
-from orchestrator.submission import Desk
+from orchestrator.queue.procrastinate import Queue
 from orchestrator.transcripts import queries as transcript_queries
 from tests.orchestrator.conftest import BUCKET, run_worker
 from tests.orchestrator.scripted import LONG, finished, started, window

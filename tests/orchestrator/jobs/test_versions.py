@@ -8,11 +8,11 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from orchestrator.intake.bucket import Objects
+from orchestrator.intake.submission import Desk
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import versions
 from orchestrator.jobs.models import Identity, Options
-from orchestrator.objects import Objects
-from orchestrator.submission import Desk
 from reelscribe.http.auth import Tokens
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import breaks_off_after, transcribes

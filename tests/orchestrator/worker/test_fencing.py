@@ -8,10 +8,10 @@ import pytest
 from procrastinate.jobs import Job as QueueJob
 from procrastinate.jobs import Status
 
-from orchestrator import turns
-from orchestrator.attempts import Attempt, Attempts
 from orchestrator.errors import Superseded
-from orchestrator.sweep import Sweeper
+from orchestrator.queue import fetch
+from orchestrator.worker.progress import Attempt, Attempts
+from orchestrator.worker.stalled_jobs import Sweeper
 from reelscribe.errors import StreamCut
 from tests.orchestrator.conftest import MAX_ATTEMPTS
 from tests.orchestrator.scripted import LONG, falls_silent_after, finished, started, window
@@ -179,7 +179,7 @@ async def test_two_sweeps_at_once_queue_a_job_once(stalled, sweeper, sql):
 async def test_a_job_whose_worker_was_buried_as_it_ended_is_queued_again(submit, pool, queue, sweeper, sql):
     job = await submit()
     [(worker,)] = await sql("insert into procrastinate_workers default values returning id")
-    taken = QueueJob.from_row(await turns.take(pool, worker))
+    taken = QueueJob.from_row(await fetch.take(pool, worker))
     await lose_worker(sql)
     await queue.app.job_manager.finish_job(taken, Status.ABORTED, True)
     assert await sweeper.sweep() == [job.id]
@@ -190,7 +190,7 @@ async def test_an_end_that_is_told_twice_leaves_the_queued_job_alone(submit, poo
     """As after a commit whose answer was lost."""
     await submit()
     [(worker,)] = await sql("insert into procrastinate_workers default values returning id")
-    taken = QueueJob.from_row(await turns.take(pool, worker))
+    taken = QueueJob.from_row(await fetch.take(pool, worker))
     for _ in range(2):
         await queue.app.job_manager.finish_job(taken, Status.ABORTED, True)
     assert await sql("select status from procrastinate_jobs") == [("todo",)]

@@ -8,17 +8,17 @@ from contextlib import aclosing
 
 from psycopg.errors import ProgramLimitExceeded
 
-from orchestrator import backoff
-from orchestrator.attempts import Attempt, Attempts
 from orchestrator.database.pool import TROUBLE
 from orchestrator.errors import NoTranscriber, ObjectChanged, Superseded
-from orchestrator.transcribers import NOT_THE_JOBS_FAULT, RETRY_SECONDS, Stream, Transcribers
+from orchestrator.worker import retry
+from orchestrator.worker.progress import Attempt, Attempts
+from orchestrator.worker.transcriber_client import NOT_THE_JOBS_FAULT, RETRY_SECONDS, Stream, Transcribers
 from reelscribe.contracts.events import Failed, Finished, Progress, Segment, Started
 from reelscribe.errors import InternalError, MachineError, RemoteError, StreamCut
 
 log = logging.getLogger(__name__)
 
-backoff_seconds = backoff.exponential(first=2, longest=300)
+backoff_seconds = retry.exponential(first=2, longest=300)
 """How long a job waits after this many transient failures: 2 s, 4 s, 8 s, … up to 5 min, and up to 2 s more."""
 
 

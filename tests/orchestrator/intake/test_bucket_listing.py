@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from orchestrator.intake import Intake, Selection
-from orchestrator.objects import Objects
-from orchestrator.reconcile import Reconciler
-from orchestrator.submission import Desk
+from orchestrator.intake.bucket import Objects
+from orchestrator.intake.bucket_listing import Reconciler
+from orchestrator.intake.event_intake import Intake, Selection
+from orchestrator.intake.submission import Desk
 from reelscribe.http.auth import Tokens
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.orchestrator import EventsSection

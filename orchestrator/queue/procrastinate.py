@@ -18,10 +18,10 @@ from procrastinate.manager import JobManager, NotificationCallback
 from psycopg.errors import ForeignKeyViolation
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from orchestrator import lanes, turns
 from orchestrator.database.pool import IDLE_SECONDS, TROUBLE, Pool, one_line
 from orchestrator.database.sql import Connection
 from orchestrator.jobs.models import UNFINISHED
+from orchestrator.queue import backlog, fetch, order
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class _Manager(JobManager):
             try:
                 if time.monotonic() < self._doubt_until:
                     await self._put_back(worker_id)
-                row = await turns.take(self._connector.pool, worker_id)
+                row = await fetch.take(self._connector.pool, worker_id)
             except ForeignKeyViolation as forgotten:
                 raise ConnectorException("this worker was taken for dead; it begins anew") from forgotten
             except TROUBLE as lost:
@@ -143,7 +143,7 @@ class _Manager(JobManager):
                 delete from procrastinate_jobs
                 where id = %(id)s and worker_id = %(worker)s and not exists (select from undecided)
             )
-            select wake.* from ({turns.WAKE}) wake where exists (select from queue_rules where max_running is not null)
+            select wake.* from ({order.WAKE}) wake where exists (select from queue_rules where max_running is not null)
             """,
             id=job.id,
             worker=job.worker_id,
@@ -153,7 +153,7 @@ class _Manager(JobManager):
 
 
 class Queue:
-    """Puts transcriptions into the queue; :class:`orchestrator.worker.Worker` takes them out.
+    """Puts transcriptions into the queue; :class:`orchestrator.worker.worker.Worker` takes them out.
 
     Args:
         pool: an open pool, shared with everything else of this process.
@@ -180,7 +180,7 @@ class Queue:
             with wanted as (
                 select array_agg(id order by id) as ids, array_agg(
                     row (
-                        {turns.lane_of(_SAVEPATH)}, %(task)s, priority, null, null,
+                        {order.lane_of(_SAVEPATH)}, %(task)s, priority, null, null,
                         jsonb_build_object('transcription', id),
                         case when %(delay)s > 0 then now() + make_interval(secs => %(delay)s) end
                     )::procrastinate_job_to_defer_v1 order by id
@@ -204,7 +204,7 @@ class Queue:
 
     async def sort(self) -> None:
         """Make way where jobs that are held up stand before others; done regularly, no job waits for such a one."""
-        await lanes.sort(self._pool)
+        await backlog.sort(self._pool)
 
     async def count_workers(self) -> int:
         """How many workers show a heartbeat, on this host or another."""

@@ -12,7 +12,7 @@ from orchestrator.database.pool import TROUBLE, Pool
 from orchestrator.database.sql import Connection
 from orchestrator.errors import ObjectChanged, Superseded
 from orchestrator.jobs.transitions import FORGET_ERROR
-from orchestrator.queue import Queue
+from orchestrator.queue.procrastinate import Queue
 from orchestrator.transcripts.words import LEAD_WORDS, vectors
 from reelscribe.contracts.events import Finished, Segment, Started
 from reelscribe.contracts.transcriber import TranscribeRequest

@@ -2,47 +2,17 @@
 
 A rule is a row, so all workers keep it from the same moment on. It holds up no job but its own: those stand in a lane
 of their own (``queue_name``), which is passed over while it is closed. A new rule touches no job; those that were
-queued before it are looked past while :mod:`orchestrator.lanes` moves them.
+queued before it are looked past while :mod:`orchestrator.queue.backlog` moves them.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import class_row
 
-from orchestrator.database.pool import Pool
 from orchestrator.database.sql import Connection
 from orchestrator.jobs.models import Record
-
-LANE = "transcriptions"
-"""Of all jobs under no rule; those of a rule have its id after a slash."""
-
-FORWARD = f"{LANE}/0"
-"""Of a few that may start, brought here from behind many that may not."""
-
-EVERYTHING = ""
-PASSED_AT_ONCE = 5000
-"""So many that are held up are looked past to find a job, which takes some 30 ms."""
-FURTHEST_SECONDS = 600
-"""No try is put off for longer: what is due later was put there by a clock that has been set back since."""
-ADVISORY_LOCK = 0x7475_726E
-"""Held while a turn is given under rules: two workers that count at once would both find room for one more."""
-
-SAVEPATH = """
-    (
-        select m.savepath from transcriptions t join media m on m.id = t.media_id
-        where t.id = (j.args->>'transcription')::bigint
-    )
-"""
-"""Of the queue's job ``j``."""
-DUE = f"""
-    status = 'todo' and (
-        scheduled_at is null or scheduled_at <= now()
-        or scheduled_at > now() + make_interval(secs => {FURTHEST_SECONDS})
-    )
-"""
-ORDER = "priority desc, (args->>'transcription')::bigint"
+from orchestrator.queue.order import EVERYTHING, FORWARD, LANE, SAVEPATH, wake
 
 _RULES = f"""
     select r.id, r.prefix, r.max_running, r.paused_at, r.paused_by, (
@@ -80,7 +50,7 @@ class KeptRule(Rule):
     id: int
 
 
-async def rules(connection: Connection) -> list[Rule]:
+async def active_rules(connection: Connection) -> list[Rule]:
     """Those that say something."""
     async with connection.cursor(row_factory=class_row(Rule)) as cursor:
         await cursor.execute(f"{_RULES} where max_running is not null or paused_at is not null order by prefix")
@@ -121,65 +91,7 @@ async def limit(connection: Connection, prefix: str, max_running: int | None) ->
     await wake(connection)
 
 
-async def wake(connection: Connection) -> None:
-    """Let idle workers look for a job now."""
-    await connection.execute(WAKE)
-
-
-def lane_of(savepath: str) -> str:
-    """SQL for the lane that a job of this savepath, an SQL expression, belongs into."""
-    return f"""
-        coalesce((
-            select '{LANE}/' || r.id from queue_rules r
-            where r.prefix <> '{EVERYTHING}' and starts_with({savepath}, r.prefix)
-            order by length(r.prefix) desc limit 1
-        ), '{LANE}')
-    """
-
-
-WAKE = """
-    select pg_notify('procrastinate_any_queue_v1', json_build_object('type', 'job_inserted', 'job_id', 0)::text)
-"""
-
-
-async def take(pool: Pool, worker: int) -> dict[str, Any] | None:
-    """The next job, now ``doing`` at this worker; None if there is none that may start.
-
-    Raises:
-        psycopg.errors.ForeignKeyViolation: the worker has been taken for dead.
-    """
-    async with pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-        kept = await kept_rules(connection)
-        if kept:
-            await connection.execute("select pg_advisory_xact_lock(%s)", (ADVISORY_LOCK,))
-            kept = await kept_rules(connection)
-        closed = closed_prefixes(kept)
-        lanes = open_lanes(kept, closed)
-        await cursor.execute(_FIRST, {"lanes": lanes, "closed": closed, "most": PASSED_AT_ONCE})
-        first = await cursor.fetchone()
-        if first is None:
-            return None
-        await cursor.execute(
-            "update procrastinate_jobs set status = 'doing', worker_id = %s where id = %s returning *",
-            (worker, first["id"]),
-        )
-        return await cursor.fetchone()
-
-
-_FIRST = f"""
-    select j.id from unnest(%(lanes)s::text[]) as lane (name) cross join lateral (
-        select * from (
-            select id, priority, args, {SAVEPATH} as savepath from procrastinate_jobs j
-            where queue_name = lane.name and {DUE}
-            order by {ORDER} limit %(most)s for update skip locked
-        ) ahead
-        where not coalesce(savepath ^@ any(%(closed)s::text[]), false) limit 1
-    ) j
-    order by {ORDER} limit 1
-"""
-
-
-async def kept_rules(connection: Connection) -> list[KeptRule]:
+async def all_rules(connection: Connection) -> list[KeptRule]:
     """All there are, those too that say nothing now: jobs may stand in their lanes."""
     async with connection.cursor(row_factory=class_row(KeptRule)) as cursor:
         await cursor.execute(_RULES)

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from psycopg.rows import class_row
 
 from orchestrator.database.pool import Pool
+from orchestrator.intake.bucket import Objects
+from orchestrator.intake.submission import Desk, Wishes
 from orchestrator.jobs.models import Identity, Options, State
-from orchestrator.objects import Objects
-from orchestrator.submission import Desk, Wishes
 from reelscribe.savepath import mistake_in
 from reelscribe.settings.loading import Settings
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from orchestrator.intake.submission import Desk
 from orchestrator.jobs.models import Options
-from orchestrator.submission import Desk
 from tests.orchestrator.conftest import BUCKET
 
 

@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections import Counter
 
-from orchestrator import turns
+from orchestrator.queue import fetch
 from tests.orchestrator.scripted import ScriptedB, breaks_off_after, falls_silent_after, refuses, transcribes
 
 LISTENING = """
@@ -82,7 +82,7 @@ async def test_a_machine_b_that_fails_is_left_alone_and_probed_again(submit, wor
 async def test_a_job_that_comes_while_a_worker_looks_for_one_is_taken_at_once(
     submit, working, job_in, sql, monkeypatch
 ):
-    take, taken, late = turns.take, [], []
+    take, taken, late = fetch.take, [], []
 
     async def look_for_long(pool, worker_id):
         taken.append(await take(pool, worker_id))
@@ -92,8 +92,8 @@ async def test_a_job_that_comes_while_a_worker_looks_for_one_is_taken_at_once(
             return None
         return taken[-1]
 
-    monkeypatch.setattr(turns, "take", look_for_long)
-    monkeypatch.setattr("orchestrator.worker.POLL_SECONDS", 60)
+    monkeypatch.setattr(fetch, "take", look_for_long)
+    monkeypatch.setattr("orchestrator.worker.worker.POLL_SECONDS", 60)
     async with working():
         while not await sql(LISTENING):
             await asyncio.sleep(0.02)

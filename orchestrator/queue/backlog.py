@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-from orchestrator import turns
 from orchestrator.database.pool import Pool
 from orchestrator.database.sql import Connection
-from orchestrator.turns import DUE, FORWARD, LANE, ORDER, SAVEPATH
+from orchestrator.queue import order, rules
+from orchestrator.queue.order import DUE, FORWARD, LANE, ORDER, SAVEPATH
 
 PASSED_AT_ONCE = 10_000
 MOVED_AT_ONCE = 1000
@@ -39,19 +39,19 @@ async def sort(pool: Pool) -> None:
 
 async def _step(connection: Connection, passed: dict[str, _Place]) -> bool:
     """Whether it has done something, so that there may be more to do."""
-    kept = await turns.kept_rules(connection)
-    if not (closed := turns.closed_prefixes(kept)):
+    kept = await rules.all_rules(connection)
+    if not (closed := rules.closed_prefixes(kept)):
         return False
     locked = await connection.execute("select pg_try_advisory_xact_lock(%s)", (ADVISORY_LOCK,))
     if await locked.fetchone() != (True,):
         return False
-    lane = await _held_up(connection, turns.open_lanes(kept, closed), closed)
+    lane = await _held_up(connection, rules.open_lanes(kept, closed), closed)
     if lane is None:
         return False
     if lane != FORWARD and await _few_forward(connection):
         place, brought = await _bring_forward(connection, lane, closed, passed.get(lane, _START))
         if brought:
-            await turns.wake(connection)
+            await order.wake(connection)
         if place:
             passed[lane] = place
             return True
@@ -125,7 +125,7 @@ async def _move_aside(connection: Connection, lane: str) -> int:
             select id, {SAVEPATH} as savepath from procrastinate_jobs j where queue_name = %(lane)s and {DUE}
             order by {ORDER} limit %(most)s for update skip locked
         ), placed as (
-            select id, {turns.lane_of("savepath")} as lane from first
+            select id, {order.lane_of("savepath")} as lane from first
         )
         update procrastinate_jobs j set queue_name = placed.lane from placed
         where j.id = placed.id and placed.lane <> all(%(right)s::text[])

@@ -14,7 +14,7 @@ from watchfiles import Change, awatch
 from watchfiles.main import FileChange
 
 from orchestrator.database.pool import TROUBLE, one_line
-from orchestrator.intake import Intake
+from orchestrator.intake.event_intake import Intake
 from orchestrator.jobs.models import Identity
 from reelscribe.errors import MachineError, NotReadable, SettingsError
 

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from orchestrator import turns
 from orchestrator.jobs.models import Options
+from orchestrator.queue import fetch, order, rules
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import falls_silent_after, transcribes
 
@@ -29,7 +29,7 @@ def take(pool, sql):
     async def take(most: int = 100) -> list[str]:
         [(worker,)] = await sql("insert into procrastinate_workers default values returning id")
         taken = []
-        while len(taken) < most and (job := await turns.take(pool, worker)):
+        while len(taken) < most and (job := await fetch.take(pool, worker)):
             [(savepath,)] = await sql(
                 "select savepath from transcriptions t join media m on m.id = t.media_id where t.id = %s",
                 job["args"]["transcription"],
@@ -57,48 +57,48 @@ async def test_a_job_that_is_tried_again_keeps_its_turn(submit, take, queue, poo
 async def test_a_limited_prefix_holds_up_nothing_but_itself(submit, take, rule):
     for savepath in ("archive/1", "archive/2", "archive/3", "talk/1", "talk/2"):
         await submit(savepath, priority=5 if "archive" in savepath else 0)
-    await rule(turns.limit, "archive/", 1)
+    await rule(rules.limit, "archive/", 1)
     assert await take() == ["archive/1", "talk/1", "talk/2"]
 
 
 async def test_a_limit_counts_what_was_running_before_it_was_set(submit, take, rule):
     await submit("archive/1")
     assert await take() == ["archive/1"]
-    await rule(turns.limit, "archive/", 1)
+    await rule(rules.limit, "archive/", 1)
     await submit("archive/2")
     assert await take() == []
-    await rule(turns.limit, "archive/", None)
+    await rule(rules.limit, "archive/", None)
     assert await take() == ["archive/2"]
 
 
 async def test_a_limit_within_a_limit_counts_for_both(submit, take, rule):
     for savepath in ("a/b/1", "a/b/2", "a/1", "a/2", "c"):
         await submit(savepath)
-    await rule(turns.limit, "a/", 2)
-    await rule(turns.limit, "a/b/", 1)
+    await rule(rules.limit, "a/", 2)
+    await rule(rules.limit, "a/b/", 1)
     assert await take() == ["a/b/1", "a/1", "c"]
 
 
 async def test_many_jobs_of_a_closed_prefix_cost_nothing_once_they_stand_aside(desk, sql, submit, take, rule):
     await desk.submit(BUCKET, [f"archive/{number}" for number in range(3000)], Options())
-    await rule(turns.pause, "archive/", "me")
+    await rule(rules.pause, "archive/", "me")
     await submit("talk")
     assert await take() == ["talk"]
     await submit("another talk")
     began = time.monotonic()
     assert await take() == ["another talk"]
     assert time.monotonic() - began < 0.5
-    await rule(turns.resume, "archive/")
+    await rule(rules.resume, "archive/")
     assert await take(2) == ["archive/0", "archive/1"]
 
 
 @pytest.fixture
 async def behind_many(desk, submit, rule):
     """Two jobs behind more paused ones than a look for a job passes."""
-    await desk.submit(BUCKET, [f"archive/{number:04}" for number in range(turns.PASSED_AT_ONCE + 1)], Options())
+    await desk.submit(BUCKET, [f"archive/{number:04}" for number in range(fetch.PASSED_AT_ONCE + 1)], Options())
     await submit("talk")
     await submit("late talk", priority=-1)
-    await rule(turns.pause, "archive/", "me")
+    await rule(rules.pause, "archive/", "me")
 
 
 async def test_a_job_behind_more_than_can_be_passed_is_brought_forward(behind_many, submit, take, queue):
@@ -116,19 +116,19 @@ async def test_workers_bring_jobs_forward_by_themselves(behind_many, working, jo
 
 async def test_what_was_moved_aside_keeps_its_order(behind_many, take, queue, rule):
     await queue.sort()
-    await rule(turns.resume, "archive/")
+    await rule(rules.resume, "archive/")
     assert await take(3) == ["archive/0000", "archive/0001", "archive/0002"]
 
 
 async def test_what_is_queued_under_a_rule_stands_in_its_lane_at_once(submit, rule, sql):
-    await rule(turns.pause, "a/", "me")
-    await rule(turns.limit, "a/b/", 1)
+    await rule(rules.pause, "a/", "me")
+    await rule(rules.limit, "a/b/", 1)
     for savepath in ("talk", "a/1", "a/b/1"):
         await submit(savepath)
     rows = await sql(
         "select queue_name, coalesce(prefix, '') from procrastinate_jobs left join queue_rules r"
         " on queue_name = %s || r.id order by procrastinate_jobs.id",
-        f"{turns.LANE}/",
+        f"{order.LANE}/",
     )
     assert [prefix for _, prefix in rows] == ["", "a/", "a/b/"]
 
@@ -143,7 +143,7 @@ async def test_a_try_that_a_clock_has_put_too_far_off_is_due(submit, take, sql):
 async def test_workers_that_count_at_once_keep_a_limit(submit, take, rule):
     for number in range(12):
         await submit(f"archive/{number}")
-    await rule(turns.limit, "archive/", 3)
+    await rule(rules.limit, "archive/", 3)
     taken = await asyncio.gather(*(take() for _ in range(4)))
     assert sum(map(len, taken)) == 3
 
@@ -157,19 +157,19 @@ async def test_a_pause_lets_running_jobs_finish_and_starts_no_other(submit, work
     running = await submit("running.mp4")
     async with working():
         await job_in(running.id, "running")
-        await rule(turns.pause, "", "me")
+        await rule(rules.pause, "", "me")
         waiting = await submit("waiting.mp4")
         await job_in(running.id, "done")
         await asyncio.sleep(1.5)
         assert (await job_in(waiting.id, "queued")).attempt == 0
-        await rule(turns.resume, "")
+        await rule(rules.resume, "")
         began = time.monotonic()
         await job_in(waiting.id, "done")
         assert time.monotonic() - began < 1, "resume wakes the workers"
 
 
 async def test_a_place_that_gets_free_under_a_limit_is_taken_at_once(submit, working, job_in, rule):
-    await rule(turns.limit, "archive/", 1)
+    await rule(rules.limit, "archive/", 1)
     jobs = [await submit(f"archive/{number}") for number in range(5)]
     began = time.monotonic()
     async with working():
@@ -178,15 +178,15 @@ async def test_a_place_that_gets_free_under_a_limit_is_taken_at_once(submit, wor
 
 
 async def test_a_pause_that_is_repeated_stays_as_it_was(rule, sql):
-    await rule(turns.pause, "", "first")
-    await rule(turns.pause, "", "second")
+    await rule(rules.pause, "", "first")
+    await rule(rules.pause, "", "second")
     assert await sql("select paused_by from queue_rules") == [("first",)]
 
 
 async def test_a_cancelled_job_of_a_limited_prefix_is_stopped(submit, working, job_in, machine_b, rule, desk):
     """Its notification comes on another channel than that of the default lane."""
     machine_b.scripts = [falls_silent_after(1)]
-    await rule(turns.limit, "archive/", 1)
+    await rule(rules.limit, "archive/", 1)
     job = await submit("archive/1")
     async with working(progress_timeout=60):
         while not machine_b.requests:
@@ -210,7 +210,7 @@ async def test_the_commands_tell_what_holds(orchestrator):
 
 
 async def test_a_submission_is_told_of_the_pauses_that_hold_it_up(orchestrator, rule):
-    await rule(turns.pause, "old talks/", "ann@host-a")
+    await rule(rules.pause, "old talks/", "ann@host-a")
     held = await orchestrator.run("submit", "old talks/a.mp4")
     assert "go on with: orchestrator resume --prefix 'old talks/'\n" in held.err
     assert "paused" not in (await orchestrator.run("submit", "talks/a.mp4")).err

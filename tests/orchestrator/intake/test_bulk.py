@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 
 from orchestrator.cli import cli
 from orchestrator.database.pool import make_pool
+from orchestrator.intake.submission import CHUNK
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import stats
 from orchestrator.jobs.models import Options
-from orchestrator.submission import CHUNK
 from tests.orchestrator.conftest import BUCKET
 
 

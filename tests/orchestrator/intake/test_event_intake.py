@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orchestrator.intake import Intake, Selection
+from orchestrator.intake.bucket import Objects
+from orchestrator.intake.event_intake import Intake, Selection
+from orchestrator.intake.submission import Desk
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import Identity
-from orchestrator.objects import Objects
-from orchestrator.submission import Desk
 from reelscribe.errors import PeerUnreachable
 from reelscribe.http.auth import Tokens
 from reelscribe.settings.extractor import PathsSection

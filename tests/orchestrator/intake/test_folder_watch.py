@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from orchestrator.intake import Intake, Selection
-from orchestrator.objects import Objects
-from orchestrator.submission import Desk
-from orchestrator.watch import FolderWatch
+from orchestrator.intake.bucket import Objects
+from orchestrator.intake.event_intake import Intake, Selection
+from orchestrator.intake.folder_watch import FolderWatch
+from orchestrator.intake.submission import Desk
 from reelscribe.http.auth import Tokens
 from reelscribe.settings.loading import Settings
 from tests.extractor_api.minio_drive import Version, write_object

@@ -6,7 +6,7 @@ from datetime import datetime
 from orchestrator.database.pool import Pool
 from orchestrator.jobs.models import UNFINISHED
 from orchestrator.jobs.transitions import FORGET_ERROR
-from orchestrator.queue import Queue
+from orchestrator.queue.procrastinate import Queue
 
 _STALLED = "j.status = 'doing' and j.worker_id is null"
 """The row of its worker is gone: procrastinate and :meth:`Sweeper._bury` remove it, and so the worker's number here."""

@@ -6,11 +6,11 @@ from itertools import islice
 from typing import Literal, NamedTuple
 
 from orchestrator.database.pool import Pool
+from orchestrator.intake.bucket import Objects
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import transitions, versions
 from orchestrator.jobs.models import Identity, Job, Options
-from orchestrator.objects import Objects
-from orchestrator.queue import Queue
+from orchestrator.queue.procrastinate import Queue
 from reelscribe.errors import MachineError
 
 log = logging.getLogger(__name__)

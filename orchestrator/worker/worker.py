@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 import procrastinate
 from procrastinate.exceptions import ConnectorException
 
-from orchestrator.attempts import Attempts
 from orchestrator.database.pool import TROUBLE, Pool, one_line
-from orchestrator.dispatch import Dispatcher
-from orchestrator.queue import TASK, Queue
-from orchestrator.sweep import Sweeper
-from orchestrator.transcribers import Transcribers
+from orchestrator.queue.procrastinate import TASK, Queue
+from orchestrator.worker.dispatch import Dispatcher
+from orchestrator.worker.progress import Attempts
+from orchestrator.worker.stalled_jobs import Sweeper
+from orchestrator.worker.transcriber_client import Transcribers
 from reelscribe.http.auth import Tokens
 from reelscribe.settings.loading import Settings
 

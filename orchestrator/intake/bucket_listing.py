@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from orchestrator.database.pool import TROUBLE, Pool, one_line
-from orchestrator.intake import Intake, Outcomes
-from orchestrator.objects import Objects, identity
+from orchestrator.intake.bucket import Objects, identity
+from orchestrator.intake.event_intake import Intake, Outcomes
 from reelscribe.errors import MachineError
 
 log = logging.getLogger(__name__)

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from orchestrator import dispatch
 from orchestrator.transcripts import queries as transcript_queries
+from orchestrator.worker import dispatch
 from reelscribe.contracts.events import Failed
 from tests.orchestrator.conftest import BUCKET, MAX_ATTEMPTS
 from tests.orchestrator.scripted import (

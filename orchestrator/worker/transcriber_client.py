@@ -10,8 +10,8 @@ from types import TracebackType
 
 import httpx
 
-from orchestrator import backoff
 from orchestrator.errors import NoTranscriber
+from orchestrator.worker import retry
 from reelscribe.contracts.events import NDJSON, Event, Progress, events
 from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import MachineError, PeerUnreachable, StreamCut
@@ -25,7 +25,7 @@ HEALTH_SECONDS = 3.0
 RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 60.0
 
-probe_seconds = backoff.exponential(first=1, longest=30)
+probe_seconds = retry.exponential(first=1, longest=30)
 """How long a Machine B that failed so many times in a row is left alone before it is asked again."""
 
 NOT_THE_JOBS_FAULT = {"busy", "stopping", "peer_unreachable", "unauthorized", "route_not_found", "model_not_loaded"}

@@ -1,0 +1,1 @@
+"""The queue: procrastinate on our own PostgreSQL, its order, its pauses and limits."""
