@@ -18,7 +18,7 @@ demo: .venv/all ## run all three machines on a bundled video, and read what it s
 serve: .venv/all ## run all three machines here until Ctrl-C, with ./config.cfg
 	@$(BIN)/orchestrator up $(ARGS)
 
-test: .venv/test ## run every test; a part of them: make test ARGS='tests/machine -k auth'
+test: .venv/test ## run every test; a part of them: make test ARGS='tests/reelscribe -k auth'
 	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 soak: .venv/test ## kill -9 every machine and PostgreSQL, alone and in pairs, for 20 rounds (about 10 minutes)

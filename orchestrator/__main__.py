@@ -1,6 +1,6 @@
 """The ``orchestrator`` command."""
 
-from orchestrator.cli import cli
+from orchestrator.cli.main import cli
 
 
 def main() -> None:

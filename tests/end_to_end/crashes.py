@@ -24,7 +24,7 @@ from orchestrator.jobs.models import Job, Options
 from orchestrator.queue.procrastinate import Queue
 from orchestrator.transcripts import queries as transcript_queries
 from tests.orchestrator.conftest import BUCKET
-from tests.orchestrator.test_up import free_ports
+from tests.orchestrator.services.test_all_in_one import free_ports
 
 WORKER_TIMEOUT = 3.0
 MODULES = {"A": ("orchestrator", "worker"), "B": ("transcriber",), "C": ("extractor_api",)}

@@ -18,10 +18,10 @@ from tornado.testing import bind_unused_port
 
 from extractor_api.app import make_app as extractor_app
 from extractor_api.service import ExtractorMachine
-from orchestrator.app import make_app
+from orchestrator.api.app import make_app
+from orchestrator.api.handlers import OrchestratorMachine
 from orchestrator.database import embedded
 from orchestrator.database.pool import Pool, make_pool, prepare
-from orchestrator.handlers import OrchestratorMachine
 from orchestrator.intake.bucket import Objects
 from orchestrator.intake.event_intake import Intake, Selection
 from orchestrator.intake.submission import Desk

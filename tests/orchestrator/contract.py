@@ -1,6 +1,6 @@
 """Machine A's contract, which its answers are held to."""
 
-from orchestrator.openapi import document
+from orchestrator.api.openapi import document
 from tests.contract import Contract
 
 TRANSCRIPTS = "/api/transcripts/"

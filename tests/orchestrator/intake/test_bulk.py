@@ -7,7 +7,7 @@ import signal
 import pytest
 from typer.testing import CliRunner
 
-from orchestrator.cli import cli
+from orchestrator.cli.main import cli
 from orchestrator.database.pool import make_pool
 from orchestrator.intake.submission import CHUNK
 from orchestrator.jobs import queries as job_queries

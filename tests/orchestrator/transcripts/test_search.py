@@ -13,7 +13,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from typer.testing import CliRunner
 
-from orchestrator.cli import cli
+from orchestrator.cli.main import cli
 from orchestrator.database import schema
 from orchestrator.transcripts.search import SearchQuery, search
 from reelscribe.errors import BadRequest

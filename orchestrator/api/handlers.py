@@ -1,0 +1,219 @@
+"""The HTTP API of Machine A."""
+
+from importlib.metadata import version
+from typing import Any
+
+from prometheus_client import Gauge
+from tornado.iostream import StreamClosedError
+
+from orchestrator.api.feed import Feed
+from orchestrator.api.schemas import JobsQuery, Status, SubmitRequest, TranscriptQuery
+from orchestrator.database.pool import TROUBLE, Pool
+from orchestrator.errors import DatabaseUnavailable
+from orchestrator.exports import results_queue
+from orchestrator.intake.event_intake import Intake
+from orchestrator.intake.submission import Desk
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs import stats
+from orchestrator.jobs.models import Job
+from orchestrator.jobs.stats import overview
+from orchestrator.queue.procrastinate import Queue
+from orchestrator.queue.rules import active_rules
+from orchestrator.transcripts import formats
+from orchestrator.transcripts import queries as transcript_queries
+from orchestrator.transcripts.reader import parts
+from orchestrator.transcripts.search import SearchQuery, search
+from reelscribe.errors import BadRequest, JobNotFound
+from reelscribe.http.auth import Tokens
+from reelscribe.http.server import Machine, MachineHandler
+from reelscribe.timeout import within
+
+STALL_SECONDS = 60.0
+"""Longest wait for a client that does not read what it asked for."""
+
+
+class OrchestratorMachine(Machine):
+    """Machine A: what its handlers work with.
+
+    Args:
+        default_bucket: where savepaths are looked for when a request names no bucket.
+        intake: takes what MinIO's events name.
+        stores_results: whether finished transcripts are stored in a bucket.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        pool: Pool,
+        queue: Queue,
+        desk: Desk,
+        default_bucket: str,
+        intake: Intake,
+        stores_results: bool = False,
+    ) -> None:
+        super().__init__("orchestrator", tokens)
+        self.pool = pool
+        self.queue = queue
+        self.desk = desk
+        self.default_bucket = default_bucket
+        self.intake = intake
+        self.stores_results = stores_results
+        self.feed = Feed(pool)
+        streams = Gauge("reelscribe_event_streams", "Open streams of events", registry=self.registry)
+        streams.set_function(lambda: len(self.feed.followers))
+
+    async def end_streams(self) -> None:
+        """Send the followers of events away: they would outlast any time of grace."""
+        self.feed.drop_all()
+
+
+class OrchestratorHandler(MachineHandler):
+    """A request that needs the database."""
+
+    machine: OrchestratorMachine
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        raised = kwargs.get("exc_info", (None, None, None))[1]
+        if isinstance(raised, TROUBLE):
+            gone = DatabaseUnavailable("the database does not answer; try again in a moment")
+            kwargs["exc_info"] = (type(gone), gone, None)
+        super().write_error(status_code, **kwargs)
+
+    async def send(self, text: str) -> None:
+        """Write a part of the answer, no faster than the client reads.
+
+        Raises:
+            StreamClosedError: it left, or stopped reading.
+        """
+        self.write(text)
+        try:
+            await within(STALL_SECONDS, self.flush())
+        except TimeoutError as stalled:
+            raise StreamClosedError(stalled) from stalled
+
+    async def job(self, id: str) -> Job:
+        """The job of a URL.
+
+        Raises:
+            JobNotFound: there is none.
+        """
+        async with self.machine.pool.connection() as connection:
+            jobs = await job_queries.jobs_by_id(connection, [int(id)])
+        if not jobs:
+            raise JobNotFound(f"there is no job {id}; GET /api/jobs lists them")
+        return jobs[0]
+
+
+class JobsHandler(OrchestratorHandler):
+    """``POST /api/jobs`` submits; ``GET /api/jobs`` lists, newest first."""
+
+    max_body_bytes = 12 << 20
+
+    async def post(self) -> None:
+        request = self.read_body(SubmitRequest)
+        submitted = await self.machine.desk.submit(
+            request.bucket_name or self.machine.default_bucket,
+            request.savepaths or [request.savepath or ""],
+            request,
+            request.priority,
+            request.force,
+        )
+        self.set_status(202)
+        self.finish({"jobs": [{**job.model_dump(mode="json"), "outcome": outcome} for job, outcome in submitted]})
+
+    async def get(self) -> None:
+        query = self.read_query(JobsQuery)
+        async with self.machine.pool.connection() as connection:
+            jobs = await job_queries.list_jobs(connection, query.state, query.after, query.limit)
+        following = jobs[-1].id if len(jobs) == query.limit else None
+        self.finish({"jobs": [job.model_dump(mode="json") for job in jobs], "next": following})
+
+
+class JobHandler(OrchestratorHandler):
+    """``GET /api/jobs/{id}``."""
+
+    async def get(self, id: str) -> None:
+        self.finish((await self.job(id)).model_dump(mode="json"))
+
+
+class CancelHandler(OrchestratorHandler):
+    """``POST /api/jobs/{id}/cancel``."""
+
+    async def post(self, id: str) -> None:
+        await self.job(id)
+        changed = await self.machine.desk.cancel([int(id)])
+        self.finish({**(await self.job(id)).model_dump(mode="json"), "changed": bool(changed)})
+
+
+class RetryHandler(OrchestratorHandler):
+    """``POST /api/jobs/{id}/retry``."""
+
+    async def post(self, id: str) -> None:
+        await self.job(id)
+        changed = await self.machine.desk.retry([int(id)])
+        self.finish({**(await self.job(id)).model_dump(mode="json"), "changed": bool(changed)})
+
+
+class TranscriptHandler(OrchestratorHandler):
+    """``GET /api/transcripts/{savepath}?format=json|jsonl|txt|srt|vtt|tsv``: a part at a time, never whole."""
+
+    async def get(self, savepath: str) -> None:
+        query = self.read_query(TranscriptQuery)
+        if "\0" in savepath:
+            raise BadRequest("a savepath holds no NUL character")
+        bucket = query.bucket_name or self.machine.default_bucket
+        async with self.machine.pool.connection() as connection:
+            job = await job_queries.newest_finished(connection, bucket, savepath)
+            if job is None:
+                raise await transcript_queries.no_transcript(connection, bucket, savepath, self.machine.default_bucket)
+            about = await transcript_queries.about_transcript(connection, job)
+        assert job.finished_at
+        self.set_header("ETag", f'"{version("reelscribe")}-{job.id}"')
+        self.set_header("Last-Modified", job.finished_at)
+        self.set_header("Cache-Control", "no-cache")
+        if self.check_etag_header():
+            self.set_status(304)
+            return
+        self.set_header("Content-Type", formats.CONTENT_TYPES[query.format])
+        async for part in parts(self.machine.pool, about, query.format, query.timestamps):
+            await self.send(part)
+        self.finish()
+
+
+class StatusHandler(OrchestratorHandler):
+    """``GET /api/status``: jobs in each state, audio done and left, speed, rules, workers, and what is not stored."""
+
+    async def get(self) -> None:
+        async with self.machine.pool.connection() as connection:
+            queue = await overview(connection)
+            rules = await active_rules(connection)
+            results = await results_queue.count(connection) if self.machine.stores_results else None
+        workers = await self.machine.queue.count_workers()
+        self.finish(Status(**queue.figures(), rules=rules, workers=workers, results=results).model_dump(mode="json"))
+
+
+class SearchHandler(OrchestratorHandler):
+    """``GET /api/search?q=``: segments that hold these words, the newest transcripts first."""
+
+    async def get(self) -> None:
+        query = self.read_query(SearchQuery)
+        async with self.machine.pool.connection() as connection:
+            found = await search(connection, query, self.machine.default_bucket)
+        self.finish({"hits": [hit.model_dump(mode="json") for hit in found.hits], "next": found.next})
+
+
+class HealthHandler(OrchestratorHandler):
+    """``GET /healthz``: whether this machine and its database work, and how many jobs are in which state."""
+
+    public = True
+
+    async def get(self) -> None:
+        health = self.machine.health()
+        try:
+            async with self.machine.pool.connection(timeout=3) as connection:
+                health["jobs"] = await stats.count_by_state(connection)
+            health["database"] = "ok"
+        except TROUBLE:
+            health["database"], health["status"] = "unreachable", "broken"
+        self.set_status(200 if health["status"] == "ok" else 503)
+        self.finish(health)

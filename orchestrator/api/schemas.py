@@ -1,0 +1,113 @@
+"""What the HTTP API takes and answers, beside jobs and hits."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from orchestrator.exports.results_queue import ResultsStatus
+from orchestrator.intake.submission import Outcome
+from orchestrator.jobs.models import Job, Options, Priority, Record, State, StorableSavepath
+from orchestrator.queue.rules import Rule
+from orchestrator.transcripts.formats import Format, parse_format
+from orchestrator.transcripts.search import Hit
+from reelscribe.contracts.messages import WireModel
+from reelscribe.settings.fields import BucketName
+
+MOST_SAVEPATHS = 10_000
+MOST_JOBS = 1000
+"""Of one page."""
+
+
+class SubmitRequest(Options):
+    """Body of ``POST /api/jobs``: one savepath or several, and how to transcribe them."""
+
+    savepath: StorableSavepath | None = None
+    savepaths: list[StorableSavepath] = Field(default=[], max_length=MOST_SAVEPATHS)
+    bucket_name: BucketName | None = None
+    priority: Priority | None = Field(default=None, description="None: 0, or what it is already")
+    force: bool = False
+
+    @model_validator(mode="after")
+    def _some_savepath(self) -> "SubmitRequest":
+        if (self.savepath is None) == (not self.savepaths):
+            raise ValueError("give either savepath, or savepaths with at least one")
+        return self
+
+
+class JobsQuery(WireModel):
+    """Query of ``GET /api/jobs``; ``after`` is ``next`` of the page before."""
+
+    state: State | None = None
+    after: int | None = Field(default=None, ge=0, le=10**18)
+    limit: int = Field(default=100, ge=1, le=MOST_JOBS)
+
+
+def _known_format(name: Any) -> Any:
+    return parse_format(name) if isinstance(name, str) else name
+
+
+class TranscriptQuery(WireModel):
+    """Query of ``GET /api/transcripts/{savepath}``; ``timestamps`` is for txt."""
+
+    format: Annotated[Format, BeforeValidator(_known_format)] = "json"
+    timestamps: bool = False
+    bucket_name: BucketName | None = None
+
+
+class SubmittedJob(Job):
+    """A job, and what the submission did with it."""
+
+    outcome: Outcome = Field(
+        description="`new`: made; `changed`: made anew, for the object is another one than the one that was heard;"
+        " `again`: had failed or was cancelled, and is queued again; `known`: not finished yet;"
+        " `done`: has a transcript of this very object; `missing`: has a transcript, but the object is gone"
+    )
+
+
+class SubmitAnswer(Record):
+    """Answer of ``POST /api/jobs``: a job for each savepath, in the order of their first mention."""
+
+    jobs: list[SubmittedJob]
+
+
+class JobPage(Record):
+    """Answer of ``GET /api/jobs``; ``next`` is the ``after`` of the next page, None on the last."""
+
+    jobs: list[Job]
+    next: int | None
+
+
+class ChangedJob(Job):
+    """A job, and whether the request changed it."""
+
+    changed: bool
+
+
+class HitPage(Record):
+    """Answer of ``GET /api/search``."""
+
+    hits: list[Hit]
+    next: str | None
+
+
+class Status(Record):
+    """Answer of ``GET /api/status``: the queue as a whole, see :class:`orchestrator.jobs.stats.Overview`."""
+
+    totals: dict[State, int] = Field(description="jobs in each state that occurs")
+    done_seconds: float = Field(description="of audio with a transcript")
+    left_seconds: float | None = Field(description="of audio not heard yet, about; null where nothing tells how long")
+    speed: float | None = Field(description="seconds of audio a second, of all workers of late; null where none worked")
+    eta_seconds: float | None = Field(description="until all is done at this speed, about")
+    rules: list[Rule] = Field(description="the pauses and limits that hold now")
+    workers: int = Field(description="that show a sign of life, on any host")
+    results: ResultsStatus | None = Field(description="only where [results] names a bucket")
+
+
+class HookAnswer(Record):
+    """Answer of ``POST /hooks/minio``: how many objects became what."""
+
+    new: int = 0
+    changed: int = 0
+    again: int = 0
+    known: int = 0
+    ignored: int = 0

@@ -1,0 +1,62 @@
+"""Changing jobs by command: the named ones, or many in chunks, and what is printed of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from rich.console import Console
+from rich.progress import track
+
+from orchestrator.cli.console import print_json, situation_line, visible
+from orchestrator.cli.submit_report import FEW
+from orchestrator.intake.submission import CHUNK
+from orchestrator.jobs import queries as job_queries
+from orchestrator.session import Session, complain
+
+Change = Callable[[Sequence[int]], Awaitable[list[int]]]
+"""Changes those jobs of these ids that can be, and returns their ids."""
+
+
+async def change_named(
+    session: Session, bucket: str | None, savepaths: Sequence[str], change: Change, word: str, as_json: bool
+) -> int:
+    """Change the jobs of these savepaths, and tell what each of them is now."""
+    where, default = session.bucket(bucket), session.bucket(None)
+    async with session.pool.connection() as connection:
+        named = await job_queries.current_jobs(connection, where, savepaths)
+    if unknown := sorted(set(savepaths) - {job.savepath for job in named}):
+        raise job_queries.not_submitted(where, unknown[0], default)
+    ids = [job.id for job in named]
+    changed = set(await change(ids))
+    async with session.pool.connection() as connection:
+        jobs = await job_queries.jobs_by_id(connection, ids)
+    if as_json:
+        print_json([{**job.model_dump(mode="json"), "changed": job.id in changed} for job in jobs])
+    for job in jobs if not as_json else ():
+        print(
+            f"{word:<9} {visible(job.savepath)}" if job.id in changed else f"unchanged {situation_line(job, default)}"
+        )
+    return 0
+
+
+async def change_many(
+    session: Session, ids: Sequence[int], change: Change, word: str, nothing: str, as_json: bool
+) -> int:
+    """Change jobs a chunk at a time, so that nobody else waits for it, and tell how many; of a few, which."""
+    changed: list[int] = []
+    chunks = [ids[begin : begin + CHUNK] for begin in range(0, len(ids), CHUNK)]
+    try:
+        for chunk in track(chunks, word, console=Console(stderr=True), transient=True, disable=len(chunks) < 2):
+            changed += await change(chunk)
+    except asyncio.CancelledError:
+        complain(f"stopped after {len(changed)} jobs; the same command goes on from there")
+        raise
+    async with session.pool.connection() as connection:
+        few = await job_queries.jobs_by_id(connection, changed) if len(changed) <= FEW else []
+    if as_json:
+        print_json({"changed": len(changed)})
+        return 0
+    for job in few:
+        print(f"{word:<9} {visible(job.savepath)}")
+    if not few:
+        print(f"{len(changed)} jobs {word}" if changed else nothing)
+    return 0

@@ -1,0 +1,82 @@
+"""The command ``check``."""
+
+import asyncio
+import logging
+from typing import NamedTuple
+
+import typer
+
+from orchestrator.cli.console import print_json
+from orchestrator.cli.options import JsonOption
+from orchestrator.database.pool import TROUBLE, one_line
+from orchestrator.errors import DatabaseUnavailable
+from orchestrator.session import open_session
+from orchestrator.worker.transcriber_client import Transcribers
+from reelscribe import logs
+from reelscribe.command_line import ConfigOption, settings_errors_told, tell_check
+from reelscribe.errors import MachineError
+from reelscribe.http.auth import Tokens
+from reelscribe.http.extractor_client import AudioClient
+from reelscribe.settings.loading import Settings, load_settings
+
+
+def register(cli: typer.Typer) -> None:
+    """Add this command."""
+    cli.command(epilog="Example: orchestrator check")(check)
+
+
+def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Prove config, database and each Machine B, one line each; exit 1 if one of them fails."""
+    logs.configure(logging.CRITICAL)
+    with settings_errors_told():
+        chosen = load_settings(config)
+        tokens = Tokens.from_file(chosen.auth.token_file)
+    proofs = asyncio.run(_prove(chosen, tokens, silently=as_json))
+    if as_json:
+        print_json([proof._asdict() for proof in proofs])
+    raise typer.Exit(0 if all(proof.ok for proof in proofs) else 1)
+
+
+class Proof(NamedTuple):
+    """What ``check`` has found out about one thing."""
+
+    subject: str
+    ok: bool
+    message: str
+
+
+async def _prove(chosen: Settings, tokens: Tokens, silently: bool) -> list[Proof]:
+    proofs: list[Proof] = []
+
+    def tell(subject: str, proof: str | MachineError) -> None:
+        proofs.append(Proof(subject, isinstance(proof, str), str(proof)))
+        if not silently:
+            tell_check(subject, proof)
+
+    tell("config", "a token is asked for" if tokens else "read; no token is asked for")
+    try:
+        async with open_session(chosen) as session, session.pool.connection() as connection:
+            version = connection.info.server_version // 10_000
+            workers = await session.queue.count_workers()
+            tell("database", f"PostgreSQL {version}; {workers} worker(s) at work")
+    except MachineError as failure:
+        tell("database", failure)
+    except TROUBLE as refused:
+        tell("database", DatabaseUnavailable(one_line(refused)))
+    async with AudioClient(chosen.listing_url, tokens) as machine_c:
+        try:
+            tell("Machine C", f"{(await machine_c.health()).get('machine')} at {chosen.listing_url}")
+        except MachineError as failure:
+            tell("Machine C", failure)
+    section = chosen.orchestrator
+    async with Transcribers(section.transcriber_urls, tokens, section.progress_timeout) as transcribers:
+        for url in transcribers.urls:
+            try:
+                health = await transcribers.health(url)
+                tell(
+                    url,
+                    f"model {health.get('model')}, {health.get('free')} of {health.get('capacity')} places free",
+                )
+            except MachineError as failure:
+                tell(url, failure)
+    return proofs

@@ -1,0 +1,199 @@
+"""The command ``export``: transcripts to standard output, into a folder, or into a Parquet dataset."""
+
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from orchestrator.cli.console import print_json, visible
+from orchestrator.cli.options import BucketOption, JsonOption, SavepathsArgument, checked_all, checked_text, usage
+from orchestrator.errors import NotWritten
+from orchestrator.exports.files import MirrorFolder
+from orchestrator.session import Session, complain, run
+from orchestrator.transcripts import formats
+from orchestrator.transcripts import queries as transcript_queries
+from reelscribe.command_line import ConfigOption
+
+STANDARD_OUTPUT = "-"
+
+
+class ExportFormat(StrEnum):
+    """What ``export`` can write."""
+
+    txt = "txt"
+    srt = "srt"
+    vtt = "vtt"
+    tsv = "tsv"
+    json = "json"
+    jsonl = "jsonl"
+    parquet = "parquet"
+
+
+class Selection(NamedTuple):
+    """The savepaths that are named, or all that start with ``prefix``."""
+
+    savepaths: list[str] | None
+    prefix: str
+
+
+EVERYTHING = Selection(None, "")
+
+
+def register(cli: typer.Typer) -> None:
+    """Add this command."""
+    cli.command(epilog="Example: orchestrator export --all --format srt --output subtitles")(export)
+
+
+def export(
+    savepaths: SavepathsArgument = None,
+    prefix: Annotated[
+        str | None,
+        typer.Option(help="All savepaths that start with this.", show_default=False, callback=checked_text),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that have a transcript.")] = False,
+    format: Annotated[
+        ExportFormat, typer.Option(help="json: a document each; jsonl and parquet: a row for each segment.")
+    ] = ExportFormat.txt,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder to mirror the savepaths in; - for standard output.",
+            show_default=False,
+            callback=checked_text,
+        ),
+    ] = None,
+    bucket: BucketOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Write transcripts to files, or the one of a single SAVEPATH to standard output.
+
+    Exit code 1 if one is missing or could not be written; the others are written nevertheless. --json tells how many
+    there were of each.
+    """
+    if bool(savepaths) + (prefix is not None) + everything != 1:
+        usage("name savepaths, or give --prefix or --all")
+    named = list(dict.fromkeys(checked_all(savepaths))) or None
+    if output is None and named and len(named) == 1:
+        output = STANDARD_OUTPUT
+    if output is None or (output == STANDARD_OUTPUT and format is ExportFormat.parquet):
+        usage("name a folder with --output DIR")
+    if output == STANDARD_OUTPUT and format is not ExportFormat.jsonl and (not named or len(named) > 1):
+        usage("standard output takes one transcript, or any number as jsonl; name a folder with --output DIR")
+    if output == STANDARD_OUTPUT and as_json:
+        usage("--json tells what was written to a folder (--output DIR); for a transcript as JSON: --format json")
+    wanted = Selection(named, prefix or "")
+
+    async def work(session: Session) -> int:
+        where = session.bucket(bucket)
+        if format is ExportFormat.parquet:
+            written, failures = await _to_parquet(session, where, wanted, Path(output))
+        else:
+            content = formats.parse_format(format.value)
+            written, failures = await _to_files(session, where, wanted, content, output)
+        if as_json:
+            print_json({"written": written, "failed": failures, "output": output})
+        elif not written and not failures:
+            complain("no transcript is there yet; see what is: orchestrator status")
+        elif output != STANDARD_OUTPUT:
+            print(f"{written} transcript{'' if written == 1 else 's'} in {output}")
+        return 1 if failures or not written else 0
+
+    run(config, work)
+
+
+async def _to_files(
+    session: Session, bucket: str, wanted: Selection, format: formats.Format, output: str
+) -> tuple[int, int]:
+    """How many were written, and how many could not be."""
+    failures = await _tell_missing(session, bucket, wanted)
+    folder = None if output == STANDARD_OUTPUT else MirrorFolder(Path(output))
+    written = 0
+    with _bar(await _count(session, bucket, wanted)) as advance:
+        async for savepath in _found(session, bucket, wanted):
+            async with session.pool.connection() as connection:
+                transcript = await transcript_queries.transcript(connection, bucket, savepath)
+            if transcript is None:
+                continue  # it has been removed in this moment
+            content = formats.render(transcript, format)
+            if not transcript.receipt.complete:
+                complain(f"{visible(savepath)} is incomplete: {visible(transcript.receipt.reason or '')}")
+            try:
+                folder.write(savepath, format, content) if folder else sys.stdout.write(content)
+                written += 1
+            except NotWritten as failure:
+                complain(visible(failure.message))
+                failures += 1
+            advance()
+    return written, failures
+
+
+async def _to_parquet(session: Session, bucket: str, wanted: Selection, root: Path) -> tuple[int, int]:
+    from orchestrator.exports import parquet  # half a second that no other command should wait
+
+    failures = await _tell_missing(session, bucket, wanted)
+    async with session.pool.connection() as connection:
+        partitions = await parquet.touched(connection, bucket, wanted.savepaths, wanted.prefix)
+        written = 0
+        with _bar(sum(len(partition.jobs) for partition in partitions)) as advance:
+            for partition in partitions:
+                try:
+                    await parquet.rewrite(connection, root, bucket, partition, advance)
+                    written += len(partition.jobs)
+                except NotWritten as failure:
+                    complain(visible(failure.message))
+                    failures += 1
+    if wanted == EVERYTHING:
+        parquet.remove_others(root, bucket, partitions)
+    return written, failures
+
+
+async def _tell_missing(session: Session, bucket: str, wanted: Selection) -> int:
+    """Tell which of the named savepaths have no transcript, and why; their number."""
+    if wanted.savepaths is None:
+        return 0
+    there = {savepath async for savepath in _found(session, bucket, wanted)}
+    missing = [savepath for savepath in wanted.savepaths if savepath not in there]
+    async with session.pool.connection() as connection:
+        for savepath in missing:
+            why = await transcript_queries.no_transcript(connection, bucket, savepath, session.bucket(None))
+            complain(visible(why.message))
+    return len(missing)
+
+
+async def _count(session: Session, bucket: str, wanted: Selection) -> int:
+    async with session.pool.connection() as connection:
+        return await transcript_queries.count_finished(connection, bucket, wanted.prefix, wanted.savepaths)
+
+
+async def _found(session: Session, bucket: str, wanted: Selection) -> AsyncIterator[str]:
+    after = ""
+    while True:
+        async with session.pool.connection() as connection:
+            page = await transcript_queries.finished_savepaths(
+                connection, bucket, wanted.prefix, wanted.savepaths, after
+            )
+        for savepath in page:
+            yield savepath
+        if not page:
+            return
+        after = page[-1]
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar on a terminal; what it yields is called for each of ``total``."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    columns = (TextColumn("export"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda: progress.advance(task)

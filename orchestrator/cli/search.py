@@ -1,0 +1,92 @@
+"""The command ``search``: where something was said."""
+
+import re
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from orchestrator.cli.console import print_json, visible
+from orchestrator.cli.options import BucketOption, JsonOption, validated
+from orchestrator.session import Session, complain, run
+from orchestrator.transcripts.search import Found, Hit, SearchQuery, search
+from reelscribe.command_line import ConfigOption
+from reelscribe.settings.orchestrator import OrchestratorSection
+from reelscribe.text.subtitles import clock
+
+
+def register(cli: typer.Typer) -> None:
+    """Add this command."""
+    cli.command(name="search", epilog='Example: orchestrator search "happy horse" --prefix youtube/')(search_segments)
+
+
+def search_segments(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="WORDS", help='All must be in a segment; "two words" are a phrase, hors* a beginning.'),
+    ],
+    prefix: Annotated[str, typer.Option(help="Only savepaths that start with this.", show_default=False)] = "",
+    language: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Only recordings in this language.", show_default=False)
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Only recordings modified then or later, UTC.", show_default=False),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Segments to show.")] = 20,
+    bucket: BucketOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Search what was said, in the newest transcript of each savepath; exit 1 if it was said nowhere."""
+    query: SearchQuery = validated(
+        SearchQuery, q=_as_typed(words), prefix=prefix, language=language, since=since, limit=limit, bucket_name=bucket
+    )
+
+    async def work(session: Session) -> int:
+        async with session.pool.connection() as connection:
+            found = await search(connection, query, session.settings.paths.bucket_name)
+        here = _base_url(session.settings.orchestrator)
+        found = Found([hit.model_copy(update={"link": here + hit.link}) for hit in found.hits], found.next)
+        if as_json:
+            print_json({"hits": [hit.model_dump(mode="json") for hit in found.hits], "next": found.next})
+        else:
+            _print_hits(found.hits)
+            if found.next:
+                complain(f"there are more than these {limit}; see them with --limit, or narrow the search")
+            elif not found.hits:
+                complain("nobody says that; fewer words, or beginnings such as hors*, find more")
+        return 0 if found.hits else 1
+
+    run(config, work)
+
+
+def _as_typed(arguments: Sequence[str]) -> str:
+    """The query as it stands on the command line, where the shell has taken the quotes off its phrases."""
+    return " ".join(
+        f'"{argument}"' if re.search(r"\s", argument) and '"' not in argument else argument for argument in arguments
+    )
+
+
+def _base_url(section: OrchestratorSection) -> str:
+    host = "localhost" if section.host in ("0.0.0.0", "::", "") else section.host
+    return f"{'https' if section.tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}:{section.port}"
+
+
+def _print_hits(hits: Sequence[Hit]) -> None:
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 2000)
+    for hit in hits:
+        console.print(Text.assemble((visible(hit.savepath), "bold"), f"  {clock(hit.start)}"))
+        console.print(Text("  ").append_text(_highlighted(hit)))
+        console.print(Text(f"  {hit.link}", style="dim"))
+
+
+def _highlighted(hit: Hit) -> Text:
+    text, end = Text(), 0
+    for start, stop in hit.marks:
+        text.append(visible(hit.text[end:start])).append(visible(hit.text[max(start, end) : stop]), style="bold yellow")
+        end = max(end, stop)
+    return text.append(visible(hit.text[end:]))

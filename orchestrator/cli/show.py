@@ -1,0 +1,129 @@
+"""The command ``show``: one transcript, on a terminal with its times and with words coloured by confidence."""
+
+import math
+import sys
+from collections.abc import AsyncIterator, Sequence
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.cli.console import NO_WORKER, out, visible
+from orchestrator.cli.options import BucketOption, checked
+from orchestrator.exports import results_queue
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs.models import UNFINISHED, as_argument
+from orchestrator.session import Session, complain, run
+from orchestrator.transcripts import formats
+from orchestrator.transcripts import queries as transcript_queries
+from orchestrator.transcripts.models import Transcript
+from orchestrator.transcripts.reader import pages, parts
+from reelscribe.command_line import ConfigOption
+from reelscribe.contracts.events import Segment
+from reelscribe.errors import MachineError
+from reelscribe.text.subtitles import clock, one_line
+
+CONFIDENCES = ((0.8, "green", "80 % and more"), (0.5, "yellow", "50 to 80 %"), (0.0, "red", "less"))
+"""From which probability on a word has which colour, and how the legend says it."""
+
+
+class OutputFormat(StrEnum):
+    """What ``show`` can print."""
+
+    txt = "txt"
+    srt = "srt"
+    vtt = "vtt"
+    tsv = "tsv"
+    json = "json"
+    jsonl = "jsonl"
+
+
+def register(cli: typer.Typer) -> None:
+    """Add this command."""
+    cli.command(epilog="Example: orchestrator show youtube/abc123.mp4 --format srt > abc123.srt")(show)
+
+
+def show(
+    savepath: Annotated[str, typer.Argument(metavar="SAVEPATH")],
+    format: Annotated[
+        OutputFormat | None,
+        typer.Option(help="json has all: receipt, words, tokens.", show_default="coloured on a terminal, else txt"),
+    ] = None,
+    timestamps: Annotated[bool, typer.Option("--timestamps", help="Times before each line of txt.")] = False,
+    bucket: BucketOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Print a transcript; on a terminal with times, and words coloured by how sure the model is of them."""
+    checked(savepath)
+
+    async def work(session: Session) -> int:
+        where = session.bucket(bucket)
+        async with session.pool.connection() as connection:
+            job = await job_queries.newest_finished(connection, where, savepath)
+            if job is None:
+                why = await transcript_queries.no_transcript(connection, where, savepath, session.bucket(None))
+                return await _tell_missing(session, why, as_argument(savepath, where, session.bucket(None)))
+            about = await transcript_queries.about_transcript(connection, job)
+            results = await results_queue.count(connection, [job.id]) if session.settings.results.bucket else None
+        if format is None and not as_json and sys.stdout.isatty():
+            await _print_coloured(about, pages(session.pool, job))
+        else:
+            wanted = formats.parse_format("json" if as_json else format.value if format else "txt")
+            async for part in parts(session.pool, about, wanted, timestamps):
+                sys.stdout.write(part)
+        sys.stdout.flush()
+        if not about.receipt.complete:
+            complain(f"this transcript is incomplete: {about.receipt.reason}")
+        if results and results.sentence:
+            complain(visible(results.sentence))
+        return 0
+
+    run(config, work)
+
+
+async def _tell_missing(session: Session, why: MachineError, argument: str) -> int:
+    """Why there is no transcript, and what to do next; ``argument`` is how commands name it."""
+    complain(visible(why.message))
+    if why.details.get("state") in UNFINISHED:
+        if not await session.queue.count_workers():
+            complain(NO_WORKER)
+        complain(visible(f"follow it with: orchestrator status {argument} --watch"))
+    return 1
+
+
+async def _print_coloured(about: Transcript, read: AsyncIterator[Sequence[Segment]]) -> None:
+    console, by_word = out(), False
+    coloured = console.color_system is not None and not console.no_color
+    async for segments in read:
+        for segment in segments:
+            by_word = by_word or bool(segment.words)
+            line = Table.grid(padding=(0, 2, 0, 0))
+            line.add_row(Text(clock(segment.start), style="dim"), _words(segment) if coloured else _plain(segment))
+            console.print(line)
+    if coloured:
+        of_what = "of each word" if by_word else "of each segment; submit --word-timestamps tells that of each word"
+        legend = Text("\nconfidence ", style="dim")
+        for _, colour, meaning in CONFIDENCES:
+            legend.append("■ ", style=f"not dim {colour}").append(f"{meaning}  ")
+        console.print(legend.append(of_what))
+
+
+def _words(segment: Segment) -> Text:
+    if not segment.words:
+        return Text(_plain(segment).plain, style=_colour(math.exp(segment.avg_logprob)))
+    text = Text()
+    for number, word in enumerate(segment.words):
+        said = word.word if number else word.word.lstrip()
+        text.append(visible(said), style=_colour(word.probability))
+    return text
+
+
+def _plain(segment: Segment) -> Text:
+    return Text(visible(one_line(segment.text)))
+
+
+def _colour(probability: float) -> str:
+    return next((colour for least, colour, _ in CONFIDENCES if probability >= least), CONFIDENCES[-1][1])

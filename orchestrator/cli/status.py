@@ -1,0 +1,198 @@
+"""The command ``status``: how the queue goes on, or the jobs of one savepath; once, or for as long as one watches."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.cli.console import COLOURS, NO_WORKER, job_table, length, out, print_json, situation_line, visible
+from orchestrator.cli.options import BucketOption, JsonOption, checked
+from orchestrator.cli.queue_rules import rule_lines, rules_json
+from orchestrator.exports import results_queue
+from orchestrator.exports.results_queue import ResultsStatus
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs.models import Job
+from orchestrator.jobs.stats import Overview, overview
+from orchestrator.queue.rules import Rule, active_rules
+from orchestrator.session import Session, run
+from reelscribe.command_line import ConfigOption
+
+WATCH_SECONDS = 1.0
+"""How often ``--watch`` looks."""
+
+
+class View(NamedTuple):
+    """What was seen at one look; ``queue`` only of the queue as a whole, or of all that is in a bucket.
+
+    Attributes:
+        bucket: the only one that was looked at, or None.
+        default_bucket: of config.cfg.
+    """
+
+    jobs: list[Job]
+    queue: Overview | None
+    workers: int
+    rules: list[Rule]
+    results: ResultsStatus | None
+    bucket: str | None
+    default_bucket: str
+
+    def document(self) -> dict[str, Any]:
+        """For scripts."""
+        shown: dict[str, Any] = {"jobs": [job.model_dump(mode="json") for job in self.jobs]}
+        if self.results:
+            shown["results"] = self.results.model_dump()
+        if self.queue:
+            shown |= {**self.queue.figures(), "workers": self.workers, "rules": rules_json(self.rules)}
+        return shown
+
+    def screen(self) -> RenderableType:
+        """For people."""
+        blocks: list[RenderableType] = []
+        if self.queue and self.jobs:
+            blocks += [_state_table(self.queue), Text(_forecast(self.queue, self.workers)), Text()]
+        blocks.append(job_table(self.jobs) if self.jobs else Text(self._no_jobs))
+        return Group(*blocks, *map(Text, self._notes()))
+
+    def _notes(self) -> list[str]:
+        notes = rule_lines(self.rules)
+        if self.queue and "failed" in self.queue.states:
+            notes.append("see why they failed, and how to try again: orchestrator failed")
+        if self.results and self.results.sentence:
+            notes.append(visible(self.results.sentence))
+        return notes
+
+    def lines(self) -> list[str]:
+        """For logs: what is worth telling as soon as it changes."""
+        if not self.queue:
+            return [situation_line(job, self.default_bucket) for job in self.jobs]
+        totals = ", ".join(f"{jobs} {state}" for state, jobs in self.queue.totals.items())
+        return [totals or self._no_jobs, *rule_lines(self.rules)]
+
+    @property
+    def _no_jobs(self) -> str:
+        of_bucket, option = (f" of bucket {self.bucket}", f" --bucket {self.bucket}") if self.bucket else ("", "")
+        return f"no jobs{of_bucket} yet; make one with: orchestrator submit SAVEPATH{option}"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen, which is never so for the queue as a whole."""
+        return self.queue is None and all(job.finished for job in self.jobs)
+
+
+def register(cli: typer.Typer) -> None:
+    """Add this command."""
+    cli.command(epilog="Example: orchestrator status --watch")(status)
+
+
+def status(
+    savepath: Annotated[str | None, typer.Argument(metavar="SAVEPATH", show_default=False)] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on until Ctrl-C, or until SAVEPATH is finished. Piped: a line a change.")
+    ] = False,
+    bucket: BucketOption = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Jobs to show: running ones, then the newest.")] = 10,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show how the queue goes on, how fast, and about how long it will take; or all about one savepath.
+
+    The queue is that of all buckets, or of --bucket.
+
+    With SAVEPATH and --watch, exit code 1 if it failed or was cancelled.
+    """
+    if savepath is not None:
+        checked(savepath)
+
+    async def work(session: Session) -> int:
+        async def look() -> View:
+            return await _look(session, savepath, bucket, limit)
+
+        if watch:
+            view = await _watch(look, as_json)
+            return 1 if any(job.state != "done" for job in view.jobs) else 0
+        view = await look()
+        print_json(view.document()) if as_json else out().print(view.screen())
+        return 0
+
+    run(config, work)
+
+
+async def _look(session: Session, savepath: str | None, bucket: str | None, limit: int) -> View:
+    stores_results = session.settings.results.bucket is not None
+    async with session.pool.connection() as connection:
+        rules = await active_rules(connection)
+        if savepath is None:
+            running = await job_queries.list_jobs(connection, "running", limit=limit, bucket=bucket)
+            newest = await job_queries.list_jobs(connection, limit=limit, bucket=bucket)
+            jobs = [*running, *(job for job in newest if job.state != "running")][:limit]
+            results = await results_queue.count(connection) if stores_results and bucket is None else None
+            queue = await overview(connection, bucket)
+        elif jobs := await job_queries.current_jobs(connection, session.bucket(bucket), [savepath]):
+            results = await results_queue.count(connection, [job.id for job in jobs]) if stores_results else None
+            queue = None
+        else:
+            raise job_queries.not_submitted(session.bucket(bucket), savepath, session.bucket(None))
+    workers = await session.queue.count_workers() if queue else 0
+    return View(jobs, queue, workers, rules, results, bucket, session.bucket(None))
+
+
+async def _watch(look: Callable[[], Awaitable[View]], as_json: bool) -> View:
+    """Show what changes, until nothing more will; the last of it."""
+    if sys.stdout.isatty() and not as_json:
+        with Live(console=out(), auto_refresh=False) as live:
+            while True:
+                view = await look()
+                live.update(view.screen(), refresh=True)
+                if view.ended:
+                    return view
+                await asyncio.sleep(WATCH_SECONDS)
+    told: object = None
+    while True:
+        view = await look()
+        now: object = (view.lines(), view.jobs if as_json else None)
+        if now != told:
+            shown = [json.dumps(view.document(), ensure_ascii=False)] if as_json else view.lines()
+            print("\n".join(shown), flush=True)
+            told = now
+        if view.ended:
+            return view
+        await asyncio.sleep(WATCH_SECONDS)
+
+
+def _state_table(queue: Overview) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("STATE", no_wrap=True)
+    for name in ("JOBS", "AUDIO"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for state, total in queue.states.items():
+        about = "" if state == "done" else "about "
+        audio = "" if total.seconds is None or state in ("failed", "cancelled") else about + length(total.seconds)
+        table.add_row(Text(state, style=COLOURS[state]), f"{total.jobs:,}", audio)
+    if len(queue.states) > 1:
+        table.add_row("total", f"{sum(queue.totals.values()):,}", "")
+    return table
+
+
+def _forecast(queue: Overview, workers: int) -> str:
+    """What is left, the speed, and about how long it will take; who works on it."""
+    if not queue.unfinished:
+        return "nothing is left to do"
+    parts = []
+    if queue.left_seconds is not None:
+        parts.append(f"about {length(queue.left_seconds)} of audio left")
+    if not workers:
+        return "; ".join([*parts, NO_WORKER])
+    parts.append(f"{workers} worker{'' if workers == 1 else 's'}")
+    if queue.speed:
+        parts.append(f"{queue.speed:.1f} x real time")
+    if queue.eta_seconds is not None:
+        parts.append(f"done in about {length(queue.eta_seconds)}")
+    return ", ".join(parts)

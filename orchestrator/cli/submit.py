@@ -1,0 +1,205 @@
+"""The command ``submit``: put savepaths into the queue, and follow them if that is wanted."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from typing import Annotated, BinaryIO, NamedTuple
+
+import typer
+
+from orchestrator.cli import savepath_lists
+from orchestrator.cli.console import BarView, LineView, View
+from orchestrator.cli.options import (
+    STANDARD_INPUT,
+    BucketOption,
+    JsonOption,
+    SavepathsArgument,
+    checked,
+    checked_text,
+    open_list,
+    parsed_options,
+    usage,
+)
+from orchestrator.cli.queue_rules import pause_lines
+from orchestrator.cli.submit_report import MOST_NAMED, Tally, bar
+from orchestrator.intake import event_intake
+from orchestrator.intake.submission import Submission
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs.models import Job
+from orchestrator.queue.rules import active_rules
+from orchestrator.session import Session, complain, run
+from reelscribe.command_line import ConfigOption
+
+WATCH_SECONDS = 0.5
+"""How often ``submit --wait`` looks."""
+
+
+class Mode(StrEnum):
+    """How Machine B goes through a recording."""
+
+    batched = "batched"
+    sequential = "sequential"
+
+
+class Selection(NamedTuple):
+    """What to submit: named savepaths and open lists of them in their order, or all that start with ``prefix``."""
+
+    named: list[str | BinaryIO]
+    prefix: str | None
+
+    @property
+    def size(self) -> int | None:
+        """Bytes to read, where that is known."""
+        lists = [item for item in self.named if not isinstance(item, str)]
+        return sum(os.fstat(file.fileno()).st_size for file in lists) or None
+
+    def sources(
+        self, session: Session, bucket: str, advance: Callable[[int], None], pass_over: Callable[[str], None]
+    ) -> Iterator[savepath_lists.Source]:
+        """Where the savepaths come from; ``advance`` is called with the number of bytes read of a list, ``pass_over``
+        with what is listed and is no recording.
+        """
+        if self.prefix is not None:
+            is_recording = event_intake.Selection(session.settings).is_recording
+            yield savepath_lists.listed(session.objects, bucket, self.prefix, is_recording, pass_over)
+        for item in self.named:
+            yield savepath_lists.named(item) if isinstance(item, str) else savepath_lists.lines(item, advance)
+
+
+def register(cli: typer.Typer) -> None:
+    """Add this command."""
+    cli.command(epilog="Example: orchestrator submit youtube/abc123.mp4 --wait")(submit)
+
+
+def submit(
+    savepaths: SavepathsArgument = None,
+    from_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="One savepath a line; - for standard input.", callback=checked_text),
+    ] = None,
+    prefix: Annotated[
+        str | None,
+        typer.Option(
+            help="All recordings of the bucket that start with this.", show_default=False, callback=checked_text
+        ),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All recordings of the bucket.")] = False,
+    bucket: BucketOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow the jobs to their end; exit 1 if one fails.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Make a new version of what is already there.")] = False,
+    allow_incomplete: Annotated[
+        bool, typer.Option("--allow-incomplete", help="Accept recordings that are cut; their transcript says so.")
+    ] = False,
+    priority: Annotated[
+        int | None,
+        typer.Option(min=-1000, max=1000, help="Higher ones are taken first.", show_default="0, or what it is already"),
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Such as en; default: detected.", show_default=False)
+    ] = None,
+    word_timestamps: Annotated[bool, typer.Option("--word-timestamps", help="Times of each word.")] = False,
+    mode: Annotated[
+        Mode | None, typer.Option(help="sequential keeps the context, and is slower.", show_default="batched")
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Any other option of POST /transcribe: task=translate; repeatable."),
+    ] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Put savepaths into the queue; - reads them from standard input. What is there already is not made again, unless
+    the object has changed since. Exit code 1 if a line cannot be a savepath; the others are queued nevertheless.
+    """
+    names = [name if name == STANDARD_INPUT else checked(name) for name in savepaths or ()]
+    if bool(names or from_file) + (prefix is not None) + everything != 1:
+        usage("name at least one savepath, or a file of them with --from-file FILE, or give --prefix or --all")
+    if dry_run and wait:
+        usage("--dry-run queues nothing that --wait could follow")
+    options = parsed_options(
+        option or (),
+        language=language,
+        mode=mode and mode.value,
+        word_timestamps="true" if word_timestamps else None,
+        allow_incomplete="true" if allow_incomplete else None,
+    )
+    named: list[str | BinaryIO] = [open_list(name) if name == STANDARD_INPUT else name for name in names]
+    selection = Selection(named + ([open_list(from_file)] if from_file else []), "" if everything else prefix)
+
+    async def work(session: Session) -> int:
+        where = session.bucket(bucket)
+        tally = Tally()
+        submission = session.desk.submission(where, options, priority, force, dry_run)
+        await _take_all(session, submission, selection, tally)
+        async with session.pool.connection() as connection:
+            jobs = await job_queries.current_jobs(connection, where, list(tally.outcomes or ()), options)
+        if not as_json:
+            tally.print(jobs, dry_run, session.bucket(None))
+        if submission.obstacle:
+            new = "what is new was taken as there, and what is done as unchanged" if dry_run else None
+            complain(f"{new or 'what is done was taken as unchanged'}: {submission.obstacle.message}")
+        for pause in await _pauses(session, tally) if tally.unfinished and not dry_run else ():
+            complain(pause)
+        if tally.unfinished and not dry_run and not await session.queue.count_workers():
+            complain("no worker is running; the jobs wait for one: orchestrator up (or serve, or worker)")
+        if wait and tally.outcomes is None:
+            complain(f"--wait follows {MOST_NAMED} jobs at most; see how they go on with: orchestrator status")
+            return 1
+        if wait:
+            jobs = await _follow(session, jobs, as_json)
+        if as_json:
+            tally.print_json(jobs, dry_run)
+        failed = wait and any(job.state in ("failed", "cancelled") for job in jobs)
+        return 1 if failed or tally.refusals or not tally.taken else 0
+
+    run(config, work)
+
+
+async def _pauses(session: Session, tally: Tally) -> list[str]:
+    """What holds up jobs of this submission."""
+    async with session.pool.connection() as connection:
+        rules = await active_rules(connection)
+    return [
+        line
+        for rule in rules
+        if tally.outcomes is None or any(savepath.startswith(rule.prefix) for savepath in tally.outcomes)
+        for line in pause_lines(rule)
+    ]
+
+
+async def _take_all(session: Session, submission: Submission, selection: Selection, tally: Tally) -> None:
+    with bar(selection.size) as (advance, show):
+        found = selection.sources(session, submission.bucket, advance, tally.pass_over)
+        try:
+            async for wishes in savepath_lists.chunks(found, tally.refuse):
+                tally.add(await submission.take(wishes))
+                show(tally.taken)
+            await submission.finish()
+        except asyncio.CancelledError:
+            complain(f"stopped after {tally.taken} savepaths ({tally.summary()}); the same command goes on from there")
+            raise
+
+
+async def _follow(session: Session, jobs: list[Job], as_json: bool) -> list[Job]:
+    """Show jobs until all are finished."""
+    view: View = BarView() if sys.stderr.isatty() and not as_json else LineView()
+    unfinished, finished = {job.id for job in jobs}, {}
+    try:
+        with view:
+            while unfinished:
+                async with session.pool.connection() as connection:
+                    now = await job_queries.jobs_by_id(connection, sorted(unfinished))
+                for job in now:
+                    view.show(job)
+                    if job.finished:
+                        finished[job.id] = job
+                        unfinished.discard(job.id)
+                if unfinished:
+                    await asyncio.sleep(WATCH_SECONDS)
+    except asyncio.CancelledError:
+        complain("the jobs go on without you; come back to them with: orchestrator status")
+        raise
+    return [finished[job.id] for job in jobs]

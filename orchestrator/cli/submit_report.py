@@ -1,0 +1,136 @@
+"""What became of a submission: counted while it goes on, told to people and to scripts."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from orchestrator.cli.console import print_json, situation_line, visible
+from orchestrator.cli.savepath_lists import Refusal
+from orchestrator.intake.submission import Outcome
+from orchestrator.jobs.models import Job
+from orchestrator.session import complain
+
+FEW = 20
+"""Up to this many savepaths are named one by one, and of more refusals the first ones."""
+MOST_NAMED = 10_000
+"""Outcomes that are remembered by savepath; of a larger submission only their number is known."""
+
+WORDS: Mapping[Outcome, str] = {
+    "new": "queued",
+    "changed": "changed",
+    "again": "again",
+    "known": "known",
+    "done": "done",
+    "missing": "missing",
+}
+
+
+class Tally:
+    """Outcomes and refusals so far.
+
+    Attributes:
+        outcomes: by savepath; None once there are more than :data:`MOST_NAMED`.
+        refused: the first of the refusals.
+        passed_over: how many listed objects are no recordings.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[Outcome] = Counter()
+        self.refusals = 0
+        self.outcomes: dict[str, Outcome] | None = {}
+        self.refused: list[Refusal] = []
+        self.passed_over = 0
+
+    @property
+    def taken(self) -> int:
+        """How many savepaths have been submitted."""
+        return self.counts.total()
+
+    @property
+    def unfinished(self) -> int:
+        """How many of them have a job that waits or runs."""
+        return self.taken - self.counts["done"] - self.counts["missing"]
+
+    def add(self, outcomes: Mapping[str, Outcome]) -> None:
+        """One chunk has been taken."""
+        self.counts.update(outcomes.values())
+        if self.outcomes is not None:
+            self.outcomes = {**self.outcomes, **outcomes} if self.taken <= MOST_NAMED else None
+
+    def refuse(self, refusal: Refusal) -> None:
+        """One line cannot be a savepath; the first ones are told at once."""
+        self.refusals += 1
+        if self.refusals <= MOST_NAMED:
+            self.refused.append(refusal)
+        if self.refusals <= FEW:
+            complain(f"refused   {visible(refusal.where)}: {refusal.reason}")
+
+    def pass_over(self, savepath: str) -> None:
+        """One listed object is no recording."""
+        self.passed_over += 1
+
+    def summary(self) -> str:
+        """All counts in one line."""
+        counts = [f"{self.counts[outcome]} {word}" for outcome, word in WORDS.items() if self.counts[outcome]]
+        if self.refusals:
+            counts.append(f"{self.refusals} refused")
+        if self.passed_over:
+            counts.append(f"{self.passed_over} passed over")
+        return ", ".join(counts) or "nothing"
+
+    def print(self, jobs: Sequence[Job], dry_run: bool, default_bucket: str) -> None:
+        """For people: each of a few savepaths, then the sums."""
+        if self.refusals > FEW:
+            complain(f"refused   {self.refusals - FEW} more; --json names them")
+        found = {job.savepath: job for job in jobs}
+        for savepath, outcome in (self.outcomes or {}).items() if self.taken <= FEW else ():
+            print(_line(savepath, outcome, found.get(savepath), default_bucket))
+        if self.taken != 1 or self.refusals or self.passed_over or dry_run:
+            print(f"{self.taken} {'would be ' if dry_run else ''}submitted: {self.summary()}")
+        sys.stdout.flush()
+
+    def print_json(self, jobs: Sequence[Job], dry_run: bool) -> None:
+        """For scripts; ``jobs`` is null where there are more than :data:`MOST_NAMED`."""
+        found = {job.savepath: job.model_dump(mode="json") for job in jobs}
+        named = None
+        if self.outcomes is not None:
+            named = [
+                {"savepath": savepath, **found.get(savepath, {}), "outcome": outcome}
+                for savepath, outcome in self.outcomes.items()
+            ]
+        totals: dict[str, Any] = {outcome: self.counts[outcome] for outcome in WORDS}
+        totals |= {"refused": self.refusals, "passed_over": self.passed_over}
+        refused = [refusal._asdict() for refusal in self.refused]
+        print_json({"dry_run": dry_run, "totals": totals, "jobs": named, "refused": refused})
+
+
+@contextmanager
+def bar(total_bytes: int | None) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
+    """A progress bar on a terminal. Yields what to call with the bytes that were read of a list, and with the number of
+    savepaths so far.
+    """
+    if not sys.stderr.isatty():
+        yield lambda read: None, lambda count: None
+        return
+    columns = (TextColumn("submit"), BarColumn(), TextColumn("{task.fields[count]:,} savepaths"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=total_bytes, count=0)
+        yield lambda read: progress.advance(task, read), lambda count: progress.update(task, count=count)
+
+
+def _line(savepath: str, outcome: Outcome, job: Job | None, default_bucket: str) -> str:
+    word = f"{WORDS[outcome]:<9} "
+    if outcome == "changed":
+        return f"{word}{visible(savepath)}: it is another object than the one that was heard; a new version is queued"
+    if outcome == "missing" and not job:
+        return f"{word}{visible(savepath)}: there is no such object"
+    if outcome == "missing":
+        return f"{word}{visible(savepath)}: there is no such object any more; its transcript stays"
+    if job and outcome in ("known", "done"):
+        return word + situation_line(job, default_bucket)
+    return word + visible(savepath)

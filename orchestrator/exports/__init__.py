@@ -1,0 +1,1 @@
+"""Transcripts written elsewhere: files, Parquet datasets, objects of the [results] bucket."""

@@ -1,0 +1,125 @@
+"""All three machines on one: C and B as child processes that cannot outlive us, A in this process."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import httpx
+
+from orchestrator.services.run import make_machine, serve_machine
+from orchestrator.session import Session, complain
+from reelscribe.child_process import end_with_parent
+from reelscribe.settings.sections import Listener
+from reelscribe.timeout import within
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.2
+KILL_AFTER_SECONDS = 5.0
+"""How much longer than its ``grace_seconds`` a machine may take to stop."""
+
+
+class Child:
+    """One machine in a process of its own, its log lines passed on with its name before them."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, listener: Listener) -> None:
+        self.name = name
+        self._process = process
+        self._grace_seconds = listener.grace_seconds
+        host = "127.0.0.1" if listener.host in ("0.0.0.0", "::", "") else listener.host
+        scheme = "https" if listener.tls_cert else "http"
+        self.url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{listener.port}"
+        self._lines = asyncio.create_task(self._pass_lines_on())
+
+    async def healthy(self) -> None:
+        """Return once its /healthz says so, however long it loads."""
+        # It is ours and on this host; its certificate is made for the name that others know it by.
+        async with httpx.AsyncClient(timeout=2, verify=False) as http:
+            while True:
+                try:
+                    if (await http.get(f"{self.url}/healthz")).status_code == 200:
+                        return
+                except httpx.HTTPError:
+                    pass
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def died(self) -> str:
+        """Return once it ended by itself, with the sentence that says so."""
+        code = await self._process.wait()
+        await asyncio.wait([self._lines])
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return f"{self.name} {how}; its last lines above say why"
+
+    async def stop(self) -> None:
+        """End it: politely, then not."""
+        if self._process.returncode is None:
+            self._process.terminate()
+            try:
+                await within(self._grace_seconds + KILL_AFTER_SECONDS, self._process.wait())
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+        await asyncio.wait([self._lines])
+
+    async def _pass_lines_on(self) -> None:
+        assert self._process.stdout
+        while not self._process.stdout.at_eof():
+            try:
+                line = await self._process.stdout.readline()
+            except ValueError:  # longer than a line of a log is
+                continue
+            if line:
+                sys.stderr.write(f"{self.name:<13} | {line.decode(errors='replace')}")
+                sys.stderr.flush()
+
+
+async def bring_up(session: Session, config: Path | None) -> int:
+    """Run C, B and A until SIGTERM or SIGINT, or until one of them ends. Returns the exit code."""
+    settings, machine = session.settings, make_machine(session)
+    arguments = [] if config is None else ["--config", str(config)]
+    async with AsyncExitStack() as stack:
+        children = [
+            await stack.enter_async_context(_child("extractor-api", "extractor_api", arguments, settings.server)),
+            await stack.enter_async_context(_child("transcriber", "transcriber", arguments, settings.transcriber)),
+        ]
+        ours = asyncio.create_task(serve_machine(session, machine))
+        ready = asyncio.create_task(_announce(children))
+        deaths = [asyncio.create_task(child.died()) for child in children]
+        try:
+            await asyncio.wait([ours, *deaths], return_when=asyncio.FIRST_COMPLETED)
+            sentences = [death.result() for death in deaths if death.done()]
+            for sentence in sentences:
+                complain(sentence)
+            machine.stopping.set()
+            await ours
+            return 1 if sentences else 0
+        finally:
+            for task in (ours, ready, *deaths):
+                task.cancel()
+            await asyncio.wait([ours, ready, *deaths])
+
+
+async def _announce(children: Sequence[Child]) -> None:
+    await asyncio.gather(*(child.healthy() for child in children))
+    log.info("all three machines are ready; try: orchestrator submit SAVEPATH --wait")
+
+
+@asynccontextmanager
+async def _child(name: str, module: str, arguments: list[str], listener: Listener) -> AsyncIterator[Child]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, *arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,  # Ctrl-C is for us; we end them in the right order
+        preexec_fn=end_with_parent(),
+    )
+    child = Child(name, process, listener)
+    try:
+        yield child
+    finally:
+        await asyncio.shield(child.stop())

@@ -1,0 +1,53 @@
+"""GET /openapi.json is valid, complete, and what Machine A does; the clients of the API's tests compare."""
+
+import asyncio
+import json
+import re
+import sys
+from pathlib import Path
+
+import httpx
+from openapi_spec_validator import validate
+
+from orchestrator.api.app import make_app
+from orchestrator.api.openapi import OPERATIONS
+from reelscribe.http.auth import Tokens
+from reelscribe.http.openapi import SHARED_OPERATIONS
+from tests.orchestrator.contract import CONTRACT
+
+
+async def test_the_document_is_valid_openapi_3_1(serving):
+    async with httpx.AsyncClient(base_url=serving(Tokens())) as client:
+        told = (await client.get("/openapi.json")).json()
+    validate(told)
+    assert told["openapi"].startswith("3.1") and told == json.loads(json.dumps(CONTRACT.document))
+
+
+def test_every_route_is_in_the_document_and_the_reverse(machine_a):
+    rules = make_app(machine_a).default_router.rules[0].target.rules
+    served = {
+        (method, re.sub(r"\(.*?\)", "{}", rule.matcher.regex.pattern).rstrip("$").replace("\\", ""))
+        for rule in rules
+        if hasattr(rule.matcher, "regex")
+        for method in rule.target.methods()
+    }
+    told = {(each.method, re.sub("{.*?}", "{}", each.path)) for each in (*OPERATIONS, *SHARED_OPERATIONS)}
+    assert served == told
+
+
+async def test_schemathesis_finds_nothing(serving, heard, tmp_path):
+    """All its checks but one: a schema cannot tell which jobs there are. Streams of events do not end, so it would."""
+    await heard("a.mp4", "hello", "world")
+    process = await asyncio.create_subprocess_exec(
+        *(Path(sys.executable).parent / "schemathesis", "run", f"{serving(Tokens(('first',)))}/openapi.json"),
+        *("--header", "Authorization: Bearer first", "--exclude-path-regex", "/events$"),
+        *("--checks", "all", "--exclude-checks", "positive_data_acceptance", "--warnings", "off"),
+        *("--max-examples", "10", "--generation-deterministic", "--request-timeout", "20", "--no-color"),
+        cwd=tmp_path,  # it leaves a folder of its own
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout
+    said = (await process.stdout.read()).decode()
+    assert await process.wait() == 0, said
+    assert "No issues found" in said, said
