@@ -33,16 +33,16 @@ fix: .venv/lint ## mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench-extractor: .venv/test ## measure Machine C against bare ffmpeg on an hour of video (about 15 minutes)
+bench-extractor: .venv/test ## measure the extractor against bare ffmpeg on an hour of video (about 15 minutes)
 	$(BIN)/python -m bench.extractor $(ARGS)
 
-bench-orchestrator: .venv/test ## measure Machine A, and with a million savepaths (about 5 minutes)
+bench-orchestrator: .venv/test ## measure the orchestrator, and with a million savepaths (about 5 minutes)
 	$(BIN)/python -m bench.orchestrator $(ARGS)
 
-bench-transcriber: .venv/test ## measure Machine B against bare faster-whisper (about 20 minutes)
+bench-transcriber: .venv/test ## measure the transcriber against bare faster-whisper (about 20 minutes)
 	$(BIN)/python -m bench.transcriber $(ARGS)
 
-bench-accuracy: .venv/test ## compare what Machine B hears with what bare faster-whisper hears (about 5 minutes)
+bench-accuracy: .venv/test ## compare what transcriber hears with what bare faster-whisper hears (about 5 minutes)
 	$(BIN)/python -m bench.accuracy $(ARGS)
 
 clean: ## remove .venv, builds, caches and the demo's data (data/ stays: it may hold your transcripts)

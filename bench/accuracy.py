@@ -1,6 +1,6 @@
-"""What Machine B hears against what faster-whisper hears, with the same model. Run it: make bench-accuracy
+"""What the transcriber hears against what faster-whisper hears, with the same model. Run it: make bench-accuracy
 
-Prints tables and writes bench/results/accuracy.json. Exits with 1 if Machine B is worse anywhere.
+Prints tables and writes bench/results/accuracy.json. Exits with 1 if the transcriber is worse anywhere.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from rich.table import Table
 
 from bench import bare, hardware
 from bench.client import Client
-from bench.machines import machine_b, machine_c
+from bench.machines import extractor, transcriber
 from bench.mixes import Recording, recordings
 from bench.recordings import Sentence
 from bench.scores import JOIN_SECONDS, join_errors, score
@@ -29,8 +29,8 @@ from reelscribe.contracts.events import Event, Progress, Segment
 RESULTS = Path(__file__).parent / "results" / "accuracy.json"
 BATCH_SIZE = 8
 TIME_LIMIT_SECONDS = 0.2
-OURS = "Machine B"
-SEQUENTIAL = "Machine B, sequential"
+OURS = "the transcriber"
+SEQUENTIAL = "the transcriber, sequential"
 
 Listen = Callable[[Path], Sequence[Sentence]]
 
@@ -56,8 +56,8 @@ def main(
 def listen_to(heard: list[Recording], bucket: Path, device: str) -> list[dict[str, Any]]:
     """Each recording in each way: ours over HTTP from the bucket, the others from the same file."""
     with (
-        machine_c(bucket) as (c_url, _),
-        machine_b(c_url, device=device, batch_size=BATCH_SIZE) as (url, _),
+        extractor(bucket) as (c_url, _),
+        transcriber(c_url, device=device, batch_size=BATCH_SIZE) as (url, _),
     ):
         others = faster_whisper(url)
         return [one(recording, url, others) for recording in track(heard, description="recordings")]
@@ -127,7 +127,7 @@ async def ask(url: str, savepath: str, **options: object) -> list[Event]:
 
 
 def by_window(told: Iterable[Event]) -> Iterable[list[Sentence]]:
-    """The segments of each window: Machine B tells its progress after the last one."""
+    """The segments of each window: the transcriber tells its progress after the last one."""
     window: list[Sentence] = []
     for event in told:
         if isinstance(event, Segment):
@@ -140,7 +140,7 @@ def by_window(told: Iterable[Event]) -> Iterable[list[Sentence]]:
 
 
 def worse(rows: list[dict[str, Any]], total: dict[str, Any]) -> Iterable[str]:
-    """Where Machine B is worse than it may be: more errors than another way, words without speech, late times.
+    """Where the transcriber is worse than it may be: more errors than another way, words without speech, late times.
 
     Over all recordings one more error is too many. In one recording, two ways that hear equally well differ by chance:
     what counts there is more than twice the standard deviation of such a difference, which for two counts of rare
@@ -172,8 +172,8 @@ def show(report: dict[str, Any]) -> None:
     console = Console(width=max(150, Console().width), highlight=False)
     table = Table(
         title=f"word error rate / five-word runs heard more often than said; model mini; {report['machine']}",
-        caption="starts and ends: of Machine B's segments, median distance from the true ones. joins: words put in "
-        f"and left out within {JOIN_SECONDS} s of where one window ends and the next begins.",
+        caption="starts and ends: of our segments, median distance from the true ones. joins: words put in and "
+        f"left out within {JOIN_SECONDS} s of where one window ends and the next begins.",
     )
     ways = list(report["all"]["ways"])
     for heading in ("recording", "words", *ways, "starts and ends", "joins", "put in", "left out"):

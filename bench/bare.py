@@ -39,7 +39,7 @@ class FasterWhisper(Protocol):
 
 @contextmanager
 def process(model: str, url: str, threads: int) -> Iterator[FasterWhisper]:
-    """A process that has ``model`` loaded as the Machine B at ``url`` has, with that many threads on a CPU."""
+    """A process that has ``model`` loaded as the transcriber at ``url`` has, with that many threads on a CPU."""
     command = [sys.executable, "-m", "bench.bare", model, url, str(threads)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         asked, answered = running.stdin, running.stdout
@@ -57,7 +57,7 @@ def process(model: str, url: str, threads: int) -> Iterator[FasterWhisper]:
 
 
 def load(model: str, url: str, threads: int = 0) -> WhisperModel:
-    """``model`` on the device and in the type that the Machine B at ``url`` has chosen.
+    """``model`` on the device and in the type that the transcriber at ``url`` has chosen.
 
     Args:
         threads: to compute with on a CPU; 0: faster-whisper's choice.

@@ -1,4 +1,4 @@
-"""A client of Machine B, as the benches need it: when what was told, and what Machine B says of its own work."""
+"""A client of the transcriber, as the benches need it: when each event came, and what its metrics say."""
 
 import asyncio
 import re
@@ -37,7 +37,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class Work:
-    """What Machine B's stages did in ``seconds``: the share of the time that each was at work.
+    """What the transcriber's stages did in ``seconds``: the share of the time that each was at work.
 
     The model's share is that of all its threads; another stage's adds them up, and may be more than 1.
     """
@@ -47,7 +47,7 @@ class Work:
 
 
 class Client:
-    """Asks one Machine B."""
+    """Asks one transcriber."""
 
     def __init__(self, url: str) -> None:
         self._http = httpx.AsyncClient(base_url=url, timeout=None, limits=httpx.Limits(max_connections=None))
@@ -63,13 +63,13 @@ class Client:
         """Ask for a recording and listen to the end.
 
         Raises:
-            SystemExit: Machine B refuses or fails.
+            SystemExit: the transcriber refuses or fails.
         """
         heard, started = Heard(), time.perf_counter()
         counting: asyncio.Task[_Counters] | None = None
         async with self._http.stream("POST", "/transcribe", json={"savepath": savepath, **options}) as response:
             if response.status_code != 200:
-                raise SystemExit(f"Machine B refuses {savepath}: {(await response.aread()).decode()}")
+                raise SystemExit(f"the transcriber refuses {savepath}: {(await response.aread()).decode()}")
             async for event in events(response.aiter_lines()):
                 heard.total_s = time.perf_counter() - started
                 heard.told.append(event)

@@ -1,8 +1,8 @@
-"""From a submission to Machine B: how long one job takes, and how many there are a second, beside bare procrastinate.
+"""From a submission to the transcriber: time of one job, and jobs a second, beside bare procrastinate.
 
 Ours and the bare one have databases of their own on the same PostgreSQL, workers that are processes of their own, and
-as many jobs at once. Each job of ours is taken and sent to Machine B, and its transcript is stored; a bare one is taken
-and does nothing.
+as many jobs at once. Each job of ours is taken, sent to the transcriber, and its transcript is stored; a bare one does
+nothing.
 """
 
 import asyncio
@@ -81,11 +81,11 @@ def summary(times_ms: list[float]) -> dict[str, float]:
 
 @contextmanager
 def ours(url: str, folder: Path, workers: int) -> Iterator[Path]:
-    """An instant Machine B and workers as a user starts them, but for where the database is; the log of Machine B."""
+    """An instant transcriber, and workers as a user starts them but for where the database is; its log."""
     starts = folder / "requests"
-    with served([sys.executable, "-m", "bench.instant_b", str(starts)], folder) as (machine_b, _):
+    with served([sys.executable, "-m", "bench.instant_transcriber", str(starts)], folder) as (transcriber, _):
         config = folder / "workers.cfg"
-        config.write_text(f"[orchestrator]\ntranscriber_urls = {machine_b}\n[database]\nurl = {url}\n")
+        config.write_text(f"[orchestrator]\ntranscriber_urls = {transcriber}\n[database]\nurl = {url}\n")
         command = [sys.executable, "-m", "orchestrator", "worker", "--config", str(config)]
         with _workers(command, workers, url, folder):
             yield starts

@@ -1,4 +1,4 @@
-"""Machine C against bare ffmpeg and against the obvious server, on one hour of video. Run it: make bench-extractor
+"""The extractor against bare ffmpeg and against the obvious server, on one hour of video. Run it: make bench-extractor
 
 Prints a table and writes bench/results/extractor.json. Every ratio is of medians of the same run; the runs of one row
 alternate, so that a busy moment of the machine meets all of them.
@@ -25,7 +25,7 @@ from rich.progress import track
 from rich.table import Table
 
 from bench import hardware
-from bench.machines import machine_c, served
+from bench.machines import extractor, served
 from bench.recordings import make_video
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
@@ -36,7 +36,7 @@ RESULTS = Path(__file__).parent / "results" / "extractor.json"
 
 @dataclass(frozen=True)
 class Format:
-    """One row: what is asked of Machine C, and the same of ffmpeg."""
+    """One row: what is asked of the extractor, and the same of ffmpeg."""
 
     name: str
     body: dict[str, Any]
@@ -67,7 +67,7 @@ def main(
     seconds: Annotated[int, typer.Option(help="Length of the recording.")] = 3600,
     only: Annotated[str, typer.Option(help="Only rows whose name holds this; nothing is written then.")] = "",
 ) -> None:
-    """Measure Machine C and print what came out."""
+    """Measure the extractor and print what came out."""
     binary = ffmpeg.locate(None)
     with tempfile.TemporaryDirectory(prefix="reelscribe-bench-") as name:
         bucket = Path(name) / "plain" / "videos"
@@ -126,7 +126,7 @@ def bare(binary: FFmpeg, path: Path, arguments: tuple[str, ...]) -> float:
 def measure_format(row: Format, binary: FFmpeg, bucket: Path, runs: int) -> dict[str, Any]:
     """One row of the table."""
     bares, ours, firsts, obvious = [], [], [], []
-    with machine_c(bucket) as (url, process), obvious_server(bucket) as (obvious_url, _):
+    with extractor(bucket) as (url, process), obvious_server(bucket) as (obvious_url, _):
         fetch(url, "hour.mp4", {**row.body, "duration": 60})
         before_cpu, before_rss = sum(process.cpu_times()[:2]), process.memory_info().rss
         size = 0
@@ -153,7 +153,7 @@ def measure_format(row: Format, binary: FFmpeg, bucket: Path, runs: int) -> dict
 
 
 def measure_many(binary: FFmpeg, bucket: Path, count: int = 16) -> dict[str, float]:
-    """Sixteen requests at once on Machine C against the same sixteen run bare, two at a time."""
+    """Sixteen requests at once on the extractor against the same sixteen run bare, two at a time."""
     row = FORMATS[0]
 
     async def all_bare() -> None:
@@ -168,7 +168,7 @@ def measure_many(binary: FFmpeg, bucket: Path, count: int = 16) -> dict[str, flo
     async def all_ours(url: str) -> None:
         await asyncio.gather(*(asyncio.to_thread(fetch, url, "hour.mp4", row.body) for _ in range(count)))
 
-    with machine_c(bucket, max_ffmpeg=2) as (url, _):
+    with extractor(bucket, max_ffmpeg=2) as (url, _):
         bares, ours = [], []
         for _ in track(range(3), description=f"{count} at once"):
             bares.append(timed(lambda: asyncio.run(all_bare())))
@@ -178,7 +178,7 @@ def measure_many(binary: FFmpeg, bucket: Path, count: int = 16) -> dict[str, flo
 
 
 def measure_xl(binary: FFmpeg, bucket: Path, data_path: Path, runs: int) -> dict[str, float]:
-    """The same bytes from MinIO's xl.meta layout and as a plain file, both through Machine C."""
+    """The same bytes from MinIO's xl.meta layout and as a plain file, both through the extractor."""
     (data_path / "videos").mkdir(parents=True)
     format_drive(data_path)
     content = (bucket / "hour.mp4").read_bytes()
@@ -187,7 +187,7 @@ def measure_xl(binary: FFmpeg, bucket: Path, data_path: Path, runs: int) -> dict
     write_object(data_path / "videos", "hour.mp4", [Version(parts)])
     del content, parts
     plain, xl = [], []
-    with machine_c(bucket) as (plain_url, _), machine_c(data_path / "videos") as (xl_url, _):
+    with extractor(bucket) as (plain_url, _), extractor(data_path / "videos") as (xl_url, _):
         fetch(xl_url, "hour.mp4", FORMATS[0].body)
         for _ in track(range(runs), description="xl.meta"):
             plain.append(fetch(plain_url, "hour.mp4", FORMATS[0].body)[1])
@@ -215,7 +215,7 @@ def show(report: dict[str, Any]) -> None:
     """Print the report as tables."""
     console = Console(width=max(132, Console().width))
     table = Table(title=f"{report['recording']}; {report['machine']}; ffmpeg {report['ffmpeg']}")
-    for heading in ("format", "bare ffmpeg", "Machine C", "ratio", "limit", "first byte",
+    for heading in ("format", "bare ffmpeg", "the extractor", "ratio", "limit", "first byte",
                     "obvious: first byte", "ratio", "memory", "CPU / GB"):  # fmt: skip
         table.add_column(heading, justify="left" if heading == "format" else "right")
     for row in report["formats"]:

@@ -1,4 +1,4 @@
-"""Machine B and Machine C as processes of their own, each with a folder that is gone afterwards."""
+"""The transcriber and the extractor as processes of their own, each with a folder that is gone afterwards."""
 
 import subprocess
 import sys
@@ -12,8 +12,8 @@ import psutil
 
 
 @contextmanager
-def machine_c(bucket: Path, **limits: int) -> Iterator[tuple[str, psutil.Process]]:
-    """A Machine C that reads ``bucket``, with ``limits`` in its section ``[extraction]``; its URL and process."""
+def extractor(bucket: Path, **limits: int) -> Iterator[tuple[str, psutil.Process]]:
+    """An extractor that reads ``bucket``, with ``limits`` in its section ``[extraction]``; its URL and process."""
     sections: dict[str, dict[str, object]] = {
         "server": {"port": 0},
         "paths": {"minio_data_path": bucket.parent},
@@ -24,8 +24,8 @@ def machine_c(bucket: Path, **limits: int) -> Iterator[tuple[str, psutil.Process
 
 
 @contextmanager
-def machine_b(extractor_url: str, **settings: object) -> Iterator[tuple[str, psutil.Process]]:
-    """A Machine B with ``settings`` in its section ``[transcriber]``; its URL and process, its model loaded."""
+def transcriber(extractor_url: str, **settings: object) -> Iterator[tuple[str, psutil.Process]]:
+    """A transcriber with ``settings`` in its section ``[transcriber]``; its URL and process, its model loaded."""
     with _machine("transcriber", {"transcriber": {"port": 0, "extractor_url": extractor_url, **settings}}) as running:
         yield running
 

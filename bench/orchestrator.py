@@ -1,4 +1,4 @@
-"""Machine A's own work: what it adds to a job, how many jobs a second it brings through, and at size: submitting a
+"""The orchestrator's own work: what it adds to a job, how many jobs a second it brings through, and at size: a
 million savepaths, and what status and lists take then. Beside it a bare procrastinate and a bare COPY, on the same
 PostgreSQL in the same run. Run it: make bench-orchestrator
 
@@ -52,7 +52,7 @@ def main(
         bool, typer.Option("--quick", help="As little of all as shows that it runs; writes nothing.")
     ] = False,
 ) -> None:
-    """Measure Machine A and print what came out."""
+    """Measure the orchestrator and print what came out."""
     if quick:
         rows, rounds, dispatches, jobs = 2000, 5, 20, 100
     with tempfile.TemporaryDirectory(prefix="reelscribe-bench-") as name, embedded.running(Path(name) / "data") as url:
@@ -211,14 +211,14 @@ def show_dispatch(console: Console, overhead: dict[str, Any], throughput: dict[s
     table = Table(title=f"{overhead['jobs']} jobs one by one (limit of the median: {overhead['limit_ms']:.0f} ms)")
     for heading in ("from the call", "median", "p95", "max"):
         table.add_column(heading, justify="left" if heading == "from the call" else "right")
-    table.add_row("submit, until Machine B is asked", *_milliseconds(overhead["ours"]))
+    table.add_row("submit, until the transcriber is asked", *_milliseconds(overhead["ours"]))
     table.add_row("baseline: bare procrastinate, until it runs", *_milliseconds(overhead["bare"]))
     console.print(table)
     workers, at_once = throughput["workers"], throughput["at_once"]
     table = Table(title=f"{throughput['jobs']:,} jobs at once, {workers} workers with {at_once} jobs each")
     for heading in ("", "a second", "ratio"):
         table.add_column(heading, justify="right" if heading else "left")
-    table.add_row("an instant Machine B", f"{throughput['ours_per_s']:,.0f}", f"{throughput['ratio']:.2f}")
+    table.add_row("an instant transcriber", f"{throughput['ours_per_s']:,.0f}", f"{throughput['ratio']:.2f}")
     table.add_row("baseline: bare procrastinate, an empty task", f"{throughput['bare_per_s']:,.0f}", "1.00")
     console.print(table)
 

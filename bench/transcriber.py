@@ -1,4 +1,4 @@
-"""Machine B against faster-whisper called directly, with the same model. Run it: make bench-transcriber
+"""The transcriber against faster-whisper called directly, with the same model. Run it: make bench-transcriber
 
 Prints tables and writes bench/results/transcriber.json, or transcriber-cuda.json where there is a GPU. Every ratio is
 of medians of the same run; the runs of one row alternate, so that a busy moment of the machine meets all of them.
@@ -24,7 +24,7 @@ from rich.table import Table
 
 from bench import bare, hardware
 from bench.client import Client, Heard
-from bench.machines import machine_b, machine_c
+from bench.machines import extractor, transcriber
 from bench.mixes import recordings
 from bench.recordings import FOLDER, extract, make_clips, make_video
 from reelscribe.media import ffmpeg
@@ -76,7 +76,7 @@ def main(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     only: Annotated[str, typer.Option(help="Only rows whose name holds this; nothing is written then.")] = "",
 ) -> None:
-    """Measure Machine B and print what came out."""
+    """Measure the transcriber and print what came out."""
     if device == "auto":
         device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
     report: dict[str, Any] = {"machine": hardware.describe(), "device": device, "runs": runs, "batch_size": batch_size}
@@ -109,14 +109,14 @@ class Bench:
     threads: int
 
     def long_recording(self, seconds: int, runs: int) -> dict[str, Any]:
-        """A video from the bucket, through Machine C and Machine B, against its finished WAV in faster-whisper."""
+        """A video from the bucket, through extractor and transcriber, against its finished WAV in faster-whisper."""
         bucket = self._bucket("long")
         video = make_video(self.binary, bucket / "video.mp4", seconds)
         wav = extract(self.binary, video, self.folder / "video.wav")
         copy(FOLDER / "minute.flac", bucket)
         with (
-            machine_c(bucket) as (c_url, _),
-            machine_b(c_url, **self._settings) as (url, process),
+            extractor(bucket) as (c_url, _),
+            transcriber(c_url, **self._settings) as (url, process),
             bare.process("mini", url, self.threads) as faster_whisper,
         ):
             with_timestamps = {**LANGUAGE, "batch_size": self.batch_size, "without_timestamps": False}
@@ -158,8 +158,8 @@ class Bench:
         (recording,) = recordings(bucket, DOUBTFUL)
         with_timestamps = {**LANGUAGE, "batch_size": self.batch_size, "without_timestamps": False}
         with (
-            machine_c(bucket) as (c_url, _),
-            machine_b(c_url, **self._settings) as (url, _),
+            extractor(bucket) as (c_url, _),
+            transcriber(c_url, **self._settings) as (url, _),
             bare.process("mini", url, self.threads) as faster_whisper,
         ):
             ours, bares = [], []
@@ -177,8 +177,8 @@ class Bench:
         loaded = self._loadable(model)
         of_b = {**self._settings, "audio_context": model.audio_context}
         with (
-            machine_c(bucket, queue_length=count) as (c_url, _),
-            machine_b(c_url, model=loaded, max_jobs=count, **of_b) as (
+            extractor(bucket, queue_length=count) as (c_url, _),
+            transcriber(c_url, model=loaded, max_jobs=count, **of_b) as (
                 url,
                 _,
             ),
@@ -220,7 +220,7 @@ class Bench:
 
     @property
     def _settings(self) -> dict[str, object]:
-        """Of Machine B; the others are as shipped."""
+        """Of the transcriber; the others are as shipped."""
         return {"device": self.device, "batch_size": self.batch_size, "cpu_threads": self.threads}
 
     def _bucket(self, name: str) -> Path:
@@ -236,7 +236,7 @@ class Bench:
 
 
 async def all_at_once(url: str, savepaths: list[str], **options: object) -> list[Heard]:
-    """Ask Machine B for all of them in the same moment."""
+    """Ask the transcriber for all of them in the same moment."""
     async with Client(url) as client:
         return await asyncio.gather(*(client.transcribe(savepath, **LANGUAGE, **options) for savepath in savepaths))
 
@@ -284,8 +284,8 @@ def show(report: dict[str, Any]) -> None:
 
 
 def show_long(console: Console, long: dict[str, Any]) -> None:
-    table = Table(title=f"{long['seconds']} s of video over HTTP, from Machine C through Machine B; model mini")
-    for heading in ("", "Machine B", "faster-whisper", "ratio", "limit"):
+    table = Table(title=f"{long['seconds']} s of video over HTTP, through extractor and transcriber; model mini")
+    for heading in ("", "the transcriber", "faster-whisper", "ratio", "limit"):
         table.add_column(heading, justify="right" if heading else "left")
     ours = f"{long['ours_s']:.2f} s"
     table.add_row(
@@ -309,7 +309,7 @@ def show_long(console: Console, long: dict[str, Any]) -> None:
 
 def show_clips(console: Console, rows: list[dict[str, Any]]) -> None:
     table = Table(title=f"clips of {CLIP_SECONDS} s, all submitted at once, and loops of faster-whisper over them")
-    for heading in ("model", "clips", "Machine B", "p50", "p95", "last", "WhisperModel", "ratio", "limit",
+    for heading in ("model", "clips", "the transcriber", "p50", "p95", "last", "WhisperModel", "ratio", "limit",
                     "Batched…", "ratio", "encoder alone", "tokens"):  # fmt: skip
         table.add_column(heading, justify="left" if heading == "model" else "right")
     for row in rows:

@@ -1,1 +1,1 @@
-"""Machine C: a savepath in, audio bytes out."""
+"""The extractor: a savepath in, audio bytes out."""

@@ -6,17 +6,17 @@ import typer
 
 from extractor_api.app import make_app
 from extractor_api.minio.s3_client import S3Client
-from extractor_api.service import ExtractorMachine
+from extractor_api.service import ExtractorService
 from reelscribe import logs
 from reelscribe.command_line import ConfigOption, settings_errors_told, tell_check
-from reelscribe.errors import MachineError
+from reelscribe.errors import ServiceError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.server import serve
 from reelscribe.media import ffmpeg
 from reelscribe.settings.loading import Settings, load_settings
 
 cli = typer.Typer(
-    help="Machine C: POST /extract-audio turns a savepath of a MinIO bucket into a stream of audio.",
+    help="The extractor: POST /extract-audio turns a savepath of a MinIO bucket into a stream of audio.",
     epilog="Example: extractor-api --config config.cfg",
     add_completion=False,
 )
@@ -35,11 +35,11 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
 
 
 async def _serve(chosen: Settings) -> None:
-    machine = ExtractorMachine(
+    service = ExtractorService(
         chosen, ffmpeg.locate(chosen.extraction.ffmpeg), Tokens.from_file(chosen.auth.token_file)
     )
-    machine.log_start()
-    await serve(machine, make_app(machine), chosen.server)
+    service.log_start()
+    await serve(service, make_app(service), chosen.server)
 
 
 @cli.command(epilog="Example: extractor-api check --config config.cfg")
@@ -61,10 +61,10 @@ def check(context: typer.Context, config: ConfigOption = None) -> None:
     raise typer.Exit(0 if all(proved) else 1)
 
 
-def _prove(s3: S3Client, bucket_name: str) -> str | MachineError:
+def _prove(s3: S3Client, bucket_name: str) -> str | ServiceError:
     try:
         return s3.prove(bucket_name)
-    except MachineError as failure:
+    except ServiceError as failure:
         return failure
 
 

@@ -8,9 +8,9 @@ from socket import IPPROTO_TCP, TCP_INFO
 import aiofiles
 
 from extractor_api.results import Result
-from extractor_api.service import ExtractorMachine
+from extractor_api.service import ExtractorService
 from reelscribe.errors import NoAudioInTime, RangeNotSatisfiable
-from reelscribe.http.server import MachineHandler
+from reelscribe.http.server import ServiceHandler
 from reelscribe.media.commands import CONTENT_TYPES
 
 CHUNK_BYTES = 1 << 18
@@ -21,10 +21,10 @@ _BYTES_ACKED, _BYTES_ACKED_AT = struct.Struct("=Q"), 120
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
 
 
-class ResultSender(MachineHandler):
+class ResultSender(ServiceHandler):
     """Sends a finished result, or the range of it that was asked for."""
 
-    machine: ExtractorMachine
+    service: ExtractorService
 
     async def send_result(self, result: Result) -> None:
         """Answer with a result."""
@@ -64,7 +64,7 @@ class ResultSender(MachineHandler):
         Raises:
             NoAudioInTime: it read nothing for ``stall_timeout``, which is looked at that often.
         """
-        stall_timeout = self.machine.limits.stall_timeout
+        stall_timeout = self.service.limits.stall_timeout
         self.write(chunk)
         flushed = self.flush()
         taken = -1 if flushed.done() else self._taken_bytes()
@@ -84,7 +84,7 @@ class ResultHandler(ResultSender):
     """``GET /extractions/{id}/audio``: a finished result, whole or in part; HEAD tells its length."""
 
     async def get(self, extraction_id: str) -> None:
-        await self.send_result(self.machine.results.get(extraction_id))
+        await self.send_result(self.service.results.get(extraction_id))
 
     async def head(self, extraction_id: str) -> None:
         await self.get(extraction_id)

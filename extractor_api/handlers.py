@@ -1,4 +1,4 @@
-"""Machine C's routes: audio as ffmpeg makes it, and receipts."""
+"""The extractor's routes: audio as ffmpeg makes it, and receipts."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from typing import get_args
 from extractor_api.file_delivery import ResultSender
 from extractor_api.probe import probe
 from extractor_api.results import Result, expected_bytes
-from extractor_api.service import ExtractorMachine
+from extractor_api.service import ExtractorService
 from reelscribe.contracts.extractor import (
     AudioFormat,
     ExtractAudioRequest,
@@ -17,8 +17,8 @@ from reelscribe.contracts.extractor import (
     ProbeQuery,
     ProbeResult,
 )
-from reelscribe.errors import BadRequest, MachineError, NoAudioInTime, Stopping, UnsupportedFormat
-from reelscribe.http.server import MachineHandler
+from reelscribe.errors import BadRequest, NoAudioInTime, ServiceError, Stopping, UnsupportedFormat
+from reelscribe.http.server import ServiceHandler
 from reelscribe.media.commands import CONTENT_TYPES, Encoding, source_encoding
 from reelscribe.media.extraction import Extraction
 from reelscribe.media.stored_object import StoredObject
@@ -29,20 +29,20 @@ log = logging.getLogger(__name__)
 class ExtractAudioHandler(ResultSender):
     """``POST /extract-audio``: stream one savepath's audio while ffmpeg is still decoding it."""
 
-    machine: ExtractorMachine
+    service: ExtractorService
 
-    def initialize(self, machine: ExtractorMachine) -> None:  # type: ignore[override]
-        super().initialize(machine)
+    def initialize(self, service: ExtractorService) -> None:  # type: ignore[override]
+        super().initialize(service)
         self._work: asyncio.Task[None] | None = None
 
     async def post(self) -> None:
         request = self._read_request()
         self._work = asyncio.create_task(self._extract(request))
         try:
-            await asyncio.wait_for(self._work, self.machine.limits.max_duration)
+            await asyncio.wait_for(self._work, self.service.limits.max_duration)
         except TimeoutError:
             raise NoAudioInTime(
-                f"{request.savepath}: not done within max_duration = {self.machine.limits.max_duration:g} s"
+                f"{request.savepath}: not done within max_duration = {self.service.limits.max_duration:g} s"
             ) from None
         except asyncio.CancelledError:
             log.warning("%s: the client left, or this server stops; ffmpeg ended", request.savepath)
@@ -65,8 +65,8 @@ class ExtractAudioHandler(ResultSender):
     async def _extract(self, request: ExtractAudioRequest) -> None:
         extraction_id = uuid.uuid4().hex
         async with (
-            self.machine.stored_object(request.savepath, request.bucket_name) as stored,
-            self.machine.slots.take(),
+            self.service.stored_object(request.savepath, request.bucket_name) as stored,
+            self.service.slots.take(),
         ):
             log.info("%s: path resolved: %s (%d bytes)", stored.savepath, stored.origin, stored.size)
             encoding = await self._encoding(stored, request)
@@ -76,9 +76,9 @@ class ExtractAudioHandler(ResultSender):
                 await self.send_result(result)
                 return
             async with Extraction(
-                self.machine.ffmpeg, stored, request, encoding, extraction_id, self.machine.limits
+                self.service.ffmpeg, stored, request, encoding, extraction_id, self.service.limits
             ) as extraction:
-                head = await extraction.head(self.machine.limits.start_timeout)
+                head = await extraction.head(self.service.limits.start_timeout)
                 self.set_header("Content-Type", CONTENT_TYPES[encoding])
                 self.set_header("X-Extraction-Id", extraction_id)
                 self.set_header("X-Object-ETag", stored.etag)
@@ -87,22 +87,22 @@ class ExtractAudioHandler(ResultSender):
                 await self._stream(extraction, head)
 
     async def _encoding(self, stored: StoredObject, request: ExtractAudioRequest) -> Encoding:
-        audio_format = request.audio_format or self.machine.default_format
+        audio_format = request.audio_format or self.service.default_format
         if audio_format != "source":
             return audio_format
         return source_encoding(await self._probe(stored), request.track)
 
     async def _probe(self, stored: StoredObject) -> ProbeResult:
-        return await probe(self.machine.ffmpeg, stored, self.machine.limits.start_timeout)
+        return await probe(self.service.ffmpeg, stored, self.service.limits.start_timeout)
 
     async def _make_result(
         self, stored: StoredObject, request: ExtractAudioRequest, encoding: Encoding, extraction_id: str
     ) -> Result:
-        ffmpeg, results = self.machine.ffmpeg, self.machine.results
+        ffmpeg, results = self.service.ffmpeg, self.service.results
         wanted = expected_bytes(request, encoding, await self._probe(stored))
         with results.reserve(wanted) as file:
             async with Extraction(
-                ffmpeg, stored, request, encoding, extraction_id, self.machine.limits, file.fileno()
+                ffmpeg, stored, request, encoding, extraction_id, self.service.limits, file.fileno()
             ) as extraction:
                 await extraction.finish()
             result = await results.keep(extraction_id, file, encoding)
@@ -110,53 +110,53 @@ class ExtractAudioHandler(ResultSender):
         return result
 
     async def _stream(self, extraction: Extraction, head: bytes) -> None:
-        failure: MachineError | None = Stopping("the client left, or Machine C stopped")
+        failure: ServiceError | None = Stopping("the client left, or the extractor stopped")
         try:
             await self.write_out(head)
             async for chunk in extraction.chunks():
                 await self.write_out(chunk)
             failure = None
-        except MachineError as cause:
+        except ServiceError as cause:
             failure = cause
             raise
         finally:
             self._note(extraction.receipt(failure))
 
     def _note(self, receipt: ExtractionReceipt) -> None:
-        self.machine.note(receipt)
+        self.service.note(receipt)
         log.info(
             "%s: ffmpeg finished (%s): %d bytes sent, %.1f s of audio in %.1f s",
             receipt.savepath, receipt.state, receipt.bytes, receipt.delivered_seconds, self.request.request_time(),
         )  # fmt: skip
 
 
-class ProbeHandler(MachineHandler):
+class ProbeHandler(ServiceHandler):
     """``GET /probe?savepath=&bucket_name=``: what a recording holds."""
 
-    machine: ExtractorMachine
+    service: ExtractorService
 
     async def get(self) -> None:
         query = self.read_query(ProbeQuery)
-        async with self.machine.stored_object(query.savepath, query.bucket_name) as stored, self.machine.slots.take():
-            described = await probe(self.machine.ffmpeg, stored, self.machine.limits.start_timeout)
+        async with self.service.stored_object(query.savepath, query.bucket_name) as stored, self.service.slots.take():
+            described = await probe(self.service.ffmpeg, stored, self.service.limits.start_timeout)
         self.finish(described.model_dump(mode="json"))
 
 
-class ObjectsHandler(MachineHandler):
+class ObjectsHandler(ServiceHandler):
     """``GET /objects?prefix=&after=&limit=&bucket_name=``: a page of the bucket."""
 
-    machine: ExtractorMachine
+    service: ExtractorService
 
     async def get(self) -> None:
         query = self.read_query(ObjectsQuery)
-        page = await self.machine.list_objects(query)
+        page = await self.service.list_objects(query)
         self.finish(page.model_dump(mode="json", exclude_none=True) | {"next": page.next})
 
 
-class ReceiptHandler(MachineHandler):
+class ReceiptHandler(ServiceHandler):
     """``GET /extractions/{id}``: what an extraction delivered."""
 
-    machine: ExtractorMachine
+    service: ExtractorService
 
     def get(self, extraction_id: str) -> None:
-        self.finish(self.machine.receipts.get(extraction_id).model_dump(mode="json"))
+        self.finish(self.service.receipts.get(extraction_id).model_dump(mode="json"))

@@ -1,4 +1,4 @@
-"""Machine C's operations, for ``GET /openapi.json``."""
+"""The extractor's operations, for ``GET /openapi.json``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -126,9 +126,9 @@ OPERATIONS = (
 
 
 def document() -> dict[str, Any]:
-    """Machine C's OpenAPI document."""
+    """The extractor's OpenAPI document."""
     return openapi.document(
-        "Reelscribe Machine C: extractor-api",
+        "Reelscribe extractor",
         "Turns a savepath of a MinIO bucket into audio bytes, as ffmpeg makes them.",
         OPERATIONS,
     )

@@ -1,4 +1,4 @@
-"""What Machine C's handlers share: the bucket, ffmpeg, its slots, the receipts and the counters."""
+"""What the extractor's handlers share: the bucket, ffmpeg, its slots, the receipts and the counters."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from extractor_api.results import Results
 from extractor_api.storage import LocalStorage
 from reelscribe.contracts.extractor import AudioFormat, ExtractionReceipt, ObjectPage, ObjectsQuery
 from reelscribe.http.auth import Tokens
-from reelscribe.http.server import Machine
+from reelscribe.http.server import Service
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.settings.loading import Settings
@@ -26,8 +26,8 @@ from reelscribe.slots import Slots
 log = logging.getLogger(__name__)
 
 
-class ExtractorMachine(Machine):
-    """Machine C.
+class ExtractorService(Service):
+    """The extractor.
 
     Args:
         settings: of config.cfg.

@@ -1,1 +1,1 @@
-"""Machine A: a queue of savepaths in PostgreSQL, dispatched to Machine Bs, and the transcripts they send back."""
+"""The orchestrator: a queue of savepaths in PostgreSQL, sent to transcribers, and their transcripts."""

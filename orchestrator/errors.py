@@ -1,16 +1,16 @@
-"""The failures that only Machine A knows."""
+"""The failures that only the orchestrator knows."""
 
-from reelscribe.errors import MachineError
+from reelscribe.errors import ServiceError
 
 
-class DatabaseUnavailable(MachineError):
+class DatabaseUnavailable(ServiceError):
     """PostgreSQL does not answer, or cannot be used."""
 
     status, code, retryable = 503, "database_unavailable", True
 
 
-class NoTranscriber(MachineError):
-    """No Machine B takes the job for now; that says nothing about the job. ``retry_after`` is in seconds."""
+class NoTranscriber(ServiceError):
+    """No transcriber takes the job for now; that says nothing about the job. ``retry_after`` is in seconds."""
 
     status, code, retryable = 503, "no_transcriber", True
 
@@ -19,13 +19,13 @@ class NoTranscriber(MachineError):
         self.retry_after = retry_after
 
 
-class ObjectChanged(MachineError):
+class ObjectChanged(ServiceError):
     """The object is another one than an earlier attempt heard: what that has stored is of no use any more."""
 
     status, code, retryable = 409, "object_changed", True
 
 
-class NotWritten(MachineError):
+class NotWritten(ServiceError):
     """A file of an export cannot be written."""
 
     status, code, retryable = 507, "not_written", False

@@ -18,7 +18,7 @@ from orchestrator.intake.submission import Desk
 from orchestrator.queue.procrastinate import Queue
 from reelscribe import logs
 from reelscribe.command_line import settings_errors_told
-from reelscribe.errors import MachineError
+from reelscribe.errors import ServiceError
 from reelscribe.http.auth import Tokens
 from reelscribe.settings.loading import Settings, load_settings
 
@@ -74,7 +74,7 @@ def run(config: Path | None, work: Callable[[Session], Awaitable[int]], log_leve
         chosen = load_settings(config)
         try:
             code = asyncio.run(in_session(chosen))
-        except MachineError as failure:
+        except ServiceError as failure:
             complain(failure.message)
             code = 1
         except DiskFull as full:

@@ -15,7 +15,7 @@ class SettingsError(Exception):
         self.problems = problems
 
 
-class MachineError(Exception):
+class ServiceError(Exception):
     """A failure that a caller may see.
 
     Args:
@@ -37,115 +37,115 @@ class MachineError(Exception):
         return {"code": self.code, "message": self.message, "retryable": self.retryable, **self.details}
 
 
-class BadRequest(MachineError):
+class BadRequest(ServiceError):
     """The body or a parameter does not fit the contract."""
 
     status, code = 400, "bad_request"
 
 
-class UnsupportedFormat(MachineError):
+class UnsupportedFormat(ServiceError):
     """An audio or transcript format that is not offered; ``allowed`` lists those that are."""
 
     status, code = 400, "unsupported_format"
 
 
-class Unauthorized(MachineError):
+class Unauthorized(ServiceError):
     """The bearer token is missing or is none of the accepted ones."""
 
     status, code = 401, "unauthorized"
 
 
-class RouteNotFound(MachineError):
+class RouteNotFound(ServiceError):
     """No such URL on this machine."""
 
     status, code = 404, "route_not_found"
 
 
-class ObjectNotFound(MachineError):
+class ObjectNotFound(ServiceError):
     """No object of the bucket has this savepath."""
 
     status, code = 404, "object_not_found"
 
 
-class ExtractionNotFound(MachineError):
+class ExtractionNotFound(ServiceError):
     """No receipt is kept under this extraction id."""
 
     status, code = 404, "extraction_not_found"
 
 
-class JobNotFound(MachineError):
+class JobNotFound(ServiceError):
     """No job has this id."""
 
     status, code = 404, "job_not_found"
 
 
-class TranscriptNotFound(MachineError):
+class TranscriptNotFound(ServiceError):
     """No transcript of this savepath is stored."""
 
     status, code = 404, "transcript_not_found"
 
 
-class ModelNotFound(MachineError):
+class ModelNotFound(ServiceError):
     """A speech model of this name is not the one that is loaded."""
 
     status, code = 404, "model_not_found"
 
 
-class MethodNotAllowed(MachineError):
+class MethodNotAllowed(ServiceError):
     """The URL exists, the HTTP method does not."""
 
     status, code = 405, "method_not_allowed"
 
 
-class ModelInUse(MachineError):
+class ModelInUse(ServiceError):
     """The speech model cannot be unloaded while requests need it."""
 
     status, code = 409, "model_in_use"
 
 
-class BodyTooLarge(MachineError):
+class BodyTooLarge(ServiceError):
     """The request body is over the limit of this machine."""
 
     status, code = 413, "body_too_large"
 
 
-class RangeNotSatisfiable(MachineError):
+class RangeNotSatisfiable(ServiceError):
     """The byte range that was asked for lies outside the result."""
 
     status, code = 416, "range_not_satisfiable"
 
 
-class NotReadable(MachineError):
+class NotReadable(ServiceError):
     """The object exists, but its bytes cannot be read here (encrypted, compressed, one drive of several, …)."""
 
     status, code = 422, "not_readable"
 
 
-class NoAudioTrack(MachineError):
+class NoAudioTrack(ServiceError):
     """The object is a recording without the requested audio track."""
 
     status, code = 422, "no_audio_track"
 
 
-class NotDecodable(MachineError):
+class NotDecodable(ServiceError):
     """ffmpeg found no audio it can decode in the object."""
 
     status, code = 422, "not_decodable"
 
 
-class PastTheEnd(MachineError):
+class PastTheEnd(ServiceError):
     """The requested ``start`` is at or after the end of the recording."""
 
     status, code = 422, "past_the_end"
 
 
-class IncompleteRecording(MachineError):
+class IncompleteRecording(ServiceError):
     """Less audio came out than the container declares: the stored file is cut or its header lies."""
 
     status, code = 422, "incomplete_recording"
 
 
-class Busy(MachineError):
+class Busy(ServiceError):
     """Every place and the queue are taken; ``retry_after`` is in seconds."""
 
     status, code, retryable = 503, "busy", True
@@ -154,7 +154,7 @@ class Busy(MachineError):
         super().__init__(message, retry_after=retry_after)
 
 
-class ModelNotLoaded(MachineError):
+class ModelNotLoaded(ServiceError):
     """The speech model was unloaded and cannot be loaded again now; ``retry_after`` is in seconds."""
 
     status, code, retryable = 503, "model_not_loaded", True
@@ -163,37 +163,37 @@ class ModelNotLoaded(MachineError):
         super().__init__(message, retry_after=retry_after)
 
 
-class Stopping(MachineError):
+class Stopping(ServiceError):
     """This machine is shutting down; another one, or the same one later, can do the work."""
 
     status, code, retryable = 503, "stopping", True
 
 
-class NoAudioInTime(MachineError):
+class NoAudioInTime(ServiceError):
     """ffmpeg made no byte within ``start_timeout``."""
 
     status, code, retryable = 504, "no_audio_in_time", True
 
 
-class NoRoom(MachineError):
+class NoRoom(ServiceError):
     """A disk of this machine is full."""
 
     status, code, retryable = 507, "no_room", True
 
 
-class InternalError(MachineError):
+class InternalError(ServiceError):
     """A fault of ours; the log of this machine has the details under the request id."""
 
     status, code, retryable = 500, "internal_error", True
 
 
-class ModelFailed(MachineError):
+class ModelFailed(ServiceError):
     """The speech model raised on this audio, or ran out of memory."""
 
     status, code, retryable = 500, "model_failed", True
 
 
-class ModelBroken(MachineError):
+class ModelBroken(ServiceError):
     """The speech model does not work on any audio any more; this machine ends, and a new process may cure that."""
 
     status, code, retryable = 503, "model_broken", True
@@ -205,25 +205,25 @@ class ModelOutOfMemory(ModelFailed):
     status, code, retryable = 500, "model_out_of_memory", True
 
 
-class PeerUnreachable(MachineError):
+class PeerUnreachable(ServiceError):
     """The machine this one depends on did not answer."""
 
     status, code, retryable = 502, "peer_unreachable", True
 
 
-class PeerRefused(MachineError):
+class PeerRefused(ServiceError):
     """The machine this one depends on refused for a reason that a retry does not change."""
 
     status, code = 502, "peer_refused"
 
 
-class StreamCut(MachineError):
+class StreamCut(ServiceError):
     """A stream from another machine ended before its end, or did not match its receipt."""
 
     status, code, retryable = 502, "stream_cut", True
 
 
-class RemoteError(MachineError):
+class RemoteError(ServiceError):
     """An error that another machine answered, passed on with its own status, code and sentence."""
 
     def __init__(self, status: int, code: str, message: str, retryable: bool, **details: Any) -> None:

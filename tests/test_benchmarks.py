@@ -52,7 +52,7 @@ def accuracy(report: dict[str, Any]) -> list[str]:
         "| --- |" + " --- |" * (len(ways) + 3),
         *(
             f"| {row['recording']} | {row['words']} | {' | '.join(heard(row, way) for way in ways)} | "
-            f"{off(row['ways']['Machine B'])} | {row['joins']['joins']}: {row['joins']['inserted']}, "
+            f"{off(row['ways']['the transcriber'])} | {row['joins']['joins']}: {row['joins']['inserted']}, "
             f"{row['joins']['deleted']} |"
             for row in rows
         ),
@@ -82,7 +82,7 @@ def orchestrator(report: dict[str, Any]) -> list[str]:
         "",
         "| | measured | limit | bare procrastinate | bare SQL |",
         "| --- | --- | --- | --- | --- |",
-        f"| from `submit` until Machine B is asked, median of {overhead['jobs']} jobs | **{median}** "
+        f"| from `submit` until the transcriber is asked, median of {overhead['jobs']} jobs | **{median}** "
         f"| {overhead['limit_ms']:.0f} ms | {bare_median} | |",
         f"| the same, 95 % of them | {p95} | | {bare_p95} | |",
         f"| jobs a second, {throughput['workers']} workers, {throughput['jobs']:,} jobs "

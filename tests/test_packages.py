@@ -60,5 +60,5 @@ def test_its_extra_installs_what_a_machine_imports(package, extra):
 
 
 def test_the_base_installs_what_the_shared_package_imports():
-    # Machine C's extra holds the fallback ffmpeg, which reelscribe/media/ffmpeg.py looks for and can do without.
+    # The extractor's extra holds the fallback ffmpeg, which reelscribe/media/ffmpeg.py looks for and can do without.
     assert undeclared("reelscribe") <= {"imageio-ffmpeg"}

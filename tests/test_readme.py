@@ -150,15 +150,15 @@ def bench_transcriber() -> list[str]:
     rates = {way: f"{found['errors'] / words:.1%}" for way, found in heard["all"]["ways"].items()}
     clips = {row["model"]: row for row in report["clips"]}
     return [
-        "| | Machine B | `WhisperModel` | `BatchedInferencePipeline` | the same with timestamps |",
+        "| | The transcriber | `WhisperModel` | `BatchedInferencePipeline` | the same with timestamps |",
         "| --- | --- | --- | --- | --- |",
-        f"| time for one long recording, over Machine B's | 1 | | {1 / long['bare_default_ratio']:.2f} "
+        f"| time for one long recording, over the transcriber's | 1 | | {1 / long['bare_default_ratio']:.2f} "
         f"| {1 / long['ratio']:.2f} |",
         f"| time for {clips['mini']['clips']} clips of 5 s at once | 1 | {clips['mini']['ratio']:.2f} "
         f"| | {clips['mini']['batched_ratio']:.2f} |",
         f"| the same with `audio_context = fitted` | 1 | {clips['mini, audio_context = fitted']['ratio']:.2f} "
         f"| | {clips['mini, audio_context = fitted']['batched_ratio']:.2f} |",
-        f"| wrong words, of {words} | **{rates['Machine B']}** | {rates['WhisperModel']} | {rates['Batched']} "
+        f"| wrong words, of {words} | **{rates['the transcriber']}** | {rates['WhisperModel']} | {rates['Batched']} "
         f"| {rates['Batched, timestamps']} |",
         "",
         f"{report['machine']}; first segment of {long['seconds']} s of video after {long['first_segment_s']:.1f} s; "
@@ -181,7 +181,7 @@ def mode_figures() -> list[str]:
     long = json.loads((ROOT / "bench" / "results" / "transcriber.json").read_text())["long"]
     heard = json.loads((ROOT / "bench" / "results" / "accuracy.json").read_text())["all"]
     batched, sequential = (heard["ways"][way]["errors"] / heard["words"]
-                           for way in ("Machine B", "Machine B, sequential"))  # fmt: skip
+                           for way in ("the transcriber", "the transcriber, sequential"))  # fmt: skip
     return [
         f"With the bundled model, sequential takes {long['sequential_ratio']:.1f} times as long as batched on a CPU, "
         f"and gets {sequential:.1%} of the words wrong, batched {batched:.1%} "

@@ -1,1 +1,1 @@
-"""Machine B: savepath in, segments out as they are heard."""
+"""The transcriber: savepath in, segments out as they are heard."""

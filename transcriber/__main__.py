@@ -11,7 +11,7 @@ import typer
 
 from reelscribe import logs
 from reelscribe.command_line import ConfigOption, settings_errors_told, tell_check
-from reelscribe.errors import MachineError, SettingsError
+from reelscribe.errors import ServiceError, SettingsError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import AudioClient
 from reelscribe.http.server import serve
@@ -22,12 +22,12 @@ from reelscribe.settings.transcriber import TranscriberSection
 from transcriber.api.app import make_app
 from transcriber.jobs.waiting import Interrupted, unless
 from transcriber.model.loading import LoadedModel, load_model
-from transcriber.service import TranscriberMachine
+from transcriber.service import TranscriberService
 
 log = logging.getLogger("transcriber")
 
 cli = typer.Typer(
-    help="Machine B: turns a savepath, or an uploaded file, into segments of text as they are heard.",
+    help="The transcriber: turns a savepath, or an uploaded file, into segments of text as they are heard.",
     epilog="Example: transcriber --config config.cfg",
     add_completion=False,
 )
@@ -65,10 +65,10 @@ async def _serve(chosen: Settings, binary: FFmpeg, tokens: Tokens) -> _End:
         return _End(0, calls_left=True)
     for warning in binary.warnings:
         log.warning("transcriber: %s", warning)
-    machine = TranscriberMachine(chosen, binary, model, tokens)
-    async with machine.open():
-        await serve(machine, make_app(machine), chosen.transcriber, machine.stop)
-    return _End(int(machine.model.broken), machine.model.busy)
+    service = TranscriberService(chosen, binary, model, tokens)
+    async with service.open():
+        await serve(service, make_app(service), chosen.transcriber, service.stop)
+    return _End(int(service.model.broken), service.model.busy)
 
 
 async def _load_model(section: TranscriberSection) -> LoadedModel:
@@ -102,7 +102,7 @@ def _description(model: LoadedModel) -> str:
 
 @cli.command(epilog="Example: transcriber check --config config.cfg")
 def check(context: typer.Context, config: ConfigOption = None) -> None:
-    """Prove config, ffmpeg, model, device and Machine C, one line each; exit 1 if one of them fails."""
+    """Prove config, ffmpeg, model, device and the extractor, one line each; exit 1 if one of them fails."""
     with settings_errors_told():
         chosen = load_settings(config or context.obj)
         tokens = Tokens.from_file(chosen.auth.token_file)
@@ -119,17 +119,17 @@ def check(context: typer.Context, config: ConfigOption = None) -> None:
     else:
         proved.append(tell_check("model", f"{model.name}, loaded in {model.load_seconds:.1f} s"))
         proved.append(tell_check("device", f"{model.device} as {model.compute_type}"))
-    proved.append(asyncio.run(_check_machine_c(section.extractor_url, tokens)))
+    proved.append(asyncio.run(_check_extractor(section.extractor_url, tokens)))
     raise typer.Exit(0 if all(proved) else 1)
 
 
-async def _check_machine_c(url: str, tokens: Tokens) -> bool:
-    async with AudioClient(url, tokens) as machine_c:
+async def _check_extractor(url: str, tokens: Tokens) -> bool:
+    async with AudioClient(url, tokens) as extractor:
         try:
-            health = await machine_c.health()
-        except MachineError as failure:
-            return tell_check("Machine C", failure)
-    return tell_check("Machine C", f"{health.get('machine')} at {url} is {health.get('status')}")
+            health = await extractor.health()
+        except ServiceError as failure:
+            return tell_check("extractor", failure)
+    return tell_check("extractor", f"{health.get('machine')} at {url} is {health.get('status')}")
 
 
 def main() -> None:

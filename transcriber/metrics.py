@@ -1,4 +1,4 @@
-"""What Machine B counts, for Prometheus."""
+"""What the transcriber counts, for Prometheus."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What Machine B's handlers share: the model, Machine C, and the places for jobs."""
+"""What the transcriber's handlers share: the model, the extractor, and the places for jobs."""
 
 import asyncio
 import logging
@@ -9,10 +9,10 @@ from typing import Any
 
 from reelscribe.contracts.events import Finished, Progress
 from reelscribe.contracts.transcriber import Priority, TranscribeFields, TranscribeRequest
-from reelscribe.errors import MachineError, ModelInUse, Stopping
+from reelscribe.errors import ModelInUse, ServiceError, Stopping
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import AudioClient
-from reelscribe.http.server import Machine
+from reelscribe.http.server import Service
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.loading import Settings
 from reelscribe.slots import Claim, Slots
@@ -37,14 +37,14 @@ SHARE_OF_INTERACTIVE_PLACES = 0.25
 """Of ``max_jobs``, on top of them, and at least one: for those whom somebody waits for."""
 
 
-class TranscriberMachine(Machine):
-    """Machine B. It works while its :meth:`open` is entered.
+class TranscriberService(Service):
+    """The transcriber. It works while its :meth:`open` is entered.
 
     Args:
         settings: of config.cfg.
         ffmpeg: the binary that reads uploads.
         model: that hears everything.
-        tokens: who may call; the first one is sent to Machine C.
+        tokens: who may call; the first one is sent to the extractor.
     """
 
     def __init__(self, settings: Settings, ffmpeg: FFmpeg, model: LoadedModel, tokens: Tokens) -> None:
@@ -72,14 +72,14 @@ class TranscriberMachine(Machine):
         self.metrics.waiting.set_function(lambda: self.slots.waiting)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator["TranscriberMachine"]:
+    async def open(self) -> AsyncIterator["TranscriberService"]:
         """Take jobs until the block ends."""
         async with AsyncExitStack() as stack:
             stack.callback(self.model.close)
             batch_size = self.recogniser.model.share_of_batch(self._settings.batch_size)
             batcher = Batcher(self.recogniser, self.model, batch_size, self.metrics)
-            machine_c = AudioClient(self._settings.extractor_url, self.tokens)
-            self._machine_c = await stack.enter_async_context(machine_c)
+            extractor = AudioClient(self._settings.extractor_url, self.tokens)
+            self._machine_c = await stack.enter_async_context(extractor)
             await stack.enter_async_context(batcher)
             self._engine = Engine(self.recogniser, self.model, batcher, self.metrics)
             stack.callback(self.weights.wake)
@@ -127,7 +127,7 @@ class TranscriberMachine(Machine):
         Raises:
             BadRequest: the model cannot do that.
             ModelNotLoaded: it was unloaded and does not come back.
-            MachineError: why there is no end; see :meth:`transcriber.jobs.job.Job.run`.
+            ServiceError: why there is no end; see :meth:`transcriber.jobs.job.Job.run`.
         """
         assert self._engine, "open() is not entered"
         self.recogniser.check(request)
@@ -236,7 +236,7 @@ class TranscriberMachine(Machine):
         try:
             yield
             outcome = "finished"
-        except MachineError as failure:
+        except ServiceError as failure:
             outcome = failure.code
             log.warning("%s: failed: %s: %s", name, failure.code, failure.message)
             raise

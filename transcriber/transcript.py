@@ -7,7 +7,7 @@ from reelscribe.contracts.transcriber import TranscribeFields
 from reelscribe.slots import Claim
 from reelscribe.text.running_text import running_text
 from transcriber.jobs.sources import Source
-from transcriber.service import TranscriberMachine
+from transcriber.service import TranscriberService
 
 
 class Transcript(NamedTuple):
@@ -24,18 +24,18 @@ class Transcript(NamedTuple):
 
 
 async def transcribe(
-    machine: TranscriberMachine, request: TranscribeFields, source: Source, claim: Claim
+    service: TranscriberService, request: TranscribeFields, source: Source, claim: Claim
 ) -> Transcript:
     """Wait for the whole transcript.
 
     Raises:
-        MachineError: there is none; see :meth:`transcriber.service.TranscriberMachine.transcribe`.
+        ServiceError: there is none; see :meth:`transcriber.service.TranscriberService.transcribe`.
     """
     told: list[Event] = []
 
     async def keep(event: Event) -> None:
         told.append(event)
 
-    finished = await machine.transcribe(request, source, claim, keep)
+    finished = await service.transcribe(request, source, claim, keep)
     (started,) = (event for event in told if isinstance(event, Started))
     return Transcript(started, [event for event in told if isinstance(event, Segment)], finished)

@@ -18,7 +18,7 @@ from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, RequestHandler
 
-from reelscribe.errors import MachineError
+from reelscribe.errors import ServiceError
 
 PROTOCOLS = "concatf,file,http,tcp"
 
@@ -31,7 +31,7 @@ class RemoteObject(Protocol):
     """What is relayed."""
 
     size: int
-    failure: MachineError | None
+    failure: ServiceError | None
 
     async def copy(self, start: int, end: int, write: Write) -> None:
         """Write the content from ``start`` up to ``end``."""
@@ -88,7 +88,7 @@ class _RelayHandler(RequestHandler):
             await self._remote.copy(start, end, self._write)
         except StreamClosedError:
             pass
-        except MachineError as failure:
+        except ServiceError as failure:
             self._remote.failure = failure
 
     async def _write(self, chunk: bytes) -> None:

@@ -11,7 +11,7 @@ import urllib3
 from minio import Minio
 from minio.error import InvalidResponseError, S3Error, ServerError
 
-from reelscribe.errors import MachineError, NotReadable, ObjectNotFound, PeerRefused, PeerUnreachable, SettingsError
+from reelscribe.errors import NotReadable, ObjectNotFound, PeerRefused, PeerUnreachable, ServiceError, SettingsError
 from reelscribe.settings.sections import MinioSection
 
 CONNECT_SECONDS = 5
@@ -68,7 +68,7 @@ class S3Client:
             ObjectNotFound, NotReadable: MinIO has no such object, or does not give it out.
             PeerUnreachable, PeerRefused: MinIO does not answer, or does not take our keys.
         """
-        with self._as_machine_errors(f"{savepath} of bucket {bucket_name}"):
+        with self._as_service_errors(f"{savepath} of bucket {bucket_name}"):
             found = self._client.stat_object(bucket_name=bucket_name, object_name=savepath)
         if not found.etag or not found.last_modified:
             raise self._no_s3()  # any web server's page has a length
@@ -86,12 +86,12 @@ class S3Client:
         Raises:
             ObjectNotFound, NotReadable, PeerUnreachable, PeerRefused: see :meth:`stat`.
         """
-        with self._as_machine_errors(f"bucket {bucket_name}"):
+        with self._as_service_errors(f"bucket {bucket_name}"):
             if not self._client.bucket_exists(bucket_name=bucket_name):
                 raise ObjectNotFound(f"{self} has no bucket {bucket_name}; see [paths] bucket_name")
         return f"bucket {bucket_name} at {self.endpoint}"
 
-    def answered(self, status: int, what: str, code: str | None = None) -> MachineError:
+    def answered(self, status: int, what: str, code: str | None = None) -> ServiceError:
         """The failure that an HTTP status of MinIO, and its own code of an error, stand for."""
         if code in _OURS_TO_MEND:
             return PeerRefused(
@@ -118,7 +118,7 @@ class S3Client:
         )
 
     @contextmanager
-    def _as_machine_errors(self, what: str) -> Iterator[None]:
+    def _as_service_errors(self, what: str) -> Iterator[None]:
         try:
             yield
         except S3Error as refused:

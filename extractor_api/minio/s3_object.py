@@ -9,7 +9,7 @@ import httpx
 
 from extractor_api.minio.relay import PROTOCOLS, Write, relay
 from extractor_api.minio.s3_client import CONNECT_SECONDS, READ_SECONDS, RETRIES, S3Client
-from reelscribe.errors import MachineError, PeerUnreachable, StreamCut
+from reelscribe.errors import PeerUnreachable, ServiceError, StreamCut
 from reelscribe.media.stored_object import StoredObject
 
 RETRY_SECONDS = 0.3
@@ -53,7 +53,7 @@ class _S3Object:
 
     def __init__(self, client: S3Client, bucket_name: str, savepath: str, size: int, etag: str) -> None:
         self.size = size
-        self.failure: MachineError | None = None
+        self.failure: ServiceError | None = None
         self._client = client
         self._bucket_name, self._savepath = bucket_name, savepath
         self._headers = {"If-Match": f'"{etag}"', "Accept-Encoding": "identity"}

@@ -15,7 +15,7 @@ import xxhash
 
 from extractor_api.minio.highway_hash import HASH_BYTES, highway_hash
 from extractor_api.minio.unreadable import NotReadableHere
-from reelscribe.errors import MachineError, NotReadable, ObjectNotFound
+from reelscribe.errors import NotReadable, ObjectNotFound, ServiceError
 
 MAX_META_BYTES = 64 << 20
 """A real file with 7 versions of 9016 parts has 828 KB."""
@@ -66,7 +66,7 @@ def current_version(meta: bytes, savepath: str, part_exists: bool = False) -> Xl
     try:
         body, inline = _newest_version(meta, savepath)
         return _object_version(body, inline, savepath, part_exists)
-    except MachineError:
+    except ServiceError:
         raise
     except (
         ValueError,

@@ -1,4 +1,4 @@
-"""Machine A's routes."""
+"""The orchestrator's routes."""
 
 from tornado.web import Application
 
@@ -8,7 +8,7 @@ from orchestrator.api.handlers import (
     HealthHandler,
     JobHandler,
     JobsHandler,
-    OrchestratorMachine,
+    OrchestratorService,
     RetryHandler,
     SearchHandler,
     StatusHandler,
@@ -21,10 +21,10 @@ from reelscribe.http.server import DocumentHandler, make_application
 JOB = r"/api/jobs/([0-9]{1,18})"
 
 
-def make_app(machine: OrchestratorMachine) -> Application:
+def make_app(service: OrchestratorService) -> Application:
     """The routes and what their handlers work with, nothing else."""
     return make_application(
-        machine,
+        service,
         [
             (r"/healthz", HealthHandler, {}),
             (r"/api/jobs", JobsHandler, {}),

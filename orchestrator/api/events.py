@@ -98,8 +98,8 @@ class JobEventsHandler(StreamHandler):
 
     async def get(self, id: str) -> None:
         seen = self.last_event()
-        async with self.machine.feed.follow(int(id)) as self.follower:
-            async with self.machine.pool.connection() as connection:
+        async with self.service.feed.follow(int(id)) as self.follower:
+            async with self.service.pool.connection() as connection:
                 jobs = await job_queries.jobs_by_id(connection, [int(id)])
             if not jobs:
                 raise JobNotFound(f"there is no job {id}; GET /api/jobs lists them")
@@ -119,14 +119,14 @@ class EventsHandler(StreamHandler):
 
     async def get(self) -> None:
         seen = self.last_event()
-        async with self.machine.feed.follow() as self.follower:
-            async with self.machine.pool.connection() as connection:
+        async with self.service.feed.follow() as self.follower:
+            async with self.service.pool.connection() as connection:
                 [now] = await (await connection.execute("select now()")).fetchone() or [datetime.now(UTC)]
                 totals = await stats.count_by_state(connection)
                 running = await job_queries.list_jobs(connection, "running", limit=MOST_RUNNING)
             await self.begin()
             if seen:
-                async for jobs in _ended_since(self.machine.pool, seen.when - OVERLAP):
+                async for jobs in _ended_since(self.service.pool, seen.when - OVERLAP):
                     await self.send("".join(map(job_event, jobs)))
             await self.send(totals_event(totals, Position(now, 0)) + "".join(map(job_event, running)))
             await self.pass_on(self.follower, until_end=False)

@@ -1,4 +1,4 @@
-"""The HTTP API of Machine A."""
+"""The HTTP API of the orchestrator."""
 
 from importlib.metadata import version
 from typing import Any
@@ -25,15 +25,15 @@ from orchestrator.transcripts.reader import parts
 from orchestrator.transcripts.search import SearchQuery, search
 from reelscribe.errors import BadRequest, JobNotFound
 from reelscribe.http.auth import Tokens
-from reelscribe.http.server import Machine, MachineHandler
+from reelscribe.http.server import Service, ServiceHandler
 from reelscribe.timeout import within
 
 STALL_SECONDS = 60.0
 """Longest wait for a client that does not read what it asked for."""
 
 
-class OrchestratorMachine(Machine):
-    """Machine A: what its handlers work with.
+class OrchestratorService(Service):
+    """The orchestrator: what its handlers work with.
 
     Args:
         default_bucket: where savepaths are looked for when a request names no bucket.
@@ -67,10 +67,10 @@ class OrchestratorMachine(Machine):
         self.feed.drop_all()
 
 
-class OrchestratorHandler(MachineHandler):
+class OrchestratorHandler(ServiceHandler):
     """A request that needs the database."""
 
-    machine: OrchestratorMachine
+    service: OrchestratorService
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         raised = kwargs.get("exc_info", (None, None, None))[1]
@@ -97,7 +97,7 @@ class OrchestratorHandler(MachineHandler):
         Raises:
             JobNotFound: there is none.
         """
-        async with self.machine.pool.connection() as connection:
+        async with self.service.pool.connection() as connection:
             jobs = await job_queries.jobs_by_id(connection, [int(id)])
         if not jobs:
             raise JobNotFound(f"there is no job {id}; GET /api/jobs lists them")
@@ -111,8 +111,8 @@ class JobsHandler(OrchestratorHandler):
 
     async def post(self) -> None:
         request = self.read_body(SubmitRequest)
-        submitted = await self.machine.desk.submit(
-            request.bucket_name or self.machine.default_bucket,
+        submitted = await self.service.desk.submit(
+            request.bucket_name or self.service.default_bucket,
             request.savepaths or [request.savepath or ""],
             request,
             request.priority,
@@ -123,7 +123,7 @@ class JobsHandler(OrchestratorHandler):
 
     async def get(self) -> None:
         query = self.read_query(JobsQuery)
-        async with self.machine.pool.connection() as connection:
+        async with self.service.pool.connection() as connection:
             jobs = await job_queries.list_jobs(connection, query.state, query.after, query.limit)
         following = jobs[-1].id if len(jobs) == query.limit else None
         self.finish({"jobs": [job.model_dump(mode="json") for job in jobs], "next": following})
@@ -141,7 +141,7 @@ class CancelHandler(OrchestratorHandler):
 
     async def post(self, id: str) -> None:
         await self.job(id)
-        changed = await self.machine.desk.cancel([int(id)])
+        changed = await self.service.desk.cancel([int(id)])
         self.finish({**(await self.job(id)).model_dump(mode="json"), "changed": bool(changed)})
 
 
@@ -150,7 +150,7 @@ class RetryHandler(OrchestratorHandler):
 
     async def post(self, id: str) -> None:
         await self.job(id)
-        changed = await self.machine.desk.retry([int(id)])
+        changed = await self.service.desk.retry([int(id)])
         self.finish({**(await self.job(id)).model_dump(mode="json"), "changed": bool(changed)})
 
 
@@ -161,11 +161,11 @@ class TranscriptHandler(OrchestratorHandler):
         query = self.read_query(TranscriptQuery)
         if "\0" in savepath:
             raise BadRequest("a savepath holds no NUL character")
-        bucket = query.bucket_name or self.machine.default_bucket
-        async with self.machine.pool.connection() as connection:
+        bucket = query.bucket_name or self.service.default_bucket
+        async with self.service.pool.connection() as connection:
             job = await job_queries.newest_finished(connection, bucket, savepath)
             if job is None:
-                raise await transcript_queries.no_transcript(connection, bucket, savepath, self.machine.default_bucket)
+                raise await transcript_queries.no_transcript(connection, bucket, savepath, self.service.default_bucket)
             about = await transcript_queries.about_transcript(connection, job)
         assert job.finished_at
         self.set_header("ETag", f'"{version("reelscribe")}-{job.id}"')
@@ -175,7 +175,7 @@ class TranscriptHandler(OrchestratorHandler):
             self.set_status(304)
             return
         self.set_header("Content-Type", formats.CONTENT_TYPES[query.format])
-        async for part in parts(self.machine.pool, about, query.format, query.timestamps):
+        async for part in parts(self.service.pool, about, query.format, query.timestamps):
             await self.send(part)
         self.finish()
 
@@ -184,11 +184,11 @@ class StatusHandler(OrchestratorHandler):
     """``GET /api/status``: jobs in each state, audio done and left, speed, rules, workers, and what is not stored."""
 
     async def get(self) -> None:
-        async with self.machine.pool.connection() as connection:
+        async with self.service.pool.connection() as connection:
             queue = await overview(connection)
             rules = await active_rules(connection)
-            results = await results_queue.count(connection) if self.machine.stores_results else None
-        workers = await self.machine.queue.count_workers()
+            results = await results_queue.count(connection) if self.service.stores_results else None
+        workers = await self.service.queue.count_workers()
         self.finish(Status(**queue.figures(), rules=rules, workers=workers, results=results).model_dump(mode="json"))
 
 
@@ -197,8 +197,8 @@ class SearchHandler(OrchestratorHandler):
 
     async def get(self) -> None:
         query = self.read_query(SearchQuery)
-        async with self.machine.pool.connection() as connection:
-            found = await search(connection, query, self.machine.default_bucket)
+        async with self.service.pool.connection() as connection:
+            found = await search(connection, query, self.service.default_bucket)
         self.finish({"hits": [hit.model_dump(mode="json") for hit in found.hits], "next": found.next})
 
 
@@ -208,9 +208,9 @@ class HealthHandler(OrchestratorHandler):
     public = True
 
     async def get(self) -> None:
-        health = self.machine.health()
+        health = self.service.health()
         try:
-            async with self.machine.pool.connection(timeout=3) as connection:
+            async with self.service.pool.connection(timeout=3) as connection:
                 health["jobs"] = await stats.count_by_state(connection)
             health["database"] = "ok"
         except TROUBLE:

@@ -25,5 +25,5 @@ class MinioHookHandler(OrchestratorHandler):
             by_bucket.setdefault(bucket, []).append(savepath)
         total = Outcomes()
         for bucket, savepaths in by_bucket.items():
-            total += await self.machine.intake.take(bucket, dict.fromkeys(savepaths))
+            total += await self.service.intake.take(bucket, dict.fromkeys(savepaths))
         self.finish(HookAnswer(**total).model_dump())

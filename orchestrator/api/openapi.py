@@ -1,4 +1,4 @@
-"""Machine A's operations, for ``GET /openapi.json``."""
+"""The orchestrator's operations, for ``GET /openapi.json``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -144,9 +144,9 @@ OPERATIONS = (
 
 
 def document() -> dict[str, Any]:
-    """Machine A's OpenAPI document."""
+    """The orchestrator's OpenAPI document."""
     return openapi.document(
-        "Reelscribe Machine A: orchestrator",
+        "Reelscribe orchestrator",
         "Keeps a queue of savepaths, and the transcripts of them.",
         OPERATIONS,
     )

@@ -14,7 +14,7 @@ from orchestrator.session import open_session
 from orchestrator.worker.transcriber_client import Transcribers
 from reelscribe import logs
 from reelscribe.command_line import ConfigOption, settings_errors_told, tell_check
-from reelscribe.errors import MachineError
+from reelscribe.errors import ServiceError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import AudioClient
 from reelscribe.settings.loading import Settings, load_settings
@@ -26,7 +26,7 @@ def register(cli: typer.Typer) -> None:
 
 
 def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Prove config, database and each Machine B, one line each; exit 1 if one of them fails."""
+    """Prove config, database and each transcriber, one line each; exit 1 if one of them fails."""
     logs.configure(logging.CRITICAL)
     with settings_errors_told():
         chosen = load_settings(config)
@@ -48,7 +48,7 @@ class Proof(NamedTuple):
 async def _prove(chosen: Settings, tokens: Tokens, silently: bool) -> list[Proof]:
     proofs: list[Proof] = []
 
-    def tell(subject: str, proof: str | MachineError) -> None:
+    def tell(subject: str, proof: str | ServiceError) -> None:
         proofs.append(Proof(subject, isinstance(proof, str), str(proof)))
         if not silently:
             tell_check(subject, proof)
@@ -59,15 +59,15 @@ async def _prove(chosen: Settings, tokens: Tokens, silently: bool) -> list[Proof
             version = connection.info.server_version // 10_000
             workers = await session.queue.count_workers()
             tell("database", f"PostgreSQL {version}; {workers} worker(s) at work")
-    except MachineError as failure:
+    except ServiceError as failure:
         tell("database", failure)
     except TROUBLE as refused:
         tell("database", DatabaseUnavailable(one_line(refused)))
-    async with AudioClient(chosen.listing_url, tokens) as machine_c:
+    async with AudioClient(chosen.listing_url, tokens) as extractor:
         try:
-            tell("Machine C", f"{(await machine_c.health()).get('machine')} at {chosen.listing_url}")
-        except MachineError as failure:
-            tell("Machine C", failure)
+            tell("extractor", f"{(await extractor.health()).get('machine')} at {chosen.listing_url}")
+        except ServiceError as failure:
+            tell("extractor", failure)
     section = chosen.orchestrator
     async with Transcribers(section.transcriber_urls, tokens, section.progress_timeout) as transcribers:
         for url in transcribers.urls:
@@ -77,6 +77,6 @@ async def _prove(chosen: Settings, tokens: Tokens, silently: bool) -> list[Proof
                     url,
                     f"model {health.get('model')}, {health.get('free')} of {health.get('capacity')} places free",
                 )
-            except MachineError as failure:
+            except ServiceError as failure:
                 tell(url, failure)
     return proofs

@@ -22,7 +22,7 @@ from orchestrator.cli import (
 COMMANDS = (submit, status, show, retry, cancel, failed, pause, limit, search, export, verify, prune, services, check)
 
 cli = typer.Typer(
-    help="Machine A: a queue of savepaths, and the transcripts of them.",
+    help="The orchestrator: a queue of savepaths, and the transcripts of them.",
     epilog="Exit codes: 0 done; 1 failed, not there or nothing found; 2 a wrong call or config.cfg; 130 interrupted."
     " Example: orchestrator up --config config.cfg",
     no_args_is_help=True,

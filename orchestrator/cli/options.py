@@ -27,7 +27,7 @@ def _checked_bucket(name: str | None) -> str | None:
 
 
 def checked_text(parameter: typer.CallbackParam, text: str | None) -> str | None:
-    """Callback of each option that takes free text: the text, if PostgreSQL and Machine C can take it."""
+    """Callback of each option that takes free text: the text, if PostgreSQL and the extractor can take it."""
     try:
         return text and storable(text)
     except ValueError as mistake:

@@ -72,7 +72,7 @@ async def listed(
         pass_over: called with the savepath of each other object.
 
     Raises:
-        MachineError: Machine C does not answer, or refuses.
+        ServiceError: the extractor does not answer, or refuses.
     """
     async for page in objects.pages(bucket, prefix):
         for found in page:

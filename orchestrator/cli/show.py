@@ -22,7 +22,7 @@ from orchestrator.transcripts.models import Transcript
 from orchestrator.transcripts.reader import pages, parts
 from reelscribe.command_line import ConfigOption
 from reelscribe.contracts.events import Segment
-from reelscribe.errors import MachineError
+from reelscribe.errors import ServiceError
 from reelscribe.text.subtitles import clock, one_line
 
 CONFIDENCES = ((0.8, "green", "80 % and more"), (0.5, "yellow", "50 to 80 %"), (0.0, "red", "less"))
@@ -84,7 +84,7 @@ def show(
     run(config, work)
 
 
-async def _tell_missing(session: Session, why: MachineError, argument: str) -> int:
+async def _tell_missing(session: Session, why: ServiceError, argument: str) -> int:
     """Why there is no transcript, and what to do next; ``argument`` is how commands name it."""
     complain(visible(why.message))
     if why.details.get("state") in UNFINISHED:

@@ -37,7 +37,7 @@ WATCH_SECONDS = 0.5
 
 
 class Mode(StrEnum):
-    """How Machine B goes through a recording."""
+    """How the transcriber goes through a recording."""
 
     batched = "batched"
     sequential = "sequential"

@@ -26,7 +26,7 @@ def verify(
     config: ConfigOption = None,
 ) -> None:
     """Prove again that transcripts are whole: segments without a gap, in order, within a recording that was heard to
-    its end, by the receipts of Machine C. One line for each thing that is wrong, and exit code 1.
+    its end, by the receipts of the extractor. One line for each thing that is wrong, and exit code 1.
     """
     if bool(savepaths) == everything:
         usage("name savepaths, or give --all")

@@ -20,7 +20,7 @@ from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.models import Transcript
 from orchestrator.transcripts.reader import parts
 from orchestrator.worker.retry import exponential
-from reelscribe.errors import MachineError, PeerRefused, PeerUnreachable, SettingsError
+from reelscribe.errors import PeerRefused, PeerUnreachable, ServiceError, SettingsError
 from reelscribe.settings.orchestrator import ResultsSection
 from reelscribe.settings.sections import MinioSection
 
@@ -64,7 +64,7 @@ class ResultBucket:
         """
         length = content.seek(0, 2)
         content.seek(0)
-        with self._as_machine_errors(name):
+        with self._as_service_errors(name):
             self._client.put_object(
                 bucket_name=self._bucket,
                 object_name=name,
@@ -74,7 +74,7 @@ class ResultBucket:
             )
 
     @contextmanager
-    def _as_machine_errors(self, name: str) -> Iterator[None]:
+    def _as_service_errors(self, name: str) -> Iterator[None]:
         where = f"{name} into bucket {self._bucket}"
         try:
             yield
@@ -115,7 +115,7 @@ class ResultWriter:
     async def _settle(self, claimed: Claim) -> None:
         try:
             await self._store(claimed)
-        except MachineError as failure:
+        except ServiceError as failure:
             await self._put_off(claimed, failure.message)
         except TROUBLE:
             raise

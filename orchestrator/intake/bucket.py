@@ -1,4 +1,4 @@
-"""The objects of the bucket, as Machine C lists them, and what tells one version of an object from another."""
+"""The objects of the bucket, as the extractor lists them, and what tells one version of an object from another."""
 
 from collections.abc import AsyncIterator, Iterable
 
@@ -9,15 +9,15 @@ from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import AudioClient
 
 PAGE = 1000
-"""Most objects that Machine C lists at once."""
+"""Most objects that the extractor lists at once."""
 
 
 class Objects:
-    """What is in the buckets, by way of Machine C.
+    """What is in the buckets, by way of the extractor.
 
     Args:
-        url: base URL of Machine C.
-        default_bucket: the one Machine C takes when none is named.
+        url: base URL of the extractor.
+        default_bucket: the one that the extractor takes when none is named.
     """
 
     def __init__(self, url: str, tokens: Tokens, default_bucket: str) -> None:
@@ -29,12 +29,12 @@ class Objects:
         """All objects whose savepaths start with ``prefix``, in order, a page at a time.
 
         Raises:
-            MachineError: Machine C does not answer, or refuses.
+            ServiceError: the extractor does not answer, or refuses.
         """
-        async with AudioClient(self._url, self._tokens) as machine_c:
+        async with AudioClient(self._url, self._tokens) as extractor:
             after: str | None = ""
             while after is not None:
-                page = await self._page(machine_c, bucket, prefix=prefix, after=after)
+                page = await self._page(extractor, bucket, prefix=prefix, after=after)
                 yield page.objects
                 after = page.next
 
@@ -45,32 +45,32 @@ class Objects:
         of one object, and all of a bucket no more than its listing.
 
         Raises:
-            MachineError: Machine C does not answer, or refuses.
+            ServiceError: the extractor does not answer, or refuses.
         """
         wanted = sorted(savepaths, key=str.encode, reverse=True)
         found: dict[str, Identity] = {}
         step = 1
-        async with AudioClient(self._url, self._tokens) as machine_c:
+        async with AudioClient(self._url, self._tokens) as extractor:
             while wanted:
-                page = await self._page(machine_c, bucket, after=_just_before(wanted[-1]), limit=step)
+                page = await self._page(extractor, bucket, after=_just_before(wanted[-1]), limit=step)
                 there = {listed.savepath: identity(listed) for listed in page.objects}
                 asked = wanted.pop()
                 passed = [asked]
                 while wanted and (page.next is None or wanted[-1].encode() <= page.next.encode()):
                     passed.append(wanted.pop())
                 if asked not in there and page.next and page.next.encode() < asked.encode():
-                    exact = await self._page(machine_c, bucket, prefix=asked, limit=1)
+                    exact = await self._page(extractor, bucket, prefix=asked, limit=1)
                     there |= {listed.savepath: identity(listed) for listed in exact.objects}
                 found |= {savepath: there[savepath] for savepath in passed if savepath in there}
                 step = min(PAGE, step * 4) if len(passed) * 2 >= step else max(1, step // 4)
         return found
 
     async def _page(
-        self, machine_c: AudioClient, bucket: str, prefix: str = "", after: str = "", limit: int = PAGE
+        self, extractor: AudioClient, bucket: str, prefix: str = "", after: str = "", limit: int = PAGE
     ) -> ObjectPage:
         named = None if bucket == self._default_bucket else bucket
         try:
-            return await machine_c.objects(ObjectsQuery(prefix=prefix, after=after, limit=limit, bucket_name=named))
+            return await extractor.objects(ObjectsQuery(prefix=prefix, after=after, limit=limit, bucket_name=named))
         except PeerUnreachable as away:
             raise PeerUnreachable(f"{away.message}; see [orchestrator] extractor_url") from away
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from orchestrator.database.pool import TROUBLE, Pool, one_line
 from orchestrator.intake.bucket import Objects, identity
 from orchestrator.intake.event_intake import Intake, Outcomes
-from reelscribe.errors import MachineError
+from reelscribe.errors import ServiceError
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ RETRY_SECONDS = 60.0
 
 
 class Reconciler:
-    """Lists the buckets of Machine C, of all Machine As on this database only one at a time.
+    """Lists the buckets of the extractor, of all orchestrators on this database only one at a time.
 
     Args:
         every: seconds from the end of one listing to the beginning of the next.
@@ -43,7 +43,7 @@ class Reconciler:
         while True:
             try:
                 await asyncio.sleep(max(SOONEST_SECONDS, await self._list_what_is_due()))
-            except (MachineError, *TROUBLE) as failed:
+            except (ServiceError, *TROUBLE) as failed:
                 log.warning("listing: %s", one_line(failed))
                 await self._pause_after_failure()
             except Exception:  # what one object can cause must not stop all that runs beside us
@@ -93,7 +93,7 @@ class Reconciler:
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[bool]:
-        """Whether no other Machine A is at it; PostgreSQL lets the lock go with the connection, however we end."""
+        """Whether no other orchestrator is at it; PostgreSQL lets the lock go with the connection, however we end."""
         async with self._pool.connection() as connection:
             await connection.set_autocommit(True)
             [locked] = await (await connection.execute("select pg_try_advisory_lock(%s)", (LOCK,))).fetchone() or [

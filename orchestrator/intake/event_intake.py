@@ -76,7 +76,7 @@ class _Known(NamedTuple):
         return bool(since and found.last_modified and found.last_modified > since)
 
     def leaves_open(self, found: Identity | None) -> bool:
-        """Whether only Machine C can tell; of what is done, the submission asks it."""
+        """Whether only the extractor can tell; of what is done, the submission asks it."""
         return self.state != "done" and (found is None or (self.finished_at is None and not found.etag))
 
 
@@ -98,11 +98,11 @@ class Intake:
         """Submit what is new or replaced of up to 1000 objects.
 
         Args:
-            brought: savepaths, each with what is known of its object. Without an etag, Machine C is asked where that
+            brought: savepaths, each with what is known of its object. Without an etag, the extractor is asked if that
                 matters.
 
         Raises:
-            MachineError: Machine C does not answer; objects without a job are submitted nevertheless.
+            ServiceError: the extractor does not answer; objects without a job are submitted nevertheless.
         """
         taken = {savepath: found for savepath, found in brought.items() if self.selection.takes(bucket, savepath)}
         known = await self._known(bucket, list(taken))

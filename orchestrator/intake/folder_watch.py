@@ -16,7 +16,7 @@ from watchfiles.main import FileChange
 from orchestrator.database.pool import TROUBLE, one_line
 from orchestrator.intake.event_intake import Intake
 from orchestrator.jobs.models import Identity
-from reelscribe.errors import MachineError, NotReadable, SettingsError
+from reelscribe.errors import NotReadable, ServiceError, SettingsError
 
 log = logging.getLogger(__name__)
 logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it tells the number of changes, which is of no use
@@ -45,7 +45,7 @@ class _Shape(NamedTuple):
         try:
             stat = path.stat()
         except OSError:
-            return None  # gone, or not ours to read: then Machine C cannot read it either
+            return None  # gone, or not ours to read: then the extractor cannot read it either
         return cls(stat.st_size, stat.st_mtime_ns)
 
     @property
@@ -163,7 +163,7 @@ class FolderWatch:
                 outcomes = await self._intake.take(bucket, found)
                 if outcomes["new"] or outcomes["changed"]:
                     log.info("watch: bucket %s: %d new, %d changed", bucket, outcomes["new"], outcomes["changed"])
-        except (MachineError, *TROUBLE) as failed:
+        except (ServiceError, *TROUBLE) as failed:
             log.warning("watch: %s; tried again in %g s", one_line(failed), self._settle_seconds)
             self._look_again_at(settled)
         except Exception:  # what one object can cause must not end the watch of all others

@@ -11,7 +11,7 @@ from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import transitions, versions
 from orchestrator.jobs.models import Identity, Job, Options
 from orchestrator.queue.procrastinate import Queue
-from reelscribe.errors import MachineError
+from reelscribe.errors import ServiceError
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class Submission:
 
     Attributes:
         bucket: that the savepaths are in.
-        obstacle: why Machine C could not be asked about objects: those are then taken as there and unchanged.
+        obstacle: why the extractor could not be asked about objects: those are then taken as there and unchanged.
 
     Args:
         priority: of all jobs that are not finished then; None leaves that of those there are, and is 0 of new ones.
@@ -122,7 +122,7 @@ class Submission:
         dry_run: bool,
     ) -> None:
         self.bucket = bucket
-        self.obstacle: MachineError | None = None
+        self.obstacle: ServiceError | None = None
         self._pool = pool
         self._queue = queue
         self._objects = objects
@@ -178,8 +178,8 @@ class Submission:
     async def _identities(self, wishes: Wishes, known: Mapping[str, versions.Current]) -> dict[str, Identity | None]:
         """Of the objects as they are now, of which there is a transcript; None where the object is gone.
 
-        Of those that are being heard, only where the wish tells it: Machine C is not asked about them. Nor is it about
-        new ones, but in a dry run: else those that are not there fail soon enough.
+        Of those being transcribed, only if the request has it: the extractor is not asked about them, nor about new
+        ones, except in a dry run: those that do not exist fail soon enough.
         """
         heard = [savepath for savepath, job in known.items() if job.identity.etag and not self._renews(job.id)]
         done = [savepath for savepath, job in known.items() if job.state == "done" and not self._renews(job.id)]
@@ -193,7 +193,7 @@ class Submission:
             try:
                 found = await self._objects.identities(self.bucket, to_ask)
                 identities |= {savepath: found.get(savepath) for savepath in to_ask}
-            except MachineError as obstacle:
+            except ServiceError as obstacle:
                 self.obstacle = obstacle
         return identities
 

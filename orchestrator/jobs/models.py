@@ -1,4 +1,4 @@
-"""What Machine A knows of a savepath: the job and its options."""
+"""What the orchestrator knows of a savepath: the job and its options."""
 
 import shlex
 from datetime import datetime
@@ -70,7 +70,7 @@ class Job(Record):
     """One wish to have a savepath transcribed. All ``…_seconds`` are seconds of the recording.
 
     Attributes:
-        state: ``waiting``: for a Machine B, or for the time of the next try; ``error`` says which.
+        state: ``waiting``: for a transcriber, or for the time of the next try; ``error`` says which.
         attempt: number of the attempt that may write.
         failures: transient failures so far.
         progress_seconds: all before it is stored.

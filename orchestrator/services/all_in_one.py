@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from orchestrator.services.run import make_machine, serve_machine
+from orchestrator.services.run import make_service, serve_service
 from orchestrator.session import Session, complain
 from reelscribe.child_process import end_with_parent
 from reelscribe.settings.sections import Listener
@@ -79,14 +79,14 @@ class Child:
 
 async def bring_up(session: Session, config: Path | None) -> int:
     """Run C, B and A until SIGTERM or SIGINT, or until one of them ends. Returns the exit code."""
-    settings, machine = session.settings, make_machine(session)
+    settings, service = session.settings, make_service(session)
     arguments = [] if config is None else ["--config", str(config)]
     async with AsyncExitStack() as stack:
         children = [
             await stack.enter_async_context(_child("extractor-api", "extractor_api", arguments, settings.server)),
             await stack.enter_async_context(_child("transcriber", "transcriber", arguments, settings.transcriber)),
         ]
-        ours = asyncio.create_task(serve_machine(session, machine))
+        ours = asyncio.create_task(serve_service(session, service))
         ready = asyncio.create_task(_announce(children))
         deaths = [asyncio.create_task(child.died()) for child in children]
         try:
@@ -94,7 +94,7 @@ async def bring_up(session: Session, config: Path | None) -> int:
             sentences = [death.result() for death in deaths if death.done()]
             for sentence in sentences:
                 complain(sentence)
-            machine.stopping.set()
+            service.stopping.set()
             await ours
             return 1 if sentences else 0
         finally:

@@ -1,4 +1,4 @@
-"""Machine A as a service: a worker, alone or with the HTTP API, until it is told to stop; or as a watch."""
+"""The orchestrator as a service: a worker, alone or with the HTTP API, until it is told to stop; or as a watch."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from orchestrator.api.app import make_app
-from orchestrator.api.handlers import OrchestratorMachine
+from orchestrator.api.handlers import OrchestratorService
 from orchestrator.intake.bucket_listing import Reconciler
 from orchestrator.intake.event_intake import Intake, Selection
 from orchestrator.intake.folder_watch import FolderWatch
@@ -35,7 +35,7 @@ async def work_session(session: Session) -> int:
 
 async def serve_session(session: Session) -> int:
     """Run a worker and the HTTP API until SIGTERM or SIGINT. Returns the exit code."""
-    await serve_machine(session, make_machine(session))
+    await serve_service(session, make_service(session))
     return 0
 
 
@@ -52,13 +52,13 @@ async def watch_session(session: Session) -> int:
     return 0
 
 
-def make_machine(session: Session) -> OrchestratorMachine:
-    """Machine A of this session.
+def make_service(session: Session) -> OrchestratorService:
+    """The orchestrator of this session.
 
     Raises:
         SettingsError: the token file is unusable.
     """
-    return OrchestratorMachine(
+    return OrchestratorService(
         Tokens.from_file(session.settings.auth.token_file),
         session.pool,
         session.queue,
@@ -69,7 +69,7 @@ def make_machine(session: Session) -> OrchestratorMachine:
     )
 
 
-async def serve_machine(session: Session, machine: OrchestratorMachine) -> None:
+async def serve_service(session: Session, service: OrchestratorService) -> None:
     """Run a worker and the HTTP API until ``machine.stopping`` is set, by a signal or by the caller.
 
     Raises:
@@ -81,12 +81,12 @@ async def serve_machine(session: Session, machine: OrchestratorMachine) -> None:
             from orchestrator.exports.results import make_result_writer  # 0.4 s that no other command should wait
 
             writer = make_result_writer(session.pool, chosen.minio, chosen.results)
-            await stack.enter_async_context(_beside(session, machine.stopping, "results", writer.run()))
+            await stack.enter_async_context(_beside(session, service.stopping, "results", writer.run()))
         if every := chosen.events.reconcile_every:
-            reconciler = Reconciler(session.pool, machine.intake, session.objects, every, machine.registry)
-            await stack.enter_async_context(_beside(session, machine.stopping, "reconciler", reconciler.run()))
-        await stack.enter_async_context(_working(session, machine.stopping))
-        await serve(machine, make_app(machine), chosen.orchestrator, machine.end_streams)
+            reconciler = Reconciler(session.pool, service.intake, session.objects, every, service.registry)
+            await stack.enter_async_context(_beside(session, service.stopping, "reconciler", reconciler.run()))
+        await stack.enter_async_context(_working(session, service.stopping))
+        await serve(service, make_app(service), chosen.orchestrator, service.end_streams)
 
 
 def _make_intake(session: Session) -> Intake:

@@ -9,8 +9,8 @@ from reelscribe.contracts.events import Segment
 class ReceiptPart(Record):
     """What one attempt covered: ``covered_seconds`` from ``start_seconds`` on. One that was cut has no sums.
 
-    ``etag``, ``last_modified`` and ``size`` (bytes) are those of the object; None where Machine C was too old to tell
-    them, and the last two where the attempt was cut. ``segments`` is how many Machine B says it sent at the end.
+    ``etag``, ``last_modified`` and ``size`` (bytes) are those of the object; the last two are None where the attempt
+    was cut. ``segments`` is how many the transcriber says it sent at the end.
     """
 
     attempt: int
@@ -76,5 +76,5 @@ class Transcript(Record):
 
     @property
     def last_modified(self) -> datetime | None:
-        """Of the object that was heard, where Machine C told it."""
+        """Of the object that was heard, where the extractor told it."""
         return next((part.last_modified for part in reversed(self.receipt.parts) if part.last_modified), None)

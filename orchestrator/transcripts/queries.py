@@ -10,7 +10,7 @@ from orchestrator.jobs.models import Job
 from orchestrator.jobs.queries import current_jobs, newest_finished, not_submitted
 from orchestrator.transcripts.models import Receipt, ReceiptPart, Transcript
 from reelscribe.contracts.events import Segment
-from reelscribe.errors import MachineError, TranscriptNotFound
+from reelscribe.errors import ServiceError, TranscriptNotFound
 
 NEWEST = """
     not exists (
@@ -108,7 +108,7 @@ async def count_finished(
     return row[0] if row else 0
 
 
-async def no_transcript(connection: Connection, bucket: str, savepath: str, default_bucket: str) -> MachineError:
+async def no_transcript(connection: Connection, bucket: str, savepath: str, default_bucket: str) -> ServiceError:
     """Why there is no transcript of a savepath, and what to do."""
     jobs = await current_jobs(connection, bucket, [savepath])
     if not jobs:

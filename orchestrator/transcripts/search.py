@@ -87,7 +87,7 @@ class Hit(Record):
     Attributes:
         start, end: seconds of the recording; where the phrase begins in an earlier segment, ``text`` begins there too.
         marks: from where to where the words stand in ``text``.
-        link: path and query of Machine A that show the transcript.
+        link: path and query of the orchestrator that show the transcript.
     """
 
     job: int

@@ -14,7 +14,7 @@ from orchestrator.jobs.versions import REPLACED
 from reelscribe.media.completeness import TOLERATED_SECONDS, TOLERATED_SHARE
 
 SAMPLE_RATE = 16_000
-"""Hz; what Machine B has Machine C extract."""
+"""Hz; what the transcriber has the extractor extract."""
 ROUNDING_SECONDS = 0.01
 AT_ONCE = 1000
 
@@ -109,7 +109,7 @@ def _mistakes(of: Evidence) -> Iterator[tuple[str, str]]:
     if of.etags > 1:
         yield "objects_mixed", f"its parts are of {of.etags} different objects"
     if of.start_seconds is None or of.delivered_seconds is None or of.covered_seconds is None:
-        yield "receipt_missing", "Machine C's receipt is not there"
+        yield "receipt_missing", "the extractor's receipt is not there"
         return
     if not of.sha256:
         yield "sha256_missing", "the receipt has no SHA-256 of the audio"
@@ -126,7 +126,7 @@ def _mistakes(of: Evidence) -> Iterator[tuple[str, str]]:
             f"its last part ends at {of.start_seconds + of.covered_seconds:.1f} s, not where it ends",
         )
     if of.sent is not None and of.sent != of.stored:
-        yield "segments_lost", f"Machine B sent {of.sent} segments, {of.stored} are stored"
+        yield "segments_lost", f"the transcriber sent {of.sent} segments, {of.stored} are stored"
 
 
 _EVIDENCE = f"""

@@ -1,4 +1,4 @@
-"""One job from the queue: ask a Machine B, store what arrives, and decide what its end means."""
+"""One job from the queue: ask a transcriber, store what arrives, and decide what its end means."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from orchestrator.worker import retry
 from orchestrator.worker.progress import Attempt, Attempts
 from orchestrator.worker.transcriber_client import NOT_THE_JOBS_FAULT, RETRY_SECONDS, Stream, Transcribers
 from reelscribe.contracts.events import Failed, Finished, Progress, Segment, Started
-from reelscribe.errors import InternalError, MachineError, RemoteError, StreamCut
+from reelscribe.errors import InternalError, RemoteError, ServiceError, StreamCut
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class Dispatcher:
     """Runs jobs; any number at once.
 
     Args:
-        default_bucket: the one Machine C takes when none is named.
+        default_bucket: the one that the extractor takes when none is named.
         max_attempts: tries of one job in a row that bring it no further before it is failed.
         backoff: seconds to wait after a number of failures.
     """
@@ -75,7 +75,7 @@ class Dispatcher:
                     log.info("%s waits: %s", attempt.savepath, obstacle.message)
                     await self._attempts.waiting(attempt, obstacle)
                     await asyncio.sleep(obstacle.retry_after)
-        except MachineError as failure:
+        except ServiceError as failure:
             await self._decide(attempt, failure)
         except ProgramLimitExceeded as too_much:  # says psycopg, an OperationalError, but no new connection cures it
             await self._decide(attempt, InternalError(f"the database refused the transcript: {too_much}"))
@@ -86,7 +86,7 @@ class Dispatcher:
             told = f"the orchestrator failed with {type(bug).__name__}; its log has the details"
             await self._decide(attempt, InternalError(told))
 
-    async def _decide(self, attempt: Attempt, failure: MachineError) -> None:
+    async def _decide(self, attempt: Attempt, failure: ServiceError) -> None:
         failures = attempt.failures + 1
         if isinstance(failure, ObjectChanged):
             await self._attempts.start_over(attempt)
@@ -144,13 +144,13 @@ class Dispatcher:
             log.info("%s", superseded)
 
 
-def _failure(event: Failed) -> MachineError:
+def _failure(event: Failed) -> ServiceError:
     if event.code in NOT_THE_JOBS_FAULT:
         return NoTranscriber(event.message, RETRY_SECONDS)
     return _remote(event.code, event.message, event.retryable, event.details)
 
 
-def _exhausted(failure: MachineError, failures: int) -> MachineError:
+def _exhausted(failure: ServiceError, failures: int) -> ServiceError:
     return _remote(failure.code, f"gave up after {failures} attempts: {failure.message}", False, failure.details)
 
 

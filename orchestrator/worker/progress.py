@@ -16,10 +16,10 @@ from orchestrator.queue.procrastinate import Queue
 from orchestrator.transcripts.words import LEAD_WORDS, vectors
 from reelscribe.contracts.events import Finished, Segment, Started
 from reelscribe.contracts.transcriber import TranscribeRequest
-from reelscribe.errors import MachineError
+from reelscribe.errors import ServiceError
 
 PATIENCE_SECONDS = 20.0
-"""How long a write waits for a database that is gone, while Machine B's stream stands still."""
+"""How long a write waits for a database that is gone, while the transcriber's stream stands still."""
 
 _patiently = retry(
     retry=retry_if_exception_type(TROUBLE),
@@ -42,7 +42,7 @@ class Attempt:
         previous_seconds: where that was before the last segments were stored.
         segments: how many are stored, which is the index of the next.
         language: that they were heard in.
-        start_seconds: where Machine B was asked to start, with ``first_segment`` as the next index.
+        start_seconds: where the transcriber was asked to start, with ``first_segment`` as the next index.
     """
 
     id: int
@@ -59,9 +59,9 @@ class Attempt:
     first_segment: int = 0
 
     def request(self, default_bucket: str) -> TranscribeRequest:
-        """What to ask Machine B for now, in the language in which it heard what is stored.
+        """What to ask the transcriber for now, in the language in which it heard what is stored.
 
-        Machine C knows its default bucket by itself.
+        The extractor knows its default bucket by itself.
         """
         self.start_seconds, self.first_segment = self.progress_seconds, self.segments
         go_on = {"language": self.language} if self.segments and not self.options.get("multilingual") else {}
@@ -105,7 +105,7 @@ class Attempts:
 
     @_patiently
     async def started(self, attempt: Attempt, transcriber_url: str, event: Started) -> None:
-        """Machine B is at work.
+        """The transcriber is at work.
 
         Raises:
             ObjectChanged: not on the object that the stored segments are of.
@@ -202,13 +202,13 @@ class Attempts:
         attempt.segments += len(segments)
 
     @_patiently
-    async def waiting(self, attempt: Attempt, obstacle: MachineError) -> None:
-        """No Machine B takes the job for now."""
+    async def waiting(self, attempt: Attempt, obstacle: ServiceError) -> None:
+        """No transcriber takes the job for now."""
         async with self._pool.connection() as connection:
             await _write(connection, attempt, f"state = 'waiting', {_ERROR}", **_error(obstacle))
 
     @_patiently
-    async def try_again(self, attempt: Attempt, failure: MachineError, delay_seconds: float) -> None:
+    async def try_again(self, attempt: Attempt, failure: ServiceError, delay_seconds: float) -> None:
         """Put the job back into the queue after a transient failure."""
         async with self._pool.connection() as connection:
             await _write(
@@ -218,7 +218,7 @@ class Attempts:
             await self._queue.put(connection, [attempt.id], delay_seconds)
 
     @_patiently
-    async def fail(self, attempt: Attempt, failure: MachineError) -> None:
+    async def fail(self, attempt: Attempt, failure: ServiceError) -> None:
         """Give the job up, with the reason."""
         async with self._pool.connection() as connection:
             await _write(connection, attempt, f"state = 'failed', finished_at = now(), {_ERROR}", **_error(failure))
@@ -279,7 +279,7 @@ class Attempts:
 _ERROR = "error_code = %(code)s, error_message = %(message)s, error_details = %(details)s"
 
 
-def _error(failure: MachineError) -> dict[str, Any]:
+def _error(failure: ServiceError) -> dict[str, Any]:
     return {"code": failure.code, "message": failure.message, "details": Jsonb(failure.details)}
 
 
@@ -353,7 +353,7 @@ async def _insert(connection: Connection, attempt: Attempt, segments: Sequence[S
         )
 
 
-async def _end(connection: Connection, attempt: Attempt, failure: MachineError) -> None:
+async def _end(connection: Connection, attempt: Attempt, failure: ServiceError) -> None:
     await connection.execute(
         """
         update attempts set ended_at = now(), error_code = %s, error_message = %s

@@ -1,4 +1,4 @@
-"""The Machine Bs: which one to ask, and its events as they arrive."""
+"""The transcribers: which one to ask, and its events as they arrive."""
 
 import asyncio
 import logging
@@ -14,9 +14,9 @@ from orchestrator.errors import NoTranscriber
 from orchestrator.worker import retry
 from reelscribe.contracts.events import NDJSON, Event, Progress, events
 from reelscribe.contracts.transcriber import TranscribeRequest
-from reelscribe.errors import MachineError, PeerUnreachable, StreamCut
+from reelscribe.errors import PeerUnreachable, ServiceError, StreamCut
 from reelscribe.http.auth import Tokens
-from reelscribe.http.peer import as_machine_errors, refusal, unexpected
+from reelscribe.http.peer import as_service_errors, refusal, unexpected
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 60.0
 
 probe_seconds = retry.exponential(first=1, longest=30)
-"""How long a Machine B that failed so many times in a row is left alone before it is asked again."""
+"""How long a transcriber that failed so many times in a row is left alone before it is asked again."""
 
 NOT_THE_JOBS_FAULT = {"busy", "stopping", "peer_unreachable", "unauthorized", "route_not_found", "model_not_loaded"}
 """Codes that say that a machine cannot work now, or is set up wrongly: the job waits and uses up no attempt."""
@@ -34,7 +34,7 @@ NOT_THE_JOBS_FAULT = {"busy", "stopping", "peer_unreachable", "unauthorized", "r
 
 @dataclass
 class Standing:
-    """What we know of one Machine B.
+    """What we know of one transcriber.
 
     Attributes:
         running: jobs of ours.
@@ -46,14 +46,14 @@ class Standing:
     running: int = 0
     failures: int = 0
     back_at: float = 0.0
-    trouble: MachineError | None = None
+    trouble: ServiceError | None = None
 
     @property
-    def obstacle(self) -> MachineError | None:
+    def obstacle(self) -> ServiceError | None:
         """Why it is not asked now."""
         return self.trouble if time.monotonic() < self.back_at else None
 
-    def failed(self, trouble: MachineError) -> None:
+    def failed(self, trouble: ServiceError) -> None:
         """Leave it alone for longer than the last time. What fails together counts once."""
         if self.obstacle:
             return
@@ -70,7 +70,7 @@ class Standing:
 
 
 class Stream:
-    """One recording being transcribed by the Machine B at ``url``."""
+    """One recording being transcribed by the transcriber at ``url``."""
 
     def __init__(self, b: Standing, response: httpx.Response, progress_timeout: float) -> None:
         self.url = b.url
@@ -92,18 +92,18 @@ class Stream:
 
 
 class Transcribers:
-    """All Machine Bs of this Machine A; use it as ``async with``.
+    """All transcribers of this orchestrator; use it as ``async with``.
 
     Args:
         urls: base URLs.
-        progress_timeout: silence in seconds after which a Machine B is taken for dead.
+        progress_timeout: silence in seconds after which a transcriber is taken for dead.
     """
 
     def __init__(self, urls: tuple[str, ...], tokens: Tokens, progress_timeout: float) -> None:
         self.urls = urls
         self._progress_timeout = progress_timeout
         self._standings = [Standing(url) for url in urls]
-        # No kept connections: one that Machine B closed meanwhile would look like a stream that broke off.
+        # No kept connections: one that the transcriber closed meanwhile would look like a stream that broke off.
         self._http = httpx.AsyncClient(
             headers=tokens.headers(),
             timeout=httpx.Timeout(progress_timeout, connect=CONNECT_SECONDS),
@@ -119,12 +119,12 @@ class Transcribers:
         await self._http.aclose()
 
     async def health(self, url: str) -> dict[str, object]:
-        """What the Machine B at ``url`` says of itself.
+        """What the transcriber at ``url`` says of itself.
 
         Raises:
-            MachineError: it does not answer, or not as healthy.
+            ServiceError: it does not answer, or not as healthy.
         """
-        with as_machine_errors(_name(url)):
+        with as_service_errors(_name(url)):
             response = await self._http.get(f"{url}/healthz", timeout=HEALTH_SECONDS)
         if response.status_code != 200:
             raise refusal(_name(url), response)
@@ -136,11 +136,11 @@ class Transcribers:
 
     @asynccontextmanager
     async def transcribe(self, request: TranscribeRequest) -> AsyncIterator[Stream]:
-        """Have the least loaded Machine B transcribe. Leaving the block closes the connection, which ends its work.
+        """Have the least loaded transcriber transcribe. Leaving the block closes the connection, which ends its work.
 
         Raises:
             NoTranscriber: none takes the job now.
-            MachineError: the one that was asked refused the job.
+            ServiceError: the one that was asked refused the job.
         """
         candidates, obstacles = await self._by_load()
         for b in candidates:
@@ -165,14 +165,14 @@ class Transcribers:
             "; ".join(obstacle.message for obstacle in obstacles), max(RETRY_SECONDS, min(map(_retry_after, obstacles)))
         )
 
-    async def _by_load(self) -> tuple[list[Standing], list[MachineError]]:
+    async def _by_load(self) -> tuple[list[Standing], list[ServiceError]]:
         """Those that answer, the least loaded first, and what is wrong with the others."""
         asked = [b for b in self._standings if not b.obstacle]
         obstacles = [b.obstacle for b in self._standings if b.obstacle]
         load: dict[str, tuple[bool, float]] = {}
         answers = await asyncio.gather(*(self.health(b.url) for b in asked), return_exceptions=True)
         for b, answer in zip(asked, answers, strict=True):
-            if isinstance(answer, MachineError):
+            if isinstance(answer, ServiceError):
                 b.failed(answer)
                 obstacles.append(answer)
             elif isinstance(answer, BaseException):
@@ -204,16 +204,16 @@ class Transcribers:
 
 
 class _Away(Exception):
-    """This Machine B cannot take the job; another one may."""
+    """This transcriber cannot take the job; another one may."""
 
-    def __init__(self, reason: MachineError) -> None:
+    def __init__(self, reason: ServiceError) -> None:
         super().__init__(reason.message)
         self.reason = reason
 
 
 @contextmanager
 def _patience(url: str, seconds: float) -> Iterator[None]:
-    with as_machine_errors(_name(url)):
+    with as_service_errors(_name(url)):
         try:
             yield
         except httpx.ReadTimeout as silent:
@@ -221,7 +221,7 @@ def _patience(url: str, seconds: float) -> Iterator[None]:
 
 
 def _name(url: str) -> str:
-    return f"Machine B at {url}"
+    return f"the transcriber at {url}"
 
 
 def _load(health: dict[str, object], running: int) -> tuple[bool, float]:
@@ -233,6 +233,6 @@ def _load(health: dict[str, object], running: int) -> tuple[bool, float]:
     return taken >= capacity, taken / capacity
 
 
-def _retry_after(obstacle: MachineError) -> float:
+def _retry_after(obstacle: ServiceError) -> float:
     seconds = obstacle.details.get("retry_after")
     return min(float(seconds), LONGEST_RETRY_SECONDS) if isinstance(seconds, (int, float)) else RETRY_SECONDS

@@ -103,7 +103,7 @@ async def _repeat(chore: Callable[[], Awaitable[None]], pause: float) -> None:
 
 @asynccontextmanager
 async def make_worker(settings: Settings, pool: Pool, queue: Queue) -> AsyncIterator[Worker]:
-    """A worker as config.cfg wants it, with its way to the Machine Bs.
+    """A worker as config.cfg wants it, with its way to the transcribers.
 
     Raises:
         SettingsError: the token file is unusable.

@@ -31,7 +31,7 @@ class Word(ReceivedModel):
 
 class Started(ReceivedModel):
     """The language is known and the model at work. ``duration`` is what the container declares, in seconds; ``etag``
-    is of the object, where Machine C tells it.
+    is of the object, where the extractor tells it.
     """
 
     event: Literal["started"] = "started"
@@ -76,7 +76,7 @@ class Finished(ReceivedModel):
     """The end of a transcript, with the proof of what it covers.
 
     ``duration`` is the length of the recording; the other seconds are of the part from ``start`` on. ``last_modified``
-    and ``size`` (bytes) are of the object, where Machine C tells them.
+    and ``size`` (bytes) are of the object, where the extractor tells them.
     """
 
     event: Literal["finished"] = "finished"

@@ -19,7 +19,7 @@ def _video_path_for_savepath(schema: dict[str, Any]) -> None:
 
 
 class ExtractAudioRequest(WireModel):
-    """Body of Machine C's ``POST /extract-audio``. ``video_path`` is accepted for ``savepath``."""
+    """Body of the extractor's ``POST /extract-audio``. ``video_path`` is accepted for ``savepath``."""
 
     model_config = ConfigDict(json_schema_extra=_video_path_for_savepath)
 
@@ -89,14 +89,14 @@ class ExtractionReceipt(ReceivedModel):
 
 
 class ProbeQuery(WireModel):
-    """Query of Machine C's ``GET /probe``."""
+    """Query of the extractor's ``GET /probe``."""
 
     savepath: Savepath
     bucket_name: str | None = None
 
 
 class ObjectsQuery(WireModel):
-    """Query of Machine C's ``GET /objects``: savepaths that start with ``prefix`` and come after ``after``."""
+    """Query of the extractor's ``GET /objects``: savepaths that start with ``prefix`` and come after ``after``."""
 
     prefix: str = Field(default="", max_length=1024)
     after: str = Field(default="", max_length=1024)
@@ -118,7 +118,7 @@ class ProbedStream(ReceivedModel):
 
 
 class ProbeResult(ReceivedModel):
-    """Answer of Machine C's ``GET /probe``: what a recording holds; ``duration`` in seconds, None if not declared."""
+    """Answer of the extractor's ``GET /probe``: what a recording holds; ``duration`` in seconds or None."""
 
     savepath: str
     bucket_name: str
@@ -141,7 +141,7 @@ class ListedObject(ReceivedModel):
 
 
 class ObjectPage(ReceivedModel):
-    """Answer of Machine C's ``GET /objects``; ``next`` is the ``after`` of the next page, None on the last one."""
+    """Answer of the extractor's ``GET /objects``; ``next`` is the ``after`` of the next page, None on the last one."""
 
     objects: list[ListedObject]
     next: str | None

@@ -21,7 +21,7 @@ class ReceivedModel(WireModel):
 
 
 class ErrorObject(ReceivedModel):
-    """A :class:`reelscribe.errors.MachineError` as JSON; its details are extra fields."""
+    """A :class:`reelscribe.errors.ServiceError` as JSON; its details are extra fields."""
 
     model_config = ConfigDict(extra="allow")
 

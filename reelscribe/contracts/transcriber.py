@@ -50,7 +50,7 @@ class TranscribeOptions(WireModel):
 
 
 class TranscribeFields(TranscribeOptions):
-    """Everything in a request to Machine B's ``POST /transcribe`` but the recording."""
+    """Everything in a request to the transcriber's ``POST /transcribe`` but the recording."""
 
     start: NonNegativeSeconds = Field(default=0.0, description="seconds of the recording to skip")
     priority: Priority = Field(default="interactive", description=PRIORITY)

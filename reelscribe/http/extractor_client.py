@@ -1,7 +1,7 @@
-"""A typed client of Machine C: audio as it is extracted, its receipt, and errors as Python exceptions.
+"""A typed client of the extractor: audio as it is extracted, its receipt, and errors as Python exceptions.
 
-async with AudioClient("http://machine-c:8888") as machine_c:
-    async with machine_c.extract(ExtractAudioRequest(savepath="youtube/abc123.mp4", audio_format="wav")) as audio:
+async with AudioClient("http://machine-c:8888") as extractor:
+    async with extractor.extract(ExtractAudioRequest(savepath="youtube/abc123.mp4", audio_format="wav")) as audio:
         async for chunk in audio.chunks():
             ...
     print(audio.receipt)
@@ -17,26 +17,26 @@ import httpx
 from pydantic import ValidationError
 
 from reelscribe.contracts.extractor import ExtractAudioRequest, ExtractionReceipt, ObjectPage, ObjectsQuery
-from reelscribe.errors import MachineError, RemoteError, StreamCut
+from reelscribe.errors import RemoteError, ServiceError, StreamCut
 from reelscribe.http.auth import Tokens
-from reelscribe.http.peer import as_machine_errors, refusal, unexpected
+from reelscribe.http.peer import as_service_errors, refusal, unexpected
 
-PEER = "Machine C"
+PEER = "the extractor"
 CONNECT_SECONDS = 5.0
 LISTING_SECONDS = 20.0
 """For a page of a listing: somebody may wait for it."""
 READ_SECONDS = 90.0
-"""Longest silence of Machine C: it answers 504 by itself after its ``start_timeout``."""
+"""Longest silence of the extractor: it answers 504 by itself after its ``start_timeout``."""
 
 
 class Audio:
     """One extraction while it arrives.
 
     Attributes:
-        extraction_id: under which Machine C keeps the receipt.
+        extraction_id: under which the extractor keeps the receipt.
         content_type: of the body.
         declared_seconds: length of the requested part by the container; None where it declares none.
-        etag: of the object; None where Machine C is too old to tell it.
+        etag: of the object; None where the extractor is too old to tell it.
         receipt: once :meth:`chunks` has ended.
     """
 
@@ -62,7 +62,7 @@ class Audio:
         """
         digest, received = hashlib.sha256(), 0
         try:
-            with as_machine_errors("the audio stream"):
+            with as_service_errors("the audio stream"):
                 async for chunk in self._response.aiter_raw():
                     digest.update(chunk)
                     received += len(chunk)
@@ -72,28 +72,28 @@ class Audio:
         receipt = await self._client.receipt(self.extraction_id)
         if (receipt.bytes, receipt.sha256) != (received, digest.hexdigest()):
             raise StreamCut(
-                f"the {received} bytes received of {receipt.savepath} are not the {receipt.bytes} that Machine C sent "
-                "(by count or SHA-256); try again"
+                f"the {received} bytes received of {receipt.savepath} are not the {receipt.bytes} that the extractor "
+                "sent (by count or SHA-256); try again"
             )
         self.receipt = receipt
 
-    async def _cause(self, cut: StreamCut) -> MachineError:
-        """Machine C's own reason for a body that ended early, where it can still be asked."""
+    async def _cause(self, cut: StreamCut) -> ServiceError:
+        """The extractor's own reason for a body that ended early, where it can still be asked."""
         try:
             receipt = await self._client.receipt(self.extraction_id)
-        except MachineError:
+        except ServiceError:
             return cut
         if receipt.error:
             return RemoteError(502, **receipt.error.model_dump())
         numbers = {"declared_seconds": receipt.declared_seconds, "delivered_seconds": receipt.delivered_seconds}
-        return StreamCut(f"{cut.message}; Machine C says: {receipt.reason or receipt.state}", **numbers)
+        return StreamCut(f"{cut.message}; the extractor says: {receipt.reason or receipt.state}", **numbers)
 
 
 class AudioClient:
-    """Talks to one Machine C; use it as ``async with``.
+    """Talks to one extractor; use it as ``async with``.
 
     Args:
-        url: base URL of Machine C.
+        url: base URL of the extractor.
         tokens: the first one is sent.
     """
 
@@ -116,15 +116,15 @@ class AudioClient:
         """``POST /extract-audio``. Leaving the block early closes the connection, which ends ffmpeg.
 
         Raises:
-            RemoteError: Machine C refused, with its own status, code and sentence.
+            RemoteError: the extractor refused, with its own status, code and sentence.
             PeerUnreachable: it did not answer.
         """
         body = request.model_dump(mode="json", exclude_defaults=True)
-        with as_machine_errors(f"Machine C at {self._http.base_url}"):
+        with as_service_errors(f"the extractor at {self._http.base_url}"):
             response = await self._http.send(self._http.build_request("POST", "/extract-audio", json=body), stream=True)
         try:
             if response.status_code != 200:
-                with as_machine_errors(f"Machine C at {self._http.base_url}"):
+                with as_service_errors(f"the extractor at {self._http.base_url}"):
                     await response.aread()
                 raise refusal(PEER, response)
             yield Audio(self, response)
@@ -133,7 +133,7 @@ class AudioClient:
 
     async def health(self) -> dict[str, Any]:
         """``GET /healthz``."""
-        with as_machine_errors(f"Machine C at {self._http.base_url}"):
+        with as_service_errors(f"the extractor at {self._http.base_url}"):
             response = await self._http.get("/healthz")
         try:
             return dict(response.raise_for_status().json())
@@ -142,7 +142,7 @@ class AudioClient:
 
     async def objects(self, query: ObjectsQuery) -> ObjectPage:
         """``GET /objects``: a page of a bucket."""
-        with as_machine_errors(f"Machine C at {self._http.base_url}"):
+        with as_service_errors(f"the extractor at {self._http.base_url}"):
             response = await self._http.get(
                 "/objects", params=query.model_dump(exclude_none=True), timeout=LISTING_SECONDS
             )
@@ -155,7 +155,7 @@ class AudioClient:
 
     async def receipt(self, extraction_id: str) -> ExtractionReceipt:
         """``GET /extractions/{id}``."""
-        with as_machine_errors(f"Machine C at {self._http.base_url}"):
+        with as_service_errors(f"the extractor at {self._http.base_url}"):
             response = await self._http.get(f"/extractions/{extraction_id}")
         if response.status_code != 200:
             raise refusal(PEER, response)

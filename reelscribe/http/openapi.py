@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from reelscribe import errors
 from reelscribe.contracts.messages import ErrorAnswer, Health
-from reelscribe.errors import MachineError
+from reelscribe.errors import ServiceError
 
 JSON = "application/json"
 FORM = "multipart/form-data"
@@ -68,7 +68,7 @@ class Operation:
     name: str
     summary: str
     answers: tuple[Answer, ...]
-    failures: tuple[type[MachineError], ...] = ()
+    failures: tuple[type[ServiceError], ...] = ()
     body: type[BaseModel] | None = None
     form: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
@@ -79,7 +79,7 @@ class Operation:
 
 
 REQUEST_ID = Header("The caller's, or one made for this request; the log has it too")
-COMMON_FAILURES: tuple[type[MachineError], ...] = (
+COMMON_FAILURES: tuple[type[ServiceError], ...] = (
     errors.BadRequest,
     errors.Unauthorized,
     errors.Stopping,
@@ -197,7 +197,7 @@ def _answer(answer: Answer, references: Mapping[type[BaseModel], Schema]) -> Sch
 
 
 def _failures(operation: Operation, references: Mapping[type[BaseModel], Schema]) -> dict[str, Schema]:
-    by_status: dict[int, list[type[MachineError]]] = {}
+    by_status: dict[int, list[type[ServiceError]]] = {}
     for failure in dict.fromkeys((*operation.failures, *COMMON_FAILURES)):
         by_status.setdefault(failure.status, []).append(failure)
     return {
@@ -211,7 +211,7 @@ def _failures(operation: Operation, references: Mapping[type[BaseModel], Schema]
 
 
 def _error_schema(
-    error_answer: type[BaseModel], references: Mapping[type[BaseModel], Schema], failures: list[type[MachineError]]
+    error_answer: type[BaseModel], references: Mapping[type[BaseModel], Schema], failures: list[type[ServiceError]]
 ) -> Schema:
     if error_answer is not ErrorAnswer:
         return references[error_answer]

@@ -10,7 +10,7 @@ from reelscribe.errors import PeerUnreachable, RemoteError, StreamCut
 
 
 @contextmanager
-def as_machine_errors(what: str) -> Iterator[None]:
+def as_service_errors(what: str) -> Iterator[None]:
     """Turn httpx's errors into :class:`PeerUnreachable` and :class:`StreamCut`, both about ``what``."""
     try:
         yield

@@ -41,7 +41,7 @@ LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60,
 Model = TypeVar("Model", bound=WireModel)
 
 
-class Machine:
+class Service:
     """What the handlers of one machine share.
 
     Args:
@@ -53,7 +53,7 @@ class Machine:
         self.name = name
         self.tokens = tokens
         self.stopping = asyncio.Event()
-        self.running: set[MachineHandler] = set()
+        self.running: set[ServiceHandler] = set()
         self.idle = asyncio.Event()
         self.idle.set()
         self.registry = CollectorRegistry()
@@ -75,16 +75,16 @@ class Machine:
 
 
 @stream_request_body
-class MachineHandler(RequestHandler):
+class ServiceHandler(RequestHandler):
     """One request: authorised, its body bounded, its failures told as JSON, and never passed off as success."""
 
     public = False
     max_body_bytes = 64 << 10
 
-    machine: Machine
+    service: Service
 
-    def initialize(self, machine: Machine) -> None:
-        self.machine = machine
+    def initialize(self, service: Service) -> None:
+        self.service = service
         self.body = bytearray()
         self._client_left = False
         given = self.request.headers.get("X-Request-Id", "")
@@ -98,14 +98,14 @@ class MachineHandler(RequestHandler):
         """Refuse strangers, oversized bodies and work for a machine that stops."""
         self.set_header("X-Request-Id", self.request_id)
         self.request.connection.set_max_body_size(self.max_body_bytes + DRAINED_BYTES)  # type: ignore[union-attr]
-        if not self.public and not self.machine.tokens.accept(self.request.headers.get("Authorization")):
+        if not self.public and not self.service.tokens.accept(self.request.headers.get("Authorization")):
             raise errors.Unauthorized("send 'Authorization: Bearer TOKEN' with a token of this machine's token_file")
         if self.declared_bytes > self.max_body_bytes + DRAINED_BYTES:
             raise self.too_large()  # the connection is closed with its body unread
-        if self.machine.stopping.is_set() and not self.public:
-            raise errors.Stopping(f"{self.machine.name} is shutting down; try again in a moment")
-        self.machine.running.add(self)
-        self.machine.idle.clear()
+        if self.service.stopping.is_set() and not self.public:
+            raise errors.Stopping(f"{self.service.name} is shutting down; try again in a moment")
+        self.service.running.add(self)
+        self.service.idle.clear()
 
     @property
     def declared_bytes(self) -> int:
@@ -146,14 +146,14 @@ class MachineHandler(RequestHandler):
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         """Tell the failure as JSON, or cut the connection where a body has begun: an ended body would look whole."""
         if self._headers_written:
-            self._count_failure(_as_machine_error(500, kwargs.get("exc_info", (None, None, None))[1], self))
+            self._count_failure(_as_service_error(500, kwargs.get("exc_info", (None, None, None))[1], self))
             self.cut()
         else:
             super().send_error(status_code, **kwargs)
 
     def flush(self, include_footers: bool = False) -> "Future[None]":
         if not self._headers_written:
-            self.machine.first_byte_seconds.labels(self._route).observe(self.request.request_time())
+            self.service.first_byte_seconds.labels(self._route).observe(self.request.request_time())
         return super().flush(include_footers)
 
     def cut(self) -> None:
@@ -175,7 +175,7 @@ class MachineHandler(RequestHandler):
         self._leave()  # tornado never finishes a request whose client left before the end of its body
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        failure = _as_machine_error(status_code, kwargs.get("exc_info", (None, None, None))[1], self)
+        failure = _as_service_error(status_code, kwargs.get("exc_info", (None, None, None))[1], self)
         self._count_failure(failure)
         self.set_status(failure.status)
         self.set_header("X-Request-Id", self.request_id)
@@ -187,12 +187,12 @@ class MachineHandler(RequestHandler):
             self.set_header("Allow", ", ".join(self.methods()))
         self.finish(self.error_body(failure))
 
-    def error_body(self, failure: errors.MachineError) -> dict[str, Any]:
+    def error_body(self, failure: errors.ServiceError) -> dict[str, Any]:
         """The JSON of a failure."""
         return {"error": {**failure.as_json(), "request_id": self.request_id}}
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
-        if isinstance(value, errors.MachineError):
+        if isinstance(value, errors.ServiceError):
             log.warning("%s %s: %s: %s", self.request.method, self.request.path, value.code, value.message)
         elif isinstance(value, (StreamClosedError, HTTPError)):
             log.info("%s %s: %s", self.request.method, self.request.path, value)
@@ -209,40 +209,40 @@ class MachineHandler(RequestHandler):
     def _route(self) -> str:
         return type(self).__name__.removesuffix("Handler")
 
-    def _count_failure(self, failure: errors.MachineError) -> None:
-        self.machine.failures.labels("client_left" if self._client_left else failure.code).inc()
+    def _count_failure(self, failure: errors.ServiceError) -> None:
+        self.service.failures.labels("client_left" if self._client_left else failure.code).inc()
 
     def _leave(self) -> None:
-        self.machine.running.discard(self)
-        if not self.machine.running:
-            self.machine.idle.set()
+        self.service.running.discard(self)
+        if not self.service.running:
+            self.service.idle.set()
 
     def on_finish(self) -> None:
         self._leave()
         # Anyone can invent methods; as labels each would stay in memory for good.
         method = self.request.method if self.request.method in self.SUPPORTED_METHODS else "other"
-        self.machine.requests.labels(method, self._route, str(self.get_status())).inc()
-        self.machine.request_seconds.labels(self._route).observe(self.request.request_time())
+        self.service.requests.labels(method, self._route, str(self.get_status())).inc()
+        self.service.request_seconds.labels(self._route).observe(self.request.request_time())
 
 
 def _reset_on_close(stream: IOStream) -> None:
     stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def _as_machine_error(status: int, raised: BaseException | None, handler: MachineHandler) -> errors.MachineError:
+def _as_service_error(status: int, raised: BaseException | None, handler: ServiceHandler) -> errors.ServiceError:
     path, method = handler.request.path, handler.request.method
-    if isinstance(raised, errors.MachineError):
+    if isinstance(raised, errors.ServiceError):
         return raised
     if status == 404:
-        return errors.RouteNotFound(f"there is no {path} on {handler.machine.name}")
+        return errors.RouteNotFound(f"there is no {path} on {handler.service.name}")
     if status == 405:
         return errors.MethodNotAllowed(f"{path} does not take {method}")
     if status < 500:
         return errors.BadRequest(f"{method} {path}: {handler._reason}")
-    return errors.InternalError(f"{handler.machine.name} failed; its log has the reason under {handler.request_id}")
+    return errors.InternalError(f"{handler.service.name} failed; its log has the reason under {handler.request_id}")
 
 
-class NoRouteHandler(MachineHandler):
+class NoRouteHandler(ServiceHandler):
     """Answers every URL that no machine has."""
 
     def prepare(self) -> None:
@@ -250,38 +250,38 @@ class NoRouteHandler(MachineHandler):
         raise HTTPError(404)
 
 
-class HealthHandler(MachineHandler):
+class HealthHandler(ServiceHandler):
     """``GET /healthz``: whether this machine works, for monitors; needs no token."""
 
     public = True
 
     def get(self) -> None:
-        self.set_status(503 if self.machine.stopping.is_set() else 200)
-        self.finish(self.machine.health())
+        self.set_status(503 if self.service.stopping.is_set() else 200)
+        self.finish(self.service.health())
 
 
-class MetricsHandler(MachineHandler):
+class MetricsHandler(ServiceHandler):
     """``GET /metrics``: Prometheus text."""
 
     def get(self) -> None:
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)
-        self.finish(generate_latest(self.machine.registry))
+        self.finish(generate_latest(self.service.registry))
 
 
-class DocumentHandler(MachineHandler):
+class DocumentHandler(ServiceHandler):
     """``GET /openapi.json``: what this machine answers, for people and for generators of clients."""
 
-    def initialize(self, machine: Machine, document: dict[str, Any]) -> None:  # type: ignore[override]
-        super().initialize(machine)
+    def initialize(self, service: Service, document: dict[str, Any]) -> None:  # type: ignore[override]
+        super().initialize(service)
         self._document = document
 
     def get(self) -> None:
         self.finish(self._document)
 
 
-def make_application(machine: Machine, routes: list[tuple[str, type[MachineHandler], dict[str, Any]]]) -> Application:
+def make_application(service: Service, routes: list[tuple[str, type[ServiceHandler], dict[str, Any]]]) -> Application:
     """The routes of one machine and those that every machine has."""
-    shared = {"machine": machine}
+    shared = {"machine": service}
     return Application(
         [
             *((pattern, handler, {**shared, **arguments}) for pattern, handler, arguments in routes),
@@ -315,7 +315,7 @@ def _no_passphrase() -> str:
 
 
 async def serve(
-    machine: Machine,
+    service: Service,
     application: Application,
     listener: Listener,
     stop_work: Callable[[], Awaitable[None]] | None = None,
@@ -343,21 +343,21 @@ async def serve(
     host = f"[{listener.host}]" if ":" in listener.host else listener.host
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, machine.stopping.set)
-    log.info("%s: server running on %s://%s:%d", machine.name, scheme, host, port)
-    if not machine.tokens and listener.host not in ("127.0.0.1", "::1", "localhost"):
-        log.warning("%s: anyone who reaches %s may use it; set [auth] token_file", machine.name, listener.host)
+        loop.add_signal_handler(number, service.stopping.set)
+    log.info("%s: server running on %s://%s:%d", service.name, scheme, host, port)
+    if not service.tokens and listener.host not in ("127.0.0.1", "::1", "localhost"):
+        log.warning("%s: anyone who reaches %s may use it; set [auth] token_file", service.name, listener.host)
 
-    await machine.stopping.wait()
+    await service.stopping.wait()
 
-    log.info("%s: stopping", machine.name)
+    log.info("%s: stopping", service.name)
     server.stop()
     if stop_work:
         await stop_work()
     with suppress(asyncio.TimeoutError):
-        await within(listener.grace_seconds, machine.idle.wait())
+        await within(listener.grace_seconds, service.idle.wait())
     await server.close_all_connections()
     for number in STOP_SIGNALS:  # the loop would go back to dying of a second one, between its end and the process's
         loop.remove_signal_handler(number)
         signal.signal(number, signal.SIG_IGN)
-    log.info("%s: stopped", machine.name)
+    log.info("%s: stopped", service.name)

@@ -16,12 +16,12 @@ from reelscribe.contracts.messages import ErrorObject
 from reelscribe.errors import (
     IncompleteRecording,
     InternalError,
-    MachineError,
     NoAudioInTime,
     NoAudioTrack,
     NoRoom,
     NotDecodable,
     PastTheEnd,
+    ServiceError,
 )
 from reelscribe.media.commands import Encoding, extraction_command
 from reelscribe.media.completeness import TOLERATED_SECONDS, declared_seconds, is_cut, shortfall
@@ -163,7 +163,7 @@ class Extraction:
             pass
         await self._judge()
 
-    def receipt(self, failure: MachineError | None = None) -> ExtractionReceipt:
+    def receipt(self, failure: ServiceError | None = None) -> ExtractionReceipt:
         """What was delivered. ``failure`` says why the body was cut; without it, the extraction is over."""
         return ExtractionReceipt(
             extraction_id=self._id,
@@ -237,7 +237,7 @@ class Extraction:
             return False  # it may be cut, but not where we were asked to look
         return await asyncio.to_thread(is_cut, self._log, self._track_seconds, self._stored)
 
-    def _nothing_came_out(self) -> MachineError:
+    def _nothing_came_out(self) -> ServiceError:
         savepath, track = self._stored.savepath, self._request.track
         if not self._log.container:
             return NotDecodable(f"{savepath} is no audio or video file that ffmpeg can open")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from reelscribe.errors import MachineError
+from reelscribe.errors import ServiceError
 
 Read = Callable[[int, int], bytes]
 
@@ -41,7 +41,7 @@ class StoredObject:
     protocols: str
     descriptors: tuple[int, ...]
     read: Read
-    failure: Callable[[], MachineError | None] = _never_fails
+    failure: Callable[[], ServiceError | None] = _never_fails
 
     @property
     def needs_network(self) -> bool:

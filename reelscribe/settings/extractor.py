@@ -12,13 +12,13 @@ from reelscribe.settings.sections import Listener, Section
 
 
 class ServerSection(Listener):
-    """``[server]``: Machine C's listener."""
+    """``[server]``: the extractor's listener."""
 
     port: Port = 8888
 
 
 class PathsSection(Section):
-    """``[paths]``: where Machine C finds the bucket."""
+    """``[paths]``: where the extractor finds the bucket."""
 
     temp_dir: AnyPath = Path(tempfile.gettempdir())
     default_audio_format: Literal["mp3", "wav", "flac", "source"] = "mp3"
@@ -28,7 +28,7 @@ class PathsSection(Section):
 
 
 class ExtractionSection(Section):
-    """``[extraction]``: Machine C's ffmpeg and its limits (all times in seconds)."""
+    """``[extraction]``: the extractor's ffmpeg and its limits (all times in seconds)."""
 
     ffmpeg: OptionalPath = None
     max_ffmpeg: int = Field(default=max(2, os.cpu_count() or 2), ge=1, le=256)

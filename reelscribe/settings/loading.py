@@ -48,7 +48,7 @@ class Settings(BaseSettings):
 
     @property
     def listing_url(self) -> str:
-        """Machine C's, for Machine A."""
+        """The extractor's, for the orchestrator."""
         return self.orchestrator.extractor_url or self.transcriber.extractor_url
 
     @classmethod

@@ -19,7 +19,7 @@ from reelscribe.settings.sections import Listener, Section
 
 
 class OrchestratorSection(Listener):
-    """``[orchestrator]``: Machine A's listener, its Machine Bs and its patience."""
+    """``[orchestrator]``: the orchestrator's listener, its transcribers and its patience."""
 
     port: Port = 8890
     transcriber_urls: Annotated[tuple[Url, ...], CommaSeparated, Field(min_length=1)] = ("http://127.0.0.1:8889",)
@@ -31,7 +31,7 @@ class OrchestratorSection(Listener):
 
 
 class DatabaseSection(Section):
-    """``[database]``: Machine A's PostgreSQL."""
+    """``[database]``: the orchestrator's PostgreSQL."""
 
     url: DatabaseUrl = "embedded"
     data_dir: AnyPath = Path("~/.local/share/reelscribe/postgres").expanduser()
@@ -39,7 +39,7 @@ class DatabaseSection(Section):
 
 
 class EventsSection(Section):
-    """``[events]``: which objects Machine A submits by itself, and how it hears of them (times in seconds)."""
+    """``[events]``: which objects the orchestrator submits by itself, and how it hears of them (times in seconds)."""
 
     prefixes: Annotated[tuple[str, ...], CommaSeparated] = ()
     suffixes: Annotated[tuple[str, ...], CommaSeparated, Field(min_length=1)] = (
@@ -51,7 +51,7 @@ class EventsSection(Section):
 
 
 class ResultsSection(Section):
-    """``[results]``: where Machine A stores finished transcripts as objects; nowhere without a bucket."""
+    """``[results]``: where the orchestrator stores finished transcripts as objects; nowhere without a bucket."""
 
     bucket: Annotated[BucketName | None, EmptyIsNone] = None
     prefix: str = Field(default="", max_length=512)

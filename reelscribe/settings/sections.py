@@ -32,7 +32,7 @@ class Listener(Section):
 
 
 class MinioSection(Section):
-    """``[minio]``: MinIO's S3 API, for objects that Machine C cannot read from the drive; off without an endpoint."""
+    """``[minio]``: MinIO's S3 API, for objects that cannot be read from the drive; off without an endpoint."""
 
     endpoint: HostPort = ""
     access_key: str = ""

@@ -9,7 +9,7 @@ from reelscribe.settings.sections import Listener
 
 
 class TranscriberSection(Listener):
-    """``[transcriber]``: Machine B's listener, model and capacity."""
+    """``[transcriber]``: the transcriber's listener, model and capacity."""
 
     port: Port = 8889
     extractor_url: Url = "http://127.0.0.1:8888"

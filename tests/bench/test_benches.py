@@ -32,7 +32,13 @@ def test_speed_is_compared_row_by_row(row: str, column: str) -> None:
 
 def test_machine_a_is_measured_beside_bare_procrastinate() -> None:
     tables = run("bench.orchestrator", "--quick")
-    for row in ("until Machine B is asked", "an instant Machine B", "all new", "failed jobs", "baseline: bare COPY"):
+    for row in (
+        "until the transcriber is asked",
+        "an instant transcriber",
+        "all new",
+        "failed jobs",
+        "baseline: bare COPY",
+    ):
         assert row in tables
 
 

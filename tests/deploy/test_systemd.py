@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parents[2] / "deploy" / "systemd"
 UNITS = {
     "reelscribe-extractor.service": "extractor-api",
     "reelscribe-transcriber.service": "transcriber",
-    "reelscribe-orchestrator.services.run": "orchestrator serve",
+    "reelscribe-orchestrator.service": "orchestrator serve",
     "reelscribe-watch.service": "orchestrator watch",
 }
 SYSUSERS = FOLDER / "reelscribe.sysusers.conf"

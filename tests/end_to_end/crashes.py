@@ -118,7 +118,7 @@ class Installation:
         return [child.pid for child in children if _runs(child, program)]
 
     async def busy_places(self) -> int:
-        """How many jobs Machine B works on."""
+        """How many jobs the transcriber works on."""
         async with httpx.AsyncClient(timeout=2) as http:
             health = (await http.get(f"http://127.0.0.1:{self._ports['B']}/healthz")).json()
         return int(health["capacity"] - health["free"])

@@ -1,4 +1,4 @@
-"""Nothing waits for a whole file: words come out of Machine B while Machine C still sends."""
+"""Nothing waits for a whole file: words come out of the transcriber while the extractor still sends."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ BYTES_PER_SECOND = 2_000_000
 
 
 class Throttle:
-    """A TCP relay to Machine C that passes on so many bytes a second, and notes when the last one went."""
+    """A TCP relay to the extractor that passes on so many bytes a second, and notes when the last one went."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -55,10 +55,10 @@ async def test_the_first_segment_leaves_before_the_last_byte_of_audio_has_come(
         sys.executable, "-m", "transcriber", "--config", tmp_path / "config.cfg", stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as machine_b:
-            await _healthy(machine_b)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as transcriber:
+            await _healthy(transcriber)
             segments_at = []
-            async with machine_b.stream("POST", "/transcribe", json={"savepath": "talks/ten_minutes.mp4"}) as events:
+            async with transcriber.stream("POST", "/transcribe", json={"savepath": "talks/ten_minutes.mp4"}) as events:
                 async for line in events.aiter_lines():
                     event = json.loads(line)
                     if event["event"] == "segment":
@@ -71,12 +71,12 @@ async def test_the_first_segment_leaves_before_the_last_byte_of_audio_has_come(
         relay.close()
 
 
-async def _healthy(machine: httpx.AsyncClient) -> None:
+async def _healthy(service: httpx.AsyncClient) -> None:
     for _ in range(300):
         try:
-            if (await machine.get("/healthz")).status_code == 200:
+            if (await service.get("/healthz")).status_code == 200:
                 return
         except httpx.TransportError:
             pass
         await asyncio.sleep(0.1)
-    raise AssertionError("Machine B did not start")
+    raise AssertionError("the transcriber did not start")

@@ -1,4 +1,4 @@
-"""A Machine C of our own in the test's event loop, with a bucket of real recordings."""
+"""An extractor of our own in the test's event loop, with a bucket of real recordings."""
 
 import asyncio
 import subprocess
@@ -14,7 +14,7 @@ from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
 from extractor_api.app import make_app
-from extractor_api.service import ExtractorMachine
+from extractor_api.service import ExtractorService
 from reelscribe.http.auth import Tokens
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
@@ -52,7 +52,7 @@ Serve = Callable[..., Awaitable[httpx.AsyncClient]]
 
 @pytest.fixture
 async def serve(bucket: Path, local_ffmpeg: FFmpeg) -> AsyncIterator[Serve]:
-    """Start a Machine C with changed limits; returns a client of it, its machine as ``client.machine``."""
+    """Start an extractor with changed limits; returns a client of it, its machine as ``client.machine``."""
     async with AsyncExitStack() as stack:
 
         async def start(
@@ -72,19 +72,19 @@ async def serve(bucket: Path, local_ffmpeg: FFmpeg) -> AsyncIterator[Serve]:
                 extraction=ExtractionSection().model_copy(update=limits),  # shorter waits than are allowed
                 minio=minio or MinioSection(),
             )
-            machine = ExtractorMachine(settings, ffmpeg, tokens or Tokens())
-            client = await stack.enter_async_context(_running(machine))
-            client.machine = machine  # type: ignore[attr-defined]
+            service = ExtractorService(settings, ffmpeg, tokens or Tokens())
+            client = await stack.enter_async_context(_running(service))
+            client.service = service  # type: ignore[attr-defined]
             return client
 
         yield start
 
 
 @asynccontextmanager
-async def _running(machine: ExtractorMachine) -> AsyncIterator[httpx.AsyncClient]:
+async def _running(service: ExtractorService) -> AsyncIterator[httpx.AsyncClient]:
     before = asyncio.all_tasks()
     socket, port = bind_unused_port()
-    server = HTTPServer(make_app(machine))
+    server = HTTPServer(make_app(service))
     server.add_socket(socket)
     try:
         hooks = {"response": [assert_as_documented]}
@@ -95,7 +95,7 @@ async def _running(machine: ExtractorMachine) -> AsyncIterator[httpx.AsyncClient
         await server.close_all_connections()
         if remaining := asyncio.all_tasks() - before - {asyncio.current_task()}:
             await asyncio.wait(remaining, timeout=10)
-        machine.results.close()
+        service.results.close()
 
 
 @pytest.fixture(scope="session")
@@ -110,7 +110,7 @@ def each_ffmpeg(request: pytest.FixtureRequest) -> FFmpeg:
 
 
 @pytest.fixture
-async def machine_c(serve: Serve) -> httpx.AsyncClient:
+async def extractor(serve: Serve) -> httpx.AsyncClient:
     return await serve()
 
 

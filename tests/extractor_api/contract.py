@@ -1,4 +1,4 @@
-"""Machine C's contract, which its answers are held to."""
+"""The extractor's contract, which its answers are held to."""
 
 from extractor_api.openapi import document
 from tests.contract import Contract

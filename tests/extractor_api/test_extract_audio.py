@@ -37,16 +37,16 @@ def error_of(response: httpx.Response) -> dict[str, object]:
     return error
 
 
-async def test_mp3_of_320_kbps_is_the_default(machine_c: httpx.AsyncClient, measure: Measure) -> None:
-    response = await extract(machine_c)
+async def test_mp3_of_320_kbps_is_the_default(extractor: httpx.AsyncClient, measure: Measure) -> None:
+    response = await extract(extractor)
     assert (response.status_code, response.headers["Content-Type"]) == (200, "audio/mpeg")
     seconds, description = measure(response.content)
     assert seconds == pytest.approx(7.5, abs=0.2)
     assert "Audio: mp3" in description and response.headers["Transfer-Encoding"] == "chunked"
 
 
-async def test_mp3_at_44100_hz_really_has_320_kbps(machine_c: httpx.AsyncClient, measure: Measure) -> None:
-    response = await extract(machine_c, sample_rate=44100)
+async def test_mp3_at_44100_hz_really_has_320_kbps(extractor: httpx.AsyncClient, measure: Measure) -> None:
+    response = await extract(extractor, sample_rate=44100)
     assert len(response.content) * 8 / 7.5 == pytest.approx(320_000, rel=0.03)
 
 
@@ -60,9 +60,9 @@ async def test_mp3_at_44100_hz_really_has_320_kbps(machine_c: httpx.AsyncClient,
     ],
 )
 async def test_every_format_decodes_to_the_whole_recording(
-    machine_c: httpx.AsyncClient, measure: Measure, audio_format: str, content_type: str, codec: str
+    extractor: httpx.AsyncClient, measure: Measure, audio_format: str, content_type: str, codec: str
 ) -> None:
-    response = await extract(machine_c, audio_format=audio_format)
+    response = await extract(extractor, audio_format=audio_format)
     seconds, description = measure(response.content)
     assert response.headers["Content-Type"] == content_type
     assert f"Audio: {codec}" in description
@@ -71,45 +71,45 @@ async def test_every_format_decodes_to_the_whole_recording(
 
 @pytest.mark.parametrize("name", ["headerless.ts", "headerless.aac"])
 async def test_aac_that_has_its_header_in_every_frame_keeps_it(
-    machine_c: httpx.AsyncClient, measure: Measure, bucket: Path, run_ffmpeg: Callable[..., None], name: str
+    extractor: httpx.AsyncClient, measure: Measure, bucket: Path, run_ffmpeg: Callable[..., None], name: str
 ) -> None:
     run_ffmpeg("-i", bucket / "short.mp4", "-vn", "-c:a", "copy", bucket / name)
-    response = await extract(machine_c, name, audio_format="source")
+    response = await extract(extractor, name, audio_format="source")
     assert (response.status_code, response.headers["Content-Type"]) == (200, "audio/aac")
     assert measure(response.content)[0] == pytest.approx(7.5, abs=0.2)
 
 
-async def test_sample_rate_and_channels_are_obeyed(machine_c: httpx.AsyncClient, measure: Measure) -> None:
-    response = await extract(machine_c, audio_format="wav", sample_rate=22050, channels=2)
+async def test_sample_rate_and_channels_are_obeyed(extractor: httpx.AsyncClient, measure: Measure) -> None:
+    response = await extract(extractor, audio_format="wav", sample_rate=22050, channels=2)
     assert "22050 Hz, stereo" in measure(response.content)[1].replace("2 channels", "stereo")
 
 
-async def test_start_and_duration_cut_out_a_part(machine_c: httpx.AsyncClient, measure: Measure) -> None:
-    whole = await extract(machine_c, "minute.mp4", audio_format="wav", sample_rate=16000, channels=1)
+async def test_start_and_duration_cut_out_a_part(extractor: httpx.AsyncClient, measure: Measure) -> None:
+    whole = await extract(extractor, "minute.mp4", audio_format="wav", sample_rate=16000, channels=1)
     part = await extract(
-        machine_c, "minute.mp4", audio_format="wav", sample_rate=16000, channels=1, start=20.5, duration=3
+        extractor, "minute.mp4", audio_format="wav", sample_rate=16000, channels=1, start=20.5, duration=3
     )
     assert measure(part.content)[0] == pytest.approx(3, abs=0.01)
     expected = samples(whole.content)[int(20.5 * 16000) :][10_000:40_000]
     assert np.corrcoef(samples(part.content)[10_000:40_000], expected)[0, 1] > 0.99
 
 
-async def test_a_second_track_can_be_asked_for(machine_c: httpx.AsyncClient) -> None:
-    assert (await extract(machine_c, "two_tracks.mkv", track=1)).status_code == 200
-    refused = await extract(machine_c, "two_tracks.mkv", track=2)
+async def test_a_second_track_can_be_asked_for(extractor: httpx.AsyncClient) -> None:
+    assert (await extract(extractor, "two_tracks.mkv", track=1)).status_code == 200
+    refused = await extract(extractor, "two_tracks.mkv", track=2)
     assert (refused.status_code, error_of(refused)["code"]) == (422, "no_audio_track")
     assert "its tracks are 0 to 1" in str(error_of(refused)["message"])
 
 
-async def test_a_track_that_starts_late_keeps_its_place_in_time(machine_c: httpx.AsyncClient, measure: Measure) -> None:
-    response = await extract(machine_c, "late.mp4", audio_format="wav", sample_rate=16000, channels=1)
+async def test_a_track_that_starts_late_keeps_its_place_in_time(extractor: httpx.AsyncClient, measure: Measure) -> None:
+    response = await extract(extractor, "late.mp4", audio_format="wav", sample_rate=16000, channels=1)
     assert measure(response.content)[0] == pytest.approx(10.0, abs=0.1)
     first_second = response.content[100 : 100 + 32000]
     assert first_second == bytes(len(first_second)), "silence until the track begins"
 
 
-async def test_video_path_of_older_clients_is_a_savepath(machine_c: httpx.AsyncClient) -> None:
-    response = await machine_c.post("/extract-audio", json={"video_path": "short.mp4"})
+async def test_video_path_of_older_clients_is_a_savepath(extractor: httpx.AsyncClient) -> None:
+    response = await extractor.post("/extract-audio", json={"video_path": "short.mp4"})
     assert response.status_code == 200
 
 
@@ -140,18 +140,18 @@ async def test_video_path_of_older_clients_is_a_savepath(machine_c: httpx.AsyncC
     ],
 )
 async def test_what_cannot_be_done_is_refused_with_a_sentence(
-    machine_c: httpx.AsyncClient, bucket: object, body: bytes, status: int, code: str, words: str
+    extractor: httpx.AsyncClient, bucket: object, body: bytes, status: int, code: str, words: str
 ) -> None:
-    response = await machine_c.post("/extract-audio", content=body)
+    response = await extractor.post("/extract-audio", content=body)
     error = error_of(response)
     assert (response.status_code, error["code"]) == (status, code)
     assert words in str(error["message"])
     assert str(bucket) not in response.text, "a path of the server"
 
 
-async def test_the_receipt_names_what_was_delivered(machine_c: httpx.AsyncClient) -> None:
-    response = await extract(machine_c, "minute.mp4", audio_format="wav", sample_rate=16000, channels=1)
-    receipt = (await machine_c.get(f"/extractions/{response.headers['X-Extraction-Id']}")).json()
+async def test_the_receipt_names_what_was_delivered(extractor: httpx.AsyncClient) -> None:
+    response = await extract(extractor, "minute.mp4", audio_format="wav", sample_rate=16000, channels=1)
+    receipt = (await extractor.get(f"/extractions/{response.headers['X-Extraction-Id']}")).json()
     assert receipt["state"] == "complete"
     assert receipt["sha256"] == hashlib.sha256(response.content).hexdigest()
     assert receipt["bytes"] == len(response.content)
@@ -160,17 +160,17 @@ async def test_the_receipt_names_what_was_delivered(machine_c: httpx.AsyncClient
     assert receipt["savepath"] == "minute.mp4" and receipt["etag"]
 
 
-async def test_an_unknown_extraction_is_404(machine_c: httpx.AsyncClient) -> None:
-    assert error_of(await machine_c.get("/extractions/feed"))["code"] == "extraction_not_found"
+async def test_an_unknown_extraction_is_404(extractor: httpx.AsyncClient) -> None:
+    assert error_of(await extractor.get("/extractions/feed"))["code"] == "extraction_not_found"
 
 
-async def test_a_file_cut_in_half_is_never_a_success(machine_c: httpx.AsyncClient) -> None:
+async def test_a_file_cut_in_half_is_never_a_success(extractor: httpx.AsyncClient) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
-        await extract(machine_c, "half.mp4", audio_format="wav")
+        await extract(extractor, "half.mp4", audio_format="wav")
 
 
-async def test_a_file_cut_near_its_start_is_refused_before_the_first_byte(machine_c: httpx.AsyncClient) -> None:
-    response = await extract(machine_c, "stump.mp4", bitrate_kbps=128, sample_rate=8000)
+async def test_a_file_cut_near_its_start_is_refused_before_the_first_byte(extractor: httpx.AsyncClient) -> None:
+    response = await extract(extractor, "stump.mp4", bitrate_kbps=128, sample_rate=8000)
     assert response.status_code == 422
     error = error_of(response)
     assert error["code"] == "incomplete_recording"
@@ -178,24 +178,24 @@ async def test_a_file_cut_near_its_start_is_refused_before_the_first_byte(machin
     assert 0 < float(str(error["delivered_seconds"])) < 1
 
 
-async def test_allow_incomplete_delivers_what_there_is_and_the_receipt_says_so(machine_c: httpx.AsyncClient) -> None:
-    response = await extract(machine_c, "half.mp4", audio_format="wav", allow_incomplete=True)
-    receipt = (await machine_c.get(f"/extractions/{response.headers['X-Extraction-Id']}")).json()
+async def test_allow_incomplete_delivers_what_there_is_and_the_receipt_says_so(extractor: httpx.AsyncClient) -> None:
+    response = await extract(extractor, "half.mp4", audio_format="wav", allow_incomplete=True)
+    receipt = (await extractor.get(f"/extractions/{response.headers['X-Extraction-Id']}")).json()
     assert receipt["state"] == "incomplete"
     assert "declared" in receipt["reason"]
     assert receipt["delivered_seconds"] < 0.9 * receipt["declared_seconds"]
 
 
-async def test_damage_in_the_middle_is_not_passed_off_as_sound(machine_c: httpx.AsyncClient) -> None:
+async def test_damage_in_the_middle_is_not_passed_off_as_sound(extractor: httpx.AsyncClient) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
-        await extract(machine_c, "damaged.mp4", audio_format="wav")
-    response = await extract(machine_c, "damaged.mp4", audio_format="wav", allow_incomplete=True)
-    receipt = (await machine_c.get(f"/extractions/{response.headers['X-Extraction-Id']}")).json()
+        await extract(extractor, "damaged.mp4", audio_format="wav")
+    response = await extract(extractor, "damaged.mp4", audio_format="wav", allow_incomplete=True)
+    receipt = (await extractor.get(f"/extractions/{response.headers['X-Extraction-Id']}")).json()
     assert "damaged" in receipt["reason"] and receipt["decode_warnings"] > 0
 
 
-async def test_audio_shorter_than_the_picture_is_whole(machine_c: httpx.AsyncClient, measure: Measure) -> None:
-    response = await extract(machine_c, "talk/audio_shorter.mp4", audio_format="wav")
+async def test_audio_shorter_than_the_picture_is_whole(extractor: httpx.AsyncClient, measure: Measure) -> None:
+    response = await extract(extractor, "talk/audio_shorter.mp4", audio_format="wav")
     assert measure(response.content)[0] == pytest.approx(7.5, abs=0.2)
 
 
@@ -231,31 +231,31 @@ async def gone_within(seconds: float, children: list[psutil.Process]) -> bool:
     return True
 
 
-async def test_ffmpeg_is_gone_within_a_second_after_its_client_left(machine_c: httpx.AsyncClient) -> None:
-    begun = await read_a_little(machine_c)
+async def test_ffmpeg_is_gone_within_a_second_after_its_client_left(extractor: httpx.AsyncClient) -> None:
+    begun = await read_a_little(extractor)
     await begun.response.aclose()
     assert await gone_within(1, begun.ffmpeg)
     assert running_ffmpeg() == []
 
 
-async def test_ffmpeg_killed_in_mid_stream_is_seen_by_the_client(machine_c: httpx.AsyncClient) -> None:
-    begun = await read_a_little(machine_c)
+async def test_ffmpeg_killed_in_mid_stream_is_seen_by_the_client(extractor: httpx.AsyncClient) -> None:
+    begun = await read_a_little(extractor)
     begun.ffmpeg[0].kill()
     with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
         await begun.read_on()
 
 
 async def test_a_client_that_stops_reading_is_dropped(serve: Serve) -> None:
-    machine_c = await serve(stall_timeout=0.5)
-    begun = await read_a_little(machine_c)
+    extractor = await serve(stall_timeout=0.5)
+    begun = await read_a_little(extractor)
     assert await gone_within(3, begun.ffmpeg)
     with pytest.raises(httpx.RemoteProtocolError):
         await begun.read_on()
 
 
 async def test_a_client_that_reads_a_little_now_and_then_is_not_dropped(serve: Serve) -> None:
-    machine_c = await serve(stall_timeout=0.5)
-    begun = await read_a_little(machine_c)
+    extractor = await serve(stall_timeout=0.5)
+    begun = await read_a_little(extractor)
     for _ in range(30):  # far less than what is under way to it
         assert await begun.rest.__anext__()
         await asyncio.sleep(0.1)
@@ -264,20 +264,20 @@ async def test_a_client_that_reads_a_little_now_and_then_is_not_dropped(serve: S
 
 
 async def test_an_extraction_that_takes_too_long_is_ended(serve: Serve) -> None:
-    machine_c = await serve(max_duration=0.5)
-    begun = await read_a_little(machine_c)
+    extractor = await serve(max_duration=0.5)
+    begun = await read_a_little(extractor)
     assert await gone_within(3, begun.ffmpeg)
     with pytest.raises(httpx.RemoteProtocolError):
         await begun.read_on()
 
 
 async def test_more_requests_than_places_wait_and_more_than_the_queue_get_503(serve: Serve) -> None:
-    machine_c = await serve(max_ffmpeg=1, queue_length=1)
-    first = await read_a_little(machine_c)
-    second = asyncio.create_task(extract(machine_c, "short.mp4"))
-    while (await machine_c.get("/healthz")).json()["ffmpeg_waiting"] == 0:
+    extractor = await serve(max_ffmpeg=1, queue_length=1)
+    first = await read_a_little(extractor)
+    second = asyncio.create_task(extract(extractor, "short.mp4"))
+    while (await extractor.get("/healthz")).json()["ffmpeg_waiting"] == 0:
         await asyncio.sleep(0.01)
-    third = await extract(machine_c, "short.mp4")
+    third = await extract(extractor, "short.mp4")
     assert (third.status_code, error_of(third)["code"]) == (503, "busy")
     assert int(third.headers["Retry-After"]) > 0
     await first.response.aclose()
@@ -285,27 +285,27 @@ async def test_more_requests_than_places_wait_and_more_than_the_queue_get_503(se
 
 
 async def test_a_client_that_leaves_while_waiting_frees_its_place_in_the_queue(serve: Serve) -> None:
-    machine_c = await serve(max_ffmpeg=1, queue_length=1)
-    first = await read_a_little(machine_c)
+    extractor = await serve(max_ffmpeg=1, queue_length=1)
+    first = await read_a_little(extractor)
     with pytest.raises(httpx.ReadTimeout):
-        await machine_c.post("/extract-audio", json={"savepath": "short.mp4"}, timeout=0.2)
+        await extractor.post("/extract-audio", json={"savepath": "short.mp4"}, timeout=0.2)
     await asyncio.sleep(0.1)
-    assert (await machine_c.get("/healthz")).json()["ffmpeg_waiting"] == 0
+    assert (await extractor.get("/healthz")).json()["ffmpeg_waiting"] == 0
     await first.response.aclose()
 
 
 async def test_a_token_is_asked_for_where_one_is_set(serve: Serve) -> None:
-    machine_c = await serve(tokens=Tokens(("first", "second")))
-    refused = await extract(machine_c)
+    extractor = await serve(tokens=Tokens(("first", "second")))
+    refused = await extract(extractor)
     assert (refused.status_code, error_of(refused)["code"]) == (401, "unauthorized")
-    allowed = await machine_c.post(
+    allowed = await extractor.post(
         "/extract-audio", json={"savepath": "short.mp4"}, headers={"Authorization": "Bearer second"}
     )
     assert allowed.status_code == 200
 
 
-async def test_metrics_count_what_was_delivered(machine_c: httpx.AsyncClient) -> None:
-    size = len((await extract(machine_c)).content)
-    text = (await machine_c.get("/metrics")).text
+async def test_metrics_count_what_was_delivered(extractor: httpx.AsyncClient) -> None:
+    size = len((await extract(extractor)).content)
+    text = (await extractor.get("/metrics")).text
     assert f"reelscribe_extracted_bytes_total {float(size)}" in text
     assert 'reelscribe_extractions_total{state="complete"} 1.0' in text

@@ -23,8 +23,8 @@ async def result(client: httpx.AsyncClient, savepath: str = "short.mp4", **field
     return await client.post("/extract-audio", json={"savepath": savepath, "delivery": "file", **fields})
 
 
-async def test_a_wav_has_its_true_sizes(machine_c: httpx.AsyncClient) -> None:
-    response = await result(machine_c, audio_format="wav", sample_rate=16000)
+async def test_a_wav_has_its_true_sizes(extractor: httpx.AsyncClient) -> None:
+    response = await result(extractor, audio_format="wav", sample_rate=16000)
     assert response.status_code == 200
     assert int(response.headers["Content-Length"]) == len(response.content)
     assert struct.unpack("<I", response.content[4:8])[0] == len(response.content) - 8
@@ -32,9 +32,9 @@ async def test_a_wav_has_its_true_sizes(machine_c: httpx.AsyncClient) -> None:
         assert wav.getnframes() / wav.getframerate() == pytest.approx(7.5, abs=0.2)
 
 
-async def test_a_flac_has_its_samples_and_md5(machine_c: httpx.AsyncClient) -> None:
-    response = await result(machine_c, audio_format="flac", sample_rate=16000, channels=1)
-    wav = await result(machine_c, audio_format="wav", sample_rate=16000, channels=1)
+async def test_a_flac_has_its_samples_and_md5(extractor: httpx.AsyncClient) -> None:
+    response = await result(extractor, audio_format="flac", sample_rate=16000, channels=1)
+    wav = await result(extractor, audio_format="wav", sample_rate=16000, channels=1)
     with wave.open(io.BytesIO(wav.content)) as opened:
         pcm = opened.readframes(opened.getnframes())
     streaminfo = response.content[8:42]
@@ -43,57 +43,57 @@ async def test_a_flac_has_its_samples_and_md5(machine_c: httpx.AsyncClient) -> N
     assert streaminfo[18:34] == hashlib.md5(pcm).digest()
 
 
-async def test_an_mp3_has_its_xing_frame(machine_c: httpx.AsyncClient) -> None:
-    response = await result(machine_c)
+async def test_an_mp3_has_its_xing_frame(extractor: httpx.AsyncClient) -> None:
+    response = await result(extractor)
     assert b"Info" in response.content[:500] or b"Xing" in response.content[:500]
-    streamed = await machine_c.post("/extract-audio", json={"savepath": "short.mp4"})
+    streamed = await extractor.post("/extract-audio", json={"savepath": "short.mp4"})
     assert b"Info" not in streamed.content[:500], "whose length is not known when it begins"
 
 
-async def test_ranges_join_to_the_whole_and_the_etag_guards_them(machine_c: httpx.AsyncClient) -> None:
-    whole = await result(machine_c)
+async def test_ranges_join_to_the_whole_and_the_etag_guards_them(extractor: httpx.AsyncClient) -> None:
+    whole = await result(extractor)
     url, etag = whole.headers["Content-Location"], whole.headers["ETag"]
     assert etag == f'"{hashlib.sha256(whole.content).hexdigest()}"' and whole.headers["Accept-Ranges"] == "bytes"
     size = len(whole.content)
-    first = await machine_c.get(url, headers={"Range": "bytes=0-999"})
-    rest = await machine_c.get(url, headers={"Range": "bytes=1000-", "If-Range": etag})
-    tail = await machine_c.get(url, headers={"Range": "bytes=-10"})
+    first = await extractor.get(url, headers={"Range": "bytes=0-999"})
+    rest = await extractor.get(url, headers={"Range": "bytes=1000-", "If-Range": etag})
+    tail = await extractor.get(url, headers={"Range": "bytes=-10"})
     assert [first.status_code, rest.status_code, tail.status_code] == [206, 206, 206]
     assert first.headers["Content-Range"] == f"bytes 0-999/{size}"
     assert first.content + rest.content == whole.content and tail.content == whole.content[-10:]
-    changed = await machine_c.get(url, headers={"Range": "bytes=0-9", "If-Range": '"another"'})
+    changed = await extractor.get(url, headers={"Range": "bytes=0-9", "If-Range": '"another"'})
     assert (changed.status_code, changed.content) == (200, whole.content)
-    outside = await machine_c.get(url, headers={"Range": f"bytes={size}-"})
+    outside = await extractor.get(url, headers={"Range": f"bytes={size}-"})
     assert (outside.status_code, outside.json()["error"]["code"]) == (416, "range_not_satisfiable")
-    head = await machine_c.head(url)
+    head = await extractor.head(url)
     assert (head.status_code, head.headers["Content-Length"], head.content) == (200, str(size), b"")
 
 
-async def test_the_receipt_has_the_results_hash(machine_c: httpx.AsyncClient) -> None:
-    response = await result(machine_c, audio_format="wav")
-    receipt = (await machine_c.get(f"/extractions/{response.headers['X-Extraction-Id']}")).json()
+async def test_the_receipt_has_the_results_hash(extractor: httpx.AsyncClient) -> None:
+    response = await result(extractor, audio_format="wav")
+    receipt = (await extractor.get(f"/extractions/{response.headers['X-Extraction-Id']}")).json()
     assert receipt["sha256"] == hashlib.sha256(response.content).hexdigest()
     assert (receipt["bytes"], receipt["state"]) == (len(response.content), "complete")
 
 
 async def test_a_result_is_gone_after_its_time(serve: Serve, tmp_path: Path) -> None:
-    machine_c = await serve(result_ttl=0.3)
-    url = (await result(machine_c)).headers["Content-Location"]
+    extractor = await serve(result_ttl=0.3)
+    url = (await result(extractor)).headers["Content-Location"]
     await asyncio.sleep(0.5)
-    assert (await machine_c.get(url)).status_code == 404
+    assert (await extractor.get(url)).status_code == 404
 
 
-async def test_a_cut_file_is_refused_and_leaves_nothing(machine_c: httpx.AsyncClient) -> None:
+async def test_a_cut_file_is_refused_and_leaves_nothing(extractor: httpx.AsyncClient) -> None:
     before = open_files()
-    response = await result(machine_c, "half.mp4")
+    response = await result(extractor, "half.mp4")
     assert (response.status_code, response.json()["error"]["code"]) == (422, "incomplete_recording")
     assert open_files() == before
 
 
-async def test_a_client_that_leaves_ends_ffmpeg_and_frees_the_disk(machine_c: httpx.AsyncClient) -> None:
+async def test_a_client_that_leaves_ends_ffmpeg_and_frees_the_disk(extractor: httpx.AsyncClient) -> None:
     before = open_files()
     with pytest.raises(httpx.ReadTimeout):
-        await machine_c.post("/extract-audio", json={"savepath": "long.mp4", "delivery": "file"}, timeout=0.4)
+        await extractor.post("/extract-audio", json={"savepath": "long.mp4", "delivery": "file"}, timeout=0.4)
     for _ in range(100):
         if not running_ffmpeg() and open_files() == before:
             return
@@ -112,11 +112,11 @@ def name_exists(name: str) -> bool:
 
 
 async def test_a_full_disk_is_507_before_ffmpeg_starts(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine_c = await serve()
+    extractor = await serve()
     real = os.statvfs("/")
     few = os.statvfs_result((real[0], real[1], real[2], 0, 0, *real[5:10]))
     monkeypatch.setattr(os, "statvfs", lambda path: few)
-    response = await result(machine_c)
+    response = await result(extractor)
     assert (response.status_code, response.json()["error"]["code"]) == (507, "no_room")
     assert "delivery = stream" in response.json()["error"]["message"]
 
@@ -130,9 +130,9 @@ async def test_a_disk_that_fills_up_on_the_way_is_507_too(
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "none", small], capture_output=True).returncode:
         pytest.skip("this machine lets nobody mount a disk")
     try:
-        machine_c = await serve(temp_dir=small)
+        extractor = await serve(temp_dir=small)
         monkeypatch.setattr("reelscribe.temporary_files.SPARE_BYTES", -1 << 40)
-        response = await result(machine_c, "minute.mp4", audio_format="wav")
+        response = await result(extractor, "minute.mp4", audio_format="wav")
         assert (response.status_code, response.json()["error"]["code"]) == (507, "no_room")
         assert os.statvfs(small).f_bfree == os.statvfs(small).f_blocks, "the partial file is gone"
     finally:

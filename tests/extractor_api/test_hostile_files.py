@@ -20,7 +20,7 @@ from tests.extractor_api.conftest import Serve
 async def hostile(
     serve: Serve, tmp_path: Path, each_ffmpeg: FFmpeg, bucket: Path
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Path]]:
-    """A Machine C over an empty bucket, beside a ``secret.wav`` that is a perfectly good recording."""
+    """An extractor over an empty bucket, beside a ``secret.wav`` that is a perfectly good recording."""
     (tmp_path / "videos").mkdir()
     (tmp_path / "secret.mp4").write_bytes((bucket / "short.mp4").read_bytes())
     yield await serve(ffmpeg=each_ffmpeg, data_path=tmp_path), tmp_path / "videos"

@@ -27,14 +27,14 @@ async def listening(client: httpx.AsyncClient) -> AsyncIterator[int]:
     """The client's machine on another port, as its command serves it: with time limits for what clients send."""
     socket, port = bind_unused_port()
     socket.close()
-    machine = client.machine  # type: ignore[attr-defined]
+    service = client.service  # type: ignore[attr-defined]
     listener = ServerSection(port=port, grace_seconds=1)
-    serving = asyncio.create_task(server.serve(machine, make_app(machine), listener))
+    serving = asyncio.create_task(server.serve(service, make_app(service), listener))
     await asyncio.sleep(0.05)
     try:
         yield port
     finally:
-        machine.stopping.set()
+        service.stopping.set()
         await serving
 
 
@@ -76,27 +76,27 @@ POST = b"POST /extract-audio HTTP/1.1\r\nHost: c\r\n"
     ids=["request line", "headers", "body", "chunks"],
 )
 async def test_whoever_sends_in_drops_is_dropped_while_others_are_served(
-    machine_c: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, head: bytes, rest: bytes
+    extractor: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, head: bytes, rest: bytes
 ) -> None:
     monkeypatch.setattr(server, "BODY_TIMEOUT_SECONDS", TIMEOUT_SECONDS)
     monkeypatch.setattr(server, "HEADER_TIMEOUT_SECONDS", TIMEOUT_SECONDS)
-    async with listening(machine_c) as port:
+    async with listening(extractor) as port:
         slow = [asyncio.create_task(trickle(port, head, rest)) for _ in range(20)]
-        response = await machine_c.post(f"http://127.0.0.1:{port}/extract-audio", content=BODY)
+        response = await extractor.post(f"http://127.0.0.1:{port}/extract-audio", content=BODY)
         assert response.status_code == 200
         assert max(await asyncio.gather(*slow)) < TIMEOUT_SECONDS + 2
-        assert not machine_c.machine.running, "no handler waits for the rest"  # type: ignore[attr-defined]
+        assert not extractor.service.running, "no handler waits for the rest"  # type: ignore[attr-defined]
 
 
-async def test_500_idle_connections_are_nothing(machine_c: httpx.AsyncClient) -> None:
-    async with listening(machine_c) as port, AsyncExitStack() as stack:
+async def test_500_idle_connections_are_nothing(extractor: httpx.AsyncClient) -> None:
+    async with listening(extractor) as port, AsyncExitStack() as stack:
         connections = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", port) for _ in range(500)))
         for _, writer in connections:
             stack.callback(writer.close)
         for _, writer in connections[::2]:
             writer.write(b"GET /heal")
         started = time.monotonic()
-        response = await machine_c.post(f"http://127.0.0.1:{port}/extract-audio", content=BODY)
+        response = await extractor.post(f"http://127.0.0.1:{port}/extract-audio", content=BODY)
         assert response.status_code == 200 and time.monotonic() - started < 5
         for _, writer in connections[::2]:
             writer.write(b"thz HTTP/1.1\r\nHost: c\r\n\r\n")
@@ -105,35 +105,35 @@ async def test_500_idle_connections_are_nothing(machine_c: httpx.AsyncClient) ->
 
 
 async def test_more_requests_than_the_queue_holds_get_503_at_once(serve: Serve) -> None:
-    machine_c = await serve(max_ffmpeg=2, queue_length=4)
+    extractor = await serve(max_ffmpeg=2, queue_length=4)
     most = 0
 
     async def watch() -> None:
         nonlocal most
         while True:
-            most = max(most, machine_c.machine.slots.running)  # type: ignore[attr-defined]
+            most = max(most, extractor.service.slots.running)  # type: ignore[attr-defined]
             await asyncio.sleep(0)
 
     watching = asyncio.create_task(watch())
     body = {"savepath": "short.mp4", "audio_format": "wav"}
-    responses = await asyncio.gather(*(machine_c.post("/extract-audio", json=body) for _ in range(60)))
+    responses = await asyncio.gather(*(extractor.post("/extract-audio", json=body) for _ in range(60)))
     watching.cancel()
     statuses = [response.status_code for response in responses]
     assert set(statuses) == {200, 503} and statuses.count(200) >= 2 + 4
     refused = [response for response in responses if response.status_code == 503]
     assert all(response.json()["error"]["code"] == "busy" and response.headers["Retry-After"] for response in refused)
     assert max(response.elapsed.total_seconds() for response in refused) < 2, "nobody waits to be refused"
-    health = (await machine_c.get("/healthz")).json()
+    health = (await extractor.get("/healthz")).json()
     assert (most, health["ffmpeg_running"], health["ffmpeg_waiting"]) == (2, 0, 0)
 
 
 async def test_readers_that_stall_give_their_places_to_those_who_read(serve: Serve) -> None:
-    machine_c = await serve(max_ffmpeg=2, queue_length=4, stall_timeout=TIMEOUT_SECONDS)
+    extractor = await serve(max_ffmpeg=2, queue_length=4, stall_timeout=TIMEOUT_SECONDS)
     async with AsyncExitStack() as stack:
         for _ in range(2):
-            stalled = await stack.enter_async_context(machine_c.stream("POST", "/extract-audio", json=LARGE))
+            stalled = await stack.enter_async_context(extractor.stream("POST", "/extract-audio", json=LARGE))
             assert stalled.status_code == 200
-        response = await machine_c.post("/extract-audio", content=BODY)
+        response = await extractor.post("/extract-audio", content=BODY)
         assert response.status_code == 200
         for _ in range(20):  # what was under way to them counted as read
             await asyncio.sleep(TIMEOUT_SECONDS / 10 if running_ffmpeg() else 0)
@@ -160,9 +160,9 @@ def silent_ffmpeg(tmp_path: Path) -> FFmpeg:
 async def test_an_ffmpeg_that_says_nothing_is_504_within_start_timeout(
     serve: Serve, silent_ffmpeg: FFmpeg, delivery: str
 ) -> None:
-    machine_c = await serve(ffmpeg=silent_ffmpeg, start_timeout=TIMEOUT_SECONDS)
+    extractor = await serve(ffmpeg=silent_ffmpeg, start_timeout=TIMEOUT_SECONDS)
     started = time.monotonic()
-    response = await machine_c.post("/extract-audio", json={"savepath": "short.mp4", "delivery": delivery})
+    response = await extractor.post("/extract-audio", json={"savepath": "short.mp4", "delivery": delivery})
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["retryable"]) == (504, "no_audio_in_time", True)
     assert time.monotonic() - started < TIMEOUT_SECONDS + 2
@@ -170,7 +170,7 @@ async def test_an_ffmpeg_that_says_nothing_is_504_within_start_timeout(
 
 
 async def test_a_probe_is_504_too(serve: Serve, silent_ffmpeg: FFmpeg) -> None:
-    machine_c = await serve(ffmpeg=silent_ffmpeg, start_timeout=TIMEOUT_SECONDS)
-    response = await machine_c.get("/probe", params={"savepath": "short.mp4"})
+    extractor = await serve(ffmpeg=silent_ffmpeg, start_timeout=TIMEOUT_SECONDS)
+    response = await extractor.get("/probe", params={"savepath": "short.mp4"})
     assert (response.status_code, response.json()["error"]["code"]) == (504, "no_audio_in_time")
     assert running_ffmpeg() == []

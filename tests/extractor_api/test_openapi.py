@@ -17,16 +17,16 @@ from tests.extractor_api.conftest import Serve
 from tests.extractor_api.contract import CONTRACT, assert_as_documented
 
 
-async def test_the_document_is_valid_openapi_3_1(machine_c: httpx.AsyncClient) -> None:
-    response = await machine_c.get("/openapi.json")
+async def test_the_document_is_valid_openapi_3_1(extractor: httpx.AsyncClient) -> None:
+    response = await extractor.get("/openapi.json")
     assert (response.status_code, response.headers["Content-Type"][:16]) == (200, "application/json")
     told = response.json()
     validate(told)
     assert told["openapi"].startswith("3.1") and told == json.loads(json.dumps(CONTRACT))
 
 
-async def test_every_route_is_in_the_document_and_the_reverse(machine_c: httpx.AsyncClient) -> None:
-    rules = make_app(machine_c.machine).default_router.rules[0].target.rules  # type: ignore[attr-defined]
+async def test_every_route_is_in_the_document_and_the_reverse(extractor: httpx.AsyncClient) -> None:
+    rules = make_app(extractor.service).default_router.rules[0].target.rules  # type: ignore[attr-defined]
     served = {
         (method, re.sub(r"\(.*?\)", "{extraction_id}", rule.matcher.regex.pattern).rstrip("$").replace("\\", ""))
         for rule in rules
@@ -38,15 +38,15 @@ async def test_every_route_is_in_the_document_and_the_reverse(machine_c: httpx.A
 
 
 async def test_a_token_opens_the_document_where_one_is_set(serve: Serve) -> None:
-    machine_c = await serve(tokens=Tokens(("first",)))
-    assert (await machine_c.get("/openapi.json")).status_code == 401, "strangers learn no URLs"
-    allowed = await machine_c.get("/openapi.json", headers={"Authorization": "Bearer first"})
+    extractor = await serve(tokens=Tokens(("first",)))
+    assert (await extractor.get("/openapi.json")).status_code == 401, "strangers learn no URLs"
+    allowed = await extractor.get("/openapi.json", headers={"Authorization": "Bearer first"})
     assert allowed.json()["paths"]["/probe"]["get"]["security"] == [{"bearer": []}]
     assert allowed.json()["paths"]["/healthz"]["get"]["security"] == []
 
 
-async def test_an_extraction_cannot_be_read_from_its_own_url(machine_c: httpx.AsyncClient) -> None:
-    response = await machine_c.get("/extract-audio")
+async def test_an_extraction_cannot_be_read_from_its_own_url(extractor: httpx.AsyncClient) -> None:
+    response = await extractor.get("/extract-audio")
     assert (response.status_code, response.headers["Allow"]) == (405, "POST")
 
 
@@ -90,12 +90,12 @@ async def test_an_answer_that_is_not_as_documented_is_noticed(
         await assert_as_documented(response)
 
 
-async def test_metrics_tell_requests_bytes_seconds_ffmpeg_latencies_and_failures(machine_c: httpx.AsyncClient) -> None:
-    await machine_c.post("/extract-audio", json={"savepath": "short.mp4", "audio_format": "wav"})
-    await machine_c.post("/extract-audio", json={"savepath": "nothing.mp4"})
+async def test_metrics_tell_requests_bytes_seconds_ffmpeg_latencies_and_failures(extractor: httpx.AsyncClient) -> None:
+    await extractor.post("/extract-audio", json={"savepath": "short.mp4", "audio_format": "wav"})
+    await extractor.post("/extract-audio", json={"savepath": "nothing.mp4"})
     with pytest.raises(httpx.RemoteProtocolError):
-        await machine_c.post("/extract-audio", json={"savepath": "half.mp4", "audio_format": "wav"})
-    text = (await machine_c.get("/metrics")).text
+        await extractor.post("/extract-audio", json={"savepath": "half.mp4", "audio_format": "wav"})
+    text = (await extractor.get("/metrics")).text
     samples = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     assert samples['reelscribe_http_requests_total{method="POST",route="ExtractAudio",status="404"}'] == "1.0"
     assert samples['reelscribe_http_failures_total{code="object_not_found"}'] == "1.0"
@@ -108,15 +108,15 @@ async def test_metrics_tell_requests_bytes_seconds_ffmpeg_latencies_and_failures
 
 
 async def test_the_first_byte_is_counted_when_it_leaves_and_not_at_the_end(serve: Serve) -> None:
-    machine_c = await serve(stall_timeout=0.5)
+    extractor = await serve(stall_timeout=0.5)
     body = {"savepath": "long.mp4", "audio_format": "wav", "sample_rate": 192000, "channels": 2}
     with pytest.raises(httpx.RemoteProtocolError):
-        async with machine_c.stream("POST", "/extract-audio", json=body) as response:
-            first_byte = machine_c.machine.first_byte_seconds.labels("ExtractAudio")  # type: ignore[attr-defined]
+        async with extractor.stream("POST", "/extract-audio", json=body) as response:
+            first_byte = extractor.service.first_byte_seconds.labels("ExtractAudio")  # type: ignore[attr-defined]
             assert first_byte._sum.get() > 0
-            while machine_c.machine.running:  # type: ignore[attr-defined]
+            while extractor.service.running:  # type: ignore[attr-defined]
                 await asyncio.sleep(0.05)
             async for _ in response.aiter_raw():
                 pass
-    total = machine_c.machine.request_seconds.labels("ExtractAudio")  # type: ignore[attr-defined]
+    total = extractor.service.request_seconds.labels("ExtractAudio")  # type: ignore[attr-defined]
     assert total._sum.get() > first_byte._sum.get() + 0.4

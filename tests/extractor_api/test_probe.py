@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 
-async def test_a_probe_tells_length_container_streams_and_the_objects_own_facts(machine_c: httpx.AsyncClient) -> None:
-    response = await machine_c.get("/probe", params={"savepath": "talk/audio_shorter.mp4"})
+async def test_a_probe_tells_length_container_streams_and_the_objects_own_facts(extractor: httpx.AsyncClient) -> None:
+    response = await extractor.get("/probe", params={"savepath": "talk/audio_shorter.mp4"})
     assert response.status_code == 200
     told = response.json()
     assert told["savepath"] == "talk/audio_shorter.mp4" and told["etag"] and told["last_modified"]
@@ -17,8 +17,8 @@ async def test_a_probe_tells_length_container_streams_and_the_objects_own_facts(
     assert sound["duration"] == pytest.approx(7.5, abs=0.1) and sound["default"]
 
 
-async def test_every_track_is_listed(machine_c: httpx.AsyncClient) -> None:
-    told = (await machine_c.get("/probe", params={"savepath": "two_tracks.mkv"})).json()
+async def test_every_track_is_listed(extractor: httpx.AsyncClient) -> None:
+    told = (await extractor.get("/probe", params={"savepath": "two_tracks.mkv"})).json()
     assert [stream["kind"] for stream in told["streams"]] == ["video", "audio", "audio"]
 
 
@@ -34,6 +34,6 @@ async def test_every_track_is_listed(machine_c: httpx.AsyncClient) -> None:
         ("savepath=text.mp4", 422, "not_decodable"),
     ],
 )
-async def test_what_cannot_be_probed(machine_c: httpx.AsyncClient, query: str, status: int, code: str) -> None:
-    response = await machine_c.get(f"/probe?{query}")
+async def test_what_cannot_be_probed(extractor: httpx.AsyncClient, query: str, status: int, code: str) -> None:
+    response = await extractor.get(f"/probe?{query}")
     assert (response.status_code, response.json()["error"]["code"]) == (status, code)

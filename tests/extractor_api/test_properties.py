@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from extractor_api.storage import LocalStorage
-from reelscribe.errors import MachineError
+from reelscribe.errors import ServiceError
 from reelscribe.http.auth import Tokens
 from reelscribe.settings.extractor import PathsSection
 from tests.extractor_api.conftest import Serve
@@ -58,7 +58,7 @@ def test_no_savepath_opens_anything_outside_the_bucket(data_path: Path, savepath
             opened = [Path(os.readlink(f"/proc/self/fd/{descriptor}")) for descriptor in stored.descriptors]
             assert opened and all(bucket in path.parents for path in opened)
             assert stored.read(0, 100) == b"one"
-    except MachineError as refused:
+    except ServiceError as refused:
         assert refused.status in (400, 404, 422) and str(data_path) not in refused.message
     assert len(os.listdir("/proc/self/fd")) == len(before)
 
@@ -104,17 +104,17 @@ bodies = st.one_of(
 @example(body=b'{"savepath": "short.mkv", "duration": 1e-300}')
 @example(body=b'{"savepath": "short.mkv", "start": 7.4999999, "duration": 1e-7, "delivery": "file"}')
 @given(body=bodies)
-async def test_no_body_is_answered_with_a_fault_of_ours(machine_c: httpx.AsyncClient, body: bytes) -> None:
+async def test_no_body_is_answered_with_a_fault_of_ours(extractor: httpx.AsyncClient, body: bytes) -> None:
     """The client's own hook compares each answer with /openapi.json, the error object included."""
-    response = await machine_c.post("/extract-audio", content=body)
+    response = await extractor.post("/extract-audio", content=body)
     assert response.status_code == 200 or 400 <= response.status_code < 500
 
 
 async def test_schemathesis_finds_nothing(serve: Serve, tmp_path: Path) -> None:
     """All its checks but one: a schema cannot tell which savepaths there are."""
-    machine_c = await serve(tokens=Tokens(("first",)))
+    extractor = await serve(tokens=Tokens(("first",)))
     process = await asyncio.create_subprocess_exec(
-        *(Path(sys.executable).parent / "schemathesis", "run", f"{machine_c.base_url}/openapi.json"),
+        *(Path(sys.executable).parent / "schemathesis", "run", f"{extractor.base_url}/openapi.json"),
         *("--header", "Authorization: Bearer first"),
         *("--checks", "all", "--exclude-checks", "positive_data_acceptance", "--warnings", "off"),
         *("--max-examples", "20", "--generation-deterministic", "--request-timeout", "20", "--no-color"),

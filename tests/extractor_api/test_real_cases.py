@@ -241,13 +241,13 @@ async def test_a_recording_answers_as_the_table_says(serve: Serve, recordings: P
     savepath = f"changed/{case.name}"
     (recordings / "changed").mkdir(exist_ok=True)
     (recordings / savepath).write_bytes(case.change((recordings / case.name).read_bytes()))
-    machine_c: httpx.AsyncClient = await serve(data_path=recordings.parent)
+    extractor: httpx.AsyncClient = await serve(data_path=recordings.parent)
     body = {"savepath": savepath, "audio_format": "wav", "allow_incomplete": True}
-    response = await machine_c.post("/extract-audio", json=body)
+    response = await extractor.post("/extract-audio", json=body)
     if response.status_code != 200:
         assert (response.json()["error"]["code"], case.delivered) == (case.state, 0), case.why
         return
-    receipt = (await machine_c.get(f"/extractions/{response.headers['X-Extraction-Id']}")).json()
+    receipt = (await extractor.get(f"/extractions/{response.headers['X-Extraction-Id']}")).json()
     assert (receipt["state"], bool(receipt["reason"])) == (case.state, case.state == "incomplete"), receipt["reason"]
     assert receipt["declared_seconds"] == (case.declared and pytest.approx(case.declared, abs=0.15)), case.why
     assert receipt["delivered_seconds"] == pytest.approx(case.delivered, abs=0.6), case.why
@@ -259,8 +259,8 @@ async def test_a_recording_answers_as_the_table_says(serve: Serve, recordings: P
     "name", ["a.ts", "a.flv", "fragments.mp4", "live.mkv", "a.wav", "a.mp3", "tagged.mkv", "a.avi"]
 )
 async def test_a_start_past_the_end_is_told_where_the_end_is_known(serve: Serve, recordings: Path, name: str) -> None:
-    machine_c: httpx.AsyncClient = await serve(data_path=recordings.parent)
-    response = await machine_c.post("/extract-audio", json={"savepath": name, "start": 100, "audio_format": "wav"})
+    extractor: httpx.AsyncClient = await serve(data_path=recordings.parent)
+    response = await extractor.post("/extract-audio", json={"savepath": name, "start": 100, "audio_format": "wav"})
     expected = "not_decodable" if name == "live.mkv" else "past_the_end"
     assert (response.status_code, response.json()["error"]["code"]) == (422, expected)
 
@@ -268,13 +268,13 @@ async def test_a_start_past_the_end_is_told_where_the_end_is_known(serve: Serve,
 async def test_what_is_incomplete_is_refused_or_cut_unless_the_request_allows_it(
     serve: Serve, recordings: Path
 ) -> None:
-    machine_c: httpx.AsyncClient = await serve(data_path=recordings.parent)
+    extractor: httpx.AsyncClient = await serve(data_path=recordings.parent)
     (recordings / "half.aac").write_bytes(cut(50)((recordings / "a.aac").read_bytes()))
     body = {"savepath": "half.aac", "audio_format": "wav"}
     with pytest.raises(httpx.RemoteProtocolError):
-        await machine_c.post("/extract-audio", json=body)
-    refused = await machine_c.post("/extract-audio", json={**body, "delivery": "file"})
+        await extractor.post("/extract-audio", json=body)
+    refused = await extractor.post("/extract-audio", json={**body, "delivery": "file"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "incomplete_recording")
     assert "breaks off" in refused.json()["error"]["message"]
-    part = await machine_c.post("/extract-audio", json={**body, "start": 2, "duration": 3})
+    part = await extractor.post("/extract-audio", json={**body, "start": 2, "duration": 3})
     assert part.status_code == 200, "the part that was asked for is there"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from extractor_api.storage import LocalStorage
-from reelscribe.errors import BadRequest, MachineError, NotReadable, ObjectNotFound
+from reelscribe.errors import BadRequest, NotReadable, ObjectNotFound, ServiceError
 from reelscribe.settings.extractor import PathsSection
 
 
@@ -117,6 +117,6 @@ def test_the_etag_changes_with_the_file(storage: LocalStorage, data_path: Path) 
 
 def test_no_refusal_shows_where_the_bucket_lies(storage: LocalStorage, data_path: Path) -> None:
     for savepath in ("nothing.mp4", "youtube", "../x", "youtube/one.mp4/x"):
-        with pytest.raises(MachineError) as refused:
+        with pytest.raises(ServiceError) as refused:
             content(storage, savepath)
         assert str(data_path) not in refused.value.message

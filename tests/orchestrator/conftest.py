@@ -1,4 +1,4 @@
-"""A real PostgreSQL for all tests, a fresh database for each, and workers that talk to a scripted Machine B."""
+"""A real PostgreSQL for all tests, a fresh database for each, and workers that talk to a scripted transcriber."""
 
 import asyncio
 import itertools
@@ -17,9 +17,9 @@ from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
 from extractor_api.app import make_app as extractor_app
-from extractor_api.service import ExtractorMachine
+from extractor_api.service import ExtractorService
 from orchestrator.api.app import make_app
-from orchestrator.api.handlers import OrchestratorMachine
+from orchestrator.api.handlers import OrchestratorService
 from orchestrator.database import embedded
 from orchestrator.database.pool import Pool, make_pool, prepare
 from orchestrator.intake.bucket import Objects
@@ -40,7 +40,7 @@ from reelscribe.settings.extractor import PathsSection
 from reelscribe.settings.loading import Settings
 from tests.orchestrator.commands import Orchestrator
 from tests.orchestrator.proxy import Proxy
-from tests.orchestrator.scripted import ScriptedB, finished, segment
+from tests.orchestrator.scripted import ScriptedTranscriber, finished, segment
 
 BUCKET = "videos"
 MAX_ATTEMPTS = 3
@@ -93,8 +93,8 @@ def desk(pool: Pool, queue: Queue) -> Desk:
 
 
 @pytest.fixture
-async def machine_b() -> AsyncIterator[ScriptedB]:
-    async with ScriptedB().listening() as b:
+async def transcriber() -> AsyncIterator[ScriptedTranscriber]:
+    async with ScriptedTranscriber().listening() as b:
         yield b
 
 
@@ -148,13 +148,13 @@ def job_in(pool: Pool) -> Callable[..., Awaitable[Job]]:
 
 
 @pytest.fixture
-def orchestrator(tmp_path: Path, database_url: str, machine_b: ScriptedB, free_port: int) -> Orchestrator:
+def orchestrator(tmp_path: Path, database_url: str, transcriber: ScriptedTranscriber, free_port: int) -> Orchestrator:
     config = tmp_path / "config.cfg"
     config.write_text(
         f"""
         [orchestrator]
         port = {free_port}
-        transcriber_urls = {machine_b.url}
+        transcriber_urls = {transcriber.url}
         [database]
         url = {database_url}
         """.replace("    ", "")
@@ -166,7 +166,7 @@ def orchestrator(tmp_path: Path, database_url: str, machine_b: ScriptedB, free_p
 def heard(
     pool: Pool, queue: Queue, submit: Callable[..., Awaitable[Job]], sql: Callable[..., Awaitable[list[Any]]]
 ) -> Callable[..., Awaitable[Job]]:
-    """Store a transcript of these texts, 4 s each, as a worker does with what Machine B sends."""
+    """Store a transcript of these texts, 4 s each, as a worker does with what the transcriber sends."""
 
     async def hear(
         savepath: str,
@@ -194,21 +194,21 @@ def heard(
 
 
 @pytest.fixture
-def machine_a(pool: Pool, queue: Queue, desk: Desk) -> OrchestratorMachine:
-    """Machine A as its handlers see it; its Machine C is away, and it asks for no token."""
+def orchestrator_service(pool: Pool, queue: Queue, desk: Desk) -> OrchestratorService:
+    """The orchestrator as its handlers see it; its extractor is away, and it asks for no token."""
     objects = Objects("http://127.0.0.1:9", Tokens(), BUCKET)
     intake = Intake(pool, Desk(pool, queue, objects), Selection(Settings()), objects)
-    return OrchestratorMachine(Tokens(), pool, queue, desk, BUCKET, intake)
+    return OrchestratorService(Tokens(), pool, queue, desk, BUCKET, intake)
 
 
 @pytest.fixture
-async def serving(machine_a: OrchestratorMachine) -> AsyncIterator[Callable[[Tokens], str]]:
-    """Start Machine A's HTTP API; its URL."""
+async def serving(orchestrator_service: OrchestratorService) -> AsyncIterator[Callable[[Tokens], str]]:
+    """Start the orchestrator's HTTP API; its URL."""
     servers = []
 
     def start(tokens: Tokens) -> str:
-        machine_a.tokens = tokens
-        server = HTTPServer(make_app(machine_a))
+        orchestrator_service.tokens = tokens
+        server = HTTPServer(make_app(orchestrator_service))
         socket, port = bind_unused_port()
         server.add_socket(socket)
         servers.append(server)
@@ -248,13 +248,13 @@ async def run_worker(
 
 
 @pytest.fixture
-def working(database_url: str, machine_b: ScriptedB) -> Callable[..., AbstractAsyncContextManager[Worker]]:
-    """A worker that asks the scripted Machine B, or those that are named."""
+def working(database_url: str, transcriber: ScriptedTranscriber) -> Callable[..., AbstractAsyncContextManager[Worker]]:
+    """A worker that asks the scripted transcriber, or those that are named."""
 
     def work(
         *urls: str, progress_timeout: float = 5, token: str | None = None, backoff: float = 0
     ) -> AbstractAsyncContextManager[Worker]:
-        return run_worker(database_url, urls or (machine_b.url,), progress_timeout, token, backoff)
+        return run_worker(database_url, urls or (transcriber.url,), progress_timeout, token, backoff)
 
     return work
 
@@ -278,16 +278,16 @@ def bucket(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def machine_c(bucket: Path, local_ffmpeg: FFmpeg) -> AsyncIterator[str]:
-    """The URL of a real Machine C on this bucket."""
-    machine = ExtractorMachine(Settings(paths=PathsSection(minio_data_path=bucket.parent)), local_ffmpeg, Tokens())
-    server = HTTPServer(extractor_app(machine))
+async def extractor(bucket: Path, local_ffmpeg: FFmpeg) -> AsyncIterator[str]:
+    """The URL of a real extractor on this bucket."""
+    service = ExtractorService(Settings(paths=PathsSection(minio_data_path=bucket.parent)), local_ffmpeg, Tokens())
+    server = HTTPServer(extractor_app(service))
     socket, port = bind_unused_port()
     server.add_socket(socket)
     yield f"http://127.0.0.1:{port}"
     server.stop()
     await server.close_all_connections()
-    machine.results.close()
+    service.results.close()
 
 
 @pytest.fixture

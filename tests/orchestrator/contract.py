@@ -1,4 +1,4 @@
-"""Machine A's contract, which its answers are held to."""
+"""The orchestrator's contract, which its answers are held to."""
 
 from orchestrator.api.openapi import document
 from tests.contract import Contract

@@ -1,4 +1,4 @@
-"""A Machine B that says what a test tells it to, over real HTTP: for what the real one cannot be made to do."""
+"""A transcriber that says what a test tells it to, over real HTTP: for what the real one cannot be made to do."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ WINDOWS = 3
 LONG = WINDOW_SECONDS * WINDOWS
 
 
-class ScriptedB:
+class ScriptedTranscriber:
     """Answers the first request by the first script, and so on; the last script answers all others.
 
     Attributes:
@@ -38,7 +38,7 @@ class ScriptedB:
         self.url = ""
 
     @asynccontextmanager
-    async def listening(self, port: int = 0) -> AsyncIterator["ScriptedB"]:
+    async def listening(self, port: int = 0) -> AsyncIterator["ScriptedTranscriber"]:
         server = HTTPServer(
             Application([("/transcribe", _Transcribe, {"b": self}), ("/healthz", _Health, {"b": self})])
         )
@@ -56,7 +56,7 @@ class ScriptedB:
 
 
 class _Transcribe(RequestHandler):
-    def initialize(self, b: ScriptedB) -> None:
+    def initialize(self, b: ScriptedTranscriber) -> None:
         self.b = b
 
     async def post(self) -> None:
@@ -81,7 +81,7 @@ class _Transcribe(RequestHandler):
 
 
 class _Health(RequestHandler):
-    def initialize(self, b: ScriptedB) -> None:
+    def initialize(self, b: ScriptedTranscriber) -> None:
         self.b = b
 
     def get(self) -> None:

@@ -1,4 +1,4 @@
-"""A bucket of plain files with a real Machine C in front, for what brings up objects by itself."""
+"""A bucket of plain files with a real extractor in front, for what brings up objects by itself."""
 
 import os
 import time
@@ -10,7 +10,7 @@ from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
 from extractor_api.app import make_app
-from extractor_api.service import ExtractorMachine
+from extractor_api.service import ExtractorService
 from reelscribe.http.auth import Tokens
 from reelscribe.media import ffmpeg
 from reelscribe.settings.extractor import PathsSection
@@ -18,7 +18,7 @@ from reelscribe.settings.loading import Settings
 
 
 class Bucket:
-    """The folder of bucket ``videos``, and the URL of the Machine C that serves it."""
+    """The folder of bucket ``videos``, and the URL of the extractor that serves it."""
 
     def __init__(self, data_path: Path, url: str) -> None:
         self.data_path = data_path
@@ -39,7 +39,7 @@ async def watched_bucket(data_path: Path) -> AsyncIterator[Bucket]:
     (data_path / "videos").mkdir(parents=True)
     settings = Settings(paths=PathsSection(minio_data_path=data_path))
     socket, port = bind_unused_port()
-    server = HTTPServer(make_app(ExtractorMachine(settings, ffmpeg.locate(None), Tokens())))
+    server = HTTPServer(make_app(ExtractorService(settings, ffmpeg.locate(None), Tokens())))
     server.add_socket(socket)
     try:
         yield Bucket(data_path, f"http://127.0.0.1:{port}")

@@ -14,7 +14,7 @@ from tornado.testing import bind_unused_port
 from reelscribe import errors
 from reelscribe.contracts.messages import WireModel
 from reelscribe.http.auth import Tokens
-from reelscribe.http.server import Machine, MachineHandler, make_application
+from reelscribe.http.server import Service, ServiceHandler, make_application
 
 
 class Order(WireModel):
@@ -23,7 +23,7 @@ class Order(WireModel):
     item: str
 
 
-class OrderHandler(MachineHandler):
+class OrderHandler(ServiceHandler):
     """Behaves as its URL says."""
 
     max_body_bytes = 1000
@@ -41,12 +41,12 @@ class OrderHandler(MachineHandler):
             raise errors.NotDecodable("the second half is missing")
 
 
-class WaitHandler(MachineHandler):
+class WaitHandler(ServiceHandler):
     """Flushes its headers, then runs until the test lets it end."""
 
-    def initialize(self, machine: Machine) -> None:
-        super().initialize(machine)
-        self.let_end: asyncio.Event = machine.let_end  # type: ignore[attr-defined]
+    def initialize(self, service: Service) -> None:
+        super().initialize(service)
+        self.let_end: asyncio.Event = service.let_end  # type: ignore[attr-defined]
 
     async def get(self) -> None:
         await self.flush()
@@ -57,8 +57,8 @@ class WaitHandler(MachineHandler):
 class Served:
     """A machine that listens, and a client of it."""
 
-    def __init__(self, machine: Machine, port: int) -> None:
-        self.machine = machine
+    def __init__(self, service: Service, port: int) -> None:
+        self.service = service
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.http = httpx.AsyncClient(base_url=self.url)
@@ -75,16 +75,16 @@ class Served:
 
 @asynccontextmanager
 async def serving(*tokens: str) -> AsyncIterator[Served]:
-    machine = Machine("test-machine", Tokens(tokens))
-    machine.let_end = asyncio.Event()  # type: ignore[attr-defined]
-    server = HTTPServer(make_application(machine, [(r"/orders/(\w+)", OrderHandler, {}), (r"/wait", WaitHandler, {})]))
+    service = Service("test-machine", Tokens(tokens))
+    service.let_end = asyncio.Event()  # type: ignore[attr-defined]
+    server = HTTPServer(make_application(service, [(r"/orders/(\w+)", OrderHandler, {}), (r"/wait", WaitHandler, {})]))
     listening, port = bind_unused_port()
     server.add_socket(listening)
-    served = Served(machine, port)
+    served = Served(service, port)
     try:
         yield served
     finally:
-        machine.let_end.set()  # type: ignore[attr-defined]
+        service.let_end.set()  # type: ignore[attr-defined]
         await served.http.aclose()
         server.stop()
         await server.close_all_connections()

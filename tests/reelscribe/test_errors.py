@@ -5,12 +5,12 @@ import json
 import pytest
 
 from reelscribe import errors
-from reelscribe.errors import MachineError, RemoteError
+from reelscribe.errors import RemoteError, ServiceError
 
 
-def kinds() -> list[type[MachineError]]:
-    named = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, MachineError)]
-    return [kind for kind in named if kind not in (MachineError, RemoteError)]
+def kinds() -> list[type[ServiceError]]:
+    named = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ServiceError)]
+    return [kind for kind in named if kind not in (ServiceError, RemoteError)]
 
 
 def test_every_code_is_used_once():

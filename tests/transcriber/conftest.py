@@ -1,4 +1,4 @@
-"""A Machine B with the bundled model in the test's event loop, and the scripted Machine C it listens to."""
+"""A transcriber with the bundled model in the test's event loop, and the scripted extractor it listens to."""
 
 import json
 import re
@@ -22,18 +22,18 @@ from reelscribe.settings.extractor import PathsSection
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.transcriber import TranscriberSection
 from tests.transcriber.contract import CONTRACT
-from tests.transcriber.peer import SPEECH, Script, machine_c
+from tests.transcriber.peer import SPEECH, Script, extractor
 from transcriber.api.app import make_app
 from transcriber.model.loading import LoadedModel, load_model
-from transcriber.service import TranscriberMachine
+from transcriber.service import TranscriberService
 
 
 @dataclass
-class MachineB:
-    """A running Machine B, seen from outside; ``machine`` is its inside."""
+class Transcriber:
+    """A running the transcriber, seen from outside; ``machine`` is its inside."""
 
     http: httpx.AsyncClient
-    machine: TranscriberMachine
+    service: TranscriberService
 
     async def stream(self, savepath: str, **options: Any) -> AsyncGenerator[Event, None]:
         """The events of ``POST /transcribe``."""
@@ -52,7 +52,7 @@ class MachineB:
         return float(found[1]) if found else 0.0
 
 
-Serve = Callable[..., Awaitable[MachineB]]
+Serve = Callable[..., Awaitable[Transcriber]]
 
 
 @pytest.fixture(scope="session")
@@ -67,32 +67,32 @@ async def script() -> Script:
 
 @pytest.fixture
 async def serve(mini: LoadedModel, local_ffmpeg: FFmpeg, script: Script, tmp_path: Path) -> AsyncIterator[Serve]:
-    """Start a Machine B with the given settings; its Machine C follows ``script`` unless a URL is given."""
+    """Start a transcriber with the given settings; its extractor follows ``script`` unless a URL is given."""
     async with AsyncExitStack() as stack:
 
-        async def start(**settings: Any) -> MachineB:
-            url = settings.pop("extractor_url", None) or await stack.enter_async_context(machine_c(script))
+        async def start(**settings: Any) -> Transcriber:
+            url = settings.pop("extractor_url", None) or await stack.enter_async_context(extractor(script))
             paths = PathsSection(temp_dir=settings.pop("temp_dir", tmp_path))
             tokens = Tokens(settings.pop("tokens", ()))
             model = settings.pop("loaded", mini)
             chosen = Settings(paths=paths, transcriber=TranscriberSection(extractor_url=url, **settings))
             model.whisper.model.load_model()  # another test may have unloaded it
-            machine = TranscriberMachine(chosen, local_ffmpeg, model, tokens)
-            await stack.enter_async_context(machine.open())
+            service = TranscriberService(chosen, local_ffmpeg, model, tokens)
+            await stack.enter_async_context(service.open())
             socket, port = bind_unused_port()
-            server = HTTPServer(make_app(machine))
+            server = HTTPServer(make_app(service))
             server.add_socket(socket)
             stack.push_async_callback(server.close_all_connections)
             stack.callback(server.stop)
             hooks = {"response": [CONTRACT.check]}
             client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60, event_hooks=hooks)
-            return MachineB(await stack.enter_async_context(client), machine)
+            return Transcriber(await stack.enter_async_context(client), service)
 
         yield start
 
 
 @pytest.fixture
-async def machine_b(serve: Serve) -> MachineB:
+async def transcriber(serve: Serve) -> Transcriber:
     return await serve()
 
 

@@ -1,4 +1,4 @@
-"""Machine B's contract, which its answers are held to."""
+"""The transcriber's contract, which its answers are held to."""
 
 from tests.contract import Contract
 from transcriber.api.openapi import document

@@ -1,4 +1,4 @@
-"""A scripted Machine C: sends the speech fixtures with honest receipts, or with the fault a test asks for."""
+"""A scripted extractor: sends the speech fixtures with honest receipts, or with the fault a test asks for."""
 
 import asyncio
 import hashlib
@@ -19,7 +19,7 @@ from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
 from reelscribe.contracts.extractor import ExtractAudioRequest, ExtractionReceipt
-from reelscribe.errors import MachineError
+from reelscribe.errors import ServiceError
 
 SPEECH = Path(__file__).parents[1] / "speech"
 SAMPLE_RATE = 16_000
@@ -47,7 +47,7 @@ def wav(samples: bytes) -> bytes:
 
 @dataclass
 class Script:
-    """What this Machine C does, and what it saw."""
+    """What this extractor does, and what it saw."""
 
     chunk_bytes: int = 65_536
     pause_seconds: float = 0.0
@@ -57,7 +57,7 @@ class Script:
     cut_after_bytes: int | None = None
     hold: asyncio.Event | None = None
     """Half of the body is sent only when this is set."""
-    refuse: MachineError | None = None
+    refuse: ServiceError | None = None
     receipt_changes: dict[str, Any] = field(default_factory=dict)
     bodies: dict[str, bytes] = field(default_factory=dict)
     """Instead of the WAV, by savepath."""
@@ -136,7 +136,7 @@ class Health(RequestHandler):
 
 
 @asynccontextmanager
-async def machine_c(script: Script) -> AsyncIterator[str]:
+async def extractor(script: Script) -> AsyncIterator[str]:
     """Run it; its URL."""
     socket, port = bind_unused_port()
     routes: list[tuple[str, type[RequestHandler], dict[str, Any]]] = [

@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.transcriber.peer import SPEECH, Script, machine_c
+from tests.transcriber.peer import SPEECH, Script, extractor
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -129,13 +129,13 @@ def test_check_names_what_does_not_work(run: Run, config: Path) -> None:
     marks = [line.split(":")[0] for line in told.stdout.splitlines()]
     assert (told.returncode, marks) == (
         1,
-        ["ok   config", "ok   ffmpeg", "ok   model", "ok   device", "FAIL Machine C"],
+        ["ok   config", "ok   ffmpeg", "ok   model", "ok   device", "FAIL extractor"],
     )
 
 
 async def test_sigterm_hands_running_jobs_back_and_exits_with_0(start: Callable[..., Service], config: Path) -> None:
     script = Script(chunk_bytes=65_536, pause_seconds=0.02)
-    async with machine_c(script) as url:
+    async with extractor(script) as url:
         transcriber = start("transcriber", config, REELSCRIBE_TRANSCRIBER__EXTRACTOR_URL=url)
         told = []
         async with (

@@ -7,21 +7,21 @@ import pynvml
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from tests.transcriber.conftest import MachineB
+from tests.transcriber.conftest import Transcriber
 from transcriber.metrics import Metrics
 from transcriber.model import gpu
 
 
-async def test_a_finished_job_is_counted_at_each_stage(machine_b: MachineB) -> None:
-    await machine_b.events("minute.flac")
-    assert await machine_b.metric('reelscribe_transcriptions_total{outcome="finished"}') == 1
-    assert await machine_b.metric("reelscribe_transcribed_seconds_total") == 60
-    assert 0 < await machine_b.metric("reelscribe_real_time_factor_sum") < 2
-    assert await machine_b.metric("reelscribe_batch_windows_sum") >= 2
-    assert await machine_b.metric("reelscribe_place_wait_seconds_count") == 1
-    assert await machine_b.metric("reelscribe_model_workers") >= 1
+async def test_a_finished_job_is_counted_at_each_stage(transcriber: Transcriber) -> None:
+    await transcriber.events("minute.flac")
+    assert await transcriber.metric('reelscribe_transcriptions_total{outcome="finished"}') == 1
+    assert await transcriber.metric("reelscribe_transcribed_seconds_total") == 60
+    assert 0 < await transcriber.metric("reelscribe_real_time_factor_sum") < 2
+    assert await transcriber.metric("reelscribe_batch_windows_sum") >= 2
+    assert await transcriber.metric("reelscribe_place_wait_seconds_count") == 1
+    assert await transcriber.metric("reelscribe_model_workers") >= 1
     for stage in ("vad", "mel", "model"):
-        assert await machine_b.metric(f'reelscribe_stage_busy_seconds_total{{stage="{stage}"}}') > 0
+        assert await transcriber.metric(f'reelscribe_stage_busy_seconds_total{{stage="{stage}"}}') > 0
 
 
 async def test_a_call_of_the_model_is_counted_before_it_is_over() -> None:

@@ -1,4 +1,4 @@
-"""Machine B's routes, wired to their handlers."""
+"""The transcriber's routes, wired to their handlers."""
 
 from tornado.web import Application
 
@@ -13,13 +13,13 @@ from transcriber.api.openai import (
 )
 from transcriber.api.openapi import document
 from transcriber.api.transcribe import TranscribeHandler
-from transcriber.service import TranscriberMachine
+from transcriber.service import TranscriberService
 
 
-def make_app(machine: TranscriberMachine) -> Application:
-    """All routes of Machine B."""
+def make_app(service: TranscriberService) -> Application:
+    """All routes of the transcriber."""
     return make_application(
-        machine,
+        service,
         [
             (r"/transcribe", TranscribeHandler, {}),
             (r"/v1/audio/transcriptions", TranscriptionsHandler, {}),

@@ -9,15 +9,15 @@ from typing import Any
 from tornado.iostream import StreamClosedError
 
 from reelscribe.contracts.transcriber import Priority
-from reelscribe.errors import BadRequest, BodyTooLarge, MachineError, Stopping
-from reelscribe.http.server import DRAINED_BYTES, MachineHandler
+from reelscribe.errors import BadRequest, BodyTooLarge, ServiceError, Stopping
+from reelscribe.http.server import DRAINED_BYTES, ServiceHandler
 from reelscribe.slots import Claim
 from reelscribe.timeout import within
 from transcriber.api.uploads import FIELDS_BYTES, FILE, Fields, Form, too_large
 from transcriber.jobs.job import HEARTBEAT_SECONDS, ClientLeft
 from transcriber.jobs.sources import Upload
 from transcriber.jobs.waiting import waiting_for
-from transcriber.service import TranscriberMachine
+from transcriber.service import TranscriberService
 
 STALL_SECONDS = 60.0
 """Longest wait for a client that stopped reading, or sends less than :data:`LEAST_BYTES` in that time."""
@@ -29,19 +29,19 @@ UPLOAD_SECONDS = 6 * 3600
 """Longest time for a whole upload."""
 
 
-class JobHandler(MachineHandler):
+class JobHandler(ServiceHandler):
     """A request with a body of JSON or a form with a file, and work that ends when its client leaves."""
 
-    machine: TranscriberMachine
+    service: TranscriberService
 
-    def initialize(self, machine: TranscriberMachine) -> None:  # type: ignore[override]
-        super().initialize(machine)
+    def initialize(self, service: TranscriberService) -> None:  # type: ignore[override]
+        super().initialize(service)
         content_type = self.request.headers.get("Content-Type", "")
         self.has_form = self.request.method == "POST" and content_type.lower().startswith("multipart/form-data")
         if self.has_form:
-            self.max_body_bytes = machine.max_upload_bytes + FIELDS_BYTES
+            self.max_body_bytes = service.max_upload_bytes + FIELDS_BYTES
         self._form: Form | None = None
-        self._refusal: MachineError | None = None
+        self._refusal: ServiceError | None = None
         self._resources = ExitStack()
         self._claim: Claim | None = None
         self._stall: asyncio.TimerHandle | None = None
@@ -55,14 +55,14 @@ class JobHandler(MachineHandler):
             super().prepare()
             if self.has_form:
                 self._open_form()
-        except MachineError as refusal:
+        except ServiceError as refusal:
             if not self._is_soon_drained():
                 raise
             self._refusal = refusal
             self.request.connection.set_max_body_size(DRAINED_BYTES)  # type: ignore[union-attr]
 
     def too_large(self) -> BodyTooLarge:
-        return too_large(self.machine.max_upload_bytes) if self.has_form else super().too_large()
+        return too_large(self.service.max_upload_bytes) if self.has_form else super().too_large()
 
     def _is_soon_drained(self) -> bool:
         """Whether to read the rest of a refused upload: a client that is still sending does not read the refusal."""
@@ -73,8 +73,8 @@ class JobHandler(MachineHandler):
         self.claim()
         if self.declared_bytes > self.max_body_bytes:
             raise self.too_large()
-        content_type, machine = self.request.headers["Content-Type"], self.machine
-        self._form = Form(content_type, machine.temporary, machine.max_upload_bytes, self.declared_bytes)
+        content_type, service = self.request.headers["Content-Type"], self.service
+        self._form = Form(content_type, service.temporary, service.max_upload_bytes, self.declared_bytes)
         self._resources.callback(self._form.close)
         self.request.connection.set_body_timeout(UPLOAD_SECONDS)  # type: ignore[union-attr]
         self._stop_watch = asyncio.create_task(self._refuse_on_stop())
@@ -89,7 +89,7 @@ class JobHandler(MachineHandler):
 
     async def _refuse_on_stop(self) -> None:
         """Answer an upload that has not ended when this machine stops: its sender may take long."""
-        await self.machine.stopping.wait()
+        await self.service.stopping.wait()
         self._refusal = Stopping("this transcriber is shutting down; send the file again in a moment")
         self.log_exception(Stopping, self._refusal, None)
         self.send_error(self._refusal.status, exc_info=(Stopping, self._refusal, None))
@@ -110,7 +110,7 @@ class JobHandler(MachineHandler):
             Busy: there is none.
         """
         if not self._claim:
-            self._claim = self._resources.enter_context(self.machine.claim(priority))
+            self._claim = self._resources.enter_context(self.service.claim(priority))
         return self._claim
 
     async def data_received(self, chunk: bytes) -> None:
@@ -126,7 +126,7 @@ class JobHandler(MachineHandler):
     async def _feed(self, form: Form, chunk: bytes) -> None:
         try:
             await form.feed(chunk)
-        except MachineError as refusal:
+        except ServiceError as refusal:
             self._refusal = refusal
             self._resources.close()  # what follows is dropped, so that its sender gets to read why
 
@@ -134,7 +134,7 @@ class JobHandler(MachineHandler):
         """The fields and the file of an upload.
 
         Raises:
-            MachineError: why it was refused.
+            ServiceError: why it was refused.
         """
         self._end_of_upload()
         if self._refusal:

@@ -1,9 +1,9 @@
 """``POST /models/load`` and ``/models/unload``: the model's memory, for whoever shares the GPU with it."""
 
 from reelscribe.contracts.messages import WireModel
-from reelscribe.http.server import MachineHandler
+from reelscribe.http.server import ServiceHandler
 from transcriber.model.weights import State
-from transcriber.service import TranscriberMachine
+from transcriber.service import TranscriberService
 
 
 class ModelState(WireModel):
@@ -15,18 +15,18 @@ class ModelState(WireModel):
     model_state: State
 
 
-class _ModelHandler(MachineHandler):
-    machine: TranscriberMachine
+class _ModelHandler(ServiceHandler):
+    service: TranscriberService
 
     def tell_state(self) -> None:
-        self.finish({name: self.machine.health()[name] for name in ModelState.model_fields})
+        self.finish({name: self.service.health()[name] for name in ModelState.model_fields})
 
 
 class LoadHandler(_ModelHandler):
     """``POST /models/load``: answers once the model is in memory, at once if it is."""
 
     async def post(self) -> None:
-        await self.machine.load_model()
+        await self.service.load_model()
         self.tell_state()
 
 
@@ -34,5 +34,5 @@ class UnloadHandler(_ModelHandler):
     """``POST /models/unload``: frees the model's memory; refused while requests need it."""
 
     async def post(self) -> None:
-        await self.machine.weights.unload()
+        await self.service.weights.unload()
         self.tell_state()

@@ -6,26 +6,26 @@ from typing import Any
 from tornado.web import HTTPError
 
 from reelscribe.contracts.events import Event, Progress, Segment
-from reelscribe.errors import InternalError, MachineError, ModelNotFound
-from reelscribe.http.server import MachineHandler
+from reelscribe.errors import InternalError, ModelNotFound, ServiceError
+from reelscribe.http.server import ServiceHandler
 from reelscribe.text.running_text import running_text
 from transcriber.api import schemas
 from transcriber.api.job_handler import JobHandler
 from transcriber.api.schemas import ALIAS, CONTENT_TYPES, TranscriptionForm, TranslationForm
 from transcriber.jobs.job import ClientLeft
 from transcriber.jobs.sources import Source
-from transcriber.service import TranscriberMachine
+from transcriber.service import TranscriberService
 from transcriber.transcript import transcribe
 
 log = logging.getLogger(__name__)
 
 
-class OpenAIErrors(MachineHandler):
+class OpenAIErrors(ServiceHandler):
     """Tells failures as OpenAI does."""
 
-    machine: TranscriberMachine
+    service: TranscriberService
 
-    def error_body(self, failure: MachineError) -> dict[str, Any]:
+    def error_body(self, failure: ServiceError) -> dict[str, Any]:
         return schemas.error(failure)
 
     def check_model(self, name: str) -> None:
@@ -33,7 +33,7 @@ class OpenAIErrors(MachineHandler):
         Raises:
             ModelNotFound: it is not the loaded one.
         """
-        loaded = self.machine.recogniser.model.name
+        loaded = self.service.recogniser.model.name
         if name not in (loaded, ALIAS):
             raise ModelNotFound(f"the model {name!r} is not loaded here; use {loaded!r} or {ALIAS!r}", fields=["model"])
 
@@ -50,15 +50,15 @@ class _AudioHandler(OpenAIErrors, JobHandler):
         if form.streamed:
             await self._stream(form, source)
             return
-        transcript = await transcribe(self.machine, form.fields(), source, self.claim())
+        transcript = await transcribe(self.service, form.fields(), source, self.claim())
         self.set_header("Content-Type", CONTENT_TYPES[form.response_format])
         self.finish(schemas.render(transcript, form))
 
     async def _read(self) -> tuple[TranslationForm, Source]:
         fields, upload = await self.read_form()
         form = schemas.parse_form(self.form_type, fields)
-        prompt = self.machine.recogniser.model.end_of_prompt(form.prompt)
-        return form.model_copy(update={"prompt": prompt}), self.machine.uploaded(upload)
+        prompt = self.service.recogniser.model.end_of_prompt(form.prompt)
+        return form.model_copy(update={"prompt": prompt}), self.service.uploaded(upload)
 
     async def _stream(self, form: TranslationForm, source: Source) -> None:
         """From the first event on, a failure is an event: the status has been sent."""
@@ -76,9 +76,9 @@ class _AudioHandler(OpenAIErrors, JobHandler):
                 await self.send()
 
         try:
-            await self.machine.transcribe(form.fields(), source, self.claim(), tell)
+            await self.service.transcribe(form.fields(), source, self.claim(), tell)
             last = schemas.done(running_text(heard))
-        except MachineError as failure:
+        except ServiceError as failure:
             if not self._headers_written:
                 raise
             last = schemas.failed(failure)
@@ -109,7 +109,7 @@ class ModelsHandler(OpenAIErrors):
     """``GET /v1/models``: the names that a request may give."""
 
     def get(self) -> None:
-        loaded = self.machine.recogniser.model
+        loaded = self.service.recogniser.model
         models = [schemas.model(name, loaded.loaded_at) for name in dict.fromkeys((loaded.name, ALIAS))]
         self.finish({"object": "list", "data": models})
 
@@ -119,7 +119,7 @@ class ModelHandler(OpenAIErrors):
 
     def get(self, name: str) -> None:
         self.check_model(name)
-        self.finish(schemas.model(name, self.machine.recogniser.model.loaded_at))
+        self.finish(schemas.model(name, self.service.recogniser.model.loaded_at))
 
 
 class NoSuchRouteHandler(OpenAIErrors):

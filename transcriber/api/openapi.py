@@ -1,4 +1,4 @@
-"""Machine B's operations, for ``GET /openapi.json``."""
+"""The transcriber's operations, for ``GET /openapi.json``."""
 
 from typing import Any, Literal
 
@@ -254,7 +254,7 @@ OPERATIONS = (
         "GET",
         "/healthz",
         "health",
-        "Whether this machine works, and how many more jobs it can take, for monitors and Machine A",
+        "Whether this machine works, and how many more jobs it can take, for monitors and the orchestrator",
         (
             Answer("It works.", {JSON: TranscriberHealth}),
             Answer("It is shutting down.", {JSON: TranscriberHealth}, status=503),
@@ -265,9 +265,9 @@ OPERATIONS = (
 
 
 def document() -> dict[str, Any]:
-    """Machine B's OpenAPI document."""
+    """The transcriber's OpenAPI document."""
     return openapi.document(
-        "Reelscribe Machine B: transcriber",
+        "Reelscribe transcriber",
         "Turns a recording into segments of text while it still arrives.",
         OPERATIONS,
     )

@@ -15,7 +15,7 @@ from reelscribe.contracts.transcriber import (
     TranscribeFields,
     VadThreshold,
 )
-from reelscribe.errors import BadRequest, MachineError
+from reelscribe.errors import BadRequest, ServiceError
 from reelscribe.http.parsing import parse_query
 from reelscribe.text.running_text import space
 from reelscribe.text.subtitles import srt, vtt
@@ -204,12 +204,12 @@ def done(text: str) -> bytes:
     return _sse({"type": "transcript.text.done", "text": text})
 
 
-def failed(failure: MachineError) -> bytes:
+def failed(failure: ServiceError) -> bytes:
     """The server-sent event of a failure, in place of :func:`done`."""
     return _sse(error(failure))
 
 
-def error(failure: MachineError) -> dict[str, Any]:
+def error(failure: ServiceError) -> dict[str, Any]:
     """OpenAI's error object."""
     return {
         "error": {

@@ -4,7 +4,7 @@ import logging
 
 from reelscribe.contracts.events import NDJSON, Event, Failed, Finished, event_line
 from reelscribe.contracts.transcriber import TranscribeFields, TranscribeRequest
-from reelscribe.errors import InternalError, MachineError
+from reelscribe.errors import InternalError, ServiceError
 from reelscribe.http.parsing import parse_query
 from transcriber.api.job_handler import JobHandler
 from transcriber.jobs.job import ClientLeft
@@ -24,13 +24,13 @@ class TranscribeHandler(JobHandler):
     async def _read(self) -> tuple[TranscribeFields, Source]:
         if self.has_form:
             fields, upload = await self.read_form()
-            return parse_query(TranscribeFields, fields), self.machine.uploaded(upload)
+            return parse_query(TranscribeFields, fields), self.service.uploaded(upload)
         request = self.read_body(TranscribeRequest)
-        return request, self.machine.stored(request)
+        return request, self.service.stored(request)
 
     async def _document(self) -> None:
         request, source = await self._read()
-        transcript = await transcribe(self.machine, request, source, self.claim(request.priority))
+        transcript = await transcribe(self.service, request, source, self.claim(request.priority))
         self.finish(
             {
                 **transcript.started.model_dump(mode="json", exclude={"event"}),
@@ -45,8 +45,8 @@ class TranscribeHandler(JobHandler):
         self.set_header("Content-Type", NDJSON)
         last: Finished | Failed | None = None
         try:
-            last = await self.machine.transcribe(request, source, self.claim(request.priority), self._tell, self.send)
-        except MachineError as failure:
+            last = await self.service.transcribe(request, source, self.claim(request.priority), self._tell, self.send)
+        except ServiceError as failure:
             if not self._headers_written:
                 raise
             last = _failed(failure)
@@ -62,7 +62,7 @@ class TranscribeHandler(JobHandler):
         await self.send()
 
 
-def _failed(failure: MachineError) -> Failed:
+def _failed(failure: ServiceError) -> Failed:
     return Failed(
         code=failure.code, message=failure.message, retryable=failure.retryable, details=dict(failure.details)
     )

@@ -99,14 +99,14 @@ class WavSamples:
             left -= whole
             yield _as_floats(np.frombuffer(block, "<i2"))
         if self._rest and left:
-            raise StreamCut("the WAV from Machine C ends in the middle of a sample; try again")
+            raise StreamCut("the WAV from the extractor ends in the middle of a sample; try again")
         while await self._chunks.read():
             pass  # the receipt comes after the last byte
 
     async def _find_samples(self) -> float:
         """Skip everything before the first sample; how many bytes of samples follow."""
         if await self._take(4) != b"RIFF" or (await self._take(8))[4:] != b"WAVE":
-            raise PeerRefused("Machine C sent something else than WAV; is [transcriber] extractor_url right?")
+            raise PeerRefused("the extractor sent something else than WAV; is [transcriber] extractor_url right?")
         while True:
             kind, size = struct.unpack("<4sI", await self._take(8))
             if kind == b"data":
@@ -115,12 +115,12 @@ class WavSamples:
             if kind == b"fmt ":
                 _, channels, sample_rate, _, _, bits = struct.unpack("<HHIIHH", body[:16])
                 if (channels, sample_rate, bits) != (1, SAMPLE_RATE, 16):
-                    raise PeerRefused(f"Machine C sent WAV of {sample_rate} Hz, {channels} channels, {bits} bits")
+                    raise PeerRefused(f"the extractor sent WAV of {sample_rate} Hz, {channels} channels, {bits} bits")
 
     async def _take(self, size: int) -> bytes:
         await self._fill(size)
         if len(self._rest) < size:
-            raise StreamCut("the WAV from Machine C ends in its header; try again")
+            raise StreamCut("the WAV from the extractor ends in its header; try again")
         taken, self._rest = self._rest[:size], self._rest[size:]
         return taken
 
@@ -210,7 +210,7 @@ def _decode(file: _File) -> Generator[Samples, None, None]:
                     yield np.concatenate(waiting)
                     waiting.clear()
     except (av.FFmpegError, IndexError) as undecodable:
-        raise NotDecodable(f"the audio from Machine C cannot be decoded here: {undecodable}") from undecodable
+        raise NotDecodable(f"the audio from the extractor cannot be decoded here: {undecodable}") from undecodable
     if waiting:
         yield np.concatenate(waiting)
 
@@ -246,20 +246,20 @@ def _as_floats(samples: np.ndarray[Any, Any]) -> Samples:
 
 
 def check_length(receipt: ExtractionReceipt, audio_format: StreamFormat, samples: int) -> None:
-    """Compare what was heard with what Machine C says it sent.
+    """Compare what was heard with what the extractor says it sent.
 
     Raises:
-        StreamCut: they differ, or Machine C itself calls the extraction failed.
+        StreamCut: they differ, or the extractor itself calls the extraction failed.
     """
     if receipt.state not in ("complete", "incomplete"):
-        raise StreamCut(f"Machine C calls this extraction {receipt.state}: {receipt.reason}; try again")
+        raise StreamCut(f"the extractor calls this extraction {receipt.state}: {receipt.reason}; try again")
     if audio_format == "source" or receipt.samples is None:
         same = abs(receipt.delivered_seconds - samples / SAMPLE_RATE) <= 0.5
     else:
         same = abs(receipt.samples - samples) <= (2 if audio_format == "flac" else 0)
     if not same:
         raise StreamCut(
-            f"heard {samples} samples ({samples / SAMPLE_RATE:.2f} s) of {receipt.savepath}; Machine C sent "
+            f"heard {samples} samples ({samples / SAMPLE_RATE:.2f} s) of {receipt.savepath}; the extractor sent "
             f"{receipt.samples} ({receipt.delivered_seconds:.2f} s); try again"
         )
 

@@ -38,7 +38,7 @@ HEARTBEAT_SECONDS = 4.0
 """Longest silence; a client may count on 5 s."""
 
 READ_AHEAD_SECONDS = 4.0
-"""While the model is behind, a chunk is taken this often: Machine C ends an extraction whose client reads nothing."""
+"""While the model is behind, a chunk is read this often: the extractor ends extractions whose client reads nothing."""
 
 UNKNOWN_LANGUAGE = "und"
 
@@ -111,7 +111,7 @@ class Job:
         """Tell all events, and return the last one.
 
         Raises:
-            MachineError: why there is no end; what was told up to ``reached`` stays valid.
+            ServiceError: why there is no end; what was told up to ``reached`` stays valid.
         """
         if self._stopped:
             raise stopping(self.reached)

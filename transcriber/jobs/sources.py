@@ -1,4 +1,4 @@
-"""Where a job's audio comes from: a recording of the bucket, by way of Machine C, or a file that was uploaded."""
+"""Where a job's audio comes from: a recording of the bucket, by way of the extractor, or a file that was uploaded."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -56,7 +56,7 @@ class Source(Protocol):
 class StoredRecording:
     """A recording of the bucket."""
 
-    machine_c: AudioClient
+    extractor: AudioClient
     name: str
     bucket_name: str | None
     audio_format: StreamFormat
@@ -66,12 +66,12 @@ class StoredRecording:
         Raises:
             RemoteError, PeerUnreachable: see :meth:`reelscribe.http.extractor_client.AudioClient.extract`.
         """
-        return self.machine_c.extract(_extraction(request, self.name, self.audio_format, self.bucket_name))
+        return self.extractor.extract(_extraction(request, self.name, self.audio_format, self.bucket_name))
 
 
 @dataclass(frozen=True)
 class UploadedFile:
-    """A file on our own disk, read as Machine C reads those of the bucket."""
+    """A file on our own disk, read as the extractor reads those of the bucket."""
 
     upload: Upload
     ffmpeg: FFmpeg
@@ -86,7 +86,7 @@ class UploadedFile:
     async def open(self, request: TranscribeFields) -> AsyncIterator[Audio]:
         """
         Raises:
-            MachineError: see :meth:`reelscribe.media.extraction.Extraction.head`.
+            ServiceError: see :meth:`reelscribe.media.extraction.Extraction.head`.
         """
         stored = open_file(self.upload.descriptor, self.name, origin="upload", etag=self.upload.sha256)
         asked = _extraction(request, self.name, self.audio_format)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from reelscribe.errors import MachineError, ModelBroken, ModelFailed, ModelOutOfMemory
+from reelscribe.errors import ModelBroken, ModelFailed, ModelOutOfMemory, ServiceError
 from transcriber.metrics import Metrics
 from transcriber.model.memory import is_out_of_memory
 
@@ -105,9 +105,9 @@ class ModelPool:
                 return function()
         except Exception as failure:
             log.exception("the model failed")
-            raise self._as_machine_error(failure) from failure
+            raise self._as_service_error(failure) from failure
 
-    def _as_machine_error(self, failure: Exception) -> MachineError:
+    def _as_service_error(self, failure: Exception) -> ServiceError:
         if is_out_of_memory(failure):
             return ModelOutOfMemory(
                 "the model ran out of memory; lower [transcriber] batch_size, or choose a smaller model"

@@ -1,5 +1,5 @@
 -- media: what can be transcribed. transcriptions: one wish to have one of them transcribed, and what became of it.
--- attempts: each time Machine B worked on it, with its receipt. segments: the words.
+-- attempts: each time the transcriber worked on it, with its receipt. segments: the words.
 
 create table media (
     id bigint generated always as identity primary key,

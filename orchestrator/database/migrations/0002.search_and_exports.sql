@@ -8,7 +8,7 @@ comment on column segments.search is
 alter table attempts add column last_modified timestamptz;
 alter table attempts add column size bigint check (size >= 0);
 
-comment on column attempts.last_modified is 'of the object; null where Machine C is too old to tell';
+comment on column attempts.last_modified is 'of the object; null where the extractor is too old to tell';
 comment on column attempts.size is 'of the object, in bytes';
 
 create index transcriptions_newest on transcriptions (media_id, finished_at, id) where state = 'done';

@@ -11,7 +11,7 @@ create index transcriptions_superseded on transcriptions (id) where superseded;
 
 alter table attempts add column segments integer check (segments >= 0);
 
-comment on column attempts.segments is 'stored by this attempt; of a finished one, as many as Machine B says it sent';
+comment on column attempts.segments is 'stored by this attempt; of a finished one, as many as the transcriber says it sent';
 comment on column attempts.covered_seconds is 'from start_seconds on, all is stored; of a cut attempt, as far as it came';
 comment on column attempts.etag is 'of the object that this attempt heard';
 

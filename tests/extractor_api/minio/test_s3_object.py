@@ -69,7 +69,7 @@ def huge(drive: Path, s3_port: int, run_ffmpeg: Callable[..., None], tmp_path_fa
 
 @pytest.fixture
 async def remote(serve: Serve, drive: Path, s3_port: int, tmp_path: Path) -> httpx.AsyncClient:
-    """A Machine C beside that drive, which may ask MinIO."""
+    """An extractor beside that drive, which may ask MinIO."""
     return await serve(data_path=drive, minio=minio(tmp_path, s3_port))
 
 

@@ -100,8 +100,8 @@ async def test_totals_follow_submissions(listen, submit):
         assert (await anext(events)) == Event("totals", {"queued": 1}, None)
 
 
-async def test_a_stream_begins_with_the_jobs_that_run(listen, submit, working, machine_b, job_in):
-    machine_b.scripts = [falls_silent_after(1)]
+async def test_a_stream_begins_with_the_jobs_that_run(listen, submit, working, transcriber, job_in):
+    transcriber.scripts = [falls_silent_after(1)]
     job = await submit()
     async with working():
         await job_in(job.id, "running")

@@ -1,4 +1,4 @@
-"""GET /openapi.json is valid, complete, and what Machine A does; the clients of the API's tests compare."""
+"""GET /openapi.json is valid, complete, and what the orchestrator does; the clients of the API's tests compare."""
 
 import asyncio
 import json
@@ -23,8 +23,8 @@ async def test_the_document_is_valid_openapi_3_1(serving):
     assert told["openapi"].startswith("3.1") and told == json.loads(json.dumps(CONTRACT.document))
 
 
-def test_every_route_is_in_the_document_and_the_reverse(machine_a):
-    rules = make_app(machine_a).default_router.rules[0].target.rules
+def test_every_route_is_in_the_document_and_the_reverse(orchestrator_service):
+    rules = make_app(orchestrator_service).default_router.rules[0].target.rules
     served = {
         (method, re.sub(r"\(.*?\)", "{}", rule.matcher.regex.pattern).rstrip("$").replace("\\", ""))
         for rule in rules

@@ -148,8 +148,8 @@ async def test_submit_wait_follows_the_job_to_its_end(orchestrator, working):
     assert "done      talk.mp4: 30.0 s" in outcome.err
 
 
-async def test_submit_wait_is_exit_code_1_with_the_sentence_of_what_failed(orchestrator, working, machine_b):
-    machine_b.scripts = [refuses(404, "object_not_found", "videos has no talk.mp4", False)]
+async def test_submit_wait_is_exit_code_1_with_the_sentence_of_what_failed(orchestrator, working, transcriber):
+    transcriber.scripts = [refuses(404, "object_not_found", "videos has no talk.mp4", False)]
     async with working():
         outcome = await orchestrator.run("submit", "talk.mp4", "--wait")
     assert outcome.code == 1
@@ -163,8 +163,8 @@ async def test_submit_wait_json_prints_the_finished_jobs(orchestrator, working):
     assert (job["state"], job["complete"], job["progress_seconds"]) == ("done", True, 30.0)
 
 
-async def test_submit_wait_shows_a_bar_on_a_terminal(orchestrator, working, machine_b):
-    machine_b.scripts = [falls_silent_after(1), transcribes()]
+async def test_submit_wait_shows_a_bar_on_a_terminal(orchestrator, working, transcriber):
+    transcriber.scripts = [falls_silent_after(1), transcribes()]
     ours, theirs = pty.openpty()
     async with working(progress_timeout=1.5):
         process = await asyncio.create_subprocess_exec(
@@ -191,8 +191,8 @@ async def test_ctrl_c_leaves_the_job_in_the_queue_and_says_how_to_come_back(orch
     assert await sql("select state from transcriptions") == [("queued",)]
 
 
-async def test_status_of_one_savepath_says_why_it_failed(orchestrator, submit, working, machine_b, job_in):
-    machine_b.scripts = [refuses(422, "no_audio_track", "talk.mp4 has no sound", False)]
+async def test_status_of_one_savepath_says_why_it_failed(orchestrator, submit, working, transcriber, job_in):
+    transcriber.scripts = [refuses(422, "no_audio_track", "talk.mp4 has no sound", False)]
     async with working():
         await job_in((await submit()).id, "failed")
     assert "talk.mp4 has no sound" in (await orchestrator.run("status", "talk.mp4")).out
@@ -239,23 +239,23 @@ async def test_show_prints_the_transcript_in_each_format(orchestrator, submit, w
     assert (receipt["declared_seconds"], receipt["complete"], receipt["samples"]) == (30.0, True, 480_000)
 
 
-async def test_show_says_that_a_transcript_is_incomplete(orchestrator, submit, working, job_in, machine_b):
-    machine_b.scripts = [transcribes(2, incomplete="20 of 60 s came out")]
+async def test_show_says_that_a_transcript_is_incomplete(orchestrator, submit, working, job_in, transcriber):
+    transcriber.scripts = [transcribes(2, incomplete="20 of 60 s came out")]
     async with working():
         await job_in((await submit(allow_incomplete=True)).id, "done")
     outcome = await orchestrator.run("show", "talk.mp4")
     assert (outcome.code, outcome.err) == (0, "this transcript is incomplete: 20 of 60 s came out\n")
 
 
-async def test_retry_goes_on_where_the_job_failed(orchestrator, submit, working, job_in, machine_b):
-    machine_b.scripts = [breaks_off_after(1), refuses(422, "not_decodable", "broken", False), transcribes()]
+async def test_retry_goes_on_where_the_job_failed(orchestrator, submit, working, job_in, transcriber):
+    transcriber.scripts = [breaks_off_after(1), refuses(422, "not_decodable", "broken", False), transcribes()]
     job = await submit()
     async with working():
         await job_in(job.id, "failed")
         outcome = await orchestrator.run("retry", "--all-failed")
         assert (outcome.code, outcome.out) == (0, "again     talk.mp4\n")
         await job_in(job.id, "done")
-    assert machine_b.requests[-1]["start"] == 10.0
+    assert transcriber.requests[-1]["start"] == 10.0
 
 
 async def test_retry_leaves_alone_what_did_not_fail(orchestrator, submit):
@@ -302,17 +302,17 @@ async def test_a_database_that_does_not_answer_is_one_sentence(orchestrator, fre
 
 
 @pytest.fixture
-def reachable_machine_c(orchestrator, machine_b):
-    """All that ``check`` asks of Machine C is its health, which every machine tells."""
+def reachable_machine_c(orchestrator, transcriber):
+    """All that ``check`` asks of the extractor is its health, which every machine tells."""
     text = orchestrator.config.read_text()
-    orchestrator.config.write_text(text.replace("[orchestrator]", f"[orchestrator]\nextractor_url = {machine_b.url}"))
+    orchestrator.config.write_text(text.replace("[orchestrator]", f"[orchestrator]\nextractor_url = {transcriber.url}"))
 
 
-async def test_check_proves_each_part(orchestrator, machine_b, reachable_machine_c):
+async def test_check_proves_each_part(orchestrator, transcriber, reachable_machine_c):
     outcome = await orchestrator.run("check")
     assert outcome.code == 0
     assert [line[:5] for line in outcome.out.splitlines()] == ["ok   "] * 4
-    assert f"{machine_b.url}: model scripted, 4 of 4 places free" in outcome.out
+    assert f"{transcriber.url}: model scripted, 4 of 4 places free" in outcome.out
 
 
 async def test_check_names_what_does_not_work(orchestrator, free_port):
@@ -321,8 +321,8 @@ async def test_check_names_what_does_not_work(orchestrator, free_port):
     orchestrator.config.write_text(text.replace(line, f"transcriber_urls = http://127.0.0.1:{free_port}"))
     outcome = await orchestrator.run("check")
     assert outcome.code == 1
-    assert f"FAIL http://127.0.0.1:{free_port}: Machine B at" in outcome.out
-    assert "FAIL Machine C: " in outcome.out
+    assert f"FAIL http://127.0.0.1:{free_port}: the transcriber at" in outcome.out
+    assert "FAIL extractor: " in outcome.out
 
 
 async def test_check_json_names_each_part(orchestrator, reachable_machine_c):
@@ -330,13 +330,13 @@ async def test_check_json_names_each_part(orchestrator, reachable_machine_c):
     assert [(proof["subject"][:7], proof["ok"]) for proof in proofs] == [
         ("config", True),
         ("databas", True),
-        ("Machine", True),
+        ("extract", True),
         ("http://", True),
     ]
 
 
-async def test_a_worker_process_works_and_hands_back_on_sigterm(orchestrator, submit, job_in, machine_b):
-    machine_b.scripts = [transcribes(), falls_silent_after(2)]
+async def test_a_worker_process_works_and_hands_back_on_sigterm(orchestrator, submit, job_in, transcriber):
+    transcriber.scripts = [transcribes(), falls_silent_after(2)]
     worker = await orchestrator.start("worker")
     await worker.says("takes up to 4 jobs at once")
     await job_in((await submit("one.mp4")).id, "done")
@@ -357,9 +357,9 @@ async def test_serve_is_a_worker_and_the_http_api(orchestrator, job_in, free_por
     assert (await server.ends(signal.SIGTERM)).code == 0
 
 
-async def test_a_taken_port_is_a_sentence_and_exit_code_2(orchestrator, machine_b):
+async def test_a_taken_port_is_a_sentence_and_exit_code_2(orchestrator, transcriber):
     text = orchestrator.config.read_text()
-    port = machine_b.url.rpartition(":")[2]
+    port = transcriber.url.rpartition(":")[2]
     line = next(line for line in text.splitlines() if line.startswith("port"))
     orchestrator.config.write_text(text.replace(line, f"port = {port}"))
     outcome = await orchestrator.run("serve")

@@ -47,7 +47,7 @@ async def test_a_migration_that_died_is_repeated(empty_url, postgres):
     assert tables(empty_url) == tables(postgres)
 
 
-async def test_connections_that_are_cut_in_the_middle_of_a_job_cost_nothing(submit, working, job_in, machine_b, sql):
+async def test_connections_that_are_cut_in_the_middle_of_a_job_cost_nothing(submit, working, job_in, transcriber, sql):
     async def script(b):
         await b.tell(started(LONG), *window(0))
         await asyncio.sleep(0.2)
@@ -61,13 +61,13 @@ async def test_connections_that_are_cut_in_the_middle_of_a_job_cost_nothing(subm
     [(database,)] = await sql("select current_database()")
     [(directory,)] = await sql("show unix_socket_directories")
     sql_url = f"postgresql://postgres@/{database}?host={directory}"
-    machine_b.scripts = [script]
+    transcriber.scripts = [script]
     async with working():
         job = await job_in((await submit()).id, "done")
     assert (job.attempt, await sql("select count(*) from segments")) == (1, [(6,)])
 
 
-async def test_a_restart_of_postgresql_in_the_middle_of_a_job_loses_nothing(data_dir, machine_b):
+async def test_a_restart_of_postgresql_in_the_middle_of_a_job_loses_nothing(data_dir, transcriber):
     restart = asyncio.Event()
 
     async def script(b):
@@ -77,10 +77,10 @@ async def test_a_restart_of_postgresql_in_the_middle_of_a_job_loses_nothing(data
         await asyncio.sleep(1)
         await b.tell(*window(2), finished(LONG))
 
-    machine_b.scripts = [script]
+    transcriber.scripts = [script]
     with embedded.running(data_dir) as url:
         prepare(url)
-        async with make_pool(url) as pool, run_worker(url, (machine_b.url,), 5):
+        async with make_pool(url) as pool, run_worker(url, (transcriber.url,), 5):
             queue = Queue(pool)
             await queue.open()
             await Desk(pool, queue).submit(BUCKET, ["talk.mp4"], Options())

@@ -34,7 +34,7 @@ def s3(s3_port):
 
 @pytest.fixture
 def storing(pool, tmp_path, s3_port, monkeypatch):
-    """A Machine A that stores results."""
+    """An orchestrator that stores results."""
     monkeypatch.setattr(results, "LOOK_SECONDS", 0.05)
 
     @asynccontextmanager

@@ -25,7 +25,7 @@ async def bucket(tmp_path):
 
 @pytest.fixture
 def reconciling(pool, queue, bucket):
-    """A Machine A that lists; yields its metrics."""
+    """An orchestrator that lists; yields its metrics."""
 
     @asynccontextmanager
     async def run(every: float = 3600, url: str = bucket.url, **events):

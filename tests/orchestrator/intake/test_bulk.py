@@ -17,10 +17,10 @@ from tests.orchestrator.conftest import BUCKET
 
 
 @pytest.fixture
-def at_machine_c(orchestrator, machine_c):
-    """The command line, with a Machine C."""
+def at_machine_c(orchestrator, extractor):
+    """The command line, with an extractor."""
     text = orchestrator.config.read_text()
-    orchestrator.config.write_text(text.replace("[orchestrator]", f"[orchestrator]\nextractor_url = {machine_c}"))
+    orchestrator.config.write_text(text.replace("[orchestrator]", f"[orchestrator]\nextractor_url = {extractor}"))
     return orchestrator
 
 
@@ -124,7 +124,7 @@ async def test_a_listing_without_machine_c_is_a_sentence(orchestrator, free_port
     )
     outcome = await orchestrator.run("submit", "--all")
     assert outcome.code == 1
-    assert f"Machine C at http://127.0.0.1:{free_port} does not answer" in outcome.err
+    assert f"the extractor at http://127.0.0.1:{free_port} does not answer" in outcome.err
     assert "see [orchestrator] extractor_url" in outcome.err
 
 
@@ -158,7 +158,7 @@ async def test_a_dry_run_without_machine_c_says_what_it_does_not_know(orchestrat
     )
     outcome = await orchestrator.run("submit", "tpyo.mp4", "--dry-run")
     assert (outcome.code, outcome.out.splitlines()[-1]) == (0, "1 would be submitted: 1 queued")
-    assert outcome.err.startswith("what is new was taken as there, and what is done as unchanged: Machine C at ")
+    assert outcome.err.startswith("what is new was taken as there, and what is done as unchanged: the extractor at ")
 
 
 async def test_ctrl_c_says_how_far_it_got_and_the_same_command_goes_on(orchestrator, sql):

@@ -122,7 +122,7 @@ async def test_machine_c_is_asked_what_an_object_is_now(pool, queue, submit, sql
 
 @pytest.mark.parametrize("told", ["by an event", "by watch"])
 async def test_an_object_that_is_replaced_while_it_is_heard_is_heard_again(
-    told, pool, queue, sql, working, machine_b, tmp_path
+    told, pool, queue, sql, working, transcriber, tmp_path
 ):
     before, replaced = "", asyncio.Event()
 
@@ -131,7 +131,7 @@ async def test_an_object_that_is_replaced_while_it_is_heard_is_heard_again(
         await replaced.wait()
         await b.tell(*window(1), *window(2), finished(LONG, segments=6).model_copy(update={"etag": before}))
 
-    machine_b.scripts = [hears_what_was_there_before]
+    transcriber.scripts = [hears_what_was_there_before]
     async with watched_bucket(tmp_path / "minio") as bucket, working(progress_timeout=60):
         objects = Objects(bucket.url, Tokens(), BUCKET)
         intake = Intake(pool, Desk(pool, queue, objects), Selection(Settings()), objects)

@@ -8,9 +8,9 @@ from tests.orchestrator.scripted import fails, transcribes
 
 
 @pytest.fixture
-async def failed(submit, working, job_in, machine_b):
+async def failed(submit, working, job_in, transcriber):
     """Two recordings that cannot be decoded, one too short and one that is not there."""
-    machine_b.scripts = [
+    transcriber.scripts = [
         fails("not_decodable", "a/1.mp4 holds no audio that ffmpeg can decode", False),
         fails("not_decodable", "a/2.mp4 holds no audio that ffmpeg can decode", False),
         fails("not_decodable", "a/3.mp4: 12.5 of 60 s", False),

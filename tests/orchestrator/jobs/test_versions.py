@@ -19,8 +19,8 @@ from tests.orchestrator.scripted import breaks_off_after, transcribes
 
 
 @pytest.fixture
-def objects(machine_c) -> Objects:
-    return Objects(machine_c, Tokens(), BUCKET)
+def objects(extractor) -> Objects:
+    return Objects(extractor, Tokens(), BUCKET)
 
 
 @pytest.fixture
@@ -138,21 +138,21 @@ async def test_identities_of_any_savepaths_are_those_of_the_listing(objects, buc
         }
 
 
-async def test_parts_of_two_objects_are_not_joined(submit, working, job_in, machine_b, sql, caplog):
-    machine_b.scripts = [breaks_off_after(2), transcribes(etag="etag-2")]
+async def test_parts_of_two_objects_are_not_joined(submit, working, job_in, transcriber, sql, caplog):
+    transcriber.scripts = [breaks_off_after(2), transcribes(etag="etag-2")]
     async with working():
         await job_in((await submit()).id, "done")
-    assert [request.get("start", 0) for request in machine_b.requests] == [0, 20.0, 0]
+    assert [request.get("start", 0) for request in transcriber.requests] == [0, 20.0, 0]
     assert await sql("select etag, start_seconds from attempts") == [("etag-2", 0)]
     assert await sql("select count(*), min(index), max(index) from segments") == [(6, 0, 5)]
     assert "talk.mp4 has changed after 20 s of it were heard; it is heard again from the start" in caplog.text
 
 
-async def test_an_object_that_changed_before_anything_was_stored_costs_no_attempt(submit, working, job_in, machine_b):
-    machine_b.scripts = [breaks_off_after(0), transcribes(etag="etag-2")]
+async def test_an_object_that_changed_before_anything_was_stored_costs_no_attempt(submit, working, job_in, transcriber):
+    transcriber.scripts = [breaks_off_after(0), transcribes(etag="etag-2")]
     async with working():
         await job_in((await submit()).id, "done")
-    assert len(machine_b.requests) == 2
+    assert len(transcriber.requests) == 2
 
 
 async def pruned(pool, days: float = 0) -> list[int]:

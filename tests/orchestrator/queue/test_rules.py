@@ -148,12 +148,12 @@ async def test_workers_that_count_at_once_keep_a_limit(submit, take, rule):
     assert sum(map(len, taken)) == 3
 
 
-async def test_a_pause_lets_running_jobs_finish_and_starts_no_other(submit, working, job_in, machine_b, rule):
+async def test_a_pause_lets_running_jobs_finish_and_starts_no_other(submit, working, job_in, transcriber, rule):
     async def slow(b):
         await asyncio.sleep(0.5)
         await transcribes()(b)
 
-    machine_b.scripts = [slow, transcribes()]
+    transcriber.scripts = [slow, transcribes()]
     running = await submit("running.mp4")
     async with working():
         await job_in(running.id, "running")
@@ -183,16 +183,16 @@ async def test_a_pause_that_is_repeated_stays_as_it_was(rule, sql):
     assert await sql("select paused_by from queue_rules") == [("first",)]
 
 
-async def test_a_cancelled_job_of_a_limited_prefix_is_stopped(submit, working, job_in, machine_b, rule, desk):
+async def test_a_cancelled_job_of_a_limited_prefix_is_stopped(submit, working, job_in, transcriber, rule, desk):
     """Its notification comes on another channel than that of the default lane."""
-    machine_b.scripts = [falls_silent_after(1)]
+    transcriber.scripts = [falls_silent_after(1)]
     await rule(rules.limit, "archive/", 1)
     job = await submit("archive/1")
     async with working(progress_timeout=60):
-        while not machine_b.requests:
+        while not transcriber.requests:
             await asyncio.sleep(0.01)
         await desk.cancel([job.id])
-        await asyncio.wait_for(machine_b.left.wait(), 2)
+        await asyncio.wait_for(transcriber.left.wait(), 2)
 
 
 async def test_the_commands_tell_what_holds(orchestrator):

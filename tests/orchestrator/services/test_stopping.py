@@ -13,11 +13,11 @@ GRACE_SECONDS = 1
 
 
 @pytest.fixture
-def started(orchestrator, database_url, proxy, submit, job_in, machine_b):
+def started(orchestrator, database_url, proxy, submit, job_in, transcriber):
     """Start a command that takes a job, with a short time of grace, behind the proxy."""
 
     async def start(command: str):
-        machine_b.scripts = [falls_silent_after(1)]
+        transcriber.scripts = [falls_silent_after(1)]
         config = orchestrator.config.read_text().replace(database_url, proxy.url)
         keys = f"[orchestrator]\ngrace_seconds = {GRACE_SECONDS}\nprogress_timeout = 300"
         orchestrator.config.write_text(config.replace("[orchestrator]", keys))

@@ -31,21 +31,21 @@ async def test_a_transcript_as_it_was_stored_is_whole(heard, found):
     assert await found() == []
 
 
-async def test_a_transcript_of_several_parts_is_whole(submit, working, job_in, machine_b, found):
-    machine_b.scripts = [breaks_off_after(1), breaks_off_after(2), transcribes()]
+async def test_a_transcript_of_several_parts_is_whole(submit, working, job_in, transcriber, found):
+    transcriber.scripts = [breaks_off_after(1), breaks_off_after(2), transcribes()]
     async with working():
         await job_in((await submit()).id, "done")
     assert await found() == []
 
 
 @pytest.fixture
-async def in_two_parts(submit, working, job_in, machine_b):
+async def in_two_parts(submit, working, job_in, transcriber):
     """A transcript of two parts, of which the second is silent."""
 
     async def hears_nothing(b):
         await b.tell(started(LONG), Progress(seconds=LONG), finished(LONG - b.start))
 
-    machine_b.scripts = [breaks_off_after(2), hears_nothing]
+    transcriber.scripts = [breaks_off_after(2), hears_nothing]
     async with working():
         return await job_in((await submit()).id, "done")
 
@@ -63,20 +63,20 @@ async def test_parts_that_were_stored_before_segments_were_counted_are_no_findin
     assert await found() == []
 
 
-async def test_what_is_heard_again_after_a_step_back_is_counted_once(submit, working, job_in, machine_b, found):
-    machine_b.scripts = [breaks_off_at_the_end, fails("past_the_end", "there is no more", False), transcribes()]
+async def test_what_is_heard_again_after_a_step_back_is_counted_once(submit, working, job_in, transcriber, found):
+    transcriber.scripts = [breaks_off_at_the_end, fails("past_the_end", "there is no more", False), transcribes()]
     async with working():
         await job_in((await submit()).id, "done")
-    assert [request.get("start", 0) for request in machine_b.requests] == [0, LONG, 20.0]
+    assert [request.get("start", 0) for request in transcriber.requests] == [0, LONG, 20.0]
     assert await found() == []
 
 
-async def test_an_attempt_that_brought_nothing_is_no_part(submit, working, job_in, machine_b, pool, found):
+async def test_an_attempt_that_brought_nothing_is_no_part(submit, working, job_in, transcriber, pool, found):
     async def is_cut_at_once(b):
         await b.tell(started(LONG, "etag of before"))
         b.detach().close()
 
-    machine_b.scripts = [is_cut_at_once, transcribes()]
+    transcriber.scripts = [is_cut_at_once, transcribes()]
     async with working():
         job = await job_in((await submit()).id, "done")
     assert await found() == []
@@ -137,8 +137,8 @@ async def test_savepaths_narrow_it(heard, found, sql):
     assert await found("other.mp4") == [("other.mp4", "sha256_missing")]
 
 
-async def test_a_cut_part_must_end_where_the_next_begins(submit, working, job_in, machine_b, found, sql):
-    machine_b.scripts = [breaks_off_after(1), transcribes()]
+async def test_a_cut_part_must_end_where_the_next_begins(submit, working, job_in, transcriber, found, sql):
+    transcriber.scripts = [breaks_off_after(1), transcribes()]
     async with working():
         await job_in((await submit()).id, "done")
     await sql("update attempts set covered_seconds = 9 where sha256 is null")

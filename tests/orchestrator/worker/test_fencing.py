@@ -138,8 +138,8 @@ async def test_a_stalled_job_is_queued_again_where_it_stopped(stalled, sweeper, 
     assert await sql("select status from procrastinate_jobs") == [("todo",)]
 
 
-async def test_a_live_worker_keeps_its_job(submit, working, job_in, machine_b, sweeper):
-    machine_b.scripts = [falls_silent_after(1)]
+async def test_a_live_worker_keeps_its_job(submit, working, job_in, transcriber, sweeper):
+    transcriber.scripts = [falls_silent_after(1)]
     async with working(progress_timeout=60):
         await job_in((await submit()).id, "running")
         assert await sweeper.sweep() == []

@@ -31,7 +31,7 @@ async def test_whoever_asks_next_gets_an_error_and_not_a_wait_for_ever(proxy):
                 await connection.execute("select 1")
 
 
-async def test_a_job_goes_on_when_a_silent_database_speaks_again(proxy, submit, job_in, machine_b, sql):
+async def test_a_job_goes_on_when_a_silent_database_speaks_again(proxy, submit, job_in, transcriber, sql):
     async def script(b):
         await b.tell(started(LONG), *window(0))
         await asyncio.sleep(0.3)
@@ -41,8 +41,8 @@ async def test_a_job_goes_on_when_a_silent_database_speaks_again(proxy, submit, 
         proxy.speak()
         await b.tell(*window(2), finished(LONG))
 
-    machine_b.scripts = [script]
-    async with run_worker(proxy.url, (machine_b.url,), 10, answer_timeout=0.5):
+    transcriber.scripts = [script]
+    async with run_worker(proxy.url, (transcriber.url,), 10, answer_timeout=0.5):
         done = await job_in((await submit()).id, "done")
     assert (done.attempt, await sql("select count(*), count(distinct text) from segments")) == (1, [(6, 6)])
 
@@ -53,8 +53,8 @@ async def test_a_transaction_of_a_stopped_process_does_not_hold_its_locks_for_ev
         assert await cursor.fetchone() == ("1min",)
 
 
-async def test_a_turn_whose_commit_nobody_answers_is_not_lost(proxy, submit, job_in, machine_b):
-    async with run_worker(proxy.url, (machine_b.url,), 5):
+async def test_a_turn_whose_commit_nobody_answers_is_not_lost(proxy, submit, job_in, transcriber):
+    async with run_worker(proxy.url, (transcriber.url,), 5):
         proxy.lose_answer_to_commit_after(b"set status = 'doing'")
         await job_in((await submit()).id, "done")
     assert proxy.lost.is_set()

@@ -1,11 +1,11 @@
-"""Several workers as processes, several Machine Bs: each job runs once at a time, and moves where there is room."""
+"""Several workers as processes, several transcribers: each job runs once at a time, and moves where there is room."""
 
 import asyncio
 import signal
 from collections import Counter
 
 from orchestrator.queue import fetch
-from tests.orchestrator.scripted import ScriptedB, breaks_off_after, falls_silent_after, refuses, transcribes
+from tests.orchestrator.scripted import ScriptedTranscriber, breaks_off_after, falls_silent_after, refuses, transcribes
 
 LISTENING = """
     select pid from pg_stat_activity
@@ -13,7 +13,7 @@ LISTENING = """
 """
 
 
-async def test_two_worker_processes_never_run_a_job_twice_at_once(orchestrator, submit, job_in, machine_b, sql):
+async def test_two_worker_processes_never_run_a_job_twice_at_once(orchestrator, submit, job_in, transcriber, sql):
     at_once: Counter[str] = Counter()
     most = 0
 
@@ -26,7 +26,7 @@ async def test_two_worker_processes_never_run_a_job_twice_at_once(orchestrator, 
         await transcribes()(b)
         at_once[savepath] -= 1
 
-    machine_b.scripts = [counted]
+    transcriber.scripts = [counted]
     jobs = [await submit(f"talk {number}.mp4") for number in range(30)]
     workers = [await orchestrator.start("worker") for _ in range(2)]
     for job in jobs:
@@ -36,47 +36,47 @@ async def test_two_worker_processes_never_run_a_job_twice_at_once(orchestrator, 
         assert ended.code == 0
         assert ": done, 6 segments" in ended.err, "both took part"
     assert most == 1
-    assert len(machine_b.requests) == len(jobs)
+    assert len(transcriber.requests) == len(jobs)
     assert await sql("select distinct attempt from transcriptions") == [(1,)]
 
 
-async def test_a_job_goes_on_at_another_machine_b(submit, working, job_in, machine_b):
-    machine_b.scripts = [breaks_off_after(1)]
-    async with ScriptedB().listening() as other, working(machine_b.url, other.url):
+async def test_a_job_goes_on_at_another_machine_b(submit, working, job_in, transcriber):
+    transcriber.scripts = [breaks_off_after(1)]
+    async with ScriptedTranscriber().listening() as other, working(transcriber.url, other.url):
         other.free = 3
         done = await job_in((await submit()).id, "done")
     assert (done.attempt, [request.get("start") for request in other.requests]) == (2, [10.0])
 
 
-async def test_the_least_loaded_machine_b_is_asked_first(submit, working, job_in, machine_b):
-    machine_b.capacity, machine_b.free = 8, 4
-    async with ScriptedB().listening() as other, working(machine_b.url, other.url):
+async def test_the_least_loaded_machine_b_is_asked_first(submit, working, job_in, transcriber):
+    transcriber.capacity, transcriber.free = 8, 4
+    async with ScriptedTranscriber().listening() as other, working(transcriber.url, other.url):
         other.capacity, other.free = 4, 3
         await job_in((await submit()).id, "done")
-        assert (len(machine_b.requests), len(other.requests)) == (0, 1)
+        assert (len(transcriber.requests), len(other.requests)) == (0, 1)
 
 
-async def test_jobs_are_spread_over_machine_bs(submit, working, job_in, machine_b):
-    machine_b.scripts = [falls_silent_after(1)]
-    async with ScriptedB().listening() as other, working(machine_b.url, other.url, progress_timeout=60):
+async def test_jobs_are_spread_over_machine_bs(submit, working, job_in, transcriber):
+    transcriber.scripts = [falls_silent_after(1)]
+    async with ScriptedTranscriber().listening() as other, working(transcriber.url, other.url, progress_timeout=60):
         other.scripts = [falls_silent_after(1)]
         for number in range(4):
             await submit(f"{number}.mp4")
-        while len(machine_b.requests) + len(other.requests) < 4:
+        while len(transcriber.requests) + len(other.requests) < 4:
             await asyncio.sleep(0.02)
-        assert (len(machine_b.requests), len(other.requests)) == (2, 2)
+        assert (len(transcriber.requests), len(other.requests)) == (2, 2)
 
 
-async def test_a_machine_b_that_fails_is_left_alone_and_probed_again(submit, working, job_in, machine_b):
-    machine_b.scripts = [breaks_off_after(0), transcribes()]
-    async with ScriptedB().listening() as other, working(machine_b.url, other.url):
+async def test_a_machine_b_that_fails_is_left_alone_and_probed_again(submit, working, job_in, transcriber):
+    transcriber.scripts = [breaks_off_after(0), transcribes()]
+    async with ScriptedTranscriber().listening() as other, working(transcriber.url, other.url):
         other.free = 3
         for number in range(6):
             await job_in((await submit(f"{number}.mp4")).id, "done")
-        assert (len(machine_b.requests), machine_b.probes) == (1, 1), "it gets no job, and is not even asked"
+        assert (len(transcriber.requests), transcriber.probes) == (1, 1), "it gets no job, and is not even asked"
         other.scripts = [refuses(503, "busy", "all places are taken", True, retry_after=1)]
         await job_in((await submit("late.mp4")).id, "done")
-        assert len(machine_b.requests) == 2
+        assert len(transcriber.requests) == 2
 
 
 async def test_a_job_that_comes_while_a_worker_looks_for_one_is_taken_at_once(

@@ -1,4 +1,4 @@
-"""The client of Machine C, against a small peer that answers as each test says."""
+"""The client of the extractor, against a small peer that answers as each test says."""
 
 import asyncio
 import hashlib
@@ -15,10 +15,10 @@ from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
 from reelscribe.contracts.extractor import ExtractAudioRequest
-from reelscribe.errors import MachineError, PeerUnreachable, RemoteError, StreamCut
+from reelscribe.errors import PeerUnreachable, RemoteError, ServiceError, StreamCut
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import AudioClient
-from reelscribe.http.peer import as_machine_errors
+from reelscribe.http.peer import as_service_errors
 
 BODY = b"RIFF" + bytes(100_000)
 REQUEST = ExtractAudioRequest(savepath="a.mp4", audio_format="wav")
@@ -109,8 +109,8 @@ async def heard(client: AudioClient) -> bytes:
         return b"".join([chunk async for chunk in audio.chunks()])
 
 
-async def failure(client: AudioClient) -> MachineError:
-    with pytest.raises(MachineError) as failed:
+async def failure(client: AudioClient) -> ServiceError:
+    with pytest.raises(ServiceError) as failed:
         await heard(client)
     return failed.value
 
@@ -150,7 +150,7 @@ async def test_as_many_extractions_run_at_once_as_are_asked_for(client, peer):
 
 @pytest.mark.parametrize("raised", [httpx.ConnectTimeout, httpx.ReadTimeout])
 def test_an_error_without_words_is_called_by_its_name(raised):
-    with pytest.raises(MachineError, match=f": {raised.__name__}$"), as_machine_errors("Machine C"):
+    with pytest.raises(ServiceError, match=f": {raised.__name__}$"), as_service_errors("the extractor"):
         raise raised("")
 
 
@@ -170,7 +170,7 @@ async def test_a_refusal_that_is_not_machine_cs_is_told_as_such(client, peer, an
     peer.refusal = (502, answer)
     failed = await failure(client)
     assert (failed.status, failed.code, failed.retryable) == (502, "unexpected_answer", True)
-    assert failed.message.startswith("HTTP 502 from Machine C, not as agreed")
+    assert failed.message.startswith("HTTP 502 from the extractor, not as agreed")
 
 
 async def test_a_200_that_is_not_machine_cs_is_not_taken_for_audio(client, peer):
@@ -218,4 +218,4 @@ async def test_nobody_there_is_peer_unreachable_and_names_the_address():
     async with AudioClient(f"http://127.0.0.1:{port}") as client:
         failed = await failure(client)
     assert isinstance(failed, PeerUnreachable)
-    assert failed.message.startswith(f"Machine C at http://127.0.0.1:{port} does not answer")
+    assert failed.message.startswith(f"the extractor at http://127.0.0.1:{port} does not answer")

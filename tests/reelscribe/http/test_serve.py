@@ -18,10 +18,10 @@ MACHINE = """
 import asyncio, sys
 from reelscribe import logs
 from reelscribe.http.auth import Tokens
-from reelscribe.http.server import Machine, MachineHandler, make_application, serve
+from reelscribe.http.server import Service, ServiceHandler, make_application, serve
 from reelscribe.settings.loading import ServerSection, SettingsError
 
-class SlowHandler(MachineHandler):
+class SlowHandler(ServiceHandler):
     async def get(self, seconds):
         self.write("begun, ")
         await self.flush()
@@ -32,10 +32,10 @@ async def stop_work():
     print("work handed back", file=sys.stderr, flush=True)
 
 async def main():
-    machine = Machine("test-machine", Tokens())
-    application = make_application(machine, [(r"/slow/(.+)", SlowHandler, {})])
+    service = Service("test-service", Tokens())
+    application = make_application(service, [(r"/slow/(.+)", SlowHandler, {})])
     listener = ServerSection(**dict(argument.split("=") for argument in sys.argv[1:]))
-    await serve(machine, application, listener, stop_work)
+    await serve(service, application, listener, stop_work)
 
 logs.configure()
 try:

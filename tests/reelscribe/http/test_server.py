@@ -130,9 +130,9 @@ class TestBodySize:
         head = b"POST /orders/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n"
         _, writer = await asyncio.open_connection("127.0.0.1", served.port)
         writer.write(head + b"x" * 800_000)
-        await until(lambda: served.machine.running and next(iter(served.machine.running)).body)
+        await until(lambda: served.service.running and next(iter(served.service.running)).body)
         await asyncio.sleep(0.1)
-        (handler,) = served.machine.running
+        (handler,) = served.service.running
         assert len(handler.body) < 100_000
         writer.close()
 
@@ -174,7 +174,7 @@ class TestCutBodies:
         with pytest.raises(httpx.RemoteProtocolError):
             await served.http.post("/orders/cut")
         assert "not_decodable: the second half is missing" in caplog.text
-        assert not served.machine.running and served.machine.idle.is_set()
+        assert not served.service.running and served.service.idle.is_set()
         assert 'route="Order",status="200"' in (await served.http.get("/metrics")).text
 
 
@@ -182,9 +182,9 @@ class TestLeavingClients:
     async def test_a_client_that_leaves_amid_its_body_is_not_waited_for(self, served):
         _, writer = await asyncio.open_connection("127.0.0.1", served.port)
         writer.write(b"POST /orders/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
-        await until(lambda: served.machine.running)
+        await until(lambda: served.service.running)
         writer.close()
-        await until(served.machine.idle.is_set)
+        await until(served.service.idle.is_set)
 
     async def test_a_client_that_resets_amid_the_answer_is_not_waited_for(self, served):
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
@@ -192,18 +192,18 @@ class TestLeavingClients:
         assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.close()
-        await until(served.machine.idle.is_set)
+        await until(served.service.idle.is_set)
 
 
 class TestStopping:
     async def test_new_work_is_refused_as_retryable(self, served):
-        served.machine.stopping.set()
+        served.service.stopping.set()
         response = await served.http.post("/orders/echo", json={"item": "bread"})
         assert response.status_code == 503
         assert error_of(response)["code"] == "stopping" and error_of(response)["retryable"] is True
 
     async def test_health_tells_it(self, served):
-        served.machine.stopping.set()
+        served.service.stopping.set()
         response = await served.http.get("/healthz")
         assert (response.status_code, response.json()["status"]) == (503, "stopping")
 

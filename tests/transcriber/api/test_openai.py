@@ -1,4 +1,4 @@
-"""OpenAI's own Python client, unmodified, against Machine B."""
+"""OpenAI's own Python client, unmodified, against the transcriber."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,10 +11,10 @@ import pytest
 from openai import AsyncOpenAI
 
 from reelscribe.contracts.transcriber import TranscribeFields
-from tests.transcriber.conftest import MachineB, Serve, truth
+from tests.transcriber.conftest import Serve, Transcriber, truth
 from tests.transcriber.peer import SPEECH
 from transcriber.decoding.recogniser import DecodingOptions, Recogniser
-from transcriber.service import TranscriberMachine
+from transcriber.service import TranscriberService
 
 SHORT = SPEECH / "short.flac"
 TEXT = truth("short.flac")["text"]
@@ -26,11 +26,11 @@ Connect = Callable[..., AsyncOpenAI]
 async def client_of() -> AsyncIterator[Connect]:
     clients: list[AsyncOpenAI] = []
 
-    def connect(machine_b: MachineB, api_key: str = "secret") -> AsyncOpenAI:
+    def connect(transcriber: Transcriber, api_key: str = "secret") -> AsyncOpenAI:
         url = (
-            f"{machine_b.http.base_url}v1"
-            if str(machine_b.http.base_url).endswith("/")
-            else f"{machine_b.http.base_url}/v1"
+            f"{transcriber.http.base_url}v1"
+            if str(transcriber.http.base_url).endswith("/")
+            else f"{transcriber.http.base_url}/v1"
         )
         clients.append(AsyncOpenAI(base_url=url, api_key=api_key, max_retries=0))
         return clients[-1]
@@ -41,8 +41,8 @@ async def client_of() -> AsyncIterator[Connect]:
 
 
 @pytest.fixture
-async def client(machine_b: MachineB, client_of: Connect) -> AsyncOpenAI:
-    return client_of(machine_b)
+async def client(transcriber: Transcriber, client_of: Connect) -> AsyncOpenAI:
+    return client_of(transcriber)
 
 
 async def transcribe(client: AsyncOpenAI, path: Path = SHORT, **options: Any) -> Any:
@@ -110,14 +110,14 @@ async def test_stream(client: AsyncOpenAI) -> None:
 async def test_japanese_has_no_spaces_between_segments(
     serve: Serve, client_of: Connect, monkeypatch: pytest.MonkeyPatch, stream: bool
 ) -> None:
-    machine_b = await serve()
-    decode = machine_b.machine.recogniser.decode
+    transcriber = await serve()
+    decode = transcriber.service.recogniser.decode
 
     def in_japanese(*arguments: Any) -> Any:
         return [[replace(one, text=" 今日は") for one in window] for window in decode(*arguments)]
 
-    monkeypatch.setattr(machine_b.machine.recogniser, "decode", in_japanese)
-    client = client_of(machine_b)
+    monkeypatch.setattr(transcriber.service.recogniser, "decode", in_japanese)
+    client = client_of(transcriber)
     if stream:
         told = [event async for event in await transcribe(client, stream=True)]
         assert "".join(event.delta for event in told[:-1]) == told[-1].text == "今日は今日は"
@@ -126,16 +126,16 @@ async def test_japanese_has_no_spaces_between_segments(
 
 
 async def test_a_stream_that_fails_raises(serve: Serve, client_of: Connect) -> None:
-    machine_b = await serve(batch_size=1)
-    decode, heard = machine_b.machine.recogniser.decode, 0
+    transcriber = await serve(batch_size=1)
+    decode, heard = transcriber.service.recogniser.decode, 0
 
     def broken(*arguments: Any) -> Any:
         nonlocal heard
         heard += 1
         return decode(*arguments) if heard == 1 else 1 // 0
 
-    machine_b.machine.recogniser.decode = broken  # type: ignore[method-assign]
-    stream = await transcribe(client_of(machine_b), SPEECH / "minute.flac", stream=True)
+    transcriber.service.recogniser.decode = broken  # type: ignore[method-assign]
+    stream = await transcribe(client_of(transcriber), SPEECH / "minute.flac", stream=True)
     told = []
     with pytest.raises(openai.APIError, match="the model failed on this audio"):
         async for event in stream:
@@ -158,11 +158,11 @@ async def test_prompt_temperature_and_chunking_are_accepted(client: AsyncOpenAI)
 async def test_of_a_long_prompt_the_end_counts(
     serve: Serve, client_of: Connect, prompts: list[str | None], prompt: str
 ) -> None:
-    machine_b = await serve()
-    assert (await transcribe(client_of(machine_b), prompt=prompt)).text
+    transcriber = await serve()
+    assert (await transcribe(client_of(transcriber), prompt=prompt)).text
     given = prompts[0]
     assert given and prompt.strip().endswith(given) and len(given) <= 2000
-    tokens = machine_b.machine.recogniser.model.whisper.hf_tokenizer
+    tokens = transcriber.service.recogniser.model.whisper.hf_tokenizer
     assert 200 < len(tokens.encode(f" {given}", add_special_tokens=False).ids) <= 223
 
 
@@ -190,13 +190,13 @@ VAD = {"type": "server_vad", "threshold": 0.95, "silence_duration_ms": 2000, "pr
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[TranscribeFields]:
     """What the requests were in our own words."""
-    run, seen = TranscriberMachine.transcribe, list[TranscribeFields]()
+    run, seen = TranscriberService.transcribe, list[TranscribeFields]()
 
-    async def noted(machine: TranscriberMachine, request: TranscribeFields, *rest: Any) -> Any:
+    async def noted(service: TranscriberService, request: TranscribeFields, *rest: Any) -> Any:
         seen.append(request)
-        return await run(machine, request, *rest)
+        return await run(service, request, *rest)
 
-    monkeypatch.setattr(TranscriberMachine, "transcribe", noted)
+    monkeypatch.setattr(TranscriberService, "transcribe", noted)
     return seen
 
 
@@ -291,11 +291,11 @@ async def test_what_cannot_be_done_is_refused(client: AsyncOpenAI, options: dict
 
 
 async def test_a_wrong_key(serve: Serve, client_of: Connect) -> None:
-    machine_b = await serve(tokens=("secret",))
+    transcriber = await serve(tokens=("secret",))
     with pytest.raises(openai.AuthenticationError) as told:
-        await transcribe(client_of(machine_b, api_key="wrong"))
+        await transcribe(client_of(transcriber, api_key="wrong"))
     assert error(told.value)["code"] == "invalid_api_key"
-    assert (await transcribe(client_of(machine_b))).text == TEXT
+    assert (await transcribe(client_of(transcriber))).text == TEXT
 
 
 async def test_a_large_file_is_413(serve: Serve, client_of: Connect) -> None:

@@ -1,4 +1,4 @@
-"""GET /openapi.json is valid, complete, and what Machine B does; the client of all these tests compares."""
+"""GET /openapi.json is valid, complete, and what the transcriber does; the client of all these tests compares."""
 
 import asyncio
 import json
@@ -9,22 +9,22 @@ from pathlib import Path
 from openapi_spec_validator import validate
 
 from reelscribe.http.openapi import SHARED_OPERATIONS
-from tests.transcriber.conftest import MachineB, Serve
+from tests.transcriber.conftest import Serve, Transcriber
 from tests.transcriber.contract import CONTRACT
 from tests.transcriber.peer import SPEECH
 from transcriber.api.app import make_app
 from transcriber.api.openapi import OPERATIONS
 
 
-async def test_the_document_is_valid_openapi_3_1(machine_b: MachineB) -> None:
-    told = (await machine_b.http.get("/openapi.json")).json()
+async def test_the_document_is_valid_openapi_3_1(transcriber: Transcriber) -> None:
+    told = (await transcriber.http.get("/openapi.json")).json()
     validate(told)
     assert told["openapi"].startswith("3.1")
     assert told == json.loads(json.dumps(CONTRACT.document))
 
 
-async def test_every_route_is_in_the_document_and_the_reverse(machine_b: MachineB) -> None:
-    rules = make_app(machine_b.machine).default_router.rules[0].target.rules  # type: ignore[attr-defined]
+async def test_every_route_is_in_the_document_and_the_reverse(transcriber: Transcriber) -> None:
+    rules = make_app(transcriber.service).default_router.rules[0].target.rules  # type: ignore[attr-defined]
     served = {
         (method, re.sub(r"\(.*?\)", "{model}", rule.matcher.regex.pattern).rstrip("$").replace("\\", ""))
         for rule in rules
@@ -35,9 +35,9 @@ async def test_every_route_is_in_the_document_and_the_reverse(machine_b: Machine
     assert set(CONTRACT.document["paths"]) == {path for _, path in served}
 
 
-async def test_each_event_is_one_of_the_document(machine_b: MachineB) -> None:
+async def test_each_event_is_one_of_the_document(transcriber: Transcriber) -> None:
     schema = {"$ref": "#/components/schemas/EventLine"}
-    async with machine_b.http.stream("POST", "/transcribe", json={"savepath": "short.flac"}) as response:
+    async with transcriber.http.stream("POST", "/transcribe", json={"savepath": "short.flac"}) as response:
         told = [json.loads(line) async for line in response.aiter_lines()]
     for event in told:
         CONTRACT.validate(schema, event)
@@ -54,9 +54,9 @@ def test_a_recording_may_come_as_a_form_or_be_named() -> None:
 
 async def test_schemathesis_finds_nothing(serve: Serve, tmp_path: Path) -> None:
     """All its checks but one: a schema cannot tell which recordings there are."""
-    machine_b = await serve(tokens=("first",))
+    transcriber = await serve(tokens=("first",))
     process = await asyncio.create_subprocess_exec(
-        *(Path(sys.executable).parent / "schemathesis", "run", f"{machine_b.http.base_url}/openapi.json"),
+        *(Path(sys.executable).parent / "schemathesis", "run", f"{transcriber.http.base_url}/openapi.json"),
         *("--header", "Authorization: Bearer first"),
         *("--checks", "all", "--exclude-checks", "positive_data_acceptance", "--warnings", "off"),
         *("--max-examples", "10", "--generation-deterministic", "--request-timeout", "20", "--no-color"),
@@ -70,8 +70,8 @@ async def test_schemathesis_finds_nothing(serve: Serve, tmp_path: Path) -> None:
     assert "No issues found" in said, said
 
 
-async def test_a_form_as_documented_is_taken(machine_b: MachineB) -> None:
-    answer = await machine_b.http.post(
+async def test_a_form_as_documented_is_taken(transcriber: Transcriber) -> None:
+    answer = await transcriber.http.post(
         "/v1/audio/transcriptions",
         files={"file": (SPEECH / "short.flac").read_bytes()},
         data={"model": "mini", "response_format": "verbose_json", "timestamp_granularities[]": ["segment", "word"]},

@@ -8,7 +8,7 @@ from orchestrator.jobs.models import Options
 from reelscribe.contracts.transcriber import TranscribeFields
 from reelscribe.errors import BadRequest
 from reelscribe.http.parsing import parse_query, parse_request
-from tests.transcriber.conftest import MachineB
+from tests.transcriber.conftest import Transcriber
 
 
 def parsed(**fields: str) -> TranscribeFields:
@@ -47,12 +47,12 @@ def test_what_machine_a_stores_of_older_options_has_not_changed() -> None:
     assert Options(beam_size=5, max_segment_seconds=15.0, vad_threshold=0.5).chosen() == {}
 
 
-async def test_an_english_only_model_refuses_multilingual(machine_b: MachineB) -> None:
-    answer = await machine_b.http.post("/transcribe", json={"savepath": "short.flac", "multilingual": True})
+async def test_an_english_only_model_refuses_multilingual(transcriber: Transcriber) -> None:
+    answer = await transcriber.http.post("/transcribe", json={"savepath": "short.flac", "multilingual": True})
     assert answer.status_code == 400
     assert "mini knows English only" in answer.json()["error"]["message"]
 
 
-async def test_a_threshold_no_speech_reaches_leaves_nothing(machine_b: MachineB) -> None:
-    told = await machine_b.events("silence.flac", vad_threshold=0.95, vad_speech_pad_ms=0, beam_size=1)
+async def test_a_threshold_no_speech_reaches_leaves_nothing(transcriber: Transcriber) -> None:
+    told = await transcriber.events("silence.flac", vad_threshold=0.95, vad_speech_pad_ms=0, beam_size=1)
     assert [event.event for event in told if event.event != "progress"] == ["started", "finished"]

@@ -10,7 +10,7 @@ import pytest
 
 from reelscribe.contracts.events import Event, Failed, Progress
 from reelscribe.contracts.transcriber import TranscribeFields, TranscribeRequest
-from tests.transcriber.conftest import MachineB, Serve, text, truth
+from tests.transcriber.conftest import Serve, Transcriber, text, truth
 from tests.transcriber.peer import SPEECH, Script
 from transcriber import service
 from transcriber.api import job_handler
@@ -23,11 +23,11 @@ URGENT = {"savepath": "short.flac", "priority": "interactive"}
 JSON = {"Accept": "application/json"}
 
 
-async def until(machine_b: MachineB, **expected: object) -> None:
+async def until(transcriber: Transcriber, **expected: object) -> None:
     """Wait for these values of ``/healthz``."""
     health: dict[str, object] = {}
     for _ in range(100):
-        health = (await machine_b.http.get("/healthz")).json()
+        health = (await transcriber.http.get("/healthz")).json()
         if expected.items() <= health.items():
             return
         await asyncio.sleep(0.02)
@@ -35,9 +35,9 @@ async def until(machine_b: MachineB, **expected: object) -> None:
 
 
 @asynccontextmanager
-async def left_behind(machine_b: MachineB, **arguments: Any) -> AsyncIterator["asyncio.Task[Any]"]:
+async def left_behind(transcriber: Transcriber, **arguments: Any) -> AsyncIterator["asyncio.Task[Any]"]:
     """A request whose client leaves at the end of the block, if it did not before."""
-    request = asyncio.create_task(machine_b.http.post("/transcribe", **arguments))
+    request = asyncio.create_task(transcriber.http.post("/transcribe", **arguments))
     try:
         yield request
     finally:
@@ -46,19 +46,19 @@ async def left_behind(machine_b: MachineB, **arguments: Any) -> AsyncIterator["a
 
 
 @pytest.fixture
-async def full(serve: Serve, script: Script) -> AsyncIterator[MachineB]:
-    """A Machine B with one place and one for interactive requests, both taken, and room for two to wait."""
-    machine_b = await serve(max_jobs=1, queue_length=2)
+async def full(serve: Serve, script: Script) -> AsyncIterator[Transcriber]:
+    """A transcriber with one place and one for interactive requests, both taken, and room for two to wait."""
+    transcriber = await serve(max_jobs=1, queue_length=2)
     script.hold = asyncio.Event()
-    async with left_behind(machine_b, json=STORED), left_behind(machine_b, json=URGENT):
-        await until(machine_b, free=0, waiting=0)
+    async with left_behind(transcriber, json=STORED), left_behind(transcriber, json=URGENT):
+        await until(transcriber, free=0, waiting=0)
         while len(script.requests) < 2:
             await asyncio.sleep(0.02)
-        yield machine_b
+        yield transcriber
         script.hold.set()
 
 
-async def test_who_finds_no_place_waits_and_is_then_heard(full: MachineB, script: Script) -> None:
+async def test_who_finds_no_place_waits_and_is_then_heard(full: Transcriber, script: Script) -> None:
     waiting = asyncio.create_task(full.events("short.flac"))
     await until(full, free=0, waiting=1)
     assert script.hold
@@ -68,7 +68,7 @@ async def test_who_finds_no_place_waits_and_is_then_heard(full: MachineB, script
 
 
 async def test_who_waits_is_told_every_few_seconds(
-    full: MachineB, script: Script, monkeypatch: pytest.MonkeyPatch
+    full: Transcriber, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "HEARTBEAT_SECONDS", 0.1)
     told: list[Event] = []
@@ -80,18 +80,18 @@ async def test_who_waits_is_told_every_few_seconds(
     assert told[-1].event == "finished"
 
 
-async def test_who_waits_is_told_that_the_machine_stops(full: MachineB, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_waits_is_told_that_the_machine_stops(full: Transcriber, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "HEARTBEAT_SECONDS", 0.1)
     told: list[Event] = []
     async for event in full.stream("short.flac", start=2.0):
         told.append(event)
         if len(told) == 1:
-            await full.machine.stop()
+            await full.service.stop()
     end = told[-1]
     assert isinstance(end, Failed) and (end.code, end.retryable, end.details) == ("stopping", True, {"resume": 2.0})
 
 
-async def test_beyond_the_queue_it_is_503_with_retry_after(full: MachineB, script: Script) -> None:
+async def test_beyond_the_queue_it_is_503_with_retry_after(full: Transcriber, script: Script) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(2):
             await stack.enter_async_context(left_behind(full, json={"savepath": "short.flac"}))
@@ -108,40 +108,40 @@ async def test_beyond_the_queue_it_is_503_with_retry_after(full: MachineB, scrip
 async def test_an_interactive_request_does_not_wait_for_recordings_of_the_bucket(
     serve: Serve, script: Script, arguments: dict[str, Any]
 ) -> None:
-    machine_b = await serve(max_jobs=4)
+    transcriber = await serve(max_jobs=4)
     script.hold = asyncio.Event()
     async with AsyncExitStack() as stack:
         for _ in range(5):
-            await stack.enter_async_context(left_behind(machine_b, json=STORED))
-        await until(machine_b, free=0, waiting=1)
+            await stack.enter_async_context(left_behind(transcriber, json=STORED))
+        await until(transcriber, free=0, waiting=1)
         while len(script.requests) < 4:
             await asyncio.sleep(0.02)
         script.hold, hold = None, script.hold
-        answer = await machine_b.http.post("/transcribe", headers=JSON, **arguments)
+        answer = await transcriber.http.post("/transcribe", headers=JSON, **arguments)
         assert [segment["text"] for segment in answer.json()["segments"]]
-        await until(machine_b, free=0, waiting=1)
+        await until(transcriber, free=0, waiting=1)
         hold.set()
 
 
 async def test_interactive_requests_leave_the_places_of_others_free(serve: Serve, script: Script) -> None:
-    machine_b = await serve(max_jobs=8)
+    transcriber = await serve(max_jobs=8)
     script.hold = asyncio.Event()
-    async with left_behind(machine_b, json=URGENT), left_behind(machine_b, json=URGENT):
+    async with left_behind(transcriber, json=URGENT), left_behind(transcriber, json=URGENT):
         while len(script.requests) < 2:
             await asyncio.sleep(0.02)
-        await until(machine_b, capacity=8, free=8, waiting=0)
-        async with left_behind(machine_b, json=URGENT):
-            await until(machine_b, free=7)
+        await until(transcriber, capacity=8, free=8, waiting=0)
+        async with left_behind(transcriber, json=URGENT):
+            await until(transcriber, free=7)
         script.hold.set()
 
 
 async def test_an_upload_may_say_that_nobody_waits_for_it(serve: Serve, script: Script) -> None:
-    machine_b = await serve(max_jobs=1)
+    transcriber = await serve(max_jobs=1)
     script.hold = asyncio.Event()
-    async with left_behind(machine_b, json=STORED):
-        await until(machine_b, free=0, waiting=0)
-        async with left_behind(machine_b, files=SHORT, data={"priority": "batch"}, headers=JSON) as waiting:
-            await until(machine_b, waiting=1)
+    async with left_behind(transcriber, json=STORED):
+        await until(transcriber, free=0, waiting=0)
+        async with left_behind(transcriber, files=SHORT, data={"priority": "batch"}, headers=JSON) as waiting:
+            await until(transcriber, waiting=1)
             await asyncio.sleep(0.3)
             assert not waiting.done()
             script.hold.set()
@@ -149,13 +149,13 @@ async def test_an_upload_may_say_that_nobody_waits_for_it(serve: Serve, script: 
 
 
 async def test_first_come_is_first_served(serve: Serve, script: Script) -> None:
-    machine_b = await serve(max_jobs=1)
+    transcriber = await serve(max_jobs=1)
     script.hold = asyncio.Event()
     requests = []
     for number in range(4):
         start = 1.0 + number
-        requests.append(asyncio.create_task(machine_b.events("short.flac", start=start)))
-        await until(machine_b, free=0, waiting=number)
+        requests.append(asyncio.create_task(transcriber.events("short.flac", start=start)))
+        await until(transcriber, free=0, waiting=number)
     script.hold.set()
     await asyncio.gather(*requests)
     assert [request.start for request in script.requests] == [1.0, 2.0, 3.0, 4.0]
@@ -164,7 +164,7 @@ async def test_first_come_is_first_served(serve: Serve, script: Script) -> None:
 @pytest.mark.parametrize("arguments", [{"json": {"savepath": "short.flac"}}, {"files": SHORT}], ids=["json", "upload"])
 @pytest.mark.parametrize("headers", [{}, JSON], ids=["events", "document"])
 async def test_who_leaves_the_queue_gives_up_the_place_in_it(
-    full: MachineB, script: Script, arguments: dict[str, Any], headers: dict[str, str]
+    full: Transcriber, script: Script, arguments: dict[str, Any], headers: dict[str, str]
 ) -> None:
     async with left_behind(full, headers=headers, **arguments) as waiting:
         await until(full, waiting=1)
@@ -174,7 +174,7 @@ async def test_who_leaves_the_queue_gives_up_the_place_in_it(
 
 
 async def test_an_upload_keeps_its_place_while_it_arrives(serve: Serve, script: Script) -> None:
-    machine_b = await serve(max_jobs=1, queue_length=0)
+    transcriber = await serve(max_jobs=1, queue_length=0)
     script.hold = asyncio.Event()
     goes_on = asyncio.Event()
 
@@ -184,28 +184,28 @@ async def test_an_upload_keeps_its_place_while_it_arrives(serve: Serve, script: 
         yield SHORT["file"][1] + b"\r\n--b--\r\n"
 
     headers = {"Content-Type": "multipart/form-data; boundary=b", **JSON}
-    async with left_behind(machine_b, json=STORED):
-        await until(machine_b, free=0, waiting=0)
-        uploading = asyncio.create_task(machine_b.http.post("/transcribe", content=body(), headers=headers))
-        await until(machine_b, free=0, waiting=1)
-        assert (await machine_b.http.post("/transcribe", json=URGENT)).status_code == 503
+    async with left_behind(transcriber, json=STORED):
+        await until(transcriber, free=0, waiting=0)
+        uploading = asyncio.create_task(transcriber.http.post("/transcribe", content=body(), headers=headers))
+        await until(transcriber, free=0, waiting=1)
+        assert (await transcriber.http.post("/transcribe", json=URGENT)).status_code == 503
         goes_on.set()
         assert (await uploading).status_code == 200
-    await until(machine_b, free=1, waiting=0)
+    await until(transcriber, free=1, waiting=0)
 
 
 async def test_who_leaves_in_mid_upload_frees_the_place(serve: Serve) -> None:
-    machine_b = await serve(max_jobs=1, queue_length=0)
+    transcriber = await serve(max_jobs=1, queue_length=0)
 
     async def body() -> AsyncIterator[bytes]:
         yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
         await asyncio.sleep(60)
 
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    uploading = asyncio.create_task(machine_b.http.post("/transcribe", content=body(), headers=headers))
-    await until(machine_b, waiting=1)
+    uploading = asyncio.create_task(transcriber.http.post("/transcribe", content=body(), headers=headers))
+    await until(transcriber, waiting=1)
     uploading.cancel()
-    await until(machine_b, waiting=0)
+    await until(transcriber, waiting=0)
 
 
 @pytest.mark.parametrize("more", [b"\r\n", b"GET /healthz HTTP/1.1\r\nHost: b\r\n\r\n"], ids=["a line", "a request"])
@@ -215,25 +215,25 @@ async def test_who_leaves_after_a_byte_too_many_frees_the_place(
 ) -> None:
     monkeypatch.setattr(job_handler, "HEARTBEAT_SECONDS", 0.1)
     monkeypatch.setattr(job, "HEARTBEAT_SECONDS", 0.1)
-    machine_b = await serve(max_jobs=1)
+    transcriber = await serve(max_jobs=1)
     script.hold = asyncio.Event()
-    url, body = machine_b.http.base_url, b'{"savepath":"short.flac"}'
+    url, body = transcriber.http.base_url, b'{"savepath":"short.flac"}'
     _, writer = await asyncio.open_connection(url.host, url.port)
     head = f"POST /transcribe HTTP/1.1\r\nHost: b\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body + more)
-    await until(machine_b, free=0)
+    await until(transcriber, free=0)
     writer.write(more)  # nobody reads this one from the socket
     await asyncio.sleep(0.1)
     writer.close()
-    await until(machine_b, free=1)
+    await until(transcriber, free=1)
 
 
 async def test_who_stays_after_a_byte_too_many_is_heard(
-    machine_b: MachineB, script: Script, monkeypatch: pytest.MonkeyPatch
+    transcriber: Transcriber, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_handler, "HEARTBEAT_SECONDS", 0.02)
     script.delay_seconds = 0.2
-    url, body = machine_b.http.base_url, b'{"savepath":"short.flac"}'
+    url, body = transcriber.http.base_url, b'{"savepath":"short.flac"}'
     reader, writer = await asyncio.open_connection(url.host, url.port)
     head = f"POST /transcribe HTTP/1.1\r\nHost: b\r\nAccept: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body + b"\r\n")
@@ -242,34 +242,34 @@ async def test_who_stays_after_a_byte_too_many_is_heard(
 
 
 async def test_a_refused_request_frees_its_place(serve: Serve) -> None:
-    machine_b = await serve(max_jobs=1, queue_length=0)
+    transcriber = await serve(max_jobs=1, queue_length=0)
     for body in ({}, {"savepath": "a", "language": "de"}):
-        assert (await machine_b.http.post("/transcribe", json=body)).status_code == 400
-    assert (await machine_b.http.post("/transcribe", files={"other": b"1"})).status_code == 400
-    await until(machine_b, free=1, waiting=0)
+        assert (await transcriber.http.post("/transcribe", json=body)).status_code == 400
+    assert (await transcriber.http.post("/transcribe", files={"other": b"1"})).status_code == 400
+    await until(transcriber, free=1, waiting=0)
 
 
 async def test_a_hundred_clients_that_come_and_go_leave_all_places_free(serve: Serve, script: Script) -> None:
-    machine_b = await serve(max_jobs=2, queue_length=200)
+    transcriber = await serve(max_jobs=2, queue_length=200)
     script.hold = asyncio.Event()
     limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=machine_b.http.base_url, limits=limits, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=transcriber.http.base_url, limits=limits, timeout=30) as client:
         requests = [
             asyncio.create_task(client.post("/transcribe", json={"savepath": "short.flac"}, headers=JSON))
             for _ in range(100)
         ]
-        await until(machine_b, waiting=98, free=0)
+        await until(transcriber, waiting=98, free=0)
         for number, request in enumerate(requests):
             if number % 10:
                 request.cancel()
-        await until(machine_b, waiting=8, free=0)
+        await until(transcriber, waiting=8, free=0)
         for request in requests:
             request.cancel()
         await asyncio.gather(*requests, return_exceptions=True)
-    await until(machine_b, free=2, waiting=0)
+    await until(transcriber, free=2, waiting=0)
 
 
-async def test_metrics_tell_who_waits_and_how_long_it_took(full: MachineB, script: Script) -> None:
+async def test_metrics_tell_who_waits_and_how_long_it_took(full: Transcriber, script: Script) -> None:
     async with left_behind(full, json={"savepath": "short.flac"}, headers=JSON) as waiting:
         await until(full, waiting=1)
         assert await full.metric("reelscribe_transcriptions_waiting") == 1

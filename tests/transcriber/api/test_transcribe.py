@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from reelscribe.contracts.events import Finished, Progress, Segment, Started
-from tests.transcriber.conftest import MachineB, Serve, segments, text, truth, word_error_rate
+from tests.transcriber.conftest import Serve, Transcriber, segments, text, truth, word_error_rate
 from tests.transcriber.peer import SPEECH, Script
 from transcriber.decoding.recogniser import Features, Recogniser
 from transcriber.jobs import job
@@ -19,18 +19,18 @@ from transcriber.jobs import job
 SEQUENTIAL = {"mode": "sequential", "condition_on_previous_text": False}
 
 
-async def test_events_come_in_the_order_of_the_contract(machine_b: MachineB) -> None:
-    told = await machine_b.events("short.flac")
+async def test_events_come_in_the_order_of_the_contract(transcriber: Transcriber) -> None:
+    told = await transcriber.events("short.flac")
     assert [event.event for event in told] == ["started", "segment", "segment", "progress", "finished"]
 
 
-async def test_short_recording_is_heard_exactly(machine_b: MachineB) -> None:
-    assert text(await machine_b.events("short.flac")) == truth("short.flac")["text"]
+async def test_short_recording_is_heard_exactly(transcriber: Transcriber) -> None:
+    assert text(await transcriber.events("short.flac")) == truth("short.flac")["text"]
 
 
 @pytest.mark.parametrize("name", ["minute.flac", "ten_minutes.ogg"])
-async def test_words_and_times_of_longer_recordings(machine_b: MachineB, name: str) -> None:
-    told = await machine_b.events(name)
+async def test_words_and_times_of_longer_recordings(transcriber: Transcriber, name: str) -> None:
+    told = await transcriber.events(name)
     assert word_error_rate(name, text(told)) <= 0.1
     starts = [segment.start for segment in segments(told)]
     late = [one for one in truth(name)["segments"] if min(abs(one["start"] - start) for start in starts) > 0.5]
@@ -40,13 +40,13 @@ async def test_words_and_times_of_longer_recordings(machine_b: MachineB, name: s
 
 
 @pytest.mark.parametrize("options", [{}, {"vad": False}, SEQUENTIAL, {**SEQUENTIAL, "vad": False}], ids=str)
-async def test_silence_gives_no_words(machine_b: MachineB, options: dict[str, Any]) -> None:
-    told = await machine_b.events("silence.flac", **options)
+async def test_silence_gives_no_words(transcriber: Transcriber, options: dict[str, Any]) -> None:
+    told = await transcriber.events("silence.flac", **options)
     assert [event.event for event in told if event.event != "progress"] == ["started", "finished"]
 
 
-async def test_the_end_proves_what_was_covered(machine_b: MachineB, script: Script) -> None:
-    *_, end = await machine_b.events("minute.flac", start=10.0)
+async def test_the_end_proves_what_was_covered(transcriber: Transcriber, script: Script) -> None:
+    *_, end = await transcriber.events("minute.flac", start=10.0)
     assert isinstance(end, Finished)
     receipt = script.receipts[end.extraction_id]
     assert (end.samples, end.sha256, end.etag) == (receipt.samples, receipt.sha256, "etag1")
@@ -54,16 +54,16 @@ async def test_the_end_proves_what_was_covered(machine_b: MachineB, script: Scri
     assert (end.duration, end.complete, end.reason) == (60.0, True, None)
 
 
-async def test_an_incomplete_recording_is_marked_as_such(machine_b: MachineB, script: Script) -> None:
+async def test_an_incomplete_recording_is_marked_as_such(transcriber: Transcriber, script: Script) -> None:
     script.receipt_changes = {"state": "incomplete", "reason": "20.0 s are declared", "declared_seconds": 20.0}
-    *_, end = await machine_b.events("short.flac", allow_incomplete=True)
+    *_, end = await transcriber.events("short.flac", allow_incomplete=True)
     assert script.requests[0].allow_incomplete
     assert isinstance(end, Finished)
     assert (end.complete, end.reason, end.declared_seconds) == (False, "20.0 s are declared", 20.0)
 
 
-async def test_machine_c_is_asked_for_what_whisper_hears(machine_b: MachineB, script: Script) -> None:
-    await machine_b.events("short.flac", start=1.5, track=0)
+async def test_machine_c_is_asked_for_what_whisper_hears(transcriber: Transcriber, script: Script) -> None:
+    await transcriber.events("short.flac", start=1.5, track=0)
     asked = script.requests[0]
     assert (asked.audio_format, asked.sample_rate, asked.channels, asked.start, asked.track) == (
         "wav",
@@ -74,9 +74,9 @@ async def test_machine_c_is_asked_for_what_whisper_hears(machine_b: MachineB, sc
     )
 
 
-async def test_the_first_segment_leaves_before_the_last_byte_has_come(machine_b: MachineB, script: Script) -> None:
+async def test_the_first_segment_leaves_before_the_last_byte_has_come(transcriber: Transcriber, script: Script) -> None:
     script.hold = asyncio.Event()
-    async with aclosing(machine_b.stream("ten_minutes.ogg")) as told:
+    async with aclosing(transcriber.stream("ten_minutes.ogg")) as told:
         async for event in told:
             if isinstance(event, Segment):
                 break
@@ -84,15 +84,15 @@ async def test_the_first_segment_leaves_before_the_last_byte_has_come(machine_b:
 
 
 @pytest.mark.parametrize("chunk_bytes", [333, 4097])
-async def test_odd_chunks_change_nothing(machine_b: MachineB, script: Script, chunk_bytes: int) -> None:
+async def test_odd_chunks_change_nothing(transcriber: Transcriber, script: Script, chunk_bytes: int) -> None:
     script.chunk_bytes = chunk_bytes
-    assert text(await machine_b.events("short.flac")) == truth("short.flac")["text"]
+    assert text(await transcriber.events("short.flac")) == truth("short.flac")["text"]
 
 
-async def test_a_resumed_request_continues_without_a_gap(machine_b: MachineB) -> None:
-    whole = await machine_b.events("minute.flac")
+async def test_a_resumed_request_continues_without_a_gap(transcriber: Transcriber) -> None:
+    whole = await transcriber.events("minute.flac")
     resume = next(event.seconds for event in whole if isinstance(event, Progress))
-    rest = await machine_b.events("minute.flac", start=resume)
+    rest = await transcriber.events("minute.flac", start=resume)
     told = [segment for segment in segments(whole) if segment.start < resume]
     assert 0 < len(told) < len(segments(whole))
     joined = [*told, *segments(rest)]
@@ -100,53 +100,53 @@ async def test_a_resumed_request_continues_without_a_gap(machine_b: MachineB) ->
     assert [one.start for one in joined] == pytest.approx([one.start for one in segments(whole)], abs=0.1)
 
 
-async def test_sequential_mode_hears_the_same_words(machine_b: MachineB) -> None:
-    told = await machine_b.events("ten_minutes.ogg", **SEQUENTIAL)
+async def test_sequential_mode_hears_the_same_words(transcriber: Transcriber) -> None:
+    told = await transcriber.events("ten_minutes.ogg", **SEQUENTIAL)
     assert word_error_rate("ten_minutes.ogg", text(told)) <= 0.1
     assert len([event for event in told if isinstance(event, Progress)]) >= 5
 
 
 async def test_sequential_mode_keeps_short_pauses_unless_told_otherwise(
-    machine_b: MachineB, monkeypatch: pytest.MonkeyPatch
+    transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[int] = []
-    transcribe = machine_b.machine.recogniser.transcribe
+    transcribe = transcriber.service.recogniser.transcribe
 
     def noted(audio: Any, *arguments: Any) -> Any:
         heard.append(len(audio))
         return transcribe(audio, *arguments)
 
-    monkeypatch.setattr(machine_b.machine.recogniser, "transcribe", noted)
-    await machine_b.events("minute.flac", **SEQUENTIAL)
-    await machine_b.events("minute.flac", **SEQUENTIAL, vad_min_silence_duration_ms=160, vad_speech_pad_ms=100)
+    monkeypatch.setattr(transcriber.service.recogniser, "transcribe", noted)
+    await transcriber.events("minute.flac", **SEQUENTIAL)
+    await transcriber.events("minute.flac", **SEQUENTIAL, vad_min_silence_duration_ms=160, vad_speech_pad_ms=100)
     kept, cut = heard
     assert 16_000 * 60 > kept > 16_000 * 54 > cut
 
 
 async def test_sequential_mode_carries_its_text_from_block_to_block(
-    machine_b: MachineB, monkeypatch: pytest.MonkeyPatch
+    transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job, "MAX_BLOCK_SECONDS", 30)
     given: list[list[int]] = []
-    transcribe = machine_b.machine.recogniser.transcribe
+    transcribe = transcriber.service.recogniser.transcribe
 
     def noted(audio: Any, options: Any, previous: list[int], condition: bool) -> Any:
         given.append(list(previous))
         return transcribe(audio, options, previous, condition)
 
-    monkeypatch.setattr(machine_b.machine.recogniser, "transcribe", noted)
-    told = await machine_b.events("minute.flac", mode="sequential")
+    monkeypatch.setattr(transcriber.service.recogniser, "transcribe", noted)
+    told = await transcriber.events("minute.flac", mode="sequential")
     first = next(position for position, event in enumerate(told) if isinstance(event, Progress))
     assert given[0] == []
     assert given[1] == [token for one in segments(told[:first]) for token in one.tokens][-223:]
 
 
-async def test_without_vad_nothing_is_left_out(machine_b: MachineB) -> None:
-    assert word_error_rate("minute.flac", text(await machine_b.events("minute.flac", vad=False))) <= 0.1
+async def test_without_vad_nothing_is_left_out(transcriber: Transcriber) -> None:
+    assert word_error_rate("minute.flac", text(await transcriber.events("minute.flac", vad=False))) <= 0.1
 
 
-async def test_word_timestamps_lie_in_their_segment(machine_b: MachineB) -> None:
-    for segment in segments(await machine_b.events("minute.flac", word_timestamps=True)):
+async def test_word_timestamps_lie_in_their_segment(transcriber: Transcriber) -> None:
+    for segment in segments(await transcriber.events("minute.flac", word_timestamps=True)):
         assert segment.words
         assert "".join(word.word for word in segment.words).strip() == segment.text
         assert (segment.start, segment.end) == (segment.words[0].start, segment.words[-1].end)
@@ -168,16 +168,16 @@ def multilingual(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.parametrize("mode", ["batched", "sequential"])
 async def test_the_language_is_detected_once_on_the_first_speech(
-    machine_b: MachineB, multilingual: list[int], mode: str
+    transcriber: Transcriber, multilingual: list[int], mode: str
 ) -> None:
-    told = await machine_b.events("minute.flac", mode=mode)
+    told = await transcriber.events("minute.flac", mode=mode)
     assert told[0] == Started(model="mini", language="en", language_probability=0.75, duration=60.0)
     assert multilingual == [3000]
     assert isinstance(told[-1], Finished)
 
 
-async def test_a_silent_recording_has_no_language(machine_b: MachineB, multilingual: list[int]) -> None:
-    started, finished = await machine_b.events("silence.flac")
+async def test_a_silent_recording_has_no_language(transcriber: Transcriber, multilingual: list[int]) -> None:
+    started, finished = await transcriber.events("silence.flac")
     assert isinstance(started, Started)
     assert (started.language, started.language_probability, finished.event) == ("und", 0.0, "finished")
     assert multilingual == []
@@ -203,8 +203,8 @@ async def test_audio_as_stored_is_decoded_here(
     assert isinstance(told[-1], Finished)
 
 
-async def test_one_json_document_for_clients_that_ask_for_it(machine_b: MachineB) -> None:
-    answer = await machine_b.http.post(
+async def test_one_json_document_for_clients_that_ask_for_it(transcriber: Transcriber) -> None:
+    answer = await transcriber.http.post(
         "/transcribe", json={"savepath": "short.flac"}, headers={"Accept": "application/json"}
     )
     document = answer.json()
@@ -213,8 +213,8 @@ async def test_one_json_document_for_clients_that_ask_for_it(machine_b: MachineB
 
 
 async def test_jobs_share_batches_and_all_are_right(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine_b = await serve()
-    recogniser = machine_b.machine.recogniser
+    transcriber = await serve()
+    recogniser = transcriber.service.recogniser
     decode = recogniser.decode
 
     def slow(*arguments: Any) -> Any:
@@ -222,29 +222,29 @@ async def test_jobs_share_batches_and_all_are_right(serve: Serve, monkeypatch: p
         return decode(*arguments)
 
     monkeypatch.setattr(recogniser, "decode", slow)
-    for told in await asyncio.gather(*(machine_b.events("minute.flac") for _ in range(4))):
+    for told in await asyncio.gather(*(transcriber.events("minute.flac") for _ in range(4))):
         assert word_error_rate("minute.flac", text(told)) <= 0.1
-    calls = await machine_b.metric("reelscribe_batch_windows_count")
-    assert await machine_b.metric("reelscribe_batch_windows_sum") == 8
-    assert await machine_b.metric("reelscribe_batch_jobs_sum") > calls
+    calls = await transcriber.metric("reelscribe_batch_windows_count")
+    assert await transcriber.metric("reelscribe_batch_windows_sum") == 8
+    assert await transcriber.metric("reelscribe_batch_jobs_sum") > calls
 
 
 async def test_a_short_recording_does_not_wait_for_a_long_one(serve: Serve) -> None:
-    machine_b = await serve(batch_size=1)
-    long = asyncio.create_task(machine_b.events("ten_minutes.ogg"))
-    while not await machine_b.metric("reelscribe_batch_windows_count"):
+    transcriber = await serve(batch_size=1)
+    long = asyncio.create_task(transcriber.events("ten_minutes.ogg"))
+    while not await transcriber.metric("reelscribe_batch_windows_count"):
         await asyncio.sleep(0.05)
-    assert text(await machine_b.events("short.flac")) == truth("short.flac")["text"]
+    assert text(await transcriber.events("short.flac")) == truth("short.flac")["text"]
     assert not long.done()
     long.cancel()
 
 
 @pytest.fixture
-def held_model(monkeypatch: pytest.MonkeyPatch) -> Callable[[MachineB], asyncio.Event]:
+def held_model(monkeypatch: pytest.MonkeyPatch) -> Callable[[Transcriber], asyncio.Event]:
     """Keep a machine's model from decoding until the event is set."""
 
-    def hold(machine_b: MachineB) -> asyncio.Event:
-        recogniser, loop, allowed = machine_b.machine.recogniser, asyncio.get_running_loop(), asyncio.Event()
+    def hold(transcriber: Transcriber) -> asyncio.Event:
+        recogniser, loop, allowed = transcriber.service.recogniser, asyncio.get_running_loop(), asyncio.Event()
         decode = recogniser.decode
 
         def decode_when_allowed(*arguments: Any) -> Any:
@@ -257,21 +257,21 @@ def held_model(monkeypatch: pytest.MonkeyPatch) -> Callable[[MachineB], asyncio.
     return hold
 
 
-HeldModel = Callable[[MachineB], asyncio.Event]
+HeldModel = Callable[[Transcriber], asyncio.Event]
 
 
 async def test_audio_is_not_fetched_faster_than_it_is_heard(
     serve: Serve, script: Script, held_model: HeldModel
 ) -> None:
-    machine_b = await serve(batch_size=1)
-    allowed = held_model(machine_b)
-    async with aclosing(machine_b.stream("ten_minutes.ogg")) as told:
+    transcriber = await serve(batch_size=1)
+    allowed = held_model(transcriber)
+    async with aclosing(transcriber.stream("ten_minutes.ogg")) as told:
         await anext(told)
         sent = -1
         while script.sent_bytes != sent:
             sent = script.sent_bytes
             await asyncio.sleep(1)
-        (running,) = machine_b.machine._jobs
+        (running,) = transcriber.service._jobs
         assert running.heard_seconds < 200
         assert script.done == 0
         allowed.set()
@@ -283,20 +283,20 @@ async def test_machine_c_is_not_kept_waiting_while_the_model_is_behind(
     """It would end the extraction of a client that reads nothing for a minute."""
     monkeypatch.setattr(job, "READ_AHEAD_SECONDS", 0.01)
     monkeypatch.setattr(job, "MAX_WINDOW_SECONDS", 10)
-    machine_b = await serve(batch_size=1)
-    allowed = held_model(machine_b)
+    transcriber = await serve(batch_size=1)
+    allowed = held_model(transcriber)
     script.chunk_bytes = 20_000
-    told = asyncio.create_task(machine_b.events("minute.flac"))
+    told = asyncio.create_task(transcriber.events("minute.flac"))
     while not script.done:
         await asyncio.sleep(0.1)
-    (running,) = machine_b.machine._jobs
+    (running,) = transcriber.service._jobs
     assert running.heard_seconds < 50
     allowed.set()
     assert word_error_rate("minute.flac", text(await told)) <= 0.15
 
 
 async def test_nor_while_the_detection_of_the_language_waits_for_the_model(
-    machine_b: MachineB, script: Script, monkeypatch: pytest.MonkeyPatch
+    transcriber: Transcriber, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     goes_on = threading.Event()
 
@@ -308,38 +308,38 @@ async def test_nor_while_the_detection_of_the_language_waits_for_the_model(
     monkeypatch.setattr(Recogniser, "only_language", None)
     monkeypatch.setattr(Recogniser, "detect_language", detect)
     script.chunk_bytes = 20_000
-    told = asyncio.create_task(machine_b.events("minute.flac"))
+    told = asyncio.create_task(transcriber.events("minute.flac"))
     for _ in range(100):
         if script.done:
             break
         await asyncio.sleep(0.1)
     assert script.done
-    (running,) = machine_b.machine._jobs
+    (running,) = transcriber.service._jobs
     assert running.heard_seconds < 50
     goes_on.set()
     assert word_error_rate("minute.flac", text(await told)) <= 0.15
 
 
 async def test_progress_is_told_while_machine_c_prepares(
-    machine_b: MachineB, script: Script, monkeypatch: pytest.MonkeyPatch
+    transcriber: Transcriber, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job, "HEARTBEAT_SECONDS", 0.2)
     script.delay_seconds = 1.0
-    told = await machine_b.events("short.flac", start=2.0)
+    told = await transcriber.events("short.flac", start=2.0)
     begun = next(position for position, event in enumerate(told) if isinstance(event, Started))
     assert begun >= 3
     assert {event.seconds for event in told[:begun] if isinstance(event, Progress)} == {2.0}
 
 
 async def test_progress_goes_on_in_long_silence(
-    machine_b: MachineB, script: Script, monkeypatch: pytest.MonkeyPatch
+    transcriber: Transcriber, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job, "HEARTBEAT_SECONDS", 0.1)
     script.chunk_bytes, script.pause_seconds = 32_000, 0.1
-    told = await machine_b.events("silence.flac")
+    told = await transcriber.events("silence.flac")
     assert max(event.seconds for event in told if isinstance(event, Progress)) > 5
 
 
-async def test_health_tells_model_and_free_places(machine_b: MachineB) -> None:
-    health = (await machine_b.http.get("/healthz")).json()
+async def test_health_tells_model_and_free_places(transcriber: Transcriber) -> None:
+    health = (await transcriber.http.get("/healthz")).json()
     assert (health["model"], health["device"], health["capacity"], health["free"]) == ("mini", "cpu", 4, 4)

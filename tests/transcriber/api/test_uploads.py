@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from reelscribe.contracts.events import Event, Finished, Started, events
-from tests.transcriber.conftest import MachineB, Serve, segments, text, truth
+from tests.transcriber.conftest import Serve, Transcriber, segments, text, truth
 from tests.transcriber.peer import SPEECH
 from transcriber.api import job_handler
 
@@ -19,15 +19,15 @@ SHORT = SPEECH / "short.flac"
 BOUNDARY = {"Content-Type": "multipart/form-data; boundary=b"}
 
 
-async def upload(machine_b: MachineB, path: Path, name: str | None = None, **fields: Any) -> list[Event]:
+async def upload(transcriber: Transcriber, path: Path, name: str | None = None, **fields: Any) -> list[Event]:
     files = {"file": (name or path.name, path.read_bytes())}
-    async with machine_b.http.stream("POST", "/transcribe", files=files, data=fields) as response:
+    async with transcriber.http.stream("POST", "/transcribe", files=files, data=fields) as response:
         assert response.status_code == 200, await response.aread()
         return [event async for event in events(response.aiter_lines())]
 
 
-async def refused(machine_b: MachineB, **arguments: Any) -> tuple[int, dict[str, Any]]:
-    response = await machine_b.http.post("/transcribe", **arguments)
+async def refused(transcriber: Transcriber, **arguments: Any) -> tuple[int, dict[str, Any]]:
+    response = await transcriber.http.post("/transcribe", **arguments)
     return response.status_code, response.json()["error"]
 
 
@@ -56,55 +56,55 @@ async def until(condition: Callable[[], bool]) -> None:
     raise AssertionError("did not come true within 4 s")
 
 
-async def test_a_file_is_heard_like_a_recording_of_the_bucket(machine_b: MachineB, tmp_path: Path) -> None:
-    told = await upload(machine_b, SHORT)
+async def test_a_file_is_heard_like_a_recording_of_the_bucket(transcriber: Transcriber, tmp_path: Path) -> None:
+    told = await upload(transcriber, SHORT)
     assert text(told) == truth("short.flac")["text"]
-    assert [event.event for event in told] == [event.event for event in await machine_b.events("short.flac")]
+    assert [event.event for event in told] == [event.event for event in await transcriber.events("short.flac")]
     assert deleted_files(tmp_path) == []
 
 
-async def test_a_video_is_heard(machine_b: MachineB, make_video: Callable[..., Path], tmp_path: Path) -> None:
-    told = await upload(machine_b, make_video(tmp_path / "a.mp4"))
+async def test_a_video_is_heard(transcriber: Transcriber, make_video: Callable[..., Path], tmp_path: Path) -> None:
+    told = await upload(transcriber, make_video(tmp_path / "a.mp4"))
     assert text(told) == truth("short.flac")["text"]
 
 
-async def test_the_end_proves_what_was_covered(machine_b: MachineB) -> None:
-    started, *_, end = await upload(machine_b, SHORT, start="2.5")
+async def test_the_end_proves_what_was_covered(transcriber: Transcriber) -> None:
+    started, *_, end = await upload(transcriber, SHORT, start="2.5")
     assert isinstance(started, Started) and isinstance(end, Finished)
     assert started.duration == 7.5
     assert (end.declared_seconds, end.delivered_seconds, end.covered_seconds, end.samples) == (5.0, 5.0, 5.0, 80_000)
     assert end.etag == hashlib.sha256(SHORT.read_bytes()).hexdigest()
 
 
-async def test_fields_are_those_of_the_json_body(machine_b: MachineB) -> None:
-    told = await upload(machine_b, SHORT, word_timestamps="true", vad="false", mode="sequential")
+async def test_fields_are_those_of_the_json_body(transcriber: Transcriber) -> None:
+    told = await upload(transcriber, SHORT, word_timestamps="true", vad="false", mode="sequential")
     assert all(segment.words for segment in segments(told))
 
 
-async def test_one_document_for_who_accepts_json(machine_b: MachineB) -> None:
+async def test_one_document_for_who_accepts_json(transcriber: Transcriber) -> None:
     files = {"file": SHORT.read_bytes()}
-    answer = await machine_b.http.post("/transcribe", files=files, headers={"Accept": "application/json"})
+    answer = await transcriber.http.post("/transcribe", files=files, headers={"Accept": "application/json"})
     assert " ".join(one["text"] for one in answer.json()["segments"]) == truth("short.flac")["text"]
 
 
 async def test_a_cut_file_is_refused_with_both_numbers(
-    machine_b: MachineB, make_video: Callable[..., Path], tmp_path: Path
+    transcriber: Transcriber, make_video: Callable[..., Path], tmp_path: Path
 ) -> None:
     whole = make_video(tmp_path / "a.mp4", "minute.flac").read_bytes()
     files = {"file": ("half.mp4", whole[: len(whole) // 2])}
-    answer = await machine_b.http.post("/transcribe", files=files, headers={"Accept": "application/json"})
+    answer = await transcriber.http.post("/transcribe", files=files, headers={"Accept": "application/json"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "incomplete_recording")
     assert answer.json()["error"]["declared_seconds"] == pytest.approx(60, abs=0.1)
-    allowed = await machine_b.http.post(
+    allowed = await transcriber.http.post(
         "/transcribe", files=files, data={"allow_incomplete": "true"}, headers={"Accept": "application/json"}
     )
     assert allowed.json()["complete"] is False
 
 
-async def test_what_is_no_recording_is_not_decodable_and_reads_no_other_file(machine_b: MachineB) -> None:
+async def test_what_is_no_recording_is_not_decodable_and_reads_no_other_file(transcriber: Transcriber) -> None:
     playlist = f"#EXTM3U\n#EXTINF:7.5,\nfile://{SHORT}\n#EXT-X-ENDLIST\n".encode()
     status, error = await refused(
-        machine_b, files={"file": ("a.mp4", playlist)}, headers={"Accept": "application/json"}
+        transcriber, files={"file": ("a.mp4", playlist)}, headers={"Accept": "application/json"}
     )
     assert (status, error["code"]) == (422, "not_decodable")
     assert error["message"].startswith("a.mp4 ")
@@ -126,37 +126,37 @@ async def test_what_is_no_recording_is_not_decodable_and_reads_no_other_file(mac
     ],
     ids=["empty", "no file", "empty file", "two files", "cut", "nonsense", "typo", "no number", "bytes", "no name"],
 )
-async def test_a_wrong_form_is_refused_with_a_sentence(machine_b: MachineB, form: bytes, words: str) -> None:
-    status, error = await refused(machine_b, content=form, headers=BOUNDARY)
+async def test_a_wrong_form_is_refused_with_a_sentence(transcriber: Transcriber, form: bytes, words: str) -> None:
+    status, error = await refused(transcriber, content=form, headers=BOUNDARY)
     assert (status, error["code"]) == (400, "bad_request")
     assert words in error["message"]
 
 
-async def test_a_form_without_a_boundary_is_refused(machine_b: MachineB) -> None:
-    status, error = await refused(machine_b, content=b"x", headers={"Content-Type": "multipart/form-data"})
+async def test_a_form_without_a_boundary_is_refused(transcriber: Transcriber) -> None:
+    status, error = await refused(transcriber, content=b"x", headers={"Content-Type": "multipart/form-data"})
     assert (status, "boundary" in error["message"]) == (400, True)
 
 
-async def test_endless_fields_are_refused(machine_b: MachineB) -> None:
-    status, _ = await refused(machine_b, content=part("hotwords", bytes(70_000)), headers=BOUNDARY)
+async def test_endless_fields_are_refused(transcriber: Transcriber) -> None:
+    status, _ = await refused(transcriber, content=part("hotwords", bytes(70_000)), headers=BOUNDARY)
     assert status == 413
 
 
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_a_file_over_the_limit_is_413(serve: Serve, tmp_path: Path, chunked: bool) -> None:
-    machine_b = await serve(max_upload_bytes=100_000)
+    transcriber = await serve(max_upload_bytes=100_000)
     form = part("file", bytes(200_000), "a.mp4") + b"--b--\r\n"
 
     async def pieces() -> AsyncIterator[bytes]:
         yield form
 
-    status, error = await refused(machine_b, content=pieces() if chunked else form, headers=BOUNDARY)
+    status, error = await refused(transcriber, content=pieces() if chunked else form, headers=BOUNDARY)
     assert (status, error["code"], error["limit"]) == (413, "body_too_large", 100_000)
     assert deleted_files(tmp_path) == []
 
 
-async def test_a_file_far_over_the_limit_is_refused_before_it_is_sent(machine_b: MachineB) -> None:
-    reader, writer = await asyncio.open_connection(machine_b.http.base_url.host, machine_b.http.base_url.port)
+async def test_a_file_far_over_the_limit_is_refused_before_it_is_sent(transcriber: Transcriber) -> None:
+    reader, writer = await asyncio.open_connection(transcriber.http.base_url.host, transcriber.http.base_url.port)
     head = "POST /transcribe HTTP/1.1\r\nHost: b\r\nContent-Length: 9000000000\r\nExpect: 100-continue\r\n"
     writer.write(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n".encode())
     assert b'"limit": 2147483648' in await reader.read()
@@ -164,38 +164,38 @@ async def test_a_file_far_over_the_limit_is_refused_before_it_is_sent(machine_b:
 
 
 async def test_a_file_of_just_the_limit_is_taken(serve: Serve) -> None:
-    machine_b = await serve(max_upload_bytes=SHORT.stat().st_size)
-    assert text(await upload(machine_b, SHORT)) == truth("short.flac")["text"]
+    transcriber = await serve(max_upload_bytes=SHORT.stat().st_size)
+    assert text(await upload(transcriber, SHORT)) == truth("short.flac")["text"]
 
 
-async def test_without_room_it_is_refused_before_it_is_sent(machine_b: MachineB, tmp_path: Path) -> None:
+async def test_without_room_it_is_refused_before_it_is_sent(transcriber: Transcriber, tmp_path: Path) -> None:
     disk = os.statvfs(tmp_path)
-    machine_b.machine.max_upload_bytes = 1 << 60
+    transcriber.service.max_upload_bytes = 1 << 60
     head = f"POST /transcribe HTTP/1.1\r\nHost: b\r\nContent-Length: {disk.f_blocks * disk.f_frsize}\r\n"
-    reader, writer = await asyncio.open_connection(machine_b.http.base_url.host, machine_b.http.base_url.port)
+    reader, writer = await asyncio.open_connection(transcriber.http.base_url.host, transcriber.http.base_url.port)
     writer.write(f"{head}Expect: 100-continue\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n".encode())
     assert b" 507 " in await reader.readline()
     writer.close()
 
 
 async def test_a_stranger_is_refused_even_while_sending(serve: Serve, tmp_path: Path) -> None:
-    machine_b = await serve(tokens=("secret",))
-    status, error = await refused(machine_b, files={"file": bytes(4 << 20)})
+    transcriber = await serve(tokens=("secret",))
+    status, error = await refused(transcriber, files={"file": bytes(4 << 20)})
     assert (status, error["code"]) == (401, "unauthorized")
     assert deleted_files(tmp_path) == []
 
 
 async def test_a_full_machine_refuses_before_it_takes_the_file_in(serve: Serve, tmp_path: Path) -> None:
-    machine_b = await serve(max_jobs=1, queue_length=0)
-    with machine_b.machine.claim("batch"), machine_b.machine.claim("interactive"):
-        response = await machine_b.http.post("/transcribe", files={"file": SHORT.read_bytes()})
+    transcriber = await serve(max_jobs=1, queue_length=0)
+    with transcriber.service.claim("batch"), transcriber.service.claim("interactive"):
+        response = await transcriber.http.post("/transcribe", files={"file": SHORT.read_bytes()})
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
 
 
 async def half_an_upload(
-    machine_b: MachineB, form: bytes = part("file", bytes(4_000_000), "a.mp4")
+    transcriber: Transcriber, form: bytes = part("file", bytes(4_000_000), "a.mp4")
 ) -> asyncio.StreamWriter:
-    url = machine_b.http.base_url
+    url = transcriber.http.base_url
     _, writer = await asyncio.open_connection(url.host, url.port)
     head = "POST /transcribe HTTP/1.1\r\nHost: b\r\nContent-Length: 9000000\r\n"
     writer.write(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n".encode())
@@ -204,29 +204,31 @@ async def half_an_upload(
     return writer
 
 
-async def test_a_client_that_leaves_in_mid_upload_leaves_nothing_behind(machine_b: MachineB, tmp_path: Path) -> None:
-    writer = await half_an_upload(machine_b)
+async def test_a_client_that_leaves_in_mid_upload_leaves_nothing_behind(
+    transcriber: Transcriber, tmp_path: Path
+) -> None:
+    writer = await half_an_upload(transcriber)
     await until(lambda: bool(deleted_files(tmp_path)))
     writer.transport.abort()
     await until(lambda: not deleted_files(tmp_path))
-    assert not machine_b.machine.running
+    assert not transcriber.service.running
 
 
 async def test_a_client_that_stops_sending_is_not_waited_for(
-    machine_b: MachineB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    transcriber: Transcriber, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_handler, "STALL_SECONDS", 0.2)
-    writer = await half_an_upload(machine_b)
+    writer = await half_an_upload(transcriber)
     await until(lambda: bool(deleted_files(tmp_path)))
     await until(lambda: not deleted_files(tmp_path))
     writer.close()
 
 
 async def test_a_client_that_sends_a_little_now_and_then_is_not_waited_for(
-    machine_b: MachineB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    transcriber: Transcriber, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_handler, "STALL_SECONDS", 0.5)
-    writer = await half_an_upload(machine_b)
+    writer = await half_an_upload(transcriber)
     await until(lambda: bool(deleted_files(tmp_path)))
     dripping = asyncio.create_task(drip(writer))
     await until(lambda: not deleted_files(tmp_path))
@@ -235,22 +237,22 @@ async def test_a_client_that_sends_a_little_now_and_then_is_not_waited_for(
 
 
 async def test_nor_is_one_that_sends_a_little_after_it_was_refused(
-    machine_b: MachineB, monkeypatch: pytest.MonkeyPatch
+    transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_handler, "STALL_SECONDS", 0.5)
-    writer = await half_an_upload(machine_b, part("file", b"1", "a") + part("file", b"2", "b"))
+    writer = await half_an_upload(transcriber, part("file", b"1", "a") + part("file", b"2", "b"))
     dripping = asyncio.create_task(drip(writer))
-    await until(lambda: bool(machine_b.machine.running) and not machine_b.machine.slots.waiting)
-    await until(lambda: not machine_b.machine.running)
+    await until(lambda: bool(transcriber.service.running) and not transcriber.service.slots.waiting)
+    await until(lambda: not transcriber.service.running)
     dripping.cancel()
     writer.close()
 
 
 async def test_one_that_goes_on_sending_after_it_was_refused_reads_the_refusal(
-    machine_b: MachineB, monkeypatch: pytest.MonkeyPatch
+    transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_handler, "STALL_SECONDS", 0.5)
-    machine_b.machine.max_upload_bytes = 10_000
+    transcriber.service.max_upload_bytes = 10_000
 
     async def form() -> AsyncIterator[bytes]:
         yield part("file", bytes(20_000), "a.mp4")
@@ -258,20 +260,20 @@ async def test_one_that_goes_on_sending_after_it_was_refused_reads_the_refusal(
             await asyncio.sleep(0.1)
             yield bytes(job_handler.LEAST_BYTES)
 
-    status, error = await refused(machine_b, content=form(), headers=BOUNDARY)
+    status, error = await refused(transcriber, content=form(), headers=BOUNDARY)
     assert (status, error["limit"]) == (413, 10_000)
 
 
 @pytest.mark.parametrize("length", ["abc", "1e3", "-5", "1_0", "9" * 30, "10, 11"])
 async def test_a_length_that_is_no_number_is_a_bad_request(
-    machine_b: MachineB, length: str, caplog: pytest.LogCaptureFixture
+    transcriber: Transcriber, length: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reader, writer = await asyncio.open_connection(machine_b.http.base_url.host, machine_b.http.base_url.port)
+    reader, writer = await asyncio.open_connection(transcriber.http.base_url.host, transcriber.http.base_url.port)
     head = f"POST /transcribe HTTP/1.1\r\nHost: b\r\nContent-Length: {length}\r\n"
     writer.write(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n".encode())
     assert b" 400 " in await reader.readline()
     writer.close()
-    await until(lambda: not machine_b.machine.slots.waiting)
+    await until(lambda: not transcriber.service.slots.waiting)
     assert "Traceback" not in caplog.text
 
 
@@ -282,23 +284,23 @@ async def drip(writer: asyncio.StreamWriter) -> None:
 
 
 async def test_a_client_that_leaves_in_mid_transcript_leaves_nothing_behind(
-    machine_b: MachineB, tmp_path: Path
+    transcriber: Transcriber, tmp_path: Path
 ) -> None:
     files = {"file": ("ten.ogg", (SPEECH / "ten_minutes.ogg").read_bytes())}
-    async with machine_b.http.stream("POST", "/transcribe", files=files) as response:
+    async with transcriber.http.stream("POST", "/transcribe", files=files) as response:
         await anext(response.aiter_bytes())
         assert running_ffmpeg() and deleted_files(tmp_path)
     await until(lambda: not deleted_files(tmp_path) and not running_ffmpeg())
-    assert machine_b.machine.health()["free"] == 4
+    assert transcriber.service.health()["free"] == 4
 
 
-async def test_a_name_is_shown_without_folders_and_control_characters(machine_b: MachineB) -> None:
+async def test_a_name_is_shown_without_folders_and_control_characters(transcriber: Transcriber) -> None:
     form = part("file", b"text", "C:\\videos\\a\x1b[31m.mp4") + b"--b--\r\n"
-    _, error = await refused(machine_b, content=form, headers={**BOUNDARY, "Accept": "application/json"})
+    _, error = await refused(transcriber, content=form, headers={**BOUNDARY, "Accept": "application/json"})
     assert error["message"].startswith("a[31m.mp4 ")
 
 
-async def test_without_a_name_it_is_an_upload(machine_b: MachineB) -> None:
+async def test_without_a_name_it_is_an_upload(transcriber: Transcriber) -> None:
     form = part("file", b"text") + b"--b--\r\n"
-    _, error = await refused(machine_b, content=form, headers={**BOUNDARY, "Accept": "application/json"})
+    _, error = await refused(transcriber, content=form, headers={**BOUNDARY, "Accept": "application/json"})
     assert error["message"].startswith("upload ")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from reelscribe.errors import MachineError, PeerRefused, StreamCut
+from reelscribe.errors import PeerRefused, ServiceError, StreamCut
 from tests.transcriber.peer import wav
 from transcriber.audio.decoding import BLOCK_SAMPLES, ChunkReader, WavSamples
 
@@ -59,6 +59,6 @@ async def test_what_follows_the_samples_is_not_heard() -> None:
     ],
     ids=["empty", "cut in the header", "half a sample", "no wav", "44.1 kHz"],
 )
-async def test_what_is_not_the_wav_that_was_asked_for_is_refused(body: bytes, error: type[MachineError]) -> None:
+async def test_what_is_not_the_wav_that_was_asked_for_is_refused(body: bytes, error: type[ServiceError]) -> None:
     with pytest.raises(error):
         await heard(body)

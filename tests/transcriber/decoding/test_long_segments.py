@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.transcriber.conftest import MachineB, segments, text, truth
+from tests.transcriber.conftest import Transcriber, segments, text, truth
 from tests.transcriber.peer import recording
 from transcriber.audio.mel import MelWindow
 from transcriber.decoding.recogniser import DecodingOptions, Recogniser, Segment
@@ -90,10 +90,10 @@ def test_each_word_is_in_one_piece_and_only_where_it_was_asked_for(one_paragraph
 
 
 @pytest.mark.parametrize("mode", ["batched", "sequential"])
-async def test_the_cap_holds_over_http(machine_b: MachineB, mode: str) -> None:
+async def test_the_cap_holds_over_http(transcriber: Transcriber, mode: str) -> None:
     options = {"mode": mode, "condition_on_previous_text": False}
-    capped = await machine_b.events("short.flac", max_segment_seconds=1.5, word_timestamps=True, **options)
-    assert text(capped) == text(await machine_b.events("short.flac", **options))
+    capped = await transcriber.events("short.flac", max_segment_seconds=1.5, word_timestamps=True, **options)
+    assert text(capped) == text(await transcriber.events("short.flac", **options))
     assert len(segments(capped)) > 2
     for segment in segments(capped):
         assert "".join(word.word for word in segment.words or ()).strip() == segment.text

@@ -11,12 +11,12 @@ from tests.transcriber.sounds import Sound
 
 
 async def heard(serve: Serve, script: Script, sound: Sound, **options: object) -> list[Event]:
-    machine_b = await serve()
+    transcriber = await serve()
     script.bodies["short.flac"] = wav((sound * 32767).astype("<i2").tobytes())
     script.receipt_changes = {
         key: len(sound) / sounds.SAMPLE_RATE for key in ("declared_seconds", "delivered_seconds")
     } | {"samples": len(sound)}
-    return await machine_b.events("short.flac", **options)
+    return await transcriber.events("short.flac", **options)
 
 
 @pytest.mark.parametrize("vad", [True, False])

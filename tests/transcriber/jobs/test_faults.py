@@ -13,7 +13,7 @@ from reelscribe.contracts.messages import ErrorObject
 from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import IncompleteRecording, ObjectNotFound
 from reelscribe.http.auth import Tokens
-from tests.transcriber.conftest import MachineB, Serve, segments, text, truth
+from tests.transcriber.conftest import Serve, Transcriber, segments, text, truth
 from tests.transcriber.peer import SPEECH, Script
 from transcriber.api import job_handler
 from transcriber.api import transcribe as transcribe_route
@@ -29,28 +29,30 @@ def failure(told: list[Event]) -> Failed:
     return end
 
 
-async def test_a_cut_stream_is_a_failure_worth_a_retry(machine_b: MachineB, script: Script) -> None:
+async def test_a_cut_stream_is_a_failure_worth_a_retry(transcriber: Transcriber, script: Script) -> None:
     script.cut_after_bytes = HALF_OF_TEN_MINUTES
-    told = await machine_b.events("ten_minutes.ogg")
+    told = await transcriber.events("ten_minutes.ogg")
     assert (failure(told).code, failure(told).retryable) == ("stream_cut", True)
 
 
-async def test_what_was_told_before_a_cut_can_be_continued(machine_b: MachineB, script: Script) -> None:
+async def test_what_was_told_before_a_cut_can_be_continued(transcriber: Transcriber, script: Script) -> None:
     script.cut_after_bytes = 1_600_000
-    first = await machine_b.events("minute.flac")
+    first = await transcriber.events("minute.flac")
     resume = [event.seconds for event in first if isinstance(event, Progress)][-1]
     script.cut_after_bytes = None
-    second = await machine_b.events("minute.flac", start=resume)
-    whole = await machine_b.events("minute.flac")
+    second = await transcriber.events("minute.flac", start=resume)
+    whole = await transcriber.events("minute.flac")
     assert segments(first)
     assert f"{text(first)} {text(second)}" == text(whole)
 
 
-async def test_a_cut_stream_whose_receipt_has_the_reason_fails_with_it(machine_b: MachineB, script: Script) -> None:
+async def test_a_cut_stream_whose_receipt_has_the_reason_fails_with_it(
+    transcriber: Transcriber, script: Script
+) -> None:
     script.cut_after_bytes = 100_000
     error = IncompleteRecording("half of it is missing", delivered_seconds=3).as_json()
     script.receipt_changes = {"state": "failed", "error": ErrorObject(**error)}
-    end = failure(await machine_b.events("short.flac"))
+    end = failure(await transcriber.events("short.flac"))
     assert (end.code, end.message, end.retryable) == ("incomplete_recording", "half of it is missing", False)
     assert end.details == {"delivered_seconds": 3}
 
@@ -94,16 +96,16 @@ async def test_source_audio_that_is_none_is_not_decodable(serve: Serve, script: 
     assert (end.code, end.retryable) == ("not_decodable", False)
 
 
-async def test_a_missing_object_fails_with_machine_c_s_sentence(machine_b: MachineB, script: Script) -> None:
+async def test_a_missing_object_fails_with_machine_c_s_sentence(transcriber: Transcriber, script: Script) -> None:
     script.refuse = ObjectNotFound("there is no youtube/gone.mp4 in videos")
-    end = failure(await machine_b.events("youtube/gone.mp4"))
+    end = failure(await transcriber.events("youtube/gone.mp4"))
     assert (end.code, end.message) == ("object_not_found", "there is no youtube/gone.mp4 in videos")
     assert not end.retryable
 
 
-async def test_in_a_json_document_a_failure_is_the_http_status(machine_b: MachineB, script: Script) -> None:
+async def test_in_a_json_document_a_failure_is_the_http_status(transcriber: Transcriber, script: Script) -> None:
     script.refuse = ObjectNotFound("there is no youtube/gone.mp4 in videos")
-    answer = await machine_b.http.post("/transcribe", json={"savepath": "x"}, headers={"Accept": "application/json"})
+    answer = await transcriber.http.post("/transcribe", json={"savepath": "x"}, headers={"Accept": "application/json"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "object_not_found")
 
 
@@ -124,15 +126,17 @@ async def test_a_machine_c_that_is_away_is_a_failure_worth_a_retry(serve: Serve)
     ],
     ids=["no savepath", "unknown field", "unknown mode", "negative start", "unknown language", "too many hotwords"],
 )
-async def test_a_bad_request_is_refused_with_a_sentence(machine_b: MachineB, body: dict[str, Any], names: str) -> None:
-    answer = await machine_b.http.post("/transcribe", json=body)
+async def test_a_bad_request_is_refused_with_a_sentence(
+    transcriber: Transcriber, body: dict[str, Any], names: str
+) -> None:
+    answer = await transcriber.http.post("/transcribe", json=body)
     assert answer.status_code == 400
     assert names in answer.json()["error"]["message"]
 
 
-async def until_free(machine_b: MachineB, places: int) -> None:
+async def until_free(transcriber: Transcriber, places: int) -> None:
     for _ in range(100):
-        if (await machine_b.http.get("/healthz")).json()["free"] == places:
+        if (await transcriber.http.get("/healthz")).json()["free"] == places:
             return
         await asyncio.sleep(0.02)
     raise AssertionError(f"there are no {places} free places after 2 s")
@@ -142,14 +146,14 @@ async def until_free(machine_b: MachineB, places: int) -> None:
 async def test_a_client_that_leaves_frees_its_place_and_machine_c(
     serve: Serve, script: Script, audio_format: str
 ) -> None:
-    machine_b = await serve(max_jobs=1, audio_format=audio_format)
+    transcriber = await serve(max_jobs=1, audio_format=audio_format)
     if audio_format == "flac":
         script.bodies["minute.flac"] = (SPEECH / "minute.flac").read_bytes()
     script.hold, script.chunk_bytes = asyncio.Event(), 16_384
-    async with aclosing(machine_b.stream("minute.flac")) as told:
+    async with aclosing(transcriber.stream("minute.flac")) as told:
         await anext(told)
         await asyncio.sleep(0.5)  # until it waits for more audio
-    await until_free(machine_b, 1)
+    await until_free(transcriber, 1)
     script.hold.set()
     for _ in range(100):
         if script.left_early:
@@ -163,30 +167,30 @@ async def test_a_client_that_reads_nothing_does_not_keep_its_place(
 ) -> None:
     monkeypatch.setattr(job, "HEARTBEAT_SECONDS", 0.1)
     monkeypatch.setattr(job_handler, "STALL_SECONDS", 0.3)
-    machine_b = await serve(max_jobs=1)
+    transcriber = await serve(max_jobs=1)
     script.hold = asyncio.Event()
 
     async def never(*_: Any) -> None:
         await asyncio.sleep(60)
 
     monkeypatch.setattr(transcribe_route.TranscribeHandler, "flush", never)
-    leaving = asyncio.create_task(machine_b.events("ten_minutes.ogg"))
-    await until_free(machine_b, 0)
-    await until_free(machine_b, 1)
+    leaving = asyncio.create_task(transcriber.events("ten_minutes.ogg"))
+    await until_free(transcriber, 0)
+    await until_free(transcriber, 1)
     leaving.cancel()
 
 
 async def test_recordings_that_do_not_arrive_hold_up_no_others(serve: Serve, script: Script) -> None:
-    machine_b = await serve(max_jobs=40, audio_format="source")
+    transcriber = await serve(max_jobs=40, audio_format="source")
     for name in ("minute.flac", "short.flac"):
         script.bodies[name] = (SPEECH / name).read_bytes()
     script.hold, script.chunk_bytes, script.receipt_changes = asyncio.Event(), 20_000, {"samples": None}
     threads = min(32, (os.cpu_count() or 1) + 4)  # of asyncio's own pool
-    stalled = [asyncio.create_task(machine_b.events("minute.flac")) for _ in range(threads)]
-    await until_free(machine_b, 40 - threads)
+    stalled = [asyncio.create_task(transcriber.events("minute.flac")) for _ in range(threads)]
+    await until_free(transcriber, 40 - threads)
     await asyncio.sleep(1)
     hold, script.hold = script.hold, None
-    heard = await asyncio.wait_for(machine_b.events("short.flac"), 10)
+    heard = await asyncio.wait_for(transcriber.events("short.flac"), 10)
     assert text(heard) == truth("short.flac")["text"]
     hold.set()
     for told in await asyncio.gather(*stalled):
@@ -196,7 +200,7 @@ async def test_recordings_that_do_not_arrive_hold_up_no_others(serve: Serve, scr
 
 @pytest.mark.parametrize("end", ["cancelled", "the client has left"])
 async def test_a_job_that_ends_just_when_a_window_was_told_frees_its_place(serve: Serve, end: str) -> None:
-    machine = (await serve(batch_size=1)).machine
+    service = (await serve(batch_size=1)).service
     request, told = TranscribeRequest(savepath="ten_minutes.ogg"), 0
 
     async def tell(event: Event) -> None:
@@ -207,24 +211,24 @@ async def test_a_job_that_ends_just_when_a_window_was_told_frees_its_place(serve
                 raise ClientLeft
             running.cancel()
 
-    with machine.claim("batch") as claim:
-        running = asyncio.create_task(machine.transcribe(request, machine.stored(request), claim, tell))
+    with service.claim("batch") as claim:
+        running = asyncio.create_task(service.transcribe(request, service.stored(request), claim, tell))
         await asyncio.wait({running}, timeout=10)
-        assert running.done() and machine.slots.running == 0
+        assert running.done() and service.slots.running == 0
         await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_more_jobs_than_places_are_told_when_to_come_back(serve: Serve, script: Script) -> None:
-    machine_b = await serve(max_jobs=1, queue_length=0)
+    transcriber = await serve(max_jobs=1, queue_length=0)
     script.hold = asyncio.Event()
-    running = asyncio.create_task(machine_b.events("short.flac"))
-    await until_free(machine_b, 0)
-    refused = await machine_b.http.post("/transcribe", json={"savepath": "short.flac"})
+    running = asyncio.create_task(transcriber.events("short.flac"))
+    await until_free(transcriber, 0)
+    refused = await transcriber.http.post("/transcribe", json={"savepath": "short.flac"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "busy")
     assert int(refused.headers["Retry-After"]) > 0
     script.hold.set()
     assert text(await running) == truth("short.flac")["text"]
-    await until_free(machine_b, 1)
+    await until_free(transcriber, 1)
 
 
 @pytest.mark.parametrize(
@@ -236,37 +240,37 @@ async def test_more_jobs_than_places_are_told_when_to_come_back(serve: Serve, sc
     ],
 )
 async def test_a_model_that_fails_fails_its_jobs_and_no_others(
-    machine_b: MachineB, monkeypatch: pytest.MonkeyPatch, raised: str, code: str, sentence: str
+    transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch, raised: str, code: str, sentence: str
 ) -> None:
     def fail(*arguments: Any) -> Any:
         raise RuntimeError(raised)
 
     with monkeypatch.context() as patch:
-        patch.setattr(machine_b.machine.recogniser, "decode", fail)
-        end = failure(await machine_b.events("minute.flac"))
+        patch.setattr(transcriber.service.recogniser, "decode", fail)
+        end = failure(await transcriber.events("minute.flac"))
     assert (end.code, end.retryable) == (code, True)
     assert sentence in end.message
-    assert isinstance((await machine_b.events("short.flac"))[-1], Finished)
+    assert isinstance((await transcriber.events("short.flac"))[-1], Finished)
 
 
-async def test_a_mistake_of_ours_hides_its_details(machine_b: MachineB, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_mistake_of_ours_hides_its_details(transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: Any) -> Any:
         raise KeyError("/secret/path")
 
-    monkeypatch.setattr(machine_b.machine.recogniser, "features", fail)
-    end = failure(await machine_b.events("short.flac"))
+    monkeypatch.setattr(transcriber.service.recogniser, "features", fail)
+    end = failure(await transcriber.events("short.flac"))
     assert (end.code, end.retryable) == ("internal_error", True)
     assert "/secret" not in end.message
 
 
 @pytest.mark.parametrize("mode", ["batched", "sequential"])
-async def test_a_stopping_machine_tells_where_to_go_on(machine_b: MachineB, script: Script, mode: str) -> None:
+async def test_a_stopping_machine_tells_where_to_go_on(transcriber: Transcriber, script: Script, mode: str) -> None:
     script.hold = asyncio.Event()
     told = []
-    async for event in machine_b.stream("ten_minutes.ogg", mode=mode):
+    async for event in transcriber.stream("ten_minutes.ogg", mode=mode):
         told.append(event)
         if isinstance(event, Progress):
-            await machine_b.machine.stop()
+            await transcriber.service.stop()
     end = failure(told)
     assert (end.code, end.retryable) == ("stopping", True)
     assert end.details["resume"] == pytest.approx(
@@ -274,16 +278,16 @@ async def test_a_stopping_machine_tells_where_to_go_on(machine_b: MachineB, scri
     )
 
 
-async def test_a_stopping_machine_does_not_wait_for_machine_c(machine_b: MachineB, script: Script) -> None:
+async def test_a_stopping_machine_does_not_wait_for_machine_c(transcriber: Transcriber, script: Script) -> None:
     script.delay_seconds = 30
-    running = asyncio.create_task(machine_b.events("short.flac", start=1.0))
-    await until_free(machine_b, 3)
-    await machine_b.machine.stop()
+    running = asyncio.create_task(transcriber.events("short.flac", start=1.0))
+    await until_free(transcriber, 3)
+    await transcriber.service.stop()
     end = failure(await asyncio.wait_for(running, 2))
     assert (end.code, end.details) == ("stopping", {"resume": 1.0})
 
 
-async def test_a_token_is_asked_for_where_one_is_set(machine_b: MachineB) -> None:
-    machine_b.machine.tokens = Tokens(("secret",))
-    answer = await machine_b.http.post("/transcribe", json={"savepath": "short.flac"})
+async def test_a_token_is_asked_for_where_one_is_set(transcriber: Transcriber) -> None:
+    transcriber.service.tokens = Tokens(("secret",))
+    answer = await transcriber.http.post("/transcribe", json={"savepath": "short.flac"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")

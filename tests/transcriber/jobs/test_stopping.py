@@ -19,7 +19,7 @@ import pytest
 
 from reelscribe.contracts.events import Failed
 from tests.transcriber.conftest import Serve
-from tests.transcriber.peer import Script, machine_c
+from tests.transcriber.peer import Script, extractor
 from transcriber.model.loading import BUNDLED
 
 GRACE_SECONDS = 5
@@ -159,7 +159,7 @@ def resume(last: dict[str, Any]) -> float:
 
 async def test_running_waiting_and_uploading_clients_are_all_told(start: Any) -> None:
     script = Script(hold=asyncio.Event())
-    async with machine_c(script) as url:
+    async with extractor(script) as url:
         service = start(url)
         async with client(service) as http:
             heard: list[dict[str, Any]] = []
@@ -220,7 +220,7 @@ async def test_while_the_model_loads_for_a_job(start: Any, stuck_model: Path) ->
 
 async def test_a_model_that_works_no_more_ends_the_process_so_that_a_new_one_begins(start: Any) -> None:
     script = Script(hold=asyncio.Event())
-    async with machine_c(script) as url:
+    async with extractor(script) as url:
         service = start(url, program=("-c", LOSES_ITS_MODEL))
         async with client(service) as http:
             told: list[dict[str, Any]] = []
@@ -238,20 +238,20 @@ async def test_a_model_that_works_no_more_ends_the_process_so_that_a_new_one_beg
 async def test_a_window_that_outlasts_the_grace_time_is_handed_back(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machine_b = await serve(grace_seconds=1)
+    transcriber = await serve(grace_seconds=1)
 
-    decode, goes_on = machine_b.machine.recogniser.decode, threading.Event()
+    decode, goes_on = transcriber.service.recogniser.decode, threading.Event()
 
     def slow(*arguments: Any) -> Any:
         goes_on.wait(10)
         return decode(*arguments)
 
-    monkeypatch.setattr(machine_b.machine.recogniser, "decode", slow)
-    hearing = asyncio.create_task(machine_b.events("minute.flac"))
-    while not machine_b.machine.model.busy:
+    monkeypatch.setattr(transcriber.service.recogniser, "decode", slow)
+    hearing = asyncio.create_task(transcriber.events("minute.flac"))
+    while not transcriber.service.model.busy:
         await asyncio.sleep(0.02)
     begun = time.monotonic()
-    await machine_b.machine.stop()
+    await transcriber.service.stop()
     told = (await hearing)[-1]
     assert isinstance(told, Failed) and (told.code, told.details) == ("stopping", {"resume": pytest.approx(0, abs=0.5)})
     assert 0.7 < time.monotonic() - begun < 1

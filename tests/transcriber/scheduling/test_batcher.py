@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from reelscribe.contracts.transcriber import Priority
 from reelscribe.errors import ModelBroken, ModelFailed, ModelOutOfMemory
-from tests.transcriber.conftest import MachineB, Serve, text, word_error_rate
+from tests.transcriber.conftest import Serve, Transcriber, text, word_error_rate
 from transcriber.audio.mel import MelWindow
 from transcriber.audio.windows import Timeline, Window
 from transcriber.decoding.recogniser import DecodingOptions
@@ -206,35 +206,35 @@ def too_much(limit: int, decode: Callable[..., Any], seen: list[int]) -> Callabl
 
 
 @pytest.fixture
-def small_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[MachineB, int], list[int]]:
+def small_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[Transcriber, int], list[int]]:
     """Let a machine's model have memory for so many windows; the sizes of its batches."""
 
-    def shrink(machine_b: MachineB, limit: int) -> list[int]:
-        recogniser, seen = machine_b.machine.recogniser, list[int]()
+    def shrink(transcriber: Transcriber, limit: int) -> list[int]:
+        recogniser, seen = transcriber.service.recogniser, list[int]()
         monkeypatch.setattr(recogniser, "decode", too_much(limit, recogniser.decode, seen))
         return seen
 
     return shrink
 
 
-SmallGpu = Callable[[MachineB, int], list[int]]
+SmallGpu = Callable[[Transcriber, int], list[int]]
 
 
 async def test_smaller_batches_are_tried_when_memory_runs_out_and_no_word_is_lost(
     serve: Serve, small_gpu: SmallGpu
 ) -> None:
-    machine_b = await serve(batch_size=8)
-    seen = small_gpu(machine_b, 2)
-    assert word_error_rate("ten_minutes.ogg", text(await machine_b.events("ten_minutes.ogg"))) <= 0.1
+    transcriber = await serve(batch_size=8)
+    seen = small_gpu(transcriber, 2)
+    assert word_error_rate("ten_minutes.ogg", text(await transcriber.events("ten_minutes.ogg"))) <= 0.1
     assert max(seen) > 2
     after_the_last_failure = seen[len(seen) - [size > 2 for size in reversed(seen)].index(True) :]
     assert len(after_the_last_failure) > 3  # it has learnt
 
 
 async def test_too_little_memory_for_one_window_is_said(serve: Serve, small_gpu: SmallGpu) -> None:
-    machine_b = await serve()
-    small_gpu(machine_b, 0)
-    failed = (await machine_b.events("short.flac"))[-1]
+    transcriber = await serve()
+    small_gpu(transcriber, 0)
+    failed = (await transcriber.events("short.flac"))[-1]
     assert failed.event == "failed"
     assert failed.retryable
     assert "out of memory" in failed.message

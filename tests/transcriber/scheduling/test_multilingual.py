@@ -102,9 +102,9 @@ async def test_more_speech_is_heard_while_no_language_is_sure(
     windows: int,
     language: str,
 ) -> None:
-    machine_b = await serve(loaded=polyglot.model)
-    asked = judging(machine_b.machine.recogniser, probabilities, monkeypatch)
-    detection = LanguageDetection(machine_b.machine.recogniser, machine_b.machine.model, None)
+    transcriber = await serve(loaded=polyglot.model)
+    asked = judging(transcriber.service.recogniser, probabilities, monkeypatch)
+    detection = LanguageDetection(transcriber.service.recogniser, transcriber.service.model, None)
     found = None
     while not found:
         found = await detection.hear(SPEECH)
@@ -114,11 +114,11 @@ async def test_more_speech_is_heard_while_no_language_is_sure(
 async def test_the_language_is_that_of_the_first_speech_not_of_the_silence_before_it(
     serve: Serve, script: Script, polyglot: Recogniser
 ) -> None:
-    machine_b = await serve(loaded=polyglot.model)
+    transcriber = await serve(loaded=polyglot.model)
     sound = np.concatenate((sounds.silence(40), SPEECH))
     script.bodies["short.flac"] = wav((sound * 32767).astype("<i2").tobytes())
     script.receipt_changes = {"samples": len(sound), "declared_seconds": 60.0, "delivered_seconds": 60.0}
-    started, *told = await machine_b.events("short.flac", vad=False)
+    started, *told = await transcriber.events("short.flac", vad=False)
     assert isinstance(started, Started)
     assert started.language == polyglot.detect_language(polyglot.features(SPEECH))[0]
     assert started.language != polyglot.detect_language(polyglot.features(sounds.silence(30)))[0]
@@ -126,16 +126,16 @@ async def test_the_language_is_that_of_the_first_speech_not_of_the_silence_befor
 
 
 async def test_silence_alone_ends_with_some_language(serve: Serve, polyglot: Recogniser) -> None:
-    machine_b = await serve(loaded=polyglot.model)
-    started, *_, finished = await machine_b.events("silence.flac", vad=False)
+    transcriber = await serve(loaded=polyglot.model)
+    started, *_, finished = await transcriber.events("silence.flac", vad=False)
     assert isinstance(started, Started)
     assert started.language == polyglot.detect_language(polyglot.features(recording("silence.flac")))[0]
     assert finished.event == "finished"
 
 
 async def test_each_segment_tells_its_language_over_http(serve: Serve, polyglot: Recogniser) -> None:
-    machine_b = await serve(loaded=polyglot.model)
-    told = await machine_b.events("short.flac", multilingual=True)
+    transcriber = await serve(loaded=polyglot.model)
+    told = await transcriber.events("short.flac", multilingual=True)
     assert {segment.language for segment in segments(told)} == {
         polyglot.detect_language(polyglot.features(recording("short.flac")))[0]
     }

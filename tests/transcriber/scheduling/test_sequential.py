@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.transcriber.conftest import MachineB, segments
+from tests.transcriber.conftest import Transcriber, segments
 from tests.transcriber.peer import recording
 from transcriber.decoding.recogniser import DecodingOptions, Recogniser
 from transcriber.model.loading import LoadedModel
@@ -31,8 +31,8 @@ def _told(segment: Any) -> tuple[Any, ...]:
     return segment.text, segment.start, segment.end, segment.tokens, segment.temperature, words
 
 
-async def test_over_http_too(machine_b: MachineB, mini: LoadedModel) -> None:
-    told = await machine_b.events("minute.flac", mode="sequential", vad=False, condition_on_previous_text=False)
+async def test_over_http_too(transcriber: Transcriber, mini: LoadedModel) -> None:
+    told = await transcriber.events("minute.flac", mode="sequential", vad=False, condition_on_previous_text=False)
     theirs, _ = mini.whisper.transcribe(recording("minute.flac"), condition_on_previous_text=False)
     assert [segment.text for segment in segments(told)] == [segment.text.strip() for segment in theirs]
 

@@ -1,6 +1,7 @@
-"""A Machine B that hears everything at once, in a process of its own: what is left is the work of Machine A.
+"""A transcriber that hears everything at once, in a process of its own: what is left is the work of the orchestrator.
 
-python -m bench.instant_b FILE writes a line for each request into FILE: the savepath, and the monotonic second it came.
+python -m bench.instant_transcriber FILE writes a line into FILE for each request: its savepath, and the monotonic second
+it came.
 """
 
 import asyncio
