@@ -1,6 +1,6 @@
 """A transcriber that hears everything at once, in a process of its own: what is left is the work of the orchestrator.
 
-python -m bench.instant_transcriber FILE writes a line into FILE for each request: its savepath, and the monotonic second
+python -m bench.instant_transcriber FILE writes a line into FILE for each request: its savepath and the monotonic second
 it came.
 """
 
