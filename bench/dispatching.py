@@ -22,7 +22,7 @@ from procrastinate.types import JSONDict
 from bench import bare_queue
 from bench.machines import served
 from orchestrator.database.pool import Pool, make_pool, prepare
-from orchestrator.intake.submission import Desk
+from orchestrator.intake.submission import Submissions
 from orchestrator.jobs.models import Options
 from orchestrator.queue.procrastinate import Queue
 from reelscribe.settings.orchestrator import OrchestratorSection
@@ -180,10 +180,10 @@ def _wait_until_empty(connection: psycopg.Connection) -> float:
     return time.monotonic() - began
 
 
-async def _desk(pool: Pool) -> Desk:
+async def _desk(pool: Pool) -> Submissions:
     queue = Queue(pool)
     await queue.open()
-    return Desk(pool, queue)
+    return Submissions(pool, queue)
 
 
 def _database(url: str, name: str) -> str:

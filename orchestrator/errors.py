@@ -9,18 +9,24 @@ class DatabaseUnavailable(ServiceError):
     status, code, retryable = 503, "database_unavailable", True
 
 
-class NoTranscriber(ServiceError):
-    """No transcriber takes the job for now; that says nothing about the job. ``retry_after`` is in seconds."""
+class Unavailable(ServiceError):
+    """What a job needs is not available now, which says nothing about the job. ``retry_after`` is in seconds."""
 
-    status, code, retryable = 503, "no_transcriber", True
+    status, code, retryable = 503, "unavailable", True
 
     def __init__(self, message: str, retry_after: float) -> None:
         super().__init__(message, retry_after=retry_after)
         self.retry_after = retry_after
 
 
+class NoTranscriber(Unavailable):
+    """No transcriber takes the job now; that says nothing about the job. ``retry_after`` is in seconds."""
+
+    code = "no_transcriber"
+
+
 class ObjectChanged(ServiceError):
-    """The object is another one than an earlier attempt heard: what that has stored is of no use any more."""
+    """The object is not the one that an earlier attempt transcribed: what that has stored is of no use."""
 
     status, code, retryable = 409, "object_changed", True
 

@@ -12,9 +12,9 @@ from typing import NamedTuple, NoReturn
 import typer
 from psycopg.errors import DiskFull, InsufficientPrivilege
 
-from orchestrator.database.pool import TROUBLE, Pool, one_line, open_database
+from orchestrator.database.pool import CONNECTION_ERRORS, Pool, one_line, open_database
 from orchestrator.intake.bucket import Objects
-from orchestrator.intake.submission import Desk
+from orchestrator.intake.submission import Submissions
 from orchestrator.queue.procrastinate import Queue
 from reelscribe import logs
 from reelscribe.command_line import settings_errors_told
@@ -33,7 +33,7 @@ class Session(NamedTuple):
     pool: Pool
     queue: Queue
     objects: Objects
-    desk: Desk
+    submissions: Submissions
 
     def bucket(self, named: str | None) -> str:
         """The bucket that a command means."""
@@ -53,7 +53,7 @@ async def open_session(chosen: Settings) -> AsyncIterator[Session]:
         await queue.open()
         tokens = Tokens.from_file(chosen.auth.token_file)
         objects = Objects(chosen.listing_url, tokens, chosen.paths.bucket_name)
-        yield Session(chosen, pool, queue, objects, Desk(pool, queue, objects))
+        yield Session(chosen, pool, queue, objects, Submissions(pool, queue, objects))
 
 
 def run(config: Path | None, work: Callable[[Session], Awaitable[int]], log_level: int = logging.ERROR) -> NoReturn:
@@ -83,7 +83,7 @@ def run(config: Path | None, work: Callable[[Session], Awaitable[int]], log_leve
         except InsufficientPrivilege as denied:
             complain(f"the database denies it: {one_line(denied)}; see: orchestrator check")
             code = 1
-        except TROUBLE as lost:
+        except CONNECTION_ERRORS as lost:
             complain(f"the database went away: {one_line(lost)}; see: orchestrator check")
             code = 1
         except (KeyboardInterrupt, asyncio.CancelledError):

@@ -121,7 +121,7 @@ class EventsHandler(StreamHandler):
         seen = self.last_event()
         async with self.service.feed.follow() as self.follower:
             async with self.service.pool.connection() as connection:
-                [now] = await (await connection.execute("select now()")).fetchone() or [datetime.now(UTC)]
+                now = await job_queries.now(connection)
                 totals = await stats.count_by_state(connection)
                 running = await job_queries.list_jobs(connection, "running", limit=MOST_RUNNING)
             await self.begin()

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from psycopg import AsyncConnection
 
 from orchestrator.database import sql
-from orchestrator.database.pool import CONNECTION, TROUBLE, Pool
+from orchestrator.database.pool import CONNECTION, CONNECTION_ERRORS, Pool
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import stats
@@ -128,7 +128,7 @@ class Feed:
                 await connection.execute(f"listen {CHANNEL}")
                 listening.set()
                 await self._pass_on(connection)
-        except TROUBLE as lost:
+        except CONNECTION_ERRORS as lost:
             log.warning("events: the database went away: %s", " ".join(str(lost).split()))
             self.drop_all()
         except Exception:

@@ -8,11 +8,11 @@ from tornado.iostream import StreamClosedError
 
 from orchestrator.api.feed import Feed
 from orchestrator.api.schemas import JobsQuery, Status, SubmitRequest, TranscriptQuery
-from orchestrator.database.pool import TROUBLE, Pool
+from orchestrator.database.pool import CONNECTION_ERRORS, Pool
 from orchestrator.errors import DatabaseUnavailable
-from orchestrator.exports import results_queue
-from orchestrator.intake.event_intake import Intake
-from orchestrator.intake.submission import Desk
+from orchestrator.exports.results import STORE_RESULT
+from orchestrator.intake.event_intake import EventIntake
+from orchestrator.intake.submission import Submissions
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import stats
 from orchestrator.jobs.models import Job
@@ -46,15 +46,15 @@ class OrchestratorService(Service):
         tokens: Tokens,
         pool: Pool,
         queue: Queue,
-        desk: Desk,
+        submissions: Submissions,
         default_bucket: str,
-        intake: Intake,
+        intake: EventIntake,
         stores_results: bool = False,
     ) -> None:
         super().__init__("orchestrator", tokens)
         self.pool = pool
         self.queue = queue
-        self.desk = desk
+        self.submissions = submissions
         self.default_bucket = default_bucket
         self.intake = intake
         self.stores_results = stores_results
@@ -74,7 +74,7 @@ class OrchestratorHandler(ServiceHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         raised = kwargs.get("exc_info", (None, None, None))[1]
-        if isinstance(raised, TROUBLE):
+        if isinstance(raised, CONNECTION_ERRORS):
             gone = DatabaseUnavailable("the database does not answer; try again in a moment")
             kwargs["exc_info"] = (type(gone), gone, None)
         super().write_error(status_code, **kwargs)
@@ -111,7 +111,7 @@ class JobsHandler(OrchestratorHandler):
 
     async def post(self) -> None:
         request = self.read_body(SubmitRequest)
-        submitted = await self.service.desk.submit(
+        submitted = await self.service.submissions.submit(
             request.bucket_name or self.service.default_bucket,
             request.savepaths or [request.savepath or ""],
             request,
@@ -141,7 +141,7 @@ class CancelHandler(OrchestratorHandler):
 
     async def post(self, id: str) -> None:
         await self.job(id)
-        changed = await self.service.desk.cancel([int(id)])
+        changed = await self.service.submissions.cancel([int(id)])
         self.finish({**(await self.job(id)).model_dump(mode="json"), "changed": bool(changed)})
 
 
@@ -150,7 +150,7 @@ class RetryHandler(OrchestratorHandler):
 
     async def post(self, id: str) -> None:
         await self.job(id)
-        changed = await self.service.desk.retry([int(id)])
+        changed = await self.service.submissions.retry([int(id)])
         self.finish({**(await self.job(id)).model_dump(mode="json"), "changed": bool(changed)})
 
 
@@ -187,7 +187,7 @@ class StatusHandler(OrchestratorHandler):
         async with self.service.pool.connection() as connection:
             queue = await overview(connection)
             rules = await active_rules(connection)
-            results = await results_queue.count(connection) if self.service.stores_results else None
+            results = await stats.pending_work(connection, STORE_RESULT) if self.service.stores_results else None
         workers = await self.service.queue.count_workers()
         self.finish(Status(**queue.figures(), rules=rules, workers=workers, results=results).model_dump(mode="json"))
 
@@ -213,7 +213,7 @@ class HealthHandler(OrchestratorHandler):
             async with self.service.pool.connection(timeout=3) as connection:
                 health["jobs"] = await stats.count_by_state(connection)
             health["database"] = "ok"
-        except TROUBLE:
+        except CONNECTION_ERRORS:
             health["database"], health["status"] = "unreachable", "broken"
         self.set_status(200 if health["status"] == "ok" else 503)
         self.finish(health)

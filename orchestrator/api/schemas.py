@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from orchestrator.exports.results_queue import ResultsStatus
 from orchestrator.intake.submission import Outcome
 from orchestrator.jobs.models import Job, Options, Priority, Record, State, StorableSavepath
+from orchestrator.jobs.stats import PendingWork
 from orchestrator.queue.rules import Rule
 from orchestrator.transcripts.formats import Format, parse_format
 from orchestrator.transcripts.search import Hit
@@ -100,7 +100,7 @@ class Status(Record):
     eta_seconds: float | None = Field(description="until all is done at this speed, about")
     rules: list[Rule] = Field(description="the pauses and limits that hold now")
     workers: int = Field(description="that show a sign of life, on any host")
-    results: ResultsStatus | None = Field(description="only where [results] names a bucket")
+    results: PendingWork | None = Field(description="only where [results] names a bucket")
 
 
 class HookAnswer(Record):

@@ -38,10 +38,10 @@ def cancel(
 
     async def work(session: Session) -> int:
         if wanted:
-            return await change_named(session, bucket, wanted, session.desk.cancel, CANCELLED, as_json)
+            return await change_named(session, bucket, wanted, session.submissions.cancel, CANCELLED, as_json)
         async with session.pool.connection() as connection:
             ids = await job_queries.unfinished_ids(connection, session.bucket(bucket), prefix or "")
         nothing = "no such job is unfinished; see: orchestrator status"
-        return await change_many(session, ids, session.desk.cancel, CANCELLED, nothing, as_json)
+        return await change_many(session, ids, session.submissions.cancel, CANCELLED, nothing, as_json)
 
     run(config, work)

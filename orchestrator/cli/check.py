@@ -8,7 +8,7 @@ import typer
 
 from orchestrator.cli.console import print_json
 from orchestrator.cli.options import JsonOption
-from orchestrator.database.pool import TROUBLE, one_line
+from orchestrator.database.pool import CONNECTION_ERRORS, one_line
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.session import open_session
 from orchestrator.worker.transcriber_client import Transcribers
@@ -61,7 +61,7 @@ async def _prove(chosen: Settings, tokens: Tokens, silently: bool) -> list[Proof
             tell("database", f"PostgreSQL {version}; {workers} worker(s) at work")
     except ServiceError as failure:
         tell("database", failure)
-    except TROUBLE as refused:
+    except CONNECTION_ERRORS as refused:
         tell("database", DatabaseUnavailable(one_line(refused)))
     async with AudioClient(chosen.listing_url, tokens) as extractor:
         try:

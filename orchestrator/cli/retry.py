@@ -46,12 +46,12 @@ def retry(
 
     async def work(session: Session) -> int:
         if wanted:
-            return await change_named(session, bucket, wanted, session.desk.retry, RETRIED, as_json)
+            return await change_named(session, bucket, wanted, session.submissions.retry, RETRIED, as_json)
         async with session.pool.connection() as connection:
             ids = await failures.failed_ids(connection, bucket, code, reason)
         nothing = "no such job has failed; see: orchestrator failed"
         if code is not None and not ids:
             raise JobNotFound(nothing)
-        return await change_many(session, ids, session.desk.retry, RETRIED, nothing, as_json)
+        return await change_many(session, ids, session.submissions.retry, RETRIED, nothing, as_json)
 
     run(config, work)

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from orchestrator.cli.console import NO_WORKER, out, visible
 from orchestrator.cli.options import BucketOption, checked
-from orchestrator.exports import results_queue
+from orchestrator.exports.results import STORE_RESULT, results_sentence
 from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs import stats
 from orchestrator.jobs.models import UNFINISHED, as_argument
 from orchestrator.session import Session, complain, run
 from orchestrator.transcripts import formats
@@ -67,7 +68,11 @@ def show(
                 why = await transcript_queries.no_transcript(connection, where, savepath, session.bucket(None))
                 return await _tell_missing(session, why, as_argument(savepath, where, session.bucket(None)))
             about = await transcript_queries.about_transcript(connection, job)
-            results = await results_queue.count(connection, [job.id]) if session.settings.results.bucket else None
+            results = (
+                await stats.pending_work(connection, STORE_RESULT, [job.id])
+                if session.settings.results.bucket
+                else None
+            )
         if format is None and not as_json and sys.stdout.isatty():
             await _print_coloured(about, pages(session.pool, job))
         else:
@@ -77,8 +82,8 @@ def show(
         sys.stdout.flush()
         if not about.receipt.complete:
             complain(f"this transcript is incomplete: {about.receipt.reason}")
-        if results and results.sentence:
-            complain(visible(results.sentence))
+        if results and (sentence := results_sentence(results)):
+            complain(visible(sentence))
         return 0
 
     run(config, work)

@@ -15,11 +15,11 @@ from rich.text import Text
 from orchestrator.cli.console import COLOURS, NO_WORKER, job_table, length, out, print_json, situation_line, visible
 from orchestrator.cli.options import BucketOption, JsonOption, checked
 from orchestrator.cli.queue_rules import rule_lines, rules_json
-from orchestrator.exports import results_queue
-from orchestrator.exports.results_queue import ResultsStatus
+from orchestrator.exports.results import STORE_RESULT, results_sentence
 from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs import stats
 from orchestrator.jobs.models import Job
-from orchestrator.jobs.stats import Overview, overview
+from orchestrator.jobs.stats import Overview, PendingWork, overview
 from orchestrator.queue.rules import Rule, active_rules
 from orchestrator.session import Session, run
 from reelscribe.command_line import ConfigOption
@@ -40,7 +40,7 @@ class View(NamedTuple):
     queue: Overview | None
     workers: int
     rules: list[Rule]
-    results: ResultsStatus | None
+    results: PendingWork | None
     bucket: str | None
     default_bucket: str
 
@@ -65,8 +65,8 @@ class View(NamedTuple):
         notes = rule_lines(self.rules)
         if self.queue and "failed" in self.queue.states:
             notes.append("see why they failed, and how to try again: orchestrator failed")
-        if self.results and self.results.sentence:
-            notes.append(visible(self.results.sentence))
+        if self.results and (sentence := results_sentence(self.results)):
+            notes.append(visible(sentence))
         return notes
 
     def lines(self) -> list[str]:
@@ -133,10 +133,12 @@ async def _look(session: Session, savepath: str | None, bucket: str | None, limi
             running = await job_queries.list_jobs(connection, "running", limit=limit, bucket=bucket)
             newest = await job_queries.list_jobs(connection, limit=limit, bucket=bucket)
             jobs = [*running, *(job for job in newest if job.state != "running")][:limit]
-            results = await results_queue.count(connection) if stores_results and bucket is None else None
+            results = await stats.pending_work(connection, STORE_RESULT) if stores_results and bucket is None else None
             queue = await overview(connection, bucket)
         elif jobs := await job_queries.current_jobs(connection, session.bucket(bucket), [savepath]):
-            results = await results_queue.count(connection, [job.id for job in jobs]) if stores_results else None
+            results = (
+                await stats.pending_work(connection, STORE_RESULT, [job.id for job in jobs]) if stores_results else None
+            )
             queue = None
         else:
             raise job_queries.not_submitted(session.bucket(bucket), savepath, session.bucket(None))

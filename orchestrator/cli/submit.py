@@ -132,15 +132,15 @@ def submit(
     async def work(session: Session) -> int:
         where = session.bucket(bucket)
         tally = Tally()
-        submission = session.desk.submission(where, options, priority, force, dry_run)
+        submission = session.submissions.begin(where, options, priority, force, dry_run)
         await _take_all(session, submission, selection, tally)
         async with session.pool.connection() as connection:
             jobs = await job_queries.current_jobs(connection, where, list(tally.outcomes or ()), options)
         if not as_json:
             tally.print(jobs, dry_run, session.bucket(None))
-        if submission.obstacle:
+        if submission.unavailable_reason:
             new = "what is new was taken as there, and what is done as unchanged" if dry_run else None
-            complain(f"{new or 'what is done was taken as unchanged'}: {submission.obstacle.message}")
+            complain(f"{new or 'what is done was taken as unchanged'}: {submission.unavailable_reason.message}")
         for pause in await _pauses(session, tally) if tally.unfinished and not dry_run else ():
             complain(pause)
         if tally.unfinished and not dry_run and not await session.queue.count_workers():

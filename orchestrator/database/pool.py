@@ -1,4 +1,4 @@
-"""The way to PostgreSQL: ours or the user's, migrated, behind a pool that notices a hung connection."""
+"""Connections to PostgreSQL, ours or the user's: migrated, behind a pool that notices a hung connection."""
 
 import asyncio
 import os
@@ -10,8 +10,11 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from orchestrator.database import embedded, schema
+from orchestrator.database.locks import AdvisoryLock
+from orchestrator.database.sql import fetch_value
 from orchestrator.errors import DatabaseUnavailable
 from reelscribe.settings.orchestrator import DatabaseSection
 
@@ -32,7 +35,12 @@ CONNECTION: dict[str, Any] = {
 
 IDLE_SECONDS = 60
 
-TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.InsufficientPrivilege, PoolTimeout)
+CONNECTION_ERRORS = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.InsufficientPrivilege,
+    PoolTimeout,
+)
 """What a lost or unreachable PostgreSQL raises, or one that cannot read its files; the statement may work later."""
 
 
@@ -56,7 +64,7 @@ def make_pool(url: str, answer_timeout: float = 30) -> Pool:
     """A pool that is opened by ``async with``; ``answer_timeout`` in seconds is for each statement."""
     return AsyncConnectionPool(
         url,
-        connection_class=_impatient(answer_timeout),
+        connection_class=_limited(answer_timeout),
         configure=_limit_idle_transactions,
         kwargs=CONNECTION,
         min_size=1,
@@ -67,12 +75,12 @@ def make_pool(url: str, answer_timeout: float = 30) -> Pool:
     )
 
 
-def _impatient(answer_timeout: float) -> type[psycopg.AsyncConnection[Any]]:
-    """Connections that break where PostgreSQL is silent for too long. TCP's own keepalives only prove that some kernel
-    is there: a server that hangs, or a proxy whose other side is gone, answers them for ever.
+def _limited(answer_timeout: float) -> type[psycopg.AsyncConnection[Any]]:
+    """Connections that break if PostgreSQL is silent for too long. TCP's own keepalives only prove that some kernel
+    answers: a server that hangs, or a proxy whose other side is gone, answers them indefinitely.
     """
 
-    class ImpatientConnection(psycopg.AsyncConnection[Any]):
+    class LimitedConnection(psycopg.AsyncConnection[Any]):
         async def wait(self, *args: Any, **kwargs: Any) -> Any:
             timer = asyncio.get_running_loop().call_later(answer_timeout, _hang_up, self.pgconn.socket)
             try:
@@ -80,7 +88,7 @@ def _impatient(answer_timeout: float) -> type[psycopg.AsyncConnection[Any]]:
             finally:
                 timer.cancel()
 
-    return ImpatientConnection
+    return LimitedConnection
 
 
 def _hang_up(descriptor: int) -> None:
@@ -89,9 +97,38 @@ def _hang_up(descriptor: int) -> None:
 
 
 async def _limit_idle_transactions(connection: psycopg.AsyncConnection[Any]) -> None:
-    """A process that was stopped in the middle of a transaction must not hold its locks for ever."""
+    """A process that was stopped in the middle of a transaction must not hold its locks indefinitely."""
     await connection.execute(f"set idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
     await connection.commit()
+
+
+RECONNECT_SECONDS = 20.0
+"""How long a write waits for a database that is gone."""
+
+retry_on_reconnect = retry(
+    retry=retry_if_exception_type(CONNECTION_ERRORS),
+    wait=wait_random_exponential(multiplier=0.2, max=2),
+    stop=stop_after_delay(RECONNECT_SECONDS),
+    reraise=True,
+)
+"""For writes that may be repeated: a connection can break after the commit, before we hear of it."""
+
+
+@asynccontextmanager
+async def try_lock(pool: Pool, lock: AdvisoryLock) -> AsyncIterator[bool]:
+    """Whether this process holds the lock during the block: only if no other process does.
+
+    PostgreSQL releases it with the connection, however the process ends.
+    """
+    async with pool.connection() as connection:
+        await connection.set_autocommit(True)
+        locked = await fetch_value(connection, "select pg_try_advisory_lock(%s)", (lock,))
+        try:
+            yield bool(locked)
+        finally:
+            if locked:
+                await connection.execute("select pg_advisory_unlock(%s)", (lock,))
+            await connection.set_autocommit(False)
 
 
 def one_line(error: BaseException) -> str:

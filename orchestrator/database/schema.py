@@ -1,4 +1,4 @@
-"""Our tables and procrastinate's, brought up to date with yoyo-migrations by whoever comes first."""
+"""Our tables and procrastinate's, created and migrated with yoyo-migrations by whichever process comes first."""
 
 import logging
 from pathlib import Path
@@ -11,11 +11,12 @@ from psycopg.conninfo import conninfo_to_dict
 from yoyo.backends import DatabaseBackend
 from yoyo.migrations import MigrationList
 
+from orchestrator.database.locks import AdvisoryLock
+from orchestrator.errors import DatabaseUnavailable
+
 log = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-ADVISORY_LOCK = 0x7265_656C
-"""Held while migrating: PostgreSQL lets it go when a migrating process dies, yoyo's own lock row would stay."""
 
 
 def migrate(url: str, connection: psycopg.Connection) -> None:
@@ -24,12 +25,21 @@ def migrate(url: str, connection: psycopg.Connection) -> None:
     Args:
         url: of the database, for yoyo's own connection.
         connection: to the same database, in autocommit mode.
+
+    Raises:
+        DatabaseUnavailable: another version of the orchestrator made the database.
     """
     ours, queues = yoyo.read_migrations(str(MIGRATIONS)), yoyo.read_migrations(SchemaManager.get_migrations_path())
-    wanted = {migration.id for migration in (*ours, *queues)}
-    if wanted <= _applied(connection):
+    known = {migration.id for migration in (*ours, *queues)}
+    applied = _applied(connection)
+    if unknown := sorted(applied - known):
+        raise DatabaseUnavailable(
+            f"the database was made by another version of the orchestrator (migration {unknown[0]}); use that version, "
+            "or name another database in [database] url, or another folder in data_dir"
+        )
+    if known == applied:
         return
-    connection.execute("select pg_advisory_lock(%s)", (ADVISORY_LOCK,))
+    connection.execute("select pg_advisory_lock(%s)", (AdvisoryLock.MIGRATION,))
     try:
         with yoyo.get_backend(_yoyo_url(url)) as backend:
             backend.break_lock()
@@ -37,7 +47,7 @@ def migrate(url: str, connection: psycopg.Connection) -> None:
                 _apply_queue_schema(backend, queues)
                 backend.apply_migrations(backend.to_apply(ours))
     finally:
-        connection.execute("select pg_advisory_unlock(%s)", (ADVISORY_LOCK,))
+        connection.execute("select pg_advisory_unlock(%s)", (AdvisoryLock.MIGRATION,))
 
 
 def _applied(connection: psycopg.Connection) -> set[str]:
@@ -47,7 +57,7 @@ def _applied(connection: psycopg.Connection) -> set[str]:
 
 
 def _apply_queue_schema(backend: DatabaseBackend, queues: MigrationList) -> None:
-    """procrastinate's whole schema on a fresh database, and the migrations of a newer version on one that has it."""
+    """procrastinate's complete schema in a new database, and the migrations of a newer version in one that has it."""
     if backend.execute("select to_regclass('procrastinate_jobs')").fetchone() != (None,):
         backend.apply_migrations(backend.to_apply(queues))
         return

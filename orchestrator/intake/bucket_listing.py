@@ -1,33 +1,34 @@
-"""Events can be lost; a listing now and then finds what they missed."""
+"""Events can be lost: a listing of the bucket, in intervals, finds what they missed."""
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from orchestrator.database.pool import TROUBLE, Pool, one_line
+from orchestrator.database.locks import AdvisoryLock
+from orchestrator.database.pool import CONNECTION_ERRORS, Pool, one_line, try_lock
 from orchestrator.intake.bucket import Objects, identity
-from orchestrator.intake.event_intake import Intake, Outcomes
+from orchestrator.intake.event_intake import EventIntake, Outcomes
+from orchestrator.jobs import listings
 from reelscribe.errors import ServiceError
 
 log = logging.getLogger(__name__)
 
-LOCK = 0x7265_6C69
 SOONEST_SECONDS = 1.0
 RETRY_SECONDS = 60.0
 
 
-class Reconciler:
-    """Lists the buckets of the extractor, of all orchestrators on this database only one at a time.
+class BucketListing:
+    """Lists the buckets through the extractor; of all orchestrators on one database, one at a time does.
 
     Args:
         every: seconds from the end of one listing to the beginning of the next.
     """
 
-    def __init__(self, pool: Pool, intake: Intake, objects: Objects, every: float, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, pool: Pool, intake: EventIntake, objects: Objects, every: float, registry: CollectorRegistry
+    ) -> None:
         self._pool = pool
         self._intake = intake
         self._objects = objects
@@ -36,17 +37,19 @@ class Reconciler:
             "reelscribe_listed_objects", "Objects of listings by what became of them", ["outcome"], registry=registry
         )
         self._listings = Counter("reelscribe_listings", "Listings of a bucket", ["outcome"], registry=registry)
-        self._last = Gauge("reelscribe_last_listing_timestamp_seconds", "When a whole listing ended", registry=registry)
+        self._last = Gauge(
+            "reelscribe_last_listing_timestamp_seconds", "When a complete listing ended", registry=registry
+        )
 
     async def run(self) -> None:
         """List again and again, until cancelled."""
         while True:
             try:
                 await asyncio.sleep(max(SOONEST_SECONDS, await self._list_what_is_due()))
-            except (ServiceError, *TROUBLE) as failed:
+            except (ServiceError, *CONNECTION_ERRORS) as failed:
                 log.warning("listing: %s", one_line(failed))
                 await self._pause_after_failure()
-            except Exception:  # what one object can cause must not stop all that runs beside us
+            except Exception:  # what one object can cause must not stop all that runs with it
                 log.exception("listing")
                 await self._pause_after_failure()
 
@@ -56,7 +59,7 @@ class Reconciler:
 
     async def _list_what_is_due(self) -> float:
         """List the buckets whose time has come; seconds until the next one's."""
-        async with self._alone() as alone:
+        async with try_lock(self._pool, AdvisoryLock.LISTING) as alone:
             if not alone:
                 return self._every
             for bucket in self._intake.selection.buckets:
@@ -73,35 +76,15 @@ class Reconciler:
                     self._outcomes.labels(outcome).inc(count)
                 total += outcomes
         async with self._pool.connection() as connection:
-            await connection.execute(
-                "insert into listings (bucket) values (%s) on conflict (bucket) do update set finished_at = now()",
-                (bucket,),
-            )
-        self._listings.labels("whole").inc()
+            await listings.note_listing(connection, bucket)
+        self._listings.labels("complete").inc()
         self._last.set_to_current_time()
-        told = ", ".join(f"{count} {outcome}" for outcome, count in total.items()) or "nothing"
-        log.info("listing: bucket %s in %.1f s: %s", bucket, time.monotonic() - began, told)
+        summary = ", ".join(f"{count} {outcome}" for outcome, count in total.items()) or "nothing"
+        log.info("listing: bucket %s in %.1f s: %s", bucket, time.monotonic() - began, summary)
 
     async def _seconds_left(self, bucket: str) -> float:
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(
-                "select extract(epoch from now() - finished_at)::float from listings where bucket = %s", (bucket,)
-            )
-            row = await cursor.fetchone()
-        ago: float = row[0] if row else self._every
-        return self._every - ago if ago >= 0 else 0.0  # the clock has been set back since: nobody knows how long ago
-
-    @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[bool]:
-        """Whether no other orchestrator is at it; PostgreSQL lets the lock go with the connection, however we end."""
-        async with self._pool.connection() as connection:
-            await connection.set_autocommit(True)
-            [locked] = await (await connection.execute("select pg_try_advisory_lock(%s)", (LOCK,))).fetchone() or [
-                False
-            ]
-            try:
-                yield locked
-            finally:
-                if locked:
-                    await connection.execute("select pg_advisory_unlock(%s)", (LOCK,))
-                await connection.set_autocommit(False)
+            ago = await listings.seconds_since_listing(connection, bucket)
+        if ago is None or ago < 0:  # never, or the clock has been set back since: how long ago is not known
+            return 0.0
+        return self._every - ago

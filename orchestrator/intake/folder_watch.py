@@ -13,8 +13,8 @@ from typing import NamedTuple
 from watchfiles import Change, awatch
 from watchfiles.main import FileChange
 
-from orchestrator.database.pool import TROUBLE, one_line
-from orchestrator.intake.event_intake import Intake
+from orchestrator.database.pool import CONNECTION_ERRORS, one_line
+from orchestrator.intake.event_intake import EventIntake
 from orchestrator.jobs.models import Identity
 from reelscribe.errors import NotReadable, ServiceError, SettingsError
 
@@ -64,7 +64,7 @@ class FolderWatch:
         SettingsError: the folder of a bucket is not there.
     """
 
-    def __init__(self, data_path: Path, intake: Intake, settle_seconds: float) -> None:
+    def __init__(self, data_path: Path, intake: EventIntake, settle_seconds: float) -> None:
         self._intake = intake
         self._settle_seconds = settle_seconds
         self.buckets = intake.selection.buckets
@@ -163,7 +163,7 @@ class FolderWatch:
                 outcomes = await self._intake.take(bucket, found)
                 if outcomes["new"] or outcomes["changed"]:
                     log.info("watch: bucket %s: %d new, %d changed", bucket, outcomes["new"], outcomes["changed"])
-        except (ServiceError, *TROUBLE) as failed:
+        except (ServiceError, *CONNECTION_ERRORS) as failed:
             log.warning("watch: %s; tried again in %g s", one_line(failed), self._settle_seconds)
             self._look_again_at(settled)
         except Exception:  # what one object can cause must not end the watch of all others

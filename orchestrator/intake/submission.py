@@ -1,4 +1,4 @@
-"""Submit, retry and cancel: each one transaction over our tables and the queue."""
+"""Submit, retry and cancel: each is one transaction over jobs and queue."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from reelscribe.errors import ServiceError
 log = logging.getLogger(__name__)
 
 CHUNK = 5_000
-"""Savepaths of one transaction: few enough that nobody who waits for it notices."""
+"""Savepaths of one transaction: few enough that no worker notices waiting for it."""
 WORTH_ANALYZING = 5_000
 """New jobs after which PostgreSQL's planner should look at the tables again."""
 
@@ -27,8 +27,8 @@ which there is no job can be missing too."""
 
 NOT_ASKED = Identity()
 
-Wishes = Mapping[str, Identity | None]
-"""Savepaths, each with the identity of its object where a listing has told it."""
+Requested = Mapping[str, Identity | None]
+"""Savepaths, each with the identity of its object if a listing has reported it."""
 
 
 class Submitted(NamedTuple):
@@ -38,11 +38,11 @@ class Submitted(NamedTuple):
     outcome: Outcome
 
 
-class Desk:
-    """Takes wishes for the queue.
+class Submissions:
+    """Takes requests to transcribe, to retry and to cancel.
 
     Args:
-        objects: who knows whether an object has changed; without, none has.
+        objects: knows whether an object has changed; without it, none has.
     """
 
     def __init__(self, pool: Pool, queue: Queue, objects: Objects | None = None) -> None:
@@ -59,19 +59,19 @@ class Desk:
         force: bool = False,
     ) -> list[Submitted]:
         """Have savepaths transcribed, in the order of their first mention; see :class:`Submission`."""
-        submission = self.submission(bucket, options, priority, force)
+        submission = self.begin(bucket, options, priority, force)
         submitted: list[Submitted] = []
-        for wishes in _chunks(dict.fromkeys(savepaths)):
-            outcomes = await submission.take(wishes)
+        for requested in _chunks(dict.fromkeys(savepaths)):
+            outcomes = await submission.take(requested)
             async with self._pool.connection() as connection:
-                jobs = await job_queries.current_jobs(connection, bucket, list(wishes), options)
+                jobs = await job_queries.current_jobs(connection, bucket, list(requested), options)
             by_savepath = {job.savepath: job for job in jobs}
             submitted += [Submitted(by_savepath[savepath], outcome) for savepath, outcome in outcomes.items()]
-        if submission.obstacle:
-            log.warning("what is done was taken as unchanged: %s", submission.obstacle.message)
+        if submission.unavailable_reason:
+            log.warning("what is done counts as unchanged: %s", submission.unavailable_reason.message)
         return submitted
 
-    def submission(
+    def begin(
         self, bucket: str, options: Options, priority: int | None = None, force: bool = False, dry_run: bool = False
     ) -> "Submission":
         """A submission that comes in chunks."""
@@ -96,16 +96,16 @@ class Submission:
     """Has savepaths transcribed, a chunk at a time; each chunk is one transaction.
 
     The same object with the same options is one job, however often it is submitted: one that is unfinished or done is
-    left as it is, one that failed or was cancelled goes on where it stopped, and where the object has changed since it
-    was heard, or while it is heard, a new version is made. The old transcript is kept until the new one is done, and
+    left as it is, one that failed or was cancelled continues where it stopped, and if the object has changed since it
+    was transcribed, or while it is, a new version is made. The old transcript is kept until the new one is done, and
     then until it is pruned.
 
     Attributes:
         bucket: that the savepaths are in.
-        obstacle: why the extractor could not be asked about objects: those are then taken as there and unchanged.
+        unavailable_reason: why the extractor could not be asked about objects, which then count as unchanged.
 
     Args:
-        priority: of all jobs that are not finished then; None leaves that of those there are, and is 0 of new ones.
+        priority: of all jobs that are not finished then; None leaves that of existing ones, and is 0 for new ones.
         force: make a new version of everything.
         dry_run: change nothing.
     """
@@ -122,7 +122,7 @@ class Submission:
         dry_run: bool,
     ) -> None:
         self.bucket = bucket
-        self.obstacle: ServiceError | None = None
+        self.unavailable_reason: ServiceError | None = None
         self._pool = pool
         self._queue = queue
         self._objects = objects
@@ -133,13 +133,13 @@ class Submission:
         self._begun_after: int | None = None
         self._made = 0
 
-    async def take(self, wishes: Wishes) -> dict[str, Outcome]:
+    async def take(self, requested: Requested) -> dict[str, Outcome]:
         """Take up to :data:`CHUNK` savepaths; what is done with each."""
         async with self._pool.connection() as connection:
             if self._begun_after is None:
                 self._begun_after = await versions.newest_id(connection)
-            known = await versions.current(connection, self.bucket, list(wishes), self._options)
-        outcomes = await self._outcomes(wishes, known)
+            known = await versions.current(connection, self.bucket, list(requested), self._options)
+        outcomes = await self._outcomes(requested, known)
         if not self._dry_run:
             await self._carry_out(outcomes, known)
         return outcomes
@@ -148,53 +148,55 @@ class Submission:
         """To be awaited after the last chunk."""
         if self._made >= WORTH_ANALYZING:
             async with self._pool.connection() as connection:
-                await connection.execute("analyze media, transcriptions, procrastinate_jobs")
+                await job_queries.analyze(connection)
 
-    async def _outcomes(self, wishes: Wishes, known: Mapping[str, versions.Current]) -> dict[str, Outcome]:
-        identities = await self._identities(wishes, known)
+    async def _outcomes(self, requested: Requested, known: Mapping[str, versions.Current]) -> dict[str, Outcome]:
+        identities = await self._identities(requested, known)
 
         def outcome(savepath: str) -> Outcome:
             if savepath not in known:
                 return "missing" if identities.get(savepath, NOT_ASKED) is None else "new"
-            id, state, heard = known[savepath]
+            id, state, transcribed = known[savepath]
             if self._renews(id):
                 return "new"
             if state in ("failed", "cancelled"):
                 return "again"
             if savepath not in identities:
                 return "done" if state == "done" else "known"
-            there = identities[savepath]
-            if there is None:
+            now = identities[savepath]
+            if now is None:
                 return "missing"
-            return "changed" if there.differs_from(heard) else "done" if state == "done" else "known"
+            return "changed" if now.differs_from(transcribed) else "done" if state == "done" else "known"
 
-        return {savepath: outcome(savepath) for savepath in wishes}
+        return {savepath: outcome(savepath) for savepath in requested}
 
     def _renews(self, id: int) -> bool:
         """Whether force makes a new version of it: not of one that an earlier chunk has just made."""
         assert self._begun_after is not None
         return self._force and id <= self._begun_after
 
-    async def _identities(self, wishes: Wishes, known: Mapping[str, versions.Current]) -> dict[str, Identity | None]:
-        """Of the objects as they are now, of which there is a transcript; None where the object is gone.
+    async def _identities(
+        self, requested: Requested, known: Mapping[str, versions.Current]
+    ) -> dict[str, Identity | None]:
+        """Of the objects, as they are now, that have a transcript; None if the object is gone.
 
         Of those being transcribed, only if the request has it: the extractor is not asked about them, nor about new
         ones, except in a dry run: those that do not exist fail soon enough.
         """
-        heard = [savepath for savepath, job in known.items() if job.identity.etag and not self._renews(job.id)]
+        transcribed = [savepath for savepath, job in known.items() if job.identity.etag and not self._renews(job.id)]
         done = [savepath for savepath, job in known.items() if job.state == "done" and not self._renews(job.id)]
         identities: dict[str, Identity | None] = {
-            savepath: wish for savepath in {*done, *heard} if (wish := wishes[savepath]) is not None
+            savepath: given for savepath in {*done, *transcribed} if (given := requested[savepath]) is not None
         }
         to_ask = [savepath for savepath in done if savepath not in identities and known[savepath].identity.etag]
         if self._dry_run:
-            to_ask += [savepath for savepath, wish in wishes.items() if savepath not in known and wish is None]
-        if to_ask and self._objects and not self.obstacle:
+            to_ask += [savepath for savepath, given in requested.items() if savepath not in known and given is None]
+        if to_ask and self._objects and not self.unavailable_reason:
             try:
                 found = await self._objects.identities(self.bucket, to_ask)
                 identities |= {savepath: found.get(savepath) for savepath in to_ask}
-            except ServiceError as obstacle:
-                self.obstacle = obstacle
+            except ServiceError as reason:
+                self.unavailable_reason = reason
         return identities
 
     async def _carry_out(self, outcomes: dict[str, Outcome], known: Mapping[str, versions.Current]) -> None:
@@ -209,7 +211,7 @@ class Submission:
         async with self._pool.connection() as connection:
             await transitions.lock(connection, [*replaced, *again, *moved])
             if replaced:
-                running = await versions.supersede(connection, replaced)
+                running = await transitions.supersede(connection, replaced)
                 await self._queue.withdraw(connection, running)
             made = await versions.add(connection, self.bucket, fresh, self._options, self._priority or 0)
             reopened = await transitions.reopen(connection, again, self._priority)
@@ -222,7 +224,7 @@ class Submission:
         self._made += len(made)
 
 
-def _chunks(savepaths: Mapping[str, None]) -> Iterator[Wishes]:
+def _chunks(savepaths: Mapping[str, None]) -> Iterator[Requested]:
     rest = iter(savepaths)
     while chunk := list(islice(rest, CHUNK)):
         yield dict.fromkeys(chunk)

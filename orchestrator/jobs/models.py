@@ -14,6 +14,9 @@ State = Literal["queued", "running", "waiting", "done", "failed", "cancelled"]
 STATES: tuple[State, ...] = ("queued", "running", "waiting", "done", "failed", "cancelled")
 UNFINISHED: tuple[State, ...] = ("queued", "running", "waiting")
 
+TRANSCRIBE = "transcribe"
+"""The kind of work that people ask for; other kinds follow from it, and are shown only if they are asked for."""
+
 
 def storable(text: str) -> str:
     """The text, if PostgreSQL can store it; raises ValueError."""
@@ -67,10 +70,12 @@ class JobError(Record):
 
 
 class Job(Record):
-    """One wish to have a savepath transcribed. All ``…_seconds`` are seconds of the recording.
+    """One unit of work of a kind, such as the transcription of a savepath. All ``…_seconds`` are of the recording.
 
     Attributes:
-        state: ``waiting``: for a transcriber, or for the time of the next try; ``error`` says which.
+        kind: what is to be done.
+        bucket, savepath: empty for work that is about no single recording.
+        state: ``waiting``: for a transcriber, or for the time of the next try; ``error`` says why.
         attempt: number of the attempt that may write.
         failures: transient failures so far.
         progress_seconds: all before it is stored.
@@ -78,6 +83,7 @@ class Job(Record):
     """
 
     id: int
+    kind: str
     bucket: str
     savepath: str
     options: dict[str, Any]
@@ -99,23 +105,23 @@ class Job(Record):
 
     @property
     def finished(self) -> bool:
-        """Whether nothing will happen to it any more."""
+        """Whether nothing more will happen to it."""
         return self.state not in UNFINISHED
 
     def situation(self, default_bucket: str) -> str:
         """Its state in words, with what can be done."""
         reason = self.error.message if self.error else "no reason is known"
-        heard = f"{self.progress_seconds:.0f}"
+        done = f"{self.progress_seconds:.0f}"
         if self.declared_seconds:
-            heard += f" of {self.declared_seconds:.0f}"
+            done += f" of {self.declared_seconds:.0f}"
         retry = f"orchestrator retry {as_argument(self.savepath, self.bucket, default_bucket)}"
         return {
             "queued": "it is queued",
-            "running": f"it is being transcribed ({heard} s)",
+            "running": f"it is being transcribed ({done} s)",
             "waiting": f"it waits: {reason}",
             "done": "it is done" if self.complete else f"it is done, but incomplete: {self.reason}",
-            "failed": f"it failed: {reason}; have it tried again with: {retry}",
-            "cancelled": f"it was cancelled; have it done after all with: {retry}",
+            "failed": f"it failed: {reason}; try again with: {retry}",
+            "cancelled": f"it was cancelled; queue it again with: {retry}",
         }[self.state]
 
 
@@ -132,3 +138,33 @@ class Identity(NamedTuple):
             return False
         # An object that moved to another drive or layout has a new etag, and the size and the time it had.
         return None in self or None in other or self[1:] != other[1:]
+
+
+class NewestJob(NamedTuple):
+    """The newest transcription of a savepath, as far as it takes to compare it with an object."""
+
+    savepath: str
+    state: State
+    options: dict[str, Any]
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it continues only if someone asks for it."""
+        return self.state in ("failed", "cancelled")
+
+    def may_be_outdated(self, found: Identity | None) -> bool:
+        """Whether the object may have been replaced since; one that is queued is yet to be transcribed."""
+        if found and found.etag:
+            return True
+        return self.state != "queued" and (found is None or self.finished_at is None or self.is_outdated(found))
+
+    def is_outdated(self, found: Identity) -> bool:
+        """Whether the object was modified after the job ended; of what is done, after that began."""
+        since = self.started_at if self.state == "done" else self.finished_at
+        return bool(since and found.last_modified and found.last_modified > since)
+
+    def is_unclear(self, found: Identity | None) -> bool:
+        """Whether only the extractor can say; of what is done, the submission asks it."""
+        return self.state != "done" and (found is None or (self.finished_at is None and not found.etag))

@@ -1,47 +1,57 @@
 """Reading jobs.
 
-Functions take the connection, so that the caller says what belongs to one transaction.
+Functions take the connection, so that the caller says what belongs to one transaction. What takes a ``kind`` reads
+transcriptions if it is not told otherwise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from orchestrator.database.sql import Connection, starting_with
-from orchestrator.jobs.models import UNFINISHED, Job, Options, State, as_argument
+from orchestrator.database.sql import (
+    Connection,
+    Parameters,
+    fetch_column,
+    fetch_models,
+    fetch_value,
+    starting_with,
+)
+from orchestrator.jobs.models import TRANSCRIBE, UNFINISHED, Job, NewestJob, Options, State, as_argument
 from reelscribe.errors import TranscriptNotFound
 
 _JOBS = """
-    select t.id, m.bucket, m.savepath, t.options, t.state, t.priority, t.attempt, t.failures,
-        case when t.error_message is not null then jsonb_build_object(
-            'code', t.error_code, 'message', t.error_message, 'details', coalesce(t.error_details, '{}')
+    select j.id, j.kind, coalesce(m.bucket, '') as bucket, coalesce(m.savepath, '') as savepath, j.options, j.state,
+        j.priority, j.attempt, j.failures,
+        case when j.error_message is not null then jsonb_build_object(
+            'code', j.error_code, 'message', j.error_message, 'details', coalesce(j.error_details, '{}')
         ) end as error,
-        t.model, t.language, t.language_probability, t.declared_seconds, t.progress_seconds, t.complete, t.reason,
-        t.created_at, t.started_at, t.finished_at
-    from transcriptions t join media m on m.id = t.media_id
+        j.model, j.language, j.language_probability, j.declared_seconds, j.progress_seconds, j.complete, j.reason,
+        j.created_at, j.started_at, j.finished_at
+    from jobs j left join media m on m.id = j.media_id
 """
 
 
 async def jobs_by_id(connection: Connection, ids: Sequence[int]) -> list[Job]:
-    """Jobs in the order of their ids; unknown ids are left out."""
-    return await _jobs(connection, "where t.id = any(%s) order by t.id", (list(ids),))
+    """Jobs of any kind in the order of their ids; unknown ids are left out."""
+    return await _jobs(connection, "where j.id = any(%s) order by j.id", (list(ids),))
 
 
 async def current_jobs(
     connection: Connection, bucket: str, savepaths: Sequence[str], options: Options | None = None
 ) -> list[Job]:
-    """The jobs of these savepaths that no newer version replaces, with these options or with any."""
-    wanted = "" if options is None else "and t.options_key = md5(%(options)s::jsonb::text)"
+    """The transcriptions of these savepaths that no newer version replaces, with these options or with any."""
+    wanted = "" if options is None else "and j.options_key = md5(%(options)s::jsonb::text)"
     return await _jobs(
         connection,
         f"""
-        where m.bucket = %(bucket)s and m.savepath = any(%(savepaths)s) and not t.superseded {wanted}
-        order by t.id
+        where m.bucket = %(bucket)s and m.savepath = any(%(savepaths)s) and j.kind = %(kind)s and not j.superseded
+            {wanted}
+        order by j.id
         """,
         {
+            "kind": TRANSCRIBE,
             "bucket": bucket,
             "savepaths": list(savepaths),
             "options": None if options is None else Jsonb(options.chosen()),
@@ -49,16 +59,33 @@ async def current_jobs(
     )
 
 
+async def newest_jobs(connection: Connection, bucket: str, savepaths: Sequence[str]) -> dict[str, NewestJob]:
+    """The newest transcription of each savepath that has one."""
+    found = await fetch_models(
+        connection,
+        NewestJob,
+        """
+        select distinct on (m.savepath) m.savepath, t.state, t.options, t.started_at, t.finished_at
+        from unnest(%s::text[]) as wanted (savepath)
+        join media m on m.bucket = %s and m.savepath = wanted.savepath
+        join transcriptions t on t.media_id = m.id and not t.superseded
+        order by m.savepath, t.id desc
+        """,
+        (list(savepaths), bucket),
+    )
+    return {job.savepath: job for job in found}
+
+
 async def unfinished_ids(connection: Connection, bucket: str, prefix: str) -> list[int]:
-    """Jobs that wait or run, of the savepaths that start with ``prefix``."""
-    cursor = await connection.execute(
+    """Transcriptions that wait or run, of the savepaths that start with ``prefix``."""
+    return await fetch_column(
+        connection,
         """
         select t.id from transcriptions t join media m on m.id = t.media_id
         where t.state = any(%s) and m.bucket = %s and m.savepath like %s order by t.id
         """,
         (list(UNFINISHED), bucket, starting_with(prefix)),
     )
-    return [row[0] for row in await cursor.fetchall()]
 
 
 async def list_jobs(
@@ -67,39 +94,81 @@ async def list_jobs(
     after: int | None = None,
     limit: int = 100,
     bucket: str | None = None,
+    kind: str = TRANSCRIBE,
 ) -> list[Job]:
     """The newest jobs first; ``after`` is the last id of the page before."""
-    conditions = ["not t.superseded"]
-    if state is not None:
-        conditions.append("t.state = %(state)s")
-    if after is not None:
-        conditions.append("t.id < %(after)s")
-    if bucket is not None:
-        conditions.append("m.bucket = %(bucket)s")
+    conditions: Mapping[str, Any] = {
+        "j.state = %(state)s": state,
+        "j.id < %(after)s": after,
+        "m.bucket = %(bucket)s": bucket,
+    }
+    given = [condition for condition, value in conditions.items() if value is not None]
     return await _jobs(
         connection,
-        f"where {' and '.join(conditions)} order by t.id desc limit %(limit)s",
-        {"state": state, "after": after, "limit": limit, "bucket": bucket},
+        f"where {' and '.join(['not j.superseded', 'j.kind = %(kind)s', *given])} order by j.id desc limit %(limit)s",
+        {"state": state, "after": after, "limit": limit, "bucket": bucket, "kind": kind},
     )
 
 
-async def finished_since(connection: Connection, when: datetime, id: int, limit: int) -> list[Job]:
+async def finished_since(
+    connection: Connection, when: datetime, id: int, limit: int, kind: str = TRANSCRIBE
+) -> list[Job]:
     """Jobs that ended after the one with this time and id, the oldest first."""
     return await _jobs(
         connection,
-        "where (t.finished_at, t.id) > (%s, %s) order by t.finished_at, t.id limit %s",
-        (when, id, limit),
+        """
+        where (j.finished_at, j.id) > (%s, %s) and j.kind = %s
+        order by j.finished_at, j.id limit %s
+        """,
+        (when, id, kind, limit),
     )
 
 
 async def newest_finished(connection: Connection, bucket: str, savepath: str) -> Job | None:
-    """The finished job of a savepath whose transcript counts."""
+    """The finished transcription of a savepath whose transcript counts."""
     found = await _jobs(
         connection,
-        "where m.bucket = %s and m.savepath = %s and t.state = 'done' order by t.finished_at desc, t.id desc limit 1",
+        """
+        where m.bucket = %s and m.savepath = %s and j.kind = 'transcribe' and j.state = 'done'
+        order by j.finished_at desc, j.id desc limit 1
+        """,
         (bucket, savepath),
     )
     return found[0] if found else None
+
+
+async def without_follow_up(connection: Connection, kind: str, follows: str, after: int, limit: int) -> list[int]:
+    """Recordings whose newest job of the kind ``follows`` is done, and that no newer job of ``kind`` has followed.
+
+    Args:
+        after: the last of the call before; the ids are in order.
+    """
+    return await fetch_column(
+        connection,
+        """
+        select ended.media_id from (
+            select media_id, max(finished_at) as finished_at from jobs
+            where kind = %(follows)s and state = 'done' and media_id > %(after)s group by media_id
+        ) ended
+        where not exists (
+            select from jobs known where known.media_id = ended.media_id and known.kind = %(kind)s
+                and not known.superseded and (known.finished_at is null or known.finished_at >= ended.finished_at)
+        )
+        order by ended.media_id limit %(limit)s
+        """,
+        {"kind": kind, "follows": follows, "after": after, "limit": limit},
+    )
+
+
+async def now(connection: Connection) -> datetime:
+    """The time of PostgreSQL's clock, by which jobs are dated."""
+    time: datetime = await fetch_value(connection, "select now()")
+    return time
+
+
+async def analyze(connection: Connection) -> None:
+    """Have PostgreSQL's planner look at the tables again."""
+    await connection.execute("analyze media, jobs, procrastinate_jobs")
 
 
 def not_submitted(bucket: str, savepath: str, default_bucket: str) -> TranscriptNotFound:
@@ -108,7 +177,5 @@ def not_submitted(bucket: str, savepath: str, default_bucket: str) -> Transcript
     return TranscriptNotFound(f"{savepath} has not been submitted; do that with: orchestrator submit {argument}")
 
 
-async def _jobs(connection: Connection, condition: str, parameters: Any) -> list[Job]:
-    async with connection.cursor(row_factory=class_row(Job)) as cursor:
-        await cursor.execute(_JOBS + condition, parameters)
-        return await cursor.fetchall()
+async def _jobs(connection: Connection, condition: str, parameters: Parameters) -> list[Job]:
+    return await fetch_models(connection, Job, _JOBS + condition, parameters)

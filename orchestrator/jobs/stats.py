@@ -1,36 +1,45 @@
-"""How the queue as a whole goes on: jobs and audio in each state, the speed of late, and how long it may still take."""
+"""The queue as a whole: jobs and audio in each state, the recent speed, and how long it may still take."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.database.sql import Connection
-from orchestrator.jobs.models import STATES, UNFINISHED, Record, State
+from orchestrator.database.sql import Connection, fetch_all, fetch_one
+from orchestrator.jobs.models import STATES, TRANSCRIBE, UNFINISHED, Record, State
 
 RECENT_SECONDS = 600
 """What the speed is measured over."""
 MOST_RECENT = 1000
-"""Of the jobs that ended then, these are looked at, the last ones."""
+"""Of the jobs that ended then, the last ones are looked at."""
 
 
 class StateTotal(Record):
-    """All current jobs in one state.
+    """All current transcriptions in one state.
 
     Attributes:
-        jobs: how many there are.
-        seconds: of audio; for done ones exactly. A job whose length nobody knows yet counts as the mean of those done;
-            None where nothing is done either.
+        jobs: how many.
+        seconds: of audio; for done ones exactly. A job of unknown length counts as the mean of those done; None if
+            nothing is done either.
     """
 
     jobs: int
     seconds: float | None
 
 
+class PendingWork(Record):
+    """Unfinished jobs of one kind; ``failing`` of them have failed at least once, the last one with this ``error``."""
+
+    pending: int
+    failing: int
+    error: str | None = None
+
+
 class Overview(Record):
     """The queue as a whole.
 
     Attributes:
-        left_seconds: audio that has not been heard yet, about; None where nothing tells how long it is.
-        speed: seconds of audio a second, of all workers together, over the time of the last :data:`RECENT_SECONDS`
-            in which one was at work; None where none was.
+        left_seconds: audio that is not transcribed yet, about; None if nothing says how long it is.
+        speed: seconds of audio per second, of all workers together, over the part of the last :data:`RECENT_SECONDS`
+            in which one was at work; None if none was.
     """
 
     states: dict[State, StateTotal]
@@ -71,7 +80,7 @@ class Overview(Record):
 
 _SUMS = """
     select state, sum(delta)::bigint, sum(timed)::bigint, sum(seconds)::double precision
-    from state_changes group by state having sum(delta) > 0
+    from state_changes where kind = %(kind)s group by state having sum(delta) > 0
 """
 _SUMS_OF_BUCKET = """
     select state, count(*), count(length), coalesce(sum(length), 0)::double precision from (
@@ -82,12 +91,13 @@ _SUMS_OF_BUCKET = """
 
 
 async def overview(connection: Connection, bucket: str | None = None) -> Overview:
-    """The queue as it is now. No scan: a few sums, and the jobs of late; only those of a bucket are counted."""
-    cursor = await connection.execute(
+    """The queue as it is now. No scan: a few sums, and the recent jobs; only those of a bucket are counted."""
+    rows = await fetch_all(
+        connection,
         f"{_SUMS_OF_BUCKET if bucket else _SUMS} order by array_position(%(states)s, state)",
-        {"states": list(STATES), "bucket": bucket},
+        {"states": list(STATES), "bucket": bucket, "kind": TRANSCRIBE},
     )
-    sums: dict[State, tuple[int, int, float]] = {state: tuple(row) for state, *row in await cursor.fetchall()}
+    sums: dict[State, tuple[int, int, float]] = {state: tuple(row) for state, *row in rows}
     _, timed, seconds = sums.get("done", (0, 0, 0.0))
     mean = seconds / timed if timed else None
     states = {
@@ -95,9 +105,9 @@ async def overview(connection: Connection, bucket: str | None = None) -> Overvie
         for state, (jobs, timed, seconds) in sums.items()
     }
     ahead = [total.seconds for state, total in states.items() if state in UNFINISHED]
-    heard, speed = await _of_late(connection, bucket)
+    running, speed = await _recent_work(connection, bucket)
     known = [seconds for seconds in ahead if seconds is not None]
-    left = max(0.0, sum(known) - heard) if len(known) == len(ahead) else None
+    left = max(0.0, sum(known) - running) if len(known) == len(ahead) else None
     return Overview(states=states, left_seconds=left, speed=speed)
 
 
@@ -112,17 +122,18 @@ _WANTED = """
 """
 
 
-async def _of_late(connection: Connection, bucket: str | None) -> tuple[float, float | None]:
-    """Seconds that running jobs have heard, and the speed of late.
+async def _recent_work(connection: Connection, bucket: str | None) -> tuple[float, float | None]:
+    """Seconds that running jobs have transcribed, and the recent speed.
 
-    An attempt's audio counts as far as its time lies within the window. What is divided by is the time in which at
-    least one was at work, so that a night without jobs makes nobody slow.
+    An attempt's audio counts as far as its time lies within the window. It is divided by the time in which at least
+    one was at work, so that a night without jobs slows none down.
     """
-    cursor = await connection.execute(
+    row = await fetch_one(
+        connection,
         f"""
         with recent as (
             (
-                select id, attempt, progress_seconds as heard from transcriptions t
+                select id, attempt, progress_seconds as transcribed from transcriptions t
                 where state = 'running' and {_WANTED}
                 order by id limit %(most)s
             ) union all (
@@ -131,7 +142,7 @@ async def _of_late(connection: Connection, bucket: str | None) -> tuple[float, f
                 order by finished_at desc limit %(most)s
             )
         ), spans as (
-            select r.heard, coalesce(a.covered_seconds, 0) as covered,
+            select r.transcribed, coalesce(a.covered_seconds, 0) as covered,
                 extract(epoch from coalesce(a.ended_at, now()) - a.started_at) as took,
                 case when a.started_at is not null then tstzrange(
                     greatest(a.started_at, now() - make_interval(secs => %(window)s)),
@@ -142,7 +153,7 @@ async def _of_late(connection: Connection, bucket: str | None) -> tuple[float, f
             select sum(extract(epoch from upper(part) - lower(part))) as seconds
             from (select unnest(range_agg(at_work)) as part from spans) parts
         )
-        select coalesce(sum(heard), 0)::double precision,
+        select coalesce(sum(transcribed), 0)::double precision,
             (
                 sum(covered * extract(epoch from upper(at_work) - lower(at_work)) / nullif(took, 0))
                 / nullif((select seconds from busy), 0)
@@ -151,14 +162,32 @@ async def _of_late(connection: Connection, bucket: str | None) -> tuple[float, f
         """,
         {"window": RECENT_SECONDS, "most": MOST_RECENT, "bucket": bucket},
     )
-    row = await cursor.fetchone()
-    assert row
     return row[0], row[1]
 
 
-async def count_by_state(connection: Connection) -> dict[State, int]:
-    """How many current jobs are in each state that occurs."""
-    cursor = await connection.execute(
-        "select state, sum(delta)::bigint from state_changes group by state having sum(delta) > 0 order by state"
+async def count_by_state(connection: Connection, kind: str = TRANSCRIBE) -> dict[State, int]:
+    """How many current jobs of a kind are in each state that occurs."""
+    rows = await fetch_all(
+        connection,
+        """
+        select state, sum(delta)::bigint from state_changes where kind = %s
+        group by state having sum(delta) > 0 order by state
+        """,
+        (kind,),
     )
-    return dict(await cursor.fetchall())
+    return dict(rows)
+
+
+async def pending_work(connection: Connection, kind: str, jobs: Sequence[int] | None = None) -> PendingWork:
+    """Unfinished jobs of a kind: all, or those about the recordings of these jobs."""
+    row = await fetch_one(
+        connection,
+        """
+        select count(*), count(error_message), max(error_message) from jobs
+        where kind = %(kind)s and state = any(%(unfinished)s) and not superseded and (
+            %(jobs)s::bigint[] is null or media_id in (select media_id from jobs where id = any(%(jobs)s))
+        )
+        """,
+        {"kind": kind, "unfinished": list(UNFINISHED), "jobs": None if jobs is None else list(jobs)},
+    )
+    return PendingWork(pending=row[0], failing=row[1], error=row[2])

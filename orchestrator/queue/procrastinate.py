@@ -1,13 +1,14 @@
 """The queue: procrastinate on our own PostgreSQL, so that recording a job and queueing it are one transaction.
 
-A transcription names its one queue job (``queue_job``). Only that one may begin an attempt; whatever gives the work to
-another queue job (a retry, a sweep) changes the name in the same transaction. The queue holds unfinished work only.
+A job names its one entry in the queue (``queue_job``). Only that one may begin an attempt; whatever gives the work to
+another entry (a retry, a stalled worker) changes the name in the same transaction. The queue holds unfinished jobs.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import procrastinate
@@ -18,21 +19,19 @@ from procrastinate.manager import JobManager, NotificationCallback
 from psycopg.errors import ForeignKeyViolation
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from orchestrator.database.pool import IDLE_SECONDS, TROUBLE, Pool, one_line
-from orchestrator.database.sql import Connection
+from orchestrator.database.pool import CONNECTION_ERRORS, IDLE_SECONDS, Pool, one_line
+from orchestrator.database.sql import Connection, fetch_value
 from orchestrator.jobs.models import UNFINISHED
-from orchestrator.queue import backlog, fetch, order
+from orchestrator.queue import backlog, fetch
+from orchestrator.queue.order import WAKE, savepath_of, sub_queue_of
 
 log = logging.getLogger(__name__)
 
-TASK = "transcribe"
 REOPEN_SECONDS = 1.0
 FINISH_SECONDS = 20.0
-"""How long the end of a job is kept from a database that is gone; then the job is put back."""
-DOUBT_SECONDS = 2.0 * IDLE_SECONDS
-"""How long after a loss of the database a commit may still arrive there whose answer nobody awaits."""
-
-_SAVEPATH = "(select m.savepath from media m where m.id = t.media_id)"
+"""How long the end of a job waits for a database that is gone; then the job is put back."""
+UNSURE_SECONDS = 2.0 * IDLE_SECONDS
+"""How long after a loss of the database a commit may still arrive there whose answer no client awaits."""
 
 
 @contextmanager
@@ -45,37 +44,46 @@ def _own_errors() -> Iterator[None]:
 
 
 class _Manager(JobManager):
-    """What the worker does to the queue: by our order of turns, and without stopping all jobs for a lost connection."""
+    """What the worker does to the queue: in our order, and without stopping all jobs for a lost connection.
+
+    Attributes:
+        kinds: which this worker takes, each with how many at the same time.
+    """
 
     def __init__(self, connector: procrastinate.PsycopgConnector) -> None:
         super().__init__(connector)
+        self.kinds: Mapping[str, int] = {}
         self._connector = connector
         self._notified = 0
-        self._running: set[int | None] = set()
-        self._doubt_until = 0.0
+        self._running: dict[int | None, str] = {}
+        self._unsure_until = 0.0
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> QueueJob | None:
         while True:
             notified = self._notified
             try:
-                if time.monotonic() < self._doubt_until:
+                if time.monotonic() < self._unsure_until:
                     await self._put_back(worker_id)
-                row = await fetch.take(self._connector.pool, worker_id)
-            except ForeignKeyViolation as forgotten:
-                raise ConnectorException("this worker was taken for dead; it begins anew") from forgotten
-            except TROUBLE as lost:
+                row = await fetch.take(self._connector.pool, worker_id, self._free_kinds())
+            except ForeignKeyViolation as pruned:
+                raise ConnectorException("this worker was considered stalled; it starts again") from pruned
+            except CONNECTION_ERRORS as lost:
                 log.warning("no job can be taken: the database is gone: %s", one_line(lost))
-                self._doubt_until = time.monotonic() + DOUBT_SECONDS
+                self._unsure_until = time.monotonic() + UNSURE_SECONDS
                 return None
             if row:
-                self._running.add(row["id"])
+                self._running[row["id"]] = row["task_name"]
                 return QueueJob.from_row(row)
             if notified == self._notified:
                 return None  # procrastinate now forgets what it was notified of meanwhile
 
+    def _free_kinds(self) -> list[str]:
+        running = Counter(self._running.values())
+        return [kind for kind, most in self.kinds.items() if running[kind] < most]
+
     async def _put_back(self, worker_id: int) -> None:
-        """Back to its place in the queue with what this worker has, but does not run: it took it, or ended it, and lost
-        the database before it heard so. No sweep looks for jobs of a living worker.
+        """Put back what this worker has, but does not run: it took it, or ended it, and lost the database before it
+        heard so. A living worker is not searched for left jobs.
         """
         async with self._connector.pool.connection() as connection:
             await connection.execute(
@@ -110,18 +118,18 @@ class _Manager(JobManager):
             try:
                 await super().listen_for_jobs(on_notification=count, queues=queues)
             except ConnectorException as lost:
-                log.debug("not told of new jobs: %s", lost)
+                log.debug("not notified of new jobs: %s", lost)
             await asyncio.sleep(REOPEN_SECONDS)
 
     async def finish_job(self, job: QueueJob, status: Status, delete_job: bool) -> None:
-        """Take the job out of the queue; back to its place in it if the database was lost before it was decided."""
+        """Take the job out of the queue; back to its position if the database was lost before it was decided."""
         try:
             await self._finish(job)
         except ConnectorException:
-            self._doubt_until = time.monotonic() + DOUBT_SECONDS
+            self._unsure_until = time.monotonic() + UNSURE_SECONDS
             raise
         finally:
-            self._running.discard(job.id)
+            self._running.pop(job.id, None)
 
     @retry(
         retry=retry_if_exception_type(ConnectorException),
@@ -133,17 +141,17 @@ class _Manager(JobManager):
         await self.connector.execute_query_async(
             f"""
             with undecided as (
-                update procrastinate_jobs j set status = 'todo', worker_id = null, abort_requested = false,
+                update procrastinate_jobs entry set status = 'todo', worker_id = null, abort_requested = false,
                     scheduled_at = now() + make_interval(secs => %(pause)s)
-                from transcriptions t
-                where j.id = %(id)s and j.worker_id = %(worker)s and t.id = (j.args->>'transcription')::bigint
-                    and t.queue_job = j.id and t.state = any(%(unfinished)s)
-                returning j.id
+                from jobs j
+                where entry.id = %(id)s and entry.worker_id = %(worker)s and j.id = (entry.args->>'job')::bigint
+                    and j.queue_job = entry.id and j.state = any(%(unfinished)s)
+                returning entry.id
             ), gone as (
                 delete from procrastinate_jobs
                 where id = %(id)s and worker_id = %(worker)s and not exists (select from undecided)
             )
-            select wake.* from ({order.WAKE}) wake where exists (select from queue_rules where max_running is not null)
+            select wake.* from ({WAKE}) wake where exists (select from queue_rules where max_running is not null)
             """,
             id=job.id,
             worker=job.worker_id,
@@ -153,26 +161,31 @@ class _Manager(JobManager):
 
 
 class Queue:
-    """Puts transcriptions into the queue; :class:`orchestrator.worker.worker.Worker` takes them out.
+    """Puts jobs into the queue; :class:`orchestrator.worker.worker.Worker` takes them out.
 
     Args:
         pool: an open pool, shared with everything else of this process.
-        worker_timeout: silence in seconds after which a worker is taken for dead.
+        worker_timeout: silence in seconds after which a worker is considered stalled.
     """
 
     def __init__(self, pool: Pool, worker_timeout: float = 20) -> None:
         self.worker_timeout = worker_timeout
         self._pool = pool
         connector = procrastinate.PsycopgConnector()
+        self._manager = _Manager(connector)
         self.app = procrastinate.App(connector=connector)
-        self.app.job_manager = _Manager(connector)
+        self.app.job_manager = self._manager
 
     async def open(self) -> None:
         """Must be awaited before anything else."""
         await self.app.open_async(self._pool)
 
+    def take_kinds(self, kinds: Mapping[str, int]) -> None:
+        """Say which kinds of work the worker of this process takes, each with how many at the same time."""
+        self._manager.kinds = kinds
+
     async def put(self, connection: Connection, ids: Sequence[int], delay_seconds: float = 0) -> None:
-        """Queue transcriptions, in the transaction of ``connection``, each with its own priority."""
+        """Queue jobs, in the transaction of ``connection``, each with its own kind and priority."""
         if not ids:
             return
         await connection.execute(
@@ -180,22 +193,22 @@ class Queue:
             with wanted as (
                 select array_agg(id order by id) as ids, array_agg(
                     row (
-                        {order.lane_of(_SAVEPATH)}, %(task)s, priority, null, null,
-                        jsonb_build_object('transcription', id),
+                        {sub_queue_of("kind", savepath_of("j.id"))}, kind, priority, null, null,
+                        jsonb_build_object('job', id),
                         case when %(delay)s > 0 then now() + make_interval(secs => %(delay)s) end
                     )::procrastinate_job_to_defer_v1 order by id
-                ) as jobs
-                from transcriptions t where id = any(%(ids)s)
+                ) as entries
+                from jobs j where id = any(%(ids)s)
             ),
-            queued as (select ids, procrastinate_defer_jobs_v1(jobs) as queue_jobs from wanted)
-            update transcriptions t set queue_job = placed.queue_job
-            from queued, unnest(queued.ids, queued.queue_jobs) as placed (id, queue_job) where t.id = placed.id
+            queued as (select ids, procrastinate_defer_jobs_v1(entries) as queue_jobs from wanted)
+            update jobs j set queue_job = placed.queue_job
+            from queued, unnest(queued.ids, queued.queue_jobs) as placed (id, queue_job) where j.id = placed.id
             """,
-            {"task": TASK, "delay": delay_seconds, "ids": list(ids)},
+            {"delay": delay_seconds, "ids": list(ids)},
         )
 
     async def withdraw(self, connection: Connection, queue_jobs: Sequence[int]) -> None:
-        """Take jobs out of the queue; a worker that runs one of them stops it."""
+        """Take entries out of the queue; a worker that runs one of them stops it."""
         for queue_job in queue_jobs:
             with _own_errors():
                 await self.app.job_manager.cancel_job_by_id_async(
@@ -203,15 +216,19 @@ class Queue:
                 )
 
     async def sort(self) -> None:
-        """Make way where jobs that are held up stand before others; done regularly, no job waits for such a one."""
-        await backlog.sort(self._pool)
+        """Bring forward what may start from behind blocked jobs; done regularly, no job waits for a blocked one."""
+        await backlog.sort(self._pool, list(self._manager.kinds))
 
     async def count_workers(self) -> int:
         """How many workers show a heartbeat, on this host or another."""
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(
-                "select count(*) from procrastinate_workers where last_heartbeat > now() - make_interval(secs => %s)",
-                (self.worker_timeout,),
+            return int(
+                await fetch_value(
+                    connection,
+                    """
+                    select count(*) from procrastinate_workers
+                    where last_heartbeat > now() - make_interval(secs => %s)
+                    """,
+                    (self.worker_timeout,),
+                )
             )
-            row = await cursor.fetchone()
-        return row[0] if row else 0

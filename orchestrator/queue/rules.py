@@ -1,23 +1,21 @@
-"""Whose turn it is: by priority, then in the order of submission, past what is paused or has enough running.
+"""Pauses and limits: which jobs may start, by the prefix of their savepaths.
 
-A rule is a row, so all workers keep it from the same moment on. It holds up no job but its own: those stand in a lane
-of their own (``queue_name``), which is passed over while it is closed. A new rule touches no job; those that were
-queued before it are looked past while :mod:`orchestrator.queue.backlog` moves them.
+A rule is a row of the database, so all workers follow it from the same moment on, for work of every kind. It blocks no
+job but its own: those wait in a sub-queue, which is skipped while the rule is closed. A new rule touches no job; those
+that were queued before it are skipped while :mod:`orchestrator.queue.backlog` moves them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from psycopg.rows import class_row
-
-from orchestrator.database.sql import Connection
+from orchestrator.database.sql import Connection, fetch_models
 from orchestrator.jobs.models import Record
-from orchestrator.queue.order import EVERYTHING, FORWARD, LANE, SAVEPATH, wake
+from orchestrator.queue.order import EVERYTHING, FORWARD, savepath_of_row, sub_queue, wake
 
 _RULES = f"""
     select r.id, r.prefix, r.max_running, r.paused_at, r.paused_by, (
         select count(*) from procrastinate_jobs j
-        where j.status = 'doing' and j.worker_id is not null and starts_with({SAVEPATH}, r.prefix)
+        where j.status = 'doing' and j.worker_id is not null and starts_with({savepath_of_row("j")}, r.prefix)
     ) as running
     from queue_rules r
 """
@@ -27,9 +25,9 @@ class Rule(Record):
     """What holds for savepaths that start with ``prefix``; the empty one is every savepath.
 
     Attributes:
-        max_running: jobs at once, of all workers together.
+        max_running: jobs at the same time, on all workers together.
         paused_by: user and host.
-        running: how many jobs there are at work.
+        running: how many of its jobs run.
     """
 
     prefix: str
@@ -44,21 +42,25 @@ class Rule(Record):
         return self.paused_at is not None or (self.max_running is not None and self.running >= self.max_running)
 
 
-class KeptRule(Rule):
-    """A rule with the number of its lane."""
+class StoredRule(Rule):
+    """A rule with the number of its sub-queue; it may have no effect now."""
 
     id: int
 
 
 async def active_rules(connection: Connection) -> list[Rule]:
-    """Those that say something."""
-    async with connection.cursor(row_factory=class_row(Rule)) as cursor:
-        await cursor.execute(f"{_RULES} where max_running is not null or paused_at is not null order by prefix")
-        return await cursor.fetchall()
+    """Those that have an effect."""
+    condition = "where max_running is not null or paused_at is not null order by prefix"
+    return await fetch_models(connection, Rule, f"{_RULES} {condition}")
+
+
+async def all_rules(connection: Connection) -> list[StoredRule]:
+    """All that exist, those without effect too: jobs may wait in their sub-queues."""
+    return await fetch_models(connection, StoredRule, _RULES)
 
 
 async def pause(connection: Connection, prefix: str, by: str) -> None:
-    """Start no more jobs of a prefix; those that run go on. A pause that is there already stays as it is."""
+    """Start no more jobs of a prefix; those that run continue. An existing pause stays as it is."""
     await connection.execute(
         """
         insert into queue_rules as r (prefix, paused_at, paused_by) values (%s, now(), %s)
@@ -80,7 +82,7 @@ async def resume(connection: Connection, prefix: str) -> bool:
 
 
 async def limit(connection: Connection, prefix: str, max_running: int | None) -> None:
-    """Let at most so many jobs of a prefix run at once, on all workers together; None takes the limit away."""
+    """Let at most so many jobs of a prefix run at the same time, on all workers together; None removes the limit."""
     await connection.execute(
         """
         insert into queue_rules (prefix, max_running) values (%s, %s)
@@ -91,21 +93,15 @@ async def limit(connection: Connection, prefix: str, max_running: int | None) ->
     await wake(connection)
 
 
-async def all_rules(connection: Connection) -> list[KeptRule]:
-    """All there are, those too that say nothing now: jobs may stand in their lanes."""
-    async with connection.cursor(row_factory=class_row(KeptRule)) as cursor:
-        await cursor.execute(_RULES)
-        return await cursor.fetchall()
-
-
-def closed_prefixes(kept: Sequence[KeptRule]) -> list[str]:
+def closed_prefixes(rules: Sequence[StoredRule]) -> list[str]:
     """Of which no further job may start."""
-    return [rule.prefix for rule in kept if rule.closed]
+    return [rule.prefix for rule in rules if rule.closed]
 
 
-def open_lanes(kept: Sequence[KeptRule], closed: Sequence[str]) -> list[str]:
-    """Where a job may stand that may start."""
+def open_sub_queues(kinds: Iterable[str], rules: Sequence[StoredRule], closed: Sequence[str]) -> list[str]:
+    """Where jobs of these kinds wait that may start."""
     if EVERYTHING in closed:
         return []
-    ruled = [f"{LANE}/{rule.id}" for rule in kept if rule.prefix and not rule.prefix.startswith(tuple(closed))]
-    return [LANE, *ruled, FORWARD] if kept else [LANE]
+    ruled = [rule.id for rule in rules if rule.prefix and not rule.prefix.startswith(tuple(closed))]
+    numbers = [None, *ruled, FORWARD] if rules else [None]
+    return [sub_queue(kind, number) for kind in kinds for number in numbers]

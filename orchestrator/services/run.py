@@ -1,4 +1,4 @@
-"""The orchestrator as a service: a worker, alone or with the HTTP API, until it is told to stop; or as a watch."""
+"""The orchestrator as a service until it is stopped: a worker, alone or with the HTTP API, or a folder watch."""
 
 import asyncio
 import logging
@@ -9,15 +9,25 @@ from typing import Any
 
 from orchestrator.api.app import make_app
 from orchestrator.api.handlers import OrchestratorService
-from orchestrator.intake.bucket_listing import Reconciler
-from orchestrator.intake.event_intake import Intake, Selection
+from orchestrator.exports.results import STORE_RESULT, ResultStore
+from orchestrator.intake.bucket_listing import BucketListing
+from orchestrator.intake.event_intake import EventIntake, Selection
 from orchestrator.intake.folder_watch import FolderWatch
 from orchestrator.session import Session
-from orchestrator.worker.worker import make_worker
+from orchestrator.worker.kinds import Kind
+from orchestrator.worker.progress import TranscriptionProgress
+from orchestrator.worker.retry import RetryPolicy, exponential
+from orchestrator.worker.stalled_jobs import Sweeper
+from orchestrator.worker.transcriber_client import Transcribers
+from orchestrator.worker.transcription import transcription
+from orchestrator.worker.worker import Worker
 from reelscribe.http.auth import Tokens
 from reelscribe.http.server import serve
 
 log = logging.getLogger(__name__)
+
+LONGEST_RESULT_PAUSE_SECONDS = 540
+"""Before a result that was refused is stored again; the queue puts nothing off for more than ten minutes."""
 
 
 async def work_session(session: Session) -> int:
@@ -25,8 +35,8 @@ async def work_session(session: Session) -> int:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with _working(session, stopping):
-        log.info("worker: takes up to %d jobs at once", session.settings.orchestrator.max_running)
+    async with _working(session, stopping, []):
+        log.info("worker: takes up to %d jobs at the same time", session.settings.orchestrator.max_running)
         await stopping.wait()
         log.info("worker: stopping")
     log.info("worker: stopped")
@@ -53,7 +63,7 @@ async def watch_session(session: Session) -> int:
 
 
 def make_service(session: Session) -> OrchestratorService:
-    """The orchestrator of this session.
+    """What the handlers of this session share.
 
     Raises:
         SettingsError: the token file is unusable.
@@ -62,7 +72,7 @@ def make_service(session: Session) -> OrchestratorService:
         Tokens.from_file(session.settings.auth.token_file),
         session.pool,
         session.queue,
-        session.desk,
+        session.submissions,
         session.settings.paths.bucket_name,
         _make_intake(session),
         stores_results=session.settings.results.bucket is not None,
@@ -70,43 +80,71 @@ def make_service(session: Session) -> OrchestratorService:
 
 
 async def serve_service(session: Session, service: OrchestratorService) -> None:
-    """Run a worker and the HTTP API until ``machine.stopping`` is set, by a signal or by the caller.
+    """Run a worker and the HTTP API until ``service.stopping`` is set, by a signal or by the caller.
 
     Raises:
         SettingsError: the address is taken, or a file it names is unusable, or ``[results]`` lacks its ``[minio]``.
     """
     chosen = session.settings
     async with AsyncExitStack() as stack:
-        if chosen.results.bucket:
-            from orchestrator.exports.results import make_result_writer  # 0.4 s that no other command should wait
-
-            writer = make_result_writer(session.pool, chosen.minio, chosen.results)
-            await stack.enter_async_context(_beside(session, service.stopping, "results", writer.run()))
+        further_kinds = [await _result_storing(session)] if chosen.results.bucket else []
         if every := chosen.events.reconcile_every:
-            reconciler = Reconciler(session.pool, service.intake, session.objects, every, service.registry)
-            await stack.enter_async_context(_beside(session, service.stopping, "reconciler", reconciler.run()))
-        await stack.enter_async_context(_working(session, service.stopping))
+            listing = BucketListing(session.pool, service.intake, session.objects, every, service.registry)
+            await stack.enter_async_context(_concurrently(session, service.stopping, "listing", listing.run()))
+        await stack.enter_async_context(_working(session, service.stopping, further_kinds))
         await serve(service, make_app(service), chosen.orchestrator, service.end_streams)
 
 
-def _make_intake(session: Session) -> Intake:
-    return Intake(session.pool, session.desk, Selection(session.settings), session.objects)
+def _make_intake(session: Session) -> EventIntake:
+    return EventIntake(session.pool, session.submissions, Selection(session.settings), session.objects)
+
+
+async def _result_storing(session: Session) -> Kind:
+    """Storing finished transcripts in the ``[results]`` bucket, as a kind of work.
+
+    Raises:
+        SettingsError: ``[results]`` lacks its ``[minio]``.
+    """
+    from orchestrator.exports.result_bucket import ResultBucket  # 0.4 s that no other command should wait
+
+    section = session.settings.results
+    store = ResultStore(session.pool, session.queue, ResultBucket(session.settings.minio, section), section)
+    await store.follow_transcriptions()
+    retry = RetryPolicy(max_failures=None, backoff=exponential(first=2, longest=LONGEST_RESULT_PAUSE_SECONDS))
+    return Kind(STORE_RESULT, 1, store.work, retry)
 
 
 @asynccontextmanager
-async def _working(session: Session, stopping: asyncio.Event) -> AsyncIterator[None]:
-    """A worker beside what happens in the block."""
-    making = make_worker(session.settings, session.pool, session.queue)
-    async with making as worker, _beside(session, stopping, "worker", worker.run()):
-        yield
+async def _working(session: Session, stopping: asyncio.Event, further_kinds: list[Kind]) -> AsyncIterator[None]:
+    """A worker that runs during the block. Every kind of work that it takes is listed here.
+
+    Raises:
+        SettingsError: the token file is unusable.
+    """
+    section, pool, queue = session.settings.orchestrator, session.pool, session.queue
+    tokens = Tokens.from_file(session.settings.auth.token_file)
+    async with Transcribers(section.transcriber_urls, tokens, section.progress_timeout) as transcribers:
+        kinds = [
+            transcription(
+                TranscriptionProgress(pool, queue),
+                transcribers,
+                session.settings.paths.bucket_name,
+                section.max_running,
+                RetryPolicy(section.max_attempts),
+            ),
+            *further_kinds,
+        ]
+        worker = Worker(pool, queue, kinds, Sweeper(pool, queue, section.max_attempts))
+        async with _concurrently(session, stopping, "worker", worker.run()):
+            yield
 
 
 @asynccontextmanager
-async def _beside(
+async def _concurrently(
     session: Session, stopping: asyncio.Event, name: str, work: Coroutine[Any, Any, None]
 ) -> AsyncIterator[None]:
-    """Work beside what happens in the block until ``stopping`` is set; should it fail, that is set, and its error
-    raised. To end, it has ``grace_seconds``.
+    """Work during the block, until ``stopping`` is set; should it fail, that is set, and its error raised. To end, it
+    has ``grace_seconds``.
     """
     working = asyncio.create_task(work, name=name)
     working.add_done_callback(lambda _: stopping.set())
@@ -125,4 +163,4 @@ async def _end(working: asyncio.Task[None], stopping: asyncio.Event, grace_secon
     working.cancel()
     await asyncio.wait([working], timeout=grace_seconds)
     if not working.done():
-        log.warning("%s: the database does not answer; left unfinished, others go on with it", working.get_name())
+        log.warning("%s: the database does not answer; left unfinished, other workers continue it", working.get_name())

@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 
 from orchestrator.database.pool import Pool
 from orchestrator.jobs.models import Record
-from orchestrator.jobs.versions import REPLACED
+from orchestrator.jobs.versions import replaced
 from reelscribe.media.completeness import TOLERATED_SECONDS, TOLERATED_SHARE
 
 SAMPLE_RATE = 16_000
@@ -133,7 +133,7 @@ _EVIDENCE = f"""
     with job as materialized (
         select t.id, m.bucket, m.savepath, t.complete, t.progress_seconds
         from transcriptions t join media m on m.id = t.media_id
-        where t.state = 'done' and t.id > %(after)s and not (t.superseded and {REPLACED})
+        where t.state = 'done' and t.id > %(after)s and not (t.superseded and {replaced("t")})
             and (%(bucket)s::text is null or m.bucket = %(bucket)s)
             and (%(savepaths)s::text[] is null or m.savepath = any(%(savepaths)s))
         order by t.id limit %(limit)s

@@ -1,4 +1,4 @@
-"""The transcribers: which one to ask, and its events as they arrive."""
+"""The transcribers: which one gets a job, and its events as they arrive."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from types import TracebackType
 import httpx
 
 from orchestrator.errors import NoTranscriber
-from orchestrator.worker import retry
+from orchestrator.worker.retry import exponential
 from reelscribe.contracts.events import NDJSON, Event, Progress, events
 from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import PeerUnreachable, ServiceError, StreamCut
@@ -25,56 +25,56 @@ HEALTH_SECONDS = 3.0
 RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 60.0
 
-probe_seconds = retry.exponential(first=1, longest=30)
-"""How long a transcriber that failed so many times in a row is left alone before it is asked again."""
+probe_seconds = exponential(first=1, longest=30)
+"""How long a transcriber that failed so many times in a row gets no job before it is asked again."""
 
-NOT_THE_JOBS_FAULT = {"busy", "stopping", "peer_unreachable", "unauthorized", "route_not_found", "model_not_loaded"}
-"""Codes that say that a machine cannot work now, or is set up wrongly: the job waits and uses up no attempt."""
+UNAVAILABLE_CODES = {"busy", "stopping", "peer_unreachable", "unauthorized", "route_not_found", "model_not_loaded"}
+"""Error codes of a service that cannot work now, or is configured wrongly: the job waits and uses up no attempt."""
 
 
 @dataclass
-class Standing:
-    """What we know of one transcriber.
+class _Transcriber:
+    """What this process knows of one transcriber.
 
     Attributes:
-        running: jobs of ours.
+        running: our jobs there.
         failures: in a row.
-        back_at: monotonic second before which it is not asked, for the reason of ``trouble``.
+        back_at: monotonic second before which it is not asked, because of ``last_failure``.
     """
 
     url: str
     running: int = 0
     failures: int = 0
     back_at: float = 0.0
-    trouble: ServiceError | None = None
+    last_failure: ServiceError | None = None
 
     @property
-    def obstacle(self) -> ServiceError | None:
-        """Why it is not asked now."""
-        return self.trouble if time.monotonic() < self.back_at else None
+    def unavailable_reason(self) -> ServiceError | None:
+        """Why it is not asked now; None if it is."""
+        return self.last_failure if time.monotonic() < self.back_at else None
 
-    def failed(self, trouble: ServiceError) -> None:
-        """Leave it alone for longer than the last time. What fails together counts once."""
-        if self.obstacle:
+    def note_failure(self, failure: ServiceError) -> None:
+        """Give it no job for longer than the last time. Concurrent failures count once."""
+        if self.unavailable_reason:
             return
         self.failures += 1
         pause = probe_seconds(self.failures)
-        self.trouble, self.back_at = trouble, time.monotonic() + pause
-        log.warning("%s; it gets no job for %.0f s", trouble.message, pause)
+        self.last_failure, self.back_at = failure, time.monotonic() + pause
+        log.warning("%s; it gets no job for %.0f s", failure.message, pause)
 
-    def worked(self) -> None:
-        """It has proved itself."""
+    def note_success(self) -> None:
+        """It works."""
         if self.failures:
             log.info("%s is back", _name(self.url))
-        self.failures, self.back_at, self.trouble = 0, 0.0, None
+        self.failures, self.back_at, self.last_failure = 0, 0.0, None
 
 
 class Stream:
     """One recording being transcribed by the transcriber at ``url``."""
 
-    def __init__(self, b: Standing, response: httpx.Response, progress_timeout: float) -> None:
-        self.url = b.url
-        self._b = b
+    def __init__(self, transcriber: _Transcriber, response: httpx.Response, progress_timeout: float) -> None:
+        self.url = transcriber.url
+        self._transcriber = transcriber
         self._response = response
         self._progress_timeout = progress_timeout
 
@@ -84,10 +84,10 @@ class Stream:
         Raises:
             StreamCut: the stream broke off, or was silent for too long.
         """
-        with _patience(self.url, self._progress_timeout):
+        with _reading(self.url, self._progress_timeout):
             async for event in events(self._response.aiter_lines()):
                 if isinstance(event, Progress):
-                    self._b.worked()
+                    self._transcriber.note_success()
                 yield event
 
 
@@ -96,13 +96,13 @@ class Transcribers:
 
     Args:
         urls: base URLs.
-        progress_timeout: silence in seconds after which a transcriber is taken for dead.
+        progress_timeout: silence in seconds after which a transcriber is considered stalled.
     """
 
     def __init__(self, urls: tuple[str, ...], tokens: Tokens, progress_timeout: float) -> None:
         self.urls = urls
         self._progress_timeout = progress_timeout
-        self._standings = [Standing(url) for url in urls]
+        self._transcribers = [_Transcriber(url) for url in urls]
         # No kept connections: one that the transcriber closed meanwhile would look like a stream that broke off.
         self._http = httpx.AsyncClient(
             headers=tokens.headers(),
@@ -142,49 +142,49 @@ class Transcribers:
             NoTranscriber: none takes the job now.
             ServiceError: the one that was asked refused the job.
         """
-        candidates, obstacles = await self._by_load()
-        for b in candidates:
-            b.running += 1
+        candidates, reasons = await self._by_load()
+        for transcriber in candidates:
+            transcriber.running += 1
             try:
-                response = await self._ask(b.url, request)
+                response = await self._ask(transcriber.url, request)
                 try:
-                    yield Stream(b, response, self._progress_timeout)
+                    yield Stream(transcriber, response, self._progress_timeout)
                     return
                 finally:
                     await response.aclose()
-            except _Away as away:
-                obstacles.append(away.reason)
-                if away.reason.code != "busy":
-                    b.failed(away.reason)
+            except _CannotTakeJob as refused:
+                reasons.append(refused.reason)
+                if refused.reason.code != "busy":
+                    transcriber.note_failure(refused.reason)
             except StreamCut as cut:
-                b.failed(cut)
+                transcriber.note_failure(cut)
                 raise
             finally:
-                b.running -= 1
+                transcriber.running -= 1
         raise NoTranscriber(
-            "; ".join(obstacle.message for obstacle in obstacles), max(RETRY_SECONDS, min(map(_retry_after, obstacles)))
+            "; ".join(reason.message for reason in reasons), max(RETRY_SECONDS, min(map(_retry_after, reasons)))
         )
 
-    async def _by_load(self) -> tuple[list[Standing], list[ServiceError]]:
-        """Those that answer, the least loaded first, and what is wrong with the others."""
-        asked = [b for b in self._standings if not b.obstacle]
-        obstacles = [b.obstacle for b in self._standings if b.obstacle]
+    async def _by_load(self) -> tuple[list[_Transcriber], list[ServiceError]]:
+        """Those that answer, the least loaded first, and why the others are unavailable."""
+        asked = [one for one in self._transcribers if not one.unavailable_reason]
+        reasons = [one.unavailable_reason for one in self._transcribers if one.unavailable_reason]
         load: dict[str, tuple[bool, float]] = {}
-        answers = await asyncio.gather(*(self.health(b.url) for b in asked), return_exceptions=True)
-        for b, answer in zip(asked, answers, strict=True):
+        answers = await asyncio.gather(*(self.health(one.url) for one in asked), return_exceptions=True)
+        for one, answer in zip(asked, answers, strict=True):
             if isinstance(answer, ServiceError):
-                b.failed(answer)
-                obstacles.append(answer)
+                one.note_failure(answer)
+                reasons.append(answer)
             elif isinstance(answer, BaseException):
                 raise answer
             else:
-                load[b.url] = _load(answer, b.running)
-        return sorted((b for b in asked if b.url in load), key=lambda b: load[b.url]), obstacles
+                load[one.url] = _load(answer, one.running)
+        return sorted((one for one in asked if one.url in load), key=lambda one: load[one.url]), reasons
 
     async def _ask(self, url: str, request: TranscribeRequest) -> httpx.Response:
         body = request.model_dump(mode="json", exclude_defaults=True)
         try:
-            with _patience(url, self._progress_timeout):
+            with _reading(url, self._progress_timeout):
                 http_request = self._http.build_request(
                     "POST", f"{url}/transcribe", json=body, headers={"Accept": NDJSON}
                 )
@@ -196,15 +196,15 @@ class Transcribers:
                 finally:
                     await response.aclose()
         except PeerUnreachable as unreachable:
-            raise _Away(unreachable) from unreachable
+            raise _CannotTakeJob(unreachable) from unreachable
         refused = refusal(_name(url), response)
-        if refused.code in NOT_THE_JOBS_FAULT:
-            raise _Away(refused)
+        if refused.code in UNAVAILABLE_CODES:
+            raise _CannotTakeJob(refused)
         raise refused
 
 
-class _Away(Exception):
-    """This transcriber cannot take the job; another one may."""
+class _CannotTakeJob(Exception):
+    """This transcriber cannot take the job now; another one may."""
 
     def __init__(self, reason: ServiceError) -> None:
         super().__init__(reason.message)
@@ -212,7 +212,7 @@ class _Away(Exception):
 
 
 @contextmanager
-def _patience(url: str, seconds: float) -> Iterator[None]:
+def _reading(url: str, seconds: float) -> Iterator[None]:
     with as_service_errors(_name(url)):
         try:
             yield
@@ -225,7 +225,7 @@ def _name(url: str) -> str:
 
 
 def _load(health: dict[str, object], running: int) -> tuple[bool, float]:
-    """Whether all places are taken, and how much of them; what we have just sent may not show there yet."""
+    """Whether all its slots are taken, and the share that is; what was just sent there may not show yet."""
     capacity, free = health.get("capacity"), health.get("free")
     if not (isinstance(capacity, int) and isinstance(free, int) and capacity > 0):
         return False, float(running)
@@ -233,6 +233,6 @@ def _load(health: dict[str, object], running: int) -> tuple[bool, float]:
     return taken >= capacity, taken / capacity
 
 
-def _retry_after(obstacle: ServiceError) -> float:
-    seconds = obstacle.details.get("retry_after")
+def _retry_after(reason: ServiceError) -> float:
+    seconds = reason.details.get("retry_after")
     return min(float(seconds), LONGEST_RETRY_SECONDS) if isinstance(seconds, (int, float)) else RETRY_SECONDS

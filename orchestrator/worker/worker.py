@@ -1,54 +1,54 @@
-"""A worker: takes jobs out of the queue, keeps some running at once, and sweeps up after workers that died."""
+"""A worker: takes jobs out of the queue, runs some concurrently, and looks after what stalled workers left."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 
 import procrastinate
 from procrastinate.exceptions import ConnectorException
 
-from orchestrator.database.pool import TROUBLE, Pool, one_line
-from orchestrator.queue.procrastinate import TASK, Queue
+from orchestrator.database.pool import CONNECTION_ERRORS, Pool, one_line
+from orchestrator.queue.procrastinate import Queue
 from orchestrator.worker.dispatch import Dispatcher
-from orchestrator.worker.progress import Attempts
+from orchestrator.worker.kinds import Kind
 from orchestrator.worker.stalled_jobs import Sweeper
-from orchestrator.worker.transcriber_client import Transcribers
-from reelscribe.http.auth import Tokens
-from reelscribe.settings.loading import Settings
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
-"""How soon a job whose time has come is taken; a new one is taken at once."""
+"""How soon a job whose time has come is taken; a new one is taken immediately."""
 REOPEN_SECONDS = 2.0
-SIGNS_OF_LIFE = 5
-"""Heartbeats within the time after which a worker is taken for dead."""
+HEARTBEATS = 5
+"""Within the time after which a worker is considered stalled."""
 PRUNE_SECONDS = 7 * 86400
-"""For what the sweeper never saw; it buries the dead by a clock that does not jump."""
+"""For workers that the sweeper never saw; it finds the others by a clock that does not jump."""
 
 
 class Worker:
-    """Runs until it is cancelled; running jobs then go back to the queue, where others take them up.
+    """Runs until it is cancelled; running jobs then go back to the queue, and others continue them.
 
     Args:
-        max_running: jobs at once.
+        kinds: of work that it takes.
     """
 
-    def __init__(self, queue: Queue, dispatcher: Dispatcher, sweeper: Sweeper, max_running: int) -> None:
+    def __init__(self, pool: Pool, queue: Queue, kinds: Sequence[Kind], sweeper: Sweeper) -> None:
         self._queue = queue
         self._sweeper = sweeper
-        self._max_running = max_running
+        self._concurrency = sum(kind.max_running for kind in kinds)
         self._stopping = False
-        self._interval = queue.worker_timeout / SIGNS_OF_LIFE
+        self._interval = queue.worker_timeout / HEARTBEATS
+        queue.take_kinds({kind.name: kind.max_running for kind in kinds})
+        for kind in kinds:
+            self._add_task(kind, Dispatcher(pool, queue, kind))
 
-        @queue.app.task(name=TASK, pass_context=True)
-        async def transcribe(context: procrastinate.JobContext, transcription: int) -> None:
+    def _add_task(self, kind: Kind, dispatcher: Dispatcher) -> None:
+        @self._queue.app.task(name=kind.name, pass_context=True)
+        async def run(context: procrastinate.JobContext, job: int) -> None:
             assert context.job.id is not None
             try:
-                await dispatcher.run(context.job.id, transcription)
-            except TROUBLE as lost:
-                log.warning("job %d: the database went away: %s; it is tried again", transcription, one_line(lost))
+                await dispatcher.run(context.job.id, job)
+            except CONNECTION_ERRORS as lost:
+                log.warning("job %d: the database went away: %s; it is tried again", job, one_line(lost))
 
     async def run(self) -> None:
         """Work. A lost database is waited for."""
@@ -70,7 +70,7 @@ class Worker:
         while not self._stopping:
             try:
                 await self._queue.app.run_worker_async(
-                    concurrency=self._max_running,
+                    concurrency=self._concurrency,
                     fetch_job_polling_interval=POLL_SECONDS,
                     abort_job_polling_interval=POLL_SECONDS,
                     shutdown_graceful_timeout=0,
@@ -79,10 +79,10 @@ class Worker:
                     update_heartbeat_interval=self._interval,
                     stalled_worker_timeout=PRUNE_SECONDS,
                 )
-            except (ConnectorException, *TROUBLE) as lost:
-                if self._stopping:  # then it stands for the cancellation that it took the place of
+            except (ConnectorException, *CONNECTION_ERRORS) as lost:
+                if self._stopping:  # then it is raised in place of the cancellation
                     return
-                log.warning("the worker begins anew: %s", one_line(lost.__cause__ or lost))
+                log.warning("the worker starts again: %s", one_line(lost.__cause__ or lost))
             await asyncio.sleep(REOPEN_SECONDS)
 
     async def _sweep(self) -> None:
@@ -94,23 +94,8 @@ async def _repeat(chore: Callable[[], Awaitable[None]], pause: float) -> None:
     while True:
         try:
             await chore()
-        except (ConnectorException, *TROUBLE) as lost:
+        except (ConnectorException, *CONNECTION_ERRORS) as lost:
             log.debug("not now: %s", lost)
-        except Exception:  # jobs go on without it
+        except Exception:  # jobs continue without it
             log.exception("worker")
         await asyncio.sleep(pause)
-
-
-@asynccontextmanager
-async def make_worker(settings: Settings, pool: Pool, queue: Queue) -> AsyncIterator[Worker]:
-    """A worker as config.cfg wants it, with its way to the transcribers.
-
-    Raises:
-        SettingsError: the token file is unusable.
-    """
-    section = settings.orchestrator
-    tokens = Tokens.from_file(settings.auth.token_file)
-    async with Transcribers(section.transcriber_urls, tokens, section.progress_timeout) as transcribers:
-        dispatcher = Dispatcher(Attempts(pool, queue), transcribers, settings.paths.bucket_name, section.max_attempts)
-        sweeper = Sweeper(pool, queue, section.max_attempts)
-        yield Worker(queue, dispatcher, sweeper, section.max_running)

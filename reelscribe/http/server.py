@@ -281,7 +281,7 @@ class DocumentHandler(ServiceHandler):
 
 def make_application(service: Service, routes: list[tuple[str, type[ServiceHandler], dict[str, Any]]]) -> Application:
     """The routes of one machine and those that every machine has."""
-    shared = {"machine": service}
+    shared = {"service": service}
     return Application(
         [
             *((pattern, handler, {**shared, **arguments}) for pattern, handler, arguments in routes),

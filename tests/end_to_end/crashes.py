@@ -17,8 +17,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from orchestrator.database import embedded
-from orchestrator.database.pool import TROUBLE, Pool, make_pool, prepare
-from orchestrator.intake.submission import Desk
+from orchestrator.database.pool import CONNECTION_ERRORS, Pool, make_pool, prepare
+from orchestrator.intake.submission import Submissions
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import Job, Options
 from orchestrator.queue.procrastinate import Queue
@@ -81,7 +81,7 @@ class Installation:
         self.pool: Pool = await self._stack.enter_async_context(make_pool(self._url, answer_timeout=5))
         queue = Queue(self.pool)
         await queue.open()
-        self.desk = Desk(self.pool, queue)
+        self.desk = Submissions(self.pool, queue)
         return self
 
     async def __aexit__(
@@ -146,7 +146,7 @@ class Installation:
     async def jobs(self, ids: list[int]) -> list[Job]:
         """As they are now; a database that is away is waited for."""
         while True:
-            with suppress(*TROUBLE):
+            with suppress(*CONNECTION_ERRORS):
                 async with self.pool.connection() as connection:
                     return await job_queries.jobs_by_id(connection, ids)
             await asyncio.sleep(0.1)
@@ -201,7 +201,7 @@ class Installation:
             try:
                 async with self.pool.connection() as connection:
                     return await (await connection.execute(statement, (ids,))).fetchall()
-            except (*TROUBLE, psycopg.errors.AdminShutdown):
+            except (*CONNECTION_ERRORS, psycopg.errors.AdminShutdown):
                 await asyncio.sleep(0.1)
 
     def _supervise(self) -> None:

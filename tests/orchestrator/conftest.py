@@ -23,15 +23,17 @@ from orchestrator.api.handlers import OrchestratorService
 from orchestrator.database import embedded
 from orchestrator.database.pool import Pool, make_pool, prepare
 from orchestrator.intake.bucket import Objects
-from orchestrator.intake.event_intake import Intake, Selection
-from orchestrator.intake.submission import Desk
+from orchestrator.intake.event_intake import EventIntake, Selection
+from orchestrator.intake.submission import Submissions
 from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs import transitions
 from orchestrator.jobs.models import Job, Options
 from orchestrator.queue.procrastinate import Queue
-from orchestrator.worker.dispatch import Dispatcher
-from orchestrator.worker.progress import Attempts
+from orchestrator.worker.progress import TranscriptionProgress
+from orchestrator.worker.retry import RetryPolicy
 from orchestrator.worker.stalled_jobs import Sweeper
 from orchestrator.worker.transcriber_client import Transcribers
+from orchestrator.worker.transcription import transcription
 from orchestrator.worker.worker import Worker
 from reelscribe.contracts.events import Started
 from reelscribe.http.auth import Tokens
@@ -88,8 +90,8 @@ async def queue(pool: Pool) -> Queue:
 
 
 @pytest.fixture
-def desk(pool: Pool, queue: Queue) -> Desk:
-    return Desk(pool, queue)
+def desk(pool: Pool, queue: Queue) -> Submissions:
+    return Submissions(pool, queue)
 
 
 @pytest.fixture
@@ -120,7 +122,7 @@ async def proxy(sql: Callable[..., Awaitable[list[Any]]]) -> AsyncIterator[Proxy
 
 
 @pytest.fixture
-def submit(desk: Desk) -> Callable[..., Awaitable[Job]]:
+def submit(desk: Submissions) -> Callable[..., Awaitable[Job]]:
     async def submit(
         savepath: str = "talk.mp4", force: bool = False, priority: int | None = None, **options: Any
     ) -> Job:
@@ -178,15 +180,16 @@ def heard(
     ) -> Job:
         job = await submit(savepath, force=force)
         [(queue_job,)] = await sql("select queue_job from transcriptions where id = %s", job.id)
-        attempts = Attempts(pool, queue)
-        attempt = await attempts.begin(queue_job, job.id)
+        progress = TranscriptionProgress(pool, queue)
+        async with pool.connection() as connection:
+            attempt = await transitions.begin(connection, queue_job, job.id)
         assert attempt
         started = Started(model="scripted", language=language, language_probability=0.9, duration=4.0 * len(texts))
-        await attempts.started(attempt, "http://machine-b", started)
+        await progress.start(attempt, "http://machine-b", started)
         for index, text in enumerate(texts):
-            await attempts.progress(attempt, [segment(4.0 * index, 4.0 * index + 3, text)], 4.0 * index + 4)
+            await progress.store(attempt, [segment(4.0 * index, 4.0 * index + 3, text)], 4.0 * index + 4)
         end = finished(4.0 * len(texts), incomplete, len(texts))
-        await attempts.finished(attempt, [], end.model_copy(update={"last_modified": modified, "size": 1000}))
+        await progress.finish(attempt, [], end.model_copy(update={"last_modified": modified, "size": 1000}))
         async with pool.connection() as connection:
             return (await job_queries.jobs_by_id(connection, [job.id]))[0]
 
@@ -194,10 +197,10 @@ def heard(
 
 
 @pytest.fixture
-def orchestrator_service(pool: Pool, queue: Queue, desk: Desk) -> OrchestratorService:
+def orchestrator_service(pool: Pool, queue: Queue, desk: Submissions) -> OrchestratorService:
     """The orchestrator as its handlers see it; its extractor is away, and it asks for no token."""
     objects = Objects("http://127.0.0.1:9", Tokens(), BUCKET)
-    intake = Intake(pool, Desk(pool, queue, objects), Selection(Settings()), objects)
+    intake = EventIntake(pool, Submissions(pool, queue, objects), Selection(Settings()), objects)
     return OrchestratorService(Tokens(), pool, queue, desk, BUCKET, intake)
 
 
@@ -237,8 +240,9 @@ async def run_worker(
     ):
         queue = Queue(pool)
         await queue.open()
-        dispatcher = Dispatcher(Attempts(pool, queue), transcribers, BUCKET, MAX_ATTEMPTS, lambda _: backoff)
-        worker = Worker(queue, dispatcher, Sweeper(pool, queue, MAX_ATTEMPTS), max_running=4)
+        retry = RetryPolicy(MAX_ATTEMPTS, lambda failures: backoff)
+        kind = transcription(TranscriptionProgress(pool, queue), transcribers, BUCKET, 4, retry)
+        worker = Worker(pool, queue, [kind], Sweeper(pool, queue, MAX_ATTEMPTS))
         running = asyncio.create_task(worker.run())
         try:
             yield worker
@@ -293,7 +297,7 @@ async def extractor(bucket: Path, local_ffmpeg: FFmpeg) -> AsyncIterator[str]:
 @pytest.fixture
 def intake_with_a_bug(monkeypatch):
     """An intake that fails once, as no machine and no database does."""
-    take, raised = Intake.take, []
+    take, raised = EventIntake.take, []
 
     async def fail_once(*arguments):
         if not raised:
@@ -301,4 +305,4 @@ def intake_with_a_bug(monkeypatch):
             raise KeyError("a bug")
         return await take(*arguments)
 
-    monkeypatch.setattr(Intake, "take", fail_once)
+    monkeypatch.setattr(EventIntake, "take", fail_once)

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from orchestrator.worker.progress import Attempts
+from orchestrator.jobs import transitions
+from orchestrator.worker.progress import TranscriptionProgress
 from reelscribe.contracts.events import Started, Word
 from tests.orchestrator.commands import read_all
 from tests.orchestrator.scripted import finished, segment
@@ -40,15 +41,16 @@ def heard_words(pool, queue, submit, sql):
     async def hear(savepath, *words):
         job = await submit(savepath, word_timestamps=True)
         [(queue_job,)] = await sql("select queue_job from transcriptions where id = %s", job.id)
-        attempts = Attempts(pool, queue)
-        attempt = await attempts.begin(queue_job, job.id)
-        await attempts.started(
+        progress = TranscriptionProgress(pool, queue)
+        async with pool.connection() as connection:
+            attempt = await transitions.begin(connection, queue_job, job.id)
+        await progress.start(
             attempt, "http://b", Started(model="m", language="en", language_probability=1.0, duration=4.0)
         )
         said = segment(1.0, 4.0, "".join(word for word, _ in words)).model_copy(
             update={"words": [Word(start=1, end=2, word=word, probability=sure) for word, sure in words]}
         )
-        await attempts.finished(attempt, [said], finished(4.0, None, 1))
+        await progress.finish(attempt, [said], finished(4.0, None, 1))
 
     return hear
 

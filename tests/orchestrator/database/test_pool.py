@@ -10,7 +10,7 @@ from psycopg.conninfo import make_conninfo
 
 from orchestrator.database import embedded
 from orchestrator.database.pool import make_pool, prepare
-from orchestrator.intake.submission import Desk
+from orchestrator.intake.submission import Submissions
 from orchestrator.jobs.models import Options
 from orchestrator.queue.procrastinate import Queue
 from orchestrator.transcripts import queries as transcript_queries
@@ -83,7 +83,7 @@ async def test_a_restart_of_postgresql_in_the_middle_of_a_job_loses_nothing(data
         async with make_pool(url) as pool, run_worker(url, (transcriber.url,), 5):
             queue = Queue(pool)
             await queue.open()
-            await Desk(pool, queue).submit(BUCKET, ["talk.mp4"], Options())
+            await Submissions(pool, queue).submit(BUCKET, ["talk.mp4"], Options())
             await restart.wait()
             os.kill(int((data_dir / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
             with embedded.running(data_dir):

@@ -8,12 +8,20 @@ from contextlib import asynccontextmanager
 import pytest
 from minio import Minio
 
-from orchestrator.exports import results, results_queue
-from orchestrator.exports.results import make_result_writer
+from orchestrator.exports import results
+from orchestrator.exports.result_bucket import ResultBucket
+from orchestrator.exports.results import STORE_RESULT, ResultStore
+from orchestrator.jobs import queries, stats, transitions
+from orchestrator.queue.procrastinate import Queue
+from orchestrator.worker.kinds import Kind
+from orchestrator.worker.retry import RetryPolicy
+from orchestrator.worker.stalled_jobs import Sweeper
+from orchestrator.worker.worker import Worker
 from reelscribe.errors import SettingsError
 from reelscribe.settings.orchestrator import ResultsSection
 from reelscribe.settings.sections import MinioSection
 from tests.extractor_api.s3_server import SECRET, minio, s3_server
+from tests.orchestrator.conftest import MAX_ATTEMPTS
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +41,26 @@ def s3(s3_port):
 
 
 @pytest.fixture
-def storing(pool, tmp_path, s3_port, monkeypatch):
-    """An orchestrator that stores results."""
-    monkeypatch.setattr(results, "LOOK_SECONDS", 0.05)
+def store(queue, pool, tmp_path, s3_port):
+    def make(port: int = s3_port, queue: Queue = queue, **section) -> ResultStore:
+        chosen = ResultsSection.model_validate({"bucket": "words", **section})
+        return ResultStore(pool, queue, ResultBucket(minio(tmp_path, port), chosen), chosen)
+
+    return make
+
+
+@pytest.fixture
+def storing(pool, store):
+    """A worker that stores results, and tries again soon what was refused."""
 
     @asynccontextmanager
-    async def run(port: int = s3_port, **section):
-        writer = make_result_writer(
-            pool, minio(tmp_path, port), ResultsSection.model_validate({"bucket": "words", **section})
-        )
-        task = asyncio.create_task(writer.run())
+    async def run(**options):
+        queue = Queue(pool)
+        await queue.open()
+        wanted = store(queue=queue, **options)
+        await wanted.follow_transcriptions()
+        kind = Kind(STORE_RESULT, 1, wanted.work, RetryPolicy(max_failures=None, backoff=lambda failures: 0.1))
+        task = asyncio.create_task(Worker(pool, queue, [kind], Sweeper(pool, queue, MAX_ATTEMPTS)).run())
         yield
         task.cancel()
         await asyncio.wait([task])
@@ -56,7 +74,7 @@ def status(pool):
     async def wait(**wanted):
         for _ in range(500):
             async with pool.connection() as connection:
-                found = await results_queue.count(connection)
+                found = await stats.pending_work(connection, STORE_RESULT)
             if wanted.items() <= found.model_dump().items():
                 return found
             await asyncio.sleep(0.02)
@@ -78,7 +96,8 @@ def names(s3: Minio) -> list[str | None]:
     return sorted(found.object_name for found in s3.list_objects(bucket_name="words", recursive=True))
 
 
-async def test_a_finished_transcript_lies_beside_its_savepath(storing, heard, s3, status):
+async def test_a_finished_transcript_is_stored_next_to_its_savepath(storing, store, heard, s3, status):
+    await store().follow_transcriptions()
     await heard("talks/ä b.mp4", "hello", "world")
     await status(pending=1)
     async with storing(prefix="out/"):
@@ -90,15 +109,36 @@ async def test_a_finished_transcript_lies_beside_its_savepath(storing, heard, s3
     assert kind == "application/x-subrip; charset=utf-8"
 
 
-async def test_the_formats_are_those_of_the_settings(storing, heard, s3, status):
-    await heard("a.mp4", "hello")
+async def test_what_was_finished_before_the_setting_was_made_is_stored_too(storing, heard, s3, status):
+    for number in range(3):
+        await heard(f"{number}.mp4", "hello")
+    await status(pending=0)
     async with storing(formats="vtt"):
         await status(pending=0)
-    assert names(s3) == ["a.mp4.vtt"]
+    assert names(s3) == ["0.mp4.vtt", "1.mp4.vtt", "2.mp4.vtt"]
 
 
-async def test_a_refused_result_is_told_and_tried_until_it_is_stored(storing, heard, s3, status, monkeypatch):
-    monkeypatch.setattr(results, "_pause", lambda tries: 0.1)
+async def test_it_is_caught_up_with_in_steps(storing, heard, s3, status, monkeypatch):
+    monkeypatch.setattr(results, "MOST_CAUGHT_UP", 2)
+    for number in range(5):
+        await heard(f"{number}.mp4", "hello")
+    async with storing(formats="txt"):
+        await status(pending=0)
+    assert len(names(s3)) == 5
+
+
+async def test_what_is_stored_is_not_stored_again_after_a_restart(storing, heard, s3, status):
+    await heard("a.mp4", "hello")
+    async with storing(formats="txt"):
+        await status(pending=0)
+    s3.remove_object(bucket_name="words", object_name="a.mp4.txt")
+    async with storing(formats="txt"):
+        await heard("b.mp4", "hello")
+        await status(pending=0)
+    assert names(s3) == ["b.mp4.txt"]
+
+
+async def test_a_refused_result_is_reported_and_tried_until_it_is_stored(storing, heard, s3, status):
     await heard("a.mp4", "hello")
     async with storing(bucket="later"):
         failing = await status(failing=1)
@@ -107,35 +147,32 @@ async def test_a_refused_result_is_told_and_tried_until_it_is_stored(storing, he
         await status(pending=0)
 
 
-async def test_what_waits_is_stored_after_a_restart(storing, heard, s3, status, sql):
+async def test_what_waits_is_stored_after_a_restart(storing, heard, s3, status):
     await heard("a.mp4", "hello")
     async with storing(port=9):
         assert "does not answer" in (await status(failing=1)).error
-    await sql("update pending_results set next_try_at = now()")  # the time it waits for
     async with storing():
         await status(pending=0)
     assert names(s3) == ["a.mp4.json", "a.mp4.srt"]
 
 
-async def test_pauses_grow_to_an_hour():
-    assert results._pause(1) < 6 < results._pause(4) < 60 < 3600 <= results._pause(30) < 3700
+async def test_a_worker_that_does_not_store_results_leaves_them_alone(store, heard, submit, working, job_in, status):
+    await store().follow_transcriptions()
+    await heard("a.mp4", "hello")
+    async with working():
+        await job_in((await submit("b.mp4")).id, "done")
+    await status(pending=2)
 
 
-async def test_one_that_dies_while_it_stores_leaves_it_to_another(pool, heard, sql):
+async def test_results_are_no_jobs_that_people_asked_for(store, heard, pool, status):
+    await store().follow_transcriptions()
     job = await heard("a.mp4", "hello")
+    await status(pending=1)
     async with pool.connection() as connection:
-        assert (await results_queue.claim(connection)) == (job.id, 1)
-        assert await results_queue.claim(connection) is None
-    await sql("update pending_results set next_try_at = next_try_at - interval '1 hour'")
-    async with pool.connection() as connection:
-        assert (await results_queue.claim(connection)) == (job.id, 2)
-
-
-async def test_a_try_that_a_clock_has_put_too_far_off_is_due(pool, heard, sql):
-    job = await heard("a.mp4", "hello")
-    await sql("update pending_results set next_try_at = now() + interval '1 day'")
-    async with pool.connection() as connection:
-        assert (await results_queue.claim(connection)) == (job.id, 1)
+        assert [one.id for one in await queries.list_jobs(connection)] == [job.id]
+        assert [one.kind for one in await queries.list_jobs(connection, kind=STORE_RESULT)] == [STORE_RESULT]
+        assert [one.id for one in await queries.current_jobs(connection, "videos", ["a.mp4"])] == [job.id]
+        assert await stats.count_by_state(connection) == {"done": 1}
 
 
 async def test_the_newest_transcript_is_what_stays(storing, heard, s3, status):
@@ -146,16 +183,26 @@ async def test_the_newest_transcript_is_what_stays(storing, heard, s3, status):
     assert json.loads(read(s3, "a.mp4.json"))["text"] == "new"
 
 
-async def test_a_newer_one_that_was_overwritten_is_stored_again(pool, heard, status):
-    old = await heard("a.mp4", "old")
-    await heard("a.mp4", "new", force=True)
+async def test_one_that_is_finished_while_the_old_one_is_stored_is_stored_too(store, heard, pool, s3, sql, monkeypatch):
+    wanted = store(formats="txt")
+    await wanted.follow_transcriptions()
+    await heard("a.mp4", "old")
+    [(id, queue_job)] = await sql("select id, queue_job from jobs where kind = %s", STORE_RESULT)
     async with pool.connection() as connection:
-        await connection.execute("delete from pending_results")  # the newer one was faster
-        await results_queue.stored(connection, old)
-    await status(pending=1)
+        attempt = await transitions.begin(connection, queue_job, id)
+    put = wanted._bucket.put
+
+    def put_slowly(*arguments):
+        asyncio.run_coroutine_threadsafe(heard("a.mp4", "new", force=True), loop).result()
+        put(*arguments)
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(wanted._bucket, "put", put_slowly)
+    await wanted.work(attempt)
+    assert await sql("select state, queue_job <> %s from jobs where id = %s", queue_job, id) == [("queued", True)]
 
 
-async def test_a_long_transcript_goes_through_a_file(storing, heard, s3, status, monkeypatch):
+async def test_a_long_transcript_is_written_to_a_file_first(storing, heard, s3, status, monkeypatch):
     monkeypatch.setattr(results, "IN_MEMORY_BYTES", 100)
     await heard("a.mp4", *["hello"] * 50)
     async with storing(formats="txt"):
@@ -163,18 +210,19 @@ async def test_a_long_transcript_goes_through_a_file(storing, heard, s3, status,
     assert read(s3, "a.mp4.txt") == "hello\n" * 50
 
 
-def test_a_bucket_needs_minio(pool):
+def test_a_bucket_needs_minio():
     with pytest.raises(SettingsError, match=r"\[results\] bucket: needs \[minio\] endpoint"):
-        make_result_writer(pool, MinioSection(), ResultsSection(bucket="words"))
+        ResultBucket(MinioSection(), ResultsSection(bucket="words"))
 
 
-async def test_status_and_show_tell_what_is_not_stored(orchestrator, heard, sql):
+async def test_status_and_show_report_what_is_not_stored(orchestrator, store, heard, sql):
+    await store().follow_transcriptions()
     await heard("a.mp4", "hello")
-    assert "results" not in (await orchestrator.run("status")).out, "nobody wants any"
+    assert "results" not in (await orchestrator.run("status")).out, "no one wants any"
     with orchestrator.config.open("a") as config:
         config.write("\n[results]\nbucket = words\n")
     assert "1 result is not in the [results] bucket yet\n" in (await orchestrator.run("status")).out
-    await sql("update pending_results set error_message = 'no room'")
+    await sql("update jobs set error_message = 'no room' where kind = %s", STORE_RESULT)
     shown = await orchestrator.run("show", "a.mp4")
     assert "not in the [results] bucket yet, 1 of them refused and tried again: no room" in shown.err
     assert json.loads((await orchestrator.run("status", "--json")).out)["results"]["failing"] == 1

@@ -7,9 +7,9 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from orchestrator.intake.bucket import Objects
-from orchestrator.intake.bucket_listing import Reconciler
-from orchestrator.intake.event_intake import Intake, Selection
-from orchestrator.intake.submission import Desk
+from orchestrator.intake.bucket_listing import BucketListing
+from orchestrator.intake.event_intake import EventIntake, Selection
+from orchestrator.intake.submission import Submissions
 from reelscribe.http.auth import Tokens
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.orchestrator import EventsSection
@@ -30,8 +30,10 @@ def reconciling(pool, queue, bucket):
     @asynccontextmanager
     async def run(every: float = 3600, url: str = bucket.url, **events):
         objects, registry = Objects(url, Tokens(), BUCKET), CollectorRegistry()
-        intake = Intake(pool, Desk(pool, queue, objects), Selection(Settings(events=EventsSection(**events))), objects)
-        task = asyncio.create_task(Reconciler(pool, intake, objects, every, registry).run())
+        intake = EventIntake(
+            pool, Submissions(pool, queue, objects), Selection(Settings(events=EventsSection(**events))), objects
+        )
+        task = asyncio.create_task(BucketListing(pool, intake, objects, every, registry).run())
         yield lambda: generate_latest(registry).decode()
         task.cancel()
         await asyncio.wait([task])

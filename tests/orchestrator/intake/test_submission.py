@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from orchestrator.intake.submission import Desk
+from orchestrator.intake.submission import Submissions
 from orchestrator.jobs.models import Options
 from tests.orchestrator.conftest import BUCKET
 
@@ -30,7 +30,7 @@ async def test_a_failure_in_between_leaves_neither_job_nor_queue_entry(desk, sql
     assert await sql("select count(*) from media") == [(0,)]
 
 
-async def test_a_failure_after_queueing_leaves_neither(desk: Desk, sql):
+async def test_a_failure_after_queueing_leaves_neither(desk: Submissions, sql):
     await sql(
         """
         create function broken() returns trigger language plpgsql as $$ begin raise 'the power is out'; end $$;
@@ -79,7 +79,7 @@ def priorities(sql):
     async def read() -> tuple[list[int], list[int]]:
         """Of the jobs, and of their places in the queue."""
         jobs = await sql("select priority from transcriptions order by id")
-        queued = await sql("select priority from procrastinate_jobs order by (args->>'transcription')::bigint")
+        queued = await sql("select priority from procrastinate_jobs order by (args->>'job')::bigint")
         return [priority for (priority,) in jobs], [priority for (priority,) in queued]
 
     return read

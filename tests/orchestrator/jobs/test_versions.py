@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from orchestrator.intake.bucket import Objects
-from orchestrator.intake.submission import Desk
+from orchestrator.intake.submission import Submissions
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import versions
 from orchestrator.jobs.models import Identity, Options
@@ -24,8 +24,8 @@ def objects(extractor) -> Objects:
 
 
 @pytest.fixture
-def desk(pool, queue, objects) -> Desk:
-    return Desk(pool, queue, objects)
+def desk(pool, queue, objects) -> Submissions:
+    return Submissions(pool, queue, objects)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ async def test_an_object_replaced_while_it_is_heard_is_heard_again(pool, queue, 
         "insert into attempts (transcription_id, attempt, transcriber_url, start_seconds, etag) "
         f"values ({running.id}, 1, '', 0, 'before')"
     )
-    submission = Desk(pool, queue, objects).submission(BUCKET, Options())
+    submission = Submissions(pool, queue, objects).submission(BUCKET, Options())
     assert await submission.take({"talks/a.mp4": None}) == {"talks/a.mp4": "known"}
     assert await submission.take({"talks/a.mp4": Identity("before")}) == {"talks/a.mp4": "known"}
     assert await submission.take({"talks/a.mp4": Identity("after")}) == {"talks/a.mp4": "changed"}
@@ -103,11 +103,11 @@ async def test_without_machine_c_what_is_done_counts_as_unchanged(transcribed, p
     await transcribed("talks/a.mp4")
     (bucket / "talks/a.mp4").write_text("another recording")
     away = Objects(f"http://127.0.0.1:{free_port}", Tokens(), BUCKET)
-    submission = Desk(pool, queue, away).submission(BUCKET, Options())
+    submission = Submissions(pool, queue, away).submission(BUCKET, Options())
     assert await submission.take({"new.mp4": None}) == {"new.mp4": "new"}
-    assert submission.obstacle is None  # what is not done needs no question
+    assert submission.unavailable_reason is None  # what is not done needs no question
     assert await submission.take({"talks/a.mp4": None}) == {"talks/a.mp4": "done"}
-    assert "does not answer" in submission.obstacle.message
+    assert "does not answer" in submission.unavailable_reason.message
 
 
 @pytest.mark.parametrize(
@@ -202,12 +202,12 @@ async def test_a_job_whose_state_changes_in_this_moment_can_be_replaced(
         (new.id, "queued", False),
     ]
     if after == "cancelled":
-        assert await sql("select (args->>'transcription')::bigint from procrastinate_jobs") == [(new.id,)]
+        assert await sql("select (args->>'job')::bigint from procrastinate_jobs") == [(new.id,)]
 
 
 async def test_force_makes_one_new_version_of_a_savepath_that_comes_twice(heard, desk, sql):
     await heard("talk.mp4", "old words")
-    submission = desk.submission(BUCKET, Options(), force=True)
+    submission = desk.begin(BUCKET, Options(), force=True)
     assert await submission.take({"talk.mp4": None}) == {"talk.mp4": "new"}
     assert await submission.take({"talk.mp4": None}) == {"talk.mp4": "known"}
     assert await sql("select count(*) from transcriptions") == [(2,)]

@@ -1,12 +1,12 @@
-"""Whose turn it is: priorities, pauses, and limits of prefixes that hold up no other."""
+"""Which job comes next: priorities, pauses, and limits of prefixes that block no other."""
 
 import asyncio
 import time
 
 import pytest
 
-from orchestrator.jobs.models import Options
-from orchestrator.queue import fetch, order, rules
+from orchestrator.jobs.models import TRANSCRIBE, Options
+from orchestrator.queue import fetch, rules
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import falls_silent_after, transcribes
 
@@ -29,10 +29,10 @@ def take(pool, sql):
     async def take(most: int = 100) -> list[str]:
         [(worker,)] = await sql("insert into procrastinate_workers default values returning id")
         taken = []
-        while len(taken) < most and (job := await fetch.take(pool, worker)):
+        while len(taken) < most and (job := await fetch.take(pool, worker, [TRANSCRIBE])):
             [(savepath,)] = await sql(
                 "select savepath from transcriptions t join media m on m.id = t.media_id where t.id = %s",
-                job["args"]["transcription"],
+                job["args"]["job"],
             )
             taken.append(savepath)
         return taken
@@ -46,7 +46,7 @@ async def test_priority_then_order_of_submission(submit, take):
     assert await take() == ["urgent", "first", "second", "low"]
 
 
-async def test_a_job_that_is_tried_again_keeps_its_turn(submit, take, queue, pool, sql):
+async def test_a_job_that_is_tried_again_keeps_its_position(submit, take, queue, pool, sql):
     first = await submit("first")
     await submit("second")
     async with pool.connection() as connection:
@@ -54,7 +54,7 @@ async def test_a_job_that_is_tried_again_keeps_its_turn(submit, take, queue, poo
     assert await take(1) == ["first"]
 
 
-async def test_a_limited_prefix_holds_up_nothing_but_itself(submit, take, rule):
+async def test_a_limited_prefix_blocks_nothing_but_itself(submit, take, rule):
     for savepath in ("archive/1", "archive/2", "archive/3", "talk/1", "talk/2"):
         await submit(savepath, priority=5 if "archive" in savepath else 0)
     await rule(rules.limit, "archive/", 1)
@@ -79,7 +79,7 @@ async def test_a_limit_within_a_limit_counts_for_both(submit, take, rule):
     assert await take() == ["a/b/1", "a/1", "c"]
 
 
-async def test_many_jobs_of_a_closed_prefix_cost_nothing_once_they_stand_aside(desk, sql, submit, take, rule):
+async def test_many_jobs_of_a_closed_prefix_cost_nothing_once_they_are_moved_aside(desk, sql, submit, take, rule):
     await desk.submit(BUCKET, [f"archive/{number}" for number in range(3000)], Options())
     await rule(rules.pause, "archive/", "me")
     await submit("talk")
@@ -93,15 +93,16 @@ async def test_many_jobs_of_a_closed_prefix_cost_nothing_once_they_stand_aside(d
 
 
 @pytest.fixture
-async def behind_many(desk, submit, rule):
-    """Two jobs behind more paused ones than a look for a job passes."""
-    await desk.submit(BUCKET, [f"archive/{number:04}" for number in range(fetch.PASSED_AT_ONCE + 1)], Options())
+async def behind_many(desk, submit, rule, queue):
+    """Two jobs behind more paused ones than are skipped to find a job."""
+    queue.take_kinds({TRANSCRIBE: 4})
+    await desk.submit(BUCKET, [f"archive/{number:04}" for number in range(fetch.MOST_SKIPPED + 1)], Options())
     await submit("talk")
     await submit("late talk", priority=-1)
     await rule(rules.pause, "archive/", "me")
 
 
-async def test_a_job_behind_more_than_can_be_passed_is_brought_forward(behind_many, submit, take, queue):
+async def test_a_job_behind_more_than_are_skipped_is_brought_forward(behind_many, submit, take, queue):
     assert await take() == []
     await queue.sort()
     await submit("new talk")
@@ -120,7 +121,7 @@ async def test_what_was_moved_aside_keeps_its_order(behind_many, take, queue, ru
     assert await take(3) == ["archive/0000", "archive/0001", "archive/0002"]
 
 
-async def test_what_is_queued_under_a_rule_stands_in_its_lane_at_once(submit, rule, sql):
+async def test_what_is_queued_under_a_rule_is_in_its_sub_queue_immediately(submit, rule, sql):
     await rule(rules.pause, "a/", "me")
     await rule(rules.limit, "a/b/", 1)
     for savepath in ("talk", "a/1", "a/b/1"):
@@ -128,7 +129,7 @@ async def test_what_is_queued_under_a_rule_stands_in_its_lane_at_once(submit, ru
     rows = await sql(
         "select queue_name, coalesce(prefix, '') from procrastinate_jobs left join queue_rules r"
         " on queue_name = %s || r.id order by procrastinate_jobs.id",
-        f"{order.LANE}/",
+        f"{TRANSCRIBE}/",
     )
     assert [prefix for _, prefix in rows] == ["", "a/", "a/b/"]
 
@@ -140,7 +141,7 @@ async def test_a_try_that_a_clock_has_put_too_far_off_is_due(submit, take, sql):
     assert await take() == ["far"]
 
 
-async def test_workers_that_count_at_once_keep_a_limit(submit, take, rule):
+async def test_workers_that_count_concurrently_keep_a_limit(submit, take, rule):
     for number in range(12):
         await submit(f"archive/{number}")
     await rule(rules.limit, "archive/", 3)
@@ -168,7 +169,7 @@ async def test_a_pause_lets_running_jobs_finish_and_starts_no_other(submit, work
         assert time.monotonic() - began < 1, "resume wakes the workers"
 
 
-async def test_a_place_that_gets_free_under_a_limit_is_taken_at_once(submit, working, job_in, rule):
+async def test_a_slot_that_gets_free_under_a_limit_is_taken_immediately(submit, working, job_in, rule):
     await rule(rules.limit, "archive/", 1)
     jobs = [await submit(f"archive/{number}") for number in range(5)]
     began = time.monotonic()
@@ -184,7 +185,7 @@ async def test_a_pause_that_is_repeated_stays_as_it_was(rule, sql):
 
 
 async def test_a_cancelled_job_of_a_limited_prefix_is_stopped(submit, working, job_in, transcriber, rule, desk):
-    """Its notification comes on another channel than that of the default lane."""
+    """Its notification comes on another channel than that of the default sub-queue."""
     transcriber.scripts = [falls_silent_after(1)]
     await rule(rules.limit, "archive/", 1)
     job = await submit("archive/1")
@@ -195,9 +196,9 @@ async def test_a_cancelled_job_of_a_limited_prefix_is_stopped(submit, working, j
         await asyncio.wait_for(transcriber.left.wait(), 2)
 
 
-async def test_the_commands_tell_what_holds(orchestrator):
-    told = await orchestrator.run("limit", "archive/", "1")
-    assert told.out == "archive/ is limited to 1 at once, 0 running\n"
+async def test_the_commands_print_the_rules(orchestrator):
+    limited = await orchestrator.run("limit", "archive/", "1")
+    assert limited.out == "archive/ is limited to 1 at once, 0 running\n"
     paused = await orchestrator.run("pause")
     assert "the queue is paused since 20" in paused.out
     assert "; go on with: orchestrator resume" in (await orchestrator.run("status")).out
@@ -209,7 +210,7 @@ async def test_the_commands_tell_what_holds(orchestrator):
     assert (await orchestrator.run("limit", "archive/", "--none", "--json")).out == "[]\n"
 
 
-async def test_a_submission_is_told_of_the_pauses_that_hold_it_up(orchestrator, rule):
+async def test_a_submission_reports_the_pauses_that_block_it(orchestrator, rule):
     await rule(rules.pause, "old talks/", "ann@host-a")
     held = await orchestrator.run("submit", "old talks/a.mp4")
     assert "go on with: orchestrator resume --prefix 'old talks/'\n" in held.err

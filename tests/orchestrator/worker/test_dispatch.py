@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from orchestrator.transcripts import queries as transcript_queries
-from orchestrator.worker import dispatch
+from orchestrator.worker import retry
 from reelscribe.contracts.events import Failed
 from tests.orchestrator.conftest import BUCKET, MAX_ATTEMPTS
 from tests.orchestrator.scripted import (
@@ -157,9 +157,9 @@ async def test_between_tries_the_job_waits_and_says_why(submit, working, job_in,
 
 
 def test_the_pauses_grow_and_are_not_alike():
-    assert [2 <= dispatch.backoff_seconds(1) <= 4, 16 <= dispatch.backoff_seconds(4) <= 18] == [True, True]
-    assert dispatch.backoff_seconds(50) <= 302
-    assert len({dispatch.backoff_seconds(1) for _ in range(5)}) > 1
+    assert [2 <= retry.TRANSIENT_BACKOFF(1) <= 4, 16 <= retry.TRANSIENT_BACKOFF(4) <= 18] == [True, True]
+    assert retry.TRANSIENT_BACKOFF(50) <= 302
+    assert len({retry.TRANSIENT_BACKOFF(1) for _ in range(5)}) > 1
 
 
 async def test_an_incomplete_transcript_that_was_allowed_is_marked(submit, working, job_in, transcriber, transcript):

@@ -1,4 +1,4 @@
-"""Whatever becomes of a worker, an attempt that is over writes nothing."""
+"""Whatever happens to a worker, an attempt that is over writes nothing."""
 
 import asyncio
 from dataclasses import replace
@@ -9,8 +9,12 @@ from procrastinate.jobs import Job as QueueJob
 from procrastinate.jobs import Status
 
 from orchestrator.errors import Superseded
+from orchestrator.jobs import transitions
+from orchestrator.jobs.attempts import Attempt
+from orchestrator.jobs.models import TRANSCRIBE
 from orchestrator.queue import fetch
-from orchestrator.worker.progress import Attempt, Attempts
+from orchestrator.worker.progress import TranscriptionProgress
+from orchestrator.worker.retry import ResumeFrom
 from orchestrator.worker.stalled_jobs import Sweeper
 from reelscribe.errors import StreamCut
 from tests.orchestrator.conftest import MAX_ATTEMPTS
@@ -18,18 +22,29 @@ from tests.orchestrator.scripted import LONG, falls_silent_after, finished, star
 
 
 @pytest.fixture
-def attempts(pool, queue) -> Attempts:
-    return Attempts(pool, queue)
+def progress(pool, queue) -> TranscriptionProgress:
+    return TranscriptionProgress(pool, queue)
 
 
 @pytest.fixture
-def begin(attempts, sql):
+def change(pool):
+    """Call a function of transitions in a transaction of its own."""
+
+    async def change(transition, *arguments):
+        async with pool.connection() as connection:
+            return await transition(connection, *arguments)
+
+    return change
+
+
+@pytest.fixture
+def begin(change, sql):
     """Begin an attempt as the worker does that has taken the job out of the queue."""
 
     async def begin(id: int) -> Attempt | None:
         [(queue_job,)] = await sql("select queue_job from transcriptions where id = %s", id)
         await sql("update procrastinate_jobs set status = 'doing' where id = %s", queue_job)
-        return await attempts.begin(queue_job, id)
+        return await change(transitions.begin, queue_job, id)
 
     return begin
 
@@ -45,71 +60,93 @@ async def contents(sql) -> list[object]:
 
 segments = window(0)[:2]
 writes = {
-    "started": lambda attempts, old: attempts.started(old, "http://b", started(LONG)),
-    "progress": lambda attempts, old: attempts.progress(old, segments, 10.0),
-    "finished": lambda attempts, old: attempts.finished(old, segments, finished(LONG)),
-    "waiting": lambda attempts, old: attempts.waiting(old, StreamCut("cut")),
-    "try_again": lambda attempts, old: attempts.try_again(old, StreamCut("cut"), 0),
-    "fail": lambda attempts, old: attempts.fail(old, StreamCut("cut")),
-    "step_back": lambda attempts, old: attempts.step_back(old, 0.0),
-    "hand_back": lambda attempts, old: attempts.hand_back(old),
+    "start": lambda progress, change, old: progress.start(old, "http://b", started(LONG)),
+    "store": lambda progress, change, old: progress.store(old, segments, 10.0),
+    "finish": lambda progress, change, old: progress.finish(old, segments, finished(LONG)),
+    "rewind": lambda progress, change, old: progress.rewind(old, ResumeFrom.START),
+    "hand back": lambda progress, change, old: progress.hand_back(old),
+    "wait": lambda progress, change, old: change(transitions.wait, old, StreamCut("cut")),
+    "wait for retry": lambda progress, change, old: change(transitions.wait_for_retry, old, StreamCut("cut")),
+    "fail": lambda progress, change, old: change(transitions.fail, old, StreamCut("cut")),
 }
 
 
 @pytest.mark.parametrize("write", writes)
-async def test_no_write_of_an_older_attempt_changes_anything(write, submit, attempts, begin, sql):
+async def test_no_write_of_an_older_attempt_changes_anything(write, submit, progress, change, begin, sql):
     old = await begin((await submit()).id)
     new = await begin(old.id)
-    await attempts.started(new, "http://b", started(LONG))
-    await attempts.progress(new, segments, 10.0)
+    await progress.start(new, "http://b", started(LONG))
+    await progress.store(new, segments, 10.0)
     before = await contents(sql)
     with pytest.raises(Superseded):
-        await writes[write](attempts, old)
+        await writes[write](progress, change, old)
     assert await contents(sql) == before
 
 
-async def test_an_older_attempt_cannot_write_after_cancel(submit, attempts, begin, desk, sql):
+async def test_an_older_attempt_cannot_write_after_cancel(submit, progress, begin, desk, sql):
     attempt = await begin((await submit()).id)
     await desk.cancel([attempt.id])
     with pytest.raises(Superseded):
-        await attempts.finished(attempt, segments, finished(LONG))
+        await progress.finish(attempt, segments, finished(LONG))
     assert await sql("select state from transcriptions") == [("cancelled",)]
 
 
-async def test_only_the_queue_job_that_the_transcription_names_begins_an_attempt(submit, attempts, sql):
+async def test_a_job_that_has_just_been_failed_is_not_handed_back(submit, progress, change, begin, sql):
+    """As when the worker is stopped in this moment."""
+    attempt = await begin((await submit()).id)
+    await change(transitions.fail, attempt, StreamCut("cut"))
+    with pytest.raises(Superseded):
+        await progress.hand_back(attempt)
+    assert await sql("select state, error_code from transcriptions") == [("failed", "stream_cut")]
+
+
+async def test_a_job_that_has_just_been_queued_for_a_retry_is_not_queued_twice(
+    submit, progress, change, begin, queue, pool, sql
+):
+    attempt = await begin((await submit()).id)
+    async with pool.connection() as connection:
+        await transitions.wait_for_retry(connection, attempt, StreamCut("cut"))
+        await queue.put(connection, [attempt.id])
+    with pytest.raises(Superseded):
+        await progress.hand_back(attempt)
+    assert await sql("select count(*) from procrastinate_jobs where status = 'todo'") == [(1,)]
+    assert await sql("select state from transcriptions") == [("waiting",)]
+
+
+async def test_only_the_queue_job_that_the_job_names_begins_an_attempt(submit, change, sql):
     job = await submit()
     [(queue_job,)] = await sql("select queue_job from transcriptions")
-    assert await attempts.begin(queue_job + 1, job.id) is None
-    assert (await attempts.begin(queue_job, job.id)).number == 1
+    assert await change(transitions.begin, queue_job + 1, job.id) is None
+    assert (await change(transitions.begin, queue_job, job.id)).number == 1
 
 
-async def test_a_finished_job_is_not_begun_again(submit, attempts, begin):
+async def test_a_finished_job_is_not_begun_again(submit, progress, begin):
     attempt = await begin((await submit()).id)
-    await attempts.started(attempt, "http://b", started(LONG))
-    await attempts.finished(attempt, segments, finished(LONG))
+    await progress.start(attempt, "http://b", started(LONG))
+    await progress.finish(attempt, segments, finished(LONG))
     assert await begin(attempt.id) is None
 
 
-async def test_segments_and_progress_are_one_transaction(submit, attempts, begin, sql):
+async def test_segments_and_progress_are_one_transaction(submit, progress, begin, sql):
     attempt = await begin((await submit()).id)
-    await attempts.progress(attempt, segments, 10.0)
+    await progress.store(attempt, segments, 10.0)
     unstorable = segments[0].model_copy(update={"text": "\0"})
     with pytest.raises(psycopg.DataError):
-        await attempts.progress(attempt, [segments[1], unstorable], 20.0)
+        await progress.store(attempt, [segments[1], unstorable], 20.0)
     assert await sql("select progress_seconds from transcriptions") == [(10.0,)]
     assert await sql("select count(*) from segments") == [(2,)]
 
 
-async def test_a_write_whose_answer_was_lost_is_repeated_without_harm(submit, attempts, begin, sql):
+async def test_a_write_whose_answer_was_lost_is_repeated_without_harm(submit, progress, begin, sql):
     attempt = await begin((await submit()).id)
-    await attempts.progress(replace(attempt), segments, 10.0)
-    await attempts.progress(attempt, segments, 10.0)
+    await progress.store(replace(attempt), segments, 10.0)
+    await progress.store(attempt, segments, 10.0)
     assert await sql("select progress_seconds, previous_seconds from transcriptions") == [(10.0, 0.0)]
     assert await sql("select count(*) from segments") == [(2,)]
 
 
 async def lose_worker(sql) -> None:
-    """As a sweeper does with a worker whose heartbeat stood still for too long."""
+    """As a sweeper does with a worker whose heartbeat has not changed for too long."""
     await sql("delete from procrastinate_workers")
 
 
@@ -119,15 +156,15 @@ def sweeper(pool, queue) -> Sweeper:
 
 
 @pytest.fixture
-async def stalled(submit, attempts, sql):
-    """A job that runs at a worker which then shows no heartbeat any more."""
+async def stalled(submit, progress, change, sql):
+    """A job that runs at a worker that then shows no heartbeat."""
     job = await submit()
     await sql("insert into procrastinate_workers default values")
     await sql("update procrastinate_jobs set status = 'doing', worker_id = (select id from procrastinate_workers)")
     [(queue_job,)] = await sql("select queue_job from transcriptions")
-    attempt = await attempts.begin(queue_job, job.id)
-    await attempts.started(attempt, "http://b", started(LONG))
-    await attempts.progress(attempt, segments, 10.0)
+    attempt = await change(transitions.begin, queue_job, job.id)
+    await progress.start(attempt, "http://b", started(LONG))
+    await progress.store(attempt, segments, 10.0)
     await lose_worker(sql)
     return attempt
 
@@ -145,10 +182,10 @@ async def test_a_live_worker_keeps_its_job(submit, working, job_in, transcriber,
         assert await sweeper.sweep() == []
 
 
-async def test_the_worker_that_was_thought_dead_writes_nothing_more(stalled, sweeper, attempts):
+async def test_a_worker_that_was_considered_stalled_writes_nothing_more(stalled, sweeper, progress):
     await sweeper.sweep()
     with pytest.raises(Superseded):
-        await attempts.finished(stalled, [], finished(LONG))
+        await progress.finish(stalled, [], finished(LONG))
 
 
 async def test_a_job_that_loses_every_worker_is_failed(stalled, sweeper, sql):
@@ -163,34 +200,34 @@ async def test_a_running_job_without_a_queue_entry_is_found(stalled, sweeper, sq
     assert await sweeper.sweep() == [stalled.id]
 
 
-async def test_what_a_dead_worker_had_finished_leaves_the_queue(stalled, sweeper, attempts, sql):
-    await attempts.finished(stalled, [], finished(LONG))
+async def test_what_a_stalled_worker_had_finished_leaves_the_queue(stalled, sweeper, progress, sql):
+    await progress.finish(stalled, [], finished(LONG))
     assert await sweeper.sweep() == []
     assert await sql("select count(*) from procrastinate_jobs") == [(0,)]
     assert await sql("select state from transcriptions") == [("done",)]
 
 
-async def test_two_sweeps_at_once_queue_a_job_once(stalled, sweeper, sql):
+async def test_concurrent_sweeps_queue_a_job_once(stalled, sweeper, sql):
     swept = await asyncio.gather(*(sweeper.sweep() for _ in range(4)))
     assert sorted(swept) == [[], [], [], [stalled.id]]
     assert await sql("select count(*) from procrastinate_jobs") == [(1,)]
 
 
-async def test_a_job_whose_worker_was_buried_as_it_ended_is_queued_again(submit, pool, queue, sweeper, sql):
+async def test_a_job_whose_worker_was_pruned_as_it_ended_is_queued_again(submit, pool, queue, sweeper, sql):
     job = await submit()
     [(worker,)] = await sql("insert into procrastinate_workers default values returning id")
-    taken = QueueJob.from_row(await fetch.take(pool, worker))
+    taken = QueueJob.from_row(await fetch.take(pool, worker, [TRANSCRIBE]))
     await lose_worker(sql)
     await queue.app.job_manager.finish_job(taken, Status.ABORTED, True)
     assert await sweeper.sweep() == [job.id]
     assert await sql("select status from procrastinate_jobs") == [("todo",)]
 
 
-async def test_an_end_that_is_told_twice_leaves_the_queued_job_alone(submit, pool, queue, sql):
+async def test_an_end_that_is_reported_twice_leaves_the_queued_job_alone(submit, pool, queue, sql):
     """As after a commit whose answer was lost."""
     await submit()
     [(worker,)] = await sql("insert into procrastinate_workers default values returning id")
-    taken = QueueJob.from_row(await fetch.take(pool, worker))
+    taken = QueueJob.from_row(await fetch.take(pool, worker, [TRANSCRIBE]))
     for _ in range(2):
         await queue.app.job_manager.finish_job(taken, Status.ABORTED, True)
     assert await sql("select status from procrastinate_jobs") == [("todo",)]

@@ -6,7 +6,7 @@ import time
 import psycopg
 import pytest
 
-from orchestrator.database.pool import TROUBLE, make_pool
+from orchestrator.database.pool import CONNECTION_ERRORS, make_pool
 from tests.orchestrator.conftest import run_worker
 from tests.orchestrator.scripted import LONG, finished, started, window
 
@@ -26,7 +26,7 @@ async def test_whoever_asks_next_gets_an_error_and_not_a_wait_for_ever(proxy):
         async with pool.connection() as connection:
             await connection.execute("select 1")
         proxy.fall_silent()
-        with pytest.raises(TROUBLE):
+        with pytest.raises(CONNECTION_ERRORS):
             async with pool.connection(timeout=2) as connection:
                 await connection.execute("select 1")
 

@@ -1,0 +1,127 @@
+"""Attempts at jobs: the number that fences their writes, and the receipt that each leaves.
+
+Functions take the connection, so that the caller says what belongs to one transaction.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.database.sql import Connection, fetch_value
+from reelscribe.contracts.events import Finished, Started
+from reelscribe.errors import ServiceError
+
+
+@dataclass
+class Attempt:
+    """One try of a worker at a job.
+
+    Attributes:
+        id: of the job.
+        number: of this attempt; every write names it, and one that is not the newest changes nothing.
+        queue_job: the row of the queue that this attempt works on; every write names it too.
+        failures: transient failures since the job last made progress.
+        media_id: of the recording; ``bucket`` and ``savepath`` are empty without one.
+        progress_seconds: all before it is stored; this attempt starts there.
+        previous_seconds: where that was before the last segments were stored.
+        segments: how many are stored, which is the index of the next.
+        language: of the segments that are stored.
+        start_seconds: where the transcriber was asked to start, with ``first_segment`` as the next index.
+    """
+
+    id: int
+    kind: str
+    number: int
+    queue_job: int
+    failures: int
+    media_id: int | None
+    bucket: str
+    savepath: str
+    options: dict[str, Any]
+    progress_seconds: float
+    previous_seconds: float
+    segments: int
+    language: str | None
+    start_seconds: float = 0.0
+    first_segment: int = 0
+
+
+async def open_receipt(connection: Connection, attempt: Attempt, transcriber_url: str, event: Started) -> None:
+    """Note which transcriber works on what, from where on."""
+    await connection.execute(
+        """
+        insert into attempts (transcription_id, attempt, transcriber_url, start_seconds, etag)
+        values (%s, %s, %s, %s, %s)
+        on conflict (transcription_id, attempt) do update set transcriber_url = excluded.transcriber_url,
+            start_seconds = excluded.start_seconds, etag = excluded.etag
+        """,
+        (attempt.id, attempt.number, transcriber_url, attempt.start_seconds, event.etag),
+    )
+
+
+async def extend_receipt(connection: Connection, attempt: Attempt, new_segments: int) -> None:
+    """Note how far the attempt has come."""
+    await connection.execute(
+        """
+        update attempts set covered_seconds = %s - start_seconds, segments = %s
+        where transcription_id = %s and attempt = %s
+        """,
+        (
+            attempt.progress_seconds,
+            attempt.segments + new_segments - attempt.first_segment,
+            attempt.id,
+            attempt.number,
+        ),
+    )
+
+
+async def complete_receipt(connection: Connection, attempt: Attempt, event: Finished) -> None:
+    """Note what the transcriber, and the extractor by its receipt, say of the end."""
+    await connection.execute(
+        """
+        update attempts set ended_at = now(), declared_seconds = %(declared_seconds)s, samples = %(samples)s,
+            delivered_seconds = %(delivered_seconds)s, covered_seconds = %(covered_seconds)s,
+            sha256 = %(sha256)s, etag = %(etag)s, extraction_id = %(extraction_id)s,
+            last_modified = %(last_modified)s, size = %(size)s, segments = %(segments)s
+        where transcription_id = %(id)s and attempt = %(attempt)s
+        """,
+        {**event.model_dump(), "id": attempt.id, "attempt": attempt.number},
+    )
+
+
+async def close_receipt(connection: Connection, attempt: Attempt, failure: ServiceError) -> None:
+    """Note why the attempt ended early."""
+    await connection.execute(
+        """
+        update attempts set ended_at = now(), error_code = %s, error_message = %s
+        where transcription_id = %s and attempt = %s
+        """,
+        (failure.code, failure.message, attempt.id, attempt.number),
+    )
+
+
+async def cut_receipts(connection: Connection, id: int, seconds: float) -> None:
+    """Forget what receipts say of all from ``seconds`` on, whose segments have been removed."""
+    await connection.execute("delete from attempts where transcription_id = %s and start_seconds >= %s", (id, seconds))
+    await connection.execute(
+        """
+        update attempts a set covered_seconds = %(seconds)s - start_seconds, segments = (
+            select count(*) from segments s
+            where s.transcription_id = a.transcription_id and s.start_seconds >= a.start_seconds
+        )
+        where transcription_id = %(id)s and start_seconds + covered_seconds > %(seconds)s
+        """,
+        {"seconds": seconds, "id": id},
+    )
+
+
+async def earlier_etag(connection: Connection, attempt: Attempt) -> str | None:
+    """ETag of the object that the attempt before this one transcribed; None if there was none."""
+    etag: str | None = await fetch_value(
+        connection,
+        """
+        select etag from attempts where transcription_id = %s and attempt < %s and etag is not null
+        order by attempt desc limit 1
+        """,
+        (attempt.id, attempt.number),
+    )
+    return etag

@@ -1,0 +1,33 @@
+"""A kind of work: what the queue, the worker and the sweep of stalled jobs need to know of it, and nothing more."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from orchestrator.jobs.attempts import Attempt
+from orchestrator.worker.retry import ResumeFrom, RetryPolicy
+
+
+async def _nothing_to_drop(attempt: Attempt, resume_from: ResumeFrom) -> None:
+    """For work that is done in one step."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of work.
+
+    Attributes:
+        name: of its jobs (``jobs.kind``) and of its sub-queue.
+        max_running: jobs of it that one worker runs at the same time.
+        work: does one attempt. It calls ``transitions.finish`` in the transaction of its last write, so that nothing
+            looks done that is not, or hands the job back; what it raises says why it could not:
+            :class:`orchestrator.errors.Unavailable`: it is called again after a pause, and no attempt is counted;
+            any other :class:`reelscribe.errors.ServiceError`: ``retry`` decides.
+        retry: decides what follows a failure.
+        rewind: drops what is stored from where the next try starts, if that is before the progress.
+    """
+
+    name: str
+    max_running: int
+    work: Callable[[Attempt], Awaitable[None]]
+    retry: RetryPolicy
+    rewind: Callable[[Attempt, ResumeFrom], Awaitable[None]] = _nothing_to_drop

@@ -1,0 +1,96 @@
+"""The kind of work that people ask for: a recording is sent to a transcriber, and its segments are stored."""
+
+import logging
+import time
+from contextlib import aclosing
+
+from orchestrator.errors import NoTranscriber
+from orchestrator.jobs.attempts import Attempt
+from orchestrator.jobs.models import TRANSCRIBE
+from orchestrator.worker.kinds import Kind
+from orchestrator.worker.progress import TranscriptionProgress
+from orchestrator.worker.retry import RetryPolicy
+from orchestrator.worker.transcriber_client import RETRY_SECONDS, UNAVAILABLE_CODES, Stream, Transcribers
+from reelscribe.contracts.events import Failed, Finished, Progress, Segment, Started
+from reelscribe.contracts.transcriber import TranscribeRequest
+from reelscribe.errors import RemoteError, ServiceError, StreamCut
+
+log = logging.getLogger(__name__)
+
+
+def transcription(
+    progress: TranscriptionProgress,
+    transcribers: Transcribers,
+    default_bucket: str,
+    max_running: int,
+    retry: RetryPolicy,
+) -> Kind:
+    """Transcriptions as a kind of work.
+
+    Args:
+        default_bucket: the one that the extractor takes when none is named.
+    """
+
+    async def work(attempt: Attempt) -> None:
+        try:
+            async with transcribers.transcribe(_request(attempt, default_bucket)) as stream:
+                log.info("%s: from %.1f s at %s", attempt.savepath, attempt.progress_seconds, stream.url)
+                began = time.monotonic()
+                await _store(progress, attempt, stream)
+        except NoTranscriber:
+            if attempt.progress_seconds == attempt.start_seconds:
+                raise
+            await progress.hand_back(attempt)
+            return
+        seconds, took = attempt.progress_seconds - attempt.start_seconds, time.monotonic() - began
+        speed = seconds / max(took, 1e-3)
+        log.info("%s: done, %d segments, %.1f x real time", attempt.savepath, attempt.segments, speed)
+
+    return Kind(TRANSCRIBE, max_running, work, retry, progress.rewind)
+
+
+def _request(attempt: Attempt, default_bucket: str) -> TranscribeRequest:
+    """What to ask the transcriber for: what is not stored yet, in the language of what is stored.
+
+    The extractor knows its default bucket by itself.
+    """
+    attempt.start_seconds, attempt.first_segment = attempt.progress_seconds, attempt.segments
+    resumed = {"language": attempt.language} if attempt.segments and not attempt.options.get("multilingual") else {}
+    return TranscribeRequest(
+        savepath=attempt.savepath,
+        bucket_name=None if attempt.bucket == default_bucket else attempt.bucket,
+        start=attempt.start_seconds,
+        **{**resumed, **attempt.options},
+    )
+
+
+async def _store(progress: TranscriptionProgress, attempt: Attempt, stream: Stream) -> None:
+    """Store a stream of events. Segments wait for the next progress event, so that none is stored twice: a later
+    attempt starts at the progress that was committed with them.
+    """
+    pending: list[Segment] = []
+    async with aclosing(stream.events()) as events:
+        async for event in events:
+            match event:
+                case Started():
+                    await progress.start(attempt, stream.url, event)
+                case Segment():
+                    pending.append(event)
+                case Progress():
+                    ready = [segment for segment in pending if segment.start < event.seconds]
+                    pending = pending[len(ready) :]
+                    await progress.store(attempt, ready, event.seconds)
+                case Finished():
+                    await progress.finish(attempt, pending, event)
+                    return
+                case Failed():
+                    raise _failure(event)
+    raise StreamCut(f"the events of {stream.url} ended without saying how the job ended")
+
+
+def _failure(event: Failed) -> ServiceError:
+    if event.code in UNAVAILABLE_CODES:
+        return NoTranscriber(event.message, RETRY_SECONDS)
+    error = RemoteError(502, event.code, event.message, event.retryable)
+    error.details = event.details
+    return error
