@@ -1,4 +1,4 @@
-"""What every command has in common: settings, the open database, and failures told in one sentence."""
+"""What all commands share: settings, the open database, and failures reported in one sentence."""
 
 import asyncio
 import logging
@@ -92,7 +92,7 @@ def run(config: Path | None, work: Callable[[Session], Awaitable[int]], log_leve
 
 
 async def _end_what_is_left() -> None:
-    """End what a lost database holds up: psycopg waits for it after a first cancellation, not after a second."""
+    """End what a lost database blocks: psycopg waits for it after a first cancellation, not after a second."""
     for _ in range(CANCELLATIONS):
         if not (left := asyncio.all_tasks() - {asyncio.current_task()}):
             return
@@ -103,5 +103,5 @@ async def _end_what_is_left() -> None:
 
 
 def complain(sentence: str) -> None:
-    """Tell the user on standard error, where it is in nobody's way."""
+    """Print a sentence for the user on standard error, out of the way of data."""
     print(sentence, file=sys.stderr)

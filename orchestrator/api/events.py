@@ -18,7 +18,7 @@ EVENT_STREAM = "text/event-stream"
 HEARTBEAT_SECONDS = 15.0
 RECONNECT_SECONDS = 2
 OVERLAP = timedelta(minutes=2)
-"""What ended within this time before the last event is told again: its transaction may have been the slower one."""
+"""What ended within this time before the last event is sent again: its transaction may have been the slower one."""
 PAGE = 500
 MOST_RUNNING = 1000
 
@@ -61,7 +61,7 @@ def _event(name: str, data: str, id: str | None) -> str:
 
 
 class StreamHandler(OrchestratorHandler):
-    """An answer that goes on until the client leaves, lags behind, or there is nothing more to tell."""
+    """An answer that continues until the client leaves, lags behind, or there is nothing more to send."""
 
     follower: Follower | None = None
 
@@ -83,12 +83,12 @@ class StreamHandler(OrchestratorHandler):
         await self.send(f"retry: {RECONNECT_SECONDS * 1000}\n\n")
 
     async def pass_on(self, follower: Follower, until_end: bool) -> None:
-        """Send what the follower hears; ``until_end`` of its one job."""
+        """Send what the follower receives; ``until_end`` of its one job."""
         while not follower.dropped:
             await follower.news(HEARTBEAT_SECONDS)
             jobs, totals = follower.take()
-            told = "".join(map(job_event, jobs)) + (totals_event(totals) if totals else "")
-            await self.send(told or ": heartbeat\n\n")
+            news = "".join(map(job_event, jobs)) + (totals_event(totals) if totals else "")
+            await self.send(news or ": heartbeat\n\n")
             if until_end and any(job.finished for job in jobs):
                 return
 
@@ -105,7 +105,7 @@ class JobEventsHandler(StreamHandler):
                 raise JobNotFound(f"there is no job {id}; GET /api/jobs lists them")
             [job] = jobs
             if job.finished_at and seen == Position(job.finished_at, job.id):
-                self.set_status(204)  # all has been told: an EventSource comes back no more
+                self.set_status(204)  # all has been sent: an EventSource does not come back then
                 return
             await self.begin()
             await self.send(job_event(job))

@@ -1,6 +1,6 @@
 """Changes of jobs as they are committed, for any number of followers: one connection listens for all of them.
 
-Triggers of our tables notify. Nothing is kept for a follower but the newest state of each job that it has not been told
+Triggers of our tables notify. All that is kept for a follower is the newest state of each job that was not sent
 yet. One that cannot keep up, or whose source broke off, is dropped: it comes back, and reads what it missed.
 """
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 CHANNEL = "reelscribe_jobs"
 GATHER_SECONDS = 0.2
-"""Changes that follow each other within this time are told together."""
+"""Changes that follow each other within this time are sent together."""
 TOTALS_SECONDS = 2.0
 """How often the jobs of each state are counted, at most."""
 MOST_FOLLOWERS = 100
@@ -37,7 +37,7 @@ Totals = dict[State, int]
 
 
 class Follower:
-    """What one client has not been told yet.
+    """What has not been sent to one client yet.
 
     Args:
         job: the one it follows; None for all.
@@ -51,12 +51,12 @@ class Follower:
         self._news = asyncio.Event()
 
     async def news(self, seconds: float) -> None:
-        """Wait until there is something to tell, or the follower was dropped, but no longer than this."""
+        """Wait until there is something to send, or the follower was dropped, but no longer than this."""
         with suppress(asyncio.TimeoutError):
             await within(seconds, self._news.wait())
 
     def take(self) -> tuple[list[Job], Totals | None]:
-        """All that is to be told now."""
+        """All that is to be sent now."""
         taken = list(self._jobs.values()), self._totals
         self._jobs, self._totals = {}, None
         if not self.dropped:
@@ -143,7 +143,7 @@ class Feed:
             payloads = await _notified(connection, TOTALS_SECONDS if stale else None)
             stale = stale or bool(payloads)
             if len(payloads) > MOST_NOTIFIED:
-                log.warning("events: %d jobs changed at once; all streams begin again", len(payloads))
+                log.warning("events: %d jobs changed together; all streams start again", len(payloads))
                 self.drop_all()
                 continue
             totals = None
@@ -155,7 +155,7 @@ class Feed:
                 follower.tell(jobs, totals)
 
     def _followed(self, payloads: set[str]) -> set[int]:
-        """Those of the changed jobs that somebody follows."""
+        """Those of the changed jobs that a client follows."""
         changed = {int(payload) for payload in payloads if payload}
         followed = {follower.job for follower in self.followers}
         return changed if None in followed else {id for id in changed if id in followed}

@@ -66,7 +66,7 @@ def show(
             job = await job_queries.newest_finished(connection, where, savepath)
             if job is None:
                 why = await transcript_queries.no_transcript(connection, where, savepath, session.bucket(None))
-                return await _tell_missing(session, why, as_argument(savepath, where, session.bucket(None)))
+                return await _report_missing(session, why, as_argument(savepath, where, session.bucket(None)))
             about = await transcript_queries.about_transcript(connection, job)
             results = (
                 await stats.pending_work(connection, STORE_RESULT, [job.id])
@@ -89,7 +89,7 @@ def show(
     run(config, work)
 
 
-async def _tell_missing(session: Session, why: ServiceError, argument: str) -> int:
+async def _report_missing(session: Session, why: ServiceError, argument: str) -> int:
     """Why there is no transcript, and what to do next; ``argument`` is how commands name it."""
     complain(visible(why.message))
     if why.details.get("state") in UNFINISHED:
@@ -109,7 +109,7 @@ async def _print_coloured(about: Transcript, read: AsyncIterator[Sequence[Segmen
             line.add_row(Text(clock(segment.start), style="dim"), _words(segment) if coloured else _plain(segment))
             console.print(line)
     if coloured:
-        of_what = "of each word" if by_word else "of each segment; submit --word-timestamps tells that of each word"
+        of_what = "of each word" if by_word else "of each segment; submit --word-timestamps for that of each word"
         legend = Text("\nconfidence ", style="dim")
         for _, colour, meaning in CONFIDENCES:
             legend.append("■ ", style=f"not dim {colour}").append(f"{meaning}  ")

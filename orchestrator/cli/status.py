@@ -1,4 +1,4 @@
-"""The command ``status``: how the queue goes on, or the jobs of one savepath; once, or for as long as one watches."""
+"""The command ``status``: the queue as a whole, or the jobs of one savepath; once, or continuously."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ WATCH_SECONDS = 1.0
 """How often ``--watch`` looks."""
 
 
-class View(NamedTuple):
+class StatusView(NamedTuple):
     """What was seen at one look; ``queue`` only of the queue as a whole, or of all that is in a bucket.
 
     Attributes:
@@ -53,7 +53,7 @@ class View(NamedTuple):
             shown |= {**self.queue.figures(), "workers": self.workers, "rules": rules_json(self.rules)}
         return shown
 
-    def screen(self) -> RenderableType:
+    def tables(self) -> RenderableType:
         """For people."""
         blocks: list[RenderableType] = []
         if self.queue and self.jobs:
@@ -70,7 +70,7 @@ class View(NamedTuple):
         return notes
 
     def lines(self) -> list[str]:
-        """For logs: what is worth telling as soon as it changes."""
+        """For logs: what is worth a line as soon as it changes."""
         if not self.queue:
             return [situation_line(job, self.default_bucket) for job in self.jobs]
         totals = ", ".join(f"{jobs} {state}" for state, jobs in self.queue.totals.items())
@@ -95,14 +95,17 @@ def register(cli: typer.Typer) -> None:
 def status(
     savepath: Annotated[str | None, typer.Argument(metavar="SAVEPATH", show_default=False)] = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Go on until Ctrl-C, or until SAVEPATH is finished. Piped: a line a change.")
+        bool,
+        typer.Option(
+            "--watch", help="Continue until Ctrl-C, or until SAVEPATH is finished. In a pipe: one line per change."
+        ),
     ] = False,
     bucket: BucketOption = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Jobs to show: running ones, then the newest.")] = 10,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show how the queue goes on, how fast, and about how long it will take; or all about one savepath.
+    """Show the queue, its speed, and about how long it will take; or the jobs of one savepath.
 
     The queue is that of all buckets, or of --bucket.
 
@@ -112,20 +115,20 @@ def status(
         checked(savepath)
 
     async def work(session: Session) -> int:
-        async def look() -> View:
+        async def look() -> StatusView:
             return await _look(session, savepath, bucket, limit)
 
         if watch:
             view = await _watch(look, as_json)
             return 1 if any(job.state != "done" for job in view.jobs) else 0
         view = await look()
-        print_json(view.document()) if as_json else out().print(view.screen())
+        print_json(view.document()) if as_json else out().print(view.tables())
         return 0
 
     run(config, work)
 
 
-async def _look(session: Session, savepath: str | None, bucket: str | None, limit: int) -> View:
+async def _look(session: Session, savepath: str | None, bucket: str | None, limit: int) -> StatusView:
     stores_results = session.settings.results.bucket is not None
     async with session.pool.connection() as connection:
         rules = await active_rules(connection)
@@ -143,27 +146,27 @@ async def _look(session: Session, savepath: str | None, bucket: str | None, limi
         else:
             raise job_queries.not_submitted(session.bucket(bucket), savepath, session.bucket(None))
     workers = await session.queue.count_workers() if queue else 0
-    return View(jobs, queue, workers, rules, results, bucket, session.bucket(None))
+    return StatusView(jobs, queue, workers, rules, results, bucket, session.bucket(None))
 
 
-async def _watch(look: Callable[[], Awaitable[View]], as_json: bool) -> View:
+async def _watch(look: Callable[[], Awaitable[StatusView]], as_json: bool) -> StatusView:
     """Show what changes, until nothing more will; the last of it."""
     if sys.stdout.isatty() and not as_json:
         with Live(console=out(), auto_refresh=False) as live:
             while True:
                 view = await look()
-                live.update(view.screen(), refresh=True)
+                live.update(view.tables(), refresh=True)
                 if view.ended:
                     return view
                 await asyncio.sleep(WATCH_SECONDS)
-    told: object = None
+    printed: object = None
     while True:
         view = await look()
         now: object = (view.lines(), view.jobs if as_json else None)
-        if now != told:
+        if now != printed:
             shown = [json.dumps(view.document(), ensure_ascii=False)] if as_json else view.lines()
             print("\n".join(shown), flush=True)
-            told = now
+            printed = now
         if view.ended:
             return view
         await asyncio.sleep(WATCH_SECONDS)

@@ -95,28 +95,28 @@ def running(data_dir: Path) -> Iterator[str]:
             try:
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                log.debug("PostgreSQL in %s is in use elsewhere and goes on", data_dir)
+                log.debug("PostgreSQL in %s is in use elsewhere and keeps running", data_dir)
             else:
                 _stop(server)
 
 
 @contextmanager
 def _guarded(data_dir: Path) -> Iterator[None]:
-    """Start the server again should it die (kill -9, out of memory) while it is in use: it has nobody else for that."""
+    """Start the server again should it die (kill -9, out of memory) while it is in use; nothing else would."""
     leaving = threading.Event()
 
     def guard() -> None:
-        told = ""
+        reported = ""
         while not leaving.wait(GUARD_SECONDS):
             try:
                 if _postmaster(data_dir) is None:
                     log.warning("PostgreSQL in %s has died; it is started again", data_dir)
                     _start(data_dir)
-                told = ""
+                reported = ""
             except DatabaseUnavailable as failure:  # the next look tries again
-                if failure.message != told:
+                if failure.message != reported:
                     log.warning("%s", failure.message)
-                told = failure.message
+                reported = failure.message
 
     thread = threading.Thread(target=guard, name="postgres-guard", daemon=True)
     thread.start()
@@ -176,12 +176,12 @@ def _refuse_other_version(data_dir: Path) -> None:
         raise DatabaseUnavailable(
             f"[database] data_dir {data_dir} was made by PostgreSQL {version}, this is {TARGET_POSTGRES_VERSION}: "
             f"bring it over with pg_upgrade, or with pg_dump and pg_restore; or run a server of version {version} on "
-            "it and write its address into [database] url; or begin anew in another folder"
+            "it and write its address into [database] url; or start again in another folder"
         )
 
 
 def _start(data_dir: Path) -> tuple[PostgresServer, str]:
-    """The server, which is started where it does not run, and the URL of the database."""
+    """The server, which is started if it does not run, and the URL of the database."""
     # One lock per database, next to it: the library's own is one file in /tmp that belongs to whoever came first.
     lock = fasteners.InterProcessLock(data_dir.with_name(f".{data_dir.name}.lock"))
     began = time.monotonic()
@@ -230,7 +230,7 @@ def _is_on_its_way(data_dir: Path, failed: Exception) -> bool:
 
 
 def _initialise(data_dir: Path) -> None:
-    """Make the database beside its folder first: one that was interrupted must not look like one that is ready."""
+    """Create the database next to its folder first: an interrupted one must not look like one that is ready."""
     if (data_dir / "PG_VERSION").exists():
         return
     unfinished = data_dir.with_name(f".{data_dir.name}.new")
@@ -282,7 +282,7 @@ def _given_up(data_dir: Path, failed: Exception) -> DatabaseUnavailable:
     if isinstance(failed, postgres_errors.ConnectionTimeout) and (hung := _postmaster(data_dir)):
         return DatabaseUnavailable(
             f"[database] data_dir {data_dir}: PostgreSQL (process {hung.pid}) runs there but has not answered for "
-            f"{ANSWER_SECONDS:.0f} s; if that goes on, end it and try again, nothing stored is lost: kill -9 {hung.pid}"
+            f"{ANSWER_SECONDS:.0f} s; if it stays so, end it and try again, nothing stored is lost: kill -9 {hung.pid}"
         )
     return _unusable(data_dir, _reason(data_dir, failed))
 

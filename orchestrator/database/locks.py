@@ -12,7 +12,7 @@ class AdvisoryLock(IntEnum):
     SCHEDULING = int.from_bytes(b"turn", "big")
     """Held while a job is taken under rules: two workers that count concurrently would both find room for one more."""
 
-    BACKLOG = int.from_bytes(b"lane", "big")
+    BACKLOG = int.from_bytes(b"back", "big")
     """Held for each step of sorting the backlog: several workers would only block each other."""
 
     LISTING = int.from_bytes(b"reli", "big")

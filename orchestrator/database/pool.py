@@ -111,7 +111,7 @@ retry_on_reconnect = retry(
     stop=stop_after_delay(RECONNECT_SECONDS),
     reraise=True,
 )
-"""For writes that may be repeated: a connection can break after the commit, before we hear of it."""
+"""For writes that may be repeated: a connection can break after the commit, before its answer arrives."""
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ class ResultBucket:
 
     def __init__(self, minio: MinioSection, results: ResultsSection) -> None:
         if not (minio.endpoint and results.bucket):
-            raise SettingsError(["[results] bucket: needs [minio] endpoint, access_key and secret_key_file beside it"])
+            raise SettingsError(["[results] bucket: needs [minio] endpoint, access_key and secret_key_file"])
         self._bucket = results.bucket
         self._name = f"MinIO at {minio.endpoint}"
         self._client = Minio(

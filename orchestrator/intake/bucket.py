@@ -1,4 +1,4 @@
-"""The objects of the bucket, as the extractor lists them, and what tells one version of an object from another."""
+"""The objects of the bucket, as the extractor lists them, and how versions of an object are distinguished."""
 
 from collections.abc import AsyncIterator, Iterable
 
@@ -9,7 +9,7 @@ from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import AudioClient
 
 PAGE = 1000
-"""Most objects that the extractor lists at once."""
+"""Most objects of one page of a listing."""
 
 
 class Objects:
@@ -41,8 +41,8 @@ class Objects:
     async def identities(self, bucket: str, savepaths: Iterable[str]) -> dict[str, Identity]:
         """The identities of these objects; those that do not exist are left out.
 
-        The listing is walked from one to the next, in the larger steps the closer they stand: a single one costs a page
-        of one object, and all of a bucket no more than its listing.
+        The listing is walked from one to the next, in larger steps the closer they are: a single one costs a page of
+        one object, and all of a bucket no more than its listing.
 
         Raises:
             ServiceError: the extractor does not answer, or refuses.

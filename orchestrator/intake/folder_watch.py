@@ -19,11 +19,11 @@ from orchestrator.jobs.models import Identity
 from reelscribe.errors import NotReadable, ServiceError, SettingsError
 
 log = logging.getLogger(__name__)
-logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it tells the number of changes, which is of no use
+logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it logs the number of changes, which is of no use
 
 META = "xl.meta"
 LOOK_SECONDS = 1.0
-SCANNED_AT_ONCE = 1000
+SCANNED_TOGETHER = 1000
 
 
 class Found(NamedTuple):
@@ -113,7 +113,7 @@ class FolderWatch:
                 await self._note(found)
 
     def _objects(self, root: Path) -> Iterator[Found]:
-        """The objects at or below a path. What begins with a dot is MinIO's own, or somebody's unfinished copy."""
+        """The objects at or below a path. What begins with a dot is MinIO's own, or an unfinished copy."""
         bucket = next(bucket for bucket, folder in self._folders.items() if root.is_relative_to(folder))
         folder = self._folders[bucket]
         if any(part.startswith(".") for part in root.relative_to(folder).parts):
@@ -175,7 +175,7 @@ class FolderWatch:
 
 
 def _next_of(files: Iterator[Found]) -> list[Found]:
-    return list(islice(files, SCANNED_AT_ONCE))
+    return list(islice(files, SCANNED_TOGETHER))
 
 
 def _found(bucket: str, folder: Path, path: Path) -> Found:

@@ -133,7 +133,7 @@ class Identity(NamedTuple):
     last_modified: datetime | None = None
 
     def differs_from(self, other: "Identity") -> bool:
-        """Whether the content has changed from the one to the other, as far as these can tell."""
+        """Whether the content has changed from the one to the other, as far as these show."""
         if None in (self.etag, other.etag) or self.etag == other.etag:
             return False
         # An object that moved to another drive or layout has a new etag, and the size and the time it had.

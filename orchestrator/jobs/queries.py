@@ -1,7 +1,7 @@
 """Reading jobs.
 
 Functions take the connection, so that the caller says what belongs to one transaction. What takes a ``kind`` reads
-transcriptions if it is not told otherwise.
+transcriptions unless another one is named.
 """
 
 from collections.abc import Mapping, Sequence

@@ -82,8 +82,8 @@ class _Manager(JobManager):
         return [kind for kind, most in self.kinds.items() if running[kind] < most]
 
     async def _put_back(self, worker_id: int) -> None:
-        """Put back what this worker has, but does not run: it took it, or ended it, and lost the database before it
-        heard so. A living worker is not searched for left jobs.
+        """Put back what this worker has, but does not run: it took it, or ended it, and lost the database before the
+        answer came. A living worker is not searched for left jobs.
         """
         async with self._connector.pool.connection() as connection:
             await connection.execute(

@@ -1,4 +1,4 @@
-"""All three machines on one: C and B as child processes that cannot outlive us, A in this process."""
+"""All three services on one host: extractor and transcriber as child processes, the orchestrator in this process."""
 
 import asyncio
 import logging
@@ -78,7 +78,7 @@ class Child:
 
 
 async def bring_up(session: Session, config: Path | None) -> int:
-    """Run C, B and A until SIGTERM or SIGINT, or until one of them ends. Returns the exit code."""
+    """Run all three services until SIGTERM or SIGINT, or until one of them ends. Returns the exit code."""
     settings, service = session.settings, make_service(session)
     arguments = [] if config is None else ["--config", str(config)]
     async with AsyncExitStack() as stack:

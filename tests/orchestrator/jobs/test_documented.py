@@ -3,16 +3,34 @@
 import re
 from pathlib import Path
 
+from orchestrator.jobs import transitions
 from orchestrator.jobs.models import STATES
 
-DOCS = Path(__file__).parents[3] / "docs" / "orchestrator.md"
-STATES_PICTURE, TABLES_PICTURE = re.findall(r"```text\n(.*?)```", DOCS.read_text(), re.DOTALL)
+DOCS = (Path(__file__).parents[3] / "docs" / "orchestrator.md").read_text()
+[STATES_PICTURE] = re.findall(r"```mermaid\n(.*?)```", DOCS, re.DOTALL)
+[TABLES_PICTURE] = re.findall(r"```text\n(.*?)```", DOCS, re.DOTALL)
 FOREIGN = ("procrastinate", "_yoyo", "yoyo")
 """Tables of libraries begin so; those that matter are in the picture."""
 
 
-def test_each_state_has_its_box():
-    assert sorted(re.findall(r"│ (\w+) │", STATES_PICTURE)) == sorted(STATES)
+def test_the_picture_of_states_shows_every_transition_and_no_other():
+    pictured = set(re.findall(r"(\w+) --> (\w+):", STATES_PICTURE))
+    made = {(source, each.target) for each in transitions.ALL for source in each.sources if source != each.target}
+    assert pictured == made
+    assert {state for edge in made for state in edge} == set(STATES)
+
+
+def test_every_transition_is_in_the_list():
+    named = [value for value in vars(transitions).values() if isinstance(value, transitions.Transition)]
+    assert sorted(named) == sorted(transitions.ALL)
+
+
+def test_no_other_module_changes_a_state():
+    """Statements that set ``state`` are in transitions alone."""
+    package = Path(transitions.__file__).parents[1]
+    setting = re.compile(r"update (jobs|transcriptions)\b[^;]*?\bset\b[^;]*?\bstate\s*=", re.DOTALL)
+    found = {path.name for path in package.rglob("*.py") if setting.search(path.read_text())}
+    assert found == {"transitions.py"}
 
 
 async def test_each_table_is_in_the_picture_and_has_the_columns_it_shows(sql):
