@@ -118,10 +118,10 @@ def _workers(command: list[str], count: int, url: str, folder: Path) -> Iterator
 
 async def _ours_one_by_one(url: str, jobs: int) -> Calls:
     async with make_pool(url) as pool:
-        desk = await _desk(pool)
+        submissions = await _desk(pool)
 
         async def submit(number: int) -> None:
-            await desk.submit(BUCKET, [str(number)], Options())
+            await submissions.submit(BUCKET, [str(number)], Options())
 
         return await _one_by_one(url, submit, jobs)
 

@@ -16,7 +16,7 @@ from orchestrator.database.pool import CONNECTION, CONNECTION_ERRORS, Pool
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import stats
-from orchestrator.jobs.models import Job, State
+from orchestrator.jobs.models import TRANSCRIBE, Job, State
 from reelscribe.errors import Busy
 from reelscribe.timeout import within
 
@@ -40,7 +40,7 @@ class Follower:
     """What has not been sent to one client yet.
 
     Args:
-        job: the one it follows; None for all.
+        job: the one it follows, of whatever kind; None for all transcriptions.
     """
 
     def __init__(self, job: int | None) -> None:
@@ -67,11 +67,14 @@ class Follower:
         """Note changes."""
         if self.job is None:
             self._totals = totals or self._totals
-        self._jobs.update({job.id: job for job in jobs if self.job in (None, job.id)})
+        self._jobs.update({job.id: job for job in jobs if self._follows(job)})
         if len(self._jobs) > MOST_PENDING:
             self.drop()
         elif self._jobs or self._totals:
             self._news.set()
+
+    def _follows(self, job: Job) -> bool:
+        return job.kind == TRANSCRIBE if self.job is None else job.id == self.job
 
     def drop(self) -> None:
         """End it: it forgets everything, and its client has to come back."""

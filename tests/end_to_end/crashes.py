@@ -81,7 +81,7 @@ class Installation:
         self.pool: Pool = await self._stack.enter_async_context(make_pool(self._url, answer_timeout=5))
         queue = Queue(self.pool)
         await queue.open()
-        self.desk = Submissions(self.pool, queue)
+        self.submissions = Submissions(self.pool, queue)
         return self
 
     async def __aexit__(
@@ -141,7 +141,9 @@ class Installation:
 
     async def submit(self, savepaths: list[str]) -> list[int]:
         """A new version of each; their ids."""
-        return [job.id for job, _ in await self.desk.submit(BUCKET, savepaths, Options(language="en"), force=True)]
+        return [
+            job.id for job, _ in await self.submissions.submit(BUCKET, savepaths, Options(language="en"), force=True)
+        ]
 
     async def jobs(self, ids: list[int]) -> list[Job]:
         """As they are now; a database that is away is waited for."""

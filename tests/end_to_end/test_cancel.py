@@ -34,7 +34,7 @@ async def test_cancel_stops_machine_b_and_ffmpeg_within_two_seconds(installation
     await until_it_is_heard(installation, id)
     assert installation.children("C", "ffmpeg")
     began = time.monotonic()
-    assert await installation.desk.cancel([id]) == [id]
+    assert await installation.submissions.cancel([id]) == [id]
     before = await installation.contents(id)
     while installation.children("C", "ffmpeg") or await installation.busy_places():
         await asyncio.sleep(0.02)

@@ -90,7 +90,7 @@ async def queue(pool: Pool) -> Queue:
 
 
 @pytest.fixture
-def desk(pool: Pool, queue: Queue) -> Submissions:
+def submissions(pool: Pool, queue: Queue) -> Submissions:
     return Submissions(pool, queue)
 
 
@@ -122,11 +122,11 @@ async def proxy(sql: Callable[..., Awaitable[list[Any]]]) -> AsyncIterator[Proxy
 
 
 @pytest.fixture
-def submit(desk: Submissions) -> Callable[..., Awaitable[Job]]:
+def submit(submissions: Submissions) -> Callable[..., Awaitable[Job]]:
     async def submit(
         savepath: str = "talk.mp4", force: bool = False, priority: int | None = None, **options: Any
     ) -> Job:
-        [(job, _)] = await desk.submit(BUCKET, [savepath], Options(**options), priority, force)
+        [(job, _)] = await submissions.submit(BUCKET, [savepath], Options(**options), priority, force)
         return job
 
     return submit
@@ -197,11 +197,11 @@ def heard(
 
 
 @pytest.fixture
-def orchestrator_service(pool: Pool, queue: Queue, desk: Submissions) -> OrchestratorService:
+def orchestrator_service(pool: Pool, queue: Queue, submissions: Submissions) -> OrchestratorService:
     """The orchestrator as its handlers see it; its extractor is away, and it asks for no token."""
     objects = Objects("http://127.0.0.1:9", Tokens(), BUCKET)
     intake = EventIntake(pool, Submissions(pool, queue, objects), Selection(Settings()), objects)
-    return OrchestratorService(Tokens(), pool, queue, desk, BUCKET, intake)
+    return OrchestratorService(Tokens(), pool, queue, submissions, BUCKET, intake)
 
 
 @pytest.fixture

@@ -84,11 +84,11 @@ async def test_a_client_that_was_told_the_end_is_told_to_stay_away(listen, heard
     assert answer.status_code == 204
 
 
-async def test_all_jobs_are_followed_in_one_stream(listen, submit, desk):
+async def test_all_jobs_are_followed_in_one_stream(listen, submit, submissions):
     async with listen() as events:
         assert (await anext(events)).name == "totals"
         first, second = await submit("a.mp4"), await submit("b.mp4")
-        await desk.cancel([first.id, second.id])
+        await submissions.cancel([first.id, second.id])
         await until(events, first.id, "cancelled")
         await until(events, second.id, "cancelled")
 
@@ -109,21 +109,21 @@ async def test_a_stream_begins_with_the_jobs_that_run(listen, submit, working, t
             assert [(await anext(events)).name, (await anext(events)).data["id"]] == ["totals", job.id]
 
 
-async def test_a_client_that_comes_back_is_told_what_ended_meanwhile(listen, submit, desk):
+async def test_a_client_that_comes_back_is_told_what_ended_meanwhile(listen, submit, submissions):
     seen, missed = await submit("seen.mp4"), await submit("missed.mp4")
     async with listen() as events:
         await anext(events)
-        await desk.cancel([seen.id])
+        await submissions.cancel([seen.id])
         last = await until(events, seen.id, "cancelled")
-    await desk.cancel([missed.id])
+    await submissions.cancel([missed.id])
     async with listen(after=last.id) as events:
         await until(events, missed.id, "cancelled")
 
 
-async def test_an_end_that_was_committed_late_is_told_to_who_comes_back(listen, submit, desk, sql):
+async def test_an_end_that_was_committed_late_is_told_to_who_comes_back(listen, submit, submissions, sql):
     """Its time is that of the beginning of its transaction: before the last event that the client has seen."""
     late, seen = await submit("late.mp4"), await submit("seen.mp4")
-    await desk.cancel([late.id, seen.id])
+    await submissions.cancel([late.id, seen.id])
     await sql("update transcriptions set finished_at = finished_at - interval '100 s' where id = %s", late.id)
     [(when,)] = await sql("select finished_at from transcriptions where id = %s", seen.id)
     async with listen(after=str(Position(when, seen.id))) as events:
@@ -185,11 +185,11 @@ async def test_a_lost_database_ends_streams_so_that_clients_come_back(listen, sq
         assert [event.name async for event in events if event.name != "totals"] == []
 
 
-async def test_a_follower_that_lags_is_dropped_and_forgotten(pool, submit, desk, monkeypatch):
+async def test_a_follower_that_lags_is_dropped_and_forgotten(pool, submit, submissions, monkeypatch):
     monkeypatch.setattr(feed, "MOST_PENDING", 3)
     async with Feed(pool).follow() as follower:
         ids = [(await submit(f"{number}.mp4")).id for number in range(5)]
-        await desk.cancel(ids)
+        await submissions.cancel(ids)
         for _ in range(500):
             if follower.dropped:
                 break
@@ -197,10 +197,10 @@ async def test_a_follower_that_lags_is_dropped_and_forgotten(pool, submit, desk,
         assert follower.dropped and follower.take()[0] == []
 
 
-async def test_a_client_that_does_not_read_is_cut_off(serving, monkeypatch, sql, submit, desk):
+async def test_a_client_that_does_not_read_is_cut_off(serving, monkeypatch, sql, submit, submissions):
     monkeypatch.setattr(handlers, "STALL_SECONDS", 0.3)
     ids = [(await submit(f"{number}.mp4")).id for number in range(50)]
-    await desk.cancel(ids)
+    await submissions.cancel(ids)
     await sql("update transcriptions set error_code = 'x', error_message = repeat('x', 200000)")
     host, port = serving(Tokens()).removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port), limit=1024)

@@ -130,9 +130,9 @@ async def test_jobs_are_listed_in_pages_the_newest_first(api, submit):
     assert seen == ids[::-1]
 
 
-async def test_jobs_are_listed_by_state(api, submit, desk):
+async def test_jobs_are_listed_by_state(api, submit, submissions):
     cancelled, _ = await submit("a.mp4"), await submit("b.mp4")
-    await desk.cancel([cancelled.id])
+    await submissions.cancel([cancelled.id])
     page = (await api.get("/api/jobs?state=cancelled")).json()
     assert [job["id"] for job in page["jobs"]] == [cancelled.id]
 

@@ -9,10 +9,10 @@ from tests.orchestrator.conftest import BUCKET
 
 
 @pytest.fixture
-async def failed(desk, sql):
+async def failed(submissions, sql):
     """A failed job in each of two buckets."""
-    await desk.submit(BUCKET, ["mine.mp4"], Options())
-    await desk.submit("calls", ["theirs.mp4"], Options())
+    await submissions.submit(BUCKET, ["mine.mp4"], Options())
+    await submissions.submit("calls", ["theirs.mp4"], Options())
     await sql("delete from procrastinate_jobs")
     await sql(
         "update transcriptions set state = 'failed', error_code = 'no_audio', error_message = 'no', finished_at = now()"
@@ -48,9 +48,9 @@ async def test_a_code_that_nothing_failed_with_is_exit_code_1_and_nothing_failed
     assert (outcome.code, outcome.out) == (0, "no such job has failed; see: orchestrator failed\n")
 
 
-async def test_status_counts_and_shows_those_of_the_bucket(orchestrator, heard, desk):
+async def test_status_counts_and_shows_those_of_the_bucket(orchestrator, heard, submissions):
     await heard("mine.mp4", "one")
-    await desk.submit("calls", ["theirs.mp4"], Options())
+    await submissions.submit("calls", ["theirs.mp4"], Options())
     shown = json.loads((await orchestrator.run("status", "--bucket", "calls", "--json")).out)
     assert ([job["savepath"] for job in shown["jobs"]], shown["totals"]) == (["theirs.mp4"], {"queued": 1})
     assert (shown["done_seconds"], shown["speed"]) == (0, None)
@@ -61,10 +61,10 @@ async def test_status_counts_and_shows_those_of_the_bucket(orchestrator, heard, 
     )
 
 
-async def test_status_names_the_buckets_where_there_is_more_than_one(orchestrator, submit, desk):
+async def test_status_names_the_buckets_where_there_is_more_than_one(orchestrator, submit, submissions):
     await submit("mine.mp4")
     assert "BUCKET" not in (await orchestrator.run("status")).out
-    await desk.submit("calls", ["theirs.mp4"], Options())
+    await submissions.submit("calls", ["theirs.mp4"], Options())
     lines = [" ".join(line.split()) for line in (await orchestrator.run("status")).out.splitlines()]
     assert lines[-3:] == ["ID STATE HEARD BUCKET SAVEPATH", "2 queued calls theirs.mp4", "1 queued videos mine.mp4"]
 
@@ -94,7 +94,7 @@ async def test_hints_name_a_bucket_that_is_not_the_default(orchestrator, heard, 
     assert "have it made anew: orchestrator submit --force talk.mp4 --bucket calls\n" in told
 
 
-async def test_a_job_to_be_followed_is_named_with_its_bucket(orchestrator, desk):
-    await desk.submit("calls", ["theirs.mp4"], Options())
+async def test_a_job_to_be_followed_is_named_with_its_bucket(orchestrator, submissions):
+    await submissions.submit("calls", ["theirs.mp4"], Options())
     told = (await orchestrator.run("show", "theirs.mp4", "--bucket", "calls")).err
     assert told.endswith("follow it with: orchestrator status theirs.mp4 --bucket calls --watch\n")

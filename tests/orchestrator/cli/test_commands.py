@@ -221,10 +221,10 @@ async def test_a_job_of_which_nothing_is_known_yet_is_told_without_a_colon(submi
     assert capsys.readouterr().err == "running   talk.mp4\n"
 
 
-async def test_a_command_that_is_suggested_can_be_pasted(orchestrator, submit, desk):
+async def test_a_command_that_is_suggested_can_be_pasted(orchestrator, submit, submissions):
     outcome = await orchestrator.run("status", "my talk.mp4")
     assert outcome.err.endswith("orchestrator submit 'my talk.mp4'\n")
-    await desk.cancel([(await submit("my talk.mp4")).id])
+    await submissions.cancel([(await submit("my talk.mp4")).id])
     assert (await orchestrator.run("show", "my talk.mp4")).err.endswith("orchestrator retry 'my talk.mp4'\n")
 
 
@@ -270,10 +270,10 @@ async def test_cancel_cancels(orchestrator, submit, sql):
     assert await sql("select state from transcriptions") == [("cancelled",)]
 
 
-async def test_what_was_submitted_by_mistake_is_cancelled_by_its_prefix(orchestrator, desk, heard, sql):
+async def test_what_was_submitted_by_mistake_is_cancelled_by_its_prefix(orchestrator, submissions, heard, sql):
     await heard("old/done.mp4", "words")
-    await desk.submit(BUCKET, [f"old/{number}.mp4" for number in range(CHUNK + 1)], Options())
-    await desk.submit(BUCKET, ["a_d/1.mp4", "abd/2.mp4"], Options())
+    await submissions.submit(BUCKET, [f"old/{number}.mp4" for number in range(CHUNK + 1)], Options())
+    await submissions.submit(BUCKET, ["a_d/1.mp4", "abd/2.mp4"], Options())
     assert (await orchestrator.run("cancel", "--prefix", "a_d/")).out == "cancelled a_d/1.mp4\n"
     assert (await orchestrator.run("cancel", "--prefix", "old/")).out == f"{CHUNK + 1} jobs cancelled\n"
     assert json.loads((await orchestrator.run("cancel", "--all", "--json")).out) == {"changed": 1}

@@ -218,8 +218,8 @@ async def test_a_partition_keeps_its_other_savepaths(to_parquet, transcripts):
     assert sorted(set(frame["savepath"])) == ["talks/c.mp4", "youtube/a.mp4", "youtube/deep/b.mp4"]
 
 
-async def test_an_export_of_one_savepath_works_out_no_other_partition(desk, pool, sql):
-    await desk.submit(BUCKET, [f"a/{number}.mp4" for number in range(2000)], Options())
+async def test_an_export_of_one_savepath_works_out_no_other_partition(submissions, pool, sql):
+    await submissions.submit(BUCKET, [f"a/{number}.mp4" for number in range(2000)], Options())
     await sql("update transcriptions set state = 'done', complete = true, finished_at = now()")
     await sql(
         "insert into attempts (transcription_id, attempt, transcriber_url, start_seconds, last_modified)"

@@ -98,7 +98,7 @@ async def test_a_pipe_gets_plain_text(orchestrator, heard_words):
     assert (await orchestrator.run("show", "talk.mp4")).out == "We repaired\n"
 
 
-async def test_without_a_transcript_it_says_why_and_what_to_do(orchestrator, submit, desk):
+async def test_without_a_transcript_it_says_why_and_what_to_do(orchestrator, submit, submissions):
     job = await submit("my talk.mp4")
     outcome = await orchestrator.run("show", "my talk.mp4")
     assert (outcome.code, outcome.out) == (1, "")
@@ -107,7 +107,7 @@ async def test_without_a_transcript_it_says_why_and_what_to_do(orchestrator, sub
         "no worker is running; start one with: orchestrator up (or serve, or worker)",
         "follow it with: orchestrator status 'my talk.mp4' --watch",
     ]
-    await desk.cancel([job.id])
+    await submissions.cancel([job.id])
     [line] = (await orchestrator.run("show", "my talk.mp4")).err.splitlines()
     assert "it was cancelled; have it done after all with: orchestrator retry" in line
 

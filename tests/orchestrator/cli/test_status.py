@@ -33,13 +33,13 @@ def seen(pool):
     return look
 
 
-async def test_the_sums_of_seconds_are_those_of_a_scan_whatever_happens(heard, submit, desk, sql):
+async def test_the_sums_of_seconds_are_those_of_a_scan_whatever_happens(heard, submit, submissions, sql):
     await heard("a.mp4", "one", "two", "three")
     await heard("a.mp4", "one", "two", force=True)
     await heard("b.mp4", "one")
     await submit("c.mp4")
     await sql("update transcriptions set declared_seconds = 7.1 where state = 'queued'")
-    await desk.cancel([(await submit("d.mp4")).id])
+    await submissions.cancel([(await submit("d.mp4")).id])
     await sql("update transcriptions set declared_seconds = null where state = 'queued'")
     await sql("update transcriptions set declared_seconds = 0 where state = 'queued'")
     await sql("delete from transcriptions where state = 'cancelled'")
@@ -100,9 +100,9 @@ async def test_status_shows_states_audio_and_what_to_do_next(orchestrator, heard
     ]
 
 
-async def test_states_stand_in_the_order_of_a_jobs_life(orchestrator, heard, submit, desk):
+async def test_states_stand_in_the_order_of_a_jobs_life(orchestrator, heard, submit, submissions):
     await heard("a.mp4", "one")
-    await desk.cancel([(await submit("b.mp4")).id])
+    await submissions.cancel([(await submit("b.mp4")).id])
     await submit("c.mp4")
     lines = (await orchestrator.run("status")).out.splitlines()
     assert [line.split()[0] for line in lines[1:4]] == ["queued", "done", "cancelled"]
@@ -119,13 +119,13 @@ async def test_json_says_the_same_in_seconds(orchestrator, heard, submit):
     assert shown["eta_seconds"] == pytest.approx(4 / shown["speed"])
 
 
-async def test_watch_in_a_pipe_is_a_line_for_each_change(orchestrator, submit, desk):
+async def test_watch_in_a_pipe_is_a_line_for_each_change(orchestrator, submit, submissions):
     command = await orchestrator.start("status", "--watch")
     assert command.process.stdout
     assert await command.process.stdout.readline() == b"no jobs yet; make one with: orchestrator submit SAVEPATH\n"
     job = await submit()
     assert await command.process.stdout.readline() == b"1 queued\n"
-    await desk.cancel([job.id])
+    await submissions.cancel([job.id])
     assert await command.process.stdout.readline() == b"1 cancelled\n"
     outcome = await command.ends(signal.SIGINT)
     assert (outcome.code, outcome.out, outcome.err) == (130, "", "")
@@ -140,7 +140,7 @@ async def test_watch_json_is_a_document_a_line(orchestrator, submit):
     assert (await command.ends(signal.SIGINT)).code == 130
 
 
-async def test_watching_a_savepath_ends_with_its_job(orchestrator, submit, working, desk):
+async def test_watching_a_savepath_ends_with_its_job(orchestrator, submit, working, submissions):
     await submit()
     command = await orchestrator.start("status", "talk.mp4", "--watch")
     assert command.process.stdout
@@ -148,7 +148,7 @@ async def test_watching_a_savepath_ends_with_its_job(orchestrator, submit, worki
     async with working():
         outcome = await command.ends()
     assert (outcome.code, outcome.out.splitlines()[-1]) == (0, "talk.mp4: it is done")
-    await desk.cancel([(await submit("gone.mp4")).id])
+    await submissions.cancel([(await submit("gone.mp4")).id])
     assert (await orchestrator.run("status", "gone.mp4", "--watch")).code == 1
 
 

@@ -205,12 +205,12 @@ async def test_every_option_of_machine_b_can_be_given_by_name(orchestrator, sql)
     ]
 
 
-async def test_counts_are_those_of_a_scan_whatever_happens(desk, submit, heard, sql, counts):
-    jobs = await desk.submit(BUCKET, [f"{number}.mp4" for number in range(50)], Options())
+async def test_counts_are_those_of_a_scan_whatever_happens(submissions, submit, heard, sql, counts):
+    jobs = await submissions.submit(BUCKET, [f"{number}.mp4" for number in range(50)], Options())
     for number, (job, _) in enumerate(jobs[:20]):
         if number % 3:
-            await desk.cancel([job.id])
-    await desk.retry([job.id for job, _ in jobs])
+            await submissions.cancel([job.id])
+    await submissions.retry([job.id for job, _ in jobs])
     await heard("0.mp4", "words", force=True)
     await heard("1.mp4", "words")
     await sql("update transcriptions set progress_seconds = 1")
@@ -225,20 +225,22 @@ async def test_counts_are_those_of_a_scan_whatever_happens(desk, submit, heard, 
     assert rows < 600
 
 
-async def test_neither_counts_nor_a_submission_wait_for_a_transaction_that_is_open(submit, desk, database_url, counts):
+async def test_neither_counts_nor_a_submission_wait_for_a_transaction_that_is_open(
+    submit, submissions, database_url, counts
+):
     job = await submit("talk.mp4")
     async with make_pool(database_url) as others, others.connection() as worker:
         await worker.execute("update transcriptions set state = 'running'")
-        submitted = await asyncio.wait_for(desk.submit(BUCKET, ["talk.mp4", "other.mp4"], Options()), 5)
+        submitted = await asyncio.wait_for(submissions.submit(BUCKET, ["talk.mp4", "other.mp4"], Options()), 5)
         assert [outcome for _, outcome in submitted] == ["known", "new"]
-        assert await asyncio.wait_for(desk.cancel([submitted[1].job.id]), 5)
+        assert await asyncio.wait_for(submissions.cancel([submitted[1].job.id]), 5)
         assert await counts() == ({"cancelled": 1, "queued": 1},) * 2
         await worker.rollback()
     assert job.state == "queued"
 
 
-async def test_no_query_of_status_reads_all_jobs(pool, desk, sql):
-    await desk.submit(BUCKET, [f"{number}.mp4" for number in range(3000)], Options())
+async def test_no_query_of_status_reads_all_jobs(pool, submissions, sql):
+    await submissions.submit(BUCKET, [f"{number}.mp4" for number in range(3000)], Options())
     await sql("update transcriptions set state = 'running' where id in (1000, 2000, 3000)")
     await sql("analyze")
     async with pool.connection() as connection:

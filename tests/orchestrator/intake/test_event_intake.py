@@ -84,9 +84,9 @@ async def test_a_replaced_object_becomes_a_new_version(intake, heard, pool):
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
-async def test_a_job_that_was_given_up_is_not_taken_up_by_itself(state, intake, submit, desk, sql):
+async def test_a_job_that_was_given_up_is_not_taken_up_by_itself(state, intake, submit, submissions, sql):
     job = await submit("a.mp4")
-    await desk.cancel([job.id])
+    await submissions.cancel([job.id])
     await sql("update transcriptions set state = %s, error_code = 'x', error_message = 'y'", state)
     assert (await intake.take(BUCKET, {"a.mp4": Identity("etag-1", 1, EARLIER)}))["known"] == 1
     assert (await intake.take(BUCKET, {"a.mp4": Identity("etag-1", 1, LATER)}))["again"] == 1
@@ -108,13 +108,13 @@ async def test_what_is_new_is_submitted_though_machine_c_is_away(intake, heard, 
     assert await sql("select count(*) from media where savepath = 'new.mp4'") == [(1,)]
 
 
-async def test_machine_c_is_asked_what_an_object_is_now(pool, queue, submit, sql, desk, tmp_path):
+async def test_machine_c_is_asked_what_an_object_is_now(pool, queue, submit, sql, submissions, tmp_path):
     async with watched_bucket(tmp_path / "minio") as bucket:
         objects = Objects(bucket.url, Tokens(), BUCKET)
         intake = EventIntake(pool, Submissions(pool, queue, objects), Selection(Settings()), objects)
         bucket.put("a.mp4")
         job = await submit("a.mp4")
-        await desk.cancel([job.id])
+        await submissions.cancel([job.id])
         assert (await intake.take(BUCKET, {"a.mp4": None}))["known"] == 1
         bucket.put("a.mp4", age=-60)
         assert (await intake.take(BUCKET, {"a.mp4": None}))["again"] == 1

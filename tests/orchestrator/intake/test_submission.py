@@ -17,7 +17,7 @@ async def test_a_submission_is_recorded_and_queued_together(submit, sql):
     ]
 
 
-async def test_a_failure_in_between_leaves_neither_job_nor_queue_entry(desk, sql):
+async def test_a_failure_in_between_leaves_neither_job_nor_queue_entry(submissions, sql):
     await sql(
         """
         create function broken() returns trigger language plpgsql as $$ begin raise 'the power is out'; end $$;
@@ -25,12 +25,12 @@ async def test_a_failure_in_between_leaves_neither_job_nor_queue_entry(desk, sql
         """
     )
     with pytest.raises(Exception, match="the power is out"):
-        await desk.submit(BUCKET, ["talk.mp4"], Options())
+        await submissions.submit(BUCKET, ["talk.mp4"], Options())
     assert await sql("select count(*) from transcriptions") == [(0,)]
     assert await sql("select count(*) from media") == [(0,)]
 
 
-async def test_a_failure_after_queueing_leaves_neither(desk: Submissions, sql):
+async def test_a_failure_after_queueing_leaves_neither(submissions: Submissions, sql):
     await sql(
         """
         create function broken() returns trigger language plpgsql as $$ begin raise 'the power is out'; end $$;
@@ -38,7 +38,7 @@ async def test_a_failure_after_queueing_leaves_neither(desk: Submissions, sql):
         """
     )
     with pytest.raises(Exception, match="the power is out"):
-        await desk.submit(BUCKET, ["talk.mp4"], Options())
+        await submissions.submit(BUCKET, ["talk.mp4"], Options())
     assert await sql("select count(*) from procrastinate_jobs") == [(0,)]
     assert await sql("select count(*) from transcriptions") == [(0,)]
 
@@ -57,19 +57,19 @@ async def test_options_at_their_default_are_no_other_options(submit):
     assert (await submit("talk.mp4", vad=True)).id == (await submit("talk.mp4")).id
 
 
-async def test_the_same_savepath_in_another_bucket_is_another_job(desk):
-    [(one, _)] = await desk.submit("videos", ["talk.mp4"], Options())
-    [(other, _)] = await desk.submit("calls", ["talk.mp4"], Options())
+async def test_the_same_savepath_in_another_bucket_is_another_job(submissions):
+    [(one, _)] = await submissions.submit("videos", ["talk.mp4"], Options())
+    [(other, _)] = await submissions.submit("calls", ["talk.mp4"], Options())
     assert one.id != other.id
 
 
-async def test_jobs_come_back_in_the_order_of_their_first_mention(desk):
-    submitted = await desk.submit(BUCKET, ["b.mp4", "a.mp4", "b.mp4"], Options())
+async def test_jobs_come_back_in_the_order_of_their_first_mention(submissions):
+    submitted = await submissions.submit(BUCKET, ["b.mp4", "a.mp4", "b.mp4"], Options())
     assert [job.savepath for job, _ in submitted] == ["b.mp4", "a.mp4"]
 
 
-async def test_two_at_the_same_time_make_one_job(desk, sql):
-    both = await asyncio.gather(*(desk.submit(BUCKET, ["a.mp4", "b.mp4"], Options()) for _ in range(5)))
+async def test_two_at_the_same_time_make_one_job(submissions, sql):
+    both = await asyncio.gather(*(submissions.submit(BUCKET, ["a.mp4", "b.mp4"], Options()) for _ in range(5)))
     assert len({tuple(job.id for job, _ in submitted) for submitted in both}) == 1
     assert await sql("select count(*) from procrastinate_jobs") == [(2,)]
 
@@ -85,19 +85,19 @@ def priorities(sql):
     return read
 
 
-async def test_a_priority_that_is_given_is_that_of_queued_jobs_too(desk, submit, priorities):
+async def test_a_priority_that_is_given_is_that_of_queued_jobs_too(submissions, submit, priorities):
     await submit("a.mp4")
     await submit("b.mp4", priority=3)
-    submitted = await desk.submit(BUCKET, ["a.mp4", "b.mp4", "new.mp4"], Options(), priority=500)
+    submitted = await submissions.submit(BUCKET, ["a.mp4", "b.mp4", "new.mp4"], Options(), priority=500)
     assert [(job.priority, outcome) for job, outcome in submitted] == [(500, "known"), (500, "known"), (500, "new")]
     assert await priorities() == ([500] * 3, [500] * 3)
 
 
-async def test_without_a_priority_jobs_keep_theirs(desk, submit, priorities):
+async def test_without_a_priority_jobs_keep_theirs(submissions, submit, priorities):
     job = await submit("queued.mp4", priority=500)
     again = await submit("again.mp4", priority=7)
-    await desk.cancel([again.id])
-    assert [outcome for _, outcome in await desk.submit(BUCKET, ["queued.mp4", "again.mp4"], Options())] == [
+    await submissions.cancel([again.id])
+    assert [outcome for _, outcome in await submissions.submit(BUCKET, ["queued.mp4", "again.mp4"], Options())] == [
         *("known", "again"),
     ]
     assert job.priority == 500
@@ -105,7 +105,7 @@ async def test_without_a_priority_jobs_keep_theirs(desk, submit, priorities):
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
-async def test_what_failed_or_was_cancelled_is_queued_again(state, desk, submit, sql):
+async def test_what_failed_or_was_cancelled_is_queued_again(state, submissions, submit, sql):
     job = await submit("talk.mp4")
     await sql("delete from procrastinate_jobs")
     await sql(
@@ -115,7 +115,7 @@ async def test_what_failed_or_was_cancelled_is_queued_again(state, desk, submit,
         """,
         state,
     )
-    [(again, outcome)] = await desk.submit(BUCKET, ["talk.mp4"], Options())
+    [(again, outcome)] = await submissions.submit(BUCKET, ["talk.mp4"], Options())
     assert (again.id, outcome, again.state, again.failures, again.error) == (job.id, "again", "queued", 0, None)
     assert await sql("select count(*) from procrastinate_jobs where status = 'todo'") == [(1,)]
 
@@ -138,14 +138,14 @@ async def test_force_cancels_a_version_that_is_not_finished(submit, sql):
     assert await sql("select count(*) from procrastinate_jobs") == [(1,)]
 
 
-async def test_retry_takes_only_what_failed_or_was_cancelled(submit, desk, sql):
+async def test_retry_takes_only_what_failed_or_was_cancelled(submit, submissions, sql):
     failed, queued = await submit("failed.mp4"), await submit("queued.mp4")
-    await desk.cancel([failed.id])
-    assert await desk.retry([failed.id, queued.id]) == [failed.id]
+    await submissions.cancel([failed.id])
+    assert await submissions.retry([failed.id, queued.id]) == [failed.id]
     assert await sql("select count(*) from procrastinate_jobs where status = 'todo'") == [(2,)]
 
 
-async def test_a_cancelled_job_leaves_the_queue(submit, desk, sql):
+async def test_a_cancelled_job_leaves_the_queue(submit, submissions, sql):
     job = await submit("talk.mp4")
-    assert await desk.cancel([job.id]) == [job.id]
+    assert await submissions.cancel([job.id]) == [job.id]
     assert await sql("select count(*) from procrastinate_jobs") == [(0,)]

@@ -24,7 +24,7 @@ def objects(extractor) -> Objects:
 
 
 @pytest.fixture
-def desk(pool, queue, objects) -> Submissions:
+def submissions(pool, queue, objects) -> Submissions:
     return Submissions(pool, queue, objects)
 
 
@@ -42,9 +42,9 @@ def transcribed(heard, objects, sql):
 
 
 @pytest.fixture
-def outcome(desk):
+def outcome(submissions):
     async def submit(savepath: str):
-        [(job, outcome)] = await desk.submit(BUCKET, [savepath], Options())
+        [(job, outcome)] = await submissions.submit(BUCKET, [savepath], Options())
         return job.id, outcome
 
     return submit
@@ -184,7 +184,7 @@ async def test_prune_keeps_the_old_version_until_the_new_one_is_done(heard, subm
     ],
 )
 async def test_a_job_whose_state_changes_in_this_moment_can_be_replaced(
-    before, meanwhile, after, submit, desk, pool, sql, database_url
+    before, meanwhile, after, submit, submissions, pool, sql, database_url
 ):
     job = await submit("talk.mp4")
     await sql(
@@ -205,9 +205,9 @@ async def test_a_job_whose_state_changes_in_this_moment_can_be_replaced(
         assert await sql("select (args->>'job')::bigint from procrastinate_jobs") == [(new.id,)]
 
 
-async def test_force_makes_one_new_version_of_a_savepath_that_comes_twice(heard, desk, sql):
+async def test_force_makes_one_new_version_of_a_savepath_that_comes_twice(heard, submissions, sql):
     await heard("talk.mp4", "old words")
-    submission = desk.begin(BUCKET, Options(), force=True)
+    submission = submissions.begin(BUCKET, Options(), force=True)
     assert await submission.take({"talk.mp4": None}) == {"talk.mp4": "new"}
     assert await submission.take({"talk.mp4": None}) == {"talk.mp4": "known"}
     assert await sql("select count(*) from transcriptions") == [(2,)]

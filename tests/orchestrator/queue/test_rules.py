@@ -79,8 +79,10 @@ async def test_a_limit_within_a_limit_counts_for_both(submit, take, rule):
     assert await take() == ["a/b/1", "a/1", "c"]
 
 
-async def test_many_jobs_of_a_closed_prefix_cost_nothing_once_they_are_moved_aside(desk, sql, submit, take, rule):
-    await desk.submit(BUCKET, [f"archive/{number}" for number in range(3000)], Options())
+async def test_many_jobs_of_a_closed_prefix_cost_nothing_once_they_are_moved_aside(
+    submissions, sql, submit, take, rule
+):
+    await submissions.submit(BUCKET, [f"archive/{number}" for number in range(3000)], Options())
     await rule(rules.pause, "archive/", "me")
     await submit("talk")
     assert await take() == ["talk"]
@@ -93,10 +95,10 @@ async def test_many_jobs_of_a_closed_prefix_cost_nothing_once_they_are_moved_asi
 
 
 @pytest.fixture
-async def behind_many(desk, submit, rule, queue):
+async def behind_many(submissions, submit, rule, queue):
     """Two jobs behind more paused ones than are skipped to find a job."""
     queue.take_kinds({TRANSCRIBE: 4})
-    await desk.submit(BUCKET, [f"archive/{number:04}" for number in range(fetch.MOST_SKIPPED + 1)], Options())
+    await submissions.submit(BUCKET, [f"archive/{number:04}" for number in range(fetch.MOST_SKIPPED + 1)], Options())
     await submit("talk")
     await submit("late talk", priority=-1)
     await rule(rules.pause, "archive/", "me")
@@ -184,7 +186,7 @@ async def test_a_pause_that_is_repeated_stays_as_it_was(rule, sql):
     assert await sql("select paused_by from queue_rules") == [("first",)]
 
 
-async def test_a_cancelled_job_of_a_limited_prefix_is_stopped(submit, working, job_in, transcriber, rule, desk):
+async def test_a_cancelled_job_of_a_limited_prefix_is_stopped(submit, working, job_in, transcriber, rule, submissions):
     """Its notification comes on another channel than that of the default sub-queue."""
     transcriber.scripts = [falls_silent_after(1)]
     await rule(rules.limit, "archive/", 1)
@@ -192,7 +194,7 @@ async def test_a_cancelled_job_of_a_limited_prefix_is_stopped(submit, working, j
     async with working(progress_timeout=60):
         while not transcriber.requests:
             await asyncio.sleep(0.01)
-        await desk.cancel([job.id])
+        await submissions.cancel([job.id])
         await asyncio.wait_for(transcriber.left.wait(), 2)
 
 

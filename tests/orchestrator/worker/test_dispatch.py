@@ -286,24 +286,26 @@ async def test_failures_are_forgotten_when_a_job_comes_further(submit, working, 
     assert (job.attempt, job.failures) == (3, 0)
 
 
-async def test_cancel_ends_the_request_to_machine_b_within_two_seconds(submit, working, job_in, transcriber, desk):
+async def test_cancel_ends_the_request_to_machine_b_within_two_seconds(
+    submit, working, job_in, transcriber, submissions
+):
     transcriber.scripts = [falls_silent_after(1)]
     job = await submit()
     async with working(progress_timeout=60):
         await job_in(job.id, "running")
         while not transcriber.requests:
             await asyncio.sleep(0.01)
-        await desk.cancel([job.id])
+        await submissions.cancel([job.id])
         await asyncio.wait_for(transcriber.left.wait(), 2)
         await asyncio.sleep(0.2)
         assert (await job_in(job.id, "cancelled")).error is None
 
 
-async def test_a_waiting_job_can_be_cancelled(submit, working, job_in, free_port, desk, sql):
+async def test_a_waiting_job_can_be_cancelled(submit, working, job_in, free_port, submissions, sql):
     job = await submit()
     async with working(f"http://127.0.0.1:{free_port}"):
         await job_in(job.id, "waiting")
-        await desk.cancel([job.id])
+        await submissions.cancel([job.id])
         await asyncio.sleep(0.5)
         assert await sql("select count(*) from procrastinate_jobs") == [(0,)]
     await job_in(job.id, "cancelled")

@@ -83,9 +83,9 @@ async def test_no_write_of_an_older_attempt_changes_anything(write, submit, prog
     assert await contents(sql) == before
 
 
-async def test_an_older_attempt_cannot_write_after_cancel(submit, progress, begin, desk, sql):
+async def test_an_older_attempt_cannot_write_after_cancel(submit, progress, begin, submissions, sql):
     attempt = await begin((await submit()).id)
-    await desk.cancel([attempt.id])
+    await submissions.cancel([attempt.id])
     with pytest.raises(Superseded):
         await progress.finish(attempt, segments, finished(LONG))
     assert await sql("select state from transcriptions") == [("cancelled",)]
