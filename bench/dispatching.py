@@ -118,7 +118,7 @@ def _workers(command: list[str], count: int, url: str, folder: Path) -> Iterator
 
 async def _ours_one_by_one(url: str, jobs: int) -> Calls:
     async with make_pool(url) as pool:
-        submissions = await _desk(pool)
+        submissions = await _submissions(pool)
 
         async def submit(number: int) -> None:
             await submissions.submit(BUCKET, [str(number)], Options())
@@ -155,7 +155,7 @@ def _overheads(calls: Calls, starts: Path) -> list[float]:
 
 async def _ours_at_once(url: str, jobs: int) -> float:
     async with make_pool(url) as pool:
-        submission = (await _desk(pool)).submission(BUCKET, Options())
+        submission = (await _submissions(pool)).begin(BUCKET, Options())
         await submission.take({f"many/{number}": None for number in range(jobs)})
     with psycopg.connect(url, autocommit=True) as connection:
         took = _wait_until_empty(connection)
@@ -180,7 +180,7 @@ def _wait_until_empty(connection: psycopg.Connection) -> float:
     return time.monotonic() - began
 
 
-async def _desk(pool: Pool) -> Submissions:
+async def _submissions(pool: Pool) -> Submissions:
     queue = Queue(pool)
     await queue.open()
     return Submissions(pool, queue)

@@ -76,7 +76,7 @@ async def test_an_object_replaced_while_it_is_heard_is_heard_again(pool, queue, 
         "insert into attempts (transcription_id, attempt, transcriber_url, start_seconds, etag) "
         f"values ({running.id}, 1, '', 0, 'before')"
     )
-    submission = Submissions(pool, queue, objects).submission(BUCKET, Options())
+    submission = Submissions(pool, queue, objects).begin(BUCKET, Options())
     assert await submission.take({"talks/a.mp4": None}) == {"talks/a.mp4": "known"}
     assert await submission.take({"talks/a.mp4": Identity("before")}) == {"talks/a.mp4": "known"}
     assert await submission.take({"talks/a.mp4": Identity("after")}) == {"talks/a.mp4": "changed"}
@@ -103,7 +103,7 @@ async def test_without_machine_c_what_is_done_counts_as_unchanged(transcribed, p
     await transcribed("talks/a.mp4")
     (bucket / "talks/a.mp4").write_text("another recording")
     away = Objects(f"http://127.0.0.1:{free_port}", Tokens(), BUCKET)
-    submission = Submissions(pool, queue, away).submission(BUCKET, Options())
+    submission = Submissions(pool, queue, away).begin(BUCKET, Options())
     assert await submission.take({"new.mp4": None}) == {"new.mp4": "new"}
     assert submission.unavailable_reason is None  # what is not done needs no question
     assert await submission.take({"talks/a.mp4": None}) == {"talks/a.mp4": "done"}
@@ -145,7 +145,7 @@ async def test_parts_of_two_objects_are_not_joined(submit, working, job_in, tran
     assert [request.get("start", 0) for request in transcriber.requests] == [0, 20.0, 0]
     assert await sql("select etag, start_seconds from attempts") == [("etag-2", 0)]
     assert await sql("select count(*), min(index), max(index) from segments") == [(6, 0, 5)]
-    assert "talk.mp4 has changed after 20 s of it were heard; it is heard again from the start" in caplog.text
+    assert "talk.mp4 has changed after 20 s of it were transcribed; it is transcribed again from the start" in caplog.text
 
 
 async def test_an_object_that_changed_before_anything_was_stored_costs_no_attempt(submit, working, job_in, transcriber):
