@@ -4,8 +4,8 @@ import asyncio
 
 import typer
 
-from extractor_api.app import make_app
 from extractor_api.minio.s3_client import S3Client
+from extractor_api.routes import make_app
 from extractor_api.service import ExtractorService
 from reelscribe import logs
 from reelscribe.command_line import ConfigOption, settings_errors_told, tell_check

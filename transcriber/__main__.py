@@ -19,7 +19,7 @@ from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.loading import Settings, load_settings
 from reelscribe.settings.transcriber import TranscriberSection
-from transcriber.api.app import make_app
+from transcriber.api.routes import make_app
 from transcriber.jobs.waiting import Interrupted, unless
 from transcriber.model.loading import LoadedModel, load_model
 from transcriber.service import TranscriberService

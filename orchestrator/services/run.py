@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from orchestrator.api.app import make_app
 from orchestrator.api.handlers import OrchestratorService
+from orchestrator.api.routes import make_app
 from orchestrator.exports.results import STORE_RESULT, ResultStore
 from orchestrator.intake.bucket_listing import BucketListing
 from orchestrator.intake.event_intake import EventIntake, Selection

@@ -268,36 +268,6 @@ class MetricsHandler(ServiceHandler):
         self.finish(generate_latest(self.service.registry))
 
 
-class DocumentHandler(ServiceHandler):
-    """``GET /openapi.json``: what this machine answers, for people and for generators of clients."""
-
-    def initialize(self, service: Service, document: dict[str, Any]) -> None:  # type: ignore[override]
-        super().initialize(service)
-        self._document = document
-
-    def get(self) -> None:
-        self.finish(self._document)
-
-
-def make_application(service: Service, routes: list[tuple[str, type[ServiceHandler], dict[str, Any]]]) -> Application:
-    """The routes of one machine and those that every machine has."""
-    shared = {"service": service}
-    return Application(
-        [
-            *((pattern, handler, {**shared, **arguments}) for pattern, handler, arguments in routes),
-            (r"/healthz", HealthHandler, shared),
-            (r"/metrics", MetricsHandler, shared),
-        ],
-        default_handler_class=NoRouteHandler,
-        default_handler_args=shared,
-        log_function=_log_request,
-    )
-
-
-def _log_request(handler: RequestHandler) -> None:
-    log.debug("%d %s %s", handler.get_status(), handler.request.method, handler.request.uri)
-
-
 def _tls(listener: Listener) -> ssl.SSLContext | None:
     if not listener.tls_cert:
         return None

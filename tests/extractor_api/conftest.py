@@ -13,7 +13,7 @@ import pytest
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
-from extractor_api.app import make_app
+from extractor_api.routes import make_app
 from extractor_api.service import ExtractorService
 from reelscribe.http.auth import Tokens
 from reelscribe.media import ffmpeg

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from tornado.testing import bind_unused_port
 
-from extractor_api.app import make_app
+from extractor_api.routes import make_app
 from reelscribe.http import server
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg

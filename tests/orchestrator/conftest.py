@@ -16,10 +16,10 @@ from psycopg.conninfo import make_conninfo
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
-from extractor_api.app import make_app as extractor_app
+from extractor_api.routes import make_app as extractor_app
 from extractor_api.service import ExtractorService
-from orchestrator.api.app import make_app
 from orchestrator.api.handlers import OrchestratorService
+from orchestrator.api.routes import make_app
 from orchestrator.database import embedded
 from orchestrator.database.pool import Pool, make_pool, prepare
 from orchestrator.intake.bucket import Objects

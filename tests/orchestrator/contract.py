@@ -1,6 +1,6 @@
 """The orchestrator's contract, which its answers are held to."""
 
-from orchestrator.api.openapi import document
+from orchestrator.api.routes import API
 from tests.contract import Contract
 
 TRANSCRIPTS = "/api/transcripts/"
@@ -12,4 +12,4 @@ class _Contract(Contract):
         return f"{TRANSCRIPTS}{{savepath}}" if path.startswith(TRANSCRIPTS) else super().documented_path(path)
 
 
-CONTRACT = _Contract(document())
+CONTRACT = _Contract(API.document())

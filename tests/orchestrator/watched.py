@@ -9,7 +9,7 @@ from pathlib import Path
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
-from extractor_api.app import make_app
+from extractor_api.routes import make_app
 from extractor_api.service import ExtractorService
 from reelscribe.http.auth import Tokens
 from reelscribe.media import ffmpeg

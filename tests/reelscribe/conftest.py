@@ -14,7 +14,9 @@ from tornado.testing import bind_unused_port
 from reelscribe import errors
 from reelscribe.contracts.messages import WireModel
 from reelscribe.http.auth import Tokens
-from reelscribe.http.server import Service, ServiceHandler, make_application
+from reelscribe.http.operations import Operation
+from reelscribe.http.routes import Api
+from reelscribe.http.server import Service, ServiceHandler
 
 
 class Order(WireModel):
@@ -54,6 +56,25 @@ class WaitHandler(ServiceHandler):
         self.finish("done")
 
 
+class ShopFallback(ServiceHandler):
+    """Answers for all of the shop that does not exist."""
+
+    def get(self) -> None:
+        self.finish(f"no {self.request.path} here")
+
+
+API = Api(
+    "Test",
+    "Behaves as its URLs say.",
+    (
+        Operation("POST", "/orders/{way}", "order", "", (), path_parameters={"way": r"\w+"}, handler=OrderHandler),
+        Operation("GET", "/wait", "wait", "", (), handler=WaitHandler),
+        Operation("GET", "/shop/a.b", "shop", "", (), handler=WaitHandler),
+    ),
+    fallbacks={"/shop/": ShopFallback},
+)
+
+
 class Served:
     """A machine that listens, and a client of it."""
 
@@ -75,9 +96,9 @@ class Served:
 
 @asynccontextmanager
 async def serving(*tokens: str) -> AsyncIterator[Served]:
-    service = Service("test-machine", Tokens(tokens))
+    service = Service("test-service", Tokens(tokens))
     service.let_end = asyncio.Event()  # type: ignore[attr-defined]
-    server = HTTPServer(make_application(service, [(r"/orders/(\w+)", OrderHandler, {}), (r"/wait", WaitHandler, {})]))
+    server = HTTPServer(API.application(service))
     listening, port = bind_unused_port()
     server.add_socket(listening)
     served = Served(service, port)

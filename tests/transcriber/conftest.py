@@ -23,7 +23,7 @@ from reelscribe.settings.loading import Settings
 from reelscribe.settings.transcriber import TranscriberSection
 from tests.transcriber.contract import CONTRACT
 from tests.transcriber.peer import SPEECH, Script, extractor
-from transcriber.api.app import make_app
+from transcriber.api.routes import make_app
 from transcriber.model.loading import LoadedModel, load_model
 from transcriber.service import TranscriberService
 

@@ -1,6 +1,6 @@
 """The transcriber's contract, which its answers are held to."""
 
 from tests.contract import Contract
-from transcriber.api.openapi import document
+from transcriber.api.routes import API
 
-CONTRACT = Contract(document())
+CONTRACT = Contract(API.document())

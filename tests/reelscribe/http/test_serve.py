@@ -18,7 +18,9 @@ MACHINE = """
 import asyncio, sys
 from reelscribe import logs
 from reelscribe.http.auth import Tokens
-from reelscribe.http.server import Service, ServiceHandler, make_application, serve
+from reelscribe.http.operations import Operation
+from reelscribe.http.routes import Api
+from reelscribe.http.server import Service, ServiceHandler, serve
 from reelscribe.settings.loading import ServerSection, SettingsError
 
 class SlowHandler(ServiceHandler):
@@ -33,7 +35,8 @@ async def stop_work():
 
 async def main():
     service = Service("test-service", Tokens())
-    application = make_application(service, [(r"/slow/(.+)", SlowHandler, {})])
+    slow = Operation("GET", "/slow/{seconds}", "slow", "", (), path_parameters={"seconds": ".+"}, handler=SlowHandler)
+    application = Api("Test", "Is slow.", (slow,)).application(service)
     listener = ServerSection(**dict(argument.split("=") for argument in sys.argv[1:]))
     await serve(service, application, listener, stop_work)
 
@@ -111,7 +114,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 class TestStart:
     def test_it_says_where_it_runs(self, start):
-        assert httpx.get(f"{start().url}/healthz").json() == {"machine": "test-machine", "status": "ok"}
+        assert httpx.get(f"{start().url}/healthz").json() == {"machine": "test-service", "status": "ok"}
 
     @pytest.mark.parametrize("host", loopback_hosts())
     def test_the_url_it_tells_can_be_opened_whatever_the_host(self, start, host):
@@ -187,7 +190,7 @@ class TestStop:
         url = process.url
         with httpx.stream("GET", f"{url}/slow/1") as response:
             process.child.send_signal(signal.SIGTERM)
-            process.wait_for("test-machine: stopping")
+            process.wait_for("test-service: stopping")
             process.wait_for("work handed back")
             with pytest.raises(httpx.ConnectError):
                 httpx.get(f"{url}/healthz")

@@ -51,7 +51,7 @@ class TestRefusals:
     async def test_an_unknown_url_is_404(self, served):
         response = await served.http.get("/nowhere")
         assert response.status_code == 404
-        assert error_of(response)["message"] == "there is no /nowhere on test-machine"
+        assert error_of(response)["message"] == "there is no /nowhere on test-service"
 
     async def test_a_wrong_method_is_405_and_names_the_right_one(self, served):
         response = await served.http.get("/orders/echo")
@@ -158,7 +158,7 @@ class TestAuth:
 
     async def test_health_needs_no_token(self, guarded):
         response = await guarded.http.get("/healthz")
-        assert response.json() == {"machine": "test-machine", "status": "ok"}
+        assert response.json() == {"machine": "test-service", "status": "ok"}
 
 
 class TestCutBodies:

@@ -1,8 +1,12 @@
-"""The extractor's operations, for ``GET /openapi.json``."""
+"""The extractor's routes: the table of its operations."""
 
 from collections.abc import Mapping
-from typing import Any
 
+from tornado.web import Application
+
+from extractor_api.file_delivery import ResultHandler
+from extractor_api.handlers import ExtractAudioHandler, ObjectsHandler, ProbeHandler, ReceiptHandler
+from extractor_api.service import ExtractorService
 from reelscribe import errors
 from reelscribe.contracts.extractor import (
     ExtractAudioRequest,
@@ -12,11 +16,11 @@ from reelscribe.contracts.extractor import (
     ProbeQuery,
     ProbeResult,
 )
-from reelscribe.http import openapi
-from reelscribe.http.openapi import JSON, Answer, Header, Operation
+from reelscribe.http.operations import JSON, Answer, Header, Operation
+from reelscribe.http.routes import Api
 from reelscribe.media.commands import CONTENT_TYPES
 
-EXTRACTION_ID = {"extraction_id": "^[0-9A-Za-z_]{1,64}$"}
+EXTRACTION_ID = {"extraction_id": "[0-9A-Za-z_]{1,64}"}
 AUDIO: Mapping[str, None] = dict.fromkeys(CONTENT_TYPES.values())
 
 EXTRACTION_HEADER = {"X-Extraction-Id": Header("Under which the receipt is kept for an hour")}
@@ -74,6 +78,7 @@ OPERATIONS = (
             errors.NoRoom,
         ),
         body=ExtractAudioRequest,
+        handler=ExtractAudioHandler,
     ),
     Operation(
         "GET",
@@ -83,6 +88,7 @@ OPERATIONS = (
         (Answer("The receipt.", {JSON: ExtractionReceipt}),),
         NO_SUCH_EXTRACTION,
         path_parameters=EXTRACTION_ID,
+        handler=ReceiptHandler,
     ),
     Operation(
         "GET",
@@ -93,6 +99,7 @@ OPERATIONS = (
         RESULT_FAILURES,
         path_parameters=EXTRACTION_ID,
         request_headers=RANGES,
+        handler=ResultHandler,
     ),
     Operation(
         "HEAD",
@@ -103,6 +110,7 @@ OPERATIONS = (
         RESULT_FAILURES,
         path_parameters=EXTRACTION_ID,
         request_headers=RANGES,
+        handler=ResultHandler,
     ),
     Operation(
         "GET",
@@ -112,6 +120,7 @@ OPERATIONS = (
         (Answer("The description.", {JSON: ProbeResult}),),
         NOT_DESCRIBED,
         query=ProbeQuery,
+        handler=ProbeHandler,
     ),
     Operation(
         "GET",
@@ -121,14 +130,17 @@ OPERATIONS = (
         (Answer("The page.", {JSON: ObjectPage}),),
         UNREADABLE,
         query=ObjectsQuery,
+        handler=ObjectsHandler,
     ),
 )
 
+API = Api(
+    "Reelscribe extractor",
+    "Turns a savepath of a MinIO bucket into audio bytes, as ffmpeg makes them.",
+    OPERATIONS,
+)
 
-def document() -> dict[str, Any]:
-    """The extractor's OpenAPI document."""
-    return openapi.document(
-        "Reelscribe extractor",
-        "Turns a savepath of a MinIO bucket into audio bytes, as ffmpeg makes them.",
-        OPERATIONS,
-    )
+
+def make_app(service: ExtractorService) -> Application:
+    """The extractor's application."""
+    return API.application(service)

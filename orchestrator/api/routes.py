@@ -1,9 +1,23 @@
-"""The orchestrator's operations, for ``GET /openapi.json``."""
+"""The orchestrator's routes: the table of its operations."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
-from orchestrator.api.events import EVENT_STREAM
+from tornado.web import Application
+
+from orchestrator.api.events import EVENT_STREAM, EventsHandler, JobEventsHandler
+from orchestrator.api.handlers import (
+    CancelHandler,
+    HealthHandler,
+    JobHandler,
+    JobsHandler,
+    OrchestratorService,
+    RetryHandler,
+    SearchHandler,
+    StatusHandler,
+    TranscriptHandler,
+)
+from orchestrator.api.minio_webhook import MinioHookHandler
 from orchestrator.api.schemas import (
     ChangedJob,
     HitPage,
@@ -21,16 +35,17 @@ from orchestrator.jobs.models import Job
 from orchestrator.transcripts.formats import CONTENT_TYPES
 from orchestrator.transcripts.search import SearchQuery
 from reelscribe import errors
-from reelscribe.http import openapi
-from reelscribe.http.openapi import JSON, Answer, Header, Operation
+from reelscribe.http.operations import JSON, Answer, Header, Operation
+from reelscribe.http.routes import HEALTH, Api
 
-JOB_ID = {"id": "^[0-9]{1,18}$"}
+JOB_ID = {"id": "[0-9]{1,18}"}
 NO_SUCH_JOB = (errors.JobNotFound, errors.RouteNotFound, DatabaseUnavailable)
 TRANSCRIPT: Mapping[str, None] = dict.fromkeys(content_type.split(";")[0] for content_type in CONTENT_TYPES.values())
 TRANSCRIPT_HEADERS = {
     "ETag": Header("Of this transcript in this format; If-None-Match answers 304 while there is no newer one"),
     "Last-Modified": Header("When it was finished"),
 }
+CHANGED_JOB = Answer("The job as it is now, and whether this changed it.", {JSON: ChangedJob})
 STREAM = {EVENT_STREAM: None}
 RECONNECT = {"Last-Event-ID": "The id of the last event that had one, when coming back"}
 
@@ -43,6 +58,7 @@ OPERATIONS = (
         (Answer("A job for each savepath, and what was done.", {JSON: SubmitAnswer}, status=202),),
         (errors.BodyTooLarge, DatabaseUnavailable),
         body=SubmitRequest,
+        handler=JobsHandler,
     ),
     Operation(
         "GET",
@@ -52,6 +68,7 @@ OPERATIONS = (
         (Answer("The page.", {JSON: JobPage}),),
         (DatabaseUnavailable,),
         query=JobsQuery,
+        handler=JobsHandler,
     ),
     Operation(
         "GET",
@@ -61,21 +78,27 @@ OPERATIONS = (
         (Answer("The job.", {JSON: Job}),),
         NO_SUCH_JOB,
         path_parameters=JOB_ID,
+        handler=JobHandler,
     ),
-    *(
-        Operation(
-            "POST",
-            f"/api/jobs/{{id}}/{verb}",
-            verb,
-            summary,
-            (Answer("The job as it is now, and whether this changed it.", {JSON: ChangedJob}),),
-            NO_SUCH_JOB,
-            path_parameters=JOB_ID,
-        )
-        for verb, summary in (
-            ("cancel", "Cancel a job; a running one stops at once, and keeps what is stored"),
-            ("retry", "Queue a failed or cancelled job again; it goes on where it stopped"),
-        )
+    Operation(
+        "POST",
+        "/api/jobs/{id}/cancel",
+        "cancel",
+        "Cancel a job; a running one stops immediately, and keeps what is stored",
+        (CHANGED_JOB,),
+        NO_SUCH_JOB,
+        path_parameters=JOB_ID,
+        handler=CancelHandler,
+    ),
+    Operation(
+        "POST",
+        "/api/jobs/{id}/retry",
+        "retry",
+        "Queue a failed or cancelled job again; it continues where it stopped",
+        (CHANGED_JOB,),
+        NO_SUCH_JOB,
+        path_parameters=JOB_ID,
+        handler=RetryHandler,
     ),
     Operation(
         "GET",
@@ -89,6 +112,7 @@ OPERATIONS = (
         (*NO_SUCH_JOB, errors.Busy),
         path_parameters=JOB_ID,
         request_headers=RECONNECT,
+        handler=JobEventsHandler,
     ),
     Operation(
         "GET",
@@ -98,6 +122,7 @@ OPERATIONS = (
         (Answer("The events; first those that have ended since Last-Event-ID, then those that run.", STREAM),),
         (DatabaseUnavailable, errors.Busy),
         request_headers=RECONNECT,
+        handler=EventsHandler,
     ),
     Operation(
         "GET",
@@ -106,6 +131,7 @@ OPERATIONS = (
         "Jobs in each state, audio done and left, speed, time left, rules, workers at work, what is not stored yet",
         (Answer("The queue as a whole.", {JSON: Status}),),
         (DatabaseUnavailable,),
+        handler=StatusHandler,
     ),
     Operation(
         "GET",
@@ -118,8 +144,9 @@ OPERATIONS = (
         ),
         (errors.TranscriptNotFound, errors.UnsupportedFormat, DatabaseUnavailable),
         query=TranscriptQuery,
-        path_parameters={"savepath": "^.+$"},
+        path_parameters={"savepath": ".+"},
         request_headers={"If-None-Match": "the ETag of the transcript that the client has"},
+        handler=TranscriptHandler,
     ),
     Operation(
         "GET",
@@ -129,6 +156,7 @@ OPERATIONS = (
         (Answer("The page.", {JSON: HitPage}),),
         (DatabaseUnavailable,),
         query=SearchQuery,
+        handler=SearchHandler,
     ),
     Operation(
         "POST",
@@ -138,15 +166,27 @@ OPERATIONS = (
         (Answer("How many objects became what.", {JSON: HookAnswer}),),
         (errors.BodyTooLarge, errors.PeerUnreachable, errors.StreamCut, DatabaseUnavailable),
         body=Notification,
+        handler=MinioHookHandler,
     ),
-    Operation("HEAD", "/hooks/minio", "minioHookIsThere", "Whether we are there", (Answer("Yes.", {}),), public=True),
+    Operation(
+        "HEAD",
+        "/hooks/minio",
+        "minioHookIsThere",
+        "Whether this service is there",
+        (Answer("Yes.", {}),),
+        public=True,
+        handler=MinioHookHandler,
+    ),
+    replace(HEALTH, handler=HealthHandler),
+)
+
+API = Api(
+    "Reelscribe orchestrator",
+    "Keeps a queue of savepaths, and their transcripts.",
+    OPERATIONS,
 )
 
 
-def document() -> dict[str, Any]:
-    """The orchestrator's OpenAPI document."""
-    return openapi.document(
-        "Reelscribe orchestrator",
-        "Keeps a queue of savepaths, and the transcripts of them.",
-        OPERATIONS,
-    )
+def make_app(service: OrchestratorService) -> Application:
+    """The orchestrator's application."""
+    return API.application(service)

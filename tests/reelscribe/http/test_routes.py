@@ -1,0 +1,40 @@
+"""One table of operations makes the routes of a service and its OpenAPI document."""
+
+from openapi_spec_validator import validate
+
+from reelscribe.http.routes import HEALTH, SHARED_OPERATIONS, Api
+from tests.reelscribe.conftest import API
+
+
+async def test_a_path_parameter_is_matched_by_its_pattern(served):
+    assert (await served.http.post("/orders/echo", json={"item": "bread"})).status_code == 200
+    assert (await served.http.post("/orders/a-b", json={"item": "bread"})).status_code == 404
+
+
+async def test_the_rest_of_a_path_is_literal(served):
+    assert (await served.http.get("/shop/axb")).text == "no /shop/axb here"
+
+
+async def test_a_fallback_serves_only_its_prefix(served):
+    assert (await served.http.get("/shop/")).text == "no /shop/ here"
+    assert (await served.http.get("/shop")).status_code == 404
+
+
+async def test_head_is_refused_if_only_get_is_in_the_table(served):
+    for path in ("/wait", "/healthz", "/metrics", "/openapi.json"):
+        response = await served.http.head(path)
+        assert (response.status_code, response.headers["Allow"]) == (405, "GET")
+
+
+async def test_the_document_is_served_and_valid(served):
+    document = (await served.http.get("/openapi.json")).json()
+    validate(document)
+    assert document == API.document()
+    assert set(document["paths"]) == {"/orders/{way}", "/wait", "/shop/a.b", "/healthz", "/metrics", "/openapi.json"}
+    [way] = document["paths"]["/orders/{way}"]["post"]["parameters"]
+    assert way["schema"]["pattern"] == r"^\w+$"
+
+
+def test_a_service_may_have_a_shared_operation_in_its_own_way():
+    own = Api("Test", "", (HEALTH,))
+    assert len(own.operations) == len(SHARED_OPERATIONS)
