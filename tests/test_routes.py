@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ import orchestrator.api.routes
 import transcriber.api.routes
 from reelscribe.http.routes import Api
 
+ROOT = Path(__file__).parent.parent
 APIS: dict[str, Api] = {
     "extractor": extractor_api.routes.API,
     "transcriber": transcriber.api.routes.API,
@@ -48,3 +50,18 @@ def test_an_operation_is_public_if_its_handler_is(api: Api) -> None:
     for operation in api.operations:
         public = operation.handler.public
         assert isinstance(public, property) or public == operation.public  # a property looks at the request
+
+
+def test_the_readme_lists_each_operation_of_each_service() -> None:
+    [section] = re.findall(r"^## HTTP\n(.*?)^## ", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    listed: Counter[tuple[str, str, str]] = Counter()
+    for services, routes in re.findall(r"^\| (\w+) \| (`.*?`) \| ", section, re.MULTILINE):
+        for methods, path in re.findall(r"`([A-Z, ]+) (/[^`?]*)", routes):
+            listed.update(
+                (service, method, path)
+                for service in (APIS if services == "all" else (services,))
+                for method in methods.split(", ")
+            )
+    assert listed == Counter(
+        (service, operation.method, operation.path) for service, api in APIS.items() for operation in api.operations
+    )
