@@ -19,7 +19,6 @@ from orchestrator.jobs.models import Job
 from orchestrator.jobs.stats import overview
 from orchestrator.queue.procrastinate import Queue
 from orchestrator.queue.rules import active_rules
-from orchestrator.transcripts import formats
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.reader import parts
 from orchestrator.transcripts.search import SearchQuery, search
@@ -174,7 +173,7 @@ class TranscriptHandler(OrchestratorHandler):
         if self.check_etag_header():
             self.set_status(304)
             return
-        self.set_header("Content-Type", formats.CONTENT_TYPES[query.format])
+        self.set_header("Content-Type", query.format.content_type)
         async for part in parts(self.service.pool, about, query.format, query.timestamps):
             await self.send(part)
         self.finish()

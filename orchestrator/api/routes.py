@@ -32,15 +32,15 @@ from orchestrator.api.schemas import (
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.intake.minio_events import Notification
 from orchestrator.jobs.models import Job
-from orchestrator.transcripts.formats import CONTENT_TYPES
 from orchestrator.transcripts.search import SearchQuery
 from reelscribe import errors
 from reelscribe.http.operations import JSON, Answer, Header, Operation
 from reelscribe.http.routes import HEALTH, Api
+from reelscribe.text.formats import Format
 
 JOB_ID = {"id": "[0-9]{1,18}"}
 NO_SUCH_JOB = (errors.JobNotFound, errors.RouteNotFound, DatabaseUnavailable)
-TRANSCRIPT: Mapping[str, None] = dict.fromkeys(content_type.split(";")[0] for content_type in CONTENT_TYPES.values())
+TRANSCRIPT: Mapping[str, None] = dict.fromkeys(format.content_type.split(";")[0] for format in Format)
 TRANSCRIPT_HEADERS = {
     "ETag": Header("Of this transcript in this format; If-None-Match answers 304 while there is no newer one"),
     "Last-Modified": Header("When it was finished"),

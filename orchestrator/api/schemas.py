@@ -2,16 +2,16 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from orchestrator.intake.submission import Outcome
 from orchestrator.jobs.models import Job, Options, Priority, Record, State, StorableSavepath
 from orchestrator.jobs.stats import PendingWork
 from orchestrator.queue.rules import Rule
-from orchestrator.transcripts.formats import Format, parse_format
 from orchestrator.transcripts.search import Hit
 from reelscribe.contracts.messages import WireModel
 from reelscribe.settings.fields import BucketName
+from reelscribe.text.formats import Format, parse_format
 
 MOST_SAVEPATHS = 10_000
 MOST_JOBS = 1000
@@ -42,6 +42,13 @@ class JobsQuery(WireModel):
     limit: int = Field(default=100, ge=1, le=MOST_JOBS)
 
 
+FORMAT_SCHEMA = {
+    "type": "string",
+    "enum": list(Format),
+    "description": "; ".join(f"`{format}`: {format.description}" for format in Format),
+}
+
+
 def _known_format(name: Any) -> Any:
     return parse_format(name) if isinstance(name, str) else name
 
@@ -49,7 +56,7 @@ def _known_format(name: Any) -> Any:
 class TranscriptQuery(WireModel):
     """Query of ``GET /api/transcripts/{savepath}``; ``timestamps`` is for txt."""
 
-    format: Annotated[Format, BeforeValidator(_known_format)] = "json"
+    format: Annotated[Format, BeforeValidator(_known_format), WithJsonSchema(FORMAT_SCHEMA)] = Format.JSON
     timestamps: bool = False
     bucket_name: BucketName | None = None
 

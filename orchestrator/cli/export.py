@@ -16,23 +16,17 @@ from orchestrator.cli.options import BucketOption, JsonOption, SavepathsArgument
 from orchestrator.errors import NotWritten
 from orchestrator.exports.files import MirrorFolder
 from orchestrator.session import Session, complain, run
-from orchestrator.transcripts import formats
 from orchestrator.transcripts import queries as transcript_queries
+from orchestrator.transcripts.formats import render
 from reelscribe.command_line import ConfigOption
+from reelscribe.text.formats import Format, parse_format
 
 STANDARD_OUTPUT = "-"
 
 
-class ExportFormat(StrEnum):
-    """What ``export`` can write."""
-
-    txt = "txt"
-    srt = "srt"
-    vtt = "vtt"
-    tsv = "tsv"
-    json = "json"
-    jsonl = "jsonl"
-    parquet = "parquet"
+PARQUET = "parquet"
+ExportFormat = StrEnum("ExportFormat", [*Format, PARQUET])  # type: ignore[misc]  # mypy wants literals
+DEFAULT_FORMAT = ExportFormat(Format.TXT)
 
 
 class Selection(NamedTuple):
@@ -59,7 +53,7 @@ def export(
     everything: Annotated[bool, typer.Option("--all", help="All that have a transcript.")] = False,
     format: Annotated[
         ExportFormat, typer.Option(help="json: a document each; jsonl and parquet: a row for each segment.")
-    ] = ExportFormat.txt,
+    ] = DEFAULT_FORMAT,
     output: Annotated[
         str | None,
         typer.Option(
@@ -83,9 +77,9 @@ def export(
     named = list(dict.fromkeys(checked_all(savepaths))) or None
     if output is None and named and len(named) == 1:
         output = STANDARD_OUTPUT
-    if output is None or (output == STANDARD_OUTPUT and format is ExportFormat.parquet):
+    if output is None or (output == STANDARD_OUTPUT and format.value == PARQUET):
         usage("name a folder with --output DIR")
-    if output == STANDARD_OUTPUT and format is not ExportFormat.jsonl and (not named or len(named) > 1):
+    if output == STANDARD_OUTPUT and format.value != Format.JSONL and (not named or len(named) > 1):
         usage("standard output takes one transcript, or any number as jsonl; name a folder with --output DIR")
     if output == STANDARD_OUTPUT and as_json:
         usage("--json tells what was written to a folder (--output DIR); for a transcript as JSON: --format json")
@@ -93,11 +87,10 @@ def export(
 
     async def work(session: Session) -> int:
         where = session.bucket(bucket)
-        if format is ExportFormat.parquet:
+        if format.value == PARQUET:
             written, failures = await _to_parquet(session, where, wanted, Path(output))
         else:
-            content = formats.parse_format(format.value)
-            written, failures = await _to_files(session, where, wanted, content, output)
+            written, failures = await _to_files(session, where, wanted, parse_format(format.value), output)
         if as_json:
             print_json({"written": written, "failed": failures, "output": output})
         elif not written and not failures:
@@ -109,9 +102,7 @@ def export(
     run(config, work)
 
 
-async def _to_files(
-    session: Session, bucket: str, wanted: Selection, format: formats.Format, output: str
-) -> tuple[int, int]:
+async def _to_files(session: Session, bucket: str, wanted: Selection, format: Format, output: str) -> tuple[int, int]:
     """How many were written, and how many could not be."""
     failures = await _tell_missing(session, bucket, wanted)
     folder = None if output == STANDARD_OUTPUT else MirrorFolder(Path(output))
@@ -122,7 +113,7 @@ async def _to_files(
                 transcript = await transcript_queries.transcript(connection, bucket, savepath)
             if transcript is None:
                 continue  # it has been removed in this moment
-            content = formats.render(transcript, format)
+            content = render(transcript, format)
             if not transcript.receipt.complete:
                 complain(f"{visible(savepath)} is incomplete: {visible(transcript.receipt.reason or '')}")
             try:

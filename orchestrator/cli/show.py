@@ -3,7 +3,6 @@
 import math
 import sys
 from collections.abc import AsyncIterator, Sequence
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -17,28 +16,17 @@ from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import stats
 from orchestrator.jobs.models import UNFINISHED, as_argument
 from orchestrator.session import Session, complain, run
-from orchestrator.transcripts import formats
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.models import Transcript
 from orchestrator.transcripts.reader import pages, parts
 from reelscribe.command_line import ConfigOption
 from reelscribe.contracts.events import Segment
 from reelscribe.errors import ServiceError
+from reelscribe.text.formats import Format
 from reelscribe.text.subtitles import clock, one_line
 
 CONFIDENCES = ((0.8, "green", "80 % and more"), (0.5, "yellow", "50 to 80 %"), (0.0, "red", "less"))
 """From which probability on a word has which colour, and how the legend says it."""
-
-
-class OutputFormat(StrEnum):
-    """What ``show`` can print."""
-
-    txt = "txt"
-    srt = "srt"
-    vtt = "vtt"
-    tsv = "tsv"
-    json = "json"
-    jsonl = "jsonl"
 
 
 def register(cli: typer.Typer) -> None:
@@ -49,7 +37,7 @@ def register(cli: typer.Typer) -> None:
 def show(
     savepath: Annotated[str, typer.Argument(metavar="SAVEPATH")],
     format: Annotated[
-        OutputFormat | None,
+        Format | None,
         typer.Option(help="json has all: receipt, words, tokens.", show_default="coloured on a terminal, else txt"),
     ] = None,
     timestamps: Annotated[bool, typer.Option("--timestamps", help="Times before each line of txt.")] = False,
@@ -76,7 +64,7 @@ def show(
         if format is None and not as_json and sys.stdout.isatty():
             await _print_coloured(about, pages(session.pool, job))
         else:
-            wanted = formats.parse_format("json" if as_json else format.value if format else "txt")
+            wanted = Format.JSON if as_json else format or Format.TXT
             async for part in parts(session.pool, about, wanted, timestamps):
                 sys.stdout.write(part)
         sys.stdout.flush()

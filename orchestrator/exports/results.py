@@ -12,12 +12,12 @@ from orchestrator.jobs.attempts import Attempt
 from orchestrator.jobs.models import TRANSCRIBE
 from orchestrator.jobs.stats import PendingWork
 from orchestrator.queue.procrastinate import Queue
-from orchestrator.transcripts import formats
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.models import Transcript
 from orchestrator.transcripts.reader import parts
 from reelscribe.errors import NoRoom
 from reelscribe.settings.orchestrator import ResultsSection
+from reelscribe.text.formats import Format
 
 log = logging.getLogger(__name__)
 
@@ -89,13 +89,13 @@ class ResultStore:
             await self._put(transcript, format)
         log.info("%s: result stored as %s", transcript.job.savepath, ", ".join(self._section.formats))
 
-    async def _put(self, transcript: Transcript, format: formats.Format) -> None:
+    async def _put(self, transcript: Transcript, format: Format) -> None:
         name = f"{self._section.prefix}{transcript.job.savepath}.{format}"
         try:
             with SpooledTemporaryFile(IN_MEMORY_BYTES) as content:
                 async for part in parts(self._pool, transcript, format):
                     content.write(part.encode())
-                await asyncio.to_thread(self._bucket.put, name, content, formats.CONTENT_TYPES[format])
+                await asyncio.to_thread(self._bucket.put, name, content, format.content_type)
         except OSError as full:
             reason = f"the temporary file of {name} cannot be written: {full.strerror or full}"
             raise NoRoom(reason) from full

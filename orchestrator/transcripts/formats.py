@@ -10,32 +10,9 @@ from typing import Any, Literal
 from orchestrator.transcripts.models import Transcript
 from orchestrator.transcripts.subtitles import Cue, CueStream
 from reelscribe.contracts.events import Segment
-from reelscribe.errors import UnsupportedFormat
+from reelscribe.text.formats import Format
 from reelscribe.text.running_text import running_text
 from reelscribe.text.subtitles import clock, one_line, srt, vtt
-
-Format = Literal["txt", "srt", "vtt", "tsv", "json", "jsonl"]
-FORMATS: tuple[Format, ...] = ("txt", "srt", "vtt", "tsv", "json", "jsonl")
-CONTENT_TYPES: dict[Format, str] = {
-    "txt": "text/plain; charset=utf-8",
-    "srt": "application/x-subrip; charset=utf-8",
-    "vtt": "text/vtt; charset=utf-8",
-    "tsv": "text/tab-separated-values; charset=utf-8",
-    "json": "application/json; charset=utf-8",
-    "jsonl": "application/x-ndjson",
-}
-
-
-def parse_format(name: str) -> Format:
-    """The format of this name.
-
-    Raises:
-        UnsupportedFormat: there is none; the sentence names those there are.
-    """
-    for known in FORMATS:
-        if known == name:
-            return known
-    raise UnsupportedFormat(f"format {name!r} is not offered; take one of {', '.join(FORMATS)}", allowed=list(FORMATS))
 
 
 def text(segments: Iterable[Segment], timestamps: bool = False) -> str:
@@ -71,7 +48,7 @@ def rows(transcript: Transcript) -> Iterator[dict[str, Any]]:
 
 
 def render(transcript: Transcript, wanted: Format, timestamps: bool = False) -> str:
-    """The whole transcript in one of :data:`FORMATS`; ``timestamps`` is for ``txt``."""
+    """The whole transcript in a format; ``timestamps`` is for ``txt``."""
     writer = make_writer(transcript, wanted, timestamps)
     return writer.begin(plain_text(transcript.segments)) + writer.add(transcript.segments) + writer.end()
 
@@ -100,15 +77,15 @@ class Writer(ABC):
 def make_writer(transcript: Transcript, wanted: Format, timestamps: bool = False) -> Writer:
     """The writer of a format. Of the transcript it takes all but the segments, which are added to it."""
     match wanted:
-        case "json":
+        case Format.JSON:
             return _Document(transcript)
-        case "jsonl":
+        case Format.JSONL:
             return _Rows(transcript)
-        case "srt" | "vtt":
+        case Format.SRT | Format.VTT:
             return _Subtitles(wanted)
-        case "tsv":
+        case Format.TSV:
             return _Table()
-        case "txt":
+        case Format.TXT:
             return _Lines(timestamps)
 
 
@@ -129,13 +106,13 @@ class _Table(Writer):
 
 
 class _Subtitles(Writer):
-    def __init__(self, wanted: Literal["srt", "vtt"]) -> None:
+    def __init__(self, wanted: Literal[Format.SRT, Format.VTT]) -> None:
         self._wanted = wanted
         self._cues = CueStream()
         self._written = 0
 
     def begin(self, said: str) -> str:
-        return vtt([]) if self._wanted == "vtt" else ""
+        return vtt([]) if self._wanted is Format.VTT else ""
 
     def add(self, segments: Sequence[Segment]) -> str:
         return self._write(self._cues.add(segments))
@@ -145,7 +122,7 @@ class _Subtitles(Writer):
 
     def _write(self, cues: Sequence[Cue]) -> str:
         first, self._written = self._written + 1, self._written + len(cues)
-        return srt(cues, first) if self._wanted == "srt" else vtt(cues).removeprefix(vtt([]))
+        return srt(cues, first) if self._wanted is Format.SRT else vtt(cues).removeprefix(vtt([]))
 
 
 class _Rows(Writer):

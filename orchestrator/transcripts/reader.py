@@ -10,21 +10,20 @@ from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.models import Transcript
 from reelscribe.contracts.events import Segment
 from reelscribe.errors import StreamCut
+from reelscribe.text.formats import Format
 from reelscribe.text.running_text import running_text
 
 SEGMENTS_AT_ONCE = 500
 
 
-async def parts(
-    pool: Pool, transcript: Transcript, wanted: formats.Format, timestamps: bool = False
-) -> AsyncIterator[str]:
+async def parts(pool: Pool, transcript: Transcript, wanted: Format, timestamps: bool = False) -> AsyncIterator[str]:
     """The transcript in a format; its segments are read, those in ``transcript`` not looked at.
 
     Raises:
         StreamCut: it was removed meanwhile.
     """
     job = transcript.job
-    said = [formats.plain_text(segments) async for segments in pages(pool, job)] if wanted == "json" else []
+    said = [formats.plain_text(segments) async for segments in pages(pool, job)] if wanted is Format.JSON else []
     writer = formats.make_writer(transcript, wanted, timestamps)
     yield writer.begin(running_text(said))
     async for segments in pages(pool, job):

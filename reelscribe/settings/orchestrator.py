@@ -1,7 +1,7 @@
 """The sections of the orchestrator."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ from reelscribe.settings.fields import (
     Url,
 )
 from reelscribe.settings.sections import Listener, Section
+from reelscribe.text.formats import Format
 
 
 class OrchestratorSection(Listener):
@@ -55,8 +56,4 @@ class ResultsSection(Section):
 
     bucket: Annotated[BucketName | None, EmptyIsNone] = None
     prefix: str = Field(default="", max_length=512)
-    formats: Annotated[
-        tuple[Literal["txt", "srt", "vtt", "tsv", "json", "jsonl"], ...],
-        CommaSeparated,
-        Field(min_length=1),
-    ] = ("json", "srt")
+    formats: Annotated[tuple[Format, ...], CommaSeparated, Field(min_length=1)] = (Format.JSON, Format.SRT)

@@ -10,6 +10,7 @@ from orchestrator.queue import rules
 from orchestrator.transcripts import formats, reader
 from orchestrator.transcripts import queries as transcript_queries
 from reelscribe.http.auth import Tokens
+from reelscribe.text.formats import Format
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.contract import CONTRACT
 
@@ -267,7 +268,7 @@ async def test_status_tells_what_the_queue_is_held_up_by_as_the_command_does(api
     assert [{**rule, "paused_at": None} for rule in held_up_by] == [{**rule, "paused_at": None} for rule in told]
 
 
-@pytest.mark.parametrize("format", formats.FORMATS)
+@pytest.mark.parametrize("format", Format)
 async def test_a_transcript_in_parts_is_the_whole_one(format, api, heard, pool, monkeypatch):
     monkeypatch.setattr(reader, "SEGMENTS_AT_ONCE", 2)
     await heard("a.mp4", "one", "two <2>", "drei ä", "a rather long sentence that needs two lines " * 3, "five")

@@ -1,10 +1,7 @@
 """Transcripts as text and subtitles."""
 
-import pytest
-
 from orchestrator.transcripts import formats
 from reelscribe.contracts.events import Segment
-from reelscribe.errors import UnsupportedFormat
 
 
 def segment(start: float, end: float, text: str) -> Segment:
@@ -24,8 +21,3 @@ def test_text_with_timestamps():
     assert formats.text(LINES, timestamps=True) == (
         "[00:00:00.000 --> 00:00:01.500] Hello.\n[01:01:01.234 --> 01:01:03.000] Good bye.\n"
     )
-
-
-def test_an_unknown_format_is_refused_with_those_there_are():
-    with pytest.raises(UnsupportedFormat, match="'doc' is not offered; take one of txt, srt, vtt, tsv, json, jsonl"):
-        formats.parse_format("doc")
