@@ -98,10 +98,10 @@ def closing_line(job: Job) -> str:
     return line
 
 
-class View(Protocol):
+class ProgressView(Protocol):
     """Shows jobs while they go on."""
 
-    def __enter__(self) -> "View": ...
+    def __enter__(self) -> "ProgressView": ...
 
     def __exit__(self, *exc_info: object) -> None: ...
 
@@ -109,7 +109,7 @@ class View(Protocol):
         """The job as it is now; called again and again."""
 
 
-class BarView:
+class ProgressBars:
     """A bar for each job that runs, and a line for each that is finished."""
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class BarView:
         self._finished: set[int] = set()
         self._speed = _Speed()
 
-    def __enter__(self) -> "BarView":
+    def __enter__(self) -> "ProgressBars":
         self._progress.start()
         return self
 
@@ -155,14 +155,14 @@ class BarView:
         )
 
 
-class LineView:
+class ProgressLines:
     """A line for each change, for logs and pipes."""
 
     def __init__(self) -> None:
         self._told: dict[int, tuple[State, float]] = {}
         self._speed = _Speed()
 
-    def __enter__(self) -> "LineView":
+    def __enter__(self) -> "ProgressLines":
         return self
 
     def __exit__(self, *exc_info: object) -> None:

@@ -29,14 +29,14 @@ ExportFormat = StrEnum("ExportFormat", [*Format, PARQUET])  # type: ignore[misc]
 DEFAULT_FORMAT = ExportFormat(Format.TXT)
 
 
-class Selection(NamedTuple):
+class TranscriptSelection(NamedTuple):
     """The savepaths that are named, or all that start with ``prefix``."""
 
     savepaths: list[str] | None
     prefix: str
 
 
-EVERYTHING = Selection(None, "")
+EVERYTHING = TranscriptSelection(None, "")
 
 
 def register(cli: typer.Typer) -> None:
@@ -83,7 +83,7 @@ def export(
         usage("standard output takes one transcript, or any number as jsonl; name a folder with --output DIR")
     if output == STANDARD_OUTPUT and as_json:
         usage("--json tells what was written to a folder (--output DIR); for a transcript as JSON: --format json")
-    wanted = Selection(named, prefix or "")
+    wanted = TranscriptSelection(named, prefix or "")
 
     async def work(session: Session) -> int:
         where = session.bucket(bucket)
@@ -102,7 +102,9 @@ def export(
     run(config, work)
 
 
-async def _to_files(session: Session, bucket: str, wanted: Selection, format: Format, output: str) -> tuple[int, int]:
+async def _to_files(
+    session: Session, bucket: str, wanted: TranscriptSelection, format: Format, output: str
+) -> tuple[int, int]:
     """How many were written, and how many could not be."""
     failures = await _tell_missing(session, bucket, wanted)
     folder = None if output == STANDARD_OUTPUT else MirrorFolder(Path(output))
@@ -126,7 +128,7 @@ async def _to_files(session: Session, bucket: str, wanted: Selection, format: Fo
     return written, failures
 
 
-async def _to_parquet(session: Session, bucket: str, wanted: Selection, root: Path) -> tuple[int, int]:
+async def _to_parquet(session: Session, bucket: str, wanted: TranscriptSelection, root: Path) -> tuple[int, int]:
     from orchestrator.exports import parquet  # half a second that no other command should wait
 
     failures = await _tell_missing(session, bucket, wanted)
@@ -146,7 +148,7 @@ async def _to_parquet(session: Session, bucket: str, wanted: Selection, root: Pa
     return written, failures
 
 
-async def _tell_missing(session: Session, bucket: str, wanted: Selection) -> int:
+async def _tell_missing(session: Session, bucket: str, wanted: TranscriptSelection) -> int:
     """Tell which of the named savepaths have no transcript, and why; their number."""
     if wanted.savepaths is None:
         return 0
@@ -159,12 +161,12 @@ async def _tell_missing(session: Session, bucket: str, wanted: Selection) -> int
     return len(missing)
 
 
-async def _count(session: Session, bucket: str, wanted: Selection) -> int:
+async def _count(session: Session, bucket: str, wanted: TranscriptSelection) -> int:
     async with session.pool.connection() as connection:
         return await transcript_queries.count_finished(connection, bucket, wanted.prefix, wanted.savepaths)
 
 
-async def _found(session: Session, bucket: str, wanted: Selection) -> AsyncIterator[str]:
+async def _found(session: Session, bucket: str, wanted: TranscriptSelection) -> AsyncIterator[str]:
     after = ""
     while True:
         async with session.pool.connection() as connection:

@@ -10,7 +10,7 @@ from typing import Annotated, BinaryIO, NamedTuple
 import typer
 
 from orchestrator.cli import savepath_lists
-from orchestrator.cli.console import BarView, LineView, View
+from orchestrator.cli.console import ProgressBars, ProgressLines, ProgressView
 from orchestrator.cli.options import (
     STANDARD_INPUT,
     BucketOption,
@@ -43,7 +43,7 @@ class Mode(StrEnum):
     sequential = "sequential"
 
 
-class Selection(NamedTuple):
+class SubmitInput(NamedTuple):
     """What to submit: named savepaths and open lists of them in their order, or all that start with ``prefix``."""
 
     named: list[str | BinaryIO]
@@ -62,7 +62,7 @@ class Selection(NamedTuple):
         with what is listed and is no recording.
         """
         if self.prefix is not None:
-            is_recording = event_intake.Selection(session.settings).is_recording
+            is_recording = event_intake.RecordingFilter(session.settings).is_recording
             yield savepath_lists.listed(session.objects, bucket, self.prefix, is_recording, pass_over)
         for item in self.named:
             yield savepath_lists.named(item) if isinstance(item, str) else savepath_lists.lines(item, advance)
@@ -127,13 +127,13 @@ def submit(
         allow_incomplete="true" if allow_incomplete else None,
     )
     named: list[str | BinaryIO] = [open_list(name) if name == STANDARD_INPUT else name for name in names]
-    selection = Selection(named + ([open_list(from_file)] if from_file else []), "" if everything else prefix)
+    given = SubmitInput(named + ([open_list(from_file)] if from_file else []), "" if everything else prefix)
 
     async def work(session: Session) -> int:
         where = session.bucket(bucket)
         tally = Tally()
         submission = session.submissions.begin(where, options, priority, force, dry_run)
-        await _take_all(session, submission, selection, tally)
+        await _take_all(session, submission, given, tally)
         async with session.pool.connection() as connection:
             jobs = await job_queries.current_jobs(connection, where, list(tally.outcomes or ()), options)
         if not as_json:
@@ -170,9 +170,9 @@ async def _pauses(session: Session, tally: Tally) -> list[str]:
     ]
 
 
-async def _take_all(session: Session, submission: Submission, selection: Selection, tally: Tally) -> None:
-    with bar(selection.size) as (advance, show):
-        found = selection.sources(session, submission.bucket, advance, tally.pass_over)
+async def _take_all(session: Session, submission: Submission, given: SubmitInput, tally: Tally) -> None:
+    with bar(given.size) as (advance, show):
+        found = given.sources(session, submission.bucket, advance, tally.pass_over)
         try:
             async for wishes in savepath_lists.chunks(found, tally.refuse):
                 tally.add(await submission.take(wishes))
@@ -185,7 +185,7 @@ async def _take_all(session: Session, submission: Submission, selection: Selecti
 
 async def _follow(session: Session, jobs: list[Job], as_json: bool) -> list[Job]:
     """Show jobs until all are finished."""
-    view: View = BarView() if sys.stderr.isatty() and not as_json else LineView()
+    view: ProgressView = ProgressBars() if sys.stderr.isatty() and not as_json else ProgressLines()
     unfinished, finished = {job.id for job in jobs}, {}
     try:
         with view:

@@ -21,7 +21,7 @@ Outcomes = Counter[str]
 """How many objects were ``new``, ``changed``, ``again`` (a job that had failed), ``known`` or ``ignored``."""
 
 
-class Selection:
+class RecordingFilter:
     """Which objects are submitted: those that ``[events]`` selects, but never results of our own."""
 
     def __init__(self, settings: Settings) -> None:
@@ -56,7 +56,7 @@ class EventIntake:
         objects: knows what an object is now.
     """
 
-    def __init__(self, pool: Pool, submissions: Submissions, selection: Selection, objects: Objects) -> None:
+    def __init__(self, pool: Pool, submissions: Submissions, selection: RecordingFilter, objects: Objects) -> None:
         self.selection = selection
         self._pool = pool
         self._submissions = submissions

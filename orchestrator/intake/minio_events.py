@@ -25,7 +25,7 @@ class _Stored(ReceivedModel):
     object: _Key
 
 
-class Record(ReceivedModel):
+class EventRecord(ReceivedModel):
     """One change of one object; ``s3.object.key`` is encoded as in a form."""
 
     eventName: str
@@ -35,7 +35,7 @@ class Record(ReceivedModel):
 class Notification(ReceivedModel):
     """Body of ``POST /hooks/minio``, as MinIO and S3 write it; a test of the target has no records."""
 
-    Records: list[Record] | None = Field(default=None, max_length=MOST_RECORDS)
+    Records: list[EventRecord] | None = Field(default=None, max_length=MOST_RECORDS)
 
 
 class Written(NamedTuple):

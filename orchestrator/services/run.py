@@ -11,7 +11,7 @@ from orchestrator.api.handlers import OrchestratorService
 from orchestrator.api.routes import make_app
 from orchestrator.exports.results import STORE_RESULT, ResultStore
 from orchestrator.intake.bucket_listing import BucketListing
-from orchestrator.intake.event_intake import EventIntake, Selection
+from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.folder_watch import FolderWatch
 from orchestrator.session import Session
 from orchestrator.worker.kinds import Kind
@@ -96,7 +96,7 @@ async def serve_service(session: Session, service: OrchestratorService) -> None:
 
 
 def _make_intake(session: Session) -> EventIntake:
-    return EventIntake(session.pool, session.submissions, Selection(session.settings), session.objects)
+    return EventIntake(session.pool, session.submissions, RecordingFilter(session.settings), session.objects)
 
 
 async def _result_storing(session: Session) -> Kind:

@@ -21,7 +21,7 @@ MOST_WORDS = 2000
 _ASCII_WORD = re.compile(r"[A-Za-z0-9]+")
 
 
-class Word(NamedTuple):
+class FoldedWord(NamedTuple):
     """A word as it is compared, and where it stands in the text."""
 
     folded: str
@@ -29,21 +29,22 @@ class Word(NamedTuple):
     end: int
 
 
-def split(text: str) -> list[Word]:
+def split(text: str) -> list[FoldedWord]:
     """The words of a text: runs of letters, digits and their marks, without regard to case and width.
 
     In scripts written without spaces each letter counts as a word, and a word of theirs is a phrase.
     """
     if text.isascii():
         return [
-            Word(found[0].lower()[:LONGEST_WORD], found.start(), found.end()) for found in _ASCII_WORD.finditer(text)
+            FoldedWord(found[0].lower()[:LONGEST_WORD], found.start(), found.end())
+            for found in _ASCII_WORD.finditer(text)
         ]
     words = []
     for (belongs, unspaced), letters in groupby(enumerate(text), lambda letter: _kind(letter[1])):
         if belongs:
             places = [place for place, _ in letters]
             runs = [(place, place + 1) for place in places] if unspaced else [(places[0], places[-1] + 1)]
-            words += [Word(_folded(text[start:end]), start, end) for start, end in runs]
+            words += [FoldedWord(_folded(text[start:end]), start, end) for start, end in runs]
     return words
 
 

@@ -23,7 +23,7 @@ from orchestrator.api.routes import make_app
 from orchestrator.database import embedded
 from orchestrator.database.pool import Pool, make_pool, prepare
 from orchestrator.intake.bucket import Objects
-from orchestrator.intake.event_intake import EventIntake, Selection
+from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.submission import Submissions
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import transitions
@@ -200,7 +200,7 @@ def heard(
 def orchestrator_service(pool: Pool, queue: Queue, submissions: Submissions) -> OrchestratorService:
     """The orchestrator as its handlers see it; its extractor is away, and it asks for no token."""
     objects = Objects("http://127.0.0.1:9", Tokens(), BUCKET)
-    intake = EventIntake(pool, Submissions(pool, queue, objects), Selection(Settings()), objects)
+    intake = EventIntake(pool, Submissions(pool, queue, objects), RecordingFilter(Settings()), objects)
     return OrchestratorService(Tokens(), pool, queue, submissions, BUCKET, intake)
 
 

@@ -13,7 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from orchestrator.cli.console import LineView
+from orchestrator.cli.console import ProgressLines
 from orchestrator.cli.main import cli
 from orchestrator.intake.submission import CHUNK
 from orchestrator.jobs import queries as job_queries
@@ -217,7 +217,7 @@ async def test_a_job_of_which_nothing_is_known_yet_is_told_without_a_colon(submi
     await sql("update transcriptions set state = 'running'")
     async with pool.connection() as connection:
         [running] = await job_queries.jobs_by_id(connection, [job.id])
-    LineView().show(running)
+    ProgressLines().show(running)
     assert capsys.readouterr().err == "running   talk.mp4\n"
 
 

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from orchestrator.intake.bucket import Objects
 from orchestrator.intake.bucket_listing import BucketListing
-from orchestrator.intake.event_intake import EventIntake, Selection
+from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.submission import Submissions
 from reelscribe.http.auth import Tokens
 from reelscribe.settings.loading import Settings
@@ -31,7 +31,7 @@ def reconciling(pool, queue, bucket):
     async def run(every: float = 3600, url: str = bucket.url, **events):
         objects, registry = Objects(url, Tokens(), BUCKET), CollectorRegistry()
         intake = EventIntake(
-            pool, Submissions(pool, queue, objects), Selection(Settings(events=EventsSection(**events))), objects
+            pool, Submissions(pool, queue, objects), RecordingFilter(Settings(events=EventsSection(**events))), objects
         )
         task = asyncio.create_task(BucketListing(pool, intake, objects, every, registry).run())
         yield lambda: generate_latest(registry).decode()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from orchestrator.intake.bucket import Objects
-from orchestrator.intake.event_intake import EventIntake, Selection
+from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.submission import Submissions
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import Identity
@@ -31,11 +31,11 @@ def objects():
 
 @pytest.fixture
 def intake(pool, queue, objects):
-    return EventIntake(pool, Submissions(pool, queue, objects), Selection(Settings()), objects)
+    return EventIntake(pool, Submissions(pool, queue, objects), RecordingFilter(Settings()), objects)
 
 
-def selection(**sections) -> Selection:
-    return Selection(Settings(**sections))
+def selection(**sections) -> RecordingFilter:
+    return RecordingFilter(Settings(**sections))
 
 
 @pytest.mark.parametrize("savepath", ["a.mp4", "talks/Ü b.MKV", "talk.mp3"])
@@ -111,7 +111,7 @@ async def test_what_is_new_is_submitted_though_machine_c_is_away(intake, heard, 
 async def test_machine_c_is_asked_what_an_object_is_now(pool, queue, submit, sql, submissions, tmp_path):
     async with watched_bucket(tmp_path / "minio") as bucket:
         objects = Objects(bucket.url, Tokens(), BUCKET)
-        intake = EventIntake(pool, Submissions(pool, queue, objects), Selection(Settings()), objects)
+        intake = EventIntake(pool, Submissions(pool, queue, objects), RecordingFilter(Settings()), objects)
         bucket.put("a.mp4")
         job = await submit("a.mp4")
         await submissions.cancel([job.id])
@@ -134,7 +134,7 @@ async def test_an_object_that_is_replaced_while_it_is_heard_is_heard_again(
     transcriber.scripts = [hears_what_was_there_before]
     async with watched_bucket(tmp_path / "minio") as bucket, working(progress_timeout=60):
         objects = Objects(bucket.url, Tokens(), BUCKET)
-        intake = EventIntake(pool, Submissions(pool, queue, objects), Selection(Settings()), objects)
+        intake = EventIntake(pool, Submissions(pool, queue, objects), RecordingFilter(Settings()), objects)
 
         async def there() -> Identity:
             return (await objects.identities(BUCKET, ["a.mp4"]))["a.mp4"]
@@ -159,7 +159,7 @@ async def test_an_object_that_is_replaced_while_it_is_heard_is_heard_again(
 async def test_watch_asks_again_about_what_was_replaced_while_it_was_heard(pool, queue, heard, sql, tmp_path):
     async with watched_bucket(tmp_path / "minio") as bucket:
         objects = Objects(bucket.url, Tokens(), BUCKET)
-        intake = EventIntake(pool, Submissions(pool, queue, objects), Selection(Settings()), objects)
+        intake = EventIntake(pool, Submissions(pool, queue, objects), RecordingFilter(Settings()), objects)
         await heard("a.mp4", "hello")
         await sql("update transcriptions set started_at = started_at - interval '1 hour'")
         bucket.put("a.mp4", age=60)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from orchestrator.intake.bucket import Objects
-from orchestrator.intake.event_intake import EventIntake, Selection
+from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.folder_watch import FolderWatch
 from orchestrator.intake.submission import Submissions
 from reelscribe.http.auth import Tokens
@@ -36,7 +36,7 @@ def watching(pool, queue, bucket):
     @asynccontextmanager
     async def run():
         objects, stopping = Objects(bucket.url, Tokens(), BUCKET), asyncio.Event()
-        intake = EventIntake(pool, Submissions(pool, queue, objects), Selection(Settings()), objects)
+        intake = EventIntake(pool, Submissions(pool, queue, objects), RecordingFilter(Settings()), objects)
         task = asyncio.create_task(FolderWatch(bucket.data_path, intake, SETTLE_SECONDS).run(stopping))
         await asyncio.sleep(0.3)
         yield
