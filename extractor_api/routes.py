@@ -27,14 +27,14 @@ EXTRACTION_HEADER = {"X-Extraction-Id": Header("Under which the receipt is kept 
 RESULT_HEADERS = {
     **EXTRACTION_HEADER,
     "Content-Length": Header("Bytes", type="integer"),
-    "ETag": Header("SHA-256 of the whole result"),
+    "ETag": Header("SHA-256 of the complete result"),
     "Accept-Ranges": Header("bytes"),
 }
 STREAM_HEADERS = {
     **EXTRACTION_HEADER,
     "X-Object-ETag": Header("delivery = stream: of the stored object; it changes when that does", always=False),
     "X-Declared-Seconds": Header(
-        "delivery = stream: length of the part as the container declares it, where it does", "number", always=False
+        "delivery = stream: length of the part, if the container declares it", "number", always=False
     ),
     **{
         name: Header(f"delivery = file: {text}", always=False)
@@ -50,7 +50,7 @@ UNREADABLE = (errors.NotReadable, errors.PeerUnreachable, errors.PeerRefused, er
 NOT_DESCRIBED = (*UNREADABLE, errors.ObjectNotFound, errors.NotDecodable, errors.Busy, errors.NoAudioInTime)
 RANGES = {"Range": "bytes=FIRST-LAST, bytes=FIRST- or bytes=-LENGTH", "If-Range": "the ETag that the range is of"}
 RESULT_ANSWERS = (
-    Answer("The whole result.", AUDIO, RESULT_HEADERS),
+    Answer("The complete result.", AUDIO, RESULT_HEADERS),
     Answer(
         "The range that was asked for.",
         AUDIO,
@@ -66,7 +66,7 @@ OPERATIONS = (
         "POST",
         "/extract-audio",
         "extractAudio",
-        "Audio of a recording, while ffmpeg is still decoding it; a body that ends early is cut, never ended",
+        "Audio of a recording, while ffmpeg is still decoding it; an incomplete body is cut off, never ended",
         (Answer("The audio.", AUDIO, STREAM_HEADERS),),
         (
             *NOT_DESCRIBED,
@@ -94,7 +94,7 @@ OPERATIONS = (
         "GET",
         "/extractions/{extraction_id}/audio",
         "result",
-        "The result of a request with delivery = file, whole or by ranges",
+        "The result of a request with delivery = file, complete or by ranges",
         RESULT_ANSWERS,
         RESULT_FAILURES,
         path_parameters=EXTRACTION_ID,

@@ -75,16 +75,16 @@ def run(config: Path | None, work: Callable[[Session], Awaitable[int]], log_leve
         try:
             code = asyncio.run(in_session(chosen))
         except ServiceError as failure:
-            complain(failure.message)
+            print_error(failure.message)
             code = 1
         except DiskFull as full:
-            complain(f"the database has no room left on its disk: {one_line(full)}; make some, then try again")
+            print_error(f"the database has no room left on its disk: {one_line(full)}; make some, then try again")
             code = 1
         except InsufficientPrivilege as denied:
-            complain(f"the database denies it: {one_line(denied)}; see: orchestrator check")
+            print_error(f"the database denies it: {one_line(denied)}; see: orchestrator check")
             code = 1
         except CONNECTION_ERRORS as lost:
-            complain(f"the database went away: {one_line(lost)}; see: orchestrator check")
+            print_error(f"the database went away: {one_line(lost)}; see: orchestrator check")
             code = 1
         except (KeyboardInterrupt, asyncio.CancelledError):
             code = INTERRUPTED_EXIT_CODE
@@ -102,6 +102,6 @@ async def _end_what_is_left() -> None:
         await asyncio.gather(*ended, return_exceptions=True)
 
 
-def complain(sentence: str) -> None:
+def print_error(sentence: str) -> None:
     """Print a sentence for the user on standard error, out of the way of data."""
     print(sentence, file=sys.stderr)

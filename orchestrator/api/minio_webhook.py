@@ -7,13 +7,13 @@ from orchestrator.intake.minio_events import Notification, written
 
 
 class MinioHookHandler(OrchestratorHandler):
-    """``POST /hooks/minio``: submits what MinIO says was written. ``HEAD``: by this, MinIO sees that we are there."""
+    """Submits what MinIO says was written; with ``HEAD``, MinIO checks that we are there."""
 
     max_body_bytes = 4 << 20
 
     @property
     def public(self) -> bool:  # type: ignore[override]
-        """Some versions of MinIO send no token with HEAD, which tells nobody anything."""
+        """Some versions of MinIO send no token with HEAD; its answer gives nothing away."""
         return self.request.method == "HEAD"
 
     def head(self) -> None:

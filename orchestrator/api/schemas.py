@@ -1,4 +1,4 @@
-"""What the HTTP API takes and answers, beside jobs and hits."""
+"""What the HTTP API takes and answers, in addition to jobs and hits."""
 
 from typing import Annotated, Any
 
@@ -65,7 +65,7 @@ class SubmittedJob(Job):
     """A job, and what the submission did with it."""
 
     outcome: Outcome = Field(
-        description="`new`: made; `changed`: made anew, for the object is another one than the one that was heard;"
+        description="`new`: made; `changed`: made again, because the object has changed since it was transcribed;"
         " `again`: had failed or was cancelled, and is queued again; `known`: not finished yet;"
         " `done`: has a transcript of this very object; `missing`: has a transcript, but the object is gone"
     )
@@ -98,16 +98,20 @@ class HitPage(Record):
 
 
 class Status(Record):
-    """Answer of ``GET /api/status``: the queue as a whole, see :class:`orchestrator.jobs.stats.Overview`."""
+    """Answer of ``GET /api/status``: the state of the queue, see :class:`orchestrator.jobs.stats.Overview`."""
 
     totals: dict[State, int] = Field(description="jobs in each state that occurs")
     done_seconds: float = Field(description="of audio with a transcript")
-    left_seconds: float | None = Field(description="of audio not heard yet, about; null where nothing tells how long")
-    speed: float | None = Field(description="seconds of audio a second, of all workers of late; null where none worked")
-    eta_seconds: float | None = Field(description="until all is done at this speed, about")
-    rules: list[Rule] = Field(description="the pauses and limits that hold now")
-    workers: int = Field(description="that show a sign of life, on any host")
-    results: PendingWork | None = Field(description="only where [results] names a bucket")
+    left_seconds: float | None = Field(
+        description="of audio still to transcribe, estimated; null if no length is known"
+    )
+    speed: float | None = Field(
+        description="recent seconds of audio per second, all workers together; null if none worked"
+    )
+    eta_seconds: float | None = Field(description="until all is done at this speed, estimated")
+    rules: list[Rule] = Field(description="the pauses and limits in force")
+    workers: int = Field(description="that send heartbeats, on any host")
+    results: PendingWork | None = Field(description="only if [results] names a bucket")
 
 
 class HookAnswer(Record):

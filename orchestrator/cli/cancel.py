@@ -31,7 +31,7 @@ def cancel(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Cancel jobs; running ones stop at once. What they have stored stays, and retry goes on there."""
+    """Cancel jobs; running ones stop immediately. What they have stored stays, and retry continues there."""
     if bool(savepaths) + (prefix is not None) + everything != 1:
         usage("name savepaths, or give --prefix, or --all")
     wanted = checked_all(savepaths)

@@ -1,4 +1,4 @@
-"""Changing jobs by command: the named ones, or many in chunks, and what is printed of it."""
+"""Changes jobs by command, named ones or many in chunks, and prints what has changed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,7 +10,7 @@ from orchestrator.cli.console import print_json, situation_line, visible
 from orchestrator.cli.submit_report import FEW
 from orchestrator.intake.submission import CHUNK
 from orchestrator.jobs import queries as job_queries
-from orchestrator.session import Session, complain
+from orchestrator.session import Session, print_error
 
 Change = Callable[[Sequence[int]], Awaitable[list[int]]]
 """Changes those jobs of these ids that can be, and returns their ids."""
@@ -19,12 +19,12 @@ Change = Callable[[Sequence[int]], Awaitable[list[int]]]
 async def change_named(
     session: Session, bucket: str | None, savepaths: Sequence[str], change: Change, word: str, as_json: bool
 ) -> int:
-    """Change the jobs of these savepaths, and tell what each of them is now."""
-    where, default = session.bucket(bucket), session.bucket(None)
+    """Change the jobs of these savepaths, and print what each of them is now."""
+    bucket_name, default = session.bucket(bucket), session.bucket(None)
     async with session.pool.connection() as connection:
-        named = await job_queries.current_jobs(connection, where, savepaths)
+        named = await job_queries.current_jobs(connection, bucket_name, savepaths)
     if unknown := sorted(set(savepaths) - {job.savepath for job in named}):
-        raise job_queries.not_submitted(where, unknown[0], default)
+        raise job_queries.not_submitted(bucket_name, unknown[0], default)
     ids = [job.id for job in named]
     changed = set(await change(ids))
     async with session.pool.connection() as connection:
@@ -41,14 +41,14 @@ async def change_named(
 async def change_many(
     session: Session, ids: Sequence[int], change: Change, word: str, nothing: str, as_json: bool
 ) -> int:
-    """Change jobs a chunk at a time, so that nobody else waits for it, and tell how many; of a few, which."""
+    """Change jobs a chunk at a time, so that nothing else waits for it, and print how many; of a few, which."""
     changed: list[int] = []
     chunks = [ids[begin : begin + CHUNK] for begin in range(0, len(ids), CHUNK)]
     try:
         for chunk in track(chunks, word, console=Console(stderr=True), transient=True, disable=len(chunks) < 2):
             changed += await change(chunk)
     except asyncio.CancelledError:
-        complain(f"stopped after {len(changed)} jobs; the same command goes on from there")
+        print_error(f"stopped after {len(changed)} jobs; run it again to continue")
         raise
     async with session.pool.connection() as connection:
         few = await job_queries.jobs_by_id(connection, changed) if len(changed) <= FEW else []

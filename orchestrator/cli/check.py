@@ -26,57 +26,57 @@ def register(cli: typer.Typer) -> None:
 
 
 def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Prove config, database and each transcriber, one line each; exit 1 if one of them fails."""
+    """Check config, database, extractor and each transcriber, one line each; exit 1 if one of them fails."""
     logs.configure(logging.CRITICAL)
     with settings_errors_told():
         chosen = load_settings(config)
         tokens = Tokens.from_file(chosen.auth.token_file)
-    proofs = asyncio.run(_prove(chosen, tokens, silently=as_json))
+    results = asyncio.run(_check(chosen, tokens, silently=as_json))
     if as_json:
-        print_json([proof._asdict() for proof in proofs])
-    raise typer.Exit(0 if all(proof.ok for proof in proofs) else 1)
+        print_json([result._asdict() for result in results])
+    raise typer.Exit(0 if all(result.ok for result in results) else 1)
 
 
-class Proof(NamedTuple):
-    """What ``check`` has found out about one thing."""
+class CheckResult(NamedTuple):
+    """Whether one thing works; ``message`` says what it is, or why not."""
 
     subject: str
     ok: bool
     message: str
 
 
-async def _prove(chosen: Settings, tokens: Tokens, silently: bool) -> list[Proof]:
-    proofs: list[Proof] = []
+async def _check(chosen: Settings, tokens: Tokens, silently: bool) -> list[CheckResult]:
+    results: list[CheckResult] = []
 
-    def tell(subject: str, proof: str | ServiceError) -> None:
-        proofs.append(Proof(subject, isinstance(proof, str), str(proof)))
+    def report(subject: str, found: str | ServiceError) -> None:
+        results.append(CheckResult(subject, isinstance(found, str), str(found)))
         if not silently:
-            tell_check(subject, proof)
+            tell_check(subject, found)
 
-    tell("config", "a token is asked for" if tokens else "read; no token is asked for")
+    report("config", "a token is asked for" if tokens else "read; no token is asked for")
     try:
         async with open_session(chosen) as session, session.pool.connection() as connection:
             version = connection.info.server_version // 10_000
             workers = await session.queue.count_workers()
-            tell("database", f"PostgreSQL {version}; {workers} worker(s) at work")
+            report("database", f"PostgreSQL {version}; {workers} worker(s) at work")
     except ServiceError as failure:
-        tell("database", failure)
+        report("database", failure)
     except CONNECTION_ERRORS as refused:
-        tell("database", DatabaseUnavailable(one_line(refused)))
+        report("database", DatabaseUnavailable(one_line(refused)))
     async with AudioClient(chosen.listing_url, tokens) as extractor:
         try:
-            tell("extractor", f"{(await extractor.health()).get('machine')} at {chosen.listing_url}")
+            report("extractor", f"{(await extractor.health()).get('machine')} at {chosen.listing_url}")
         except ServiceError as failure:
-            tell("extractor", failure)
+            report("extractor", failure)
     section = chosen.orchestrator
     async with Transcribers(section.transcriber_urls, tokens, section.progress_timeout) as transcribers:
         for url in transcribers.urls:
             try:
                 health = await transcribers.health(url)
-                tell(
+                report(
                     url,
-                    f"model {health.get('model')}, {health.get('free')} of {health.get('capacity')} places free",
+                    f"model {health.get('model')}, {health.get('free')} of {health.get('capacity')} slots free",
                 )
             except ServiceError as failure:
-                tell(url, failure)
-    return proofs
+                report(url, failure)
+    return results

@@ -1,4 +1,4 @@
-"""Jobs on a terminal: their table, and the live view of ``submit --wait``."""
+"""Jobs on a terminal: their table, and how those of ``submit --wait`` progress."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ COLOURS: dict[State, str] = {
 }
 NO_WORKER = "no worker is running; start one with: orchestrator up (or serve, or worker)"
 PLAIN_SECONDS = 10.0
-"""How often a running job is mentioned where there is no terminal."""
+"""How often a running job is mentioned if there is no terminal."""
 
 
 def visible(text: str) -> str:
@@ -34,12 +34,12 @@ def visible(text: str) -> str:
 
 
 def job_table(jobs: Sequence[Job]) -> Table:
-    """One row a job; with its bucket where there is more than one."""
+    """One row per job; with its bucket if there is more than one."""
     buckets = len({job.bucket for job in jobs}) > 1
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("ID", "STATE"):
         table.add_column(name, no_wrap=True)
-    table.add_column("HEARD", justify="right", no_wrap=True)
+    table.add_column("TRANSCRIBED", justify="right", no_wrap=True)
     if buckets:
         table.add_column("BUCKET", no_wrap=True)
     table.add_column("SAVEPATH", overflow="fold")
@@ -48,7 +48,7 @@ def job_table(jobs: Sequence[Job]) -> Table:
         table.add_row(
             str(job.id),
             Text(job.state, style=COLOURS[job.state]),
-            _heard(job),
+            _transcribed(job),
             *((Text(job.bucket),) if buckets else ()),
             Text.assemble(visible(job.savepath), (f"  {visible(note)}" if note else "", "dim")),
         )
@@ -56,7 +56,7 @@ def job_table(jobs: Sequence[Job]) -> Table:
 
 
 def out() -> Console:
-    """Standard output; as wide as it needs where that is no terminal, so that scripts see whole lines."""
+    """Standard output; as wide as needed if that is not a terminal, so that scripts see unbroken lines."""
     return Console(width=None if sys.stdout.isatty() else 2000, highlight=False)
 
 
@@ -99,14 +99,14 @@ def closing_line(job: Job) -> str:
 
 
 class ProgressView(Protocol):
-    """Shows jobs while they go on."""
+    """Shows jobs while they run."""
 
     def __enter__(self) -> "ProgressView": ...
 
     def __exit__(self, *exc_info: object) -> None: ...
 
     def show(self, job: Job) -> None:
-        """The job as it is now; called again and again."""
+        """The job as it is now; called repeatedly."""
 
 
 class ProgressBars:
@@ -118,7 +118,7 @@ class ProgressBars:
             TextColumn("{task.fields[state]:<9}"),
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[heard]}"),
+            TextColumn("{task.fields[transcribed]}"),
             TextColumn("{task.fields[note]}", markup=False),
             console=self._console,
             transient=True,
@@ -143,14 +143,14 @@ class ProgressBars:
                 self._console.print(Text(closing_line(job), style=COLOURS[job.state]))
             return
         if job.id not in self._bars:
-            self._bars[job.id] = self._progress.add_task(visible(job.savepath), state="", heard="", note="")
+            self._bars[job.id] = self._progress.add_task(visible(job.savepath), state="", transcribed="", note="")
         self._progress.update(
             self._bars[job.id],
             total=job.declared_seconds,
             completed=job.progress_seconds,
             visible=job.state != "queued" or len(self._bars) == 1,
             state=job.state,
-            heard=_progress(job, self._speed.of(job)),
+            transcribed=_progress(job, self._speed.of(job)),
             note=visible(job.error.message) if job.error else "",
         )
 
@@ -159,7 +159,7 @@ class ProgressLines:
     """A line for each change, for logs and pipes."""
 
     def __init__(self) -> None:
-        self._told: dict[int, tuple[State, float]] = {}
+        self._shown: dict[int, tuple[State, float]] = {}
         self._speed = _Speed()
 
     def __enter__(self) -> "ProgressLines":
@@ -169,11 +169,11 @@ class ProgressLines:
         pass
 
     def show(self, job: Job) -> None:
-        state, when = self._told.get(job.id, (None, 0.0))
+        state, when = self._shown.get(job.id, (None, 0.0))
         speed = self._speed.of(job)
         if state == job.state and (job.state != "running" or time.monotonic() < when + PLAIN_SECONDS):
             return
-        self._told[job.id] = (job.state, time.monotonic())
+        self._shown[job.id] = (job.state, time.monotonic())
         if state is None and job.state == "queued":
             return  # submit has just said so
         line = closing_line(job)
@@ -183,7 +183,7 @@ class ProgressLines:
 
 
 class _Speed:
-    """Seconds of recording a second, since a job was first seen running."""
+    """Seconds of recording per second, since a job was first seen running."""
 
     def __init__(self) -> None:
         self._first: dict[int, tuple[float, float]] = {}
@@ -193,16 +193,16 @@ class _Speed:
             self._first.pop(job.id, None)
             return ""
         now = time.monotonic()
-        began, heard = self._first.setdefault(job.id, (now, job.progress_seconds))
+        began, transcribed = self._first.setdefault(job.id, (now, job.progress_seconds))
         took = now - began
-        return f"{(job.progress_seconds - heard) / took:.1f} x real time" if took >= 1 else ""
+        return f"{(job.progress_seconds - transcribed) / took:.1f} x real time" if took >= 1 else ""
 
 
 def _progress(job: Job, speed: str) -> str:
-    return ", ".join(filter(None, (_heard(job), speed)))
+    return ", ".join(filter(None, (_transcribed(job), speed)))
 
 
-def _heard(job: Job) -> str:
+def _transcribed(job: Job) -> str:
     if job.declared_seconds is None:
         return f"{job.progress_seconds:.1f} s" if job.progress_seconds else ""
     return f"{min(job.progress_seconds, job.declared_seconds):.1f} of {job.declared_seconds:.1f} s"

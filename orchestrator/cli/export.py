@@ -15,7 +15,7 @@ from orchestrator.cli.console import print_json, visible
 from orchestrator.cli.options import BucketOption, JsonOption, SavepathsArgument, checked_all, checked_text, usage
 from orchestrator.errors import NotWritten
 from orchestrator.exports.files import MirrorFolder
-from orchestrator.session import Session, complain, run
+from orchestrator.session import Session, print_error, run
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.formats import render
 from reelscribe.command_line import ConfigOption
@@ -52,7 +52,7 @@ def export(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that have a transcript.")] = False,
     format: Annotated[
-        ExportFormat, typer.Option(help="json: a document each; jsonl and parquet: a row for each segment.")
+        ExportFormat, typer.Option(help="json: one document each; jsonl and parquet: one row per segment.")
     ] = DEFAULT_FORMAT,
     output: Annotated[
         str | None,
@@ -69,8 +69,8 @@ def export(
 ) -> None:
     """Write transcripts to files, or the one of a single SAVEPATH to standard output.
 
-    Exit code 1 if one is missing or could not be written; the others are written nevertheless. --json tells how many
-    there were of each.
+    Exit code 1 if one is missing or could not be written; the others are written nevertheless. --json prints how
+    many there were of each.
     """
     if bool(savepaths) + (prefix is not None) + everything != 1:
         usage("name savepaths, or give --prefix or --all")
@@ -82,19 +82,19 @@ def export(
     if output == STANDARD_OUTPUT and format.value != Format.JSONL and (not named or len(named) > 1):
         usage("standard output takes one transcript, or any number as jsonl; name a folder with --output DIR")
     if output == STANDARD_OUTPUT and as_json:
-        usage("--json tells what was written to a folder (--output DIR); for a transcript as JSON: --format json")
+        usage("--json reports what was written to a folder (--output DIR); for a transcript as JSON: --format json")
     wanted = TranscriptSelection(named, prefix or "")
 
     async def work(session: Session) -> int:
-        where = session.bucket(bucket)
+        bucket_name = session.bucket(bucket)
         if format.value == PARQUET:
-            written, failures = await _to_parquet(session, where, wanted, Path(output))
+            written, failures = await _to_parquet(session, bucket_name, wanted, Path(output))
         else:
-            written, failures = await _to_files(session, where, wanted, parse_format(format.value), output)
+            written, failures = await _to_files(session, bucket_name, wanted, parse_format(format.value), output)
         if as_json:
             print_json({"written": written, "failed": failures, "output": output})
         elif not written and not failures:
-            complain("no transcript is there yet; see what is: orchestrator status")
+            print_error("there is no transcript yet; see what there is: orchestrator status")
         elif output != STANDARD_OUTPUT:
             print(f"{written} transcript{'' if written == 1 else 's'} in {output}")
         return 1 if failures or not written else 0
@@ -106,7 +106,7 @@ async def _to_files(
     session: Session, bucket: str, wanted: TranscriptSelection, format: Format, output: str
 ) -> tuple[int, int]:
     """How many were written, and how many could not be."""
-    failures = await _tell_missing(session, bucket, wanted)
+    failures = await _report_missing(session, bucket, wanted)
     folder = None if output == STANDARD_OUTPUT else MirrorFolder(Path(output))
     written = 0
     with _bar(await _count(session, bucket, wanted)) as advance:
@@ -114,15 +114,15 @@ async def _to_files(
             async with session.pool.connection() as connection:
                 transcript = await transcript_queries.transcript(connection, bucket, savepath)
             if transcript is None:
-                continue  # it has been removed in this moment
+                continue  # it has just been removed
             content = render(transcript, format)
             if not transcript.receipt.complete:
-                complain(f"{visible(savepath)} is incomplete: {visible(transcript.receipt.reason or '')}")
+                print_error(f"{visible(savepath)} is incomplete: {visible(transcript.receipt.reason or '')}")
             try:
                 folder.write(savepath, format, content) if folder else sys.stdout.write(content)
                 written += 1
             except NotWritten as failure:
-                complain(visible(failure.message))
+                print_error(visible(failure.message))
                 failures += 1
             advance()
     return written, failures
@@ -131,7 +131,7 @@ async def _to_files(
 async def _to_parquet(session: Session, bucket: str, wanted: TranscriptSelection, root: Path) -> tuple[int, int]:
     from orchestrator.exports import parquet  # half a second that no other command should wait
 
-    failures = await _tell_missing(session, bucket, wanted)
+    failures = await _report_missing(session, bucket, wanted)
     async with session.pool.connection() as connection:
         partitions = await parquet.touched(connection, bucket, wanted.savepaths, wanted.prefix)
         written = 0
@@ -141,15 +141,15 @@ async def _to_parquet(session: Session, bucket: str, wanted: TranscriptSelection
                     await parquet.rewrite(connection, root, bucket, partition, advance)
                     written += len(partition.jobs)
                 except NotWritten as failure:
-                    complain(visible(failure.message))
+                    print_error(visible(failure.message))
                     failures += 1
     if wanted == EVERYTHING:
         parquet.remove_others(root, bucket, partitions)
     return written, failures
 
 
-async def _tell_missing(session: Session, bucket: str, wanted: TranscriptSelection) -> int:
-    """Tell which of the named savepaths have no transcript, and why; their number."""
+async def _report_missing(session: Session, bucket: str, wanted: TranscriptSelection) -> int:
+    """Print which of the named savepaths have no transcript, and why; their number."""
     if wanted.savepaths is None:
         return 0
     there = {savepath async for savepath in _found(session, bucket, wanted)}
@@ -157,7 +157,7 @@ async def _tell_missing(session: Session, bucket: str, wanted: TranscriptSelecti
     async with session.pool.connection() as connection:
         for savepath in missing:
             why = await transcript_queries.no_transcript(connection, bucket, savepath, session.bucket(None))
-            complain(visible(why.message))
+            print_error(visible(why.message))
     return len(missing)
 
 

@@ -20,13 +20,13 @@ def limit(
     prefix: Annotated[str, typer.Argument(metavar="PREFIX", callback=checked_text)],
     max_running: Annotated[
         int | None,
-        typer.Argument(metavar="N", min=1, show_default=False, help="Jobs at once, of all workers together."),
+        typer.Argument(metavar="N", min=1, show_default=False, help="Jobs at the same time, of all workers together."),
     ] = None,
-    no_limit: Annotated[bool, typer.Option("--none", help="Take the limit away.")] = False,
+    no_limit: Annotated[bool, typer.Option("--none", help="Remove the limit.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Let only so many jobs of a prefix run at once. Jobs of other prefixes pass those that wait for it."""
+    """Let at most N jobs of a prefix run at the same time. Jobs of other prefixes overtake those that wait."""
     if not prefix or (max_running is None) != no_limit:
         usage("give a PREFIX, and either N or --none")
 

@@ -50,7 +50,7 @@ def usage(mistake: str) -> NoReturn:
 
 
 def checked(savepath: str, where: str = "SAVEPATH") -> str:
-    """The savepath, if it can be one; else the command ends. ``where`` it stands is for the sentence."""
+    """The savepath, if it can be one; else the command ends with a sentence that says where it was given."""
     try:
         return _savepath.validate_python(savepath)
     except ValidationError as invalid:
@@ -63,7 +63,7 @@ def checked_all(savepaths: Sequence[str] | None) -> list[str]:
 
 
 def open_list(file: str) -> BinaryIO:
-    """A list of savepaths that can be read, where ``-`` stands for standard input; else the command ends."""
+    """A list of savepaths that can be read, ``-`` being standard input; else the command ends."""
     if file == STANDARD_INPUT:
         return sys.stdin.buffer
     try:

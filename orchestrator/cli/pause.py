@@ -12,11 +12,12 @@ from orchestrator.cli.options import JsonOption, checked_text
 from orchestrator.cli.queue_rules import show_rules, subject
 from orchestrator.queue import rules
 from orchestrator.queue.order import EVERYTHING
-from orchestrator.session import Session, complain, run
+from orchestrator.session import Session, print_error, run
 from reelscribe.command_line import ConfigOption
 
 PrefixOption = Annotated[
-    str, typer.Option("--prefix", help="Only savepaths that start so.", show_default="all", callback=checked_text)
+    str,
+    typer.Option("--prefix", help="Only savepaths with this prefix.", show_default="all", callback=checked_text),
 ]
 
 
@@ -27,7 +28,7 @@ def register(cli: typer.Typer) -> None:
 
 
 def pause(prefix: PrefixOption = EVERYTHING, as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Start no more jobs, on any worker, until resume. Those that run go on to their end."""
+    """Start no more jobs, on any worker, until resume. Running jobs are completed."""
 
     async def work(session: Session) -> int:
         async with session.pool.connection() as connection:
@@ -38,13 +39,13 @@ def pause(prefix: PrefixOption = EVERYTHING, as_json: JsonOption = False, config
 
 
 def resume(prefix: PrefixOption = EVERYTHING, as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """End a pause: that of the whole queue, or that of a prefix."""
+    """End a pause: that of the queue, or that of a prefix."""
 
     async def work(session: Session) -> int:
         async with session.pool.connection() as connection:
             ended = await rules.resume(connection, prefix)
         if not ended:
-            complain(f"{subject(prefix)} was not paused")
+            print_error(f"{subject(prefix)} was not paused")
         await show_rules(session, as_json)
         return 0 if ended else 1
 

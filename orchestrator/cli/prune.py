@@ -13,8 +13,8 @@ from orchestrator.jobs import versions
 from orchestrator.session import Session, run
 from reelscribe.command_line import ConfigOption
 
-PRUNED_AT_ONCE = 200
-"""Versions of one transaction: each may have thousands of segments."""
+PRUNED_PER_TRANSACTION = 200
+"""Few, for each version may have thousands of segments."""
 
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
@@ -26,7 +26,7 @@ def register(cli: typer.Typer) -> None:
 
 def prune(
     older_than: Annotated[
-        str, typer.Option(metavar="AGE", help="Replaced at least so long ago: hours (12h), days (30d), weeks (4w).")
+        str, typer.Option(metavar="AGE", help="Replaced at least this long ago: hours (12h), days (30d), weeks (4w).")
     ] = "30d",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -47,7 +47,7 @@ def prune(
             after = 0
             while True:
                 async with session.pool.connection() as connection:
-                    gone = await versions.prune(connection, age, after, PRUNED_AT_ONCE)
+                    gone = await versions.prune(connection, age, after, PRUNED_PER_TRANSACTION)
                 if not gone:
                     break
                 removed, after = removed + len(gone), gone[-1]
@@ -65,5 +65,5 @@ def prune(
 def _age(text: str) -> timedelta:
     written = re.fullmatch(r"(\d{1,5})([hdw])", text)
     if not written:
-        usage(f"--older-than: {text!r} is no age; write hours, days or weeks, such as 12h, 30d or 4w")
+        usage(f"--older-than: {text!r} is not an age; write hours, days or weeks, such as 12h, 30d or 4w")
     return int(written[1]) * UNITS[written[2]]

@@ -10,7 +10,7 @@ from orchestrator.session import Session
 
 
 def rule_lines(rules: list[Rule]) -> list[str]:
-    """What holds for the queue, a line for each rule; none where nothing does."""
+    """The rules of the queue, at least one line each; none if there are no rules."""
     return [line for rule in rules for line in (*pause_lines(rule), *_limit_lines(rule))]
 
 
@@ -20,22 +20,22 @@ def rules_json(rules: list[Rule]) -> list[dict[str, Any]]:
 
 
 def pause_lines(rule: Rule) -> list[str]:
-    """Since when it is paused, and how to go on; nothing where it is not."""
+    """Since when it is paused, and how to resume it; nothing if it is not."""
     if rule.paused_at is None:
         return []
     option = f" --prefix {shlex.quote(rule.prefix)}" if rule.prefix else ""
     since = rule.paused_at.astimezone().strftime("%Y-%m-%d %H:%M")
-    going_on = f", {rule.running} still running" if rule.running else ""
+    still_running = f", {rule.running} still running" if rule.running else ""
     return [
-        visible(f"{subject(rule.prefix)} is paused since {since} by {rule.paused_by}{going_on}")
-        + visible(f"; go on with: orchestrator resume{option}")
+        visible(f"{subject(rule.prefix)} is paused since {since} by {rule.paused_by}{still_running}")
+        + visible(f"; continue with: orchestrator resume{option}")
     ]
 
 
 def _limit_lines(rule: Rule) -> list[str]:
     if rule.max_running is None:
         return []
-    return [visible(f"{rule.prefix} is limited to {rule.max_running} at once, {rule.running} running")]
+    return [visible(f"{rule.prefix} is limited to {rule.max_running} at the same time, {rule.running} running")]
 
 
 async def show_rules(session: Session, as_json: bool) -> int:

@@ -37,7 +37,7 @@ def retry(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Queue failed and cancelled jobs again; they go on where they stopped."""
+    """Queue failed and cancelled jobs again; they continue where they stopped."""
     if bool(savepaths) + all_failed + (code is not None) != 1:
         usage("name savepaths, or give --all-failed, or --code")
     if reason is not None and code is None:

@@ -23,37 +23,37 @@ class Refusal(NamedTuple):
     reason: str
 
 
-class Wish(NamedTuple):
-    """A savepath, with the identity of its object where that is known."""
+class RequestedSavepath(NamedTuple):
+    """A savepath, with the identity of its object if that is known."""
 
     savepath: str
     identity: Identity | None
 
 
-Item = Wish | Refusal
+Item = RequestedSavepath | Refusal
 Source = AsyncIterator[Item]
 
 
 async def named(savepath: str) -> Source:
     """A savepath that has been checked."""
-    yield Wish(savepath, None)
+    yield RequestedSavepath(savepath, None)
 
 
 async def lines(file: BinaryIO, advance: Callable[[int], None] = lambda read: None) -> Source:
-    """The lines of an open file or pipe, one savepath each; empty ones are passed over.
+    """The lines of an open file or pipe, one savepath each; empty ones are skipped.
 
     Args:
-        advance: called with the number of bytes read, again and again.
+        advance: called repeatedly with the number of bytes read.
     """
     before, rest = 0, b""
     while block := await _read(file.fileno()):
         advance(len(block))
-        *whole, rest = (rest + block).split(b"\n")
+        *complete, rest = (rest + block).split(b"\n")
         rest = rest[:LONGEST_LINE]
-        for number, line in enumerate(whole, start=before + 1):
+        for number, line in enumerate(complete, start=before + 1):
             if item := _item(line, file.name, number):
                 yield item
-        before += len(whole)
+        before += len(complete)
     if item := _item(rest, file.name, before + 1):
         yield item
 
@@ -63,13 +63,13 @@ async def listed(
     bucket: str,
     prefix: str,
     is_recording: Callable[[str, str], bool],
-    pass_over: Callable[[str], None],
+    skip: Callable[[str], None],
 ) -> Source:
     """All recordings of the bucket whose savepaths start with ``prefix``.
 
     Args:
         is_recording: whether the object of this bucket and savepath is one.
-        pass_over: called with the savepath of each other object.
+        skip: called with the savepath of each other object.
 
     Raises:
         ServiceError: the extractor does not answer, or refuses.
@@ -77,15 +77,15 @@ async def listed(
     async for page in objects.pages(bucket, prefix):
         for found in page:
             if is_recording(bucket, found.savepath):
-                yield Wish(found.savepath, identity(found) if found.etag else None)
+                yield RequestedSavepath(found.savepath, identity(found) if found.etag else None)
             else:
-                pass_over(found.savepath)
+                skip(found.savepath)
 
 
 async def chunks(
     sources: Iterable[Source], refuse: Callable[[Refusal], None]
 ) -> AsyncIterator[dict[str, Identity | None]]:
-    """The savepaths of all sources, as many at a time as one transaction takes; refusals are told on the way."""
+    """The savepaths of all sources, as many at a time as one transaction takes; refusals are reported on the way."""
     chunk: dict[str, Identity | None] = {}
     for source in sources:
         async for item in source:
@@ -111,7 +111,7 @@ def _item(line: bytes, name: str, number: int) -> Item | None:
     except UnicodeDecodeError:
         return Refusal(f"{name}:{number}", "is not UTF-8 text")
     mistake = mistake_in(savepath)
-    return Refusal(f"{name}:{number}", mistake) if mistake else Wish(savepath, None)
+    return Refusal(f"{name}:{number}", mistake) if mistake else RequestedSavepath(savepath, None)
 
 
 async def _read(descriptor: int) -> bytes:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from orchestrator.cli.console import print_json, visible
 from orchestrator.cli.options import BucketOption, JsonOption, validated
-from orchestrator.session import Session, complain, run
+from orchestrator.session import Session, print_error, run
 from orchestrator.transcripts.search import Found, Hit, SearchQuery, search
 from reelscribe.command_line import ConfigOption
 from reelscribe.settings.orchestrator import OrchestratorSection
@@ -56,16 +56,16 @@ def search_segments(
         else:
             _print_hits(found.hits)
             if found.next:
-                complain(f"there are more than these {limit}; see them with --limit, or narrow the search")
+                print_error(f"there are more than these {limit}; see them with --limit, or narrow the search")
             elif not found.hits:
-                complain("nobody says that; fewer words, or beginnings such as hors*, find more")
+                print_error("nothing found; fewer words, or beginnings such as hors*, find more")
         return 0 if found.hits else 1
 
     run(config, work)
 
 
 def _as_typed(arguments: Sequence[str]) -> str:
-    """The query as it stands on the command line, where the shell has taken the quotes off its phrases."""
+    """The query as it was typed: the shell has taken the quotes off its phrases."""
     return " ".join(
         f'"{argument}"' if re.search(r"\s", argument) and '"' not in argument else argument for argument in arguments
     )

@@ -29,7 +29,7 @@ def serve(config: ConfigOption = None) -> None:
 
 
 def up(config: ConfigOption = None) -> None:
-    """Run all three machines on this one, in the foreground, until Ctrl-C or SIGTERM."""
+    """Run all three services on this machine, in the foreground, until Ctrl-C or SIGTERM."""
 
     async def work(session: Session) -> int:
         return await bring_up(session, config)
@@ -38,5 +38,5 @@ def up(config: ConfigOption = None) -> None:
 
 
 def watch(config: ConfigOption = None) -> None:
-    """Submit what comes into the bucket's local folder, where MinIO sends no events, until Ctrl-C or SIGTERM."""
+    """Submit what comes into the bucket's local folder, for a MinIO that sends no events, until Ctrl-C or SIGTERM."""
     run(config, watch_session, logging.INFO)

@@ -15,7 +15,7 @@ from orchestrator.exports.results import STORE_RESULT, results_sentence
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import stats
 from orchestrator.jobs.models import UNFINISHED, as_argument
-from orchestrator.session import Session, complain, run
+from orchestrator.session import Session, print_error, run
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.models import Transcript
 from orchestrator.transcripts.reader import pages, parts
@@ -69,9 +69,9 @@ def show(
                 sys.stdout.write(part)
         sys.stdout.flush()
         if not about.receipt.complete:
-            complain(f"this transcript is incomplete: {about.receipt.reason}")
+            print_error(f"this transcript is incomplete: {about.receipt.reason}")
         if results and (sentence := results_sentence(results)):
-            complain(visible(sentence))
+            print_error(visible(sentence))
         return 0
 
     run(config, work)
@@ -79,11 +79,11 @@ def show(
 
 async def _report_missing(session: Session, why: ServiceError, argument: str) -> int:
     """Why there is no transcript, and what to do next; ``argument`` is how commands name it."""
-    complain(visible(why.message))
+    print_error(visible(why.message))
     if why.details.get("state") in UNFINISHED:
         if not await session.queue.count_workers():
-            complain(NO_WORKER)
-        complain(visible(f"follow it with: orchestrator status {argument} --watch"))
+            print_error(NO_WORKER)
+        print_error(visible(f"follow it with: orchestrator status {argument} --watch"))
     return 1
 
 

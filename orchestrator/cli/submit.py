@@ -1,4 +1,4 @@
-"""The command ``submit``: put savepaths into the queue, and follow them if that is wanted."""
+"""The command ``submit``: put savepaths into the queue, and follow them if asked to."""
 
 import asyncio
 import os
@@ -23,13 +23,13 @@ from orchestrator.cli.options import (
     usage,
 )
 from orchestrator.cli.queue_rules import pause_lines
-from orchestrator.cli.submit_report import MOST_NAMED, Tally, bar
+from orchestrator.cli.submit_report import MOST_NAMED, SubmitReport, bar
 from orchestrator.intake import event_intake
 from orchestrator.intake.submission import Submission
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import Job
 from orchestrator.queue.rules import active_rules
-from orchestrator.session import Session, complain, run
+from orchestrator.session import Session, print_error, run
 from reelscribe.command_line import ConfigOption
 
 WATCH_SECONDS = 0.5
@@ -51,19 +51,19 @@ class SubmitInput(NamedTuple):
 
     @property
     def size(self) -> int | None:
-        """Bytes to read, where that is known."""
+        """Bytes to read, if that is known."""
         lists = [item for item in self.named if not isinstance(item, str)]
         return sum(os.fstat(file.fileno()).st_size for file in lists) or None
 
     def sources(
-        self, session: Session, bucket: str, advance: Callable[[int], None], pass_over: Callable[[str], None]
+        self, session: Session, bucket: str, advance: Callable[[int], None], skip: Callable[[str], None]
     ) -> Iterator[savepath_lists.Source]:
-        """Where the savepaths come from; ``advance`` is called with the number of bytes read of a list, ``pass_over``
-        with what is listed and is no recording.
+        """Where the savepaths come from; ``advance`` is called with the number of bytes read of a list, ``skip``
+        with what is listed and is not a recording.
         """
         if self.prefix is not None:
             is_recording = event_intake.RecordingFilter(session.settings).is_recording
-            yield savepath_lists.listed(session.objects, bucket, self.prefix, is_recording, pass_over)
+            yield savepath_lists.listed(session.objects, bucket, self.prefix, is_recording, skip)
         for item in self.named:
             yield savepath_lists.named(item) if isinstance(item, str) else savepath_lists.lines(item, advance)
 
@@ -95,7 +95,7 @@ def submit(
     ] = False,
     priority: Annotated[
         int | None,
-        typer.Option(min=-1000, max=1000, help="Higher ones are taken first.", show_default="0, or what it is already"),
+        typer.Option(min=-1000, max=1000, help="Higher ones run first.", show_default="0, or what it is already"),
     ] = None,
     language: Annotated[
         str | None, typer.Option(metavar="CODE", help="Such as en; default: detected.", show_default=False)
@@ -111,8 +111,9 @@ def submit(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Put savepaths into the queue; - reads them from standard input. What is there already is not made again, unless
-    the object has changed since. Exit code 1 if a line cannot be a savepath; the others are queued nevertheless.
+    """Put savepaths into the queue; - reads them from standard input. What is transcribed or queued already is not
+    submitted again, unless the object has changed since. Exit code 1 if a line cannot be a savepath; the others are
+    queued nevertheless.
     """
     names = [name if name == STANDARD_INPUT else checked(name) for name in savepaths or ()]
     if bool(names or from_file) + (prefix is not None) + everything != 1:
@@ -130,56 +131,56 @@ def submit(
     given = SubmitInput(named + ([open_list(from_file)] if from_file else []), "" if everything else prefix)
 
     async def work(session: Session) -> int:
-        where = session.bucket(bucket)
-        tally = Tally()
-        submission = session.submissions.begin(where, options, priority, force, dry_run)
-        await _take_all(session, submission, given, tally)
+        bucket_name = session.bucket(bucket)
+        report = SubmitReport()
+        submission = session.submissions.begin(bucket_name, options, priority, force, dry_run)
+        await _take_all(session, submission, given, report)
         async with session.pool.connection() as connection:
-            jobs = await job_queries.current_jobs(connection, where, list(tally.outcomes or ()), options)
+            jobs = await job_queries.current_jobs(connection, bucket_name, list(report.outcomes or ()), options)
         if not as_json:
-            tally.print(jobs, dry_run, session.bucket(None))
+            report.print(jobs, dry_run, session.bucket(None))
         if submission.unavailable_reason:
-            new = "what is new was taken as there, and what is done as unchanged" if dry_run else None
-            complain(f"{new or 'what is done was taken as unchanged'}: {submission.unavailable_reason.message}")
-        for pause in await _pauses(session, tally) if tally.unfinished and not dry_run else ():
-            complain(pause)
-        if tally.unfinished and not dry_run and not await session.queue.count_workers():
-            complain("no worker is running; the jobs wait for one: orchestrator up (or serve, or worker)")
-        if wait and tally.outcomes is None:
-            complain(f"--wait follows {MOST_NAMED} jobs at most; see how they go on with: orchestrator status")
+            new = "what is new counts as existing, and what is done as unchanged" if dry_run else None
+            print_error(f"{new or 'what is done counts as unchanged'}: {submission.unavailable_reason.message}")
+        for pause in await _pauses(session, report) if report.unfinished and not dry_run else ():
+            print_error(pause)
+        if report.unfinished and not dry_run and not await session.queue.count_workers():
+            print_error("no worker is running; the jobs wait for one: orchestrator up (or serve, or worker)")
+        if wait and report.outcomes is None:
+            print_error(f"--wait follows {MOST_NAMED} jobs at most; see their progress with: orchestrator status")
             return 1
         if wait:
             jobs = await _follow(session, jobs, as_json)
         if as_json:
-            tally.print_json(jobs, dry_run)
+            report.print_json(jobs, dry_run)
         failed = wait and any(job.state in ("failed", "cancelled") for job in jobs)
-        return 1 if failed or tally.refusals or not tally.taken else 0
+        return 1 if failed or report.refusals or not report.submitted else 0
 
     run(config, work)
 
 
-async def _pauses(session: Session, tally: Tally) -> list[str]:
-    """What holds up jobs of this submission."""
+async def _pauses(session: Session, report: SubmitReport) -> list[str]:
+    """The pauses that block jobs of this submission."""
     async with session.pool.connection() as connection:
         rules = await active_rules(connection)
     return [
         line
         for rule in rules
-        if tally.outcomes is None or any(savepath.startswith(rule.prefix) for savepath in tally.outcomes)
+        if report.outcomes is None or any(savepath.startswith(rule.prefix) for savepath in report.outcomes)
         for line in pause_lines(rule)
     ]
 
 
-async def _take_all(session: Session, submission: Submission, given: SubmitInput, tally: Tally) -> None:
+async def _take_all(session: Session, submission: Submission, given: SubmitInput, report: SubmitReport) -> None:
     with bar(given.size) as (advance, show):
-        found = given.sources(session, submission.bucket, advance, tally.pass_over)
+        found = given.sources(session, submission.bucket, advance, report.skip)
         try:
-            async for wishes in savepath_lists.chunks(found, tally.refuse):
-                tally.add(await submission.take(wishes))
-                show(tally.taken)
+            async for requested in savepath_lists.chunks(found, report.refuse):
+                report.add(await submission.take(requested))
+                show(report.submitted)
             await submission.finish()
         except asyncio.CancelledError:
-            complain(f"stopped after {tally.taken} savepaths ({tally.summary()}); the same command goes on from there")
+            print_error(f"stopped after {report.submitted} savepaths ({report.summary()}); run it again to continue")
             raise
 
 
@@ -200,6 +201,6 @@ async def _follow(session: Session, jobs: list[Job], as_json: bool) -> list[Job]
                 if unfinished:
                     await asyncio.sleep(WATCH_SECONDS)
     except asyncio.CancelledError:
-        complain("the jobs go on without you; come back to them with: orchestrator status")
+        print_error("the jobs continue without you; see them with: orchestrator status")
         raise
     return [finished[job.id] for job in jobs]

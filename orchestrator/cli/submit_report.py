@@ -1,4 +1,4 @@
-"""What became of a submission: counted while it goes on, told to people and to scripts."""
+"""What became of a submission: counted while it runs, printed for people or for scripts."""
 
 import sys
 from collections import Counter
@@ -13,12 +13,12 @@ from orchestrator.cli.console import print_json, situation_line, visible
 from orchestrator.cli.savepath_lists import Refusal
 from orchestrator.intake.submission import Outcome
 from orchestrator.jobs.models import Job
-from orchestrator.session import complain
+from orchestrator.session import print_error
 
 FEW = 20
 """Up to this many savepaths are named one by one, and of more refusals the first ones."""
 MOST_NAMED = 10_000
-"""Outcomes that are remembered by savepath; of a larger submission only their number is known."""
+"""Outcomes that are remembered by savepath; of a larger submission only the counts are known."""
 
 WORDS: Mapping[Outcome, str] = {
     "new": "queued",
@@ -30,13 +30,13 @@ WORDS: Mapping[Outcome, str] = {
 }
 
 
-class Tally:
+class SubmitReport:
     """Outcomes and refusals so far.
 
     Attributes:
         outcomes: by savepath; None once there are more than :data:`MOST_NAMED`.
         refused: the first of the refusals.
-        passed_over: how many listed objects are no recordings.
+        skipped: how many listed objects are not recordings.
     """
 
     def __init__(self) -> None:
@@ -44,58 +44,58 @@ class Tally:
         self.refusals = 0
         self.outcomes: dict[str, Outcome] | None = {}
         self.refused: list[Refusal] = []
-        self.passed_over = 0
+        self.skipped = 0
 
     @property
-    def taken(self) -> int:
+    def submitted(self) -> int:
         """How many savepaths have been submitted."""
         return self.counts.total()
 
     @property
     def unfinished(self) -> int:
         """How many of them have a job that waits or runs."""
-        return self.taken - self.counts["done"] - self.counts["missing"]
+        return self.submitted - self.counts["done"] - self.counts["missing"]
 
     def add(self, outcomes: Mapping[str, Outcome]) -> None:
-        """One chunk has been taken."""
+        """One chunk has been submitted."""
         self.counts.update(outcomes.values())
         if self.outcomes is not None:
-            self.outcomes = {**self.outcomes, **outcomes} if self.taken <= MOST_NAMED else None
+            self.outcomes = {**self.outcomes, **outcomes} if self.submitted <= MOST_NAMED else None
 
     def refuse(self, refusal: Refusal) -> None:
-        """One line cannot be a savepath; the first ones are told at once."""
+        """One line cannot be a savepath; the first ones are printed immediately."""
         self.refusals += 1
         if self.refusals <= MOST_NAMED:
             self.refused.append(refusal)
         if self.refusals <= FEW:
-            complain(f"refused   {visible(refusal.where)}: {refusal.reason}")
+            print_error(f"refused   {visible(refusal.where)}: {refusal.reason}")
 
-    def pass_over(self, savepath: str) -> None:
-        """One listed object is no recording."""
-        self.passed_over += 1
+    def skip(self, savepath: str) -> None:
+        """One listed object is not a recording."""
+        self.skipped += 1
 
     def summary(self) -> str:
         """All counts in one line."""
         counts = [f"{self.counts[outcome]} {word}" for outcome, word in WORDS.items() if self.counts[outcome]]
         if self.refusals:
             counts.append(f"{self.refusals} refused")
-        if self.passed_over:
-            counts.append(f"{self.passed_over} passed over")
+        if self.skipped:
+            counts.append(f"{self.skipped} skipped")
         return ", ".join(counts) or "nothing"
 
     def print(self, jobs: Sequence[Job], dry_run: bool, default_bucket: str) -> None:
         """For people: each of a few savepaths, then the sums."""
         if self.refusals > FEW:
-            complain(f"refused   {self.refusals - FEW} more; --json names them")
+            print_error(f"refused   {self.refusals - FEW} more; --json names them")
         found = {job.savepath: job for job in jobs}
-        for savepath, outcome in (self.outcomes or {}).items() if self.taken <= FEW else ():
+        for savepath, outcome in (self.outcomes or {}).items() if self.submitted <= FEW else ():
             print(_line(savepath, outcome, found.get(savepath), default_bucket))
-        if self.taken != 1 or self.refusals or self.passed_over or dry_run:
-            print(f"{self.taken} {'would be ' if dry_run else ''}submitted: {self.summary()}")
+        if self.submitted != 1 or self.refusals or self.skipped or dry_run:
+            print(f"{self.submitted} {'would be ' if dry_run else ''}submitted: {self.summary()}")
         sys.stdout.flush()
 
     def print_json(self, jobs: Sequence[Job], dry_run: bool) -> None:
-        """For scripts; ``jobs`` is null where there are more than :data:`MOST_NAMED`."""
+        """For scripts; ``jobs`` is null if there are more than :data:`MOST_NAMED`."""
         found = {job.savepath: job.model_dump(mode="json") for job in jobs}
         named = None
         if self.outcomes is not None:
@@ -104,7 +104,7 @@ class Tally:
                 for savepath, outcome in self.outcomes.items()
             ]
         totals: dict[str, Any] = {outcome: self.counts[outcome] for outcome in WORDS}
-        totals |= {"refused": self.refusals, "passed_over": self.passed_over}
+        totals |= {"refused": self.refusals, "passed_over": self.skipped}
         refused = [refusal._asdict() for refusal in self.refused]
         print_json({"dry_run": dry_run, "totals": totals, "jobs": named, "refused": refused})
 
@@ -126,11 +126,11 @@ def bar(total_bytes: int | None) -> Iterator[tuple[Callable[[int], None], Callab
 def _line(savepath: str, outcome: Outcome, job: Job | None, default_bucket: str) -> str:
     word = f"{WORDS[outcome]:<9} "
     if outcome == "changed":
-        return f"{word}{visible(savepath)}: it is another object than the one that was heard; a new version is queued"
+        return f"{word}{visible(savepath)}: the object has changed since it was transcribed; a new version is queued"
     if outcome == "missing" and not job:
         return f"{word}{visible(savepath)}: there is no such object"
     if outcome == "missing":
-        return f"{word}{visible(savepath)}: there is no such object any more; its transcript stays"
+        return f"{word}{visible(savepath)}: the object no longer exists; its transcript is kept"
     if job and outcome in ("known", "done"):
         return word + situation_line(job, default_bucket)
     return word + visible(savepath)

@@ -7,7 +7,7 @@ import typer
 from orchestrator.cli.console import print_json, visible
 from orchestrator.cli.options import BucketOption, JsonOption, SavepathsArgument, checked_all, usage
 from orchestrator.jobs.models import as_argument
-from orchestrator.session import Session, complain, run
+from orchestrator.session import Session, print_error, run
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.verify import Finding, evidence, findings
 from reelscribe.command_line import ConfigOption
@@ -25,7 +25,7 @@ def verify(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Prove again that transcripts are whole: segments without a gap, in order, within a recording that was heard to
+    """Verify that transcripts are intact: segments without a gap, in order, within a recording that was transcribed to
     its end, by the receipts of the extractor. One line for each thing that is wrong, and exit code 1.
     """
     if bool(savepaths) == everything:
@@ -34,36 +34,37 @@ def verify(
 
     async def work(session: Session) -> int:
         default = session.bucket(None)
-        where = session.bucket(bucket) if named else bucket
+        bucket_name = session.bucket(bucket) if named else bucket
         found: list[Finding] = []
         verified: set[str] = set()
-        proved = incomplete = 0
-        async for transcripts in evidence(session.pool, where, named):
+        verified_count = incomplete = 0
+        async for transcripts in evidence(session.pool, bucket_name, named):
             for transcript in transcripts:
-                proved += 1
+                verified_count += 1
                 incomplete += not transcript.complete
                 for finding in findings(transcript):
                     found.append(finding)
                     if not as_json:
-                        _tell(finding, default)
+                        _print_finding(finding, default)
             if named:
                 verified.update(transcript.savepath for transcript in transcripts)
         missing = [savepath for savepath in named or () if savepath not in verified]
         if as_json:
             wrong = [finding.model_dump() for finding in found]
-            print_json({"verified": proved, "incomplete": incomplete, "findings": wrong, "missing": missing})
+            print_json({"verified": verified_count, "incomplete": incomplete, "findings": wrong, "missing": missing})
         else:
             by_request = f", {incomplete} of them incomplete, as their receipts say" if incomplete else ""
-            print(f"{proved} transcript{'' if proved == 1 else 's'} verified{by_request}; {len(found)} wrong")
+            transcripts_verified = f"{verified_count} transcript{'' if verified_count == 1 else 's'} verified"
+            print(f"{transcripts_verified}{by_request}; {len(found)} wrong")
         async with session.pool.connection() as connection:
             for savepath in missing:
                 why = await transcript_queries.no_transcript(connection, session.bucket(bucket), savepath, default)
-                complain(visible(why.message))
+                print_error(visible(why.message))
         return 1 if found or missing else 0
 
     run(config, work)
 
 
-def _tell(finding: Finding, default_bucket: str) -> None:
+def _print_finding(finding: Finding, default_bucket: str) -> None:
     again = f"orchestrator submit --force {as_argument(finding.savepath, finding.bucket, default_bucket)}"
-    print(visible(f"{finding.savepath}: {finding.message}; have it made anew: {again}"), flush=True)
+    print(visible(f"{finding.savepath}: {finding.message}; have it made again: {again}"), flush=True)

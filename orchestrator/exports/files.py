@@ -1,4 +1,4 @@
-"""Transcripts into a folder that mirrors the savepaths. A file is whole, or it is not there."""
+"""Transcripts into a folder that mirrors the savepaths. A file is complete, or it is not there."""
 
 import os
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ class MirrorFolder:
 
 @contextmanager
 def replacing(root: Path, path: Path) -> Iterator[Path]:
-    """A new file to write, which takes the place of ``path`` when the block ends well, and is gone otherwise.
+    """A new file to write, which replaces ``path`` if the block succeeds, and is removed otherwise.
 
     Raises:
         NotWritten: it cannot be written, or a symbolic link leads out of ``root``.

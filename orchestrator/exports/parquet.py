@@ -1,4 +1,4 @@
-"""Transcripts as a Parquet dataset: one row a segment, one partition a minute in which objects were modified."""
+"""Transcripts as a Parquet dataset: one row per segment, one partition per minute in which objects were modified."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -50,7 +50,7 @@ class Partition(NamedTuple):
     Attributes:
         folder: first part of the savepaths; None for savepaths without one.
         minute: in UTC, without a zone.
-        jobs: transcriptions that are to be in it, ordered by savepath; none where newer versions went elsewhere.
+        jobs: transcriptions that are to be in it, ordered by savepath; none if newer versions are in other partitions.
     """
 
     folder: str | None
@@ -92,8 +92,8 @@ async def touched(
 ) -> list[Partition]:
     """The partitions that these savepaths are in, or ever were, each with all that belongs into it.
 
-    A partition is rewritten as a whole, so it must know the neighbours of what was asked for too; and a savepath whose
-    object was modified leaves one partition for another.
+    A partition is always rewritten completely, so it must know the neighbours of what was asked for too; and a savepath
+    whose object was modified leaves one partition for another.
     """
     done = _DONE if savepaths is None and not prefix else f"{_DONE} and t.id in ({_NEIGHBOURS})"
     async with connection.cursor(row_factory=class_row(Partition)) as cursor:
@@ -108,9 +108,9 @@ async def touched(
 
 
 async def rewrite(
-    connection: Connection, root: Path, bucket: str, partition: Partition, tell: Callable[[], None]
+    connection: Connection, root: Path, bucket: str, partition: Partition, advance: Callable[[], None]
 ) -> None:
-    """Make the partition's file anew, or remove it where nothing belongs into it; ``tell`` is called for each job.
+    """Write the partition's file again, or remove it if nothing belongs into it; ``advance`` is called for each job.
 
     Raises:
         NotWritten: it cannot be written; the old file, if any, is as it was.
@@ -127,7 +127,7 @@ async def rewrite(
             if len(pending) >= ROW_GROUP_ROWS:
                 writer.write_table(pyarrow.Table.from_pylist(pending, SCHEMA))
                 pending = []
-            tell()
+            advance()
         writer.write_table(pyarrow.Table.from_pylist(pending, SCHEMA))
 
 

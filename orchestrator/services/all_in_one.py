@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from orchestrator.services.run import make_service, serve_service
-from orchestrator.session import Session, complain
+from orchestrator.session import Session, print_error
 from reelscribe.child_process import end_with_parent
 from reelscribe.settings.sections import Listener
 from reelscribe.timeout import within
@@ -93,7 +93,7 @@ async def bring_up(session: Session, config: Path | None) -> int:
             await asyncio.wait([ours, *deaths], return_when=asyncio.FIRST_COMPLETED)
             sentences = [death.result() for death in deaths if death.done()]
             for sentence in sentences:
-                complain(sentence)
+                print_error(sentence)
             service.stopping.set()
             await ours
             return 1 if sentences else 0

@@ -16,7 +16,7 @@ from reelscribe.text.subtitles import clock, one_line, srt, vtt
 
 
 def text(segments: Iterable[Segment], timestamps: bool = False) -> str:
-    """One segment a line, with ``[start --> end]`` before it where timestamps are wanted."""
+    """One line per segment, with ``[start --> end]`` before it if timestamps are wanted."""
     return "".join(
         (f"[{clock(segment.start)} --> {clock(segment.end)}] " if timestamps else "") + one_line(segment.text) + "\n"
         for segment in segments
@@ -32,7 +32,7 @@ def tsv(segments: Iterable[Segment]) -> str:
 
 
 def rows(transcript: Transcript) -> Iterator[dict[str, Any]]:
-    """One row a segment, each with what is to be known of its transcript."""
+    """One row per segment, each with what is known of its transcript."""
     job = transcript.job
     shared = {
         "bucket": job.bucket,
@@ -48,7 +48,7 @@ def rows(transcript: Transcript) -> Iterator[dict[str, Any]]:
 
 
 def render(transcript: Transcript, wanted: Format, timestamps: bool = False) -> str:
-    """The whole transcript in a format; ``timestamps`` is for ``txt``."""
+    """The complete transcript in a format; ``timestamps`` is for ``txt``."""
     writer = make_writer(transcript, wanted, timestamps)
     return writer.begin(plain_text(transcript.segments)) + writer.add(transcript.segments) + writer.end()
 
@@ -59,10 +59,10 @@ def plain_text(segments: Iterable[Segment]) -> str:
 
 
 class Writer(ABC):
-    """A transcript part by part, so that it need not be in memory whole: begin, add segments, end."""
+    """Writes a transcript part by part, so that it is never all in memory: begin, add segments, end."""
 
     def begin(self, said: str) -> str:
-        """What stands before the segments; ``said`` is the :func:`plain_text` of all of them."""
+        """What comes before the segments; ``said`` is the :func:`plain_text` of all of them."""
         return ""
 
     @abstractmethod
@@ -70,7 +70,7 @@ class Writer(ABC):
         """The next segments, as far as they are decided."""
 
     def end(self) -> str:
-        """What stands after them."""
+        """What comes after them."""
         return ""
 
 

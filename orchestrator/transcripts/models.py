@@ -9,7 +9,7 @@ from reelscribe.contracts.events import Segment
 class ReceiptPart(Record):
     """What one attempt covered: ``covered_seconds`` from ``start_seconds`` on. One that was cut has no sums.
 
-    ``etag``, ``last_modified`` and ``size`` (bytes) are those of the object; the last two are None where the attempt
+    ``etag``, ``last_modified`` and ``size`` (bytes) are those of the object; the last two are None if the attempt
     was cut. ``segments`` is how many the transcriber says it sent at the end.
     """
 
@@ -32,8 +32,8 @@ class Receipt(Record):
 
     Attributes:
         samples: of one channel, and
-        sha256: of the audio, where it was heard in one part; else the parts have their own.
-        parts: one for each attempt that brought the job further.
+        sha256: of the audio, if it was transcribed in one part; else the parts have their own.
+        parts: one for each attempt that made progress.
     """
 
     declared_seconds: float | None
@@ -47,7 +47,7 @@ class Receipt(Record):
 
     @classmethod
     def of(cls, job: Job, parts: list[ReceiptPart]) -> "Receipt":
-        """The sum of the parts: each begins where all before it is stored. What brought nothing is no part."""
+        """The sum of the parts: each begins where all before it is stored. Attempts without progress are none."""
         last = parts[-1]
         parts = [part for part in parts if part.covered_seconds or part is last]
         only = last if len(parts) == 1 else None
@@ -68,7 +68,7 @@ class Receipt(Record):
 
 
 class Transcript(Record):
-    """A finished job with all its words."""
+    """A finished job with its complete text."""
 
     job: Job
     receipt: Receipt
@@ -76,5 +76,5 @@ class Transcript(Record):
 
     @property
     def last_modified(self) -> datetime | None:
-        """Of the object that was heard, where the extractor told it."""
+        """Of the object that was transcribed, if the extractor reported it."""
         return next((part.last_modified for part in reversed(self.receipt.parts) if part.last_modified), None)

@@ -29,7 +29,7 @@ LAST_MODIFIED = """
         t.finished_at
     )
 """
-"""Of the object of a finished transcription ``t``; where nobody told it, when the transcript was finished."""
+"""Of the object of a finished transcription ``t``; if it is unknown, when the transcript was finished."""
 
 
 async def transcript(connection: Connection, bucket: str, savepath: str) -> Transcript | None:

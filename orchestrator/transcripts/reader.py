@@ -1,4 +1,4 @@
-"""A transcript out of the database part by part: never whole in memory, no connection held between the parts."""
+"""A transcript out of the database part by part: never all in memory, no connection held between the parts."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -13,11 +13,11 @@ from reelscribe.errors import StreamCut
 from reelscribe.text.formats import Format
 from reelscribe.text.running_text import running_text
 
-SEGMENTS_AT_ONCE = 500
+SEGMENTS_PER_READ = 500
 
 
 async def parts(pool: Pool, transcript: Transcript, wanted: Format, timestamps: bool = False) -> AsyncIterator[str]:
-    """The transcript in a format; its segments are read, those in ``transcript`` not looked at.
+    """The transcript in a format; its segments are read from the database, those in ``transcript`` are ignored.
 
     Raises:
         StreamCut: it was removed meanwhile.
@@ -40,7 +40,7 @@ async def pages(pool: Pool, job: Job) -> AsyncIterator[Sequence[Segment]]:
     after = -1
     while True:
         async with pool.connection() as connection:
-            segments = await transcript_queries.segments(connection, job.id, after, SEGMENTS_AT_ONCE)
+            segments = await transcript_queries.segments(connection, job.id, after, SEGMENTS_PER_READ)
             if not segments and not await job_queries.jobs_by_id(connection, [job.id]):
                 raise StreamCut(f"{job.savepath}: its transcript has just been removed")
         if not segments:

@@ -52,7 +52,7 @@ def _checked_query(query: str) -> str:
 
 def _checked_time(given: object) -> object:
     if isinstance(given, str) and not re.match(r"\d{4}-\d\d-\d\d", given):
-        raise ValueError(f"{given!r} is no date; write it as 2026-01-31 or 2026-01-31T18:00:00Z")
+        raise ValueError(f"{given!r} is not a date; write it as 2026-01-31 or 2026-01-31T18:00:00Z")
     return given
 
 
@@ -85,8 +85,8 @@ class Hit(Record):
     """A segment that holds what was searched for.
 
     Attributes:
-        start, end: seconds of the recording; where the phrase begins in an earlier segment, ``text`` begins there too.
-        marks: from where to where the words stand in ``text``.
+        start, end: seconds of the recording; if the phrase begins in an earlier segment, ``text`` begins there too.
+        marks: the ranges of characters of ``text`` that are the words.
         link: path and query of the orchestrator that show the transcript.
     """
 
@@ -155,7 +155,7 @@ async def search(connection: Connection, query: SearchQuery, default_bucket: str
 
 
 async def _shown(connection: Connection, hit: Hit, terms: Sequence[Term], default_bucket: str) -> Hit:
-    """The hit with its marks and, where a term begins in the segments before it, with their text."""
+    """The hit with its marks and, if a term begins in the segments before it, with their text."""
     start, text = hit.start, hit.text
     if not _all_in(terms, text):
         cursor = await connection.execute(

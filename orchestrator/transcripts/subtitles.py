@@ -1,4 +1,4 @@
-"""Segments to subtitles: at most two lines of 42 characters, long enough to be read, never two at once."""
+"""Segments to subtitles: at most two lines of 42 characters, long enough to be read, never two at the same time."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -15,10 +15,10 @@ from reelscribe.text.subtitles import one_line
 LINE_WIDTH = 42
 """Characters of a line; a Chinese, Japanese or Korean one counts as two."""
 MIN_SECONDS = 1.0
-"""Shorter ones stay longer, where the next one leaves room."""
+"""Shorter ones stay longer, if the next one leaves room."""
 MAX_SECONDS = 7.0
 FLASH_SECONDS = 0.1
-"""Nobody sees less than this: such a cue gets the minimum, and the next one waits."""
+"""Too short to be seen: such a cue gets the minimum, and the next one waits."""
 
 SENTENCE_ENDS = tuple(".?!…。\uff1f\uff01")
 CLAUSE_ENDS = tuple(",;:、\uff0c\uff1b\uff1a")
@@ -46,7 +46,7 @@ def cues(segments: Iterable[Segment]) -> list[Cue]:
     """The subtitles of a transcript, in order and without overlaps.
 
     A segment that is too long is split between words, at a pause or a punctuation mark near its middle; at the words'
-    own times where they are known, else in proportion to the letters.
+    own times if they are known, else in proportion to the letters.
     """
     stream = CueStream()
     return stream.add(segments) + stream.end()
@@ -140,11 +140,11 @@ def _ease(before: _Piece, after: _Piece) -> float:
 
 
 def _lines(pieces: Sequence[_Piece]) -> list[str]:
-    """One line, or two of about the same width; none where they do not fit."""
-    whole = _text(pieces)
-    if cell_len(whole) <= LINE_WIDTH:
-        return [whole]
-    if cell_len(whole) > 2 * LINE_WIDTH + 1:
+    """One line, or two of about the same width; none if they do not fit."""
+    text = _text(pieces)
+    if cell_len(text) <= LINE_WIDTH:
+        return [text]
+    if cell_len(text) > 2 * LINE_WIDTH + 1:
         return []
     breaks = [[_text(pieces[:at]), _text(pieces[at:])] for at in range(1, len(pieces))]
     fitting = [lines for lines in breaks if max(map(cell_len, lines)) <= LINE_WIDTH]

@@ -1,4 +1,4 @@
-"""The proof of a transcript, done again from the database: nothing missing, nothing twice, nothing outside.
+"""Whether transcripts are intact, verified from the database: nothing missing, nothing twice, nothing outside.
 
 PostgreSQL gathers the numbers of a thousand transcripts at a time; what they mean is decided here.
 """
@@ -16,11 +16,11 @@ from reelscribe.media.completeness import TOLERATED_SECONDS, TOLERATED_SHARE
 SAMPLE_RATE = 16_000
 """Hz; what the transcriber has the extractor extract."""
 ROUNDING_SECONDS = 0.01
-AT_ONCE = 1000
+TRANSCRIPTS_PER_QUERY = 1000
 
 
 class Finding(Record):
-    """Something that a whole transcript would not have."""
+    """Something that is wrong with a transcript."""
 
     job: int
     bucket: str
@@ -37,7 +37,7 @@ class Evidence:
         segments: how many there are, with the indexes ``first`` to ``last``.
         disordered: index of a segment that begins before the one before it, or ends before it begins.
         ends: seconds, of the segment that ends last.
-        gap_seconds: where a part does not begin where the one before it ended.
+        gap_seconds: the end of a part at which no other part begins.
         etags: of how many objects the parts are.
         sent: segments by the receipts of the last parts, as far back as these have counts; of them, ``stored`` are
             there.
@@ -47,7 +47,7 @@ class Evidence:
     bucket: str
     savepath: str
     complete: bool
-    heard_seconds: float
+    transcribed_seconds: float
     segments: int
     first: int | None
     last: int | None
@@ -78,7 +78,7 @@ async def evidence(
                 _EVIDENCE,
                 {
                     "after": after,
-                    "limit": AT_ONCE,
+                    "limit": TRANSCRIPTS_PER_QUERY,
                     "bucket": bucket,
                     "savepaths": savepaths and list(savepaths),
                     "slack": ROUNDING_SECONDS,
@@ -92,7 +92,7 @@ async def evidence(
 
 
 def findings(of: Evidence) -> Iterator[Finding]:
-    """What is wrong with a transcript; nothing, where it is whole."""
+    """What is wrong with a transcript; nothing if it is intact."""
     for code, message in _mistakes(of):
         yield Finding(job=of.job, bucket=of.bucket, savepath=of.savepath, code=code, message=message)
 
@@ -102,8 +102,8 @@ def _mistakes(of: Evidence) -> Iterator[tuple[str, str]]:
         yield "segments_missing", f"it has {of.segments} segments, numbered from {of.first} to {of.last}"
     if of.disordered is not None:
         yield "segments_disordered", f"segment {of.disordered} is not after the one before it"
-    if of.ends is not None and of.ends > of.heard_seconds + TOLERATED_SECONDS:
-        yield "outside", f"a segment ends at {of.ends:.1f} s, but only {of.heard_seconds:.1f} s were heard"
+    if of.ends is not None and of.ends > of.transcribed_seconds + TOLERATED_SECONDS:
+        yield "outside", f"a segment ends at {of.ends:.1f} s, but only {of.transcribed_seconds:.1f} s were transcribed"
     if of.gap_seconds is not None:
         yield "parts_apart", f"no part begins at {of.gap_seconds:.3f} s, where the one before it ended"
     if of.etags > 1:
@@ -119,8 +119,8 @@ def _mistakes(of: Evidence) -> Iterator[tuple[str, str]]:
     if of.samples is not None and abs(of.samples / SAMPLE_RATE - of.delivered_seconds) > ROUNDING_SECONDS:
         yield "samples_differ", f"{of.samples} samples are not the {of.delivered_seconds:.3f} s that were delivered"
     if abs(of.covered_seconds - of.delivered_seconds) > TOLERATED_SECONDS:
-        yield "not_heard", f"{of.delivered_seconds:.1f} s were delivered, {of.covered_seconds:.1f} s heard"
-    if abs(of.start_seconds + of.covered_seconds - of.heard_seconds) > ROUNDING_SECONDS:
+        yield "not_heard", f"{of.delivered_seconds:.1f} s were delivered, {of.covered_seconds:.1f} s transcribed"
+    if abs(of.start_seconds + of.covered_seconds - of.transcribed_seconds) > ROUNDING_SECONDS:
         yield (
             "progress_differs",
             f"its last part ends at {of.start_seconds + of.covered_seconds:.1f} s, not where it ends",
@@ -159,7 +159,7 @@ _EVIDENCE = f"""
             min(start_seconds) filter (where counted) as counted_from, sum(segments) filter (where counted) as sent
         from part group by transcription_id
     )
-    select job.id as job, job.bucket, job.savepath, job.complete, job.progress_seconds as heard_seconds,
+    select job.id as job, job.bucket, job.savepath, job.complete, job.progress_seconds as transcribed_seconds,
         coalesce(text.segments, 0) as segments, text.first, text.last, text.disordered, text.ends,
         receipt.gap_seconds, coalesce(receipt.etags, 0) as etags,
         part.start_seconds, part.declared_seconds, part.delivered_seconds, part.covered_seconds, part.samples,

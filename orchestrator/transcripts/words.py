@@ -1,7 +1,7 @@
 """What a word is, for the index of segments, for queries and for highlighting alike.
 
 PostgreSQL's own parser is not used. With the locale C it folds no letter beyond ASCII and takes “quotes” for letters:
-it would differ from server to server; and everywhere it makes one word of "and/or", and of a whole Chinese sentence.
+it would differ from server to server; and everywhere it makes one word of "and/or", and of a Chinese sentence.
 """
 
 import re
@@ -22,7 +22,7 @@ _ASCII_WORD = re.compile(r"[A-Za-z0-9]+")
 
 
 class FoldedWord(NamedTuple):
-    """A word as it is compared, and where it stands in the text."""
+    """A word as it is compared, and where it is in the text."""
 
     folded: str
     start: int
@@ -74,7 +74,7 @@ def quoted(word: str) -> str:
 
 
 def occurrences(wanted: Sequence[str], prefix: bool, text: str) -> list[tuple[int, int]]:
-    """Where these words follow each other in the text, as character offsets; ``prefix``: the last may go on."""
+    """Where these words follow each other in the text, as character offsets; ``prefix``: the last is a beginning."""
     words = split(text)
     found = []
     for first in range(len(words) - len(wanted) + 1):

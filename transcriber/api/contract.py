@@ -53,13 +53,13 @@ TranscriptDocument = create_model(  # type: ignore[call-overload]
 
 
 class TranscriberHealth(Health):
-    """Which model this machine has, and how many more jobs it can take.
+    """Which model this service has, and how many more jobs it can take.
 
     Attributes:
-        capacity: jobs at once; for interactive ones there is more.
-        free: how many more that are not interactive would begin at once.
-        waiting: requests for a place, uploads that still arrive among them.
-        warnings: what an operator should mend.
+        capacity: jobs that run at the same time; interactive ones have more.
+        free: how many more that are not interactive would begin immediately.
+        waiting: requests that wait for a slot, uploads that are still arriving among them.
+        warnings: what an operator should fix.
     """
 
     model: str
@@ -141,7 +141,7 @@ class OpenAIModels(ReceivedModel):
 
 
 class OpenAIError(ReceivedModel):
-    """What went wrong, as OpenAI tells it."""
+    """What went wrong, in OpenAI's form."""
 
     message: str
     type: Literal["invalid_request_error", "server_error"]
@@ -150,6 +150,6 @@ class OpenAIError(ReceivedModel):
 
 
 class OpenAIErrorAnswer(ReceivedModel):
-    """Every answer of ``/v1`` that is no success."""
+    """Every answer of ``/v1`` that is not a success."""
 
     error: OpenAIError
