@@ -1,4 +1,4 @@
-"""Whether an answer is one that a machine's /openapi.json tells of; every client of its tests asks."""
+"""Holds the answers of a service to its /openapi.json; every client of its tests does so."""
 
 import re
 from typing import Any
@@ -11,7 +11,7 @@ LINES = "application/x-ndjson"
 
 
 class Contract:
-    """What one machine promises in ``document``."""
+    """What one service promises in ``document``."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
@@ -34,15 +34,15 @@ class Contract:
             error = await _error(response)
             assert EVERYWHERE.get(response.status_code) == error["code"], f"{method} {path}: {response.status_code}"
             return
-        told = operation["responses"].get(str(response.status_code))
-        assert told is not None, f"{method} {known} is not said to answer {response.status_code}"
-        for name, header in told["headers"].items():
+        documented = operation["responses"].get(str(response.status_code))
+        assert documented is not None, f"{method} {known} is not documented to answer {response.status_code}"
+        for name, header in documented["headers"].items():
             assert name in response.headers or not header["required"], f"{method} {known}: no {name}"
-        if not told["content"]:
+        if not documented["content"]:
             return
         media_type = response.headers["Content-Type"].split(";")[0]
-        assert media_type in told["content"], f"{method} {known}: {media_type}"
-        schema = told["content"][media_type].get("schema")
+        assert media_type in documented["content"], f"{method} {known}: {media_type}"
+        schema = documented["content"][media_type].get("schema")
         if schema and media_type != LINES:  # those are read, and judged, one at a time
             await response.aread()
             self.validate(schema, response.json())

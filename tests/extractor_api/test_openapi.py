@@ -16,14 +16,14 @@ from tests.extractor_api.contract import CONTRACT, assert_as_documented
 async def test_the_document_is_valid_openapi_3_1(extractor: httpx.AsyncClient) -> None:
     response = await extractor.get("/openapi.json")
     assert (response.status_code, response.headers["Content-Type"][:16]) == (200, "application/json")
-    told = response.json()
-    validate(told)
-    assert told["openapi"].startswith("3.1") and told == json.loads(json.dumps(CONTRACT))
+    document = response.json()
+    validate(document)
+    assert document["openapi"].startswith("3.1") and document == json.loads(json.dumps(CONTRACT))
 
 
-async def test_a_token_opens_the_document_where_one_is_set(serve: Serve) -> None:
+async def test_a_token_is_asked_for_if_one_is_set(serve: Serve) -> None:
     extractor = await serve(tokens=Tokens(("first",)))
-    assert (await extractor.get("/openapi.json")).status_code == 401, "strangers learn no URLs"
+    assert (await extractor.get("/openapi.json")).status_code == 401, "without a token, not even the URLs are public"
     allowed = await extractor.get("/openapi.json", headers={"Authorization": "Bearer first"})
     assert allowed.json()["paths"]["/probe"]["get"]["security"] == [{"bearer": []}]
     assert allowed.json()["paths"]["/healthz"]["get"]["security"] == []
@@ -42,9 +42,9 @@ def test_the_request_fields_are_those_of_the_model() -> None:
 
 
 def test_each_failure_names_its_codes() -> None:
-    told = CONTRACT["paths"]["/extract-audio"]["post"]["responses"]
-    assert {"200", "400", "401", "404", "413", "422", "500", "502", "503", "504", "507"} == set(told)
-    codes = told["422"]["content"]["application/json"]["schema"]["allOf"][1]["properties"]["error"]["properties"]
+    responses = CONTRACT["paths"]["/extract-audio"]["post"]["responses"]
+    assert {"200", "400", "401", "404", "413", "422", "500", "502", "503", "504", "507"} == set(responses)
+    codes = responses["422"]["content"]["application/json"]["schema"]["allOf"][1]["properties"]["error"]["properties"]
     assert {"no_audio_track", "incomplete_recording", "past_the_end"} <= set(codes["code"]["enum"])
 
 
@@ -67,14 +67,14 @@ async def test_an_answer_that_is_not_as_documented_is_noticed(
     status: int, headers: dict[str, str], body: object, complaint: str
 ) -> None:
     """The control of the hook that every client of these tests has."""
-    request = httpx.Request("GET", "http://machine-c/objects")
+    request = httpx.Request("GET", "http://extractor/objects")
     response = httpx.Response(status, headers={"Content-Type": "application/json", **headers}, request=request)
     response._content = json.dumps(body).encode()
     with pytest.raises((AssertionError, ValidationError), match=complaint):
         await assert_as_documented(response)
 
 
-async def test_metrics_tell_requests_bytes_seconds_ffmpeg_latencies_and_failures(extractor: httpx.AsyncClient) -> None:
+async def test_metrics_count_requests_bytes_seconds_ffmpeg_latencies_and_failures(extractor: httpx.AsyncClient) -> None:
     await extractor.post("/extract-audio", json={"savepath": "short.mp4", "audio_format": "wav"})
     await extractor.post("/extract-audio", json={"savepath": "nothing.mp4"})
     with pytest.raises(httpx.RemoteProtocolError):

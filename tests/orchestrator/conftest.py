@@ -165,12 +165,12 @@ def orchestrator(tmp_path: Path, database_url: str, transcriber: ScriptedTranscr
 
 
 @pytest.fixture
-def heard(
+def store_transcript(
     pool: Pool, queue: Queue, submit: Callable[..., Awaitable[Job]], sql: Callable[..., Awaitable[list[Any]]]
 ) -> Callable[..., Awaitable[Job]]:
     """Store a transcript of these texts, 4 s each, as a worker does with what the transcriber sends."""
 
-    async def hear(
+    async def store(
         savepath: str,
         *texts: str,
         language: str = "en",
@@ -193,7 +193,7 @@ def heard(
         async with pool.connection() as connection:
             return (await job_queries.jobs_by_id(connection, [job.id]))[0]
 
-    return hear
+    return store
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ class OrderHandler(ServiceHandler):
         if way == "echo":
             self.finish({"item": self.read_body(Order).item})
         elif way == "busy":
-            raise errors.Busy("all places are taken; try again", retry_after=7)
+            raise errors.Busy("all slots are taken; try again", retry_after=7)
         elif way == "bug":
             raise ZeroDivisionError("a secret detail")
         else:

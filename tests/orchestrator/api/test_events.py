@@ -1,4 +1,4 @@
-"""Server-sent events: what a client that listens, leaves and comes back is told."""
+"""Server-sent events: what is sent to a client that listens, leaves and comes back."""
 
 import asyncio
 import json
@@ -66,18 +66,18 @@ async def until(events: AsyncIterator[Event], job: int, state: str) -> Event:
 async def test_a_job_is_followed_to_its_end(listen, submit, working):
     job = await submit()
     async with listen(f"/api/jobs/{job.id}/events") as events, working():
-        told = [event.data["state"] async for event in events]
-    assert (told[0], told[-1]) == ("queued", "done")
+        states = [event.data["state"] async for event in events]
+    assert (states[0], states[-1]) == ("queued", "done")
 
 
-async def test_a_finished_job_is_told_once(listen, heard):
-    job = await heard("a.mp4", "hello")
+async def test_a_finished_job_is_sent_once(listen, store_transcript):
+    job = await store_transcript("a.mp4", "hello")
     async with listen(f"/api/jobs/{job.id}/events") as events:
         assert [event.data["state"] async for event in events] == ["done"]
 
 
-async def test_a_client_that_was_told_the_end_is_told_to_stay_away(listen, heard, api):
-    job = await heard("a.mp4", "hello")
+async def test_a_client_that_has_seen_the_end_is_asked_to_stay_away(listen, store_transcript, api):
+    job = await store_transcript("a.mp4", "hello")
     async with listen(f"/api/jobs/{job.id}/events") as events:
         last = await anext(events)
     answer = await api.get(f"/api/jobs/{job.id}/events", headers={"Last-Event-ID": last.id})
@@ -109,7 +109,7 @@ async def test_a_stream_begins_with_the_jobs_that_run(listen, submit, working, t
             assert [(await anext(events)).name, (await anext(events)).data["id"]] == ["totals", job.id]
 
 
-async def test_a_client_that_comes_back_is_told_what_ended_meanwhile(listen, submit, submissions):
+async def test_a_client_that_comes_back_gets_what_ended_meanwhile(listen, submit, submissions):
     seen, missed = await submit("seen.mp4"), await submit("missed.mp4")
     async with listen() as events:
         await anext(events)
@@ -120,7 +120,7 @@ async def test_a_client_that_comes_back_is_told_what_ended_meanwhile(listen, sub
         await until(events, missed.id, "cancelled")
 
 
-async def test_an_end_that_was_committed_late_is_told_to_who_comes_back(listen, submit, submissions, sql):
+async def test_an_end_that_was_committed_late_is_sent_to_a_client_that_comes_back(listen, submit, submissions, sql):
     """Its time is that of the beginning of its transaction: before the last event that the client has seen."""
     late, seen = await submit("late.mp4"), await submit("seen.mp4")
     await submissions.cancel([late.id, seen.id])
@@ -155,7 +155,7 @@ async def test_streams_over_the_limit_are_refused(listen, api, monkeypatch):
     assert (refused.status_code, refused.json()["error"]["code"], refused.headers["Retry-After"]) == (503, "busy", "10")
 
 
-async def test_a_place_is_free_again_when_its_client_left(listen, api, monkeypatch):
+async def test_a_stream_may_be_opened_again_when_its_client_left(listen, api, monkeypatch):
     monkeypatch.setattr(feed, "MOST_FOLLOWERS", 1)
     for _ in range(3):
         async with listen() as events:
@@ -164,7 +164,7 @@ async def test_a_place_is_free_again_when_its_client_left(listen, api, monkeypat
             await asyncio.sleep(0.02)
 
 
-async def test_one_connection_listens_for_all_and_none_for_nobody(listen, sql, api):
+async def test_one_connection_listens_for_all_clients_and_none_without_clients(listen, sql, api):
     listening = (
         "select count(*) from pg_stat_activity where query = 'listen reelscribe_jobs' and datname = current_database()"
     )
@@ -215,7 +215,7 @@ async def test_a_client_that_does_not_read_is_cut_off(serving, monkeypatch, sql,
     writer.close()
 
 
-async def test_a_stop_ends_streams_at_once(orchestrator, free_port):
+async def test_a_stop_ends_streams_immediately(orchestrator, free_port):
     command = await orchestrator.start("serve")
     await command.says("server running")
     url = f"http://127.0.0.1:{free_port}/api/events"

@@ -50,12 +50,12 @@ async def test_a_second_submission_is_the_first_one(api):
     assert (second["id"], second["outcome"]) == (first["id"], "known")
 
 
-async def test_a_priority_is_that_of_a_job_that_waits_already_and_stays_where_none_is_given(api):
-    told = []
+async def test_a_priority_applies_to_a_job_that_waits_already_and_stays_if_none_is_given(api):
+    submitted = []
     for priority in ({}, {"priority": 9}, {}):
         answer = await api.post("/api/jobs", json={"savepath": "a.mp4", **priority})
-        told += [(job["outcome"], job["priority"]) for job in answer.json()["jobs"]]
-    assert told == [("new", 0), ("known", 9), ("known", 9)]
+        submitted += [(job["outcome"], job["priority"]) for job in answer.json()["jobs"]]
+    assert submitted == [("new", 0), ("known", 9), ("known", 9)]
 
 
 async def test_force_makes_a_new_job(api):
@@ -177,9 +177,9 @@ async def test_a_savepath_may_hold_any_letters(api, done):
 
 
 async def test_an_unknown_savepath_is_404_and_says_what_to_do(api):
-    answer = await api.get("/api/transcripts/nobody.mp4")
+    answer = await api.get("/api/transcripts/unknown.mp4")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "transcript_not_found")
-    assert "orchestrator submit nobody.mp4" in answer.json()["error"]["message"]
+    assert "orchestrator submit unknown.mp4" in answer.json()["error"]["message"]
 
 
 async def test_an_unfinished_savepath_is_404_and_says_how_far_it_is(api, submit):
@@ -192,7 +192,7 @@ async def test_an_unknown_format_is_400_and_lists_those_there_are(api):
     assert (error["code"], error["allowed"]) == ("unsupported_format", ["txt", "srt", "vtt", "tsv", "json", "jsonl"])
 
 
-async def test_health_tells_the_database_and_the_jobs(api, submit):
+async def test_health_shows_the_database_and_the_jobs(api, submit):
     await submit("one.mp4")
     answer = await api.get("/healthz")
     assert answer.json() == {"machine": "orchestrator", "status": "ok", "database": "ok", "jobs": {"queued": 1}}
@@ -227,8 +227,8 @@ async def test_a_job_is_cancelled_and_retried(api, submit):
     assert (retried["state"], retried["changed"]) == ("queued", True)
 
 
-async def test_what_is_done_is_not_changed_by_cancel_and_retry(api, heard):
-    job = await heard("a.mp4", "hello")
+async def test_what_is_done_is_not_changed_by_cancel_and_retry(api, store_transcript):
+    job = await store_transcript("a.mp4", "hello")
     for verb in ("cancel", "retry"):
         answer = (await api.post(f"/api/jobs/{job.id}/{verb}")).json()
         assert (answer["state"], answer["changed"]) == ("done", False)
@@ -239,8 +239,8 @@ async def test_an_unknown_job_is_neither_cancelled_nor_retried(verb, api):
     assert (await api.post(f"/api/jobs/12345/{verb}")).json()["error"]["code"] == "job_not_found"
 
 
-async def test_status_tells_totals_audio_and_workers(api, submit, heard):
-    await heard("done.mp4", "one", "two")
+async def test_status_shows_totals_audio_and_workers(api, submit, store_transcript):
+    await store_transcript("done.mp4", "one", "two")
     await submit("one.mp4")
     answer = (await api.get("/api/status")).json()
     assert answer.pop("speed") > 0
@@ -255,47 +255,49 @@ async def test_status_tells_totals_audio_and_workers(api, submit, heard):
     }
 
 
-async def test_status_tells_what_the_queue_is_held_up_by_as_the_command_does(api, pool, orchestrator):
+async def test_status_shows_what_the_queue_is_blocked_by_as_the_command_does(api, pool, orchestrator):
     async with pool.connection() as connection:
         await rules.pause(connection, "archive/", "ann@host-a")
         await rules.limit(connection, "talks/", 2)
-    held_up_by = (await api.get("/api/status")).json()["rules"]
-    assert [(rule["prefix"], rule["paused_by"], rule["max_running"]) for rule in held_up_by] == [
+    blocked_by = (await api.get("/api/status")).json()["rules"]
+    assert [(rule["prefix"], rule["paused_by"], rule["max_running"]) for rule in blocked_by] == [
         ("archive/", "ann@host-a", None),
         ("talks/", None, 2),
     ]
-    told = json.loads((await orchestrator.run("status", "--json")).out)["rules"]
-    assert [{**rule, "paused_at": None} for rule in held_up_by] == [{**rule, "paused_at": None} for rule in told]
+    shown = json.loads((await orchestrator.run("status", "--json")).out)["rules"]
+    assert [{**rule, "paused_at": None} for rule in blocked_by] == [{**rule, "paused_at": None} for rule in shown]
 
 
 @pytest.mark.parametrize("format", Format)
-async def test_a_transcript_in_parts_is_the_whole_one(format, api, heard, pool, monkeypatch):
-    monkeypatch.setattr(reader, "SEGMENTS_AT_ONCE", 2)
-    await heard("a.mp4", "one", "two <2>", "drei ä", "a rather long sentence that needs two lines " * 3, "five")
+async def test_a_transcript_in_parts_is_the_complete_one(format, api, store_transcript, pool, monkeypatch):
+    monkeypatch.setattr(reader, "SEGMENTS_PER_READ", 2)
+    await store_transcript(
+        "a.mp4", "one", "two <2>", "drei ä", "a rather long sentence that needs two lines " * 3, "five"
+    )
     async with pool.connection() as connection:
-        whole = await transcript_queries.transcript(connection, BUCKET, "a.mp4")
+        complete = await transcript_queries.transcript(connection, BUCKET, "a.mp4")
     answer = await api.get(f"/api/transcripts/a.mp4?format={format}")
-    assert answer.text == formats.render(whole, format)
+    assert answer.text == formats.render(complete, format)
 
 
-async def test_a_transcript_without_words_is_whole_too(api, heard):
-    await heard("a.mp4")
+async def test_a_transcript_without_words_is_complete_too(api, store_transcript):
+    await store_transcript("a.mp4")
     assert (await api.get("/api/transcripts/a.mp4")).json()["segments"] == []
 
 
-async def test_a_transcript_that_is_removed_meanwhile_is_cut(api, heard, sql, monkeypatch):
-    monkeypatch.setattr(reader, "SEGMENTS_AT_ONCE", 1)
-    job = await heard("a.mp4", *["x" * 200_000] * 60)
+async def test_a_transcript_that_is_removed_meanwhile_is_cut(api, store_transcript, sql, monkeypatch):
+    monkeypatch.setattr(reader, "SEGMENTS_PER_READ", 1)
+    job = await store_transcript("a.mp4", *["x" * 200_000] * 60)
     with pytest.raises(httpx.RemoteProtocolError):
         async with api.stream("GET", "/api/transcripts/a.mp4?format=txt") as response:
             await sql("delete from transcriptions where id = %s", job.id)
             await response.aread()
 
 
-async def test_an_unchanged_transcript_is_not_sent_again(api, heard):
-    await heard("a.mp4", "hello")
+async def test_an_unchanged_transcript_is_not_sent_again(api, store_transcript):
+    await store_transcript("a.mp4", "hello")
     first = await api.get("/api/transcripts/a.mp4")
     tag = {"If-None-Match": first.headers["ETag"]}
     assert (await api.get("/api/transcripts/a.mp4", headers=tag)).status_code == 304
-    await heard("a.mp4", "hello again", force=True)
+    await store_transcript("a.mp4", "hello again", force=True)
     assert (await api.get("/api/transcripts/a.mp4", headers=tag)).status_code == 200

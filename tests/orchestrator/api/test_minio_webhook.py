@@ -69,7 +69,7 @@ async def test_a_space_may_come_as_percent_20(api, savepaths):
     assert await savepaths() == ["a b+c.mp4"]
 
 
-async def test_several_records_are_taken_at_once(api, savepaths):
+async def test_several_records_are_taken_together(api, savepaths):
     await api.post("/hooks/minio", json=notification(record("a.mp4"), record("b.mp4"), record("a.mp4")))
     assert await savepaths() == ["a.mp4", "b.mp4"]
 
@@ -130,7 +130,7 @@ async def test_what_is_no_notification_is_400(body, api):
     assert (await api.post("/hooks/minio", content=body)).json()["error"]["code"] == "bad_request"
 
 
-async def test_an_event_that_needs_machine_c_is_refused_for_now_while_that_is_away(api, heard):
-    await heard("a.mp4", "hello")
+async def test_an_event_that_needs_the_extractor_is_refused_for_now_while_that_is_away(api, store_transcript):
+    await store_transcript("a.mp4", "hello")
     answer = await api.post("/hooks/minio", json=notification(record("a.mp4")))
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "peer_unreachable")

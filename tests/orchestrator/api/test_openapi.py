@@ -14,14 +14,14 @@ from tests.orchestrator.contract import CONTRACT
 
 async def test_the_document_is_valid_openapi_3_1(serving):
     async with httpx.AsyncClient(base_url=serving(Tokens())) as client:
-        told = (await client.get("/openapi.json")).json()
-    validate(told)
-    assert told["openapi"].startswith("3.1") and told == json.loads(json.dumps(CONTRACT.document))
+        document = (await client.get("/openapi.json")).json()
+    validate(document)
+    assert document["openapi"].startswith("3.1") and document == json.loads(json.dumps(CONTRACT.document))
 
 
-async def test_schemathesis_finds_nothing(serving, heard, tmp_path):
-    """All its checks but one: a schema cannot tell which jobs there are. Streams of events do not end, so it would."""
-    await heard("a.mp4", "hello", "world")
+async def test_schemathesis_finds_nothing(serving, store_transcript, tmp_path):
+    """All its checks but one: a schema does not say which jobs there are. Streams of events do not end, so it would."""
+    await store_transcript("a.mp4", "hello", "world")
     process = await asyncio.create_subprocess_exec(
         *(Path(sys.executable).parent / "schemathesis", "run", f"{serving(Tokens(('first',)))}/openapi.json"),
         *("--header", "Authorization: Bearer first", "--exclude-path-regex", "/events$"),

@@ -1,4 +1,4 @@
-"""``--bucket`` narrows what it stands beside, and hints lead back to the bucket that was meant."""
+"""``--bucket`` narrows what else was asked for, and hints lead back to the bucket that was meant."""
 
 import json
 
@@ -48,8 +48,8 @@ async def test_a_code_that_nothing_failed_with_is_exit_code_1_and_nothing_failed
     assert (outcome.code, outcome.out) == (0, "no such job has failed; see: orchestrator failed\n")
 
 
-async def test_status_counts_and_shows_those_of_the_bucket(orchestrator, heard, submissions):
-    await heard("mine.mp4", "one")
+async def test_status_counts_and_shows_those_of_the_bucket(orchestrator, store_transcript, submissions):
+    await store_transcript("mine.mp4", "one")
     await submissions.submit("calls", ["theirs.mp4"], Options())
     shown = json.loads((await orchestrator.run("status", "--bucket", "calls", "--json")).out)
     assert ([job["savepath"] for job in shown["jobs"]], shown["totals"]) == (["theirs.mp4"], {"queued": 1})
@@ -61,17 +61,21 @@ async def test_status_counts_and_shows_those_of_the_bucket(orchestrator, heard, 
     )
 
 
-async def test_status_names_the_buckets_where_there_is_more_than_one(orchestrator, submit, submissions):
+async def test_status_names_the_buckets_if_there_is_more_than_one(orchestrator, submit, submissions):
     await submit("mine.mp4")
     assert "BUCKET" not in (await orchestrator.run("status")).out
     await submissions.submit("calls", ["theirs.mp4"], Options())
     lines = [" ".join(line.split()) for line in (await orchestrator.run("status")).out.splitlines()]
-    assert lines[-3:] == ["ID STATE HEARD BUCKET SAVEPATH", "2 queued calls theirs.mp4", "1 queued videos mine.mp4"]
+    assert lines[-3:] == [
+        "ID STATE TRANSCRIBED BUCKET SAVEPATH",
+        "2 queued calls theirs.mp4",
+        "1 queued videos mine.mp4",
+    ]
 
 
-async def test_verify_all_is_of_the_bucket(orchestrator, heard, sql):
-    await heard("mine.mp4", "one")
-    await heard("theirs.mp4", "one")
+async def test_verify_all_is_of_the_bucket(orchestrator, store_transcript, sql):
+    await store_transcript("mine.mp4", "one")
+    await store_transcript("theirs.mp4", "one")
     await sql("update media set bucket = 'calls' where savepath = 'theirs.mp4'")
     assert (await orchestrator.run("verify", "--all")).out == "2 transcripts verified; 0 wrong\n"
     assert (await orchestrator.run("verify", "--all", "--bucket", "calls")).out == "1 transcript verified; 0 wrong\n"
@@ -80,21 +84,21 @@ async def test_verify_all_is_of_the_bucket(orchestrator, heard, sql):
     assert (outcome.code, outcome.out) == (1, "0 transcripts verified; 0 wrong\n")
 
 
-async def test_hints_name_a_bucket_that_is_not_the_default(orchestrator, heard, failed, sql):
+async def test_hints_name_a_bucket_that_is_not_the_default(orchestrator, store_transcript, failed, sql):
     for command in ("show", "status", "retry", "export", "verify"):
-        told = (await orchestrator.run(command, "other.mp4", "--bucket", "calls")).err
-        assert "orchestrator submit other.mp4 --bucket calls\n" in told
+        hint = (await orchestrator.run(command, "other.mp4", "--bucket", "calls")).err
+        assert "orchestrator submit other.mp4 --bucket calls\n" in hint
         assert (await orchestrator.run(command, "other.mp4")).err.endswith("orchestrator submit other.mp4\n")
-    told = (await orchestrator.run("show", "theirs.mp4", "--bucket", "calls")).err
-    assert told.endswith("have it tried again with: orchestrator retry theirs.mp4 --bucket calls\n")
-    await heard("talk.mp4", "one")
+    hint = (await orchestrator.run("show", "theirs.mp4", "--bucket", "calls")).err
+    assert hint.endswith("have it tried again with: orchestrator retry theirs.mp4 --bucket calls\n")
+    await store_transcript("talk.mp4", "one")
     await sql("update media set bucket = 'calls'")
     await sql("update attempts set sha256 = null")
-    told = (await orchestrator.run("verify", "--all")).out
-    assert "have it made anew: orchestrator submit --force talk.mp4 --bucket calls\n" in told
+    hint = (await orchestrator.run("verify", "--all")).out
+    assert "have it made again: orchestrator submit --force talk.mp4 --bucket calls\n" in hint
 
 
 async def test_a_job_to_be_followed_is_named_with_its_bucket(orchestrator, submissions):
     await submissions.submit("calls", ["theirs.mp4"], Options())
-    told = (await orchestrator.run("show", "theirs.mp4", "--bucket", "calls")).err
-    assert told.endswith("follow it with: orchestrator status theirs.mp4 --bucket calls --watch\n")
+    hint = (await orchestrator.run("show", "theirs.mp4", "--bucket", "calls")).err
+    assert hint.endswith("follow it with: orchestrator status theirs.mp4 --bucket calls --watch\n")

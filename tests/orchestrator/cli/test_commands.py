@@ -55,7 +55,7 @@ def test_the_shell_can_complete_commands_and_options():
     assert "--install-completion" in CliRunner().invoke(cli, ["--help"]).output
 
 
-async def test_submit_names_what_it_queued_and_that_nobody_works(orchestrator):
+async def test_submit_names_what_it_queued_and_that_no_worker_runs(orchestrator):
     outcome = await orchestrator.run("submit", "a.mp4", "b.mp4")
     assert (outcome.code, outcome.out) == (0, "queued    a.mp4\nqueued    b.mp4\n2 submitted: 2 queued\n")
     assert "no worker is running" in outcome.err
@@ -135,7 +135,7 @@ async def test_a_database_user_without_rights_is_exit_code_1_and_a_sentence(orch
     assert (checked.code, "FAIL database: permission denied for table" in checked.out) == (1, True)
 
 
-async def test_who_paused_is_told_though_the_name_is_not_utf_8(orchestrator, monkeypatch):
+async def test_who_paused_is_shown_though_the_name_is_not_utf_8(orchestrator, monkeypatch):
     monkeypatch.setenv("LOGNAME", "\udcff")
     outcome = await orchestrator.run("pause")
     assert (outcome.code, "by \\udcff@" in outcome.out) == (0, True)
@@ -207,12 +207,12 @@ async def test_a_savepath_cannot_command_the_terminal(orchestrator, submit):
 
 @pytest.mark.parametrize("command", ["status", "show", "retry", "cancel"])
 async def test_an_unknown_savepath_is_exit_code_1_and_the_next_command(command, orchestrator):
-    outcome = await orchestrator.run(command, "nobody.mp4")
+    outcome = await orchestrator.run(command, "unknown.mp4")
     assert (outcome.code, outcome.out) == (1, "")
-    assert outcome.err == "nobody.mp4 has not been submitted; do that with: orchestrator submit nobody.mp4\n"
+    assert outcome.err == "unknown.mp4 has not been submitted; do that with: orchestrator submit unknown.mp4\n"
 
 
-async def test_a_job_of_which_nothing_is_known_yet_is_told_without_a_colon(submit, sql, pool, capsys):
+async def test_a_job_of_which_nothing_is_known_yet_is_shown_without_a_colon(submit, sql, pool, capsys):
     job = await submit()
     await sql("update transcriptions set state = 'running'")
     async with pool.connection() as connection:
@@ -247,7 +247,7 @@ async def test_show_says_that_a_transcript_is_incomplete(orchestrator, submit, w
     assert (outcome.code, outcome.err) == (0, "this transcript is incomplete: 20 of 60 s came out\n")
 
 
-async def test_retry_goes_on_where_the_job_failed(orchestrator, submit, working, job_in, transcriber):
+async def test_retry_continues_where_the_job_failed(orchestrator, submit, working, job_in, transcriber):
     transcriber.scripts = [breaks_off_after(1), refuses(422, "not_decodable", "broken", False), transcribes()]
     job = await submit()
     async with working():
@@ -270,8 +270,10 @@ async def test_cancel_cancels(orchestrator, submit, sql):
     assert await sql("select state from transcriptions") == [("cancelled",)]
 
 
-async def test_what_was_submitted_by_mistake_is_cancelled_by_its_prefix(orchestrator, submissions, heard, sql):
-    await heard("old/done.mp4", "words")
+async def test_what_was_submitted_by_mistake_is_cancelled_by_its_prefix(
+    orchestrator, submissions, store_transcript, sql
+):
+    await store_transcript("old/done.mp4", "words")
     await submissions.submit(BUCKET, [f"old/{number}.mp4" for number in range(CHUNK + 1)], Options())
     await submissions.submit(BUCKET, ["a_d/1.mp4", "abd/2.mp4"], Options())
     assert (await orchestrator.run("cancel", "--prefix", "a_d/")).out == "cancelled a_d/1.mp4\n"
@@ -282,7 +284,7 @@ async def test_what_was_submitted_by_mistake_is_cancelled_by_its_prefix(orchestr
     assert (await orchestrator.run("cancel", "x.mp4", "--all")).code == 2
 
 
-async def test_every_mistake_of_the_config_is_told_at_once(orchestrator):
+async def test_all_mistakes_of_the_config_are_reported_together(orchestrator):
     orchestrator.config.write_text("[orchestrator]\nport = many\ncolour = red\n")
     outcome = await orchestrator.run("status")
     assert outcome.code == 2
@@ -302,17 +304,17 @@ async def test_a_database_that_does_not_answer_is_one_sentence(orchestrator, fre
 
 
 @pytest.fixture
-def reachable_machine_c(orchestrator, transcriber):
-    """All that ``check`` asks of the extractor is its health, which every machine tells."""
+def reachable_extractor(orchestrator, transcriber):
+    """All that ``check`` asks of the extractor is its health, which every service reports."""
     text = orchestrator.config.read_text()
     orchestrator.config.write_text(text.replace("[orchestrator]", f"[orchestrator]\nextractor_url = {transcriber.url}"))
 
 
-async def test_check_proves_each_part(orchestrator, transcriber, reachable_machine_c):
+async def test_check_reports_each_part(orchestrator, transcriber, reachable_extractor):
     outcome = await orchestrator.run("check")
     assert outcome.code == 0
     assert [line[:5] for line in outcome.out.splitlines()] == ["ok   "] * 4
-    assert f"{transcriber.url}: model scripted, 4 of 4 places free" in outcome.out
+    assert f"{transcriber.url}: model scripted, 4 of 4 slots free" in outcome.out
 
 
 async def test_check_names_what_does_not_work(orchestrator, free_port):
@@ -325,7 +327,7 @@ async def test_check_names_what_does_not_work(orchestrator, free_port):
     assert "FAIL extractor: " in outcome.out
 
 
-async def test_check_json_names_each_part(orchestrator, reachable_machine_c):
+async def test_check_json_names_each_part(orchestrator, reachable_extractor):
     proofs = json.loads((await orchestrator.run("check", "--json")).out)
     assert [(proof["subject"][:7], proof["ok"]) for proof in proofs] == [
         ("config", True),

@@ -26,10 +26,10 @@ MODIFIED = datetime(2026, 1, 31, 9, 5, 59, tzinfo=UTC)
 
 
 @pytest.fixture
-async def transcripts(heard):
-    await heard("youtube/a.mp4", "Hello Peter.", "Good\tbye.", modified=MODIFIED)
-    await heard("youtube/deep/b.mp4", "Words.", modified=MODIFIED.replace(second=0))
-    await heard("talks/c.mp4", "Worte.", language="de", modified=MODIFIED.replace(hour=23))
+async def transcripts(store_transcript):
+    await store_transcript("youtube/a.mp4", "Hello Peter.", "Good\tbye.", modified=MODIFIED)
+    await store_transcript("youtube/deep/b.mp4", "Words.", modified=MODIFIED.replace(second=0))
+    await store_transcript("talks/c.mp4", "Worte.", language="de", modified=MODIFIED.replace(hour=23))
 
 
 def files(folder: Path) -> list[str]:
@@ -74,27 +74,27 @@ async def test_a_folder_mirrors_the_savepaths(format, orchestrator, transcripts,
     assert files(tmp_path / "o") == [f"youtube/a.mp4.{format}", f"youtube/deep/b.mp4.{format}"]
 
 
-async def test_a_missing_transcript_is_told_and_the_others_are_written(orchestrator, transcripts, submit, tmp_path):
+async def test_a_missing_transcript_is_reported_and_the_others_are_written(orchestrator, transcripts, submit, tmp_path):
     await submit("late.mp4")
-    outcome = await orchestrator.run("export", "late.mp4", "nobody.mp4", "talks/c.mp4", "--output", str(tmp_path / "o"))
+    outcome = await orchestrator.run("export", "late.mp4", "none.mp4", "talks/c.mp4", "--output", str(tmp_path / "o"))
     assert outcome.code == 1
     assert "late.mp4 has no transcript yet: it is queued\n" in outcome.err
-    assert "orchestrator submit nobody.mp4\n" in outcome.err
+    assert "orchestrator submit none.mp4\n" in outcome.err
     assert files(tmp_path / "o") == ["talks/c.mp4.txt"]
 
 
 async def test_json_counts_what_was_written_and_what_was_not(orchestrator, transcripts, tmp_path):
     folder = str(tmp_path / "o")
-    outcome = await orchestrator.run("export", "youtube/a.mp4", "nobody.mp4", "--output", folder, "--json")
+    outcome = await orchestrator.run("export", "youtube/a.mp4", "none.mp4", "--output", folder, "--json")
     assert (outcome.code, json.loads(outcome.out)) == (1, {"written": 1, "failed": 1, "output": folder})
 
 
-async def test_no_savepath_leads_out_of_the_folder(orchestrator, heard, tmp_path):
+async def test_no_savepath_leads_out_of_the_folder(orchestrator, store_transcript, tmp_path):
     out = tmp_path / "a" / "out"
     out.mkdir(parents=True)
     (out / "link").symlink_to(tmp_path)
     for savepath in ("../up.mp4", "/etc/top.mp4", "x/../../up.mp4", "link/through.mp4", "n" * 300, "fine.mp4"):
-        await heard(savepath, "Words.")
+        await store_transcript(savepath, "Words.")
     outcome = await orchestrator.run("export", "--all", "--output", str(out))
     assert (outcome.code, len(outcome.err.splitlines())) == (1, 5)
     assert "leads out of" in outcome.err
@@ -109,8 +109,8 @@ async def test_a_file_that_cannot_be_written_leaves_the_old_one_and_no_other(orc
     assert files(tmp_path / "o") == ["youtube/deep/b.mp4.txt"]
 
 
-async def test_an_incomplete_transcript_is_told(orchestrator, heard):
-    await heard("cut.mp4", "Words.", incomplete="20 of 60 s came out")
+async def test_an_incomplete_transcript_is_reported(orchestrator, store_transcript):
+    await store_transcript("cut.mp4", "Words.", incomplete="20 of 60 s came out")
     outcome = await orchestrator.run("export", "cut.mp4")
     assert (outcome.code, outcome.out, outcome.err) == (0, "Words.\n", "cut.mp4 is incomplete: 20 of 60 s came out\n")
 
@@ -186,9 +186,9 @@ async def test_pandas_reads_the_rows(to_parquet, transcripts):
     assert frame["last_modified"][0] == pandas.Timestamp(MODIFIED)
 
 
-async def test_duckdb_reads_the_rows_and_partitions(to_parquet, transcripts, heard):
-    await heard("ä b=c/d.mp4", "More words.", modified=MODIFIED)
-    await heard("top.mp4", "No folder.", modified=MODIFIED)
+async def test_duckdb_reads_the_rows_and_partitions(to_parquet, transcripts, store_transcript):
+    await store_transcript("ä b=c/d.mp4", "More words.", modified=MODIFIED)
+    await store_transcript("top.mp4", "No folder.", modified=MODIFIED)
     folder = await to_parquet()
     found = duckdb.sql(
         f"""
@@ -235,9 +235,9 @@ async def test_an_export_of_one_savepath_works_out_no_other_partition(submission
     assert len(partition.jobs) == 2
 
 
-async def test_a_changed_object_moves_to_its_new_partition(to_parquet, transcripts, heard):
+async def test_a_changed_object_moves_to_its_new_partition(to_parquet, transcripts, store_transcript):
     await to_parquet()
-    await heard("talks/c.mp4", "Neue Worte.", modified=MODIFIED.replace(hour=12), force=True)
+    await store_transcript("talks/c.mp4", "Neue Worte.", modified=MODIFIED.replace(hour=12), force=True)
     folder = await to_parquet("talks/c.mp4")
     assert [path for path in files(folder) if "talks" in path] == [
         "folder=talks/last_modified_date=2026-01-31/hour=12/minute=5/videos.parquet"
@@ -250,8 +250,8 @@ async def test_exporting_all_removes_what_the_database_has_not_any_more(to_parqu
     assert not [path for path in files(await to_parquet()) if "talks" in path]
 
 
-async def test_without_a_time_of_the_object_the_partition_is_of_the_transcripts(to_parquet, heard):
-    job = await heard("a/b.mp4", "Words.")
+async def test_without_a_time_of_the_object_the_partition_is_of_the_transcripts(to_parquet, store_transcript):
+    job = await store_transcript("a/b.mp4", "Words.")
     frame = pandas.read_parquet(await to_parquet())
     assert (str(frame["last_modified_date"][0]), frame["hour"][0], frame["minute"][0]) == (
         f"{job.finished_at:%Y-%m-%d}", job.finished_at.hour, job.finished_at.minute,

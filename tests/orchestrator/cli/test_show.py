@@ -35,10 +35,10 @@ def shown_on_a_terminal(orchestrator):
 
 
 @pytest.fixture
-def heard_words(pool, queue, submit, sql):
+def store_words(pool, queue, submit, sql):
     """Store a transcript with a probability for each word."""
 
-    async def hear(savepath, *words):
+    async def store(savepath, *words):
         job = await submit(savepath, word_timestamps=True)
         [(queue_job,)] = await sql("select queue_job from transcriptions where id = %s", job.id)
         progress = TranscriptionProgress(pool, queue)
@@ -52,11 +52,11 @@ def heard_words(pool, queue, submit, sql):
         )
         await progress.finish(attempt, [said], finished(4.0, None, 1))
 
-    return hear
+    return store
 
 
-async def test_a_terminal_shows_each_word_in_the_colour_of_its_probability(shown_on_a_terminal, heard_words):
-    await heard_words("talk.mp4", (" We", 0.97), (" repaired", 0.61), (" horses", 0.12))
+async def test_a_terminal_shows_each_word_in_the_colour_of_its_probability(shown_on_a_terminal, store_words):
+    await store_words("talk.mp4", (" We", 0.97), (" repaired", 0.61), (" horses", 0.12))
     line, _, legend, _ = (await shown_on_a_terminal("talk.mp4", COLUMNS="80")).split("\n")
     assert "00:00:01.000" in line
     assert f"{GREEN}We\x1b[0m{YELLOW} repaired\x1b[0m{RED} horses\x1b[0m" in line
@@ -64,8 +64,8 @@ async def test_a_terminal_shows_each_word_in_the_colour_of_its_probability(shown
     assert "of each word" in legend
 
 
-async def test_without_word_timestamps_a_segment_has_one_colour(shown_on_a_terminal, heard, sql):
-    await heard("talk.mp4", "sure", "so so")
+async def test_without_word_timestamps_a_segment_has_one_colour(shown_on_a_terminal, store_transcript, sql):
+    await store_transcript("talk.mp4", "sure", "so so")
     await sql("update segments set avg_logprob = case index when 0 then -0.1 else -0.5 end")  # e ** -0.5 = 0.61
     first, second, *_ = shown = (await shown_on_a_terminal("talk.mp4")).split("\n")
     assert f"{GREEN}sure" in first
@@ -73,28 +73,28 @@ async def test_without_word_timestamps_a_segment_has_one_colour(shown_on_a_termi
     assert "submit --word-timestamps" in " ".join(shown)
 
 
-async def test_no_color_is_respected(shown_on_a_terminal, heard):
-    await heard("talk.mp4", "sure")
+async def test_no_color_is_respected(shown_on_a_terminal, store_transcript):
+    await store_transcript("talk.mp4", "sure")
     shown = await shown_on_a_terminal("talk.mp4", NO_COLOR="1")
     assert "confidence" not in shown
     assert not any(colour in shown for colour in (GREEN, YELLOW, RED))
 
 
-async def test_long_lines_are_folded_beside_the_times(shown_on_a_terminal, heard):
-    await heard("talk.mp4", "word " * 20)
+async def test_long_lines_are_folded_next_to_the_times(shown_on_a_terminal, store_transcript):
+    await store_transcript("talk.mp4", "word " * 20)
     first, second, third, *_ = (await shown_on_a_terminal("talk.mp4", NO_COLOR="1")).split("\n")
     assert [line[:14].strip() for line in (second, third)] == ["", ""]
     assert len(second.rstrip()) <= 60
     assert first.count("word") + second.count("word") + third.count("word") == 20
 
 
-async def test_a_format_that_is_asked_for_is_what_a_terminal_gets_too(shown_on_a_terminal, heard):
-    await heard("talk.mp4", "sure")
+async def test_a_format_that_is_asked_for_is_what_a_terminal_gets_too(shown_on_a_terminal, store_transcript):
+    await store_transcript("talk.mp4", "sure")
     assert await shown_on_a_terminal("talk.mp4", "--format", "txt") == "sure\n"
 
 
-async def test_a_pipe_gets_plain_text(orchestrator, heard_words):
-    await heard_words("talk.mp4", (" We", 0.97), (" repaired", 0.61))
+async def test_a_pipe_gets_plain_text(orchestrator, store_words):
+    await store_words("talk.mp4", (" We", 0.97), (" repaired", 0.61))
     assert (await orchestrator.run("show", "talk.mp4")).out == "We repaired\n"
 
 
@@ -112,8 +112,8 @@ async def test_without_a_transcript_it_says_why_and_what_to_do(orchestrator, sub
     assert "it was cancelled; have it done after all with: orchestrator retry" in line
 
 
-async def test_a_reader_that_leaves_early_ends_it_without_a_traceback(orchestrator, heard):
-    await heard("talk.mp4", *["word " * 50] * 500)
+async def test_a_reader_that_leaves_early_ends_it_without_a_traceback(orchestrator, store_transcript):
+    await store_transcript("talk.mp4", *["word " * 50] * 500)
     shell = await asyncio.create_subprocess_shell(
         f"'{sys.executable}' -m orchestrator show talk.mp4 --config '{orchestrator.config}' | head -n 1",
         stdout=asyncio.subprocess.PIPE,

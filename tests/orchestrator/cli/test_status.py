@@ -1,4 +1,4 @@
-"""``orchestrator status``: how the queue goes on, how fast, and how long it may still take."""
+"""``orchestrator status``: how far the queue is, how fast, and how long it may still take."""
 
 import asyncio
 import json
@@ -33,10 +33,10 @@ def seen(pool):
     return look
 
 
-async def test_the_sums_of_seconds_are_those_of_a_scan_whatever_happens(heard, submit, submissions, sql):
-    await heard("a.mp4", "one", "two", "three")
-    await heard("a.mp4", "one", "two", force=True)
-    await heard("b.mp4", "one")
+async def test_the_sums_of_seconds_are_those_of_a_scan_whatever_happens(store_transcript, submit, submissions, sql):
+    await store_transcript("a.mp4", "one", "two", "three")
+    await store_transcript("a.mp4", "one", "two", force=True)
+    await store_transcript("b.mp4", "one")
     await submit("c.mp4")
     await sql("update transcriptions set declared_seconds = 7.1 where state = 'queued'")
     await submissions.cancel([(await submit("d.mp4")).id])
@@ -46,9 +46,9 @@ async def test_the_sums_of_seconds_are_those_of_a_scan_whatever_happens(heard, s
     assert await sql(SUMS) == await sql(SCAN) != []
 
 
-async def test_jobs_of_unknown_length_count_as_long_as_those_that_are_done(heard, submit, sql, seen):
-    await heard("a.mp4", "one")  # 4 s
-    await heard("b.mp4", "one", "two")  # 8 s
+async def test_jobs_of_unknown_length_count_as_long_as_those_that_are_done(store_transcript, submit, sql, seen):
+    await store_transcript("a.mp4", "one")  # 4 s
+    await store_transcript("b.mp4", "one", "two")  # 8 s
     for number in range(3):
         await submit(f"{number}.mp4")
     await sql("update transcriptions set declared_seconds = 100 where id = (select max(id) from transcriptions)")
@@ -62,9 +62,9 @@ async def test_what_nothing_is_known_of_is_not_guessed(submit, seen):
     assert (now.left_seconds, now.speed, now.eta_seconds) == (None, None, None)
 
 
-async def test_speed_is_audio_by_the_time_in_which_somebody_worked(heard, sql, seen):
+async def test_speed_is_audio_by_the_time_in_which_a_worker_worked(store_transcript, sql, seen):
     for name in ("a.mp4", "b.mp4", "c.mp4"):
-        await heard(name, *["word"] * 15)  # 60 s each
+        await store_transcript(name, *["word"] * 15)  # 60 s each
     await sql(
         """
         update attempts a set started_at = now() - span.start, ended_at = now() - span.ends
@@ -76,14 +76,14 @@ async def test_speed_is_audio_by_the_time_in_which_somebody_worked(heard, sql, s
     assert (await seen()).speed == pytest.approx(180 / (15 + 5))
 
 
-async def test_a_long_job_counts_as_far_as_it_was_heard_of_late(heard, sql, seen):
-    await heard("a.mp4", *["word"] * 150)  # 600 s
+async def test_a_long_job_counts_as_far_as_it_was_transcribed_recently(store_transcript, sql, seen):
+    await store_transcript("a.mp4", *["word"] * 150)  # 600 s
     await sql("update attempts set started_at = now() - interval '2 hours', ended_at = now()")
     assert (await seen()).speed == pytest.approx(600 / 7200, rel=0.01)
 
 
-async def test_status_shows_states_audio_and_what_to_do_next(orchestrator, heard, submit):
-    await heard("a.mp4", *["word"] * 30)
+async def test_status_shows_states_audio_and_what_to_do_next(orchestrator, store_transcript, submit):
+    await store_transcript("a.mp4", *["word"] * 30)
     await submit("b.mp4")
     outcome = await orchestrator.run("status")
     assert outcome.code == 0
@@ -94,22 +94,22 @@ async def test_status_shows_states_audio_and_what_to_do_next(orchestrator, heard
         "total 2",
         "about 2 min of audio left; no worker is running; start one with: orchestrator up (or serve, or worker)",
         "",
-        "ID STATE HEARD SAVEPATH",
+        "ID STATE TRANSCRIBED SAVEPATH",
         "2 queued b.mp4",
         "1 done 120.0 of 120.0 s a.mp4",
     ]
 
 
-async def test_states_stand_in_the_order_of_a_jobs_life(orchestrator, heard, submit, submissions):
-    await heard("a.mp4", "one")
+async def test_states_are_in_the_order_of_a_jobs_life(orchestrator, store_transcript, submit, submissions):
+    await store_transcript("a.mp4", "one")
     await submissions.cancel([(await submit("b.mp4")).id])
     await submit("c.mp4")
     lines = (await orchestrator.run("status")).out.splitlines()
     assert [line.split()[0] for line in lines[1:4]] == ["queued", "done", "cancelled"]
 
 
-async def test_json_says_the_same_in_seconds(orchestrator, heard, submit):
-    await heard("a.mp4", "one")
+async def test_json_says_the_same_in_seconds(orchestrator, store_transcript, submit):
+    await store_transcript("a.mp4", "one")
     await submit("b.mp4")
     shown = json.loads((await orchestrator.run("status", "--json")).out)
     assert [job["savepath"] for job in shown["jobs"]] == ["b.mp4", "a.mp4"]

@@ -96,9 +96,9 @@ def names(s3: Minio) -> list[str | None]:
     return sorted(found.object_name for found in s3.list_objects(bucket_name="words", recursive=True))
 
 
-async def test_a_finished_transcript_is_stored_next_to_its_savepath(storing, store, heard, s3, status):
+async def test_a_finished_transcript_is_stored_next_to_its_savepath(storing, store, store_transcript, s3, status):
     await store().follow_transcriptions()
-    await heard("talks/ä b.mp4", "hello", "world")
+    await store_transcript("talks/ä b.mp4", "hello", "world")
     await status(pending=1)
     async with storing(prefix="out/"):
         await status(pending=0)
@@ -109,37 +109,37 @@ async def test_a_finished_transcript_is_stored_next_to_its_savepath(storing, sto
     assert kind == "application/x-subrip; charset=utf-8"
 
 
-async def test_what_was_finished_before_the_setting_was_made_is_stored_too(storing, heard, s3, status):
+async def test_what_was_finished_before_the_setting_was_made_is_stored_too(storing, store_transcript, s3, status):
     for number in range(3):
-        await heard(f"{number}.mp4", "hello")
+        await store_transcript(f"{number}.mp4", "hello")
     await status(pending=0)
     async with storing(formats="vtt"):
         await status(pending=0)
     assert names(s3) == ["0.mp4.vtt", "1.mp4.vtt", "2.mp4.vtt"]
 
 
-async def test_it_is_caught_up_with_in_steps(storing, heard, s3, status, monkeypatch):
+async def test_it_is_caught_up_with_in_steps(storing, store_transcript, s3, status, monkeypatch):
     monkeypatch.setattr(results, "MOST_CAUGHT_UP", 2)
     for number in range(5):
-        await heard(f"{number}.mp4", "hello")
+        await store_transcript(f"{number}.mp4", "hello")
     async with storing(formats="txt"):
         await status(pending=0)
     assert len(names(s3)) == 5
 
 
-async def test_what_is_stored_is_not_stored_again_after_a_restart(storing, heard, s3, status):
-    await heard("a.mp4", "hello")
+async def test_what_is_stored_is_not_stored_again_after_a_restart(storing, store_transcript, s3, status):
+    await store_transcript("a.mp4", "hello")
     async with storing(formats="txt"):
         await status(pending=0)
     s3.remove_object(bucket_name="words", object_name="a.mp4.txt")
     async with storing(formats="txt"):
-        await heard("b.mp4", "hello")
+        await store_transcript("b.mp4", "hello")
         await status(pending=0)
     assert names(s3) == ["b.mp4.txt"]
 
 
-async def test_a_refused_result_is_reported_and_tried_until_it_is_stored(storing, heard, s3, status):
-    await heard("a.mp4", "hello")
+async def test_a_refused_result_is_reported_and_tried_until_it_is_stored(storing, store_transcript, s3, status):
+    await store_transcript("a.mp4", "hello")
     async with storing(bucket="later"):
         failing = await status(failing=1)
         assert "does not take a.mp4.json into bucket later (NoSuchBucket); see [results] bucket" in failing.error
@@ -147,8 +147,8 @@ async def test_a_refused_result_is_reported_and_tried_until_it_is_stored(storing
         await status(pending=0)
 
 
-async def test_what_waits_is_stored_after_a_restart(storing, heard, s3, status):
-    await heard("a.mp4", "hello")
+async def test_what_waits_is_stored_after_a_restart(storing, store_transcript, s3, status):
+    await store_transcript("a.mp4", "hello")
     async with storing(port=9):
         assert "does not answer" in (await status(failing=1)).error
     async with storing():
@@ -156,17 +156,19 @@ async def test_what_waits_is_stored_after_a_restart(storing, heard, s3, status):
     assert names(s3) == ["a.mp4.json", "a.mp4.srt"]
 
 
-async def test_a_worker_that_does_not_store_results_leaves_them_alone(store, heard, submit, working, job_in, status):
+async def test_a_worker_that_does_not_store_results_leaves_them_alone(
+    store, store_transcript, submit, working, job_in, status
+):
     await store().follow_transcriptions()
-    await heard("a.mp4", "hello")
+    await store_transcript("a.mp4", "hello")
     async with working():
         await job_in((await submit("b.mp4")).id, "done")
     await status(pending=2)
 
 
-async def test_results_are_no_jobs_that_people_asked_for(store, heard, pool, status):
+async def test_results_are_no_jobs_that_people_asked_for(store, store_transcript, pool, status):
     await store().follow_transcriptions()
-    job = await heard("a.mp4", "hello")
+    job = await store_transcript("a.mp4", "hello")
     await status(pending=1)
     async with pool.connection() as connection:
         assert [one.id for one in await queries.list_jobs(connection)] == [job.id]
@@ -175,25 +177,27 @@ async def test_results_are_no_jobs_that_people_asked_for(store, heard, pool, sta
         assert await stats.count_by_state(connection) == {"done": 1}
 
 
-async def test_the_newest_transcript_is_what_stays(storing, heard, s3, status):
-    await heard("a.mp4", "old")
-    await heard("a.mp4", "new", force=True)
+async def test_the_newest_transcript_is_what_stays(storing, store_transcript, s3, status):
+    await store_transcript("a.mp4", "old")
+    await store_transcript("a.mp4", "new", force=True)
     async with storing():
         await status(pending=0)
     assert json.loads(read(s3, "a.mp4.json"))["text"] == "new"
 
 
-async def test_one_that_is_finished_while_the_old_one_is_stored_is_stored_too(store, heard, pool, s3, sql, monkeypatch):
+async def test_one_that_is_finished_while_the_old_one_is_stored_is_stored_too(
+    store, store_transcript, pool, s3, sql, monkeypatch
+):
     wanted = store(formats="txt")
     await wanted.follow_transcriptions()
-    await heard("a.mp4", "old")
+    await store_transcript("a.mp4", "old")
     [(id, queue_job)] = await sql("select id, queue_job from jobs where kind = %s", STORE_RESULT)
     async with pool.connection() as connection:
         attempt = await transitions.begin(connection, queue_job, id)
     put = wanted._bucket.put
 
     def put_slowly(*arguments):
-        asyncio.run_coroutine_threadsafe(heard("a.mp4", "new", force=True), loop).result()
+        asyncio.run_coroutine_threadsafe(store_transcript("a.mp4", "new", force=True), loop).result()
         put(*arguments)
 
     loop = asyncio.get_running_loop()
@@ -202,9 +206,9 @@ async def test_one_that_is_finished_while_the_old_one_is_stored_is_stored_too(st
     assert await sql("select state, queue_job <> %s from jobs where id = %s", queue_job, id) == [("queued", True)]
 
 
-async def test_a_long_transcript_is_written_to_a_file_first(storing, heard, s3, status, monkeypatch):
+async def test_a_long_transcript_is_written_to_a_file_first(storing, store_transcript, s3, status, monkeypatch):
     monkeypatch.setattr(results, "IN_MEMORY_BYTES", 100)
-    await heard("a.mp4", *["hello"] * 50)
+    await store_transcript("a.mp4", *["hello"] * 50)
     async with storing(formats="txt"):
         await status(pending=0)
     assert read(s3, "a.mp4.txt") == "hello\n" * 50
@@ -215,9 +219,9 @@ def test_a_bucket_needs_minio():
         ResultBucket(MinioSection(), ResultsSection(bucket="words"))
 
 
-async def test_status_and_show_report_what_is_not_stored(orchestrator, store, heard, sql):
+async def test_status_and_show_report_what_is_not_stored(orchestrator, store, store_transcript, sql):
     await store().follow_transcriptions()
-    await heard("a.mp4", "hello")
+    await store_transcript("a.mp4", "hello")
     assert "results" not in (await orchestrator.run("status")).out, "no one wants any"
     with orchestrator.config.open("a") as config:
         config.write("\n[results]\nbucket = words\n")

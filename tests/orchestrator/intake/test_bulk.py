@@ -82,7 +82,7 @@ async def test_of_a_listing_only_recordings_are_submitted(at_machine_c, bucket):
     (bucket / "talks/A.MP4").write_text("a recording")
     assert (await at_machine_c.run("submit", "--prefix", "talks/")).out.splitlines() == [
         *("queued    talks/A.MP4", "queued    talks/a.mp4", "queued    talks/b.mp4"),
-        "3 submitted: 3 queued, 1 passed over",
+        "3 submitted: 3 queued, 1 skipped",
     ]
     assert (await at_machine_c.run("submit", "talks/a.jpg")).out == "queued    talks/a.jpg\n"
     assert json.loads((await at_machine_c.run("submit", "--all", "--json")).out)["totals"]["passed_over"] == 1
@@ -95,19 +95,19 @@ async def test_results_in_the_bucket_are_not_submitted(at_machine_c, bucket):
         config.write("\n[events]\nsuffixes = .mp4, .txt, .json, .srt\n")
         config.write(f"[results]\nbucket = {BUCKET}\nformats = json, srt\n")
     assert (await at_machine_c.run("submit", "--prefix", "talks/a")).out == (
-        "queued    talks/a.mp4\nqueued    talks/a.mp4.txt\n2 submitted: 2 queued, 2 passed over\n"
+        "queued    talks/a.mp4\nqueued    talks/a.mp4.txt\n2 submitted: 2 queued, 2 skipped\n"
     )
 
 
-async def test_objects_below_a_prefix_are_submitted_and_changed_ones_again(at_machine_c, heard, sql, bucket):
-    await heard("talks/a.mp4", "old words")
-    await heard("talks/b.mp4", "old words")
+async def test_objects_below_a_prefix_are_submitted_and_changed_ones_again(at_machine_c, store_transcript, sql, bucket):
+    await store_transcript("talks/a.mp4", "old words")
+    await store_transcript("talks/b.mp4", "old words")
     await sql("update attempts set etag = 'of before'")
     [job] = json.loads((await at_machine_c.run("submit", "talks/a.mp4", "--json")).out)["jobs"]
     assert (job["savepath"], job["outcome"], job["state"]) == ("talks/a.mp4", "changed", "queued")
     assert (await at_machine_c.run("submit", "--prefix", "talks/")).out == (
         "known     talks/a.mp4: it is queued\n"
-        "changed   talks/b.mp4: it is another object than the one that was heard; a new version is queued\n"
+        "changed   talks/b.mp4: the object has changed since it was transcribed; a new version is queued\n"
         "2 submitted: 1 changed, 1 known\n"
     )
 
@@ -128,8 +128,8 @@ async def test_a_listing_without_machine_c_is_a_sentence(orchestrator, free_port
     assert "see [orchestrator] extractor_url" in outcome.err
 
 
-async def test_a_dry_run_says_what_would_happen_and_changes_nothing(orchestrator, heard, submit, sql):
-    await heard("done.mp4", "words")
+async def test_a_dry_run_says_what_would_happen_and_changes_nothing(orchestrator, store_transcript, submit, sql):
+    await store_transcript("done.mp4", "words")
     await submit("queued.mp4")
     before = await sql("select * from transcriptions order by id")
     outcome = await orchestrator.run("submit", "new.mp4", "queued.mp4", "done.mp4", "--dry-run")
@@ -138,14 +138,14 @@ async def test_a_dry_run_says_what_would_happen_and_changes_nothing(orchestrator
     assert await sql("select count(*) from media") == [(2,)]
 
 
-async def test_a_dry_run_tells_which_objects_are_not_there(at_machine_c, heard, bucket, sql):
-    await heard("talks/b.mp4", "words")
+async def test_a_dry_run_tells_which_objects_are_not_there(at_machine_c, store_transcript, bucket, sql):
+    await store_transcript("talks/b.mp4", "words")
     (bucket / "talks/b.mp4").unlink()
     outcome = await at_machine_c.run("submit", "talks/a.mp4", "talks/b.mp4", "talks/tpyo.mp4", "--dry-run")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out == (
         "queued    talks/a.mp4\n"
-        "missing   talks/b.mp4: there is no such object any more; its transcript stays\n"
+        "missing   talks/b.mp4: the object no longer exists; its transcript is kept\n"
         "missing   talks/tpyo.mp4: there is no such object\n"
         "3 would be submitted: 1 queued, 2 missing\n"
     )
@@ -158,7 +158,7 @@ async def test_a_dry_run_without_machine_c_says_what_it_does_not_know(orchestrat
     )
     outcome = await orchestrator.run("submit", "tpyo.mp4", "--dry-run")
     assert (outcome.code, outcome.out.splitlines()[-1]) == (0, "1 would be submitted: 1 queued")
-    assert outcome.err.startswith("what is new was taken as there, and what is done as unchanged: the extractor at ")
+    assert outcome.err.startswith("what is new counts as existing, and what is done as unchanged: the extractor at ")
 
 
 async def test_ctrl_c_says_how_far_it_got_and_the_same_command_goes_on(orchestrator, sql):
@@ -170,7 +170,7 @@ async def test_ctrl_c_says_how_far_it_got_and_the_same_command_goes_on(orchestra
         await asyncio.sleep(0.05)
     outcome = await command.ends(signal.SIGINT)
     assert outcome.code == 130
-    assert f"stopped after {CHUNK} savepaths ({CHUNK} queued); the same command goes on from there" in outcome.err
+    assert f"stopped after {CHUNK} savepaths ({CHUNK} queued); run it again to continue" in outcome.err
     outcome = await orchestrator.run("submit", "-", stdin="\n".join(names))
     assert outcome.out == f"{CHUNK + 10} submitted: 10 queued, {CHUNK} known\n"
     assert await sql("select count(*), count(distinct args) from procrastinate_jobs") == [(CHUNK + 10, CHUNK + 10)]
@@ -205,14 +205,14 @@ async def test_every_option_of_machine_b_can_be_given_by_name(orchestrator, sql)
     ]
 
 
-async def test_counts_are_those_of_a_scan_whatever_happens(submissions, submit, heard, sql, counts):
+async def test_counts_are_those_of_a_scan_whatever_happens(submissions, submit, store_transcript, sql, counts):
     jobs = await submissions.submit(BUCKET, [f"{number}.mp4" for number in range(50)], Options())
     for number, (job, _) in enumerate(jobs[:20]):
         if number % 3:
             await submissions.cancel([job.id])
     await submissions.retry([job.id for job, _ in jobs])
-    await heard("0.mp4", "words", force=True)
-    await heard("1.mp4", "words")
+    await store_transcript("0.mp4", "words", force=True)
+    await store_transcript("1.mp4", "words")
     await sql("update transcriptions set progress_seconds = 1")
     await sql("delete from media where savepath = '2.mp4'")
     kept, scanned = await counts()

@@ -73,8 +73,8 @@ async def test_a_new_object_becomes_a_job_once(intake, sql):
     assert await sql("select savepath from media") == [("a.mp4",)]
 
 
-async def test_a_replaced_object_becomes_a_new_version(intake, heard, pool):
-    job = await heard("a.mp4", "hello")
+async def test_a_replaced_object_becomes_a_new_version(intake, store_transcript, pool):
+    job = await store_transcript("a.mp4", "hello")
     same = Identity("etag-1", 1000, None)
     assert (await intake.take(BUCKET, {"a.mp4": same}))["known"] == 1
     assert (await intake.take(BUCKET, {"a.mp4": Identity("etag-2", 2000, LATER)}))["changed"] == 1
@@ -92,8 +92,8 @@ async def test_a_job_that_was_given_up_is_not_taken_up_by_itself(state, intake, 
     assert (await intake.take(BUCKET, {"a.mp4": Identity("etag-1", 1, LATER)}))["again"] == 1
 
 
-async def test_a_new_version_keeps_the_options_of_the_old_one(intake, heard, submit, sql, pool):
-    await heard("a.mp4", "hello")
+async def test_a_new_version_keeps_the_options_of_the_old_one(intake, store_transcript, submit, sql, pool):
+    await store_transcript("a.mp4", "hello")
     await sql('update transcriptions set options = \'{"language": "de"}\'')
     await intake.take(BUCKET, {"a.mp4": Identity("etag-2", 2000, LATER)})
     async with pool.connection() as connection:
@@ -101,8 +101,8 @@ async def test_a_new_version_keeps_the_options_of_the_old_one(intake, heard, sub
     assert (current.state, current.options) == ("queued", {"language": "de"})
 
 
-async def test_what_is_new_is_submitted_though_machine_c_is_away(intake, heard, sql):
-    await heard("old.mp4", "hello")
+async def test_what_is_new_is_submitted_though_machine_c_is_away(intake, store_transcript, sql):
+    await store_transcript("old.mp4", "hello")
     with pytest.raises(PeerUnreachable):
         await intake.take(BUCKET, {"new.mp4": None, "old.mp4": None})
     assert await sql("select count(*) from media where savepath = 'new.mp4'") == [(1,)]
@@ -156,11 +156,13 @@ async def test_an_object_that_is_replaced_while_it_is_heard_is_heard_again(
     assert await sql("select state, superseded from transcriptions where id = 1") == [("cancelled", True)]
 
 
-async def test_watch_asks_again_about_what_was_replaced_while_it_was_heard(pool, queue, heard, sql, tmp_path):
+async def test_watch_asks_again_about_what_was_replaced_while_it_was_heard(
+    pool, queue, store_transcript, sql, tmp_path
+):
     async with watched_bucket(tmp_path / "minio") as bucket:
         objects = Objects(bucket.url, Tokens(), BUCKET)
         intake = EventIntake(pool, Submissions(pool, queue, objects), RecordingFilter(Settings()), objects)
-        await heard("a.mp4", "hello")
+        await store_transcript("a.mp4", "hello")
         await sql("update transcriptions set started_at = started_at - interval '1 hour'")
         bucket.put("a.mp4", age=60)
         now = (await objects.identities(BUCKET, ["a.mp4"]))["a.mp4"]

@@ -110,9 +110,9 @@ async def test_an_object_in_minios_own_layout_is_its_folder(watching, folder, tm
         assert await submitted(2) == ["talks/a.mp4", "there/before.mp4"]
 
 
-async def test_a_replaced_file_makes_a_new_version(watching, bucket, heard, sql):
+async def test_a_replaced_file_makes_a_new_version(watching, bucket, store_transcript, sql):
     bucket.put("a.mp4")
-    await heard("a.mp4", "hello")
+    await store_transcript("a.mp4", "hello")
     async with watching():
         await asyncio.sleep(0.5)
         bucket.put("a.mp4", "twice as long", age=0)
@@ -123,9 +123,9 @@ async def test_a_replaced_file_makes_a_new_version(watching, bucket, heard, sql)
     raise AssertionError("no new version")
 
 
-async def test_a_start_does_not_repeat_what_is_done(watching, bucket, heard, sql):
+async def test_a_start_does_not_repeat_what_is_done(watching, bucket, store_transcript, sql):
     bucket.put("a.mp4")
-    await heard("a.mp4", "hello")
+    await store_transcript("a.mp4", "hello")
     async with watching():
         await asyncio.sleep(2)
     assert await sql("select count(*) from transcriptions") == [(1,)]

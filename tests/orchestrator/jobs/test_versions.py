@@ -29,11 +29,11 @@ def submissions(pool, queue, objects) -> Submissions:
 
 
 @pytest.fixture
-def transcribed(heard, objects, sql):
+def transcribed(store_transcript, objects, sql):
     """A transcript of an object as it is now."""
 
     async def transcribe(savepath: str):
-        job = await heard(savepath, "some words")
+        job = await store_transcript(savepath, "some words")
         there = (await objects.identities(BUCKET, [savepath]))[savepath]
         await sql("update attempts set etag = %s, size = %s, last_modified = %s", *there)
         return job
@@ -56,7 +56,7 @@ async def test_an_object_that_is_done_is_not_heard_again(transcribed, outcome):
 
 
 async def test_a_changed_object_makes_a_new_version_and_the_old_one_is_read_until_it_is_done(
-    transcribed, outcome, bucket, pool, heard
+    transcribed, outcome, bucket, pool, store_transcript
 ):
     old = await transcribed("talks/a.mp4")
     (bucket / "talks/a.mp4").write_text("another recording")
@@ -65,7 +65,7 @@ async def test_a_changed_object_makes_a_new_version_and_the_old_one_is_read_unti
     assert await outcome("talks/a.mp4") == (new, "known")
     async with pool.connection() as connection:
         assert (await job_queries.newest_finished(connection, BUCKET, "talks/a.mp4")).id == old.id
-        await heard("talks/a.mp4", "other words")
+        await store_transcript("talks/a.mp4", "other words")
         assert (await job_queries.newest_finished(connection, BUCKET, "talks/a.mp4")).id == new
 
 
@@ -160,17 +160,17 @@ async def pruned(pool, days: float = 0) -> list[int]:
         return await versions.prune(connection, timedelta(days=days), after=0, limit=100)
 
 
-async def test_prune_removes_what_a_finished_version_has_replaced(heard, pool, sql):
-    old = await heard("talk.mp4", "old words")
-    await heard("talk.mp4", "new words", force=True)
+async def test_prune_removes_what_a_finished_version_has_replaced(store_transcript, pool, sql):
+    old = await store_transcript("talk.mp4", "old words")
+    await store_transcript("talk.mp4", "new words", force=True)
     assert await pruned(pool, days=30) == []
     assert await pruned(pool) == [old.id]
     assert await sql("select text from segments") == [("new words",)]
     assert await sql("select count(*) from attempts") == [(1,)]
 
 
-async def test_prune_keeps_the_old_version_until_the_new_one_is_done(heard, submit, pool):
-    await heard("talk.mp4", "old words")
+async def test_prune_keeps_the_old_version_until_the_new_one_is_done(store_transcript, submit, pool):
+    await store_transcript("talk.mp4", "old words")
     await submit("talk.mp4", force=True)
     assert await pruned(pool) == []
 
@@ -205,8 +205,8 @@ async def test_a_job_whose_state_changes_in_this_moment_can_be_replaced(
         assert await sql("select (args->>'job')::bigint from procrastinate_jobs") == [(new.id,)]
 
 
-async def test_force_makes_one_new_version_of_a_savepath_that_comes_twice(heard, submissions, sql):
-    await heard("talk.mp4", "old words")
+async def test_force_makes_one_new_version_of_a_savepath_that_comes_twice(store_transcript, submissions, sql):
+    await store_transcript("talk.mp4", "old words")
     submission = submissions.begin(BUCKET, Options(), force=True)
     assert await submission.take({"talk.mp4": None}) == {"talk.mp4": "new"}
     assert await submission.take({"talk.mp4": None}) == {"talk.mp4": "known"}

@@ -200,10 +200,10 @@ async def test_a_cancelled_job_of_a_limited_prefix_is_stopped(submit, working, j
 
 async def test_the_commands_print_the_rules(orchestrator):
     limited = await orchestrator.run("limit", "archive/", "1")
-    assert limited.out == "archive/ is limited to 1 at once, 0 running\n"
+    assert limited.out == "archive/ is limited to 1 at the same time, 0 running\n"
     paused = await orchestrator.run("pause")
     assert "the queue is paused since 20" in paused.out
-    assert "; go on with: orchestrator resume" in (await orchestrator.run("status")).out
+    assert "; continue with: orchestrator resume" in (await orchestrator.run("status")).out
     assert "the queue is paused since 20" in (await orchestrator.run("submit", "a.mp4")).err
     resumed = await orchestrator.run("resume")
     assert "paused" not in resumed.out
@@ -215,5 +215,5 @@ async def test_the_commands_print_the_rules(orchestrator):
 async def test_a_submission_reports_the_pauses_that_block_it(orchestrator, rule):
     await rule(rules.pause, "old talks/", "ann@host-a")
     held = await orchestrator.run("submit", "old talks/a.mp4")
-    assert "go on with: orchestrator resume --prefix 'old talks/'\n" in held.err
+    assert "continue with: orchestrator resume --prefix 'old talks/'\n" in held.err
     assert "paused" not in (await orchestrator.run("submit", "talks/a.mp4")).err

@@ -33,8 +33,10 @@ def find(pool):
 
 
 @pytest.fixture
-async def horse(heard):
-    return await heard("youtube/horse.mp4", "We repaired your very happy", "horse on Friday night.", "Hello Peter.")
+async def horse(store_transcript):
+    return await store_transcript(
+        "youtube/horse.mp4", "We repaired your very happy", "horse on Friday night.", "Hello Peter."
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,28 +67,28 @@ async def test_a_phrase_across_a_border_is_shown_from_where_it_begins(find, hors
     assert [hit.text[start:end] for start, end in hit.marks] == ["happy horse"]
 
 
-async def test_a_hit_tells_where_it_is(find, horse):
+async def test_a_hit_says_where_it_is(find, horse):
     [hit] = await find("night")
     assert (hit.savepath, hit.language, hit.start, hit.end) == ("youtube/horse.mp4", "en", 4.0, 7.0)
     assert hit.link == "/api/transcripts/youtube/horse.mp4?format=txt&timestamps=true#t=4.0"
 
 
-async def test_a_phrase_of_a_language_without_spaces_is_found(find, heard):
-    await heard("tokyo.mp4", "東京は大きい街です。")
+async def test_a_phrase_of_a_language_without_spaces_is_found(find, store_transcript):
+    await store_transcript("tokyo.mp4", "東京は大きい街です。")
     assert [hit.text[slice(*hit.marks[0])] for hit in await find("大きい")] == ["大きい"]
     assert await find("大街") == []
 
 
-async def test_only_the_newest_finished_version_counts(find, heard, submit):
-    await heard("a.mp4", "old words")
-    await heard("a.mp4", "new words", force=True)
+async def test_only_the_newest_finished_version_counts(find, store_transcript, submit):
+    await store_transcript("a.mp4", "old words")
+    await store_transcript("a.mp4", "new words", force=True)
     await submit("a.mp4", force=True)
     assert [hit.text for hit in await find("words")] == ["new words"]
 
 
-async def test_an_incomplete_transcript_counts_and_an_unfinished_one_does_not(find, heard, sql):
-    await heard("cut.mp4", "some words", incomplete="it is cut")
-    await heard("running.mp4", "other words")
+async def test_an_incomplete_transcript_counts_and_an_unfinished_one_does_not(find, store_transcript, sql):
+    await store_transcript("cut.mp4", "some words", incomplete="it is cut")
+    await store_transcript("running.mp4", "other words")
     await sql(
         "update transcriptions t set state = 'running', complete = null, finished_at = null"
         " from media m where m.id = t.media_id and m.savepath = 'running.mp4'"
@@ -94,25 +96,25 @@ async def test_an_incomplete_transcript_counts_and_an_unfinished_one_does_not(fi
     assert [hit.savepath for hit in await find("words")] == ["cut.mp4"]
 
 
-async def test_a_search_is_narrowed_by_prefix_language_and_time(find, heard):
+async def test_a_search_is_narrowed_by_prefix_language_and_time(find, store_transcript):
     day = datetime(2026, 1, 31, tzinfo=UTC)
-    await heard("a_b/1.mp4", "words", modified=day)
-    await heard("axb/2.mp4", "words", language="de", modified=day.replace(day=1))
+    await store_transcript("a_b/1.mp4", "words", modified=day)
+    await store_transcript("axb/2.mp4", "words", language="de", modified=day.replace(day=1))
     assert [hit.savepath for hit in await find("words", prefix="a_b/")] == ["a_b/1.mp4"]
     assert [hit.savepath for hit in await find("words", language="de")] == ["axb/2.mp4"]
     assert [hit.savepath for hit in await find("words", since="2026-01-31")] == ["a_b/1.mp4"]
     assert await find("words", bucket_name="other-bucket") == []
 
 
-async def test_where_nobody_told_the_time_of_the_object_the_transcripts_counts(find, heard):
-    await heard("a.mp4", "words")
+async def test_if_the_time_of_the_object_is_unknown_the_transcripts_counts(find, store_transcript):
+    await store_transcript("a.mp4", "words")
     assert await find("words", since="2020-01-01")
     assert not await find("words", since="2999-01-01")
 
 
-async def test_pages_hold_every_hit_once_the_newest_transcripts_first(heard, pool):
+async def test_pages_hold_every_hit_once_the_newest_transcripts_first(store_transcript, pool):
     for savepath in ("a.mp4", "b.mp4"):
-        await heard(savepath, "one word", "no", "word two", "word three")
+        await store_transcript(savepath, "one word", "no", "word two", "word three")
     seen, after = [], None
     while not seen or after:
         async with pool.connection() as connection:
@@ -167,7 +169,7 @@ async def test_search_prints_time_savepath_words_and_link(orchestrator, horse, f
 async def test_an_argument_of_several_words_is_a_phrase(orchestrator, horse):
     nothing = await orchestrator.run("search", "night friday")
     assert (nothing.code, nothing.out) == (1, "")
-    assert "nobody says that" in nothing.err
+    assert "nothing found" in nothing.err
     [hit] = json.loads((await orchestrator.run("search", "night", "friday", "--json")).out)["hits"]
     assert (hit["text"], hit["marks"]) == ("horse on Friday night.", [[9, 15], [16, 21]])
 

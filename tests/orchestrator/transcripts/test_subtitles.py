@@ -17,7 +17,7 @@ from reelscribe.text.subtitles import srt as as_srt
 from reelscribe.text.subtitles import vtt as as_vtt
 
 LONG = (
-    "We repaired your very happy horse on Friday night, and nobody borrowed the very slow chair. "
+    "We repaired your very happy horse on Friday night, and someone borrowed the very slow chair. "
     "Alice and David repaired your very big apple on Thursday, when Peter said hello and everybody was welcome today."
 )
 
@@ -97,7 +97,7 @@ def test_no_cue_stays_longer_than_7_seconds():
     assert [cue.end - cue.start for cue in cues([segment(0, 30, "Hello.")])] == [MAX_SECONDS]
 
 
-def test_a_short_cue_stays_a_second_where_there_is_room():
+def test_a_short_cue_stays_a_second_if_there_is_room():
     first, second, third = cues([segment(0, 0.2, "a"), segment(0.5, 0.7, "b"), segment(5, 5.1, "c")])
     assert (first.end, second.end, third.end) == (0.5, 1.5, 6)
 

@@ -26,12 +26,12 @@ def found(pool):
     return verify
 
 
-async def test_a_transcript_as_it_was_stored_is_whole(heard, found):
-    await heard("talk.mp4", "one", "two", "three")
+async def test_a_transcript_as_it_was_stored_is_intact(store_transcript, found):
+    await store_transcript("talk.mp4", "one", "two", "three")
     assert await found() == []
 
 
-async def test_a_transcript_of_several_parts_is_whole(submit, working, job_in, transcriber, found):
+async def test_a_transcript_of_several_parts_is_intact(submit, working, job_in, transcriber, found):
     transcriber.scripts = [breaks_off_after(1), breaks_off_after(2), transcribes()]
     async with working():
         await job_in((await submit()).id, "done")
@@ -42,10 +42,10 @@ async def test_a_transcript_of_several_parts_is_whole(submit, working, job_in, t
 async def in_two_parts(submit, working, job_in, transcriber):
     """A transcript of two parts, of which the second is silent."""
 
-    async def hears_nothing(b):
+    async def transcribes_nothing(b):
         await b.tell(started(LONG), Progress(seconds=LONG), finished(LONG - b.start))
 
-    transcriber.scripts = [breaks_off_after(2), hears_nothing]
+    transcriber.scripts = [breaks_off_after(2), transcribes_nothing]
     async with working():
         return await job_in((await submit()).id, "done")
 
@@ -63,7 +63,7 @@ async def test_parts_that_were_stored_before_segments_were_counted_are_no_findin
     assert await found() == []
 
 
-async def test_what_is_heard_again_after_a_step_back_is_counted_once(submit, working, job_in, transcriber, found):
+async def test_what_is_transcribed_again_after_a_step_back_is_counted_once(submit, working, job_in, transcriber, found):
     transcriber.scripts = [breaks_off_at_the_end, fails("past_the_end", "there is no more", False), transcribes()]
     async with working():
         await job_in((await submit()).id, "done")
@@ -72,11 +72,11 @@ async def test_what_is_heard_again_after_a_step_back_is_counted_once(submit, wor
 
 
 async def test_an_attempt_that_brought_nothing_is_no_part(submit, working, job_in, transcriber, pool, found):
-    async def is_cut_at_once(b):
+    async def is_cut_immediately(b):
         await b.tell(started(LONG, "etag of before"))
         b.detach().close()
 
-    transcriber.scripts = [is_cut_at_once, transcribes()]
+    transcriber.scripts = [is_cut_immediately, transcribes()]
     async with working():
         job = await job_in((await submit()).id, "done")
     assert await found() == []
@@ -85,13 +85,13 @@ async def test_an_attempt_that_brought_nothing_is_no_part(submit, working, job_i
     assert (receipt.sha256, receipt.samples, len(receipt.parts)) == ("5" * 64, LONG * 16_000, 1)
 
 
-async def test_a_transcript_without_a_word_is_whole(heard, found):
-    await heard("talk.mp4")
+async def test_a_transcript_without_a_word_is_intact(store_transcript, found):
+    await store_transcript("talk.mp4")
     assert await found() == []
 
 
-async def test_an_incomplete_transcript_that_says_so_is_no_finding(heard, found, sql):
-    await heard("talk.mp4", "one", incomplete="4 of 60 s came out")
+async def test_an_incomplete_transcript_that_says_so_is_no_finding(store_transcript, found, sql):
+    await store_transcript("talk.mp4", "one", incomplete="4 of 60 s came out")
     await sql("update attempts set declared_seconds = 60")
     assert await found() == []
 
@@ -116,9 +116,9 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("code", DAMAGES)
-async def test_each_damage_is_found(code, heard, found, sql):
-    await heard("whole.mp4", "one", "two", "three")
-    await heard("talk.mp4", "one", "two", "three")
+async def test_each_damage_is_found(code, store_transcript, found, sql):
+    await store_transcript("intact.mp4", "one", "two", "three")
+    await store_transcript("talk.mp4", "one", "two", "three")
     where = "transcription_id = (select max(id) from transcriptions)"
     damage = DAMAGES[code].replace("update transcriptions", "update transcriptions t").strip()
     if "transcriptions t" in damage:
@@ -130,9 +130,9 @@ async def test_each_damage_is_found(code, heard, found, sql):
     assert all(savepath == "talk.mp4" for savepath, _ in await found())
 
 
-async def test_savepaths_narrow_it(heard, found, sql):
-    await heard("talk.mp4", "one")
-    await heard("other.mp4", "one")
+async def test_savepaths_narrow_it(store_transcript, found, sql):
+    await store_transcript("talk.mp4", "one")
+    await store_transcript("other.mp4", "one")
     await sql("update attempts set sha256 = null")
     assert await found("other.mp4") == [("other.mp4", "sha256_missing")]
 
@@ -145,23 +145,23 @@ async def test_a_cut_part_must_end_where_the_next_begins(submit, working, job_in
     assert await found() == [("talk.mp4", "parts_apart")]
 
 
-async def test_a_transcript_is_verified_until_the_one_that_replaces_it_is_done(heard, submit, found, sql):
-    await heard("talk.mp4", "one")
+async def test_a_transcript_is_verified_until_the_one_that_replaces_it_is_done(store_transcript, submit, found, sql):
+    await store_transcript("talk.mp4", "one")
     await sql("update attempts set sha256 = null")
     await submit("talk.mp4", force=True)
     assert await found() == await found("talk.mp4") == [("talk.mp4", "sha256_missing")]
-    await heard("talk.mp4", "one", force=True)
+    await store_transcript("talk.mp4", "one", force=True)
     assert await found() == []
 
 
-async def test_verify_prints_a_line_for_each_finding_and_is_exit_code_1(orchestrator, heard, sql):
-    await heard("talk.mp4", "one")
+async def test_verify_prints_a_line_for_each_finding_and_is_exit_code_1(orchestrator, store_transcript, sql):
+    await store_transcript("talk.mp4", "one")
     assert (await orchestrator.run("verify", "--all")).out == "1 transcript verified; 0 wrong\n"
     await sql("update attempts set sha256 = null")
     outcome = await orchestrator.run("verify", "talk.mp4")
     assert outcome.code == 1
     assert outcome.out == (
-        "talk.mp4: the receipt has no SHA-256 of the audio; have it made anew: orchestrator submit --force talk.mp4\n"
+        "talk.mp4: the receipt has no SHA-256 of the audio; have it made again: orchestrator submit --force talk.mp4\n"
         "1 transcript verified; 1 wrong\n"
     )
 

@@ -23,7 +23,7 @@ def test_words_are_runs_of_letters_and_digits_without_case(text, folded):
     assert [word.folded for word in words.split(text)] == folded
 
 
-def test_a_word_knows_where_it_stands():
+def test_a_word_knows_where_it_is():
     text = "Über “Ä” x"
     assert [text[word.start : word.end] for word in words.split(text)] == ["Über", "Ä", "x"]
 

@@ -13,19 +13,19 @@ from tests.transcriber.peer import SPEECH
 
 
 async def test_the_document_is_valid_openapi_3_1(transcriber: Transcriber) -> None:
-    told = (await transcriber.http.get("/openapi.json")).json()
-    validate(told)
-    assert told["openapi"].startswith("3.1")
-    assert told == json.loads(json.dumps(CONTRACT.document))
+    document = (await transcriber.http.get("/openapi.json")).json()
+    validate(document)
+    assert document["openapi"].startswith("3.1")
+    assert document == json.loads(json.dumps(CONTRACT.document))
 
 
 async def test_each_event_is_one_of_the_document(transcriber: Transcriber) -> None:
     schema = {"$ref": "#/components/schemas/EventLine"}
     async with transcriber.http.stream("POST", "/transcribe", json={"savepath": "short.flac"}) as response:
-        told = [json.loads(line) async for line in response.aiter_lines()]
-    for event in told:
+        events = [json.loads(line) async for line in response.aiter_lines()]
+    for event in events:
         CONTRACT.validate(schema, event)
-    assert {event["event"] for event in told} >= {"started", "segment", "finished"}
+    assert {event["event"] for event in events} >= {"started", "segment", "finished"}
 
 
 def test_a_recording_may_come_as_a_form_or_be_named() -> None:
@@ -37,7 +37,7 @@ def test_a_recording_may_come_as_a_form_or_be_named() -> None:
 
 
 async def test_schemathesis_finds_nothing(serve: Serve, tmp_path: Path) -> None:
-    """All its checks but one: a schema cannot tell which recordings there are."""
+    """All its checks but one: a schema does not say which recordings there are."""
     transcriber = await serve(tokens=("first",))
     process = await asyncio.create_subprocess_exec(
         *(Path(sys.executable).parent / "schemathesis", "run", f"{transcriber.http.base_url}/openapi.json"),
