@@ -19,8 +19,8 @@ from reelscribe.contracts.extractor import (
 )
 from reelscribe.errors import BadRequest, NoAudioInTime, ServiceError, Stopping, UnsupportedFormat
 from reelscribe.http.server import ServiceHandler
+from reelscribe.media.audio import AudioExtraction, extract_audio
 from reelscribe.media.commands import CONTENT_TYPES, Encoding, source_encoding
-from reelscribe.media.extraction import Extraction
 from reelscribe.media.stored_object import StoredObject
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,8 @@ class ExtractAudioHandler(ResultSender):
         request = self._read_request()
         self._work = asyncio.create_task(self._extract(request))
         try:
-            await asyncio.wait_for(self._work, self.service.limits.max_duration)
+            async with asyncio.timeout(self.service.limits.max_duration):
+                await self._work
         except TimeoutError:
             raise NoAudioInTime(
                 f"{request.savepath}: not done within max_duration = {self.service.limits.max_duration:g} s"
@@ -75,7 +76,7 @@ class ExtractAudioHandler(ResultSender):
                 self.set_header("Content-Location", f"/extractions/{extraction_id}/audio")
                 await self.send_result(result)
                 return
-            async with Extraction(
+            async with extract_audio(
                 self.service.ffmpeg, stored, request, encoding, extraction_id, self.service.limits
             ) as extraction:
                 head = await extraction.head(self.service.limits.start_timeout)
@@ -101,7 +102,7 @@ class ExtractAudioHandler(ResultSender):
         ffmpeg, results = self.service.ffmpeg, self.service.results
         wanted = expected_bytes(request, encoding, await self._probe(stored))
         with results.reserve(wanted) as file:
-            async with Extraction(
+            async with extract_audio(
                 ffmpeg, stored, request, encoding, extraction_id, self.service.limits, file.fileno()
             ) as extraction:
                 await extraction.finish()
@@ -109,7 +110,7 @@ class ExtractAudioHandler(ResultSender):
         self._note(extraction.receipt().model_copy(update={"bytes": result.size, "sha256": result.sha256}))
         return result
 
-    async def _stream(self, extraction: Extraction, head: bytes) -> None:
+    async def _stream(self, extraction: AudioExtraction, head: bytes) -> None:
         failure: ServiceError | None = Stopping("the client left, or the extractor stopped")
         try:
             await self.write_out(head)

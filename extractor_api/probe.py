@@ -1,19 +1,15 @@
 """What a recording holds, without decoding it: length, container and streams, from ffmpeg's own description."""
 
 import asyncio
-import os
 import re
-import signal
-from asyncio.subprocess import DEVNULL, PIPE
-from contextlib import suppress
 
 from reelscribe.contracts.extractor import ProbedStream, ProbeResult
 from reelscribe.errors import NoAudioInTime, NotDecodable
-from reelscribe.media.ffmpeg import FFmpeg, child_environment
-from reelscribe.media.ffmpeg_log import FFmpegLog, StreamDescription, read_log
+from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.ffmpeg_log import StreamDescription
+from reelscribe.media.process import FFmpegProcess
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.tracks import track_seconds
-from reelscribe.timeout import within
 
 _CODEC = re.compile(r"\w+: (\w+)")
 _SAMPLE_RATE = re.compile(r"(\d+) Hz, ([^,]+)")
@@ -33,26 +29,15 @@ async def probe(ffmpeg: FFmpeg, stored: StoredObject, timeout: float) -> ProbeRe
     """
     command = [str(ffmpeg.path), "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"]
     command += ffmpeg.input_arguments(stored.url, stored.protocols)
-    process = await asyncio.create_subprocess_exec(
-        *ffmpeg.sandbox.wrap(command, cpu_seconds=timeout, network=stored.needs_network),
-        stdin=DEVNULL,
-        stdout=DEVNULL,
-        stderr=PIPE,
-        pass_fds=stored.descriptors,
-        env=child_environment(),
-        start_new_session=True,
-    )
-    assert process.stderr
-    log = FFmpegLog()
-    listening = asyncio.create_task(read_log(process.stderr, log))
-    try:
-        await within(timeout, asyncio.shield(listening))
-    except TimeoutError:
-        raise NoAudioInTime(f"{stored.savepath}: ffmpeg did not describe it within {timeout:g} s; try again") from None
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await asyncio.gather(process.wait(), listening)
+    async with FFmpegProcess(ffmpeg.sandbox, command, stored, cpu_seconds=timeout) as process:
+        try:
+            async with asyncio.timeout(timeout):
+                await process.wait()
+        except TimeoutError:
+            raise NoAudioInTime(
+                f"{stored.savepath}: ffmpeg did not describe it within {timeout:g} s; try again"
+            ) from None
+    log = process.log
     if failure := stored.failure():
         raise failure
     if not log.container:

@@ -1,6 +1,5 @@
 """The ffmpeg of this machine: which one, how old, and the arguments that keep it from doing more than decode audio."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -66,11 +65,6 @@ class FFmpeg:
         if version >= branch:
             return None
         return f"ffmpeg {self.version} is older than the fix of CVE-2026-8461 (7.1.5, 8.0.3, 8.1.2); update it"
-
-
-def child_environment() -> dict[str, str]:
-    """For ffmpeg: what finds its libraries, but no secret of ours to read and no proxy to send URLs to."""
-    return {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "LANG") if name in os.environ}
 
 
 def locate(configured: Path | None) -> FFmpeg:

@@ -1,14 +1,11 @@
 """What ffmpeg says of one run at log level verbose, read line by line: streams, samples, silence filled in, errors."""
 
-import asyncio
 import re
 from collections import deque
 from dataclasses import dataclass, field
 
 KEPT_LINES = 12
 KEPT_CHARACTERS = 300
-MAX_LINE_BYTES = 4096
-READ_BYTES = 1 << 16
 
 _INPUT = re.compile(r"Input #0, (\S+), from")
 _DURATION = re.compile(r"^\s+Duration: (\d+):(\d+):([\d.]+), start: (-?[\d.]+)")
@@ -149,14 +146,3 @@ class FFmpegLog:
 def _seconds(match: re.Match[str]) -> float:
     hours, minutes, seconds = match.groups()[:3]
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-
-
-async def read_log(stderr: asyncio.StreamReader, log: FFmpegLog) -> None:
-    """Drain ffmpeg's standard error to its end (unread, it would stall ffmpeg), keeping the facts in ``log``."""
-    rest = b""
-    while chunk := await stderr.read(READ_BYTES):
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            log.read(line[:MAX_LINE_BYTES].decode(errors="replace"))
-        rest = rest[:MAX_LINE_BYTES]
-    log.read(rest.decode(errors="replace"))

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from reelscribe.contracts.extractor import ExtractAudioRequest, ExtractionReceipt
 from reelscribe.contracts.transcriber import TranscribeFields
 from reelscribe.http.extractor_client import AudioClient
-from reelscribe.media.extraction import Extraction
+from reelscribe.media.audio import AudioExtraction, extract_audio
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.stored_object import open_file
 from reelscribe.settings.extractor import ExtractionSection
@@ -86,16 +86,16 @@ class UploadedFile:
     async def open(self, request: TranscribeFields) -> AsyncIterator[Audio]:
         """
         Raises:
-            ServiceError: see :meth:`reelscribe.media.extraction.Extraction.head`.
+            ServiceError: see :meth:`reelscribe.media.audio.AudioExtraction.head`.
         """
         stored = open_file(self.upload.descriptor, self.name, origin="upload", etag=self.upload.sha256)
         asked = _extraction(request, self.name, self.audio_format)
-        async with Extraction(self.ffmpeg, stored, asked, "wav", uuid.uuid4().hex, self.limits) as extraction:
+        async with extract_audio(self.ffmpeg, stored, asked, "wav", uuid.uuid4().hex, self.limits) as extraction:
             yield _ExtractedHere(extraction, await extraction.head(self.limits.start_timeout))
 
 
 class _ExtractedHere:
-    def __init__(self, extraction: Extraction, head: bytes) -> None:
+    def __init__(self, extraction: AudioExtraction, head: bytes) -> None:
         self._extraction = extraction
         self._head = head
         self.receipt: ExtractionReceipt | None = None

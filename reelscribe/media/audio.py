@@ -1,15 +1,12 @@
-"""One ffmpeg run: started, read while it decodes, judged at its end, and never left behind."""
+"""One extraction: its audio while ffmpeg decodes it, the verdict on what came out, and its receipt."""
 
 import asyncio
 import hashlib
 import logging
 import math
 import os
-import signal
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from types import TracebackType
+from contextlib import asynccontextmanager
 
 from reelscribe.contracts.extractor import AudioFormat, ExtractAudioRequest, ExtractionReceipt
 from reelscribe.contracts.messages import ErrorObject
@@ -25,14 +22,12 @@ from reelscribe.errors import (
 )
 from reelscribe.media.commands import Encoding, extraction_command
 from reelscribe.media.completeness import TOLERATED_SECONDS, declared_seconds, is_cut, shortfall
-from reelscribe.media.ffmpeg import FFmpeg, child_environment
-from reelscribe.media.ffmpeg_log import FFmpegLog, read_log
-from reelscribe.media.pipe import Pipe
+from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.process import FFmpegProcess
 from reelscribe.media.sandbox import KILLED_EXIT_CODES
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.tracks import track_seconds
 from reelscribe.settings.extractor import ExtractionSection
-from reelscribe.timeout import within
 
 log = logging.getLogger(__name__)
 
@@ -40,77 +35,59 @@ HEAD_BYTES = 4096
 """Held back until the status is decided: more than any audio header, so that sound is known to follow it."""
 
 
-class Extraction:
-    """One ffmpeg run over an open object. Leaving the block always ends ffmpeg.
+@asynccontextmanager
+async def extract_audio(
+    ffmpeg: FFmpeg,
+    stored: StoredObject,
+    request: ExtractAudioRequest,
+    encoding: Encoding,
+    extraction_id: str,
+    limits: ExtractionSection,
+    output: int | None = None,
+) -> AsyncIterator["AudioExtraction"]:
+    """Extract audio from an open object; leaving the block ends ffmpeg.
 
     Args:
         ffmpeg: the binary.
         stored: the object to read.
         request: what to make of it.
-        encoding: of what comes out.
+        encoding: of the audio.
         extraction_id: of the receipt.
         limits: ``[extraction]`` of config.cfg.
         output: descriptor of a file to write to; without it, the audio comes through a pipe.
     """
+    tracks = await asyncio.to_thread(track_seconds, stored)
+    url = "pipe:1" if output is None else f"file:/proc/self/fd/{output}"
+    command = extraction_command(ffmpeg, stored, request, encoding, limits.mp3_compression_level, url)
+    cpu_seconds = limits.max_duration * (os.cpu_count() or 1)
+    async with FFmpegProcess(ffmpeg.sandbox, command, stored, cpu_seconds=cpu_seconds, output=output) as process:
+        log.info("%s: ffmpeg started (%s, pid %d)", stored.savepath, encoding, process.pid)
+        yield AudioExtraction(process, stored, request, encoding, extraction_id, tracks)
+
+
+class AudioExtraction:
+    """The audio of one ffmpeg run, and what is known of it; :func:`extract_audio` starts one."""
 
     def __init__(
         self,
-        ffmpeg: FFmpeg,
+        process: FFmpegProcess,
         stored: StoredObject,
         request: ExtractAudioRequest,
         encoding: Encoding,
         extraction_id: str,
-        limits: ExtractionSection,
-        output: int | None = None,
+        tracks: dict[int, float],
     ) -> None:
+        self._process = process
+        self._log = process.log
         self._stored = stored
         self._request = request
         self._format: AudioFormat = "source" if encoding == "matroska" or encoding == "adts" else encoding
         self._id = extraction_id
-        url = "pipe:1" if output is None else f"file:/proc/self/fd/{output}"
-        self._command = ffmpeg.sandbox.wrap(
-            extraction_command(ffmpeg, stored, request, encoding, limits.mp3_compression_level, url),
-            cpu_seconds=limits.max_duration * (os.cpu_count() or 1),
-            may_write=output is not None,
-            network=stored.needs_network,
-        )
-        self._descriptors = stored.descriptors if output is None else (*stored.descriptors, output)
-        self._track_seconds: dict[int, float] = {}
-        self._log = FFmpegLog()
+        self._track_seconds = tracks
         self._digest = hashlib.sha256()
         self._bytes = 0
         self._ended = False
         self._verdict: str | None = None
-
-    async def __aenter__(self) -> "Extraction":
-        self._track_seconds = await asyncio.to_thread(track_seconds, self._stored)
-        self._audio = Pipe()
-        try:
-            self._ffmpeg: Process = await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=DEVNULL,
-                stdout=self._audio.writing,
-                stderr=PIPE,
-                pass_fds=self._descriptors,
-                env=child_environment(),
-                start_new_session=True,
-            )
-        except BaseException:
-            self._audio.close()
-            raise
-        self._audio.close_writing()
-        assert self._ffmpeg.stderr
-        self._listening = asyncio.create_task(read_log(self._ffmpeg.stderr, self._log))
-        log.info("%s: ffmpeg started (%s, pid %d)", self._stored.savepath, self._format, self._ffmpeg.pid)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._ffmpeg.pid, signal.SIGKILL)  # the sandbox too is a process
-        self._audio.close()
-        await asyncio.gather(self._ffmpeg.wait(), self._listening)
 
     @property
     def declared_seconds(self) -> float | None:
@@ -130,7 +107,8 @@ class Extraction:
         head = b""
         try:
             while len(head) < HEAD_BYTES and not self._ended:
-                head += await within(timeout, self._read())
+                async with asyncio.timeout(timeout):
+                    head += await self._read()
         except TimeoutError:
             raise NoAudioInTime(
                 f"{self._stored.savepath}: ffmpeg made no audio within {timeout:g} s; try again, or raise start_timeout"
@@ -154,13 +132,11 @@ class Extraction:
         await self._judge()
 
     async def finish(self) -> None:
-        """Wait until all is written to ``output``.
+        """Wait until everything is written to ``output``, and judge it.
 
         Raises:
-            NoRoom, NoAudioTrack, NotDecodable, PastTheEnd, IncompleteRecording: what is there is of no use.
+            NoRoom, NoAudioTrack, NotDecodable, PastTheEnd, IncompleteRecording: the file is of no use.
         """
-        while await self._read():
-            pass
         await self._judge()
 
     def receipt(self, failure: ServiceError | None = None) -> ExtractionReceipt:
@@ -185,7 +161,7 @@ class Extraction:
         )
 
     async def _read(self) -> bytes:
-        chunk = await self._audio.read()
+        chunk = await self._process.read()
         self._digest.update(chunk)
         self._bytes += len(chunk)
         self._ended = not chunk
@@ -205,7 +181,7 @@ class Extraction:
         return PastTheEnd(f"{self._stored.savepath} ends before start = {self._request.start:g} s")
 
     async def _judge(self) -> None:
-        exit_code, _ = await asyncio.gather(self._ffmpeg.wait(), self._listening)
+        exit_code = await self._process.wait()
         savepath, delivered = self._stored.savepath, self._log.delivered_seconds
         if exit_code or self._log.decode_warnings:
             log.warning("%s: ffmpeg exited with %d: %s", savepath, exit_code, " | ".join(self._log.last_lines))

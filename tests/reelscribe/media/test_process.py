@@ -1,0 +1,89 @@
+"""A run of ffmpeg: its output, its log, its end, and what it inherits. A shell stands in for ffmpeg."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from reelscribe.media.process import FFmpegProcess
+from reelscribe.media.sandbox import Sandbox
+from reelscribe.media.stored_object import open_file
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"content")
+    return path
+
+
+@asynccontextmanager
+async def running(recording: Path, script: str) -> AsyncIterator[FFmpegProcess]:
+    with recording.open("rb") as file:
+        stored = open_file(file.fileno(), recording.name)
+        script = script.replace("INPUT", f"/proc/self/fd/{file.fileno()}")
+        async with FFmpegProcess(Sandbox(), ["/bin/sh", "-c", script], stored, cpu_seconds=10) as process:
+            yield process
+
+
+async def test_it_reads_the_object_by_an_inherited_descriptor(recording: Path) -> None:
+    async with running(recording, "cat INPUT") as process:
+        assert await process.read() == b"content"
+        assert await process.read() == b""
+        assert await process.wait() == 0
+
+
+async def test_its_log_is_complete_after_the_wait(recording: Path) -> None:
+    async with running(recording, "echo '[error] one' >&2; printf '[error] last, without a newline' >&2; exit 3") as it:
+        assert await it.wait() == 3
+        assert list(it.log.last_lines) == ["one", "last, without a newline"]
+
+
+async def test_a_long_log_does_not_stall_it(recording: Path) -> None:
+    async with running(recording, "yes '[error] damaged' | head -c 3000000 >&2; echo done") as process:
+        assert await asyncio.wait_for(process.read(), 20) == b"done\n"
+
+
+async def test_its_process_group_ends_with_the_block(recording: Path) -> None:
+    async with running(recording, "sleep 60 & echo $!; wait") as process:
+        child = psutil.Process(int(await process.read()))
+        assert child.name() == "sleep"
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    assert not psutil.pid_exists(process.pid)
+
+
+async def test_a_wait_may_time_out_and_be_repeated(recording: Path) -> None:
+    async with running(recording, "sleep 0.3; echo '[error] late' >&2") as process:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await process.wait()
+        assert await process.wait() == 0
+        assert list(process.log.last_lines) == ["late"]
+
+
+async def test_it_gets_no_secret_of_the_environment(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    async with running(recording, "env") as process:
+        assert b"secret" not in await process.read()
+
+
+async def test_no_descriptor_is_left_behind(recording: Path) -> None:
+    counts = []
+    for _ in range(3):
+        async with running(recording, "true") as process:
+            await process.wait()
+        counts.append(len(os.listdir("/proc/self/fd")))
+    assert counts[0] == counts[2]
+
+
+async def test_what_cannot_be_started_leaves_no_descriptor_behind(recording: Path) -> None:
+    with recording.open("rb") as file:
+        before = len(os.listdir("/proc/self/fd"))
+        with pytest.raises(FileNotFoundError):
+            async with FFmpegProcess(Sandbox(), ["/no/such/ffmpeg"], open_file(file.fileno(), "a.mp4"), cpu_seconds=10):
+                pass
+        assert len(os.listdir("/proc/self/fd")) == before
