@@ -63,7 +63,7 @@ def check(context: typer.Context, config: ConfigOption = None) -> None:
 
 def _prove(s3: S3Client, bucket_name: str) -> str | ServiceError:
     try:
-        return s3.prove(bucket_name)
+        return s3.check(bucket_name)
     except ServiceError as failure:
         return failure
 

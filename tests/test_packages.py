@@ -1,4 +1,4 @@
-"""The packages: who imports whom, and that each machine's extra installs what the machine imports."""
+"""The packages: who imports whom, and that each service's extra installs what the service imports."""
 
 import ast
 import re
@@ -10,22 +10,32 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MACHINES = {"extractor_api": "extractor", "transcriber": "transcriber", "orchestrator": "orchestrator"}
-OURS = {"reelscribe", *MACHINES}
+SERVICES = {"extractor_api": "extractor", "transcriber": "transcriber", "orchestrator": "orchestrator"}
+OURS = {"reelscribe", *SERVICES}
 OTHER_NAMES = {"yoyo": "yoyo-migrations", "pynvml": "nvidia-ml-py"}
 """Packages that are not imported by the name they are installed by."""
+MINIO_CLIENT, MINIO_CLIENT_PATH = "reelscribe.minio_client", ROOT / "reelscribe" / "minio_client.py"
+"""The one shared module that imports what only some of the extras install."""
 
 
-def imported(package: str) -> set[str]:
-    """The top-level names that a package's modules import, other than itself and the standard library."""
+def modules(package: str) -> set[Path]:
+    return set((ROOT / package).rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """The full names that a module imports."""
     names: set[str] = set()
-    for path in (ROOT / package).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_bytes())):
-            if isinstance(node, ast.Import):
-                names |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                names.add(node.module.partition(".")[0])
-    return names - sys.stdlib_module_names - {package}
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def imported(paths: set[Path]) -> set[str]:
+    """The top-level names that modules import, other than those of the standard library."""
+    return {name.partition(".")[0] for path in paths for name in imports(path)} - sys.stdlib_module_names
 
 
 def declared(*extras: str) -> set[str]:
@@ -41,24 +51,30 @@ def canonical(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
-def undeclared(package: str, *extras: str) -> set[str]:
-    return {canonical(OTHER_NAMES.get(name, name)) for name in imported(package) - OURS} - declared(*extras)
+def undeclared(paths: set[Path], *extras: str) -> set[str]:
+    return {canonical(OTHER_NAMES.get(name, name)) for name in imported(paths) - OURS} - declared(*extras)
 
 
-def test_the_shared_package_imports_no_machine():
-    assert not imported("reelscribe") & MACHINES.keys()
+def test_the_shared_package_imports_no_service():
+    assert not imported(modules("reelscribe")) & SERVICES.keys()
 
 
-@pytest.mark.parametrize("package", MACHINES)
-def test_a_machine_imports_no_other_machine(package):
-    assert imported(package) & OURS <= {"reelscribe"}
+@pytest.mark.parametrize("package", SERVICES)
+def test_a_service_imports_no_other_service(package):
+    assert imported(modules(package)) & OURS <= {"reelscribe", package}
 
 
-@pytest.mark.parametrize(("package", "extra"), MACHINES.items())
-def test_its_extra_installs_what_a_machine_imports(package, extra):
-    assert undeclared(package, extra) == set()
+@pytest.mark.parametrize(("package", "extra"), SERVICES.items())
+def test_its_extra_installs_what_a_service_imports(package, extra):
+    uses_minio = any(MINIO_CLIENT in imports(path) for path in modules(package))
+    assert undeclared(modules(package) | ({MINIO_CLIENT_PATH} if uses_minio else set()), extra) == set()
 
 
 def test_the_base_installs_what_the_shared_package_imports():
     # The extractor's extra holds the fallback ffmpeg, which reelscribe/media/ffmpeg.py looks for and can do without.
-    assert undeclared("reelscribe") <= {"imageio-ffmpeg"}
+    assert undeclared(modules("reelscribe") - {MINIO_CLIENT_PATH}) <= {"imageio-ffmpeg"}
+
+
+def test_the_shared_package_does_without_minio_but_for_its_client():
+    assert {"minio", "urllib3"} <= imported({MINIO_CLIENT_PATH})
+    assert not [path for path in modules("reelscribe") if MINIO_CLIENT in imports(path)]

@@ -4,13 +4,15 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Self
 
 import httpx
 
 from extractor_api.minio.relay import PROTOCOLS, Write, relay
-from extractor_api.minio.s3_client import CONNECT_SECONDS, READ_SECONDS, RETRIES, S3Client
+from extractor_api.minio.s3_client import READ_SECONDS, RETRIES, S3Client
 from reelscribe.errors import PeerUnreachable, ServiceError, StreamCut
 from reelscribe.media.stored_object import StoredObject
+from reelscribe.minio_client import CONNECT_SECONDS
 
 RETRY_SECONDS = 0.3
 WINDOW_BYTES = 1 << 16
@@ -61,7 +63,7 @@ class _S3Object:
         self._http = httpx.AsyncClient(verify=client.tls, timeout=_TIMEOUT, trust_env=False)
         self._window_start, self._window = 0, b""
 
-    async def __aenter__(self) -> "_S3Object":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -123,7 +125,7 @@ class _S3Object:
         if status in (404, 412):
             raise StreamCut(f"{self._savepath} was replaced or deleted while it was read; try again")
         if status != 206:
-            raise self._client.answered(status, self._savepath)
+            raise self._client.failure(status, self._savepath)
 
     def _away(self) -> PeerUnreachable:
         return PeerUnreachable(f"{self._client} broke off while {self._savepath} was read; try again")
