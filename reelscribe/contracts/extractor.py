@@ -1,7 +1,7 @@
 """The extractor's requests and answers."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -48,7 +48,7 @@ class ExtractAudioRequest(WireModel):
         return data
 
     @model_validator(mode="after")
-    def _mp3_sample_rate(self) -> "ExtractAudioRequest":
+    def _mp3_sample_rate(self) -> Self:
         if self.audio_format == "mp3" and self.sample_rate and self.sample_rate not in MP3_SAMPLE_RATES:
             raise ValueError(f"mp3 has the sample rates {', '.join(map(str, MP3_SAMPLE_RATES))} Hz only")
         return self

@@ -1,6 +1,6 @@
 """The transcriber's requests; its answers are :mod:`reelscribe.contracts.events`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -39,7 +39,7 @@ class TranscribeOptions(WireModel):
     allow_incomplete: bool = False
 
     @model_validator(mode="after")
-    def _without_contradictions(self) -> "TranscribeOptions":
+    def _without_contradictions(self) -> Self:
         if self.multilingual and self.language is not None:
             raise ValueError("multilingual: it detects the language of each window; leave out language")
         if not self.vad:

@@ -3,6 +3,7 @@
 import hmac
 import re
 from pathlib import Path
+from typing import Self
 
 from reelscribe.errors import SettingsError
 
@@ -16,7 +17,7 @@ class Tokens:
         self._tokens = tokens
 
     @classmethod
-    def from_file(cls, path: Path | None) -> "Tokens":
+    def from_file(cls, path: Path | None) -> Self:
         """Read one token a line; empty lines and lines that start with ``#`` are skipped.
 
         Raises:

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import httpx
 from pydantic import ValidationError
@@ -103,7 +103,7 @@ class AudioClient:
         limits = httpx.Limits(max_connections=None)  # its user bounds them: an extraction has one for hours
         self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout, limits=limits)
 
-    async def __aenter__(self) -> "AudioClient":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

@@ -25,7 +25,6 @@ from reelscribe.errors import SettingsError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.parsing import parse_query, parse_request
 from reelscribe.settings.sections import Listener
-from reelscribe.timeout import within
 
 log = logging.getLogger(__name__)
 
@@ -324,8 +323,9 @@ async def serve(
     server.stop()
     if stop_work:
         await stop_work()
-    with suppress(asyncio.TimeoutError):
-        await within(listener.grace_seconds, service.idle.wait())
+    with suppress(TimeoutError):
+        async with asyncio.timeout(listener.grace_seconds):
+            await service.idle.wait()
     await server.close_all_connections()
     for number in STOP_SIGNALS:  # the loop would go back to dying of a second one, between its end and the process's
         loop.remove_signal_handler(number)

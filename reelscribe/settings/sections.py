@@ -1,6 +1,7 @@
 """What several services have in config.cfg: listeners, ``[minio]`` and ``[auth]``."""
 
 from pathlib import Path
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
 
@@ -40,7 +41,7 @@ class MinioSection(Section):
     secure: bool = True
 
     @model_validator(mode="after")
-    def _endpoint_has_its_keys(self) -> "MinioSection":
+    def _endpoint_has_its_keys(self) -> Self:
         if self.endpoint and not (self.access_key and self.secret_key_file):
             raise ValueError("endpoint needs access_key and secret_key_file beside it")
         return self
