@@ -13,7 +13,7 @@ from reelscribe import logs
 from reelscribe.command_line import ConfigOption, settings_errors_told, tell_check
 from reelscribe.errors import ServiceError, SettingsError
 from reelscribe.http.auth import Tokens
-from reelscribe.http.extractor_client import AudioClient
+from reelscribe.http.extractor_client import ExtractorClient
 from reelscribe.http.server import serve
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
@@ -124,7 +124,7 @@ def check(context: typer.Context, config: ConfigOption = None) -> None:
 
 
 async def _check_extractor(url: str, tokens: Tokens) -> bool:
-    async with AudioClient(url, tokens) as extractor:
+    async with ExtractorClient(url, tokens) as extractor:
         try:
             health = await extractor.health()
         except ServiceError as failure:

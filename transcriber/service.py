@@ -11,7 +11,7 @@ from reelscribe.contracts.events import Finished, Progress
 from reelscribe.contracts.transcriber import Priority, TranscribeFields, TranscribeRequest
 from reelscribe.errors import ModelInUse, ServiceError, Stopping
 from reelscribe.http.auth import Tokens
-from reelscribe.http.extractor_client import AudioClient
+from reelscribe.http.extractor_client import ExtractorClient
 from reelscribe.http.server import Service
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.loading import Settings
@@ -64,7 +64,7 @@ class TranscriberService(Service):
         self._settings = settings.transcriber
         self._limits = settings.extraction
         self._ffmpeg = ffmpeg
-        self._machine_c: AudioClient | None = None
+        self._machine_c: ExtractorClient | None = None
         self._jobs: set[Job] = set()
         self._engine: Engine | None = None
         self._grace_is_over = asyncio.Event()
@@ -78,7 +78,7 @@ class TranscriberService(Service):
             stack.callback(self.model.close)
             batch_size = self.recogniser.model.share_of_batch(self._settings.batch_size)
             batcher = Batcher(self.recogniser, self.model, batch_size, self.metrics)
-            extractor = AudioClient(self._settings.extractor_url, self.tokens)
+            extractor = ExtractorClient(self._settings.extractor_url, self.tokens)
             self._machine_c = await stack.enter_async_context(extractor)
             await stack.enter_async_context(batcher)
             self._engine = Engine(self.recogniser, self.model, batcher, self.metrics)

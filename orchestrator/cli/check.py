@@ -16,7 +16,7 @@ from reelscribe import logs
 from reelscribe.command_line import ConfigOption, settings_errors_told, tell_check
 from reelscribe.errors import ServiceError
 from reelscribe.http.auth import Tokens
-from reelscribe.http.extractor_client import AudioClient
+from reelscribe.http.extractor_client import ExtractorClient
 from reelscribe.settings.loading import Settings, load_settings
 
 
@@ -63,7 +63,7 @@ async def _check(chosen: Settings, tokens: Tokens, silently: bool) -> list[Check
         report("database", failure)
     except CONNECTION_ERRORS as refused:
         report("database", DatabaseUnavailable(one_line(refused)))
-    async with AudioClient(chosen.listing_url, tokens) as extractor:
+    async with ExtractorClient(chosen.listing_url, tokens) as extractor:
         try:
             report("extractor", f"{(await extractor.health()).get('machine')} at {chosen.listing_url}")
         except ServiceError as failure:

@@ -6,7 +6,7 @@ from orchestrator.jobs.models import Identity
 from reelscribe.contracts.extractor import ListedObject, ObjectPage, ObjectsQuery
 from reelscribe.errors import PeerUnreachable
 from reelscribe.http.auth import Tokens
-from reelscribe.http.extractor_client import AudioClient
+from reelscribe.http.extractor_client import ExtractorClient
 
 PAGE = 1000
 """Most objects of one page of a listing."""
@@ -31,7 +31,7 @@ class Objects:
         Raises:
             ServiceError: the extractor does not answer, or refuses.
         """
-        async with AudioClient(self._url, self._tokens) as extractor:
+        async with ExtractorClient(self._url, self._tokens) as extractor:
             after: str | None = ""
             while after is not None:
                 page = await self._page(extractor, bucket, prefix=prefix, after=after)
@@ -50,7 +50,7 @@ class Objects:
         wanted = sorted(savepaths, key=str.encode, reverse=True)
         found: dict[str, Identity] = {}
         step = 1
-        async with AudioClient(self._url, self._tokens) as extractor:
+        async with ExtractorClient(self._url, self._tokens) as extractor:
             while wanted:
                 page = await self._page(extractor, bucket, after=_just_before(wanted[-1]), limit=step)
                 there = {listed.savepath: identity(listed) for listed in page.objects}
@@ -66,7 +66,7 @@ class Objects:
         return found
 
     async def _page(
-        self, extractor: AudioClient, bucket: str, prefix: str = "", after: str = "", limit: int = PAGE
+        self, extractor: ExtractorClient, bucket: str, prefix: str = "", after: str = "", limit: int = PAGE
     ) -> ObjectPage:
         named = None if bucket == self._default_bucket else bucket
         try:

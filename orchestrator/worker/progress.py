@@ -123,9 +123,9 @@ class TranscriptionProgress:
             await attempts.cut_receipts(connection, attempt.id, seconds)
 
 
-async def _check_object(connection: Connection, attempt: Attempt, etag: str | None) -> None:
+async def _check_object(connection: Connection, attempt: Attempt, etag: str) -> None:
     """What an attempt adds must be of the object that the parts before it are of."""
-    if attempt.start_seconds == 0 or etag is None:
+    if attempt.start_seconds == 0:
         return
     earlier = await attempts.earlier_etag(connection, attempt)
     if earlier is not None and earlier != etag:

@@ -31,7 +31,7 @@ class Word(ReceivedModel):
 
 class Started(ReceivedModel):
     """The language is known and the model at work. ``duration`` is what the container declares, in seconds; ``etag``
-    is of the object, where the extractor tells it.
+    is of the object.
     """
 
     event: Literal["started"] = "started"
@@ -39,7 +39,7 @@ class Started(ReceivedModel):
     language: str
     language_probability: float
     duration: float | None = None
-    etag: str | None = None
+    etag: str
 
 
 class Segment(ReceivedModel):
@@ -75,8 +75,8 @@ class Progress(ReceivedModel):
 class Finished(ReceivedModel):
     """The end of a transcript, with the proof of what it covers.
 
-    ``duration`` is the length of the recording; the other seconds are of the part from ``start`` on. ``last_modified``
-    and ``size`` (bytes) are of the object, where the extractor tells them.
+    ``duration`` is the length of the recording; the other seconds are of the part from ``start`` on. ``etag``,
+    ``last_modified`` and ``size`` (bytes) are of the object.
     """
 
     event: Literal["finished"] = "finished"
@@ -88,8 +88,8 @@ class Finished(ReceivedModel):
     samples: int | None
     sha256: str
     etag: str
-    last_modified: datetime | None = None
-    size: int | None = None
+    last_modified: datetime
+    size: int
     extraction_id: str
     complete: bool
     reason: str | None = None

@@ -58,15 +58,15 @@ class ExtractionReceipt(ReceivedModel):
     """What one extraction delivered, from ``GET /extractions/{id}``.
 
     Attributes:
-        last_modified, size: of the object; size in bytes.
-        state: ``running``; ``complete``: all that the container declares came out; ``incomplete``: less did, and the
-            request allowed that; ``failed``: the body was cut, or never began.
+        etag, last_modified, size: of the object; size in bytes.
+        state: ``complete``: all that the container declares came out; ``incomplete``: less did, and the request
+            allowed that; ``failed``: the body was cut, or never began.
         reason: why it is not complete.
-        error: of a failed extraction, the error object that its client could no longer be told.
-        declared_seconds: length of the requested part by the container; None where it declares none.
+        error: of a failed extraction, the error object that could no longer be sent to its client.
+        declared_seconds: length of the requested part as the container declares it; None if it declares none.
         delivered_seconds: length of the audio in the body.
         samples: samples of one channel in the body; None for ``source``.
-        sha256: of the whole body.
+        bytes, sha256: of the whole body.
         decode_warnings: lines of ffmpeg about damaged packets.
     """
 
@@ -74,18 +74,18 @@ class ExtractionReceipt(ReceivedModel):
     savepath: str
     bucket_name: str
     etag: str
-    last_modified: datetime | None = None
-    size: int | None = None
+    last_modified: datetime
+    size: int
     audio_format: AudioFormat
-    state: Literal["running", "complete", "incomplete", "failed"] = "running"
+    state: Literal["complete", "incomplete", "failed"]
     reason: str | None = None
     error: ErrorObject | None = None
     declared_seconds: float | None = None
-    delivered_seconds: float = 0.0
+    delivered_seconds: float
     samples: int | None = None
-    bytes: int = 0
-    sha256: str | None = None
-    decode_warnings: int = 0
+    bytes: int
+    sha256: str
+    decode_warnings: int
 
 
 class ProbeQuery(WireModel):

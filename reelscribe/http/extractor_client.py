@@ -1,6 +1,6 @@
-"""A typed client of the extractor: audio as it is extracted, its receipt, and errors as Python exceptions.
+"""A typed client of the extractor: audio while it is extracted, its receipt, and errors as Python exceptions.
 
-async with AudioClient("http://machine-c:8888") as extractor:
+async with ExtractorClient("http://extractor:8888") as extractor:
     async with extractor.extract(ExtractAudioRequest(savepath="youtube/abc123.mp4", audio_format="wav")) as audio:
         async for chunk in audio.chunks():
             ...
@@ -8,49 +8,51 @@ async with AudioClient("http://machine-c:8888") as extractor:
 """
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 from pydantic import ValidationError
 
 from reelscribe.contracts.extractor import ExtractAudioRequest, ExtractionReceipt, ObjectPage, ObjectsQuery
+from reelscribe.contracts.messages import ReceivedModel
 from reelscribe.errors import RemoteError, ServiceError, StreamCut
 from reelscribe.http.auth import Tokens
 from reelscribe.http.peer import as_service_errors, refusal, unexpected
 
-PEER = "the extractor"
+EXTRACTOR = "the extractor"
 CONNECT_SECONDS = 5.0
 LISTING_SECONDS = 20.0
-"""For a page of a listing: somebody may wait for it."""
+"""Longest wait for a page of a listing: someone may be waiting at a terminal."""
 READ_SECONDS = 90.0
 """Longest silence of the extractor: it answers 504 by itself after its ``start_timeout``."""
 
+Answer = TypeVar("Answer", bound=ReceivedModel)
 
-class Audio:
+
+class ExtractedAudio:
     """One extraction while it arrives.
 
     Attributes:
         extraction_id: under which the extractor keeps the receipt.
         content_type: of the body.
-        declared_seconds: length of the requested part by the container; None where it declares none.
-        etag: of the object; None where the extractor is too old to tell it.
+        declared_seconds: length of the requested part as the container declares it; None if it declares none.
+        etag: of the object.
         receipt: once :meth:`chunks` has ended.
     """
 
-    def __init__(self, client: "AudioClient", response: httpx.Response) -> None:
+    def __init__(self, client: "ExtractorClient", response: httpx.Response) -> None:
         self._client = client
         self._response = response
         try:
             self.extraction_id = response.headers["X-Extraction-Id"]
             self.content_type = response.headers["Content-Type"]
-            self.etag: str | None = response.headers.get("X-Object-ETag")
+            self.etag: str = response.headers["X-Object-ETag"]
             declared = response.headers.get("X-Declared-Seconds")
             self.declared_seconds = float(declared) if declared else None
         except (KeyError, ValueError):
-            raise unexpected(PEER, response.status_code) from None
+            raise unexpected(EXTRACTOR, response.status_code) from None
         self.receipt: ExtractionReceipt | None = None
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -78,7 +80,7 @@ class Audio:
         self.receipt = receipt
 
     async def _cause(self, cut: StreamCut) -> ServiceError:
-        """The extractor's own reason for a body that ended early, where it can still be asked."""
+        """Why the body ended early: what the receipt says, if the extractor can still be asked for it."""
         try:
             receipt = await self._client.receipt(self.extraction_id)
         except ServiceError:
@@ -89,7 +91,7 @@ class Audio:
         return StreamCut(f"{cut.message}; the extractor says: {receipt.reason or receipt.state}", **numbers)
 
 
-class AudioClient:
+class ExtractorClient:
     """Talks to one extractor; use it as ``async with``.
 
     Args:
@@ -98,21 +100,19 @@ class AudioClient:
     """
 
     def __init__(self, url: str, tokens: Tokens | None = None) -> None:
-        timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
         headers = {"Accept-Encoding": "identity", **(tokens.headers() if tokens else {})}
-        limits = httpx.Limits(max_connections=None)  # its user bounds them: an extraction has one for hours
-        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout, limits=limits)
+        limits = httpx.Limits(max_connections=None)  # its user bounds them: an extraction holds one for hours
+        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=_timeout(), limits=limits)
+        self._where = f"{EXTRACTOR} at {self._http.base_url}"
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self._http.aclose()
 
     @asynccontextmanager
-    async def extract(self, request: ExtractAudioRequest) -> AsyncIterator[Audio]:
+    async def extract(self, request: ExtractAudioRequest) -> AsyncIterator[ExtractedAudio]:
         """``POST /extract-audio``. Leaving the block early closes the connection, which ends ffmpeg.
 
         Raises:
@@ -120,46 +120,46 @@ class AudioClient:
             PeerUnreachable: it did not answer.
         """
         body = request.model_dump(mode="json", exclude_defaults=True)
-        with as_service_errors(f"the extractor at {self._http.base_url}"):
+        with as_service_errors(self._where):
             response = await self._http.send(self._http.build_request("POST", "/extract-audio", json=body), stream=True)
         try:
             if response.status_code != 200:
-                with as_service_errors(f"the extractor at {self._http.base_url}"):
+                with as_service_errors(self._where):
                     await response.aread()
-                raise refusal(PEER, response)
-            yield Audio(self, response)
+                raise refusal(EXTRACTOR, response)
+            yield ExtractedAudio(self, response)
         finally:
             await response.aclose()
 
     async def health(self) -> dict[str, Any]:
         """``GET /healthz``."""
-        with as_service_errors(f"the extractor at {self._http.base_url}"):
+        with as_service_errors(self._where):
             response = await self._http.get("/healthz")
         try:
             return dict(response.raise_for_status().json())
         except (httpx.HTTPStatusError, ValueError, TypeError):
-            raise unexpected(PEER, response.status_code) from None
+            raise unexpected(EXTRACTOR, response.status_code) from None
 
     async def objects(self, query: ObjectsQuery) -> ObjectPage:
         """``GET /objects``: a page of a bucket."""
-        with as_service_errors(f"the extractor at {self._http.base_url}"):
-            response = await self._http.get(
-                "/objects", params=query.model_dump(exclude_none=True), timeout=LISTING_SECONDS
-            )
-        if response.status_code != 200:
-            raise refusal(PEER, response)
-        try:
-            return ObjectPage.model_validate_json(response.content)
-        except ValidationError:
-            raise unexpected(PEER, response.status_code) from None
+        return await self._get(ObjectPage, "/objects", query.model_dump(exclude_none=True), LISTING_SECONDS)
 
     async def receipt(self, extraction_id: str) -> ExtractionReceipt:
         """``GET /extractions/{id}``."""
-        with as_service_errors(f"the extractor at {self._http.base_url}"):
-            response = await self._http.get(f"/extractions/{extraction_id}")
+        return await self._get(ExtractionReceipt, f"/extractions/{extraction_id}")
+
+    async def _get(
+        self, model: type[Answer], path: str, query: Mapping[str, Any] | None = None, timeout: float = READ_SECONDS
+    ) -> Answer:
+        with as_service_errors(self._where):
+            response = await self._http.get(path, params=query, timeout=_timeout(read=timeout))
         if response.status_code != 200:
-            raise refusal(PEER, response)
+            raise refusal(EXTRACTOR, response)
         try:
-            return ExtractionReceipt.model_validate_json(response.content)
+            return model.model_validate_json(response.content)
         except ValidationError:
-            raise unexpected(PEER, response.status_code) from None
+            raise unexpected(EXTRACTOR, response.status_code) from None
+
+
+def _timeout(read: float = READ_SECONDS) -> httpx.Timeout:
+    return httpx.Timeout(read, connect=CONNECT_SECONDS)

@@ -1,4 +1,4 @@
-"""What another machine does to us, as our own errors: it is away, it breaks off, it refuses."""
+"""The failures of another service as our own errors: it does not answer, it breaks off, it refuses."""
 
 import json
 from collections.abc import Iterator
@@ -15,17 +15,17 @@ def as_service_errors(what: str) -> Iterator[None]:
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as unreachable:
-        raise PeerUnreachable(f"{what} does not answer: {_told(unreachable)}") from unreachable
+        raise PeerUnreachable(f"{what} does not answer: {_reason(unreachable)}") from unreachable
     except httpx.HTTPError as cut:
-        raise StreamCut(f"{what} broke off: {_told(cut)}") from cut
+        raise StreamCut(f"{what} broke off: {_reason(cut)}") from cut
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
 def refusal(peer: str, response: httpx.Response) -> RemoteError:
-    """The error in another machine's answer, whose body has been read; ``peer`` is its name for people."""
+    """The error in another service's answer, whose body has been read; ``peer`` is its name for people."""
     try:
         error = json.loads(response.content)["error"]
         code, message, retryable = error.pop("code"), error.pop("message"), error.pop("retryable")
@@ -35,6 +35,6 @@ def refusal(peer: str, response: httpx.Response) -> RemoteError:
 
 
 def unexpected(peer: str, status: int) -> RemoteError:
-    """An answer that is none of ours: something else listens there, or stands in between."""
-    message = f"HTTP {status} from {peer}, not as agreed; check that its URL in config.cfg leads to it"
+    """The error for an answer that no service of ours gives: something else listens there, or a proxy answered."""
+    message = f"HTTP {status} from {peer}, but no answer of its API; check that its URL in config.cfg leads to it"
     return RemoteError(status if status >= 400 else 502, "unexpected_answer", message, status >= 500)

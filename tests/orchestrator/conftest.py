@@ -184,7 +184,9 @@ def store_transcript(
         async with pool.connection() as connection:
             attempt = await transitions.begin(connection, queue_job, job.id)
         assert attempt
-        started = Started(model="scripted", language=language, language_probability=0.9, duration=4.0 * len(texts))
+        started = Started(
+            model="scripted", language=language, language_probability=0.9, duration=4.0 * len(texts), etag="etag-1"
+        )
         await progress.start(attempt, "http://machine-b", started)
         for index, text in enumerate(texts):
             await progress.store(attempt, [segment(4.0 * index, 4.0 * index + 3, text)], 4.0 * index + 4)

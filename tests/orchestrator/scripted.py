@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel
@@ -16,6 +17,7 @@ from reelscribe.contracts.events import NDJSON, Failed, Finished, Progress, Segm
 WINDOW_SECONDS = 10.0
 WINDOWS = 3
 LONG = WINDOW_SECONDS * WINDOWS
+LAST_MODIFIED = datetime(2026, 1, 31, 9, 5, tzinfo=UTC)
 
 
 class ScriptedTranscriber:
@@ -169,7 +171,7 @@ def refuses(status: int, code: str, message: str, retryable: bool, **details: An
     return script
 
 
-def started(duration: float, etag: str | None = "etag-1") -> Started:
+def started(duration: float, etag: str = "etag-1") -> Started:
     return Started(model="scripted", language="en", language_probability=0.9, duration=duration, etag=etag)
 
 
@@ -213,6 +215,8 @@ def finished(seconds: float, incomplete: str | None = None, segments: int = 0) -
         samples=round(seconds * 16_000),
         sha256="5" * 64,
         etag="etag-1",
+        last_modified=LAST_MODIFIED,
+        size=1000,
         extraction_id="extraction-1",
         complete=incomplete is None,
         reason=incomplete,

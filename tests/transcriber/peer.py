@@ -6,6 +6,7 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,8 @@ class ExtractAudio(RequestHandler):
             savepath=request.savepath,
             bucket_name="videos",
             etag="etag1",
+            last_modified=datetime(2026, 1, 31, 9, 5, tzinfo=UTC),
+            size=1000,
             audio_format=request.audio_format or "wav",
             state="complete",
             declared_seconds=len(samples) / SAMPLE_RATE,
@@ -96,10 +99,12 @@ class ExtractAudio(RequestHandler):
             samples=len(samples),
             bytes=len(body),
             sha256=hashlib.sha256(body).hexdigest(),
+            decode_warnings=0,
         ).model_copy(update=script.receipt_changes)
         script.receipts[receipt.extraction_id] = receipt
         self.set_header("Content-Type", "audio/wav")
         self.set_header("X-Extraction-Id", receipt.extraction_id)
+        self.set_header("X-Object-ETag", receipt.etag)
         self.set_header("X-Declared-Seconds", f"{receipt.declared_seconds:.3f}")
         try:
             await self.send(body)

@@ -36,7 +36,7 @@ class Audio(Protocol):
     receipt: ExtractionReceipt | None
 
     @property
-    def etag(self) -> str | None:
+    def etag(self) -> str:
         """Of what is extracted; it changes when that does."""
 
     @property
@@ -58,7 +58,7 @@ class ChunkReader:
         """The next chunk; empty at the end.
 
         Raises:
-            StreamCut: see :meth:`reelscribe.http.extractor_client.Audio.chunks`.
+            StreamCut: see :meth:`reelscribe.http.extractor_client.ExtractedAudio.chunks`.
         """
         return self._ahead.popleft() if self._ahead else await anext(self._chunks, b"")
 
@@ -165,7 +165,7 @@ class DecodedSamples:
         """
         Raises:
             NotDecodable: PyAV cannot make sense of it.
-            StreamCut: see :meth:`reelscribe.http.extractor_client.Audio.chunks`.
+            StreamCut: see :meth:`reelscribe.http.extractor_client.ExtractedAudio.chunks`.
         """
         while True:
             self._decoding = self._loop.run_in_executor(self._thread, next, self._blocks, None)

@@ -288,7 +288,7 @@ class Job:
             delivered_seconds=receipt.delivered_seconds,
             covered_seconds=delivered,
             samples=receipt.samples,
-            sha256=receipt.sha256 or "",
+            sha256=receipt.sha256,
             etag=receipt.etag,
             last_modified=receipt.last_modified,
             size=receipt.size,

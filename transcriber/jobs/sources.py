@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from reelscribe.contracts.extractor import ExtractAudioRequest, ExtractionReceipt
 from reelscribe.contracts.transcriber import TranscribeFields
-from reelscribe.http.extractor_client import AudioClient
+from reelscribe.http.extractor_client import ExtractorClient
 from reelscribe.media.audio import AudioExtraction, extract_audio
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.stored_object import open_file
@@ -56,7 +56,7 @@ class Source(Protocol):
 class StoredRecording:
     """A recording of the bucket."""
 
-    extractor: AudioClient
+    extractor: ExtractorClient
     name: str
     bucket_name: str | None
     audio_format: StreamFormat
@@ -64,7 +64,7 @@ class StoredRecording:
     def open(self, request: TranscribeFields) -> AbstractAsyncContextManager[Audio]:
         """
         Raises:
-            RemoteError, PeerUnreachable: see :meth:`reelscribe.http.extractor_client.AudioClient.extract`.
+            RemoteError, PeerUnreachable: see :meth:`reelscribe.http.extractor_client.ExtractorClient.extract`.
         """
         return self.extractor.extract(_extraction(request, self.name, self.audio_format, self.bucket_name))
 
@@ -101,7 +101,7 @@ class _ExtractedHere:
         self.receipt: ExtractionReceipt | None = None
 
     @property
-    def etag(self) -> str | None:
+    def etag(self) -> str:
         return self._extraction.receipt().etag
 
     @property

@@ -44,9 +44,8 @@ def store_words(pool, queue, submit, sql):
         progress = TranscriptionProgress(pool, queue)
         async with pool.connection() as connection:
             attempt = await transitions.begin(connection, queue_job, job.id)
-        await progress.start(
-            attempt, "http://b", Started(model="m", language="en", language_probability=1.0, duration=4.0)
-        )
+        started = Started(model="m", language="en", language_probability=1.0, duration=4.0, etag="etag-1")
+        await progress.start(attempt, "http://b", started)
         said = segment(1.0, 4.0, "".join(word for word, _ in words)).model_copy(
             update={"words": [Word(start=1, end=2, word=word, probability=sure) for word, sure in words]}
         )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -32,6 +33,8 @@ FINISHED = Finished(
     samples=960_000,
     sha256="ab" * 32,
     etag="e",
+    last_modified=datetime(2026, 1, 31, 9, 5, tzinfo=UTC),
+    size=1000,
     extraction_id="x",
     complete=True,
 )
@@ -143,7 +146,7 @@ class TestEvents:
     @pytest.mark.parametrize(
         "event",
         [
-            Started(model="mini", language="en", language_probability=1.0, duration=60.0),
+            Started(model="mini", language="en", language_probability=1.0, duration=60.0, etag="e"),
             SEGMENT,
             Progress(seconds=30.0),
             FINISHED,
@@ -184,10 +187,12 @@ class TestEvents:
         assert await read(json.dumps(newer)) == [SEGMENT]
 
     def test_fields_of_a_newer_receipt_are_ignored(self):
-        text = (
-            '{"extraction_id": "x", "savepath": "a", "bucket_name": "b", "etag": "e", "audio_format": "wav", "new": 1}'
-        )
-        assert ExtractionReceipt.model_validate_json(text).state == "running"
+        newer = {
+            "extraction_id": "x", "savepath": "a", "bucket_name": "b", "etag": "e", "size": 1000,
+            "last_modified": "2026-01-31T09:05:00Z", "audio_format": "wav", "state": "complete",
+            "delivered_seconds": 60.0, "bytes": 5, "sha256": "ab" * 32, "decode_warnings": 0, "speakers": 2,
+        }  # fmt: skip
+        assert ExtractionReceipt.model_validate_json(json.dumps(newer)).state == "complete"
 
 
 def test_what_no_database_can_store_is_not_told() -> None:

@@ -17,7 +17,7 @@ from tornado.web import Application, RequestHandler
 from reelscribe.contracts.extractor import ExtractAudioRequest
 from reelscribe.errors import PeerUnreachable, RemoteError, ServiceError, StreamCut
 from reelscribe.http.auth import Tokens
-from reelscribe.http.extractor_client import AudioClient
+from reelscribe.http.extractor_client import ExtractorClient
 from reelscribe.http.peer import as_service_errors
 
 BODY = b"RIFF" + bytes(100_000)
@@ -28,7 +28,12 @@ class Peer:
     """What the peer answers, and what it was asked."""
 
     def __init__(self) -> None:
-        self.headers = {"X-Extraction-Id": "x1", "Content-Type": "audio/wav", "X-Declared-Seconds": "3.125"}
+        self.headers = {
+            "X-Extraction-Id": "x1",
+            "X-Object-ETag": "e",
+            "X-Declared-Seconds": "3.125",
+            "Content-Type": "audio/wav",
+        }
         self.refusal: tuple[int, Any] | None = None
         self.cut = False
         self.receipt: Any = {
@@ -36,10 +41,14 @@ class Peer:
             "savepath": "a.mp4",
             "bucket_name": "videos",
             "etag": "e",
+            "last_modified": "2026-01-31T09:05:00Z",
+            "size": 1000,
             "audio_format": "wav",
             "state": "complete",
+            "delivered_seconds": 3.125,
             "bytes": len(BODY),
             "sha256": hashlib.sha256(BODY).hexdigest(),
+            "decode_warnings": 0,
         }
         self.receipt_status = 200
         self.asked: dict[str, Any] = {}
@@ -90,7 +99,7 @@ def peer() -> Peer:
 
 
 @pytest.fixture
-async def client(peer: Peer) -> AsyncIterator[AudioClient]:
+async def client(peer: Peer) -> AsyncIterator[ExtractorClient]:
     routes = [
         (r"/extract-audio", ExtractHandler, {"peer": peer}),
         (r"/extractions/(.+)", ReceiptHandler, {"peer": peer}),
@@ -98,18 +107,18 @@ async def client(peer: Peer) -> AsyncIterator[AudioClient]:
     server = HTTPServer(Application(routes, log_function=lambda handler: None))
     listening, port = bind_unused_port()
     server.add_socket(listening)
-    async with AudioClient(f"http://127.0.0.1:{port}", Tokens(("secret",))) as opened:
+    async with ExtractorClient(f"http://127.0.0.1:{port}", Tokens(("secret",))) as opened:
         yield opened
     server.stop()
     await server.close_all_connections()
 
 
-async def heard(client: AudioClient) -> bytes:
+async def heard(client: ExtractorClient) -> bytes:
     async with client.extract(REQUEST) as audio:
         return b"".join([chunk async for chunk in audio.chunks()])
 
 
-async def failure(client: AudioClient) -> ServiceError:
+async def failure(client: ExtractorClient) -> ServiceError:
     with pytest.raises(ServiceError) as failed:
         await heard(client)
     return failed.value
@@ -119,7 +128,7 @@ async def test_audio_arrives_whole_and_with_its_receipt(client):
     async with client.extract(REQUEST) as audio:
         body = b"".join([chunk async for chunk in audio.chunks()])
     assert body == BODY
-    assert (audio.content_type, audio.declared_seconds) == ("audio/wav", 3.125)
+    assert (audio.content_type, audio.etag, audio.declared_seconds) == ("audio/wav", "e", 3.125)
     assert audio.receipt and audio.receipt.state == "complete"
 
 
@@ -170,11 +179,12 @@ async def test_a_refusal_that_is_not_machine_cs_is_told_as_such(client, peer, an
     peer.refusal = (502, answer)
     failed = await failure(client)
     assert (failed.status, failed.code, failed.retryable) == (502, "unexpected_answer", True)
-    assert failed.message.startswith("HTTP 502 from the extractor, not as agreed")
+    assert failed.message.startswith("HTTP 502 from the extractor, but no answer of its API")
 
 
-async def test_a_200_that_is_not_machine_cs_is_not_taken_for_audio(client, peer):
-    del peer.headers["X-Extraction-Id"]
+@pytest.mark.parametrize("header", ["X-Extraction-Id", "X-Object-ETag"])
+async def test_a_200_without_the_extractors_headers_is_not_taken_for_audio(client, peer, header):
+    del peer.headers[header]
     failed = await failure(client)
     assert (failed.status, failed.code) == (502, "unexpected_answer")
 
@@ -193,7 +203,7 @@ async def test_a_cut_body_whose_receipt_says_why_is_that_failure(client, peer):
     assert failed.as_json() == error and failed.status == 502
 
 
-@pytest.mark.parametrize("wrong", [{"bytes": 5}, {"sha256": "0" * 64}, {"sha256": None}], ids=lambda wrong: str(wrong))
+@pytest.mark.parametrize("wrong", [{"bytes": 5}, {"sha256": "0" * 64}], ids=lambda wrong: str(wrong))
 async def test_audio_that_is_not_what_the_receipt_says_is_a_cut_stream(client, peer, wrong):
     peer.receipt |= wrong
     failed = await failure(client)
@@ -215,7 +225,7 @@ async def test_a_receipt_that_is_none_is_told(client, peer):
 async def test_nobody_there_is_peer_unreachable_and_names_the_address():
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
-    async with AudioClient(f"http://127.0.0.1:{port}") as client:
+    async with ExtractorClient(f"http://127.0.0.1:{port}") as client:
         failed = await failure(client)
     assert isinstance(failed, PeerUnreachable)
     assert failed.message.startswith(f"the extractor at http://127.0.0.1:{port} does not answer")

@@ -171,7 +171,7 @@ async def test_the_language_is_detected_once_on_the_first_speech(
     transcriber: Transcriber, multilingual: list[int], mode: str
 ) -> None:
     told = await transcriber.events("minute.flac", mode=mode)
-    assert told[0] == Started(model="mini", language="en", language_probability=0.75, duration=60.0)
+    assert told[0] == Started(model="mini", language="en", language_probability=0.75, duration=60.0, etag="etag1")
     assert multilingual == [3000]
     assert isinstance(told[-1], Finished)
 
