@@ -97,5 +97,5 @@ class ExtractorService(Service):
             "warnings": self.ffmpeg.warnings,
             "ffmpeg_running": self.slots.running,
             "ffmpeg_waiting": self.slots.waiting,
-            "ffmpeg_places": self.slots.places,
+            "ffmpeg_places": self.slots.size,
         }

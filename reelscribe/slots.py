@@ -1,4 +1,4 @@
-"""Places for work: so many at once, and so many more may wait; those whom somebody waits for go first."""
+"""Slots for work that runs at the same time, and a bounded queue for work that waits; interactive work goes first."""
 
 import asyncio
 from collections import deque
@@ -9,56 +9,56 @@ from reelscribe.errors import Busy
 
 RETRY_AFTER_SECONDS = 5
 
-TURNS = 4
-"""Where both kinds of claims wait for a place, each fourth one is for the others: nobody starves."""
+BATCH_SHARE = 4
+"""While both kinds of claims wait, every fourth slot that becomes free is for batch work, so that none starves."""
 
 
 class Slots:
-    """A bounded number of places with a bounded queue: interactive claims first, each kind first come, first served.
+    """A bounded number of slots with a bounded queue: interactive claims first, each kind first come, first served.
 
     Args:
-        places: at once.
-        queue_length: that may wait; more are refused.
-        interactive_places: on top, which only interactive claims may take.
+        size: how many slots any claim may take.
+        queue_length: how many claims may wait; more are refused.
+        interactive_slots: additional slots, which only interactive claims may take.
     """
 
-    def __init__(self, places: int, queue_length: int, interactive_places: int = 0) -> None:
-        self.places = places
-        self._all_places = places + interactive_places
+    def __init__(self, size: int, queue_length: int, interactive_slots: int = 0) -> None:
+        self.size = size
+        self._total = size + interactive_slots
         self._queue_length = queue_length
-        self._interactive, self._others = _Line(), _Line()
-        self._passed_by = 0
+        self._interactive, self._batch = _SubQueue(), _SubQueue()
+        self._interactive_in_a_row = 0
 
     @property
     def running(self) -> int:
-        """Places that are taken."""
-        return self._interactive.running + self._others.running
+        """Slots in use."""
+        return self._interactive.running + self._batch.running
 
     @property
     def waiting(self) -> int:
-        """Claims without a place."""
-        return self._interactive.waiting + self._others.waiting
+        """Claims without a slot."""
+        return self._interactive.waiting + self._batch.waiting
 
     @property
     def free(self) -> int:
-        """How many more claims, none of them interactive, would get a place at once, once all claims have theirs."""
-        return max(0, min(self.places - self._others.claims, self._all_places - self.running - self.waiting))
+        """How many more batch claims would get a slot immediately, once each claim that waits has its own."""
+        return max(0, min(self.size - self._batch.claims, self._total - self.running - self.waiting))
 
     @contextmanager
     def claim(self, interactive: bool = False) -> Iterator["Claim"]:
-        """The right to a place, at once or later; given back at the end of the block.
+        """A claim to a slot, released at the end of the block.
 
         Raises:
-            Busy: all places and the queue are full.
+            Busy: all slots are in use and the queue is full.
         """
-        full = self.running + self.waiting >= self._all_places + self._queue_length
-        if full or (not interactive and self._others.claims >= self.places + self._queue_length):
+        full = self.running + self.waiting >= self._total + self._queue_length
+        if full or (not interactive and self._batch.claims >= self.size + self._queue_length):
             raise Busy(
-                f"all {self.places} places and {self._queue_length} waiting places of this machine are taken; "
+                f"all {self.size} slots are in use and the queue of {self._queue_length} is full; "
                 "try again in a moment",
                 retry_after=RETRY_AFTER_SECONDS,
             )
-        claim = Claim(self, self.line(interactive))
+        claim = Claim(self, self.sub_queue(interactive))
         try:
             yield claim
         finally:
@@ -66,42 +66,43 @@ class Slots:
 
     @asynccontextmanager
     async def take(self) -> AsyncIterator[None]:
-        """Hold a place until the block ends.
+        """Wait for a slot and hold it until the block ends.
 
         Raises:
-            Busy: all places and the queue are full.
+            Busy: all slots are in use and the queue is full.
         """
         with self.claim() as claim:
-            await claim.place()
+            await claim.wait()
             yield
 
-    def line(self, interactive: bool) -> "_Line":
-        """Where claims of that kind wait."""
-        return self._interactive if interactive else self._others
+    def sub_queue(self, interactive: bool) -> "_SubQueue":
+        """The sub-queue of one kind of claims."""
+        return self._interactive if interactive else self._batch
 
-    def fill(self) -> None:
-        """Give the places that are free to those who wait for them."""
-        while line := self._next():
-            line.queue.popleft().begin()
+    def assign(self) -> None:
+        """Give the free slots to the claims that wait for them."""
+        while sub_queue := self._next():
+            sub_queue.queue.popleft().start()
 
-    def _next(self) -> "_Line | None":
-        if self.running >= self._all_places:
+    def _next(self) -> "_SubQueue | None":
+        """The sub-queue that gets the next free slot, if there is one and a claim waits for it."""
+        if self.running >= self._total:
             return None
-        others_may = self._others.queue and self._others.running < self.places
-        if self._interactive.queue and not (others_may and self._passed_by >= TURNS - 1):
-            self._passed_by += bool(others_may)
+        batch_may = self._batch.queue and self._batch.running < self.size
+        if self._interactive.queue and not (batch_may and self._interactive_in_a_row >= BATCH_SHARE - 1):
+            self._interactive_in_a_row += bool(batch_may)
             return self._interactive
-        if not others_may:
+        if not batch_may:
             return None
-        self._passed_by = 0
-        return self._others
+        self._interactive_in_a_row = 0
+        return self._batch
 
 
-class _Line:
+class _SubQueue:
     """The claims of one kind.
 
     Attributes:
-        queue: of those that wait for their place by now; an upload that still arrives does not yet.
+        queue: the claims that wait for a slot now; that of an upload that is still arriving does not yet.
     """
 
     def __init__(self) -> None:
@@ -111,44 +112,44 @@ class _Line:
 
     @property
     def claims(self) -> int:
-        """With a place or without."""
+        """With a slot or without."""
         return self.running + self.waiting
 
 
 class Claim:
-    """What :meth:`Slots.claim` gives out."""
+    """A claim to one slot; :meth:`Slots.claim` makes it."""
 
-    def __init__(self, slots: Slots, line: _Line) -> None:
+    def __init__(self, slots: Slots, sub_queue: _SubQueue) -> None:
         self._slots = slots
-        self._line = line
-        self._begun = asyncio.Event()
+        self._sub_queue = sub_queue
+        self._started = asyncio.Event()
         self._released = False
-        line.waiting += 1
+        sub_queue.waiting += 1
 
-    async def place(self, interactive: bool = False) -> None:
-        """Wait for the place, in the line of those that are ``interactive`` or not, whatever was claimed."""
-        self._line.waiting -= 1
-        self._line = self._slots.line(interactive)
-        self._line.waiting += 1
-        self._line.queue.append(self)
-        self._slots.fill()
-        await self._begun.wait()
+    async def wait(self, interactive: bool = False) -> None:
+        """Wait for the slot, in the sub-queue that ``interactive`` names, whichever was named to claim it."""
+        self._sub_queue.waiting -= 1
+        self._sub_queue = self._slots.sub_queue(interactive)
+        self._sub_queue.waiting += 1
+        self._sub_queue.queue.append(self)
+        self._slots.assign()
+        await self._started.wait()
 
-    def begin(self) -> None:
-        """Take the place."""
-        self._line.waiting -= 1
-        self._line.running += 1
-        self._begun.set()
+    def start(self) -> None:
+        """Take the slot."""
+        self._sub_queue.waiting -= 1
+        self._sub_queue.running += 1
+        self._started.set()
 
     def release(self) -> None:
-        """Give it back before the end of the block."""
+        """Give the slot back, or stop waiting for it."""
         if self._released:
             return
         self._released = True
-        if self._begun.is_set():
-            self._line.running -= 1
+        if self._started.is_set():
+            self._sub_queue.running -= 1
         else:
-            self._line.waiting -= 1
+            self._sub_queue.waiting -= 1
             with suppress(ValueError):  # it may not wait yet
-                self._line.queue.remove(self)
-        self._slots.fill()
+                self._sub_queue.queue.remove(self)
+        self._slots.assign()

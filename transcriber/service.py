@@ -173,7 +173,7 @@ class TranscriberService(Service):
             "model_state": self.weights.state,
             "ffmpeg": self._ffmpeg.version,
             "warnings": self._ffmpeg.warnings,
-            "capacity": self.slots.places,
+            "capacity": self.slots.size,
             "free": self.slots.free,
             "waiting": self.slots.waiting,
         }
@@ -198,7 +198,7 @@ class TranscriberService(Service):
 
         async def ready() -> None:
             asked = time.monotonic()
-            await claim.place(request.priority == "interactive")
+            await claim.wait(request.priority == "interactive")
             self.metrics.place_wait.observe(time.monotonic() - asked)
             await self.weights.load()
 

@@ -1,4 +1,4 @@
-"""Places: who gets the next one, who waits, and who is refused."""
+"""Slots: which claim gets the next one, which waits, and which is refused."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,31 +10,31 @@ from reelscribe.errors import Busy
 from reelscribe.slots import Slots
 
 
-class Claimants:
-    """Tasks that claim a place and keep it until :meth:`leave`; ``placed`` tells in which order they got theirs."""
+class Requests:
+    """Tasks that each hold a slot until :meth:`end`; ``started`` has their names in the order they got one."""
 
     def __init__(self, slots: Slots) -> None:
         self.slots = slots
-        self.placed: list[str] = []
+        self.started: list[str] = []
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def come(self, *names: str) -> None:
+    async def begin(self, *names: str) -> None:
         """Those whose name begins with i are interactive."""
         for name in names:
-            self.tasks[name] = asyncio.create_task(self._stay(name))
+            self.tasks[name] = asyncio.create_task(self._run(name))
             await asyncio.sleep(0)
         await settled()
 
-    async def leave(self, *names: str) -> None:
+    async def end(self, *names: str) -> None:
         for name in names:
             self.tasks[name].cancel()
         await settled()
 
-    async def _stay(self, name: str) -> None:
+    async def _run(self, name: str) -> None:
         interactive = name.startswith("i")
         with self.slots.claim(interactive) as claim:
-            await claim.place(interactive)
-            self.placed.append(name)
+            await claim.wait(interactive)
+            self.started.append(name)
             await asyncio.sleep(60)
 
 
@@ -44,98 +44,98 @@ async def settled() -> None:
 
 
 @asynccontextmanager
-async def claimants(slots: Slots) -> AsyncIterator[Claimants]:
-    those = Claimants(slots)
+async def requests_for(slots: Slots) -> AsyncIterator[Requests]:
+    requests = Requests(slots)
     try:
-        yield those
+        yield requests
     finally:
-        await those.leave(*those.tasks)
-        await asyncio.gather(*those.tasks.values(), return_exceptions=True)
-        assert (slots.running, slots.waiting, slots.free) == (0, 0, slots.places)
+        await requests.end(*requests.tasks)
+        await asyncio.gather(*requests.tasks.values(), return_exceptions=True)
+        assert (slots.running, slots.waiting, slots.free) == (0, 0, slots.size)
 
 
 async def test_first_come_is_first_served():
-    async with claimants(Slots(1, 9)) as those:
-        await those.come("a", "b", "c")
-        await those.leave("a")
-        await those.leave("b")
-        assert those.placed == ["a", "b", "c"]
+    async with requests_for(Slots(1, 9)) as requests:
+        await requests.begin("a", "b", "c")
+        await requests.end("a")
+        await requests.end("b")
+        assert requests.started == ["a", "b", "c"]
 
 
-async def test_an_interactive_claim_has_a_place_where_all_others_are_taken():
-    async with claimants(Slots(2, 9, interactive_places=1)) as those:
-        await those.come("a", "b", "c", "i1", "i2")
-        assert those.placed == ["a", "b", "i1"]
+async def test_an_interactive_claim_has_a_slot_when_all_others_are_taken():
+    async with requests_for(Slots(2, 9, interactive_slots=1)) as requests:
+        await requests.begin("a", "b", "c", "i1", "i2")
+        assert requests.started == ["a", "b", "i1"]
 
 
 async def test_an_interactive_claim_goes_first():
-    async with claimants(Slots(1, 9, interactive_places=1)) as those:
-        await those.come("a", "b", "i1", "i2")
-        await those.leave("a")
-        assert those.placed == ["a", "i1", "i2"]
+    async with requests_for(Slots(1, 9, interactive_slots=1)) as requests:
+        await requests.begin("a", "b", "i1", "i2")
+        await requests.end("a")
+        assert requests.started == ["a", "i1", "i2"]
 
 
-async def test_interactive_claims_may_take_all_places():
-    async with claimants(Slots(2, 9, interactive_places=1)) as those:
-        await those.come("i1", "i2", "i3", "i4")
-        assert those.placed == ["i1", "i2", "i3"]
+async def test_interactive_claims_may_take_all_slots():
+    async with requests_for(Slots(2, 9, interactive_slots=1)) as requests:
+        await requests.begin("i1", "i2", "i3", "i4")
+        assert requests.started == ["i1", "i2", "i3"]
 
 
-async def test_each_fourth_place_is_for_those_that_interactive_claims_pass_by():
-    async with claimants(Slots(1, 99, interactive_places=1)) as those:
-        await those.come("i1", "i2", "a", "b", *(f"i{number}" for number in range(3, 9)))
+async def test_every_fourth_slot_is_for_batch_claims_while_both_kinds_wait():
+    async with requests_for(Slots(1, 99, interactive_slots=1)) as requests:
+        await requests.begin("i1", "i2", "a", "b", *(f"i{number}" for number in range(3, 9)))
         for name in ("i1", "i2", "i3", "i4", "i5", "a", "i6", "i7"):
-            await those.leave(name)
-        assert those.placed == ["i1", "i2", "i3", "i4", "i5", "a", "i6", "i7", "i8", "b"]
+            await requests.end(name)
+        assert requests.started == ["i1", "i2", "i3", "i4", "i5", "a", "i6", "i7", "i8", "b"]
 
 
-async def test_places_for_interactive_claims_are_never_for_others():
-    async with claimants(Slots(1, 9, interactive_places=2)) as those:
-        await those.come("a", "b")
-        assert those.placed == ["a"]
+async def test_interactive_slots_are_never_for_others():
+    async with requests_for(Slots(1, 9, interactive_slots=2)) as requests:
+        await requests.begin("a", "b")
+        assert requests.started == ["a"]
 
 
-async def test_free_places_are_those_that_are_for_all():
-    slots = Slots(2, 9, interactive_places=1)
-    async with claimants(slots) as those:
+async def test_free_slots_are_those_for_all_claims():
+    slots = Slots(2, 9, interactive_slots=1)
+    async with requests_for(slots) as requests:
         counts = []
         for name in ("i1", "a", "i2", "b"):
-            await those.come(name)
+            await requests.begin(name)
             counts.append(slots.free)
         assert counts == [2, 1, 0, 0]
-        await those.leave("i1", "i2")
+        await requests.end("i1", "i2")
         assert slots.free == 0
 
 
 @pytest.mark.parametrize("interactive", [False, True])
 async def test_beyond_the_queue_a_claim_is_refused(interactive: bool):
-    slots = Slots(1, 1, interactive_places=1)
-    async with claimants(slots) as those:
-        await those.come("a", "b")
-        with pytest.raises(Busy, match="all 1 places and 1 waiting places"), slots.claim():
+    slots = Slots(1, 1, interactive_slots=1)
+    async with requests_for(slots) as requests:
+        await requests.begin("a", "b")
+        with pytest.raises(Busy, match="all 1 slots are in use and the queue of 1 is full"), slots.claim():
             pass
-        await those.come("i1")
+        await requests.begin("i1")
         with pytest.raises(Busy), slots.claim(interactive):
             pass
 
 
-async def test_who_leaves_in_the_moment_of_being_placed_leaves_the_place_free():
+async def test_a_request_that_ends_just_as_it_gets_its_slot_leaves_it_free():
     slots = Slots(1, 9)
-    async with claimants(slots) as those:
-        await those.come("a", "b", "c")
-        those.tasks["a"].cancel()
-        await asyncio.sleep(0)  # b has the place, but does not know it yet
-        await those.leave("b")
-        assert those.placed == ["a", "c"]
+    async with requests_for(slots) as requests:
+        await requests.begin("a", "b", "c")
+        requests.tasks["a"].cancel()
+        await asyncio.sleep(0)  # b has the slot, but has not run since
+        await requests.end("b")
+        assert requests.started == ["a", "c"]
 
 
-async def test_a_claim_may_change_its_kind_before_it_is_placed():
-    slots = Slots(1, 9, interactive_places=1)
-    async with claimants(slots) as those:
-        await those.come("a")
+async def test_a_claim_may_change_its_kind_before_it_waits():
+    slots = Slots(1, 9, interactive_slots=1)
+    async with requests_for(slots) as requests:
+        await requests.begin("a")
         with slots.claim(interactive=True) as claim:
-            waiting = asyncio.create_task(claim.place(interactive=False))
+            waiting = asyncio.create_task(claim.wait(interactive=False))
             await settled()
             assert not waiting.done()
-            await those.leave("a")
+            await requests.end("a")
             await waiting
