@@ -26,7 +26,7 @@ class Slots:
         self.size = size
         self._total = size + interactive_slots
         self._queue_length = queue_length
-        self._interactive, self._batch = _SubQueue(), _SubQueue()
+        self._interactive, self._batch = _Claims(), _Claims()
         self._interactive_in_a_row = 0
 
     @property
@@ -42,7 +42,7 @@ class Slots:
     @property
     def free(self) -> int:
         """How many more batch claims would get a slot immediately, once each claim that waits has its own."""
-        return max(0, min(self.size - self._batch.claims, self._total - self.running - self.waiting))
+        return max(0, min(self.size - self._batch.total, self._total - self.running - self.waiting))
 
     @contextmanager
     def claim(self, interactive: bool = False) -> Iterator["Claim"]:
@@ -52,13 +52,13 @@ class Slots:
             Busy: all slots are in use and the queue is full.
         """
         full = self.running + self.waiting >= self._total + self._queue_length
-        if full or (not interactive and self._batch.claims >= self.size + self._queue_length):
+        if full or (not interactive and self._batch.total >= self.size + self._queue_length):
             raise Busy(
                 f"all {self.size} slots are in use and the queue of {self._queue_length} is full; "
                 "try again in a moment",
                 retry_after=RETRY_AFTER_SECONDS,
             )
-        claim = Claim(self, self.sub_queue(interactive))
+        claim = Claim(self, self.claims_of(interactive))
         try:
             yield claim
         finally:
@@ -75,17 +75,17 @@ class Slots:
             await claim.wait()
             yield
 
-    def sub_queue(self, interactive: bool) -> "_SubQueue":
-        """The sub-queue of one kind of claims."""
+    def claims_of(self, interactive: bool) -> "_Claims":
+        """The claims of one kind."""
         return self._interactive if interactive else self._batch
 
     def assign(self) -> None:
         """Give the free slots to the claims that wait for them."""
-        while sub_queue := self._next():
-            sub_queue.queue.popleft().start()
+        while claims := self._next():
+            claims.queue.popleft().start()
 
-    def _next(self) -> "_SubQueue | None":
-        """The sub-queue that gets the next free slot, if there is one and a claim waits for it."""
+    def _next(self) -> "_Claims | None":
+        """The claims of which one gets the next slot; None if no slot is free, or no claim waits for it."""
         if self.running >= self._total:
             return None
         batch_may = self._batch.queue and self._batch.running < self.size
@@ -98,7 +98,7 @@ class Slots:
         return self._batch
 
 
-class _SubQueue:
+class _Claims:
     """The claims of one kind.
 
     Attributes:
@@ -111,7 +111,7 @@ class _SubQueue:
         self.queue: deque[Claim] = deque()
 
     @property
-    def claims(self) -> int:
+    def total(self) -> int:
         """With a slot or without."""
         return self.running + self.waiting
 
@@ -119,26 +119,26 @@ class _SubQueue:
 class Claim:
     """A claim to one slot; :meth:`Slots.claim` makes it."""
 
-    def __init__(self, slots: Slots, sub_queue: _SubQueue) -> None:
+    def __init__(self, slots: Slots, claims: _Claims) -> None:
         self._slots = slots
-        self._sub_queue = sub_queue
+        self._claims = claims
         self._started = asyncio.Event()
         self._released = False
-        sub_queue.waiting += 1
+        claims.waiting += 1
 
     async def wait(self, interactive: bool = False) -> None:
-        """Wait for the slot, in the sub-queue that ``interactive`` names, whichever was named to claim it."""
-        self._sub_queue.waiting -= 1
-        self._sub_queue = self._slots.sub_queue(interactive)
-        self._sub_queue.waiting += 1
-        self._sub_queue.queue.append(self)
+        """Wait for the slot, as an interactive claim or as a batch claim, whichever this one was so far."""
+        self._claims.waiting -= 1
+        self._claims = self._slots.claims_of(interactive)
+        self._claims.waiting += 1
+        self._claims.queue.append(self)
         self._slots.assign()
         await self._started.wait()
 
     def start(self) -> None:
         """Take the slot."""
-        self._sub_queue.waiting -= 1
-        self._sub_queue.running += 1
+        self._claims.waiting -= 1
+        self._claims.running += 1
         self._started.set()
 
     def release(self) -> None:
@@ -147,9 +147,9 @@ class Claim:
             return
         self._released = True
         if self._started.is_set():
-            self._sub_queue.running -= 1
+            self._claims.running -= 1
         else:
-            self._sub_queue.waiting -= 1
+            self._claims.waiting -= 1
             with suppress(ValueError):  # it may not wait yet
-                self._sub_queue.queue.remove(self)
+                self._claims.queue.remove(self)
         self._slots.assign()
