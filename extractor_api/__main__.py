@@ -8,7 +8,7 @@ from extractor_api.minio.s3_client import S3Client
 from extractor_api.routes import make_app
 from extractor_api.service import ExtractorService
 from reelscribe import logs
-from reelscribe.command_line import ConfigOption, settings_errors_told, tell_check
+from reelscribe.command_line import ConfigOption, print_check, report_settings_errors
 from reelscribe.errors import ServiceError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.server import serve
@@ -29,7 +29,7 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
     if context.invoked_subcommand:
         return
     logs.configure()
-    with settings_errors_told():
+    with report_settings_errors():
         chosen = load_settings(config)
         asyncio.run(_serve(chosen))
 
@@ -44,24 +44,24 @@ async def _serve(chosen: Settings) -> None:
 
 @cli.command(epilog="Example: extractor-api check --config config.cfg")
 def check(context: typer.Context, config: ConfigOption = None) -> None:
-    """Prove config, ffmpeg, bucket and MinIO (where it is set), one line each; exit 1 if one of them fails."""
-    with settings_errors_told():
+    """Check config, ffmpeg, bucket and, if it is set, MinIO, one line each; exit 1 if one of them fails."""
+    with report_settings_errors():
         chosen = load_settings(config or context.obj)
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
         tokens = Tokens.from_file(chosen.auth.token_file)
         s3 = S3Client(chosen.minio) if chosen.minio.endpoint else None
     bucket = chosen.paths.minio_data_path / chosen.paths.bucket_name
-    missing = FileNotFoundError(f"{bucket} is no folder; see [paths] minio_data_path and bucket_name")
-    proved = [
-        tell_check("config", "a token is asked for" if tokens else "read; no token is asked for"),
-        tell_check("ffmpeg", f"{binary.version} at {binary.path}" + (f"; {binary.unfixed}" if binary.unfixed else "")),
-        tell_check("bucket", str(bucket) if bucket.is_dir() else missing),
-        *([tell_check("minio", _prove(s3, chosen.paths.bucket_name))] if s3 else ()),
+    missing = FileNotFoundError(f"{bucket} is not a folder; see [paths] minio_data_path and bucket_name")
+    checks = [
+        print_check("config", "a token is asked for" if tokens else "read; no token is asked for"),
+        print_check("ffmpeg", f"{binary.version} at {binary.path}" + (f"; {binary.unfixed}" if binary.unfixed else "")),
+        print_check("bucket", str(bucket) if bucket.is_dir() else missing),
+        *([print_check("minio", _check_minio(s3, chosen.paths.bucket_name))] if s3 else ()),
     ]
-    raise typer.Exit(0 if all(proved) else 1)
+    raise typer.Exit(0 if all(checks) else 1)
 
 
-def _prove(s3: S3Client, bucket_name: str) -> str | ServiceError:
+def _check_minio(s3: S3Client, bucket_name: str) -> str | ServiceError:
     try:
         return s3.check(bucket_name)
     except ServiceError as failure:

@@ -22,7 +22,7 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
 
 
 class ResultSender(ServiceHandler):
-    """Sends a finished result, or the range of it that was asked for."""
+    """Sends a finished result, or the requested range of it."""
 
     service: ExtractorService
 
@@ -33,10 +33,10 @@ class ResultSender(ServiceHandler):
         self.set_header("X-Extraction-Id", result.extraction_id)
         self.set_header("Accept-Ranges", "bytes")
         self.set_header("ETag", etag)
-        asked = self.request.headers.get("Range", "") if self.request.method != "POST" else ""
+        requested = self.request.headers.get("Range", "") if self.request.method != "POST" else ""
         if self.request.headers.get("If-Range", etag) != etag:
-            asked = ""
-        start, end = _range(asked, result.size)
+            requested = ""
+        start, end = _range(requested, result.size)
         if (start, end) != (0, result.size):
             self.set_status(206)
             self.set_header("Content-Range", f"bytes {start}-{end - 1}/{result.size}")
@@ -47,7 +47,7 @@ class ResultSender(ServiceHandler):
         await self._send(result, start, end)
 
     async def _send(self, result: Result, start: int, end: int) -> None:
-        # Opened anew, so that two readers of one result do not share a position.
+        # Opened again, so that two readers of one result do not share a position.
         file = await aiofiles.open(f"/proc/self/fd/{result.file.fileno()}", "rb")
         try:
             await file.seek(start)
@@ -56,13 +56,13 @@ class ResultSender(ServiceHandler):
                 start += len(chunk)
                 await self.write_out(chunk)
         finally:
-            await asyncio.shield(file.close())  # a leaving client cancels us, the file is closed all the same
+            await asyncio.shield(file.close())  # also when the client leaves, which cancels us
 
     async def write_out(self, chunk: bytes) -> None:
         """Send some of the body, as fast as the client reads.
 
         Raises:
-            NoAudioInTime: it read nothing for ``stall_timeout``, which is looked at that often.
+            NoAudioInTime: it read nothing for ``stall_timeout``; that is checked once in this time.
         """
         stall_timeout = self.service.limits.stall_timeout
         self.write(chunk)
@@ -75,13 +75,13 @@ class ResultSender(ServiceHandler):
         flushed.result()
 
     def _taken_bytes(self) -> int:
-        """How much the client's side has acknowledged: one that is slow takes long for a whole chunk."""
+        """How much the client's host has acknowledged: a slow client takes long for one chunk."""
         socket = self.request.connection.stream.socket  # type: ignore[union-attr]
         return int(_BYTES_ACKED.unpack_from(socket.getsockopt(IPPROTO_TCP, TCP_INFO, 256), _BYTES_ACKED_AT)[0])
 
 
 class ResultHandler(ResultSender):
-    """``GET /extractions/{id}/audio``: a finished result, whole or in part; HEAD tells its length."""
+    """``GET /extractions/{id}/audio``: a finished result, complete or in part; HEAD for its length."""
 
     async def get(self, extraction_id: str) -> None:
         await self.send_result(self.service.results.get(extraction_id))
@@ -90,9 +90,9 @@ class ResultHandler(ResultSender):
         await self.get(extraction_id)
 
 
-def _range(asked: str, size: int) -> tuple[int, int]:
-    """First byte and the one after the last of a ``Range`` header; the whole where there is none we serve."""
-    match = _RANGE.match(asked)
+def _range(requested: str, size: int) -> tuple[int, int]:
+    """First byte and the one after the last of a ``Range`` header; the entire result if we serve no such range."""
+    match = _RANGE.match(requested)
     if not match or match.groups() == ("", ""):
         return 0, size
     first, last = match.groups()

@@ -1,4 +1,4 @@
-"""The extractor's routes: audio as ffmpeg makes it, and receipts."""
+"""The extractor's handlers: audio while ffmpeg makes it, receipts, probes and listings."""
 
 import asyncio
 import logging
@@ -46,7 +46,7 @@ class ExtractAudioHandler(ResultSender):
                 f"{request.savepath}: not done within max_duration = {self.service.limits.max_duration:g} s"
             ) from None
         except asyncio.CancelledError:
-            log.warning("%s: the client left, or this server stops; ffmpeg ended", request.savepath)
+            log.warning("%s: the client left, or the extractor is stopping; ffmpeg was ended", request.savepath)
             raise Stopping("the extraction was ended") from None
 
     def on_connection_close(self) -> None:
@@ -111,7 +111,7 @@ class ExtractAudioHandler(ResultSender):
         return result
 
     async def _stream(self, extraction: AudioExtraction, head: bytes) -> None:
-        failure: ServiceError | None = Stopping("the client left, or the extractor stopped")
+        failure: ServiceError | None = Stopping("the client left, or the extractor was stopping")
         try:
             await self.write_out(head)
             async for chunk in extraction.chunks():

@@ -1,4 +1,4 @@
-"""The objects of a bucket in the order of their savepaths, a page at a time, without keys."""
+"""The objects of a bucket in the order of their savepaths, one page at a time, without access keys."""
 
 import heapq
 import os
@@ -12,7 +12,7 @@ from reelscribe.errors import BadRequest, NotReadable, ObjectNotFound
 
 
 class _Entry(NamedTuple):
-    """Something in a folder, sorted as its savepaths are: S3 orders ``a.mp4`` before ``a/b`` by their bytes."""
+    """Something in a folder, sorted like its savepaths: S3 orders ``a.mp4`` before ``a/b``, by their bytes."""
 
     key: bytes
     name: str
@@ -54,16 +54,16 @@ def _savepaths(folder: Path, base: str, prefix: str, after: str) -> Iterator[str
 
 
 def _entries(folder: Path) -> Iterator[_Entry]:
-    """Files as objects; folders as an object (if xl.meta lies inside) and as what lies below them."""
+    """Files as objects; folders as an object (if they hold xl.meta) and as the folder of further ones."""
     try:
         with os.scandir(folder) as found:
             names = [(entry.name, entry.is_dir()) for entry in found]
     except (FileNotFoundError, NotADirectoryError):
         return
     except PermissionError:
-        raise BadRequest("prefix: the account of this server may not list that folder") from None
+        raise BadRequest("prefix: the account of the extractor may not list that folder") from None
     if ("xl.meta", False) in names:
-        # Inside an object: its own files are none, further objects may still lie below.
+        # Inside an object: its own files are not objects, but its folders may hold further ones.
         names = [(name, True) for name, is_folder in names if is_folder]
     for name, is_folder in names:
         yield _Entry(os.fsencode(name), name, below=False)
@@ -85,7 +85,7 @@ def _order(savepath: str) -> bytes:
 
 
 def _describe(storage: LocalStorage, bucket_name: str | None, savepath: str) -> ListedObject | None:
-    """The object, or None where the name turns out to be none (a folder, a delete marker)."""
+    """The object; None if the name turns out to be something else (a folder, a delete marker)."""
     try:
         with storage.open(savepath, bucket_name) as stored:
             return ListedObject(

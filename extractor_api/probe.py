@@ -1,4 +1,4 @@
-"""What a recording holds, without decoding it: length, container and streams, from ffmpeg's own description."""
+"""What a recording holds, from ffmpeg's description, without decoding it: length, container and streams."""
 
 import asyncio
 import re
@@ -38,10 +38,10 @@ async def probe(ffmpeg: FFmpeg, stored: StoredObject, timeout: float) -> ProbeRe
                 f"{stored.savepath}: ffmpeg did not describe it within {timeout:g} s; try again"
             ) from None
     log = process.log
-    if failure := stored.failure():
+    if failure := stored.read_failure():
         raise failure
     if not log.container:
-        raise NotDecodable(f"{stored.savepath} is no audio or video file that ffmpeg can open")
+        raise NotDecodable(f"{stored.savepath} is not an audio or video file that ffmpeg can open")
     tracks = await asyncio.to_thread(track_seconds, stored)
     return ProbeResult(
         savepath=stored.savepath,

@@ -1,4 +1,4 @@
-"""The receipts of recent extractions: kept an hour, and bounded in number."""
+"""The receipts of recent extractions: kept for an hour, and bounded in number."""
 
 import time
 from collections import OrderedDict
@@ -25,7 +25,7 @@ class Receipts:
         """The receipt of an extraction.
 
         Raises:
-            ExtractionNotFound: there is none (any more).
+            ExtractionNotFound: there is none, or no longer.
         """
         self._drop_old()
         if extraction_id not in self._receipts:

@@ -1,4 +1,4 @@
-"""Finished extractions (``delivery = file``): made in temp_dir, served whole or by ranges, kept for ``result_ttl``."""
+"""Finished extractions (``delivery = file``): made in temp_dir, served again or by ranges, kept for ``result_ttl``."""
 
 import asyncio
 import hashlib
@@ -51,10 +51,10 @@ class Results:
 
     @contextmanager
     def reserve(self, wanted: int) -> Iterator[BinaryIO]:
-        """A new file with room for ``wanted`` bytes; closed after the block unless :meth:`keep` took it.
+        """A new file with space for ``wanted`` bytes; closed after the block unless :meth:`keep` took it.
 
         Raises:
-            NoRoom: the disk of temp_dir cannot hold it, with what running extractions will still need.
+            NoRoom: the disk of temp_dir cannot hold it in addition to what running extractions still need.
         """
         file = self._folder.create(wanted, "ask for delivery = stream, which needs none")
         try:
@@ -76,7 +76,7 @@ class Results:
         """A result that is still kept.
 
         Raises:
-            ExtractionNotFound: it is not, or never was.
+            ExtractionNotFound: it is no longer kept, or never was.
         """
         if extraction_id not in self._results:
             raise ExtractionNotFound(f"no result of extraction {extraction_id}; results are kept {self._ttl:g} s")
@@ -94,10 +94,10 @@ class Results:
 def expected_bytes(request: ExtractAudioRequest, encoding: Encoding, probed: ProbeResult) -> int:
     """Upper bound of a result's size, from the length that the recording declares.
 
-    One that declares none is taken to be no longer than its bytes at 32 kbit/s.
+    If it declares none, it is assumed to be as long as its bytes last at 32 kbit/s.
     """
-    whole = probed.duration or probed.size * 8 / 32_000
-    seconds = max(0.0, whole - request.start)
+    total = probed.duration or probed.size * 8 / 32_000
+    seconds = max(0.0, total - request.start)
     if request.duration:
         seconds = min(seconds, request.duration)
     if encoding in ("matroska", "adts"):

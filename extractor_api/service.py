@@ -48,7 +48,7 @@ class ExtractorService(Service):
         self._bytes = Counter("reelscribe_extracted_bytes", "Audio bytes sent", registry=self.registry)
         self._seconds = Counter("reelscribe_extracted_seconds", "Seconds of audio sent", registry=self.registry)
         self._extractions = Counter(
-            "reelscribe_extractions", "Extractions by how they ended", ["state"], registry=self.registry
+            "reelscribe_extractions", "Extractions by outcome", ["state"], registry=self.registry
         )
         for name, value in (("running", lambda: self.slots.running), ("waiting", lambda: self.slots.waiting)):
             gauge = Gauge(f"reelscribe_ffmpeg_{name}", f"ffmpeg runs {name}", registry=self.registry)
@@ -56,7 +56,7 @@ class ExtractorService(Service):
 
     @asynccontextmanager
     async def stored_object(self, savepath: str, bucket_name: str | None) -> AsyncIterator[StoredObject]:
-        """An object of the drive, or, where MinIO alone can read it and ``[minio]`` names one, from there."""
+        """An object, read from the drive, or through the MinIO of ``[minio]`` if only MinIO can read it."""
         async with AsyncExitStack() as stack:
             opening = self._storage.open(savepath, bucket_name)
             try:
@@ -76,10 +76,10 @@ class ExtractorService(Service):
         )
 
     def log_start(self) -> None:
-        """Say which ffmpeg and which bucket this machine uses."""
+        """Log which ffmpeg and which bucket this service uses."""
         log.info("extractor-api: ffmpeg %s at %s; bucket %s", self.ffmpeg.version, self.ffmpeg.path, self._storage)
         if self._s3:
-            log.info("extractor-api: what cannot be read there comes from %s", self._s3)
+            log.info("extractor-api: what cannot be read there is read through %s", self._s3)
         for warning in self.ffmpeg.warnings:
             log.warning("extractor-api: %s", warning)
 

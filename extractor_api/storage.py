@@ -1,4 +1,4 @@
-"""From a savepath to an open file of the bucket, and to nothing outside it."""
+"""Opens the object of a savepath, and nothing outside its bucket."""
 
 import os
 from collections.abc import Iterator
@@ -35,10 +35,10 @@ class LocalStorage:
         """Open an object until the block ends.
 
         Raises:
-            BadRequest: the savepath cannot be an object's, or the bucket is not one of config's.
+            BadRequest: the savepath cannot be an object's, or the bucket is not one of config.cfg.
             ObjectNotFound: there is no such object.
-            NotReadable: there is, but its bytes cannot be read from this folder.
-            NotReadableHere: nor so; MinIO itself can read them.
+            NotReadable: its bytes cannot be read from this folder.
+            NotReadableHere: they cannot be read from this folder, but MinIO can read them.
         """
         bucket = self.bucket(bucket_name)
         _check_savepath(savepath)
@@ -47,15 +47,15 @@ class LocalStorage:
                 stored = self._open(stack, bucket, savepath)
             except PermissionError:
                 raise NotReadableHere(
-                    f"the account of this server may not read {savepath}; give it read access"
+                    f"the account of the extractor may not read {savepath}; give it read access"
                 ) from None
             yield stored
 
     def bucket_folder(self, bucket_name: str | None = None) -> Path:
-        """Where a bucket lies.
+        """The folder of a bucket.
 
         Raises:
-            BadRequest: it is not one of config's.
+            BadRequest: it is not one of config.cfg.
         """
         return self._data_path / self.bucket(bucket_name)
 
@@ -63,11 +63,11 @@ class LocalStorage:
         """The bucket that a request means.
 
         Raises:
-            BadRequest: it is not one of config's.
+            BadRequest: it is not one of config.cfg.
         """
         bucket = bucket_name or self._default_bucket
         if bucket not in self._buckets:
-            raise BadRequest(f"bucket_name: {bucket!r} is not a bucket of this server; see [paths] buckets")
+            raise BadRequest(f"bucket_name: {bucket!r} is not a bucket of this extractor; see [paths] buckets")
         return bucket
 
     def _open(self, stack: ExitStack, bucket: str, savepath: str) -> StoredObject:
@@ -79,11 +79,11 @@ class LocalStorage:
             return open_xl_object(stack, path, bucket, savepath)
         if (path / "xl.json").is_file():
             raise NotReadableHere(f"{savepath} is in a layout of before 2020, spread over several drives")
-        self._refuse_what_is_no_plain_object(folder, path, bucket, savepath)
+        self._refuse_unless_plain(folder, path, bucket, savepath)
         return open_plain_object(stack, self._data_path, folder, bucket, savepath)
 
-    def _refuse_what_is_no_plain_object(self, folder: Path, path: Path, bucket: str, savepath: str) -> None:
-        """On a drive that MinIO formatted, files lie inside objects: ``a.mp4/xl.meta`` is none by itself."""
+    def _refuse_unless_plain(self, folder: Path, path: Path, bucket: str, savepath: str) -> None:
+        """On a drive that MinIO formatted, files are parts of objects: ``a.mp4/xl.meta`` is not an object itself."""
         inside_an_object = any((parent / "xl.meta").is_file() for parent in path.parents if folder in parent.parents)
         if inside_an_object or drive_format(self._data_path) == "xl-single":
             raise ObjectNotFound(f"there is no object {savepath} in bucket {bucket}")

@@ -17,7 +17,7 @@ from orchestrator.intake.bucket import Objects
 from orchestrator.intake.submission import Submissions
 from orchestrator.queue.procrastinate import Queue
 from reelscribe import logs
-from reelscribe.command_line import settings_errors_told
+from reelscribe.command_line import report_settings_errors
 from reelscribe.errors import ServiceError
 from reelscribe.http.auth import Tokens
 from reelscribe.settings.loading import Settings, load_settings
@@ -70,7 +70,7 @@ def run(config: Path | None, work: Callable[[Session], Awaitable[int]], log_leve
             await _end_what_is_left()
 
     logs.configure(log_level)
-    with settings_errors_told():
+    with report_settings_errors():
         chosen = load_settings(config)
         try:
             code = asyncio.run(in_session(chosen))

@@ -1,1 +1,1 @@
-"""What every machine is made of: settings, errors, wire format, HTTP base, ffmpeg. Imports no machine."""
+"""What the three services share: settings, errors, contracts, HTTP, ffmpeg. It imports none of them."""

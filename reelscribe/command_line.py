@@ -1,4 +1,4 @@
-"""What the commands of all machines share: ``--config``, and mistakes told in one line instead of a traceback."""
+"""What the commands of all services share: ``--config``, one line for each mistake in the settings, ``check``."""
 
 import sys
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ ConfigOption = Annotated[
 
 
 @contextmanager
-def settings_errors_told() -> Iterator[None]:
+def report_settings_errors() -> Iterator[None]:
     """Print each mistake of config.cfg or the environment on its own line and exit with 2."""
     try:
         yield
@@ -28,9 +28,9 @@ def settings_errors_told() -> Iterator[None]:
         raise typer.Exit(USAGE_EXIT_CODE) from None
 
 
-def tell_check(subject: str, proof: str | Exception) -> bool:
-    """Print one line of ``check``: what was proved, or what is wrong. Returns whether it was proved."""
-    failed = isinstance(proof, Exception)
+def print_check(subject: str, finding: str | Exception) -> bool:
+    """Print one line of ``check``: what was found, or what is wrong. Returns whether all is well."""
+    failed = isinstance(finding, Exception)
     mark = typer.style("FAIL" if failed else "ok  ", fg=typer.colors.RED if failed else typer.colors.GREEN)
-    typer.echo(f"{mark} {subject}: {proof}")
+    typer.echo(f"{mark} {subject}: {finding}")
     return not failed

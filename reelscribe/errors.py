@@ -1,7 +1,7 @@
 """Every way a request can fail: its HTTP status, its code on the wire, and whether trying again can help.
 
 The sentence (``message``) is written for the person who made the request: what was wrong, where, what to do.
-It never holds a path of the server or a secret; those belong in the log.
+It never holds a path of the host or a secret; those belong in the log.
 """
 
 from typing import Any
@@ -44,19 +44,19 @@ class BadRequest(ServiceError):
 
 
 class UnsupportedFormat(ServiceError):
-    """An audio or transcript format that is not offered; ``allowed`` lists those that are."""
+    """The audio or transcript format is not offered; ``allowed`` lists those that are."""
 
     status, code = 400, "unsupported_format"
 
 
 class Unauthorized(ServiceError):
-    """The bearer token is missing or is none of the accepted ones."""
+    """The bearer token is missing or not accepted."""
 
     status, code = 401, "unauthorized"
 
 
 class RouteNotFound(ServiceError):
-    """No such URL on this machine."""
+    """This service has no such URL."""
 
     status, code = 404, "route_not_found"
 
@@ -86,7 +86,7 @@ class TranscriptNotFound(ServiceError):
 
 
 class ModelNotFound(ServiceError):
-    """A speech model of this name is not the one that is loaded."""
+    """The speech model that is loaded has another name."""
 
     status, code = 404, "model_not_found"
 
@@ -104,13 +104,13 @@ class ModelInUse(ServiceError):
 
 
 class BodyTooLarge(ServiceError):
-    """The request body is over the limit of this machine."""
+    """The request body is larger than this service accepts."""
 
     status, code = 413, "body_too_large"
 
 
 class RangeNotSatisfiable(ServiceError):
-    """The byte range that was asked for lies outside the result."""
+    """The requested byte range lies outside the result."""
 
     status, code = 416, "range_not_satisfiable"
 
@@ -140,13 +140,13 @@ class PastTheEnd(ServiceError):
 
 
 class IncompleteRecording(ServiceError):
-    """Less audio came out than the container declares: the stored file is cut or its header lies."""
+    """Less audio was delivered than the container declares: the stored file is cut or its header is wrong."""
 
     status, code = 422, "incomplete_recording"
 
 
 class Busy(ServiceError):
-    """Every place and the queue are taken; ``retry_after`` is in seconds."""
+    """All slots are in use and the queue is full; ``retry_after`` is in seconds."""
 
     status, code, retryable = 503, "busy", True
 
@@ -164,7 +164,7 @@ class ModelNotLoaded(ServiceError):
 
 
 class Stopping(ServiceError):
-    """This machine is shutting down; another one, or the same one later, can do the work."""
+    """This service is shutting down; another one, or this one later, can do the work."""
 
     status, code, retryable = 503, "stopping", True
 
@@ -176,13 +176,13 @@ class NoAudioInTime(ServiceError):
 
 
 class NoRoom(ServiceError):
-    """A disk of this machine is full."""
+    """A disk of this service is full."""
 
     status, code, retryable = 507, "no_room", True
 
 
 class InternalError(ServiceError):
-    """A fault of ours; the log of this machine has the details under the request id."""
+    """A fault of ours; the log of this service has the details under the request id."""
 
     status, code, retryable = 500, "internal_error", True
 
@@ -194,7 +194,7 @@ class ModelFailed(ServiceError):
 
 
 class ModelBroken(ServiceError):
-    """The speech model does not work on any audio any more; this machine ends, and a new process may cure that."""
+    """The speech model no longer works on any audio; this service ends, because a new process may fix that."""
 
     status, code, retryable = 503, "model_broken", True
 
@@ -206,25 +206,25 @@ class ModelOutOfMemory(ModelFailed):
 
 
 class PeerUnreachable(ServiceError):
-    """The machine this one depends on did not answer."""
+    """The service that this one depends on did not answer."""
 
     status, code, retryable = 502, "peer_unreachable", True
 
 
 class PeerRefused(ServiceError):
-    """The machine this one depends on refused for a reason that a retry does not change."""
+    """The service that this one depends on refused, for a reason that a retry does not change."""
 
     status, code = 502, "peer_refused"
 
 
 class StreamCut(ServiceError):
-    """A stream from another machine ended before its end, or did not match its receipt."""
+    """A stream from another service broke off, or did not match its receipt."""
 
     status, code, retryable = 502, "stream_cut", True
 
 
 class RemoteError(ServiceError):
-    """An error that another machine answered, passed on with its own status, code and sentence."""
+    """An error that another service answered, passed on with its own status, code and sentence."""
 
     def __init__(self, status: int, code: str, message: str, retryable: bool, **details: Any) -> None:
         super().__init__(message, **details)

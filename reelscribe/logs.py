@@ -1,4 +1,4 @@
-"""Log lines for a console: one line an event, coloured only on a terminal."""
+"""Log lines for a console: one line for each message, coloured only on a terminal."""
 
 import logging
 import sys

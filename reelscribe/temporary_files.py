@@ -1,7 +1,7 @@
-"""Files without a name in a folder whose room is minded.
+"""Temporary files without a name, in a folder that keeps disk space for each of them.
 
-They have none (``O_TMPFILE``, or unlinked at once), so nothing can be left over: the disk has its room back when the
-last descriptor is closed, also after kill -9.
+They have no name (``O_TMPFILE``, or unlinked immediately), so nothing is left over: the disk space is free again when
+the last descriptor is closed, even after kill -9.
 """
 
 import os
@@ -12,11 +12,11 @@ from typing import BinaryIO
 from reelscribe.errors import NoRoom
 
 SPARE_BYTES = 64 << 20
-"""Left free on the disk."""
+"""Always left free on the disk."""
 
 
 class TemporaryFolder:
-    """Where one machine puts its temporary files.
+    """The folder for the temporary files of one service.
 
     Args:
         path: ``[paths] temp_dir`` of config.cfg.
@@ -27,13 +27,13 @@ class TemporaryFolder:
         self._growing: dict[BinaryIO, int] = {}
 
     def create(self, wanted: int, otherwise: str) -> BinaryIO:
-        """A new file, empty and unbuffered, with room for ``wanted`` bytes until it is closed or settled.
+        """A new file, empty and unbuffered, with space for ``wanted`` bytes until it is closed or settled.
 
         Args:
-            otherwise: what the caller may do where there is none.
+            otherwise: what the caller can do if there is no space, for the error.
 
         Raises:
-            NoRoom: the disk cannot hold them, with what other files will still need.
+            NoRoom: the disk cannot hold them in addition to what other files still need.
         """
         disk = os.statvfs(self._path)
         free = disk.f_bavail * disk.f_frsize - self._unwritten_bytes() - SPARE_BYTES
@@ -46,13 +46,13 @@ class TemporaryFolder:
         return file
 
     def settle(self, file: BinaryIO) -> None:
-        """Leave the room to others that a file needs no more, for it is whole."""
+        """Release the space that a finished file has not used."""
         self._growing.pop(file, None)
 
     def _new(self) -> BinaryIO:
         return tempfile.TemporaryFile(dir=self._path, buffering=0)
 
     def _unwritten_bytes(self) -> int:
-        """What files may still grow by; what they hold already is missing from the disk."""
+        """How much the files may still grow; what they hold already is no longer free on the disk."""
         self._growing = {file: wanted for file, wanted in self._growing.items() if not file.closed}
         return sum(max(0, wanted - os.fstat(file.fileno()).st_size) for file, wanted in self._growing.items())

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import typer
 
 from reelscribe import logs
-from reelscribe.command_line import ConfigOption, settings_errors_told, tell_check
+from reelscribe.command_line import ConfigOption, print_check, report_settings_errors
 from reelscribe.errors import ServiceError, SettingsError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import ExtractorClient
@@ -40,7 +40,7 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
     if context.invoked_subcommand:
         return
     logs.configure()
-    with settings_errors_told():
+    with report_settings_errors():
         chosen = load_settings(config)
         tokens = Tokens.from_file(chosen.auth.token_file)
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
@@ -103,22 +103,22 @@ def _description(model: LoadedModel) -> str:
 @cli.command(epilog="Example: transcriber check --config config.cfg")
 def check(context: typer.Context, config: ConfigOption = None) -> None:
     """Prove config, ffmpeg, model, device and the extractor, one line each; exit 1 if one of them fails."""
-    with settings_errors_told():
+    with report_settings_errors():
         chosen = load_settings(config or context.obj)
         tokens = Tokens.from_file(chosen.auth.token_file)
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
     section = chosen.transcriber
     proved = [
-        tell_check("config", "a token is asked for" if tokens else "read; no token is asked for"),
-        tell_check("ffmpeg", f"{binary.version} at {binary.path}" + (f"; {binary.unfixed}" if binary.unfixed else "")),
+        print_check("config", "a token is asked for" if tokens else "read; no token is asked for"),
+        print_check("ffmpeg", f"{binary.version} at {binary.path}" + (f"; {binary.unfixed}" if binary.unfixed else "")),
     ]
     try:
         model = _loaded_by(section)
     except SettingsError as unusable:
-        proved.append(tell_check("model", unusable))
+        proved.append(print_check("model", unusable))
     else:
-        proved.append(tell_check("model", f"{model.name}, loaded in {model.load_seconds:.1f} s"))
-        proved.append(tell_check("device", f"{model.device} as {model.compute_type}"))
+        proved.append(print_check("model", f"{model.name}, loaded in {model.load_seconds:.1f} s"))
+        proved.append(print_check("device", f"{model.device} as {model.compute_type}"))
     proved.append(asyncio.run(_check_extractor(section.extractor_url, tokens)))
     raise typer.Exit(0 if all(proved) else 1)
 
@@ -128,8 +128,8 @@ async def _check_extractor(url: str, tokens: Tokens) -> bool:
         try:
             health = await extractor.health()
         except ServiceError as failure:
-            return tell_check("extractor", failure)
-    return tell_check("extractor", f"{health.get('machine')} at {url} is {health.get('status')}")
+            return print_check("extractor", failure)
+    return print_check("extractor", f"{health.get('machine')} at {url} is {health.get('status')}")
 
 
 def main() -> None:

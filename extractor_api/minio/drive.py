@@ -21,7 +21,7 @@ def drive_format(data_path: Path) -> DriveFormat:
     except FileNotFoundError:
         return "plain"
     except (OSError, ValueError, KeyError, TypeError):
-        return "plain"  # each object still says by itself how it is stored
+        return "plain"  # each object still shows how it is stored
     if drives > 1:
         raise NotReadableHere(f"this drive is one of {drives} in an erasure set, so a file on it is only a fragment")
     return "xl-single" if drives else "plain"

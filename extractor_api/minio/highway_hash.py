@@ -52,8 +52,8 @@ def _swapped(word: int) -> int:
 
 def _add_zippered(target: list[int], source: list[int]) -> None:
     for j in (0, 2):
-        lanes = struct.pack("<2Q", source[j], source[j + 1])
-        low, high = struct.unpack("<2Q", bytes(lanes[i] for i in _ZIPPER))
+        mixed = struct.pack("<2Q", source[j], source[j + 1])
+        low, high = struct.unpack("<2Q", bytes(mixed[i] for i in _ZIPPER))
         target[j] = (target[j] + low) & _MASK
         target[j + 1] = (target[j + 1] + high) & _MASK
 
@@ -68,13 +68,13 @@ def _rotated_halves(word: int, by: int) -> int:
 def highway_hash(message: bytes) -> bytes:
     """The 32-byte hash of ``message``."""
     state = _State()
-    whole = len(message) & ~31
-    for packet in struct.iter_unpack("<4Q", message[:whole]):
+    full = len(message) & ~31
+    for packet in struct.iter_unpack("<4Q", message[:full]):
         state.update(packet)
-    if rest := message[whole:]:
+    if rest := message[full:]:
         r = len(rest)
-        state.v0 = [(lane + (r << 32) + r) & _MASK for lane in state.v0]
-        state.v1 = [_rotated_halves(lane, r) for lane in state.v1]
+        state.v0 = [(word + (r << 32) + r) & _MASK for word in state.v0]
+        state.v1 = [_rotated_halves(word, r) for word in state.v1]
         state.update(struct.unpack("<4Q", _last_packet(rest)))
     return state.finish()
 

@@ -1,8 +1,9 @@
-"""Lends ffmpeg a remote object as a seekable input on 127.0.0.1.
+"""Gives ffmpeg a remote object as a seekable input on 127.0.0.1.
 
-ffmpeg itself gets no address, key or signature of the storage, cannot be redirected, and does not have to know whom to
-trust: TLS, retries and the object's etag are minded here. Its URL names a random path, for one object and as long as
-that is open; ffmpeg reads the URL from a memory file (``concatf``), because every local user can read a command line.
+ffmpeg itself gets no address, key or signature of the storage, cannot be redirected, and need not know which
+certificates to trust: TLS, retries and the object's etag are handled here. The URL has a random path and is valid for
+one object while that is open; ffmpeg reads it from a memory file (``concatf``), because every local user can read a
+command line.
 """
 
 import asyncio
@@ -39,7 +40,7 @@ class RemoteObject(Protocol):
 
 @asynccontextmanager
 async def relay(remote: RemoteObject) -> AsyncIterator[str]:
-    """Serve ``remote`` until the block ends; yields its URL. What keeps bytes back is noted as its ``failure``."""
+    """Serve ``remote`` until the block ends; yields its URL. An error while it is read is kept as its ``failure``."""
     token, running = secrets.token_urlsafe(32), set[asyncio.Task[None]]()
     arguments = {"remote": remote, "token": token, "running": running}
     server = HTTPServer(Application([(r"/(.*)", _RelayHandler, arguments)], log_function=lambda handler: None))
@@ -74,7 +75,7 @@ class _RelayHandler(RequestHandler):
         self._copying = asyncio.create_task(self._copy(start, end))
         self._running.add(self._copying)
         self._copying.add_done_callback(self._running.discard)
-        with suppress(asyncio.CancelledError):  # ffmpeg went elsewhere, or is done
+        with suppress(asyncio.CancelledError):  # ffmpeg has seeked, or has ended
             await self._copying
         if self._missing:
             self.detach().close()

@@ -1,4 +1,4 @@
-"""An object that only MinIO can read, as one seekable input for ffmpeg: fetched by ranges while it is decoded."""
+"""An object that only MinIO can read, as one seekable input for ffmpeg, fetched by ranges while it is decoded."""
 
 import asyncio
 import os
@@ -16,14 +16,14 @@ from reelscribe.minio_client import CONNECT_SECONDS
 
 RETRY_SECONDS = 0.3
 WINDOW_BYTES = 1 << 16
-"""Fetched at least when we read for ourselves: box headers lie close together."""
+"""Fetched at least, when we read for ourselves: box headers are close together."""
 
 _TIMEOUT = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
 
 
 @asynccontextmanager
 async def open_s3_object(client: S3Client, bucket_name: str, savepath: str) -> AsyncIterator[StoredObject]:
-    """Open an object by MinIO's S3 API until the block ends.
+    """Open an object through MinIO's S3 API until the block ends.
 
     Raises:
         ObjectNotFound, NotReadable, PeerUnreachable, PeerRefused: see :meth:`S3Client.stat`.
@@ -44,14 +44,14 @@ async def open_s3_object(client: S3Client, bucket_name: str, savepath: str) -> A
                 protocols=PROTOCOLS,
                 descriptors=(listing,),
                 read=remote.read,
-                failure=lambda: remote.failure,
+                read_failure=lambda: remote.failure,
             )
         finally:
             os.close(listing)
 
 
 class _S3Object:
-    """Its bytes as they were when it was opened: a read after it was replaced fails."""
+    """Its bytes as they were when it was opened; once it has been replaced, reads fail."""
 
     def __init__(self, client: S3Client, bucket_name: str, savepath: str, size: int, etag: str) -> None:
         self.size = size
@@ -59,7 +59,7 @@ class _S3Object:
         self._client = client
         self._bucket_name, self._savepath = bucket_name, savepath
         self._headers = {"If-Match": f'"{etag}"', "Accept-Encoding": "identity"}
-        # Proxies of the environment are not for a storage next door, and would see the links.
+        # A proxy of the environment would see the links, and is not meant for storage that is close by.
         self._http = httpx.AsyncClient(verify=client.tls, timeout=_TIMEOUT, trust_env=False)
         self._window_start, self._window = 0, b""
 
@@ -70,12 +70,12 @@ class _S3Object:
         await self._http.aclose()
 
     async def copy(self, start: int, end: int, write: Write) -> None:
-        """Write the content from ``start`` up to ``end``; a connection that breaks is taken up where it broke.
+        """Write the content from ``start`` up to ``end``; after a broken connection, continue from there.
 
         Raises:
-            PeerUnreachable: MinIO broke off again and again.
+            PeerUnreachable: the connection broke again and again.
             StreamCut: the object was replaced or deleted meanwhile.
-            NotReadable: MinIO does not give it out any more.
+            NotReadable: MinIO no longer gives it out.
         """
         fruitless = 0
         while start < end:

@@ -1,4 +1,4 @@
-"""MinIO's xl.meta: which version of an object is current, and where its bytes lie on a single drive.
+"""MinIO's xl.meta: which version of an object is current, and where its bytes are on a single drive.
 
 The format, as read from minio/minio (xl-storage-format-v2.go): ``XL2 ``, two version numbers, then msgpack.
 """
@@ -38,7 +38,7 @@ class XlVersion:
         data_folder: below the object's folder; holds ``part.N``.
         parts: number and content bytes of each part file, in content order.
         block_bytes: content bytes that follow each 32-byte hash in a part file.
-        inline: the content itself where it lies in xl.meta (hashes verified), else None.
+        inline: the content itself if it is in xl.meta (its hashes verified), else None.
     """
 
     size: int
@@ -54,8 +54,8 @@ def current_version(meta: bytes, savepath: str, part_exists: bool = False) -> Xl
     """Read xl.meta.
 
     Args:
-        meta: the whole file.
-        savepath: of the object, for the sentences.
+        meta: the content of the file.
+        savepath: of the object, for the errors.
         part_exists: whether the current version's first part file is there (see :func:`_inline_data`).
 
     Raises:
@@ -90,7 +90,7 @@ def _newest_version(meta: bytes, savepath: str) -> tuple[Mapping[str, Any], byte
         return _newest_by_time(_unpack(meta[8:])["Versions"], savepath), b""
     major, minor = int.from_bytes(meta[4:6], "little"), int.from_bytes(meta[6:8], "little")
     if major != 1:
-        raise _unreadable(savepath, f"in xl.meta version {major}.{minor}, which this server does not know")
+        raise _unreadable(savepath, f"in xl.meta version {major}.{minor}, which the extractor does not know")
     reader = _reader(meta[8:])
     versions = reader.unpack()
     if minor >= 2 and reader.unpack() != xxhash.xxh64_intdigest(versions) & 0xFFFFFFFF:
@@ -102,19 +102,19 @@ def _newest_version(meta: bytes, savepath: str) -> tuple[Mapping[str, Any], byte
 
 
 def _newest_by_time(versions: list[Mapping[str, Any]], savepath: str) -> Mapping[str, Any]:
-    """Before version 1.3 the versions lie in any order."""
+    """Before version 1.3 the versions are in any order."""
     if not versions:
         raise _gone(savepath)
     return max(versions, key=lambda body: int((body.get("V2Obj") or body.get("DelObj") or {}).get("MTime", 0)))
 
 
 def _first_indexed(versions: bytes, savepath: str) -> Mapping[str, Any]:
-    """Since version 1.3 the versions lie newest first; free versions stand for tiered data still to be deleted."""
+    """Since version 1.3 the newest version comes first; free versions are tiered data that is still to be deleted."""
     reader = _reader(versions)
     header_version, meta_version, count = reader.unpack(), reader.unpack(), reader.unpack()
     if header_version > 3 or meta_version > 3:
         raise _unreadable(
-            savepath, f"in xl.meta of kind {header_version}.{meta_version}, which this server does not know"
+            savepath, f"in xl.meta of kind {header_version}.{meta_version}, which the extractor does not know"
         )
     for _ in range(count):
         header, body = _unpack(reader.unpack()), reader.unpack()
@@ -132,13 +132,13 @@ def _object_version(body: Mapping[str, Any], inline: bytes, savepath: str, part_
     if kind == _LEGACY:
         raise _unreadable(savepath, "in a layout of before 2020")
     if kind != _OBJECT:
-        raise _unreadable(savepath, f"a version of kind {kind}, which this server does not know")
+        raise _unreadable(savepath, f"a version of kind {kind}, which the extractor does not know")
     fields: Mapping[str, Any] = body["V2Obj"]
     system = {str(key).lower(): value for key, value in (fields.get("MetaSys") or {}).items()}
     user = {str(key).lower(): str(value) for key, value in (fields.get("MetaUsr") or {}).items()}
     if system.get("x-minio-internal-purgestatus"):
         raise _gone(savepath)
-    _refuse_what_is_elsewhere(fields, system, user, savepath)
+    _refuse_unreadable(fields, system, user, savepath)
     parts = tuple(zip(fields["PartNums"], fields["PartSizes"], strict=True))
     if sum(size for _, size in parts) != fields["Size"] or any(size < 0 for _, size in parts):
         raise ValueError("sizes")
@@ -154,14 +154,14 @@ def _object_version(body: Mapping[str, Any], inline: bytes, savepath: str, part_
     return version if content is None else XlVersion(**{**vars(version), "inline": content})
 
 
-def _refuse_what_is_elsewhere(
+def _refuse_unreadable(
     fields: Mapping[str, Any], system: Mapping[str, Any], user: Mapping[str, str], savepath: str
 ) -> None:
     drives = fields["EcM"] + fields["EcN"]
     if (fields["EcM"], fields["EcN"], len(fields["EcDist"])) != (1, 0, 1):
         raise _unreadable(savepath, f"spread over {drives} drives, of which this is one")
     if fields["EcAlgo"] != 1 or fields["CSumAlgo"] != 1:
-        raise _unreadable(savepath, "stored with an algorithm that this server does not know")
+        raise _unreadable(savepath, "stored with an algorithm that the extractor does not know")
     refuse_transformed(system, user, savepath)
     original = fields.get("PartASizes") or fields["PartSizes"]
     if any(was not in (is_, -1) for was, is_ in zip(original, fields["PartSizes"], strict=True)):
@@ -190,7 +190,7 @@ def refuse_transformed(system: Mapping[str, Any], user: Mapping[str, str], savep
 def _inline_data(
     version: XlVersion, fields: Mapping[str, Any], system: Mapping[str, Any], section: bytes, part_exists: bool
 ) -> bytes | None:
-    """The content that lies in xl.meta itself, its bitrot hashes verified; None where part files hold it."""
+    """The content in xl.meta itself, its bitrot hashes verified; None if part files hold it."""
     if version.size == 0:
         return b""
     if not section:
@@ -215,7 +215,7 @@ def _inline_data(
 
 
 def part_file_bytes(content_bytes: int, block_bytes: int) -> int:
-    """Exact size of a part file: its content and a hash for each block begun."""
+    """Exact size of a part file: its content and a hash for each block."""
     return content_bytes + HASH_BYTES * math.ceil(content_bytes / block_bytes)
 
 

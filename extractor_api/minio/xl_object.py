@@ -1,7 +1,7 @@
 """An object in MinIO's xl.meta layout as one seekable input for ffmpeg, without copying it.
 
 A part file holds a 32-byte hash before each block of content. ffmpeg skips the hashes by itself: its ``concatf``
-protocol reads a list of ``subfile`` ranges, one a block, and seeks in them as in one file. So there is no server
+protocol reads a list of ``subfile`` ranges, one per block, and seeks in them as in one file. So there is no server
 between ffmpeg and the drive, no network in its sandbox, and the same speed as for a plain file.
 """
 
@@ -24,11 +24,11 @@ SPARE_DESCRIPTORS = 64
 def open_xl_object(stack: ExitStack, folder: Path, bucket_name: str, savepath: str) -> StoredObject:
     """Open the current version below ``folder`` (which holds xl.meta); ``stack`` closes it.
 
-    MinIO may overwrite or delete the object meanwhile: all parts are opened before anything is read, and where one is
+    MinIO may overwrite or delete the object meanwhile: all parts are opened before anything is read, and if one is
     already gone, xl.meta is read again.
 
     Raises:
-        ObjectNotFound, NotReadable: see :func:`extractor_api.xl_meta.current_version`.
+        ObjectNotFound, NotReadable: see :func:`extractor_api.minio.xl_meta.current_version`.
     """
     for attempt in range(RETRIES):
         version = _read_version(folder, savepath)
@@ -49,7 +49,7 @@ def _read_version(folder: Path, savepath: str) -> XlVersion:
     except FileNotFoundError:
         raise ObjectNotFound(f"there is no object {savepath}") from None
     except OSError as failure:
-        raise NotReadableHere(f"the account of this server cannot read {savepath}: {failure.strerror}") from None
+        raise NotReadableHere(f"the account of the extractor cannot read {savepath}: {failure.strerror}") from None
     if not meta:
         raise ObjectNotFound(f"there is no object {savepath}")
     if len(meta) > MAX_META_BYTES:
@@ -121,10 +121,10 @@ def _memory_file(stack: ExitStack, content: bytes) -> int:
 
 
 def _check_descriptor_limit(needed: int, savepath: str) -> None:
-    """ffmpeg opens every block at once."""
+    """ffmpeg has all blocks open at the same time."""
     _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit != resource.RLIM_INFINITY and needed + SPARE_DESCRIPTORS > limit:
         raise NotReadableHere(
-            f"{savepath}: its {needed} blocks are more than the {limit} files that this server may open; "
+            f"{savepath}: its {needed} blocks are more than the {limit} files that the extractor may open; "
             "raise its hard limit of open files (LimitNOFILE in its systemd unit)"
         )

@@ -13,7 +13,7 @@ from orchestrator.errors import DatabaseUnavailable
 from orchestrator.session import open_session
 from orchestrator.worker.transcriber_client import Transcribers
 from reelscribe import logs
-from reelscribe.command_line import ConfigOption, settings_errors_told, tell_check
+from reelscribe.command_line import ConfigOption, print_check, report_settings_errors
 from reelscribe.errors import ServiceError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import ExtractorClient
@@ -28,7 +28,7 @@ def register(cli: typer.Typer) -> None:
 def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Check config, database, extractor and each transcriber, one line each; exit 1 if one of them fails."""
     logs.configure(logging.CRITICAL)
-    with settings_errors_told():
+    with report_settings_errors():
         chosen = load_settings(config)
         tokens = Tokens.from_file(chosen.auth.token_file)
     results = asyncio.run(_check(chosen, tokens, silently=as_json))

@@ -17,7 +17,7 @@ def _without_nul(text: str) -> str:
 
 
 Spoken = Annotated[str, AfterValidator(_without_nul)]
-"""Whisper has a token for each byte, so it can say NUL, which PostgreSQL cannot store."""
+"""Whisper has a token for each byte, so it can produce NUL, which PostgreSQL cannot store."""
 
 
 class Word(ReceivedModel):
@@ -45,7 +45,7 @@ class Started(ReceivedModel):
 class Segment(ReceivedModel):
     """A final segment; times in seconds from the start of the recording (not from ``start`` of the request).
 
-    ``language`` is the one in which it was heard, if the request was ``multilingual``.
+    ``language`` is the one detected in its window, if the request was ``multilingual``.
     """
 
     event: Literal["segment"] = "segment"
@@ -65,7 +65,7 @@ class Segment(ReceivedModel):
 class Progress(ReceivedModel):
     """Every segment before ``seconds`` of the recording has been sent; a resumed request may ``start`` there.
 
-    Sent after the segments of each window, and at least every 5 s: silence means death.
+    Sent after the segments of each window, and at least every 5 s: a stream that is silent for longer is broken.
     """
 
     event: Literal["progress"] = "progress"
@@ -118,11 +118,11 @@ async def events(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
     """Read events from lines of NDJSON.
 
     Raises:
-        StreamCut: a line is no event, which is what a cut stream leaves behind.
+        StreamCut: a line is not an event; a stream that was cut ends with such a line.
     """
     async for line in lines:
         if line.strip():
             try:
                 yield _event.validate_json(line)
             except ValidationError as invalid:
-                raise StreamCut(f"the event stream holds a line that is no event: {line[:100]!r}") from invalid
+                raise StreamCut(f"the event stream holds a line that is not an event: {line[:100]!r}") from invalid

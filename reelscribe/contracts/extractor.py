@@ -50,7 +50,7 @@ class ExtractAudioRequest(WireModel):
     @model_validator(mode="after")
     def _mp3_sample_rate(self) -> Self:
         if self.audio_format == "mp3" and self.sample_rate and self.sample_rate not in MP3_SAMPLE_RATES:
-            raise ValueError(f"mp3 has the sample rates {', '.join(map(str, MP3_SAMPLE_RATES))} Hz only")
+            raise ValueError(f"mp3 can only have one of the sample rates {', '.join(map(str, MP3_SAMPLE_RATES))} Hz")
         return self
 
 
@@ -59,7 +59,7 @@ class ExtractionReceipt(ReceivedModel):
 
     Attributes:
         etag, last_modified, size: of the object; size in bytes.
-        state: ``complete``: all that the container declares came out; ``incomplete``: less did, and the request
+        state: ``complete``: all that the container declares was delivered; ``incomplete``: less was, and the request
             allowed that; ``failed``: the body was cut, or never began.
         reason: why it is not complete.
         error: of a failed extraction, the error object that could no longer be sent to its client.
@@ -105,7 +105,7 @@ class ObjectsQuery(WireModel):
 
 
 class ProbedStream(ReceivedModel):
-    """One stream of a recording; ``duration`` in seconds and ``sample_rate`` in Hz where they are known."""
+    """One stream of a recording; ``duration`` in seconds, ``sample_rate`` in Hz, each None if it is unknown."""
 
     index: int
     kind: str
@@ -131,7 +131,7 @@ class ProbeResult(ReceivedModel):
 
 
 class ListedObject(ReceivedModel):
-    """One object of a bucket; where its bytes cannot be read, ``reason`` says why and the rest is None."""
+    """One object of a bucket; if its bytes cannot be read, ``reason`` says why and the other fields are None."""
 
     savepath: str
     size: int | None = None

@@ -15,7 +15,7 @@ class WireModel(BaseModel):
 
 
 class ReceivedModel(WireModel):
-    """A message from another machine, which may be newer than this one: unknown fields are ignored."""
+    """A message from another service, which may be newer than this one: unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -37,13 +37,13 @@ class RequestError(ErrorObject):
 
 
 class ErrorAnswer(ReceivedModel):
-    """Every answer that is no success."""
+    """The body of every answer that is not a success."""
 
     error: RequestError
 
 
 class Health(ReceivedModel):
-    """Answer of ``GET /healthz``; each machine adds fields of its own."""
+    """Answer of ``GET /healthz``; each service adds fields of its own."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -7,17 +7,17 @@ from pydantic import Field, model_validator
 from reelscribe.contracts.messages import NonNegativeSeconds, Savepath, WireModel
 
 Priority = Literal["interactive", "batch"]
-PRIORITY = "who goes first where several recordings wait for a place, or for the model"
+PRIORITY = "which recording goes first when several wait for a slot, or for the model"
 Language = Annotated[str, Field(min_length=2, max_length=3, pattern=r"^[A-Za-z]*$", examples=["en"])]
 VadThreshold = Annotated[float, Field(ge=0.05, le=0.95)]
 PauseMilliseconds = Annotated[int, Field(ge=0, le=5000)]
 PadMilliseconds = Annotated[int, Field(ge=0, le=1000)]
 HINT_CHARACTERS = 2000
-"""Longest hint to the model; it takes in a few hundred tokens."""
+"""Longest hint to the model, which takes a few hundred tokens of it."""
 
 
 class TranscribeOptions(WireModel):
-    """How to transcribe a recording, whichever it is."""
+    """How to transcribe a recording."""
 
     track: int | None = Field(default=None, ge=0, le=255)
     language: Language | None = Field(default=None, description="default: detected")
@@ -27,7 +27,7 @@ class TranscribeOptions(WireModel):
     vad: bool = Field(default=True, description="leave out what Silero VAD judges silent")
     vad_threshold: VadThreshold = Field(default=0.5, description="probability from which it is speech")
     vad_min_silence_duration_ms: PauseMilliseconds | None = Field(
-        default=None, description="a shorter silence is no pause; if not given 160, and 2000 in sequential mode"
+        default=None, description="a shorter silence is not a pause; default: 160, and 2000 in sequential mode"
     )
     vad_speech_pad_ms: PadMilliseconds = Field(default=400, description="kept on both sides of speech")
     beam_size: int = Field(default=5, ge=1, le=10, description="1 is fastest")
@@ -41,7 +41,7 @@ class TranscribeOptions(WireModel):
     @model_validator(mode="after")
     def _without_contradictions(self) -> Self:
         if self.multilingual and self.language is not None:
-            raise ValueError("multilingual: it detects the language of each window; leave out language")
+            raise ValueError("multilingual: it detects the language of each window, so leave out language")
         if not self.vad:
             for name in ("vad_threshold", "vad_min_silence_duration_ms", "vad_speech_pad_ms"):
                 if getattr(self, name) != type(self).model_fields[name].default:

@@ -1,4 +1,4 @@
-"""Bearer tokens shared by the machines: the first of the file is sent, all are accepted."""
+"""Bearer tokens that the services share: the first of the file is sent, all are accepted."""
 
 import hmac
 import re
@@ -11,17 +11,17 @@ _TOKEN = re.compile(r"[!-~]{1,512}")
 
 
 class Tokens:
-    """The accepted tokens; none at all means that no token is asked for."""
+    """The accepted tokens; if there are none, no token is asked for."""
 
     def __init__(self, tokens: tuple[str, ...] = ()) -> None:
         self._tokens = tokens
 
     @classmethod
     def from_file(cls, path: Path | None) -> Self:
-        """Read one token a line; empty lines and lines that start with ``#`` are skipped.
+        """Read one token per line; empty lines and lines that start with ``#`` are skipped.
 
         Raises:
-            SettingsError: the file cannot be read, or holds no token, or what cannot be one.
+            SettingsError: the file cannot be read, holds no token, or holds something that cannot be one.
         """
         if path is None:
             return cls()
@@ -39,14 +39,14 @@ class Tokens:
             raise SettingsError([f"[auth] token_file: {path}:{number}: {wanted}" for number in unfit])
         tokens = tuple(token for _, token in given)
         if not tokens:
-            raise SettingsError([f"[auth] token_file: {path} holds no token; write one a line"])
+            raise SettingsError([f"[auth] token_file: {path} holds no token; write one per line"])
         return cls(tokens)
 
     def __bool__(self) -> bool:
         return bool(self._tokens)
 
     def accept(self, authorization: str | None) -> bool:
-        """Whether an ``Authorization`` header opens this machine (compared in constant time)."""
+        """Whether an ``Authorization`` header has one of the tokens (compared in constant time)."""
         if not self._tokens:
             return True
         scheme, _, given = (authorization or "").partition(" ")
@@ -54,5 +54,5 @@ class Tokens:
         return scheme.lower() == "bearer" and any(matches)
 
     def headers(self) -> dict[str, str]:
-        """The headers to send to another machine."""
+        """The headers to send to another service."""
         return {"Authorization": f"Bearer {self._tokens[0]}"} if self._tokens else {}

@@ -1,4 +1,4 @@
-"""Reading what strangers send, JSON bodies, queries and forms: a message, or a sentence with each mistake in it."""
+"""Parsing untrusted input (JSON bodies, queries, forms) into messages; a refusal names each mistake."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from reelscribe.errors import BadRequest
 
 
 def sentence(invalid: ValidationError) -> str:
-    """The mistakes of a message in one line: ``bitrate_kbps: Input should be …; start: …``."""
+    """The mistakes in a message as one line: ``bitrate_kbps: Input should be …; start: …``."""
     return "; ".join(
         ".".join(map(str, error["loc"])) + (": " if error["loc"] else "") + error["msg"].removeprefix("Value error, ")
         for error in invalid.errors(include_url=False)
@@ -21,7 +21,7 @@ def parse_request(model: type[WireModel], body: bytes) -> Any:
     """Read a request body.
 
     Raises:
-        BadRequest: it is no JSON object of this model; the sentence names each wrong field.
+        BadRequest: it is not a JSON object of this model; the sentence names each wrong field.
     """
     if not body.strip():
         raise BadRequest(f"the body is empty; send a JSON object with {', '.join(_required(model))}")

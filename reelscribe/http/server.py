@@ -1,4 +1,4 @@
-"""The HTTP base of every machine: bearer auth, JSON errors, request ids, /healthz, /metrics, TLS, graceful stop."""
+"""The HTTP base of every service: bearer auth, JSON errors, request ids, /healthz, /metrics, TLS, graceful stop."""
 
 import asyncio
 import logging
@@ -32,7 +32,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 BODY_TIMEOUT_SECONDS = 30
 HEADER_TIMEOUT_SECONDS = 75
 DRAINED_BYTES = 16 << 20
-"""How much of a body over the limit is read and dropped, so that its sender gets to read the 413."""
+"""How much of a body over the limit is read and dropped, so that its sender can read the 413."""
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200)
 """Seconds; an answer may stream for hours."""
@@ -41,7 +41,7 @@ Model = TypeVar("Model", bound=WireModel)
 
 
 class Service:
-    """What the handlers of one machine share.
+    """What the handlers of one service share.
 
     Args:
         name: as people know it: ``extractor-api``, ``transcriber``, ``orchestrator``.
@@ -69,13 +69,13 @@ class Service:
         )
 
     def health(self) -> dict[str, Any]:
-        """The body of ``/healthz``; machines add their own fields."""
+        """The body of ``/healthz``; services add their own fields."""
         return {"machine": self.name, "status": "stopping" if self.stopping.is_set() else "ok"}
 
 
 @stream_request_body
 class ServiceHandler(RequestHandler):
-    """One request: authorised, its body bounded, its failures told as JSON, and never passed off as success."""
+    """One request: authorised, its body bounded, and its failures sent as JSON, never as a success."""
 
     public = False
     max_body_bytes = 64 << 10
@@ -94,11 +94,11 @@ class ServiceHandler(RequestHandler):
         self.set_header("X-Content-Type-Options", "nosniff")
 
     def prepare(self) -> None:
-        """Refuse strangers, oversized bodies and work for a machine that stops."""
+        """Refuse requests without a token, bodies that are too large, and new work while the service stops."""
         self.set_header("X-Request-Id", self.request_id)
         self.request.connection.set_max_body_size(self.max_body_bytes + DRAINED_BYTES)  # type: ignore[union-attr]
         if not self.public and not self.service.tokens.accept(self.request.headers.get("Authorization")):
-            raise errors.Unauthorized("send 'Authorization: Bearer TOKEN' with a token of this machine's token_file")
+            raise errors.Unauthorized("send 'Authorization: Bearer TOKEN' with a token of this service's token_file")
         if self.declared_bytes > self.max_body_bytes + DRAINED_BYTES:
             raise self.too_large()  # the connection is closed with its body unread
         if self.service.stopping.is_set() and not self.public:
@@ -108,7 +108,7 @@ class ServiceHandler(RequestHandler):
 
     @property
     def declared_bytes(self) -> int:
-        """Length of the body; 0 where it is sent in chunks, and where the header is one that tornado will refuse."""
+        """Length of the body; 0 if it is sent in chunks, or if tornado will refuse the header."""
         length = re.fullmatch("[0-9]{1,18}", self.request.headers.get("Content-Length", ""))
         return int(length[0]) if length else 0
 
@@ -143,7 +143,7 @@ class ServiceHandler(RequestHandler):
         return errors.BodyTooLarge(f"the body is over {self.max_body_bytes} bytes", limit=self.max_body_bytes)
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        """Tell the failure as JSON, or cut the connection where a body has begun: an ended body would look whole."""
+        """Send the failure as JSON; if a body has begun, cut the connection: a body that ends would look complete."""
         if self._headers_written:
             self._count_failure(_as_service_error(500, kwargs.get("exc_info", (None, None, None))[1], self))
             self.cut()
@@ -171,7 +171,7 @@ class ServiceHandler(RequestHandler):
     def on_connection_close(self) -> None:
         super().on_connection_close()
         self._client_left = True
-        self._leave()  # tornado never finishes a request whose client left before the end of its body
+        self._leave()  # tornado never finishes a request whose client left before its body was complete
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         failure = _as_service_error(status_code, kwargs.get("exc_info", (None, None, None))[1], self)
@@ -218,7 +218,7 @@ class ServiceHandler(RequestHandler):
 
     def on_finish(self) -> None:
         self._leave()
-        # Anyone can invent methods; as labels each would stay in memory for good.
+        # Clients can invent methods; each would stay in memory as a label.
         method = self.request.method if self.request.method in self.SUPPORTED_METHODS else "other"
         self.service.requests.labels(method, self._route, str(self.get_status())).inc()
         self.service.request_seconds.labels(self._route).observe(self.request.request_time())
@@ -280,7 +280,7 @@ def _tls(listener: Listener) -> ssl.SSLContext | None:
 
 
 def _no_passphrase() -> str:
-    raise ssl.SSLError("the key is encrypted, and a service has nobody to ask for its passphrase")
+    raise ssl.SSLError("the key is encrypted, and a service cannot ask for its passphrase")
 
 
 async def serve(
@@ -292,10 +292,10 @@ async def serve(
     """Listen until SIGTERM or SIGINT, then stop accepting, let requests end within ``grace_seconds``, and return.
 
     Args:
-        stop_work: called once the machine stops, to hand back work that would outlast the grace time.
+        stop_work: called when the service stops, to hand back work that would take longer than ``grace_seconds``.
 
     Raises:
-        SettingsError: the address is taken or not ours, or the certificate is unusable.
+        SettingsError: the address is in use or not of this host, or the certificate is unusable.
     """
     server = HTTPServer(
         application,
@@ -315,7 +315,7 @@ async def serve(
         loop.add_signal_handler(number, service.stopping.set)
     log.info("%s: server running on %s://%s:%d", service.name, scheme, host, port)
     if not service.tokens and listener.host not in ("127.0.0.1", "::1", "localhost"):
-        log.warning("%s: anyone who reaches %s may use it; set [auth] token_file", service.name, listener.host)
+        log.warning("%s: anyone who can reach %s may use it; set [auth] token_file", service.name, listener.host)
 
     await service.stopping.wait()
 
@@ -327,7 +327,7 @@ async def serve(
         async with asyncio.timeout(listener.grace_seconds):
             await service.idle.wait()
     await server.close_all_connections()
-    for number in STOP_SIGNALS:  # the loop would go back to dying of a second one, between its end and the process's
+    for number in STOP_SIGNALS:  # a second one must not kill the process between the loop's end and its own
         loop.remove_signal_handler(number)
         signal.signal(number, signal.SIG_IGN)
     log.info("%s: stopped", service.name)

@@ -1,1 +1,1 @@
-"""From an open recording to audio: one ffmpeg run, watched, and judged by what the recording declares."""
+"""From an open recording to audio: ffmpeg runs in a sandbox, and what comes out is judged by what was declared."""

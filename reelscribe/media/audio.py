@@ -32,7 +32,7 @@ from reelscribe.settings.extractor import ExtractionSection
 log = logging.getLogger(__name__)
 
 HEAD_BYTES = 4096
-"""Held back until the status is decided: more than any audio header, so that sound is known to follow it."""
+"""Kept until the status is decided: longer than any audio header, so that it is known to hold sound."""
 
 
 @asynccontextmanager
@@ -95,7 +95,7 @@ class AudioExtraction:
         return declared_seconds(self._log, self._track_seconds, self._request.start, self._request.duration)
 
     async def head(self, timeout: float) -> bytes:
-        """The first bytes. If ffmpeg ends within them, it has been judged: what is returned is the whole body.
+        """The first bytes. If ffmpeg ends within them, they are the complete body, and it has been judged.
 
         Args:
             timeout: longest wait, in seconds.
@@ -123,7 +123,7 @@ class AudioExtraction:
         """The rest of the body, then the verdict.
 
         Raises:
-            IncompleteRecording, NotDecodable: the body so far must not pass for the whole.
+            IncompleteRecording, NotDecodable: the body so far must not look complete.
         """
         if self._ended:
             return
@@ -140,7 +140,7 @@ class AudioExtraction:
         await self._judge()
 
     def receipt(self, failure: ServiceError | None = None) -> ExtractionReceipt:
-        """What was delivered. ``failure`` says why the body was cut; without it, the extraction is over."""
+        """What was delivered. ``failure`` says why the body was cut; without it, the extraction has ended by itself."""
         return ExtractionReceipt(
             extraction_id=self._id,
             savepath=self._stored.savepath,
@@ -169,8 +169,8 @@ class AudioExtraction:
 
     @property
     def _starts_past_the_end(self) -> bool:
-        start, whole = self._request.start, self._log.container_seconds
-        return start > 0 and (self.declared_seconds == 0 or start >= (whole or math.inf))
+        start, total = self._request.start, self._log.container_seconds
+        return start > 0 and (self.declared_seconds == 0 or start >= (total or math.inf))
 
     def _check_start(self) -> None:
         """Refuse a start past the end: in some containers ffmpeg then delivers the last moment instead of nothing."""
@@ -185,19 +185,19 @@ class AudioExtraction:
         savepath, delivered = self._stored.savepath, self._log.delivered_seconds
         if exit_code or self._log.decode_warnings:
             log.warning("%s: ffmpeg exited with %d: %s", savepath, exit_code, " | ".join(self._log.last_lines))
-        if failure := self._stored.failure():
+        if failure := self._stored.read_failure():
             raise failure
         if self._log.disk_full:
             raise NoRoom(f"{savepath}: the result does not fit on the disk of temp_dir; ask for delivery = stream")
         if exit_code < 0 or exit_code in KILLED_EXIT_CODES:
             killer = KILLED_EXIT_CODES.get(exit_code, f"signal {-exit_code}")
-            raise InternalError(f"{savepath}: ffmpeg was ended by {killer}; try again")
+            raise InternalError(f"{savepath}: ffmpeg was killed by {killer}; try again")
         if delivered <= 0:
-            raise self._nothing_came_out()
+            raise self._no_audio()
         self._check_start()
         self._verdict = shortfall(self.declared_seconds, delivered, self._log.damaged_seconds)
         if not self._verdict and await self._is_cut():
-            self._verdict = f"{delivered:.1f} s came out, and there the stored file breaks off"
+            self._verdict = f"the stored file breaks off after {delivered:.1f} s"
         if exit_code and not self._verdict:
             self._verdict = f"ffmpeg gave up after {delivered:.1f} s"
         if self._verdict and not self._request.allow_incomplete:
@@ -210,13 +210,13 @@ class AudioExtraction:
     async def _is_cut(self) -> bool:
         wanted = self._request.duration
         if wanted and self._log.delivered_seconds >= wanted - TOLERATED_SECONDS:
-            return False  # it may be cut, but not where we were asked to look
+            return False  # it may be cut, but after the requested part
         return await asyncio.to_thread(is_cut, self._log, self._track_seconds, self._stored)
 
-    def _nothing_came_out(self) -> ServiceError:
+    def _no_audio(self) -> ServiceError:
         savepath, track = self._stored.savepath, self._request.track
         if not self._log.container:
-            return NotDecodable(f"{savepath} is no audio or video file that ffmpeg can open")
+            return NotDecodable(f"{savepath} is not an audio or video file that ffmpeg can open")
         if not self._log.audio_tracks:
             return NoAudioTrack(f"{savepath} has no audio track")
         if track is not None and self._log.stream_index is None:
@@ -224,4 +224,4 @@ class AudioExtraction:
             return NoAudioTrack(f"{savepath} has no audio track {track}; its tracks are 0 to {last}")
         if self._starts_past_the_end:
             return self._past_the_end()
-        return NotDecodable(f"{savepath}: nothing of its audio track could be decoded")
+        return NotDecodable(f"{savepath}: its audio track cannot be decoded")

@@ -1,4 +1,4 @@
-"""The ffmpeg command of a request: argument lists, never a shell."""
+"""The ffmpeg command of a request: an argument list, never a shell."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.stored_object import StoredObject
 
 Encoding = Literal["mp3", "wav", "flac", "matroska", "adts"]
-"""What comes out of ffmpeg; the last two hold a track as stored."""
+"""The output of ffmpeg; the last two hold a track as stored."""
 
 CONTENT_TYPES: dict[Encoding, str] = {
     "mp3": "audio/mpeg",
@@ -18,8 +18,8 @@ CONTENT_TYPES: dict[Encoding, str] = {
 }
 
 TRUE_TIMELINE = "aresample=async=1:first_pts=0"
-"""Silence where the recording has none: a track that starts late or has a hole keeps its later times. A sound
-track without holes passes unchanged, sample for sample."""
+"""Fills holes and a late start of the track with silence, so that later times stay true. A track without holes passes
+unchanged, sample for sample."""
 
 
 def source_encoding(probed: ProbeResult, track: int | None) -> Encoding:
@@ -40,9 +40,8 @@ def extraction_command(
 ) -> list[str]:
     """ffmpeg reading the open object and writing audio to its standard output, or to the URL ``output``.
 
-    ``mp3_compression_level`` is the encoder's effort, 0 (slowest) to 9.
-
-    ``verbose`` makes ffmpeg tell what :class:`reelscribe.media.ffmpeg_log.FFmpegLog` counts.
+    ``mp3_compression_level`` is the encoder's effort, 0 (slowest) to 9. The log level ``verbose`` makes ffmpeg log what
+    :class:`reelscribe.media.ffmpeg_log.FFmpegLog` reads.
     """
     return [
         str(ffmpeg.path),

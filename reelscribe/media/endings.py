@@ -1,4 +1,4 @@
-"""Whether a file ends in the middle of one of its own units: the mark of a cut where no length is declared."""
+"""Whether a file ends in the middle of one of its units, which shows a cut even if no length is declared."""
 
 from reelscribe.media.mp4_tracks import ends_inside_a_box
 from reelscribe.media.stored_object import StoredObject

@@ -1,4 +1,4 @@
-"""The ffmpeg of this machine: which one, how old, and the arguments that keep it from doing more than decode audio."""
+"""The ffmpeg on this host: which one, how old, and the arguments that keep it from doing more than decode audio."""
 
 import re
 import shutil
@@ -13,7 +13,7 @@ CONTAINERS = (
     "aac,aiff,amr,ape,asf,au,avi,caf,dts,eac3,ac3,flac,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,"
     "mpegvideo,mxf,nut,ogg,oma,rm,tak,truehd,tta,voc,w64,wav,wv"
 )
-"""Demuxers that read one file and nothing else: no playlist (hls, dash, concat, …), no image, no text, no network."""
+"""Demuxers that read one file and nothing else: no playlist (hls, dash, concat, …), image, text or network."""
 
 FIXED_VERSIONS = ((7, 1, 5), (8, 0, 3), (8, 1, 2))
 """First releases of their branches with CVE-2026-8461 fixed."""
@@ -28,9 +28,9 @@ class FFmpeg:
 
     Attributes:
         path: of the binary.
-        version: as it says itself.
+        version: as it reports it.
         audio_decoders: names of all decoders for audio, and only those.
-        sandbox: the cage it runs in.
+        sandbox: to run it in.
     """
 
     path: Path
@@ -49,9 +49,9 @@ class FFmpeg:
 
     @property
     def warnings(self) -> list[str]:
-        """What an operator should mend."""
+        """What an operator should fix."""
         weakness = self.sandbox.weakness
-        sandbox = f"ffmpeg runs without the whole sandbox: {weakness}" if weakness else None
+        sandbox = f"ffmpeg runs without the full sandbox: {weakness}" if weakness else None
         return [warning for warning in (self.unfixed, sandbox) if warning]
 
     @property
@@ -80,7 +80,7 @@ def locate(configured: Path | None) -> FFmpeg:
         raise SettingsError([f"[extraction] ffmpeg: {path} does not run: {broken}"]) from None
     decoders = tuple(_DECODER.findall(listing))
     if not banner.startswith("ffmpeg version") or not decoders:
-        raise SettingsError([f"[extraction] ffmpeg: {path} is no ffmpeg that decodes audio"])
+        raise SettingsError([f"[extraction] ffmpeg: {path} is not an ffmpeg that decodes audio"])
     version = _VERSION.match(banner)
     return FFmpeg(path, version[1] if version else "unknown", decoders, find_sandbox(path))
 
@@ -90,7 +90,7 @@ def _bundled() -> Path:
         import imageio_ffmpeg
 
         return Path(imageio_ffmpeg.get_ffmpeg_exe())
-    except (ImportError, RuntimeError):  # the latter: the package came without a binary for this platform
+    except (ImportError, RuntimeError):  # the latter if the package has no binary for this platform
         raise SettingsError(
             ["[extraction] ffmpeg: none on PATH; install ffmpeg, or: pip install imageio-ffmpeg"]
         ) from None

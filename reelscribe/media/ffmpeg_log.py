@@ -1,4 +1,4 @@
-"""What ffmpeg says of one run at log level verbose, read line by line: streams, samples, silence filled in, errors."""
+"""Reads what ffmpeg logs about one run at level verbose: streams, samples, silence that was filled in, errors."""
 
 import re
 from collections import deque
@@ -34,7 +34,7 @@ class FFmpegLog:
     """The facts in ffmpeg's standard error; feed it every line with :meth:`read`.
 
     Attributes:
-        container: demuxer's name once the input is open, else None.
+        container: the demuxer's name; None until the input is open.
         container_seconds: the ``Duration`` of the container, None if it declares none.
         start_seconds: the recording's first time stamp; what comes out begins there.
         streams: each input stream by index, as ffmpeg describes it.
@@ -42,12 +42,12 @@ class FFmpegLog:
         stream_index: the input stream that is extracted.
         samples: samples of one channel that were encoded.
         sample_rate: of the output, Hz.
-        copied_seconds: end time of the output; all that is known of a stream copied without decoding.
+        copied_seconds: end time of the output; all that is known about a stream that is copied without decoding.
         damaged_seconds: silence put in place of audio that could not be decoded.
         decode_warnings: lines of level error or worse after the input was open.
-        disk_full: ffmpeg could not write any more.
-        estimated: the duration is a guess from the bit rate, declared by nobody.
-        last_lines: for the log of this machine; they hold paths.
+        disk_full: ffmpeg could no longer write.
+        estimated: the duration is not declared but a guess from the bit rate.
+        last_lines: warnings and errors, for our log only; they hold paths.
     """
 
     container: str | None = None
@@ -85,7 +85,7 @@ class FFmpegLog:
 
     def _complain(self, level: str, text: str) -> None:
         if _REFUSED_VIDEO.search(text):
-            return  # by our own whitelist, as it should be
+            return  # our own whitelist did that
         self.last_lines.append(text[:KEPT_CHARACTERS])
         self.disk_full |= "No space left on device" in text
         self.estimated |= "Estimating duration from bitrate" in text
@@ -115,9 +115,9 @@ class FFmpegLog:
         elif match := _SOURCE_RATE.search(text):
             self._source_rate, self.sample_rate = int(match[1]), int(match[2])
         elif match := _SILENCE.search(text):
-            # Long silence comes in several lines; damage before the first of them accounts for them all,
-            # and silence without damage before it is a hole that the recording really has.
-            # A bare FLAC has none: its frames follow each other, and 5.1 skips damaged ones without a word.
+            # Long silence is logged in several lines; damage before the first accounts for all of them, and silence
+            # without damage before it is a hole in the recording itself. A bare FLAC has no holes: its frames follow
+            # each other, and ffmpeg 5.1 skips damaged ones without logging it.
             if (self._damage_since_silence or self.container == "flac") and self._source_rate:
                 self.damaged_seconds += int(match[1]) / self._source_rate
         elif match := _ENCODED.search(text):
@@ -127,14 +127,14 @@ class FFmpegLog:
 
     @property
     def delivered_seconds(self) -> float:
-        """Length of the audio that went out, silence in place of damage not counted."""
+        """Length of the audio that was delivered, without the silence in place of damaged parts."""
         if self.samples is None or not self.sample_rate:
             return self.copied_seconds
         return self.samples / self.sample_rate - self.damaged_seconds
 
     @property
     def ended_in_a_packet(self) -> bool:
-        """Whether ffmpeg met the end of the file in the middle of its data (Matroska, ADTS)."""
+        """Whether the file ended in the middle of its data (Matroska, ADTS)."""
         return self._early_end or (self._corrupt_packet and self.container == "aac")
 
     @property

@@ -1,4 +1,4 @@
-"""How long each track of an MP4 says it is: the container's own length is that of its longest track.
+"""The declared length of each track of an MP4: the container's own length is only that of its longest track.
 
 Box layout: ISO/IEC 14496-12, sections 4.2 (boxes), 8.2.2 (mvhd), 8.3.2 (tkhd), 8.4.2 (mdhd).
 """
@@ -19,17 +19,17 @@ _FIRST_KINDS = (b"ftyp", b"moov", b"free", b"wide", b"mdat", b"skip", b"styp")
 def track_seconds(stored: StoredObject) -> dict[int, float]:
     """Declared length of each track by its index (ffmpeg's stream index), its edit list applied.
 
-    Empty where the file is no MP4, is fragmented, or declares nothing.
+    Empty if the file is not an MP4, is fragmented, or declares nothing.
     """
     try:
         moov = _read_moov(stored)
         return _tracks(moov) if moov else {}
     except (struct.error, OSError):
-        return {}  # damaged boxes: ffmpeg has the word on those
+        return {}  # damaged boxes are ffmpeg's to report
 
 
 def ends_inside_a_box(stored: StoredObject) -> bool:
-    """Whether the boxes of an MP4 do not end where the file does, or one of them is none; False for any other file."""
+    """Whether the boxes of an MP4 do not end with the file, or something is not a box; False for any other file."""
     end = 0
     try:
         for kind, position, _, length in islice(_top_level(stored), MAX_FRAGMENTS):
@@ -49,7 +49,7 @@ def _read_moov(stored: StoredObject) -> bytes | None:
 
 
 def _top_level(stored: StoredObject) -> Iterator[tuple[bytes, int, int, int]]:
-    """Kind, position, header length and whole length of each box of the file; none where it is no MP4."""
+    """Kind, position, header length and total length of each box of the file; nothing if it is not an MP4."""
     position = 0
     while len(header := stored.read(position, 16)) >= 8:
         kind, start, length = _box(header, 0, stored.size - position)
@@ -60,7 +60,7 @@ def _top_level(stored: StoredObject) -> Iterator[tuple[bytes, int, int, int]]:
 
 
 def _box(data: bytes, offset: int, remaining: int) -> tuple[bytes, int, int]:
-    """Kind, header length and whole length of the box at ``offset``."""
+    """Kind, header length and total length of the box at ``offset``."""
     length, kind = struct.unpack_from(">I4s", data, offset)
     if length == 1:
         return kind, 16, max(16, struct.unpack_from(">Q", data, offset + 8)[0])

@@ -1,7 +1,7 @@
 """A child's standard output, read in large pieces.
 
-asyncio's own pipes wake up for every 64 KiB that a child writes and copy each of them three times; at the speed of a
-WAV from ffmpeg that costs more than ffmpeg itself.
+asyncio's own pipes wake up for each 64 KiB that a child writes, and copy it three times; when ffmpeg writes WAV, that
+costs more than ffmpeg itself.
 """
 
 import asyncio
@@ -19,25 +19,25 @@ LONGEST_PAUSE_SECONDS = 0.016
 class Pipe:
     """A pipe: give ``writing`` to the child, close it here, and read.
 
-    A read that brought little makes the next one wait a little longer, so that the child's writes gather in the pipe;
-    one that brought much shortens the wait. The first bytes never wait.
+    After a small read the next one waits a little longer, so that the child's writes gather in the pipe; after a large
+    read it waits less. The first read never waits.
     """
 
     def __init__(self) -> None:
         self._reading, self.writing = os.pipe()
         os.set_blocking(self._reading, False)
-        with suppress(PermissionError):  # an account may only have so much of them; then it is the default
+        with suppress(PermissionError):  # the account has used up its pipe memory; the default size does too
             fcntl.fcntl(self._reading, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._pause = 0.0
 
     def close_writing(self) -> None:
-        """Leave the writing end to the child alone, so that its end is ours too."""
+        """Leave the writing end to the child alone, so that our reads end with the child."""
         if self.writing >= 0:
             os.close(self.writing)
             self.writing = -1
 
     async def read(self) -> bytes:
-        """What there is, at least one byte; empty at the end."""
+        """What the pipe holds, at least one byte; empty at the end."""
         if self._pause:
             await asyncio.sleep(self._pause)
         while True:

@@ -1,4 +1,4 @@
-"""How long each track of a WAV or AVI file says it is.
+"""The declared length of each track of a WAV or AVI file.
 
 Chunk layout: Microsoft's RIFF (AVISTREAMHEADER, WAVEFORMATEX), and EBU Tech 3306 for RF64.
 """
@@ -9,24 +9,24 @@ from collections.abc import Iterator
 from reelscribe.media.stored_object import StoredObject
 
 MAX_HEADER_BYTES = 1 << 20
-"""Of an AVI's ``hdrl`` list, and of a WAV up to its ``data`` chunk: a cover picture may lie between."""
+"""Of an AVI's ``hdrl`` list, and of a WAV up to its ``data`` chunk; a cover picture may come before that."""
 
 CONSTANT_RATE_TAGS = (1, 3, 6, 7, 0xFFFE)
 """PCM, float, A-law, mu-law, and the extensible form of these."""
 
 PLACEHOLDERS = (range(0x7FFFF000, 0x80000000), range(0xFFFFF000, 0x100000000))
-"""What writers that cannot seek back leave as a length."""
+"""The lengths that writers leave if they cannot seek back."""
 
 
 def track_seconds(stored: StoredObject) -> dict[int, float]:
-    """Declared length of each track by ffmpeg's stream index; empty where the file is neither, or declares nothing."""
+    """Declared length of each track by ffmpeg's stream index; empty if the file is neither, or declares nothing."""
     head = stored.read(0, MAX_HEADER_BYTES) if stored.read(0, 4) in (b"RIFF", b"RF64") else b""
     try:
         if head[8:12] == b"WAVE":
             return _wav(head)
         return _avi(head) if head[8:12] == b"AVI " else {}
     except (struct.error, ZeroDivisionError):
-        return {}  # damaged chunks: ffmpeg has the word on those
+        return {}  # damaged chunks are ffmpeg's to report
 
 
 def _chunks(data: bytes, offset: int = 0) -> Iterator[tuple[bytes, int, bytes]]:

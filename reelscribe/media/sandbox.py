@@ -1,9 +1,9 @@
-"""A cage for a child process that reads hostile bytes: as little of this machine as it needs, and bounded resources.
+"""A sandbox for a child process that reads untrusted input: it reaches only what it needs, with bounded resources.
 
-With bubblewrap (where it is installed and the kernel allows user namespaces): no network, no files but the system's
+With bubblewrap (if it is installed and the kernel allows user namespaces): no network, no files but the system's
 programs and libraries, read-only, and the descriptors it inherits; no capabilities, no new privileges, and it dies with
-us. Without: no new privileges and it dies with us (setpriv). Either way limits on CPU time, address space, written
-bytes and core dumps (prlimit).
+us. Without bubblewrap: no new privileges, and it dies with us (setpriv). Either way limits on CPU time, address space,
+written bytes and core dumps (prlimit).
 """
 
 import logging
@@ -25,31 +25,31 @@ KILLED_EXIT_CODES = {134: "SIGABRT", 137: "SIGKILL", 139: "SIGSEGV", 152: "SIGXC
 
 @dataclass(frozen=True)
 class Sandbox:
-    """How to start a program in a cage.
+    """How to start a program in the sandbox.
 
     Attributes:
-        bwrap: arguments of bubblewrap, or none where it does not work.
-        setpriv: path, used without bubblewrap.
+        bwrap: the bubblewrap command; empty if it does not work here.
+        setpriv: path; used without bubblewrap.
         prlimit: path.
-        weakness: why there is less than the whole cage, else None.
+        weakness: why the sandbox is weaker than it could be, else None.
     """
 
     bwrap: tuple[str, ...] = ()
     setpriv: str | None = None
     prlimit: str | None = None
-    weakness: str | None = "not looked for"
+    weakness: str | None = "no sandbox was looked for"
 
     def wrap(
         self, command: Sequence[str], *, cpu_seconds: float, may_write: bool = False, network: bool = False
     ) -> list[str]:
-        """``command`` in the cage.
+        """``command``, to be run in the sandbox.
 
         Args:
-            cpu_seconds: after which the kernel ends it.
-            may_write: to files that it inherits; otherwise not a byte to any file.
-            network: for an input that comes from an address of this machine (no names are resolved in there).
+            cpu_seconds: after which the kernel kills it.
+            may_write: it may write to files that it inherits; otherwise to no file.
+            network: it may reach addresses of this host (names are not resolved in the sandbox).
         """
-        return [*self._limits(cpu_seconds, may_write), *self._cage(network), *command]
+        return [*self._limits(cpu_seconds, may_write), *self._isolation(network), *command]
 
     def _limits(self, cpu_seconds: float, may_write: bool) -> list[str]:
         if not self.prlimit:
@@ -64,7 +64,7 @@ class Sandbox:
             *(() if may_write else ("--fsize=0",)),
         ]
 
-    def _cage(self, network: bool) -> list[str]:
+    def _isolation(self, network: bool) -> list[str]:
         if self.bwrap:
             return [*self.bwrap, *(("--share-net",) if network else ()), "--"]
         if self.setpriv:
@@ -77,7 +77,7 @@ def _visible(paths: Sequence[str]) -> list[str]:
 
 
 def find_sandbox(program: Path) -> Sandbox:
-    """The best cage on this machine for ``program``, tried by running ``program -version`` in it."""
+    """The best sandbox that works on this host, tried by running ``program -version`` in it."""
     setpriv, prlimit = shutil.which("setpriv"), shutil.which("prlimit")
     bwrap = shutil.which("bwrap")
     if not bwrap:
@@ -87,10 +87,10 @@ def find_sandbox(program: Path) -> Sandbox:
         *_visible(SYSTEM_PATHS),
         *_visible((str(program), str(program.resolve()), str(program.resolve().parent.parent / "lib"))),
     )
-    caged = Sandbox(arguments, setpriv, prlimit, None)
+    isolated = Sandbox(arguments, setpriv, prlimit, None)
     try:
         subprocess.run(
-            caged.wrap([str(program), "-version"], cpu_seconds=TRIAL_SECONDS),
+            isolated.wrap([str(program), "-version"], cpu_seconds=TRIAL_SECONDS),
             check=True,
             capture_output=True,
             stdin=subprocess.DEVNULL,
@@ -100,4 +100,4 @@ def find_sandbox(program: Path) -> Sandbox:
         output = getattr(failure, "stderr", b"") or b""
         reason = output.decode(errors="replace").strip().splitlines()[-1:] or [str(failure)]
         return Sandbox((), setpriv, prlimit, f"bubblewrap does not work here: {reason[0][:200]}")
-    return caged
+    return isolated

@@ -1,4 +1,4 @@
-"""A recording, opened: an input for ffmpeg and for ourselves."""
+"""An open recording, as an input for ffmpeg and for ourselves."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -10,25 +10,25 @@ from reelscribe.errors import ServiceError
 Read = Callable[[int, int], bytes]
 
 
-def _never_fails() -> None:
+def _no_failure() -> None:
     return None
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An open object: what happens to its path from here on changes nothing.
+    """An open object; what happens to its path later does not matter.
 
     Attributes:
         bucket_name: empty for a file that was uploaded.
         savepath: its path in the bucket, or the name of the uploaded file.
-        origin: where it was found; for the log only.
+        origin: where it is stored; for the log only.
         size: bytes of content.
         etag: changes when the content does.
-        url: for ffmpeg's ``-i``.
-        protocols: that ffmpeg needs for ``url``, as its ``-protocol_whitelist``.
+        url: of ffmpeg's ``-i``.
+        protocols: that ffmpeg needs for ``url``, as in ``-protocol_whitelist``.
         descriptors: that ffmpeg must inherit.
-        read: content from an offset on, at most so many bytes; fewer only at the end.
-        failure: why bytes were kept from ffmpeg, if so: then what it made is not to be judged, nor to be used.
+        read: content from an offset on, at most so many bytes; fewer only at its end.
+        read_failure: why ffmpeg could not read all of it, if so; its output is then of no use.
     """
 
     bucket_name: str
@@ -41,18 +41,18 @@ class StoredObject:
     protocols: str
     descriptors: tuple[int, ...]
     read: Read
-    failure: Callable[[], ServiceError | None] = _never_fails
+    read_failure: Callable[[], ServiceError | None] = _no_failure
 
     @property
     def needs_network(self) -> bool:
-        """Whether ffmpeg has to fetch it (from 127.0.0.1)."""
+        """Whether ffmpeg reads it from an address (127.0.0.1)."""
         return "tcp" in self.protocols.split(",")
 
 
 def open_file(
     descriptor: int, savepath: str, *, bucket_name: str = "", origin: str = "", etag: str | None = None
 ) -> StoredObject:
-    """A file that is open for reading. Without an ``etag``, it gets one that changes with the file."""
+    """A file that is open for reading. If no ``etag`` is given, it gets one that changes with the file."""
     status = os.fstat(descriptor)
     return StoredObject(
         bucket_name=bucket_name,
@@ -69,7 +69,7 @@ def open_file(
 
 
 def reader(ranges: Sequence[tuple[int, int, int]]) -> Read:
-    """Reads stretches of open files as one content: descriptor, offset and length of each, in order."""
+    """Reads parts of open files as one content; ``ranges`` are descriptor, offset and length of each, in order."""
 
     def read(offset: int, length: int) -> bytes:
         end, position, content = offset + length, 0, bytearray()

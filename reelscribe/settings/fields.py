@@ -1,4 +1,4 @@
-"""Types of single keys: paths, URLs, bucket names, lists; each with the sentence for a value that does not fit."""
+"""Types of single keys: paths, URLs, bucket names, lists; each has a sentence for a value that does not fit."""
 
 import os
 import re
@@ -31,13 +31,13 @@ def _expanded(path: Path) -> Path:
 
 def _http_url(value: str) -> str:
     if not re.fullmatch(r"https?://[^/\s?#]+/?", value):
-        raise ValueError(f"{value!r} is not a base URL such as http://machine-c:8888")
+        raise ValueError(f"{value!r} is not a base URL such as http://extractor:8888")
     return value.rstrip("/")
 
 
 def _endpoint(value: str) -> str:
     if value and not re.fullmatch(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", value):
-        raise ValueError(f"{value!r} is not HOST:PORT such as minio:9000; secure says whether HTTPS is spoken")
+        raise ValueError(f"{value!r} is not HOST:PORT such as minio:9000; secure says whether it is HTTPS")
     return value
 
 
@@ -64,7 +64,7 @@ _PARAMETER = rf"[A-Za-z_]+=(?:[^%=&#@\x00-\x20\x7f]|{_ENCODED})*"
 _POSTGRESQL_URL = re.compile(
     rf"postgres(?:ql)?://(?:(?:{_LETTER}|:)*@)?{_HOST}(?:,{_HOST})*(?:/{_LETTER}*)?(?:\?{_PARAMETER}(?:&{_PARAMETER})*)?"
 )
-"""Stricter than libpq: what it takes apart at another place than was meant, its messages show with the password."""
+"""Stricter than libpq: if it splits a URL in the wrong place, its messages show the password."""
 
 
 def _database_url(value: str) -> str:

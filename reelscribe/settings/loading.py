@@ -1,4 +1,4 @@
-"""config.cfg and the environment, read once at start into frozen models; every mistake is named at once.
+"""config.cfg and the environment, read once at start into frozen models; all mistakes are reported together.
 
 A value comes from, in this order: the environment (``REELSCRIBE_SECTION__KEY``), config.cfg, the default.
 """
@@ -24,7 +24,7 @@ SEARCHED = (Path("config.cfg"), Path("/etc/reelscribe/config.cfg"))
 
 
 class Settings(BaseSettings):
-    """All of config.cfg. Build it with :func:`load_settings`, which turns mistakes into :class:`SettingsError`."""
+    """All of config.cfg. Build it with :func:`load_settings`, which turns mistakes into a :class:`SettingsError`."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -32,7 +32,7 @@ class Settings(BaseSettings):
         env_prefix=ENVIRONMENT_PREFIX,
         env_nested_delimiter="__",
         enable_decoding=False,
-        case_sensitive=True,  # [Server] is a mistake; names of the environment are read in any case
+        case_sensitive=True,  # [Server] is a mistake; variables of the environment are read in any case
     )
 
     server: ServerSection = ServerSection()
@@ -48,7 +48,7 @@ class Settings(BaseSettings):
 
     @property
     def listing_url(self) -> str:
-        """The extractor's, for the orchestrator."""
+        """The URL of the extractor that lists buckets for the orchestrator."""
         return self.orchestrator.extractor_url or self.transcriber.extractor_url
 
     @classmethod

@@ -20,7 +20,7 @@ from reelscribe.text.formats import Format
 
 
 class OrchestratorSection(Listener):
-    """``[orchestrator]``: the orchestrator's listener, its transcribers and its patience."""
+    """``[orchestrator]``: the orchestrator's listener, its transcribers and its timeouts."""
 
     port: Port = 8890
     transcriber_urls: Annotated[tuple[Url, ...], CommaSeparated, Field(min_length=1)] = ("http://127.0.0.1:8889",)
@@ -40,7 +40,7 @@ class DatabaseSection(Section):
 
 
 class EventsSection(Section):
-    """``[events]``: which objects the orchestrator submits by itself, and how it hears of them (times in seconds)."""
+    """``[events]``: which objects the orchestrator submits by itself, and how it finds them (times in seconds)."""
 
     prefixes: Annotated[tuple[str, ...], CommaSeparated] = ()
     suffixes: Annotated[tuple[str, ...], CommaSeparated, Field(min_length=1)] = (
@@ -52,7 +52,7 @@ class EventsSection(Section):
 
 
 class ResultsSection(Section):
-    """``[results]``: where the orchestrator stores finished transcripts as objects; nowhere without a bucket."""
+    """``[results]``: where the orchestrator stores finished transcripts as objects, if a bucket is named."""
 
     bucket: Annotated[BucketName | None, EmptyIsNone] = None
     prefix: str = Field(default="", max_length=512)

@@ -16,7 +16,7 @@ class Section(BaseModel):
 
 
 class Listener(Section):
-    """Where a machine listens, and how long it may take to stop."""
+    """Where a service listens, and how long it may take to stop."""
 
     host: str = "127.0.0.1"
     port: Port
@@ -28,12 +28,12 @@ class Listener(Section):
     @classmethod
     def _tls_key_has_its_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
         if key and info.data.get("tls_cert", key) is None:
-            raise ValueError("needs tls_cert beside it; without one, HTTP would be spoken in the clear")
+            raise ValueError("needs tls_cert as well; without it, the service would speak unencrypted HTTP")
         return key
 
 
 class MinioSection(Section):
-    """``[minio]``: MinIO's S3 API, for objects that cannot be read from the drive; off without an endpoint."""
+    """``[minio]``: MinIO's S3 API, for objects that cannot be read from the drive; not used without an endpoint."""
 
     endpoint: HostPort = ""
     access_key: str = ""
@@ -43,14 +43,14 @@ class MinioSection(Section):
     @model_validator(mode="after")
     def _endpoint_has_its_keys(self) -> Self:
         if self.endpoint and not (self.access_key and self.secret_key_file):
-            raise ValueError("endpoint needs access_key and secret_key_file beside it")
+            raise ValueError("endpoint needs access_key and secret_key_file as well")
         return self
 
     def secret_key(self) -> str:
         """The key in ``secret_key_file``.
 
         Raises:
-            SettingsError: the file cannot be read, or holds something else.
+            SettingsError: the file cannot be read, or holds anything else.
         """
         path = self.secret_key_file
         try:
@@ -66,6 +66,6 @@ class MinioSection(Section):
 
 
 class AuthSection(Section):
-    """``[auth]``: the bearer tokens all machines share."""
+    """``[auth]``: the bearer tokens that all services share."""
 
     token_file: OptionalPath = None

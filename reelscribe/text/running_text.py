@@ -17,15 +17,15 @@ _UNSPACED = (
 
 
 def running_text(texts: Iterable[str]) -> str:
-    """The texts in one line, each of them without spaces around it; those that are empty leave nothing."""
+    """The texts in one line, without spaces around each of them; empty ones are left out."""
     said = ["", *filter(None, texts)]
     return "".join(space(before, after) + after for before, after in pairwise(said))
 
 
 def space(before: str, after: str) -> str:
-    """What stands between two texts: nothing in scripts written without spaces, nor before the first text.
+    """The space between two texts: none in scripts that are written without spaces, nor before the first text.
 
-    The letters tell, not the language of the recording: a translation is in another one, and so are names.
+    The letters decide, not the language of the recording: a translation is in another one, and so are names.
     """
     edges = _letter(reversed(before)), _letter(after)
     return "" if not before or all(map(is_unspaced, edges)) else " "

@@ -3,12 +3,12 @@
 import pytest
 import typer
 
-from reelscribe.command_line import settings_errors_told, tell_check
+from reelscribe.command_line import print_check, report_settings_errors
 from reelscribe.errors import SettingsError
 
 
 def test_mistakes_of_the_settings_are_told_one_a_line_with_exit_code_2(capsys):
-    with pytest.raises(typer.Exit) as left, settings_errors_told():
+    with pytest.raises(typer.Exit) as left, report_settings_errors():
         raise SettingsError(["config.cfg:2: [server] port: too high", "config.cfg:5: [speling]: unknown section"])
     assert left.value.exit_code == 2
     told = capsys.readouterr()
@@ -17,16 +17,16 @@ def test_mistakes_of_the_settings_are_told_one_a_line_with_exit_code_2(capsys):
 
 
 def test_other_errors_are_not_hidden():
-    with pytest.raises(ZeroDivisionError), settings_errors_told():
+    with pytest.raises(ZeroDivisionError), report_settings_errors():
         _ = 1 / 0
 
 
 def test_a_check_that_holds_is_told_with_its_proof(capsys):
-    assert tell_check("ffmpeg", "8.1.2") is True
+    assert print_check("ffmpeg", "8.1.2") is True
     assert "ffmpeg: 8.1.2" in capsys.readouterr().out
 
 
 def test_a_check_that_fails_is_told_with_its_reason(capsys):
-    assert tell_check("bucket", FileNotFoundError("no such folder")) is False
+    assert print_check("bucket", FileNotFoundError("no such folder")) is False
     told = capsys.readouterr().out
     assert "FAIL" in told and "bucket: no such folder" in told

@@ -252,7 +252,7 @@ async def test_a_bad_file_is_told_in_openais_words(client: AsyncOpenAI) -> None:
     with pytest.raises(openai.UnprocessableEntityError) as told:
         await client.audio.transcriptions.create(model="whisper-1", file=("notes.mp3", b"no sound at all"))
     assert error(told.value) == {
-        "message": "notes.mp3 is no audio or video file that ffmpeg can open",
+        "message": "notes.mp3 is not an audio or video file that ffmpeg can open",
         "type": "invalid_request_error",
         "param": None,
         "code": "not_decodable",
