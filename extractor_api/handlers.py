@@ -107,7 +107,7 @@ class ExtractAudioHandler(ResultSender):
             ) as extraction:
                 await extraction.finish()
             result = await results.keep(extraction_id, file, encoding)
-        self._note(extraction.receipt().model_copy(update={"bytes": result.size, "sha256": result.sha256}))
+        self._record(extraction.receipt().model_copy(update={"bytes": result.size, "sha256": result.sha256}))
         return result
 
     async def _stream(self, extraction: AudioExtraction, head: bytes) -> None:
@@ -121,10 +121,10 @@ class ExtractAudioHandler(ResultSender):
             failure = cause
             raise
         finally:
-            self._note(extraction.receipt(failure))
+            self._record(extraction.receipt(failure))
 
-    def _note(self, receipt: ExtractionReceipt) -> None:
-        self.service.note(receipt)
+    def _record(self, receipt: ExtractionReceipt) -> None:
+        self.service.record(receipt)
         log.info(
             "%s: ffmpeg finished (%s): %d bytes sent, %.1f s of audio in %.1f s",
             receipt.savepath, receipt.state, receipt.bytes, receipt.delivered_seconds, self.request.request_time(),

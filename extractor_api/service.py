@@ -83,7 +83,7 @@ class ExtractorService(Service):
         for warning in self.ffmpeg.warnings:
             log.warning("extractor-api: %s", warning)
 
-    def note(self, receipt: ExtractionReceipt) -> None:
+    def record(self, receipt: ExtractionReceipt) -> None:
         """Keep the receipt of an ended extraction, and count it."""
         self.receipts.put(receipt)
         self._bytes.inc(receipt.bytes)

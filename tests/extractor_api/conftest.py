@@ -37,11 +37,11 @@ def bucket(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., P
     make_video(folder / "mute.mp4", "short.flac", "-an")
     make_video(folder / "late.mp4", "short.flac", "-bsf:a", "setts=pts=PTS+2.5/TB:dts=DTS+2.5/TB")
     make_video(folder / "two_tracks.mkv", "short.flac", "-map", "0:v", "-map", "1:a", "-map", "1:a")
-    whole = (folder / "minute.mp4").read_bytes()
-    (folder / "half.mp4").write_bytes(whole[: len(whole) // 2])
-    (folder / "stump.mp4").write_bytes(whole[: whole.index(b"mdat") + 3_000])
-    middle = len(whole) // 2
-    (folder / "damaged.mp4").write_bytes(whole[:middle] + bytes(60_000) + whole[middle + 60_000 :])
+    minute = (folder / "minute.mp4").read_bytes()
+    (folder / "half.mp4").write_bytes(minute[: len(minute) // 2])
+    (folder / "stump.mp4").write_bytes(minute[: minute.index(b"mdat") + 3_000])
+    middle = len(minute) // 2
+    (folder / "damaged.mp4").write_bytes(minute[:middle] + bytes(60_000) + minute[middle + 60_000 :])
     (folder / "text.mp4").write_text("not a video\n" * 1000)
     (folder / "empty.mp4").write_bytes(b"")
     return folder
@@ -52,7 +52,7 @@ Serve = Callable[..., Awaitable[httpx.AsyncClient]]
 
 @pytest.fixture
 async def serve(bucket: Path, local_ffmpeg: FFmpeg) -> AsyncIterator[Serve]:
-    """Start an extractor with changed limits; returns a client of it, its machine as ``client.machine``."""
+    """Start an extractor with changed limits; returns a client of it, with the service as ``client.service``."""
     async with AsyncExitStack() as stack:
 
         async def start(
@@ -115,7 +115,7 @@ async def extractor(serve: Serve) -> httpx.AsyncClient:
 
 
 def running_ffmpeg() -> list[psutil.Process]:
-    """The ffmpeg processes of this test run that still run."""
+    """The ffmpeg processes of this test run that have not ended."""
     children = psutil.Process().children(recursive=True)
     return [child for child in children if "ffmpeg" in child.name() and child.status() != psutil.STATUS_ZOMBIE]
 

@@ -1,4 +1,4 @@
-"""Writes objects as MinIO writes them on a single drive; the layout is in docs/extractor.md."""
+"""Writes objects as MinIO writes them on a single drive; docs/extractor.md describes the layout."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A real S3 server (moto's), ways to it that break, and servers that are none."""
+"""A real S3 server (moto's), connections to it that break, and servers that are not S3."""
 
 import asyncio
 import io
@@ -18,12 +18,12 @@ from minio import Minio
 
 from reelscribe.settings.sections import MinioSection
 
-SECRET = "s3cr3t-0123456789-that-nobody-may-see"
+SECRET = "s3cr3t-0123456789-that-no-one-may-see"
 
 
 @contextmanager
 def s3_server(console: Path) -> Iterator[int]:
-    """Moto's S3 server as a process of its own, what it says in ``console``; yields its port."""
+    """Moto's S3 server as a process of its own, with its output in ``console``; yields its port."""
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
     with console.open("wb") as stderr, subprocess.Popen(command, stderr=stderr, stdout=subprocess.DEVNULL) as server:
         deadline = time.monotonic() + 60
@@ -52,7 +52,7 @@ def minio(tmp_path: Path, port: int, secret: str = SECRET, **changed: Any) -> Mi
 
 
 class Door:
-    """A way to the S3 server that a test can cut and lock."""
+    """Connections to the S3 server that a test can cut and lock."""
 
     cut_after: int | None = None
     locked = False
@@ -100,7 +100,7 @@ async def door(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[tu
 
 @contextmanager
 def http_server(answer: bytes) -> Iterator[int]:
-    """Answers everything with that."""
+    """Gives the same answer to everything."""
 
     def serve() -> None:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Hundreds of broken files: each gets a whole body with its receipt, a refusal that says why, or a cut stream."""
+"""Hundreds of broken files: each gets a complete body with its receipt, a refusal that says why, or a cut stream."""
 
 import asyncio
 import gc
@@ -38,7 +38,7 @@ REQUESTS = (
     {"audio_format": "wav", "allow_incomplete": True},
 )
 ALLOWED_REFUSALS = {"not_decodable", "no_audio_track", "incomplete_recording"}
-AT_ONCE = 2
+CLIENTS = 2
 SLOWEST_SECONDS = 20
 RESULT_TTL = 1.0
 GROWTH_BYTES = 24 << 20
@@ -79,7 +79,7 @@ def broken(files: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
 
 
 async def judge(client: httpx.AsyncClient, savepath: str, request: dict[str, object]) -> str:
-    """How a request ended, in a word, once it is proved to be one of the ways it may end."""
+    """How a request ended, in a word; asserts that it ended in one of the allowed ways."""
     try:
         response = await client.post("/extract-audio", json={"savepath": savepath, **request}, timeout=SLOWEST_SECONDS)
     except httpx.RemoteProtocolError:
@@ -129,13 +129,13 @@ async def test_every_broken_file_is_answered_cleanly_and_nothing_is_left_over(
     await asyncio.sleep(1.5 * RESULT_TTL)
     gc.collect()
     descriptors, memory = open_descriptors(), psutil.Process().memory_info().rss
-    await asyncio.gather(*(judge_all() for _ in range(AT_ONCE)))
+    await asyncio.gather(*(judge_all() for _ in range(CLIENTS)))
     await asyncio.sleep(1.5 * RESULT_TTL)
     gc.collect()
     assert sum(endings.values()) == len(inputs)
     assert {"complete", "cut", "incomplete", "not_decodable", "incomplete_recording"} <= set(endings), endings
     assert running_ffmpeg() == []
-    assert open_descriptors() <= descriptors + AT_ONCE, "at most the sockets of the second client"
+    assert open_descriptors() <= descriptors + CLIENTS, "at most the sockets of the second client"
     assert list(temp_dir.iterdir()) == []
     assert psutil.Process().memory_info().rss - memory < GROWTH_BYTES
     assert not [record.getMessage() for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR]

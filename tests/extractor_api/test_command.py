@@ -68,15 +68,15 @@ def test_the_documented_curl_call_and_its_console_lines(
 
 def test_curl_resumes_a_finished_result(server: tuple[subprocess.Popen[bytes], str, Path], tmp_path: Path) -> None:
     _, url, _ = server
-    whole = httpx.post(f"{url}/extract-audio", json={"savepath": "short.mp4", "delivery": "file"})
+    complete = httpx.post(f"{url}/extract-audio", json={"savepath": "short.mp4", "delivery": "file"})
     partial = tmp_path / "partial.mp3"
-    partial.write_bytes(whole.content[:5000])
-    result_url = url + whole.headers["Content-Location"]
+    partial.write_bytes(complete.content[:5000])
+    result_url = url + complete.headers["Content-Location"]
     subprocess.run(["curl", "-sS", "--fail", "-C", "-", result_url, "--output", partial], check=True)
-    assert partial.read_bytes() == whole.content
+    assert partial.read_bytes() == complete.content
 
 
-def test_sigterm_in_mid_stream_cuts_the_stream_and_leaves_no_ffmpeg(
+def test_sigterm_during_a_stream_cuts_it_and_leaves_no_ffmpeg(
     server: tuple[subprocess.Popen[bytes], str, Path],
 ) -> None:
     process, url, _ = server
@@ -94,7 +94,7 @@ def test_sigterm_in_mid_stream_cuts_the_stream_and_leaves_no_ffmpeg(
     assert not any(child.is_running() for child in children)
 
 
-def test_check_proves_each_part(old_config: Path) -> None:
+def test_check_checks_each_part(old_config: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "extractor_api", "--config", old_config, "check"], capture_output=True, text=True
     )
@@ -110,7 +110,7 @@ def test_check_takes_its_config_after_its_name_too(old_config: Path) -> None:
     assert "ok   bucket" in done.stdout
 
 
-def test_check_fails_where_the_bucket_is_missing(old_config: Path) -> None:
+def test_check_fails_if_the_bucket_is_missing(old_config: Path) -> None:
     old_config.write_text(old_config.read_text().replace("= videos", "= nothing-here"))
     done = subprocess.run(
         [sys.executable, "-m", "extractor_api", "--config", old_config, "check"], capture_output=True, text=True
@@ -119,7 +119,7 @@ def test_check_fails_where_the_bucket_is_missing(old_config: Path) -> None:
     assert "FAIL bucket" in done.stdout
 
 
-def test_a_wrong_config_is_told_in_lines_and_exits_with_2(old_config: Path) -> None:
+def test_each_mistake_in_the_config_is_a_line_with_exit_code_2(old_config: Path) -> None:
     old_config.write_text("[server]\nport = many\n[paths]\nbucket = videos\n")
     done = subprocess.run(
         [sys.executable, "-m", "extractor_api", "--config", old_config], capture_output=True, text=True

@@ -17,7 +17,7 @@ from reelscribe.http.auth import Tokens
 from tests.extractor_api.conftest import Serve, running_ffmpeg
 
 WAV_HEADER_BYTES = 78
-"""ffmpeg's, with the LIST chunk that names it."""
+"""Of ffmpeg's WAV, with the LIST chunk that names it."""
 
 Measure = Callable[[bytes], tuple[float, str]]
 
@@ -59,7 +59,7 @@ async def test_mp3_at_44100_hz_really_has_320_kbps(extractor: httpx.AsyncClient,
         ("mp3", "audio/mpeg", "mp3"),
     ],
 )
-async def test_every_format_decodes_to_the_whole_recording(
+async def test_every_format_decodes_to_the_complete_recording(
     extractor: httpx.AsyncClient, measure: Measure, audio_format: str, content_type: str, codec: str
 ) -> None:
     response = await extract(extractor, audio_format=audio_format)
@@ -94,14 +94,14 @@ async def test_start_and_duration_cut_out_a_part(extractor: httpx.AsyncClient, m
     assert np.corrcoef(samples(part.content)[10_000:40_000], expected)[0, 1] > 0.99
 
 
-async def test_a_second_track_can_be_asked_for(extractor: httpx.AsyncClient) -> None:
+async def test_a_second_track_can_be_requested(extractor: httpx.AsyncClient) -> None:
     assert (await extract(extractor, "two_tracks.mkv", track=1)).status_code == 200
     refused = await extract(extractor, "two_tracks.mkv", track=2)
     assert (refused.status_code, error_of(refused)["code"]) == (422, "no_audio_track")
     assert "its tracks are 0 to 1" in str(error_of(refused)["message"])
 
 
-async def test_a_track_that_starts_late_keeps_its_place_in_time(extractor: httpx.AsyncClient, measure: Measure) -> None:
+async def test_a_track_that_starts_late_keeps_its_times(extractor: httpx.AsyncClient, measure: Measure) -> None:
     response = await extract(extractor, "late.mp4", audio_format="wav", sample_rate=16000, channels=1)
     assert measure(response.content)[0] == pytest.approx(10.0, abs=0.1)
     first_second = response.content[100 : 100 + 32000]
@@ -186,7 +186,7 @@ async def test_allow_incomplete_delivers_what_there_is_and_the_receipt_says_so(e
     assert receipt["delivered_seconds"] < 0.9 * receipt["declared_seconds"]
 
 
-async def test_damage_in_the_middle_is_not_passed_off_as_sound(extractor: httpx.AsyncClient) -> None:
+async def test_damage_in_the_middle_does_not_count_as_sound(extractor: httpx.AsyncClient) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         await extract(extractor, "damaged.mp4", audio_format="wav")
     response = await extract(extractor, "damaged.mp4", audio_format="wav", allow_incomplete=True)
@@ -194,7 +194,7 @@ async def test_damage_in_the_middle_is_not_passed_off_as_sound(extractor: httpx.
     assert "damaged" in receipt["reason"] and receipt["decode_warnings"] > 0
 
 
-async def test_audio_shorter_than_the_picture_is_whole(extractor: httpx.AsyncClient, measure: Measure) -> None:
+async def test_audio_shorter_than_the_picture_is_complete(extractor: httpx.AsyncClient, measure: Measure) -> None:
     response = await extract(extractor, "talk/audio_shorter.mp4", audio_format="wav")
     assert measure(response.content)[0] == pytest.approx(7.5, abs=0.2)
 
@@ -238,7 +238,7 @@ async def test_ffmpeg_is_gone_within_a_second_after_its_client_left(extractor: h
     assert running_ffmpeg() == []
 
 
-async def test_ffmpeg_killed_in_mid_stream_is_seen_by_the_client(extractor: httpx.AsyncClient) -> None:
+async def test_the_client_sees_that_ffmpeg_was_killed_during_the_stream(extractor: httpx.AsyncClient) -> None:
     begun = await read_a_little(extractor)
     begun.ffmpeg[0].kill()
     with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
@@ -271,7 +271,7 @@ async def test_an_extraction_that_takes_too_long_is_ended(serve: Serve) -> None:
         await begun.read_on()
 
 
-async def test_more_requests_than_places_wait_and_more_than_the_queue_get_503(serve: Serve) -> None:
+async def test_more_requests_than_slots_wait_and_more_than_the_queue_get_503(serve: Serve) -> None:
     extractor = await serve(max_ffmpeg=1, queue_length=1)
     first = await read_a_little(extractor)
     second = asyncio.create_task(extract(extractor, "short.mp4"))
@@ -284,7 +284,7 @@ async def test_more_requests_than_places_wait_and_more_than_the_queue_get_503(se
     assert (await second).status_code == 200
 
 
-async def test_a_client_that_leaves_while_waiting_frees_its_place_in_the_queue(serve: Serve) -> None:
+async def test_a_client_that_leaves_while_waiting_leaves_the_queue(serve: Serve) -> None:
     extractor = await serve(max_ffmpeg=1, queue_length=1)
     first = await read_a_little(extractor)
     with pytest.raises(httpx.ReadTimeout):
@@ -294,7 +294,7 @@ async def test_a_client_that_leaves_while_waiting_frees_its_place_in_the_queue(s
     await first.response.aclose()
 
 
-async def test_a_token_is_asked_for_where_one_is_set(serve: Serve) -> None:
+async def test_a_token_is_required_if_one_is_set(serve: Serve) -> None:
     extractor = await serve(tokens=Tokens(("first", "second")))
     refused = await extract(extractor)
     assert (refused.status_code, error_of(refused)["code"]) == (401, "unauthorized")

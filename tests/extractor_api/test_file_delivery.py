@@ -50,19 +50,19 @@ async def test_an_mp3_has_its_xing_frame(extractor: httpx.AsyncClient) -> None:
     assert b"Info" not in streamed.content[:500], "whose length is not known when it begins"
 
 
-async def test_ranges_join_to_the_whole_and_the_etag_guards_them(extractor: httpx.AsyncClient) -> None:
-    whole = await result(extractor)
-    url, etag = whole.headers["Content-Location"], whole.headers["ETag"]
-    assert etag == f'"{hashlib.sha256(whole.content).hexdigest()}"' and whole.headers["Accept-Ranges"] == "bytes"
-    size = len(whole.content)
+async def test_ranges_join_to_the_entire_result_and_the_etag_guards_them(extractor: httpx.AsyncClient) -> None:
+    complete = await result(extractor)
+    url, etag = complete.headers["Content-Location"], complete.headers["ETag"]
+    assert etag == f'"{hashlib.sha256(complete.content).hexdigest()}"' and complete.headers["Accept-Ranges"] == "bytes"
+    size = len(complete.content)
     first = await extractor.get(url, headers={"Range": "bytes=0-999"})
     rest = await extractor.get(url, headers={"Range": "bytes=1000-", "If-Range": etag})
     tail = await extractor.get(url, headers={"Range": "bytes=-10"})
     assert [first.status_code, rest.status_code, tail.status_code] == [206, 206, 206]
     assert first.headers["Content-Range"] == f"bytes 0-999/{size}"
-    assert first.content + rest.content == whole.content and tail.content == whole.content[-10:]
+    assert first.content + rest.content == complete.content and tail.content == complete.content[-10:]
     changed = await extractor.get(url, headers={"Range": "bytes=0-9", "If-Range": '"another"'})
-    assert (changed.status_code, changed.content) == (200, whole.content)
+    assert (changed.status_code, changed.content) == (200, complete.content)
     outside = await extractor.get(url, headers={"Range": f"bytes={size}-"})
     assert (outside.status_code, outside.json()["error"]["code"]) == (416, "range_not_satisfiable")
     head = await extractor.head(url)
@@ -102,7 +102,7 @@ async def test_a_client_that_leaves_ends_ffmpeg_and_frees_the_disk(extractor: ht
 
 
 def open_files() -> int:
-    """Files of this process that have no name any more."""
+    """Files of this process that no longer have a name."""
     links = [os.readlink(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd") if name_exists(name)]
     return sum("(deleted)" in link and "/tmp" in link for link in links)
 
@@ -128,7 +128,7 @@ async def test_a_disk_that_fills_up_on_the_way_is_507_too(
     small = tmp_path / "small"
     small.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "none", small], capture_output=True).returncode:
-        pytest.skip("this machine lets nobody mount a disk")
+        pytest.skip("this host does not allow mounts")
     try:
         extractor = await serve(temp_dir=small)
         monkeypatch.setattr("reelscribe.temporary_files.SPARE_BYTES", -1 << 40)
@@ -139,7 +139,7 @@ async def test_a_disk_that_fills_up_on_the_way_is_507_too(
         subprocess.run(["umount", "-l", small], check=True)
 
 
-def test_room_is_reserved_for_results_still_being_made(tmp_path: Path) -> None:
+def test_space_is_reserved_for_results_that_are_still_being_made(tmp_path: Path) -> None:
     free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
     results = Results(tmp_path, ttl=1)
     with results.reserve(free * 3 // 4), pytest.raises(NoRoom), results.reserve(free * 3 // 4):
@@ -159,7 +159,7 @@ def test_room_is_reserved_for_results_still_being_made(tmp_path: Path) -> None:
         ("matroska", {}, 9_000_000),
     ],
 )
-def test_the_room_that_is_asked_for_is_what_the_result_needs(
+def test_the_space_that_is_reserved_is_what_the_result_needs(
     encoding: Encoding, fields: dict[str, object], expected: int
 ) -> None:
     sound = ProbedStream(

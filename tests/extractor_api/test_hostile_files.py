@@ -20,7 +20,7 @@ from tests.extractor_api.conftest import Serve
 async def hostile(
     serve: Serve, tmp_path: Path, each_ffmpeg: FFmpeg, bucket: Path
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Path]]:
-    """An extractor over an empty bucket, beside a ``secret.wav`` that is a perfectly good recording."""
+    """An extractor over an empty bucket, next to a ``secret.mp4`` that is a perfectly good recording."""
     (tmp_path / "videos").mkdir()
     (tmp_path / "secret.mp4").write_bytes((bucket / "short.mp4").read_bytes())
     yield await serve(ffmpeg=each_ffmpeg, data_path=tmp_path), tmp_path / "videos"
@@ -74,9 +74,9 @@ def test_these_playlists_do_work_without_our_whitelists(tmp_path: Path, bucket: 
 def test_the_video_decoder_is_never_opened(tmp_path: Path, bucket: Path, each_ffmpeg: FFmpeg) -> None:
     with LocalStorage(PathsSection(minio_data_path=bucket.parent)).open("short.mp4") as stored:
         command = extraction_command(each_ffmpeg, stored, ExtractAudioRequest(savepath="x"), "wav")
-        said = subprocess.run(command, capture_output=True, pass_fds=stored.descriptors).stderr.decode()
-    assert "Codec (mpeg4) not on whitelist" in said
-    assert "frames encoded" in said, "and the sound still came out"
+        output = subprocess.run(command, capture_output=True, pass_fds=stored.descriptors).stderr.decode()
+    assert "Codec (mpeg4) not on whitelist" in output
+    assert "frames encoded" in output, "and the sound was still decoded"
 
 
 def test_only_audio_decoders_are_allowed(each_ffmpeg: FFmpeg) -> None:

@@ -1,4 +1,4 @@
-"""What strangers cannot do to the service: hold it, fill it, or make it wait."""
+"""What clients cannot do to the service: occupy it, fill it, or make it wait."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ LARGE = {"savepath": "long.mp4", "audio_format": "wav", "sample_rate": 192000, "
 
 @asynccontextmanager
 async def listening(client: httpx.AsyncClient) -> AsyncIterator[int]:
-    """The client's machine on another port, as its command serves it: with time limits for what clients send."""
+    """The client's service on another port, as its command serves it: with time limits for what clients send."""
     socket, port = bind_unused_port()
     socket.close()
     service = client.service  # type: ignore[attr-defined]
@@ -39,7 +39,7 @@ async def listening(client: httpx.AsyncClient) -> AsyncIterator[int]:
 
 
 async def trickle(port: int, head: bytes, rest: bytes) -> float:
-    """Send ``head``, then a byte of ``rest`` each 50 ms; how many seconds it took to be dropped."""
+    """Send ``head``, then a byte of ``rest`` every 50 ms; returns after how many seconds the connection was dropped."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     started = time.monotonic()
 
@@ -75,7 +75,7 @@ POST = b"POST /extract-audio HTTP/1.1\r\nHost: c\r\n"
     ],
     ids=["request line", "headers", "body", "chunks"],
 )
-async def test_whoever_sends_in_drops_is_dropped_while_others_are_served(
+async def test_a_client_that_sends_byte_by_byte_is_dropped_while_others_are_served(
     extractor: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, head: bytes, rest: bytes
 ) -> None:
     monkeypatch.setattr(server, "BODY_TIMEOUT_SECONDS", TIMEOUT_SECONDS)
@@ -88,7 +88,7 @@ async def test_whoever_sends_in_drops_is_dropped_while_others_are_served(
         assert not extractor.service.running, "no handler waits for the rest"  # type: ignore[attr-defined]
 
 
-async def test_500_idle_connections_are_nothing(extractor: httpx.AsyncClient) -> None:
+async def test_500_idle_connections_do_no_harm(extractor: httpx.AsyncClient) -> None:
     async with listening(extractor) as port, AsyncExitStack() as stack:
         connections = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", port) for _ in range(500)))
         for _, writer in connections:
@@ -104,7 +104,7 @@ async def test_500_idle_connections_are_nothing(extractor: httpx.AsyncClient) ->
         assert set(answers) == {b"HTTP/1.1 200 OK\r\n"}, "and each can still be used"
 
 
-async def test_more_requests_than_the_queue_holds_get_503_at_once(serve: Serve) -> None:
+async def test_more_requests_than_the_queue_holds_get_503_immediately(serve: Serve) -> None:
     extractor = await serve(max_ffmpeg=2, queue_length=4)
     most = 0
 
@@ -122,12 +122,12 @@ async def test_more_requests_than_the_queue_holds_get_503_at_once(serve: Serve) 
     assert set(statuses) == {200, 503} and statuses.count(200) >= 2 + 4
     refused = [response for response in responses if response.status_code == 503]
     assert all(response.json()["error"]["code"] == "busy" and response.headers["Retry-After"] for response in refused)
-    assert max(response.elapsed.total_seconds() for response in refused) < 2, "nobody waits to be refused"
+    assert max(response.elapsed.total_seconds() for response in refused) < 2, "no request waits to be refused"
     health = (await extractor.get("/healthz")).json()
     assert (most, health["ffmpeg_running"], health["ffmpeg_waiting"]) == (2, 0, 0)
 
 
-async def test_readers_that_stall_give_their_places_to_those_who_read(serve: Serve) -> None:
+async def test_clients_that_stall_lose_their_slots_to_those_that_read(serve: Serve) -> None:
     extractor = await serve(max_ffmpeg=2, queue_length=4, stall_timeout=TIMEOUT_SECONDS)
     async with AsyncExitStack() as stack:
         for _ in range(2):
@@ -135,14 +135,14 @@ async def test_readers_that_stall_give_their_places_to_those_who_read(serve: Ser
             assert stalled.status_code == 200
         response = await extractor.post("/extract-audio", content=BODY)
         assert response.status_code == 200
-        for _ in range(20):  # what was under way to them counted as read
+        for _ in range(20):  # what had been sent to them counted as read
             await asyncio.sleep(TIMEOUT_SECONDS / 10 if running_ffmpeg() else 0)
         assert running_ffmpeg() == []
 
 
 @pytest.fixture
 def silent_ffmpeg(tmp_path: Path) -> FFmpeg:
-    """An ffmpeg that introduces itself and then never says a word."""
+    """An ffmpeg that reports its version and then nothing more."""
     script = tmp_path / "ffmpeg"
     script.write_text(
         "#!/bin/sh\n"
@@ -157,7 +157,7 @@ def silent_ffmpeg(tmp_path: Path) -> FFmpeg:
 
 
 @pytest.mark.parametrize("delivery", ["stream", "file"])
-async def test_an_ffmpeg_that_says_nothing_is_504_within_start_timeout(
+async def test_an_ffmpeg_without_output_is_504_within_start_timeout(
     serve: Serve, silent_ffmpeg: FFmpeg, delivery: str
 ) -> None:
     extractor = await serve(ffmpeg=silent_ffmpeg, start_timeout=TIMEOUT_SECONDS)

@@ -1,4 +1,4 @@
-"""GET /objects: the bucket in the order of its savepaths, a page at a time."""
+"""GET /objects: the bucket in the order of its savepaths, one page at a time."""
 
 import os
 import random
@@ -51,7 +51,7 @@ def test_all_objects_come_in_the_order_of_their_bytes(filled: tuple[LocalStorage
     assert listed(storage) == keys
 
 
-def test_every_page_size_gives_the_same_whole(filled: tuple[LocalStorage, list[str]]) -> None:
+def test_every_page_size_gives_the_same_list(filled: tuple[LocalStorage, list[str]]) -> None:
     storage, keys = filled
     for limit in range(1, len(keys) + 2):
         found: list[str] = []

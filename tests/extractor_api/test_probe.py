@@ -4,22 +4,22 @@ import httpx
 import pytest
 
 
-async def test_a_probe_tells_length_container_streams_and_the_objects_own_facts(extractor: httpx.AsyncClient) -> None:
+async def test_a_probe_has_length_container_streams_and_the_objects_own_facts(extractor: httpx.AsyncClient) -> None:
     response = await extractor.get("/probe", params={"savepath": "talk/audio_shorter.mp4"})
     assert response.status_code == 200
-    told = response.json()
-    assert told["savepath"] == "talk/audio_shorter.mp4" and told["etag"] and told["last_modified"]
-    assert told["size"] > 10_000 and "mp4" in told["container"]
-    assert told["duration"] == pytest.approx(20, abs=0.1)
-    picture, sound = told["streams"]
+    probed = response.json()
+    assert probed["savepath"] == "talk/audio_shorter.mp4" and probed["etag"] and probed["last_modified"]
+    assert probed["size"] > 10_000 and "mp4" in probed["container"]
+    assert probed["duration"] == pytest.approx(20, abs=0.1)
+    picture, sound = probed["streams"]
     assert (picture["kind"], picture["codec"], picture["sample_rate"]) == ("video", "mpeg4", None)
     assert (sound["kind"], sound["codec"], sound["sample_rate"], sound["channels"]) == ("audio", "aac", 16000, 1)
     assert sound["duration"] == pytest.approx(7.5, abs=0.1) and sound["default"]
 
 
 async def test_every_track_is_listed(extractor: httpx.AsyncClient) -> None:
-    told = (await extractor.get("/probe", params={"savepath": "two_tracks.mkv"})).json()
-    assert [stream["kind"] for stream in told["streams"]] == ["video", "audio", "audio"]
+    probed = (await extractor.get("/probe", params={"savepath": "two_tracks.mkv"})).json()
+    assert [stream["kind"] for stream in probed["streams"]] == ["video", "audio", "audio"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Whatever savepath or body is sent: nothing outside the bucket is opened, and no answer is a fault of ours."""
+"""Whatever savepath or body is sent: nothing outside the bucket is opened, and no answer is a 5xx."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ savepaths = st.one_of(
 
 @pytest.fixture(scope="module")
 def data_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bucket with links of every kind, beside secrets."""
+    """A bucket with links of every kind, next to secrets."""
     root = tmp_path_factory.mktemp("minio")
     for name in ("secret.mp4", "secrets/secret.mp4", "secret-bucket/secret.mp4", ".minio.sys/config.json", "part.1"):
         (root / name).parent.mkdir(exist_ok=True)
@@ -104,14 +104,14 @@ bodies = st.one_of(
 @example(body=b'{"savepath": "short.mkv", "duration": 1e-300}')
 @example(body=b'{"savepath": "short.mkv", "start": 7.4999999, "duration": 1e-7, "delivery": "file"}')
 @given(body=bodies)
-async def test_no_body_is_answered_with_a_fault_of_ours(extractor: httpx.AsyncClient, body: bytes) -> None:
+async def test_no_body_is_answered_with_a_5xx(extractor: httpx.AsyncClient, body: bytes) -> None:
     """The client's own hook compares each answer with /openapi.json, the error object included."""
     response = await extractor.post("/extract-audio", content=body)
     assert response.status_code == 200 or 400 <= response.status_code < 500
 
 
 async def test_schemathesis_finds_nothing(serve: Serve, tmp_path: Path) -> None:
-    """All its checks but one: a schema cannot tell which savepaths there are."""
+    """All its checks but one: a schema cannot say which savepaths exist."""
     extractor = await serve(tokens=Tokens(("first",)))
     process = await asyncio.create_subprocess_exec(
         *(Path(sys.executable).parent / "schemathesis", "run", f"{extractor.base_url}/openapi.json"),

@@ -1,4 +1,4 @@
-"""What real and damaged recordings answer, and why: the table of docs/extractor.md, run."""
+"""What the extractor answers for intact and damaged recordings, and why."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Change = Callable[[bytes], bytes]
 
 @dataclass(frozen=True)
 class Source:
-    """A recording made by ffmpeg: its name tells the container."""
+    """A recording made by ffmpeg; its name gives the container."""
 
     name: str
     options: tuple[str, ...]
@@ -61,12 +61,12 @@ SOURCES = {
 }
 
 
-def whole(data: bytes) -> bytes:
+def intact(data: bytes) -> bytes:
     return data
 
 
 def cut(percent: float) -> Change:
-    """Leave that much of what follows an MP4's index, or of the whole file; an odd byte, to fall within a packet."""
+    """Leave that much of what follows an MP4's index, or else of the file; an odd number, to fall within a packet."""
 
     def change(data: bytes) -> bytes:
         body = data.index(b"mdat") if data[4:8] == b"ftyp" and data.index(b"moov") < data.index(b"mdat") else 0
@@ -86,7 +86,7 @@ def zeroed(data: bytes) -> bytes:
 
 
 def says(seconds: float, *kinds: bytes) -> Change:
-    """An MP4 whose headers of these kinds (version 0) tell another length; tkhd and mdhd of every track."""
+    """An MP4 whose headers of these kinds (version 0) declare another length; tkhd and mdhd of every track."""
 
     def change(data: bytes) -> bytes:
         edited = bytearray(data)
@@ -115,11 +115,11 @@ def unfinished_then_cut(data: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Case:
-    """What a recording answers.
+    """What the extractor answers for a recording.
 
     Attributes:
         state: of the receipt, or the code of a refusal before the first byte.
-        declared: seconds; None where the container declares none of the track.
+        declared: seconds; None if the container declares none for the track.
         delivered: seconds, within 0.6.
         why: in a phrase.
     """
@@ -148,78 +148,85 @@ BREAKS_OFF = "no length is declared, but the file ends inside one of its units"
 
 TABLE = [
     # ---- MP4: every track declares its own length
-    *cases(("indexed.mp4", whole, "complete", 20, 20, "all that the track declares came out")),
-    *cuts("indexed.mp4", 20, "the index at the front declares more than came out"),
+    *cases(("indexed.mp4", intact, "complete", 20, 20, "all that the track declares was delivered")),
+    *cuts("indexed.mp4", 20, "the index at the front declares more than was delivered"),
     *cases(
-        ("indexed.mp4", zeroed, "incomplete", 20, 18, "silence stands where packets could not be decoded"),
-        ("index_last.mp4", whole, "complete", 20, 20, "the index is found at the end"),
+        ("indexed.mp4", zeroed, "incomplete", 20, 18, "silence in place of packets that cannot be decoded"),
+        ("index_last.mp4", intact, "complete", 20, 20, "the index is found at the end"),
         ("index_last.mp4", cut(90), "not_decodable", None, 0, "without its index nothing can be read"),
-        ("tracks.mp4", whole, "complete", 20, 20, "the default track"),
-        ("tracks.mp4", cut(50), "incomplete", 20, 10, "the default track declares more than came out"),
-        ("short_sound.mp4", whole, "complete", 7.5, 7.5, "the track's own length counts, not the picture's"),
+        ("tracks.mp4", intact, "complete", 20, 20, "the default track"),
+        ("tracks.mp4", cut(50), "incomplete", 20, 10, "the default track declares more than was delivered"),
+        ("short_sound.mp4", intact, "complete", 7.5, 7.5, "the track's own length counts, not the picture's"),
         ("short_sound.mp4", cut(95), "complete", 7.5, 7.5, "only picture is lost"),
-        ("indexed.mp4", says(60, b"mvhd", b"tkhd", b"mdhd"), "incomplete", 60, 20, "cut or lying: both look so"),
-        ("indexed.mp4", says(60, b"mvhd"), "complete", 20, 20, "the track's own length goes before the movie's"),
-        ("indexed.mp4", says(5, b"mvhd", b"tkhd", b"mdhd"), "complete", 5, 20, "more than declared is no loss"),
+        (
+            "indexed.mp4",
+            says(60, b"mvhd", b"tkhd", b"mdhd"),
+            "incomplete",
+            60,
+            20,
+            "cut, or a wrong header",
+        ),
+        ("indexed.mp4", says(60, b"mvhd"), "complete", 20, 20, "the track's own length counts before the movie's"),
+        ("indexed.mp4", says(5, b"mvhd", b"tkhd", b"mdhd"), "complete", 5, 20, "more than declared is not a loss"),
     ),
     # ---- fragmented MP4: no length; its boxes must end where the file does
     *cases(
-        ("fragments.mp4", whole, "complete", None, 20, "the last box ends where the file does"),
-        ("short_sound_fragments.mp4", whole, "complete", None, 7.5, "a longer picture says nothing of the sound"),
-        ("fragments.mp4", zeroed, "incomplete", None, 10, "what follows the damage is no box, and is never reached"),
+        ("fragments.mp4", intact, "complete", None, 20, "the last box ends where the file does"),
+        ("short_sound_fragments.mp4", intact, "complete", None, 7.5, "a longer picture says nothing about the sound"),
+        ("fragments.mp4", zeroed, "incomplete", None, 10, "what follows the damage is not a box, and is never reached"),
     ),
     *cuts("fragments.mp4", None, BREAKS_OFF),
     # ---- Matroska: a DURATION tag for each track, or nothing
-    *cases(("tagged.mkv", whole, "complete", 20, 20, "all that the track's tag declares came out")),
-    *cuts("tagged.mkv", 20, "the tag at the front declares more than came out"),
+    *cases(("tagged.mkv", intact, "complete", 20, 20, "all that the track's tag declares was delivered")),
+    *cuts("tagged.mkv", 20, "the tag at the front declares more than was delivered"),
     *cases(
-        ("tagged.mkv", zeroed, "incomplete", 20, 17.8, "a cluster is lost; silence stands for it"),
-        ("short_sound.mkv", whole, "complete", 7.5, 7.5, "the track's own tag counts"),
-        ("live.mkv", whole, "complete", None, 20, "no length, but the last cluster is whole"),
-        ("a.webm", whole, "complete", 20, 20, "as Matroska"),
+        ("tagged.mkv", zeroed, "incomplete", 20, 17.8, "a cluster is lost; silence takes its place"),
+        ("short_sound.mkv", intact, "complete", 7.5, 7.5, "the track's own tag counts"),
+        ("live.mkv", intact, "complete", None, 20, "no length, but the last cluster is complete"),
+        ("a.webm", intact, "complete", 20, 20, "as Matroska"),
         ("a.webm", cut(50), "incomplete", 20, 10, "as Matroska"),
     ),
     *cuts("live.mkv", None, BREAKS_OFF),
     # ---- RIFF: lengths in the headers of each stream
     *cases(
-        ("a.avi", whole, "complete", 20, 20, "the stream header's length"),
-        ("a.avi", zeroed, "incomplete", 20, 17.9, "the stream header declares more than came out"),
-        ("short_sound.avi", whole, "complete", 7.5, 7.5, "the sound's own stream header counts"),
-        ("a.wav", whole, "complete", 20, 20, "the data chunk's length"),
+        ("a.avi", intact, "complete", 20, 20, "the stream header's length"),
+        ("a.avi", zeroed, "incomplete", 20, 17.9, "the stream header declares more than was delivered"),
+        ("short_sound.avi", intact, "complete", 7.5, 7.5, "the sound's own stream header counts"),
+        ("a.wav", intact, "complete", 20, 20, "the data chunk's length"),
         ("a.wav", unfinished_header, "complete", None, 20, "written to a pipe: no length"),
         ("a.wav", unfinished_then_cut, "complete", None, 10, "CANNOT BE KNOWN: bare samples have no units"),
         ("a.wav", zeroed, "complete", 20, 20, "CANNOT BE KNOWN: zeros are silence in PCM"),
     ),
-    *cuts("a.avi", 20, "the stream header declares more than came out", (50,)),
-    *cuts("a.wav", 20, "the data chunk declares more than came out"),
-    # ---- FLV, MPEG-TS, Ogg: measured by their last packet, so only the end tells
+    *cuts("a.avi", 20, "the stream header declares more than was delivered", (50,)),
+    *cuts("a.wav", 20, "the data chunk declares more than was delivered"),
+    # ---- FLV, MPEG-TS, Ogg: measured by their last packet, so only the end counts
     *cases(
-        ("a.flv", whole, "complete", None, 20, "the last tag is whole"),
-        ("short_sound.flv", whole, "complete", None, 7.5, "a longer picture says nothing of the sound"),
-        ("a.ts", whole, "complete", None, 20, "the last packet is whole"),
-        ("short_sound.ts", whole, "complete", None, 7.5, "a longer picture says nothing of the sound"),
-        ("a.ts", zeroed, "incomplete", None, 18, "silence stands for lost packets"),
+        ("a.flv", intact, "complete", None, 20, "the last tag is complete"),
+        ("short_sound.flv", intact, "complete", None, 7.5, "a longer picture says nothing about the sound"),
+        ("a.ts", intact, "complete", None, 20, "the last packet is complete"),
+        ("short_sound.ts", intact, "complete", None, 7.5, "a longer picture says nothing about the sound"),
+        ("a.ts", zeroed, "incomplete", None, 18, "silence in place of lost packets"),
         ("a.ts", cut_between_packets, "complete", None, 9.9, "CANNOT BE KNOWN: a stream may end after any packet"),
-        ("a.ogg", whole, "complete", 20, 20, "the last page's position"),
+        ("a.ogg", intact, "complete", 20, 20, "the last page's position"),
         ("a.ogg", zeroed, "incomplete", 20, 17, "pages with a wrong checksum are lost"),
-        ("a.opus", whole, "complete", 20, 20, "the last page's position"),
+        ("a.opus", intact, "complete", 20, 20, "the last page's position"),
     ),
     *cuts("a.flv", None, BREAKS_OFF),
     *cuts("a.ts", None, BREAKS_OFF),
     *[Case("a.ogg", cut(p), "incomplete", s, s, BREAKS_OFF, f"cut at {p} %") for p, s in ((50, 9.1), (90, 17.1))],
     # ---- bare codecs
     *cases(
-        ("a.flac", whole, "complete", 20, 20, "STREAMINFO's samples"),
+        ("a.flac", intact, "complete", 20, 20, "STREAMINFO's samples"),
         ("a.flac", zeroed, "incomplete", 20, 17.8, "a gap between frames is damage"),
         ("a.flac", unfinished_header, "complete", None, 20, "written to a pipe: no length"),
         ("a.flac", unfinished_then_cut, "complete", None, 9.8, "CANNOT BE KNOWN, but the receipt counts a warning"),
-        ("a.mp3", whole, "complete", 20, 20, "the Xing frame's length"),
-        ("bare.mp3", whole, "complete", None, 20, "no length"),
+        ("a.mp3", intact, "complete", 20, 20, "the Xing frame's length"),
+        ("bare.mp3", intact, "complete", None, 20, "no length"),
         ("bare.mp3", cut(50), "complete", None, 10, "CANNOT BE KNOWN: frames follow each other without a count"),
-        ("a.aac", whole, "complete", None, 20, "no length, but the last frame is whole"),
+        ("a.aac", intact, "complete", None, 20, "no length, but the last frame is complete"),
     ),
-    *cuts("a.flac", 20, "STREAMINFO declares more than came out"),
-    *cuts("a.mp3", 20, "the Xing frame declares more than came out"),
+    *cuts("a.flac", 20, "STREAMINFO declares more than was delivered"),
+    *cuts("a.mp3", 20, "the Xing frame declares more than was delivered"),
     *cuts("a.aac", None, BREAKS_OFF),
 ]
 
@@ -258,7 +265,7 @@ async def test_a_recording_answers_as_the_table_says(serve: Serve, recordings: P
 @pytest.mark.parametrize(
     "name", ["a.ts", "a.flv", "fragments.mp4", "live.mkv", "a.wav", "a.mp3", "tagged.mkv", "a.avi"]
 )
-async def test_a_start_past_the_end_is_told_where_the_end_is_known(serve: Serve, recordings: Path, name: str) -> None:
+async def test_a_start_past_the_end_is_reported_if_the_end_is_known(serve: Serve, recordings: Path, name: str) -> None:
     extractor: httpx.AsyncClient = await serve(data_path=recordings.parent)
     response = await extractor.post("/extract-audio", json={"savepath": name, "start": 100, "audio_format": "wav"})
     expected = "not_decodable" if name == "live.mkv" else "past_the_end"
@@ -277,4 +284,4 @@ async def test_what_is_incomplete_is_refused_or_cut_unless_the_request_allows_it
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "incomplete_recording")
     assert "breaks off" in refused.json()["error"]["message"]
     part = await extractor.post("/extract-audio", json={**body, "start": 2, "duration": 3})
-    assert part.status_code == 200, "the part that was asked for is there"
+    assert part.status_code == 200, "the requested part is complete"

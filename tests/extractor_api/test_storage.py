@@ -70,14 +70,14 @@ def test_no_other_bucket_can(storage: LocalStorage, bucket_name: str) -> None:
         (".minio.sys/config", "MinIO's own"),
     ],
 )
-def test_what_can_be_no_object_name_is_refused(storage: LocalStorage, savepath: str, words: str) -> None:
+def test_what_cannot_be_an_object_name_is_refused(storage: LocalStorage, savepath: str, words: str) -> None:
     with pytest.raises(BadRequest) as refused:
         content(storage, savepath)
     assert words in refused.value.message
 
 
 @pytest.mark.parametrize("savepath", ["youtube/nothing.mp4", "youtube", "youtube/one.mp4/part", "nothing/at/all"])
-def test_what_is_no_object_is_not_found(storage: LocalStorage, savepath: str) -> None:
+def test_what_is_not_an_object_is_not_found(storage: LocalStorage, savepath: str) -> None:
     with pytest.raises(ObjectNotFound):
         content(storage, savepath)
 
@@ -101,9 +101,9 @@ def test_a_bucket_that_is_itself_a_link_works(data_path: Path) -> None:
     assert content(storage, "youtube/one.mp4") == b"one"
 
 
-def test_a_fifo_is_refused_at_once(storage: LocalStorage, data_path: Path) -> None:
+def test_a_fifo_is_refused_immediately(storage: LocalStorage, data_path: Path) -> None:
     os.mkfifo(data_path / "videos" / "pipe.mp4")
-    with pytest.raises(NotReadable, match="no regular file"):
+    with pytest.raises(NotReadable, match="not a regular file"):
         content(storage, "pipe.mp4")
 
 
@@ -115,7 +115,7 @@ def test_the_etag_changes_with_the_file(storage: LocalStorage, data_path: Path) 
         assert after.etag != before.etag
 
 
-def test_no_refusal_shows_where_the_bucket_lies(storage: LocalStorage, data_path: Path) -> None:
+def test_no_refusal_shows_where_the_bucket_is(storage: LocalStorage, data_path: Path) -> None:
     for savepath in ("nothing.mp4", "youtube", "../x", "youtube/one.mp4/x"):
         with pytest.raises(ServiceError) as refused:
             content(storage, savepath)

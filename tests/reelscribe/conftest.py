@@ -34,7 +34,11 @@ class OrderHandler(ServiceHandler):
         if way == "echo":
             self.finish({"item": self.read_body(Order).item})
         elif way == "busy":
+<<<<<<< HEAD
             raise errors.Busy("all slots are taken; try again", retry_after=7)
+=======
+            raise errors.Busy("all slots are in use; try again", retry_after=7)
+>>>>>>> 621b79d (The tests of the shared package and the extractor say in plain words what holds)
         elif way == "bug":
             raise ZeroDivisionError("a secret detail")
         else:
@@ -76,7 +80,7 @@ API = Api(
 
 
 class Served:
-    """A machine that listens, and a client of it."""
+    """A service that listens, and a client of it."""
 
     def __init__(self, service: Service, port: int) -> None:
         self.service = service
@@ -113,15 +117,15 @@ async def serving(*tokens: str) -> AsyncIterator[Served]:
 
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
-    async with serving() as open_machine:
-        yield open_machine
+    async with serving() as service:
+        yield service
 
 
 @pytest.fixture
 async def guarded() -> AsyncIterator[Served]:
     """Accepts the tokens ``first`` and ``second``."""
-    async with serving("first", "second") as guarded_machine:
-        yield guarded_machine
+    async with serving("first", "second") as service:
+        yield service
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_an_error_travels_with_its_details():
     }
 
 
-def test_an_error_of_another_machine_keeps_its_status_code_and_sentence():
+def test_an_error_of_another_service_keeps_its_status_code_and_sentence():
     error = RemoteError(404, "object_not_found", "there is no a.mp4", retryable=False, savepath="a.mp4")
     assert (error.status, str(error)) == (404, "there is no a.mp4")
     assert error.as_json()["code"] == "object_not_found" and error.as_json()["savepath"] == "a.mp4"

@@ -1,10 +1,10 @@
-"""The log lines of a console."""
+"""Log lines for a console."""
 
 import re
 import subprocess
 import sys
 
-TALKER = """
+PROGRAM = """
 import logging
 from reelscribe import logs
 
@@ -15,11 +15,11 @@ logging.getLogger("extractor_api").warning("two\\nlines")
 """
 
 
-def test_one_plain_line_an_event_on_standard_error():
-    talked = subprocess.run([sys.executable, "-c", TALKER], capture_output=True, text=True, check=True)
+def test_each_message_is_one_plain_line_on_standard_error():
+    completed = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
     assert re.fullmatch(
         rf"{stamp} INFO    path resolved: a\.mp4\n{stamp} WARNING two\n    lines\n",  # continued lines are indented
-        talked.stderr,
+        completed.stderr,
     )
-    assert talked.stdout == ""
+    assert completed.stdout == ""

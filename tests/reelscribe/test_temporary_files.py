@@ -1,4 +1,4 @@
-"""Room on the disk is kept for files that still grow, and for nothing else."""
+"""Disk space is kept for files that still grow, and for nothing else."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ OTHERWISE = "try again later"
 
 
 class Disk:
-    """A disk of 1000 MiB on which only one folder's files are."""
+    """A disk of 1000 MiB with the files of one folder only."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -32,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TemporaryFolder:
     return TemporaryFolder(tmp_path)
 
 
-def room(folder: TemporaryFolder) -> int:
+def space(folder: TemporaryFolder) -> int:
     """MiB that a new file could have."""
     with pytest.raises(NoRoom) as refused:
         folder.create(1 << 60, OTHERWISE)
@@ -40,31 +40,31 @@ def room(folder: TemporaryFolder) -> int:
     return int(refused.value.message.partition("has ")[2].split()[0])
 
 
-def test_some_room_is_always_left(folder: TemporaryFolder):
-    assert room(folder) == 1000 - (SPARE_BYTES >> 20)
+def test_some_space_is_always_left(folder: TemporaryFolder):
+    assert space(folder) == 1000 - (SPARE_BYTES >> 20)
 
 
-def test_a_file_has_its_room_before_it_is_written_and_once_only_then(folder: TemporaryFolder):
-    whole = room(folder)
+def test_a_files_space_is_kept_before_it_is_written_and_counted_once_then(folder: TemporaryFolder):
+    available = space(folder)
     with folder.create(400 * MIB, OTHERWISE) as file:
-        assert room(folder) == whole - 400
+        assert space(folder) == available - 400
         file.truncate(100 * MIB)
-        assert room(folder) == whole - 400
+        assert space(folder) == available - 400
         file.truncate(400 * MIB)
-        assert room(folder) == whole - 400
-    assert room(folder) == whole
+        assert space(folder) == available - 400
+    assert space(folder) == available
 
 
-def test_a_file_that_is_whole_has_the_room_that_it_fills(folder: TemporaryFolder):
-    whole = room(folder)
+def test_a_finished_file_keeps_only_the_space_that_it_fills(folder: TemporaryFolder):
+    available = space(folder)
     with folder.create(400 * MIB, OTHERWISE) as file:
         file.truncate(100 * MIB)
         folder.settle(file)
-        assert room(folder) == whole - 100
+        assert space(folder) == available - 100
 
 
-def test_a_file_larger_than_was_thought_takes_no_room_from_others_twice(folder: TemporaryFolder):
-    whole = room(folder)
+def test_a_file_that_grows_larger_than_expected_is_counted_once(folder: TemporaryFolder):
+    available = space(folder)
     with folder.create(0, OTHERWISE) as one, folder.create(100 * MIB, OTHERWISE):
         one.truncate(300 * MIB)
-        assert room(folder) == whole - 400
+        assert space(folder) == available - 400

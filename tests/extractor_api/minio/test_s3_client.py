@@ -1,4 +1,4 @@
-"""What MinIO, or whatever answers in its place, makes of our requests, and what the settings must hold."""
+"""How MinIO, or whatever answers in its place, answers our requests, and what the settings must hold."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def drive(tmp_path: Path) -> Path:
 
 
 class TestClient:
-    def test_what_is_no_s3_server_is_named(self, bucket: Path, tmp_path: Path) -> None:
+    def test_what_is_not_an_s3_server_is_named(self, bucket: Path, tmp_path: Path) -> None:
         page = b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n<html>console</html>"
         with http_server(page) as port, pytest.raises(PeerRefused, match="does not speak S3; check"):
             S3Client(minio(tmp_path, port)).stat("videos", "x.mp4")
@@ -71,7 +71,7 @@ class TestCheck:
         command = [sys.executable, "-m", "extractor_api", "check"]
         return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
 
-    def test_it_proves_minio(self, drive: Path, tmp_path: Path, s3_port: int) -> None:
+    def test_it_checks_minio(self, drive: Path, tmp_path: Path, s3_port: int) -> None:
         put(s3_port, "any.mp4", b"x")
         done = self.check(drive, tmp_path, s3_port)
         assert f"ok   minio: bucket videos at 127.0.0.1:{s3_port}" in done.stdout, done.stdout + done.stderr

@@ -69,7 +69,7 @@ def huge(drive: Path, s3_port: int, run_ffmpeg: Callable[..., None], tmp_path_fa
 
 @pytest.fixture
 async def remote(serve: Serve, drive: Path, s3_port: int, tmp_path: Path) -> httpx.AsyncClient:
-    """An extractor beside that drive, which may ask MinIO."""
+    """An extractor next to that drive, which may ask MinIO."""
     return await serve(data_path=drive, minio=minio(tmp_path, s3_port))
 
 
@@ -106,10 +106,10 @@ class TestWhatComesOut:
         local = await serve(ffmpeg=each_ffmpeg, data_path=recordings.parent)
         remote = await serve(ffmpeg=each_ffmpeg, data_path=drive, minio=minio(tmp_path, s3_port))
         query = {"savepath": "talks/end.mp4"}
-        told = [(await client.get("/probe", params=query, headers=CLOSE)).json() for client in (local, remote)]
-        assert told[1].pop("etag") != told[0].pop("etag")
-        assert all(probed.pop("last_modified") for probed in told)
-        assert told[0] == told[1] and told[1]["duration"] == pytest.approx(60, abs=0.1)
+        probed = [(await client.get("/probe", params=query, headers=CLOSE)).json() for client in (local, remote)]
+        assert probed[1].pop("etag") != probed[0].pop("etag")
+        assert all(each.pop("last_modified") for each in probed)
+        assert probed[0] == probed[1] and probed[1]["duration"] == pytest.approx(60, abs=0.1)
 
     async def test_a_finished_file_can_be_had(self, remote: httpx.AsyncClient) -> None:
         body = {"savepath": "talks/end.mp4", "delivery": "file", **WAV}
@@ -120,7 +120,7 @@ class TestWhatComesOut:
         with pytest.raises(httpx.RemoteProtocolError):
             await remote.post("/extract-audio", json={"savepath": "half.mp4", **WAV})
 
-    async def test_an_object_without_sound_is_told(self, remote: httpx.AsyncClient) -> None:
+    async def test_an_object_without_sound_is_refused(self, remote: httpx.AsyncClient) -> None:
         response = await remote.post("/extract-audio", json={"savepath": "mute.mp4"})
         assert response.json()["error"]["code"] == "no_audio_track"
 
@@ -132,7 +132,7 @@ class TestWhatComesOut:
         assert response.json()["error"]["code"] == "not_decodable"
 
 
-class TestWhoIsAsked:
+class TestSource:
     @pytest.mark.parametrize("kind", list(ONLY_THROUGH_MINIO))
     async def test_what_the_drive_cannot_give_comes_from_minio(
         self, serve: Serve, recordings: Path, s3_port: int, tmp_path: Path, kind: str
@@ -177,18 +177,18 @@ class TestFaults:
         assert (response.status_code, response.json()["error"]["code"]) == (502, "peer_unreachable")
         assert response.json()["error"]["retryable"]
 
-    async def test_broken_connections_are_taken_up_where_they_broke(
+    async def test_after_a_broken_connection_reading_continues_from_there(
         self, serve: Serve, drive: Path, s3_port: int, tmp_path: Path, remote: httpx.AsyncClient
     ) -> None:
         body = {"savepath": "long.mp4", **WAV}
-        whole = await remote.post("/extract-audio", json=body, headers=CLOSE)
+        expected = await remote.post("/extract-audio", json=body, headers=CLOSE)
         async with door(s3_port) as (way, port):
             way.cut_after = 1_500_000
             client = await serve(data_path=drive, minio=minio(tmp_path, port))
-            assert (await client.post("/extract-audio", json=body)).content == whole.content
+            assert (await client.post("/extract-audio", json=body)).content == expected.content
             assert way.opened > 4
 
-    async def test_a_minio_that_goes_away_cuts_the_stream_and_is_to_blame(
+    async def test_a_minio_that_goes_away_cuts_the_stream_and_is_named_as_the_cause(
         self, serve: Serve, drive: Path, huge: str, s3_port: int, tmp_path: Path, each_ffmpeg: FFmpeg
     ) -> None:
         body = {"savepath": huge, "audio_format": "wav"}
@@ -205,7 +205,7 @@ class TestFaults:
             assert (receipt["state"], receipt["error"]["code"]) == ("failed", "peer_unreachable")
             assert receipt["error"]["retryable"], "the stored file is not the one to replace"
 
-    async def test_an_object_replaced_meanwhile_is_not_mixed_with_its_successor(
+    async def test_an_object_that_is_replaced_meanwhile_is_not_mixed_with_the_new_one(
         self, s3_port: int, tmp_path: Path
     ) -> None:
         put(s3_port, "changing.mp4", b"old" * 100_000)
@@ -218,12 +218,12 @@ class TestFaults:
 
     @pytest.fixture
     def guarded_port(self, s3_port: int) -> Iterator[int]:
-        """Moto checks signatures only when told to."""
+        """Moto checks signatures only if that is switched on."""
         httpx.post(f"http://127.0.0.1:{s3_port}/moto-api/reset-auth", content=b"0").raise_for_status()
         yield s3_port
         httpx.post(f"http://127.0.0.1:{s3_port}/moto-api/reset-auth", content=b"inf").raise_for_status()
 
-    async def test_keys_that_minio_does_not_know_are_ours_to_mend(
+    async def test_keys_that_minio_does_not_know_are_named_as_the_reason(
         self, serve: Serve, drive: Path, guarded_port: int, tmp_path: Path
     ) -> None:
         client = await serve(data_path=drive, minio=minio(tmp_path, guarded_port))
@@ -261,10 +261,10 @@ class TestWhatStaysHidden:
                     body += chunk
         except httpx.RemoteProtocolError:
             pass
-        told = body.decode(errors="replace") + str(response.headers) + caplog.text
-        assert savepath in told
+        seen = body.decode(errors="replace") + str(response.headers) + caplog.text
+        assert savepath in seen
         for hidden in (SECRET, "Signature", "X-Amz"):
-            assert hidden not in told
+            assert hidden not in seen
 
     async def test_the_relay_serves_one_path_as_long_as_the_object_is_open(self, s3_port: int, tmp_path: Path) -> None:
         put(s3_port, "relayed.mp4", b"0123456789")

@@ -1,4 +1,4 @@
-"""Objects in MinIO's own layout: their exact bytes, or the reason why not."""
+"""Objects in MinIO's own layout: their exact bytes, or why they cannot be read."""
 
 import io
 import os
@@ -43,11 +43,11 @@ def storage(data_path: Path) -> LocalStorage:
 
 def content(storage: LocalStorage, savepath: str = "a.mp4") -> bytes:
     with storage.open(savepath) as stored:
-        whole = stored.read(0, stored.size + 100)
-        assert len(whole) == stored.size
+        data = stored.read(0, stored.size + 100)
+        assert len(data) == stored.size
         for offset in (0, 1, BLOCK - 1, BLOCK, BLOCK + 1, stored.size - 1):
-            assert stored.read(offset, 10) == whole[max(0, offset) : max(0, offset) + 10] or offset < 0
-        return whole
+            assert stored.read(offset, 10) == data[max(0, offset) : max(0, offset) + 10] or offset < 0
+        return data
 
 
 @pytest.mark.parametrize("size", [1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 2_543_749])
@@ -64,7 +64,7 @@ def test_many_parts_with_gaps_in_their_numbers_are_joined_in_order(storage: Loca
     assert content(storage) == b"".join(parts)
 
 
-def test_small_objects_lie_inside_xl_meta(storage: LocalStorage, bucket: Path) -> None:
+def test_small_objects_are_inside_xl_meta(storage: LocalStorage, bucket: Path) -> None:
     write_object(bucket, "a.mp4", [Version([data := os.urandom(50_000)], inline=True)])
     assert content(storage) == data
 
@@ -86,7 +86,7 @@ def test_of_a_versioned_object_the_first_is_current(storage: LocalStorage, bucke
     assert content(storage) == b"new"
 
 
-def test_a_free_version_is_passed_over(storage: LocalStorage, bucket: Path) -> None:
+def test_a_free_version_is_skipped(storage: LocalStorage, bucket: Path) -> None:
     write_object(bucket, "a.mp4", [Version(deleted=True, version_id=ID, flags=1), Version([b"still here"])])
     assert content(storage) == b"still here"
 
@@ -127,10 +127,10 @@ def test_a_deleted_object_is_not_found(storage: LocalStorage, bucket: Path, vers
         content(storage)
 
 
-def test_files_inside_an_object_are_no_objects(storage: LocalStorage, bucket: Path) -> None:
+def test_files_inside_an_object_are_not_objects(storage: LocalStorage, bucket: Path) -> None:
     version = Version([b"x"])
     write_object(bucket, "a.mp4", [version])
-    (bucket / "stray.mp4").write_bytes(b"no object of MinIO's")
+    (bucket / "stray.mp4").write_bytes(b"not an object of MinIO's")
     for savepath in ("a.mp4/xl.meta", f"a.mp4/{uuid.UUID(bytes=version.data_dir)}/part.1", "stray.mp4"):
         with pytest.raises(ObjectNotFound):
             content(storage, savepath)
@@ -148,7 +148,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", list(REFUSED))
-def test_what_lies_elsewhere_or_is_transformed_is_refused_with_the_way_out(
+def test_what_is_elsewhere_or_transformed_is_refused_with_a_hint(
     storage: LocalStorage, bucket: Path, case: str
 ) -> None:
     version, words = REFUSED[case]
@@ -184,7 +184,7 @@ def test_a_flipped_bit_of_inline_data_is_seen(storage: LocalStorage, bucket: Pat
         content(storage)
 
 
-def test_every_truncation_and_every_flipped_byte_of_xl_meta_is_told_apart(storage: LocalStorage, bucket: Path) -> None:
+def test_every_truncation_and_every_flipped_byte_of_xl_meta_is_detected(storage: LocalStorage, bucket: Path) -> None:
     meta = xl_meta([Version([b"precious"], inline=True)])
     for at in range(1, len(meta)):
         for damaged in (meta[:at], meta[:at] + bytes([meta[at] ^ 0x41]) + meta[at + 1 :]):
@@ -213,7 +213,7 @@ def test_an_overwrite_between_meta_and_parts_is_read_again(
     assert content(storage) == b"new"
 
 
-def test_more_blocks_than_open_files_allowed_is_told_before_ffmpeg_starts(
+def test_more_blocks_than_open_files_are_allowed_is_refused_before_ffmpeg_starts(
     storage: LocalStorage, bucket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_object(bucket, "a.mp4", [Version([bytes(3 * BLOCK)])])
@@ -275,7 +275,7 @@ def test_the_hash_of_a_real_part_file_is_ours() -> None:
 
 @pytest.mark.parametrize("layout", ["one part", "many parts", "inline"])
 @pytest.mark.parametrize("index_at", ["front", "end"])
-async def test_ffmpeg_hears_the_same_from_xl_meta_as_from_a_plain_file(
+async def test_ffmpeg_decodes_the_same_from_xl_meta_as_from_a_plain_file(
     serve: Serve, tmp_path: Path, data_path: Path, bucket: Path, each_ffmpeg: FFmpeg, make_video: Callable[..., Path],
     layout: str, index_at: str,
 ) -> None:  # fmt: skip

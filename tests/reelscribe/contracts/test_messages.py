@@ -1,4 +1,4 @@
-"""What travels between the machines."""
+"""What the services send each other."""
 
 import json
 from collections.abc import AsyncIterator
@@ -67,10 +67,10 @@ class TestExtractAudioRequest:
     def test_video_path_is_another_name_of_savepath(self):
         assert extract(video_path="a.mp4") == extract(savepath="a.mp4")
 
-    def test_both_names_at_once_are_refused(self):
+    def test_both_names_together_are_refused(self):
         assert refusal(video_path="a.mp4", savepath="a.mp4") == "give savepath or video_path, not both"
 
-    def test_whole_seconds_are_seconds(self):
+    def test_an_integer_is_a_number_of_seconds(self):
         assert extract(savepath="a", start=5).start == 5.0
 
     @pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000])
@@ -78,8 +78,8 @@ class TestExtractAudioRequest:
         assert extract(savepath="a", audio_format="mp3", sample_rate=rate).sample_rate == rate
 
     def test_mp3_refuses_the_others_and_lists_those_it_takes(self):
-        told = refusal(savepath="a", audio_format="mp3", sample_rate=96000)
-        assert told.startswith("mp3 has the sample rates 8000, ") and told.endswith("48000 Hz only")
+        message = refusal(savepath="a", audio_format="mp3", sample_rate=96000)
+        assert message.startswith("mp3 can only have one of the sample rates 8000, ") and message.endswith("48000 Hz")
 
     def test_wav_takes_any_sample_rate(self):
         assert extract(savepath="a", audio_format="wav", sample_rate=12345).sample_rate == 12345
@@ -115,14 +115,14 @@ class TestExtractAudioRequest:
     def test_a_wrong_value_is_refused_by_name(self, field, value):
         assert refusal(**{"savepath": "a.mp4", field: value}).startswith(f"{field}: ")
 
-    def test_every_mistake_is_told_at_once(self):
-        told = refusal(audio_format="ogg", channels=7)
-        assert all(f"{field}: " in told for field in ("savepath", "audio_format", "channels"))
+    def test_all_mistakes_are_reported_together(self):
+        message = refusal(audio_format="ogg", channels=7)
+        assert all(f"{field}: " in message for field in ("savepath", "audio_format", "channels"))
 
     @pytest.mark.parametrize(
         "body", [b"", b"  \n", b"nonsense", b"5", b"null", b'"a"', b"[" * 10_000, b'{"savepath": "\xff"}']
     )
-    def test_what_is_no_json_object_is_refused(self, body):
+    def test_what_is_not_a_json_object_is_refused(self, body):
         with pytest.raises(BadRequest):
             parse_request(ExtractAudioRequest, body)
 
@@ -163,9 +163,9 @@ class TestEvents:
         assert await read("", "\n", event_line(Progress(seconds=1.0)).decode()) == [Progress(seconds=1.0)]
 
     async def test_a_cut_line_is_a_cut_stream(self):
-        whole = event_line(SEGMENT).decode()
-        with pytest.raises(StreamCut, match="a line that is no event"):
-            await read(whole, whole[: len(whole) // 2])
+        line = event_line(SEGMENT).decode()
+        with pytest.raises(StreamCut, match="a line that is not an event"):
+            await read(line, line[: len(line) // 2])
 
     async def test_what_came_before_the_cut_is_kept(self):
         async def stream() -> AsyncIterator[str]:
@@ -182,7 +182,7 @@ class TestEvents:
         with pytest.raises(StreamCut):
             await read('{"event": "applause"}')
 
-    async def test_fields_of_a_newer_machine_are_ignored(self):
+    async def test_fields_of_a_newer_service_are_ignored(self):
         newer = {**json.loads(event_line(SEGMENT)), "speaker": "Alice"}
         assert await read(json.dumps(newer)) == [SEGMENT]
 
@@ -195,10 +195,10 @@ class TestEvents:
         assert ExtractionReceipt.model_validate_json(json.dumps(newer)).state == "complete"
 
 
-def test_what_no_database_can_store_is_not_told() -> None:
+def test_what_no_database_can_store_is_left_out() -> None:
     word = Word(start=0, end=1, word=" a\0b", probability=0.5)
-    heard = Segment(
+    segment = Segment(
         index=0, start=0, end=1, text="a\0b", tokens=[65, 188, 66], words=[word],
         avg_logprob=-0.2, no_speech_prob=0.1, compression_ratio=1.0,
     )  # fmt: skip
-    assert (heard.text, word.word) == ("ab", " ab")
+    assert (segment.text, word.word) == ("ab", " ab")

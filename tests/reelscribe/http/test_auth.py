@@ -1,4 +1,4 @@
-"""The bearer tokens the machines share."""
+"""The bearer tokens that the services share."""
 
 from pathlib import Path
 
@@ -44,17 +44,17 @@ def test_without_a_file_everyone_is_accepted_and_nothing_is_sent():
     assert tokens.accept(None) and not tokens and tokens.headers() == {}
 
 
-def test_a_missing_file_is_a_mistake_not_an_open_door(tmp_path):
+def test_a_missing_file_is_a_mistake_and_does_not_admit_everyone(tmp_path):
     assert problems(tmp_path / "no") == [f"[auth] token_file: {tmp_path}/no cannot be read: No such file or directory"]
 
 
-def test_a_file_without_tokens_is_a_mistake_not_an_open_door(tmp_path):
+def test_a_file_without_tokens_is_a_mistake_and_does_not_admit_everyone(tmp_path):
     (tmp_path / "tokens").write_text("# nothing yet\n")
     assert "holds no token" in problems(tmp_path / "tokens")[0]
 
 
-def test_what_cannot_be_a_token_is_told_by_line_and_not_shown(tmp_path):
+def test_what_cannot_be_a_token_is_named_by_its_line_and_not_shown(tmp_path):
     (tmp_path / "tokens").write_text("good\ntwo words\nschl\u00fcssel\n", encoding="utf-8")
-    told = problems(tmp_path / "tokens")
-    assert [f"{tmp_path}/tokens:{line}: a token is" in told[line - 2] for line in (2, 3)] == [True, True]
-    assert "words" not in "".join(told)
+    found = problems(tmp_path / "tokens")
+    assert [f"{tmp_path}/tokens:{line}: a token is" in found[line - 2] for line in (2, 3)] == [True, True]
+    assert "words" not in "".join(found)

@@ -25,7 +25,7 @@ REQUEST = ExtractAudioRequest(savepath="a.mp4", audio_format="wav")
 
 
 class Peer:
-    """What the peer answers, and what it was asked."""
+    """What the peer answers, and the requests that it got."""
 
     def __init__(self) -> None:
         self.headers = {
@@ -51,7 +51,7 @@ class Peer:
             "decode_warnings": 0,
         }
         self.receipt_status = 200
-        self.asked: dict[str, Any] = {}
+        self.request_body: dict[str, Any] = {}
         self.authorization: str | None = None
         self.left = asyncio.Event()
 
@@ -64,7 +64,7 @@ class ExtractHandler(RequestHandler):
         self.peer.left.set()
 
     async def post(self) -> None:
-        self.peer.asked = json.loads(self.request.body)
+        self.peer.request = json.loads(self.request.body)
         self.peer.authorization = self.request.headers.get("Authorization")
         if self.peer.refusal:
             status, answer = self.peer.refusal
@@ -78,7 +78,7 @@ class ExtractHandler(RequestHandler):
         if self.peer.cut:
             self.detach().close()
             return
-        if self.peer.asked.get("start"):
+        if self.peer.request_body.get("start"):
             await self.peer.left.wait()
         self.finish(BODY[50_000:])
 
@@ -113,18 +113,18 @@ async def client(peer: Peer) -> AsyncIterator[ExtractorClient]:
     await server.close_all_connections()
 
 
-async def heard(client: ExtractorClient) -> bytes:
+async def received(client: ExtractorClient) -> bytes:
     async with client.extract(REQUEST) as audio:
         return b"".join([chunk async for chunk in audio.chunks()])
 
 
 async def failure(client: ExtractorClient) -> ServiceError:
     with pytest.raises(ServiceError) as failed:
-        await heard(client)
+        await received(client)
     return failed.value
 
 
-async def test_audio_arrives_whole_and_with_its_receipt(client):
+async def test_audio_arrives_complete_and_with_its_receipt(client):
     async with client.extract(REQUEST) as audio:
         body = b"".join([chunk async for chunk in audio.chunks()])
     assert body == BODY
@@ -133,8 +133,8 @@ async def test_audio_arrives_whole_and_with_its_receipt(client):
 
 
 async def test_the_request_says_what_differs_from_the_defaults_and_carries_the_token(client, peer):
-    await heard(client)
-    assert peer.asked == {"savepath": "a.mp4", "audio_format": "wav"}
+    await received(client)
+    assert peer.request_body == {"savepath": "a.mp4", "audio_format": "wav"}
     assert peer.authorization == "Bearer secret"
 
 
@@ -144,13 +144,13 @@ async def test_an_undeclared_length_is_none(client, peer):
         assert audio.declared_seconds is None
 
 
-async def test_leaving_early_closes_the_connection(client, peer):
+async def test_leaving_the_block_early_closes_the_connection(client, peer):
     async with client.extract(ExtractAudioRequest(savepath="a.mp4", start=1.0)) as audio:
         await audio.chunks().__anext__()
     await asyncio.wait_for(peer.left.wait(), 5)
 
 
-async def test_as_many_extractions_run_at_once_as_are_asked_for(client, peer):
+async def test_any_number_of_extractions_can_run_at_the_same_time(client, peer):
     async with AsyncExitStack() as stack:
         for _ in range(101):
             extraction = client.extract(ExtractAudioRequest(savepath="a.mp4", start=1.0))
@@ -158,13 +158,13 @@ async def test_as_many_extractions_run_at_once_as_are_asked_for(client, peer):
 
 
 @pytest.mark.parametrize("raised", [httpx.ConnectTimeout, httpx.ReadTimeout])
-def test_an_error_without_words_is_called_by_its_name(raised):
+def test_an_error_without_a_message_is_called_by_its_name(raised):
     with pytest.raises(ServiceError, match=f": {raised.__name__}$"), as_service_errors("the extractor"):
         raise raised("")
 
 
 async def test_a_refusal_keeps_status_code_sentence_and_details(client, peer):
-    error = {"code": "busy", "message": "all places are taken", "retryable": True, "retry_after": 7, "request_id": "r"}
+    error = {"code": "busy", "message": "all slots are in use", "retryable": True, "retry_after": 7, "request_id": "r"}
     peer.refusal = (503, {"error": error})
     failed = await failure(client)
     assert isinstance(failed, RemoteError) and failed.status == 503
@@ -175,7 +175,7 @@ async def test_a_refusal_keeps_status_code_sentence_and_details(client, peer):
     "answer",
     [b"<html>Bad gateway</html>", [], {"error": "no"}, {"error": {"code": "x"}}, {"error": {"status": 1}}, b"\xff"],
 )
-async def test_a_refusal_that_is_not_machine_cs_is_told_as_such(client, peer, answer):
+async def test_a_refusal_that_is_not_the_extractors_is_reported_as_such(client, peer, answer):
     peer.refusal = (502, answer)
     failed = await failure(client)
     assert (failed.status, failed.code, failed.retryable) == (502, "unexpected_answer", True)
@@ -211,18 +211,18 @@ async def test_audio_that_is_not_what_the_receipt_says_is_a_cut_stream(client, p
     assert failed.message.startswith(f"the {len(BODY)} bytes received of a.mp4 are not the ")
 
 
-async def test_a_receipt_that_is_gone_is_told(client, peer):
+async def test_a_missing_receipt_is_reported(client, peer):
     peer.receipt_status = 404
-    peer.receipt = {"error": {"code": "extraction_not_found", "message": "none is kept", "retryable": False}}
+    peer.receipt = {"error": {"code": "extraction_not_found", "message": "it is not kept", "retryable": False}}
     assert (await failure(client)).code == "extraction_not_found"
 
 
-async def test_a_receipt_that_is_none_is_told(client, peer):
+async def test_what_is_not_a_receipt_is_reported(client, peer):
     peer.receipt = {"hello": "world"}
     assert (await failure(client)).code == "unexpected_answer"
 
 
-async def test_nobody_there_is_peer_unreachable_and_names_the_address():
+async def test_an_extractor_that_is_away_is_unreachable_and_its_address_is_named():
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
     async with ExtractorClient(f"http://127.0.0.1:{port}") as client:

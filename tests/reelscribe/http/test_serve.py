@@ -1,4 +1,4 @@
-"""A whole machine as a process: start, TLS, a taken address, and stopping without cutting anyone off."""
+"""A service as a process: start, TLS, an address in use, and a stop that cuts no request."""
 
 import re
 import signal
@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-MACHINE = """
+PROGRAM = """
 import asyncio, sys
 from reelscribe import logs
 from reelscribe.http.auth import Tokens
@@ -49,20 +49,20 @@ except SettingsError as wrong:
 
 
 class Process:
-    """One machine process; ``stderr`` is all it has said so far."""
+    """One process of a service; ``stderr`` is all it has logged so far."""
 
     def __init__(self, log: Path, **listener: object) -> None:
         self._log = log
         arguments = [f"{key}={value}" for key, value in {"port": 0, **listener}.items()]
         with log.open("wb") as stderr:
-            self.child = subprocess.Popen([sys.executable, "-c", MACHINE, *arguments], stderr=stderr)
+            self.child = subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments], stderr=stderr)
 
     @property
     def stderr(self) -> str:
         return self._log.read_text(encoding="utf-8")
 
     def wait_for(self, pattern: str) -> str:
-        """The first group of ``pattern`` in what it says."""
+        """The first group of ``pattern`` in its log."""
         deadline = time.monotonic() + 20
         while not (found := re.search(pattern, self.stderr)):
             assert self.child.poll() is None and time.monotonic() < deadline, self.stderr
@@ -80,7 +80,7 @@ class Process:
 
 
 def loopback_hosts() -> list[str]:
-    """Names of this computer; containers often have no IPv6."""
+    """Names of this host; containers often have no IPv6."""
     with suppress(OSError):
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
         return ["localhost", "::1"]
@@ -117,10 +117,10 @@ class TestStart:
         assert httpx.get(f"{start().url}/healthz").json() == {"machine": "test-service", "status": "ok"}
 
     @pytest.mark.parametrize("host", loopback_hosts())
-    def test_the_url_it_tells_can_be_opened_whatever_the_host(self, start, host):
+    def test_the_url_in_its_log_can_be_opened_whatever_the_host(self, start, host):
         assert httpx.get(f"{start(host=host).url}/healthz").status_code == 200
 
-    def test_a_taken_address_is_one_sentence(self, start):
+    def test_an_address_in_use_is_one_sentence(self, start):
         with closing(socket.create_server(("127.0.0.1", 0))) as taken:
             port = taken.getsockname()[1]
             process = start(port=port)
@@ -132,9 +132,9 @@ class TestStart:
         assert process.child.wait(timeout=20) == 1
         assert re.fullmatch(r"cannot listen on host\.invalid:0: [^\n]+\n", process.stderr)
 
-    def test_an_open_door_to_everyone_is_warned_of(self, start):
+    def test_a_service_open_to_everyone_is_warned_about(self, start):
         process = start(host="0.0.0.0")
-        process.wait_for("anyone who reaches 0.0.0.0 may use it; set \\[auth\\] token_file")
+        process.wait_for("anyone who can reach 0.0.0.0 may use it; set \\[auth\\] token_file")
 
 
 class TestTls:
@@ -170,7 +170,7 @@ class TestTls:
 
 class TestStop:
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-    def test_an_idle_machine_stops_at_once_with_exit_code_0(self, start, number):
+    def test_an_idle_service_stops_immediately_with_exit_code_0(self, start, number):
         process = start()
         assert process.url
         begun = time.monotonic()
@@ -178,7 +178,7 @@ class TestStop:
         assert time.monotonic() - begun < 3
         assert "work handed back" in process.stderr and "Traceback" not in process.stderr
 
-    def test_a_running_request_is_let_end(self, start):
+    def test_a_running_request_may_end(self, start):
         process = start()
         with httpx.stream("GET", f"{process.url}/slow/1") as response:
             process.child.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Every machine's HTTP behaviour, over real sockets."""
+"""The HTTP behaviour of every service, over real sockets."""
 
 import asyncio
 import re
@@ -38,11 +38,11 @@ class TestAnswers:
         response = await served.http.get("/nowhere", headers={"X-Request-Id": "job-7.a"})
         assert error_of(response)["request_id"] == "job-7.a"
 
-    async def test_a_strange_request_id_is_replaced(self, served):
+    async def test_an_unfit_request_id_is_replaced(self, served):
         response = await served.http.get("/healthz", headers={"X-Request-Id": "<script>"})
         assert "script" not in response.headers["X-Request-Id"]
 
-    async def test_the_servers_make_is_not_told(self, served):
+    async def test_the_servers_make_is_not_named(self, served):
         response = await served.http.get("/nowhere")
         assert response.headers["Server"] == "reelscribe"
 
@@ -94,7 +94,7 @@ class TestRefusals:
         assert error_of(response)["request_id"] in caplog.text
 
     @pytest.mark.parametrize("length", ["abc", "-1", "1e3", "9" * 5000])
-    async def test_a_senseless_content_length_is_400_and_no_fault_of_ours(self, served, caplog, length):
+    async def test_an_invalid_content_length_is_400_and_not_a_fault_of_ours(self, served, caplog, length):
         request = f"POST /orders/echo HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
         answer = await served.exchange(request.encode())
         assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 413"))
@@ -123,7 +123,7 @@ class TestBodySize:
         answer = await served.exchange(request)
         assert answer.startswith(b"HTTP/1.1 413") and b"body_too_large" in answer
 
-    async def test_the_sender_of_a_far_too_large_body_gets_to_read_the_413(self, served):
+    async def test_the_sender_of_a_far_too_large_body_can_read_the_413(self, served):
         assert (await served.http.post("/orders/echo", content=b"x" * 8_000_000)).status_code == 413
 
     async def test_memory_holds_no_more_than_the_limit(self, served):
@@ -141,19 +141,19 @@ class TestAuth:
     @pytest.mark.parametrize(
         "authorization", [None, "Bearer wrong", "Basic first", "first", "Bearer", "Bearer first x"]
     )
-    async def test_a_stranger_is_401(self, guarded, authorization):
+    async def test_a_request_without_a_valid_token_is_401(self, guarded, authorization):
         headers = {"Authorization": authorization} if authorization else {}
         response = await guarded.http.post("/orders/echo", json={"item": "bread"}, headers=headers)
         assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
         assert error_of(response)["code"] == "unauthorized"
 
     @pytest.mark.parametrize("token", ["first", "second"])
-    async def test_each_token_opens(self, guarded, token):
+    async def test_each_token_is_accepted(self, guarded, token):
         headers = {"Authorization": f"Bearer {token}"}
         response = await guarded.http.post("/orders/echo", json={"item": "bread"}, headers=headers)
         assert response.status_code == 200
 
-    async def test_a_stranger_learns_no_urls_and_no_metrics(self, guarded):
+    async def test_without_a_token_neither_urls_nor_metrics_can_be_seen(self, guarded):
         assert [(await guarded.http.get(url)).status_code for url in ("/nowhere", "/metrics")] == [401, 401]
 
     async def test_health_needs_no_token(self, guarded):
@@ -179,14 +179,14 @@ class TestCutBodies:
 
 
 class TestLeavingClients:
-    async def test_a_client_that_leaves_amid_its_body_is_not_waited_for(self, served):
+    async def test_a_client_that_leaves_during_its_body_is_not_waited_for(self, served):
         _, writer = await asyncio.open_connection("127.0.0.1", served.port)
         writer.write(b"POST /orders/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
         await until(lambda: served.service.running)
         writer.close()
         await until(served.service.idle.is_set)
 
-    async def test_a_client_that_resets_amid_the_answer_is_not_waited_for(self, served):
+    async def test_a_client_that_resets_during_the_answer_is_not_waited_for(self, served):
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
         writer.write(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
         assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
@@ -202,7 +202,7 @@ class TestStopping:
         assert response.status_code == 503
         assert error_of(response)["code"] == "stopping" and error_of(response)["retryable"] is True
 
-    async def test_health_tells_it(self, served):
+    async def test_health_says_so(self, served):
         served.service.stopping.set()
         response = await served.http.get("/healthz")
         assert (response.status_code, response.json()["status"]) == (503, "stopping")

@@ -1,4 +1,4 @@
-"""When less came out than was declared."""
+"""When less was delivered than declared."""
 
 import pytest
 
@@ -31,12 +31,12 @@ def log_of(**facts: object) -> FFmpegLog:
     return FFmpegLog(stream_index=1, container="mov,mp4", container_seconds=70.0, **facts)  # type: ignore[arg-type]
 
 
-def test_the_tracks_own_length_goes_before_the_containers() -> None:
+def test_the_tracks_own_length_counts_before_the_containers() -> None:
     assert declared_seconds(log_of(), {0: 70.0, 1: 60.0}) == 60.0
     assert declared_seconds(log_of(), {}) == 70.0
 
 
-def test_a_part_is_declared_by_what_is_left_of_the_whole() -> None:
+def test_a_part_declares_what_is_left_after_its_start() -> None:
     assert declared_seconds(log_of(), {1: 60.0}, start=50) == 10.0
     assert declared_seconds(log_of(), {1: 60.0}, start=50, duration=3) == 3.0
     assert declared_seconds(log_of(), {1: 60.0}, start=70) == 0.0

@@ -1,4 +1,4 @@
-"""Which ffmpeg is taken, and what it is kept from."""
+"""Which ffmpeg is used, and what it is kept from."""
 
 import re
 import subprocess
@@ -31,7 +31,7 @@ def tone(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def script(tmp_path: Path):
-    """An executable that stands where ffmpeg should."""
+    """An executable in the place of ffmpeg."""
 
     def write(text: str) -> Path:
         path = tmp_path / "ffmpeg"
@@ -74,16 +74,16 @@ class TestLocate:
         ("text", "complaint"),
         [
             ("exit 3", "does not run"),
-            ("echo hello", "is no ffmpeg that decodes audio"),
-            ("echo ffmpeg version 8.0", "is no ffmpeg that decodes audio"),
+            ("echo hello", "is not an ffmpeg that decodes audio"),
+            ("echo ffmpeg version 8.0", "is not an ffmpeg that decodes audio"),
             (r"printf '\377\376'", "does not run"),
         ],
     )
-    def test_what_is_no_ffmpeg_is_told_in_a_sentence(self, script, text, complaint):
+    def test_what_is_not_an_ffmpeg_is_one_sentence(self, script, text, complaint):
         path = script(text)
         assert problem(path).startswith(f"[extraction] ffmpeg: {path} {complaint}")
 
-    def test_a_missing_one_is_told_in_a_sentence(self, tmp_path):
+    def test_a_missing_one_is_one_sentence(self, tmp_path):
         assert problem(tmp_path / "none").startswith(f"[extraction] ffmpeg: {tmp_path}/none does not run")
 
 

@@ -47,7 +47,7 @@ async def test_a_fast_child_is_read_in_large_pieces() -> None:
     assert sum(map(len, chunks)) / len(chunks) > 100_000
 
 
-async def test_a_slow_childs_first_bytes_come_at_once() -> None:
+async def test_a_slow_childs_first_bytes_come_immediately() -> None:
     pipe = Pipe()
     with child(pipe, "import os, time\nos.write(1, b'first')\ntime.sleep(30)") as process:
         assert await asyncio.wait_for(pipe.read(), 5) == b"first"

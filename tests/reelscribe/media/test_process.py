@@ -1,4 +1,4 @@
-"""A run of ffmpeg: its output, its log, its end, and what it inherits. A shell stands in for ffmpeg."""
+"""A run of ffmpeg: its output, its log, its end, and what it inherits. A shell takes the place of ffmpeg."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The cage of a child process: what it cannot do in it, and what it costs."""
+"""The sandbox of a child process: what it cannot do in there, and what still holds without bubblewrap."""
 
 import os
 import resource
@@ -16,7 +16,7 @@ SHELL = Path("/bin/sh")
 
 
 @pytest.fixture(scope="module")
-def cage(local_ffmpeg: FFmpeg) -> Sandbox:
+def sandbox(local_ffmpeg: FFmpeg) -> Sandbox:
     found = find_sandbox(local_ffmpeg.path)
     if found.weakness:
         pytest.skip(found.weakness)
@@ -28,50 +28,50 @@ def run(sandbox: Sandbox, script: str, **options: object) -> "subprocess.Complet
     return subprocess.run(wrapped, capture_output=True, text=True, close_fds=False)
 
 
-def test_no_file_of_ours_can_be_read(cage: Sandbox, tmp_path: Path) -> None:
+def test_no_file_of_ours_can_be_read(sandbox: Sandbox, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("secret")
-    assert "No such file" in run(cage, f"cat {secret}").stderr
-    assert "No such file" in run(cage, "cat /etc/passwd").stderr
+    assert "No such file" in run(sandbox, f"cat {secret}").stderr
+    assert "No such file" in run(sandbox, "cat /etc/passwd").stderr
 
 
-def test_an_inherited_descriptor_can(cage: Sandbox, tmp_path: Path) -> None:
+def test_an_inherited_descriptor_can(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "input").write_text("given")
     with (tmp_path / "input").open() as file:
         os.set_inheritable(file.fileno(), True)
-        assert run(cage, f"cat /proc/self/fd/{file.fileno()}").stdout == "given"
+        assert run(sandbox, f"cat /proc/self/fd/{file.fileno()}").stdout == "given"
 
 
-def test_no_connection_can_be_made(cage: Sandbox) -> None:
-    assert run(cage, "cat /proc/net/dev").stdout.count(":") == 1, "only its own loopback"
-    assert run(cage, "cat /proc/net/dev", network=True).stdout.count(":") >= 1
+def test_no_connection_can_be_made(sandbox: Sandbox) -> None:
+    assert run(sandbox, "cat /proc/net/dev").stdout.count(":") == 1, "only its own loopback"
+    assert run(sandbox, "cat /proc/net/dev", network=True).stdout.count(":") >= 1
 
 
-def test_nothing_can_be_written(cage: Sandbox, tmp_path: Path) -> None:
-    assert run(cage, "echo x > /usr/x").returncode != 0
+def test_nothing_can_be_written(sandbox: Sandbox, tmp_path: Path) -> None:
+    assert run(sandbox, "echo x > /usr/x").returncode != 0
     assert not Path("/usr/x").exists()
     with (tmp_path / "output").open("wb") as file:
         os.set_inheritable(file.fileno(), True)
         script = f"echo x > /proc/self/fd/{file.fileno()}"
-        assert run(cage, script).returncode != 0, "not even to what it inherits"
+        assert run(sandbox, script).returncode != 0, "not even to what it inherits"
         assert (tmp_path / "output").read_text() == ""
-        assert run(cage, script, may_write=True).returncode == 0
+        assert run(sandbox, script, may_write=True).returncode == 0
     assert (tmp_path / "output").read_text() == "x\n"
 
 
-def test_it_has_no_capabilities_and_gains_no_privileges(cage: Sandbox) -> None:
-    status = run(cage, "cat /proc/self/status").stdout
+def test_it_has_no_capabilities_and_gains_no_privileges(sandbox: Sandbox) -> None:
+    status = run(sandbox, "cat /proc/self/status").stdout
     assert "CapEff:\t0000000000000000" in status
     assert "NoNewPrivs:\t1" in status
 
 
-def test_it_sees_no_other_process(cage: Sandbox) -> None:
-    pids = run(cage, "for p in /proc/[0-9]*; do echo $p; done").stdout.split()
+def test_it_sees_no_other_process(sandbox: Sandbox) -> None:
+    pids = run(sandbox, "for p in /proc/[0-9]*; do echo $p; done").stdout.split()
     assert len(pids) <= 3
 
 
-def test_endless_work_is_ended(cage: Sandbox) -> None:
-    wrapped = cage.wrap([str(SHELL), "-c", "while :; do :; done"], cpu_seconds=1)
+def test_endless_work_is_ended(sandbox: Sandbox) -> None:
+    wrapped = sandbox.wrap([str(SHELL), "-c", "while :; do :; done"], cpu_seconds=1)
     assert subprocess.run(wrapped, capture_output=True, timeout=20).returncode in (137, 152)
 
 
@@ -94,7 +94,7 @@ def test_without_bubblewrap_it_still_dies_with_us_and_gains_no_privileges() -> N
     assert "NoNewPrivs:\t1" in run(weak, "cat /proc/self/status").stdout
 
 
-def test_a_kernel_that_refuses_the_cage_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_that_refuses_the_sandbox_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refusing = tmp_path / "bwrap"
     refusing.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
     refusing.chmod(0o755)
@@ -104,6 +104,6 @@ def test_a_kernel_that_refuses_the_cage_is_named(tmp_path: Path, monkeypatch: py
     assert "No permissions to create new namespace" in str(found.weakness)
 
 
-def test_where_it_is_not_installed_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_bubblewrap_is_missing_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_sandbox(SHELL) == Sandbox(weakness="bubblewrap is not installed")

@@ -57,10 +57,10 @@ def test_every_truncation_and_any_garbage_is_survived(
 ) -> None:
     avi = make_video(tmp_path / "a.avi").read_bytes()
     assert stored_as(avi, track_seconds) == {0: pytest.approx(7.7, abs=0.3), 1: pytest.approx(7.5, abs=0.2)}
-    for whole in (avi, wav(1, 320_000)):
+    for intact in (avi, wav(1, 320_000)):
         for length in range(0, 400, 3):
-            stored_as(whole[:length], track_seconds)
-            stored_as(whole[:length] + b"\xff" * 200, track_seconds)
+            stored_as(intact[:length], track_seconds)
+            stored_as(intact[:length] + b"\xff" * 200, track_seconds)
 
 
 def page(data: bytes) -> bytes:
@@ -86,9 +86,9 @@ def box(kind: bytes, data: bytes) -> bytes:
     ids=["ogg", "flv", "ts", "mp4"],
 )
 def test_only_an_end_within_a_unit_is_abrupt(stored_as: Callable[..., object], units: list[bytes]) -> None:
-    whole = b"".join(units)
-    assert stored_as(whole, ends_abruptly) is False
-    assert [stored_as(whole[:-cut], ends_abruptly) for cut in range(1, len(units[-1]))] == [True] * (len(units[-1]) - 1)
+    file = b"".join(units)
+    assert stored_as(file, ends_abruptly) is False
+    assert [stored_as(file[:-cut], ends_abruptly) for cut in range(1, len(units[-1]))] == [True] * (len(units[-1]) - 1)
 
 
 @pytest.mark.parametrize(

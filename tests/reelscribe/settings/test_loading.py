@@ -1,4 +1,4 @@
-"""config.cfg and the environment: what is read, and how each mistake is told."""
+"""config.cfg and the environment: what is read, and how each mistake is reported."""
 
 import os
 import re
@@ -42,16 +42,16 @@ class TestShippedFile:
         assert {name: set(keys) for name, keys in shipped.items()} == known
 
     def test_what_it_says_is_what_happens_without_it(self):
-        # Where the data lies and how many cores there are differ from machine to machine.
+        # Where the data is and how many cores there are differ from host to host.
         excluded = {"paths": {"temp_dir", "minio_data_path"}, "database": {"data_dir"}, "extraction": {"max_ffmpeg"}}
         assert load_settings(SHIPPED).model_dump(exclude=excluded) == Settings().model_dump(exclude=excluded)
 
     def test_every_key_has_a_comment_above_it(self):
         blocks = re.split(r"\n(?=#|\[|\n)", SHIPPED.read_text(encoding="utf-8"))
-        listeners = {"host", "port", "tls_cert", "tls_key", "grace_seconds"}  # told once, in [server]
-        told = {key for block in blocks if block.startswith("#") for key in re.findall(r"^(\w+) =", block, re.M)}
+        listeners = {"host", "port", "tls_cert", "tls_key", "grace_seconds"}  # documented once, in [server]
+        documented = {key for block in blocks if block.startswith("#") for key in re.findall(r"^(\w+) =", block, re.M)}
         every = {key for _, section in Settings() for key in type(section).model_fields}
-        assert every - listeners <= told
+        assert every - listeners <= documented
 
 
 class TestFile:
@@ -79,8 +79,8 @@ class TestFile:
             "/home/someone/postgres"
         )
 
-    def test_the_home_of_nobody_is_an_ordinary_name(self, config, tmp_path):
-        assert load_settings(config("[paths]\ntemp_dir = ~nobody-here/x")).paths.temp_dir == tmp_path / "~nobody-here/x"
+    def test_the_home_of_an_unknown_user_is_an_ordinary_name(self, config, tmp_path):
+        assert load_settings(config("[paths]\ntemp_dir = ~no-such/x")).paths.temp_dir == tmp_path / "~no-such/x"
 
     def test_an_empty_optional_key_is_unset(self, config):
         assert load_settings(config("[extraction]\nffmpeg =")).extraction.ffmpeg is None
@@ -89,7 +89,7 @@ class TestFile:
         settings = load_settings(config("[orchestrator]\ntranscriber_urls = http://b1:8889/, http://b2:8889"))
         assert settings.orchestrator.transcriber_urls == ("http://b1:8889", "http://b2:8889")
 
-    def test_a_byte_order_mark_is_no_mistake(self, tmp_path):
+    def test_a_byte_order_mark_is_not_a_mistake(self, tmp_path):
         path = tmp_path / "config.cfg"
         path.write_text("[server]\nport = 1\n", encoding="utf-8-sig")
         assert load_settings(path).server.port == 1
@@ -135,18 +135,18 @@ class TestEnvironment:
             ("REELSCRIBE_SERVR__PORT", "1", "REELSCRIBE_SERVR__PORT: no section [servr]; the sections are server, "),
         ],
     )
-    def test_a_mistake_is_told_with_the_variable(self, config, monkeypatch, name, value, problem):
+    def test_a_mistake_is_reported_with_its_variable(self, config, monkeypatch, name, value, problem):
         monkeypatch.setenv(name, value)
-        (told,) = problems(config(OLDER_FILE))
-        assert told.startswith(problem)
+        (found,) = problems(config(OLDER_FILE))
+        assert found.startswith(problem)
 
-    def test_it_can_mend_the_file(self, config, monkeypatch):
+    def test_it_can_correct_the_file(self, config, monkeypatch):
         monkeypatch.setenv("REELSCRIBE_SERVER__PORT", "9000")
         assert load_settings(config("[server]\nport = high")).server.port == 9000
 
 
 class TestMistakes:
-    def test_all_are_told_at_once_with_their_places(self, config, monkeypatch):
+    def test_all_are_reported_together_with_their_lines(self, config, monkeypatch):
         monkeypatch.setenv("REELSCRIBE_NOTHING", "1")
         path = config("[server]\nport = 99999\ncolour = red\n\n[paths]\nbucket_name = No\n\n[speling]\na = 1\n")
         assert [problem.partition(": ")[0] for problem in problems(path)] == [
@@ -164,7 +164,7 @@ class TestMistakes:
             ("[server]\nport =", "2: [server] port: Input should be a valid integer"),
             ("[server]\ncolour = red", "2: [server] colour: unknown key; known are host, port, tls_cert, tls_key, "),
             ("[Server]\nport = 1", "1: [Server]: unknown section; known are server, paths, extraction, "),
-            ("[server]\ntls_key = key.pem", "2: [server] tls_key: needs tls_cert beside it"),
+            ("[server]\ntls_key = key.pem", "2: [server] tls_key: needs tls_cert as well"),
             ("[paths]\ntemp_dir =", "2: [paths] temp_dir: is empty; name a path"),
             ("[paths]\ndefault_audio_format = ogg", "2: [paths] default_audio_format: Input should be 'mp3', 'wav', "),
             ("[paths]\nbucket_name = ../x", "2: [paths] bucket_name: '../x' is not a bucket name"),
@@ -187,10 +187,10 @@ class TestMistakes:
             ("[server]\nnonsense", "2: unexpected line: 'nonsense'"),
         ],
     )
-    def test_a_mistake_is_told_with_its_line(self, config, text, problem):
+    def test_a_mistake_is_reported_with_its_line(self, config, text, problem):
         path = config(text)
-        (told,) = problems(path)
-        assert told.startswith(f"{path}:{problem}")
+        (found,) = problems(path)
+        assert found.startswith(f"{path}:{problem}")
 
     def test_a_database_password_is_not_shown(self, config):
         assert "hush" not in problems(config("[database]\nurl = postgre://me:hush@host/x"))[0]
@@ -211,9 +211,9 @@ class TestMistakes:
             "host/db?password=ge=heim",
         ],
     )
-    def test_a_database_password_that_is_not_encoded_is_told_without_it(self, config, url):
-        (told,) = problems(config(f"[database]\nurl = postgresql://{url}"))
-        assert told.endswith(
+    def test_a_database_password_that_is_not_encoded_is_not_shown_either(self, config, url):
+        (found,) = problems(config(f"[database]\nurl = postgresql://{url}"))
+        assert found.endswith(
             "[database] url: cannot be read; a %, /, ?, @, # or blank in the password must be "
             "percent-encoded (@ is %40)"
         )
@@ -229,7 +229,7 @@ class TestMistakes:
             "postgresql://%2Fvar%2Frun/db?options=-c%20geqo%3Doff",
         ],
     )
-    def test_each_form_of_a_database_url_is_taken(self, config, url):
+    def test_each_form_of_a_database_url_is_accepted(self, config, url):
         assert load_settings(config(f"[database]\nurl = {url}")).database.url == url
 
     def test_a_missing_file_is_named(self, tmp_path):
@@ -240,5 +240,5 @@ class TestMistakes:
         assert problems(tmp_path / "config.cfg") == [f"{tmp_path}/config.cfg: is not UTF-8 text"]
 
 
-def test_ffmpegs_at_once_follow_the_cores(config):
+def test_the_number_of_ffmpegs_follows_the_cores(config):
     assert load_settings(config("")).extraction.max_ffmpeg == max(2, os.cpu_count() or 2)

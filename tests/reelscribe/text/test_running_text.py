@@ -25,5 +25,5 @@ from reelscribe.text.running_text import running_text
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_space_stands_only_where_the_script_has_spaces(texts: list[str], whole: str) -> None:
+def test_spaces_are_only_in_scripts_that_have_them(texts: list[str], whole: str) -> None:
     assert running_text(texts) == whole
