@@ -64,7 +64,7 @@ class ExtractHandler(RequestHandler):
         self.peer.left.set()
 
     async def post(self) -> None:
-        self.peer.request = json.loads(self.request.body)
+        self.peer.request_body = json.loads(self.request.body)
         self.peer.authorization = self.request.headers.get("Authorization")
         if self.peer.refusal:
             status, answer = self.peer.refusal
