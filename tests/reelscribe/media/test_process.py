@@ -51,7 +51,6 @@ async def test_a_long_log_does_not_stall_it(recording: Path) -> None:
 async def test_its_process_group_ends_with_the_block(recording: Path) -> None:
     async with running(recording, "sleep 60 & echo $!; wait") as process:
         child = psutil.Process(int(await process.read()))
-        assert child.name() == "sleep"
     assert not psutil.pid_exists(process.pid)
     async with asyncio.timeout(10):
         while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
