@@ -30,13 +30,15 @@ def server(old_config: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[
     console = tmp_path / "console"
     with console.open("wb") as stderr:
         process = subprocess.Popen([sys.executable, "-m", "extractor_api", "--config", old_config], stderr=stderr)
-    deadline = time.monotonic() + 20
-    while not (address := re.search(r"running on (http://\S+)", console.read_text())):
-        assert process.poll() is None and time.monotonic() < deadline, console.read_text()
-        time.sleep(0.05)
-    yield process, address[1], console
-    process.kill()
-    process.wait()
+    try:
+        deadline = time.monotonic() + 60
+        while not (address := re.search(r"running on (http://\S+)", console.read_text())):
+            assert process.poll() is None and time.monotonic() < deadline, console.read_text()
+            time.sleep(0.05)
+        yield process, address[1], console
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_the_documented_curl_call_and_its_console_lines(

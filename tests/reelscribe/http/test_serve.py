@@ -63,7 +63,7 @@ class Process:
 
     def wait_for(self, pattern: str) -> str:
         """The first group of ``pattern`` in its log."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (found := re.search(pattern, self.stderr)):
             assert self.child.poll() is None and time.monotonic() < deadline, self.stderr
             time.sleep(0.02)
