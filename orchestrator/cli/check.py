@@ -13,7 +13,7 @@ from orchestrator.errors import DatabaseUnavailable
 from orchestrator.session import open_session
 from orchestrator.worker.transcriber_client import Transcribers
 from reelscribe import logs
-from reelscribe.command_line import ConfigOption, print_check, report_settings_errors
+from reelscribe.command_line import ConfigOption, report_settings_errors
 from reelscribe.errors import ServiceError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import ExtractorClient
@@ -51,7 +51,7 @@ async def _check(chosen: Settings, tokens: Tokens, silently: bool) -> list[Check
     def report(subject: str, found: str | ServiceError) -> None:
         results.append(CheckResult(subject, isinstance(found, str), str(found)))
         if not silently:
-            tell_check(subject, found)
+            print_check(subject, found)
 
     report("config", "a token is asked for" if tokens else "read; no token is asked for")
     try:

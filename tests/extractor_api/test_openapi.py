@@ -21,27 +21,9 @@ async def test_the_document_is_valid_openapi_3_1(extractor: httpx.AsyncClient) -
     assert document["openapi"].startswith("3.1") and document == json.loads(json.dumps(CONTRACT))
 
 
-<<<<<<< HEAD
 async def test_a_token_is_asked_for_if_one_is_set(serve: Serve) -> None:
     extractor = await serve(tokens=Tokens(("first",)))
     assert (await extractor.get("/openapi.json")).status_code == 401, "without a token, not even the URLs are public"
-=======
-async def test_every_route_is_in_the_document_and_the_reverse(extractor: httpx.AsyncClient) -> None:
-    rules = make_app(extractor.service).default_router.rules[0].target.rules  # type: ignore[attr-defined]
-    served = {
-        (method, re.sub(r"\(.*?\)", "{extraction_id}", rule.matcher.regex.pattern).rstrip("$").replace("\\", ""))
-        for rule in rules
-        if hasattr(rule.matcher, "regex")
-        for method in rule.target.methods()
-    }
-    assert served == {(operation.method, operation.path) for operation in (*OPERATIONS, *SHARED_OPERATIONS)}
-    assert set(CONTRACT["paths"]) == {path for _, path in served}
-
-
-async def test_the_document_needs_a_token_if_one_is_set(serve: Serve) -> None:
-    extractor = await serve(tokens=Tokens(("first",)))
-    assert (await extractor.get("/openapi.json")).status_code == 401, "without a token no URLs can be seen"
->>>>>>> 621b79d (The tests of the shared package and the extractor say in plain words what holds)
     allowed = await extractor.get("/openapi.json", headers={"Authorization": "Bearer first"})
     assert allowed.json()["paths"]["/probe"]["get"]["security"] == [{"bearer": []}]
     assert allowed.json()["paths"]["/healthz"]["get"]["security"] == []
@@ -60,15 +42,9 @@ def test_the_request_fields_are_those_of_the_model() -> None:
 
 
 def test_each_failure_names_its_codes() -> None:
-<<<<<<< HEAD
     responses = CONTRACT["paths"]["/extract-audio"]["post"]["responses"]
     assert {"200", "400", "401", "404", "413", "422", "500", "502", "503", "504", "507"} == set(responses)
     codes = responses["422"]["content"]["application/json"]["schema"]["allOf"][1]["properties"]["error"]["properties"]
-=======
-    answers = CONTRACT["paths"]["/extract-audio"]["post"]["responses"]
-    assert {"200", "400", "401", "404", "413", "422", "500", "502", "503", "504", "507"} == set(answers)
-    codes = answers["422"]["content"]["application/json"]["schema"]["allOf"][1]["properties"]["error"]["properties"]
->>>>>>> 621b79d (The tests of the shared package and the extractor say in plain words what holds)
     assert {"no_audio_track", "incomplete_recording", "past_the_end"} <= set(codes["code"]["enum"])
 
 
@@ -90,11 +66,7 @@ def test_each_failure_names_its_codes() -> None:
 async def test_an_answer_that_is_not_as_documented_fails(
     status: int, headers: dict[str, str], body: object, complaint: str
 ) -> None:
-<<<<<<< HEAD
     """The control of the hook that every client of these tests has."""
-=======
-    """The hook that every client of these tests has does find mistakes."""
->>>>>>> 621b79d (The tests of the shared package and the extractor say in plain words what holds)
     request = httpx.Request("GET", "http://extractor/objects")
     response = httpx.Response(status, headers={"Content-Type": "application/json", **headers}, request=request)
     response._content = json.dumps(body).encode()
@@ -102,13 +74,7 @@ async def test_an_answer_that_is_not_as_documented_fails(
         await assert_as_documented(response)
 
 
-<<<<<<< HEAD
 async def test_metrics_count_requests_bytes_seconds_ffmpeg_latencies_and_failures(extractor: httpx.AsyncClient) -> None:
-=======
-async def test_metrics_count_requests_bytes_seconds_ffmpegs_times_and_failures(
-    extractor: httpx.AsyncClient,
-) -> None:
->>>>>>> 621b79d (The tests of the shared package and the extractor say in plain words what holds)
     await extractor.post("/extract-audio", json={"savepath": "short.mp4", "audio_format": "wav"})
     await extractor.post("/extract-audio", json={"savepath": "nothing.mp4"})
     with pytest.raises(httpx.RemoteProtocolError):

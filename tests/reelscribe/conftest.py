@@ -34,11 +34,7 @@ class OrderHandler(ServiceHandler):
         if way == "echo":
             self.finish({"item": self.read_body(Order).item})
         elif way == "busy":
-<<<<<<< HEAD
             raise errors.Busy("all slots are taken; try again", retry_after=7)
-=======
-            raise errors.Busy("all slots are in use; try again", retry_after=7)
->>>>>>> 621b79d (The tests of the shared package and the extractor say in plain words what holds)
         elif way == "bug":
             raise ZeroDivisionError("a secret detail")
         else:

@@ -145,7 +145,9 @@ async def test_parts_of_two_objects_are_not_joined(submit, working, job_in, tran
     assert [request.get("start", 0) for request in transcriber.requests] == [0, 20.0, 0]
     assert await sql("select etag, start_seconds from attempts") == [("etag-2", 0)]
     assert await sql("select count(*), min(index), max(index) from segments") == [(6, 0, 5)]
-    assert "talk.mp4 has changed after 20 s of it were transcribed; it is transcribed again from the start" in caplog.text
+    assert (
+        "talk.mp4 has changed after 20 s of it were transcribed; it is transcribed again from the start" in caplog.text
+    )
 
 
 async def test_an_object_that_changed_before_anything_was_stored_costs_no_attempt(submit, working, job_in, transcriber):
