@@ -13,7 +13,7 @@ from orchestrator.errors import DatabaseUnavailable
 from orchestrator.session import open_session
 from orchestrator.worker.transcriber_client import Transcribers
 from reelscribe import logs
-from reelscribe.command_line import ConfigOption, report_settings_errors
+from reelscribe.command_line import ConfigOption, print_check, report_settings_errors
 from reelscribe.errors import ServiceError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import ExtractorClient

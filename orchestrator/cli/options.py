@@ -50,7 +50,7 @@ def usage(mistake: str) -> NoReturn:
 
 
 def checked(savepath: str, where: str = "SAVEPATH") -> str:
-    """The savepath, if it can be one; else the command ends with a sentence that says where it was given."""
+    """The savepath, if it can be one; else the command ends with a sentence that says which argument it was."""
     try:
         return _savepath.validate_python(savepath)
     except ValidationError as invalid:

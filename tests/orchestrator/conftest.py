@@ -58,7 +58,7 @@ def data_dir() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """The URL of a migrated database that nobody uses: the template of all others."""
+    """The URL of a migrated database without connections: the template of all others."""
     with TemporaryDirectory(prefix="reelscribe-test-") as folder, embedded.running(Path(folder) / "data") as url:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("alter system set fsync = off")
@@ -187,7 +187,7 @@ def store_transcript(
         started = Started(
             model="scripted", language=language, language_probability=0.9, duration=4.0 * len(texts), etag="etag-1"
         )
-        await progress.start(attempt, "http://machine-b", started)
+        await progress.start(attempt, "http://transcriber", started)
         for index, text in enumerate(texts):
             await progress.store(attempt, [segment(4.0 * index, 4.0 * index + 3, text)], 4.0 * index + 4)
         end = finished(4.0 * len(texts), incomplete, len(texts))

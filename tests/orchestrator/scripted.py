@@ -1,4 +1,4 @@
-"""A transcriber that says what a test tells it to, over real HTTP: for what the real one cannot be made to do."""
+"""A transcriber that follows a script, over real HTTP: for what the real one cannot be made to do."""
 
 import asyncio
 import json

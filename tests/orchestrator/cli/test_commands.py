@@ -340,7 +340,7 @@ async def test_check_json_names_each_part(orchestrator, reachable_extractor):
 async def test_a_worker_process_works_and_hands_back_on_sigterm(orchestrator, submit, job_in, transcriber):
     transcriber.scripts = [transcribes(), falls_silent_after(2)]
     worker = await orchestrator.start("worker")
-    await worker.says("takes up to 4 jobs at once")
+    await worker.says("takes up to 4 jobs at the same time")
     await job_in((await submit("one.mp4")).id, "done")
     job = await submit("two.mp4")
     while (await job_in(job.id, "queued", "running")).progress_seconds < 20:

@@ -101,7 +101,7 @@ async def test_kill_9_of_the_server_itself_is_repaired_by_the_next_start(data_di
         assert kept(url) == [1]
 
 
-async def test_kill_9_of_the_server_and_its_user_at_once_loses_nothing(data_dir):
+async def test_kill_9_of_the_server_and_its_user_together_loses_nothing(data_dir):
     user = await holder(data_dir)
     with embedded.running(data_dir) as url:
         insert(url, 1)
@@ -158,7 +158,7 @@ async def test_a_postmaster_pid_of_before_a_reboot_is_not_taken_for_the_server(w
 
 
 @pytest.mark.parametrize("text", ["", "4000000\nhalf of"])
-async def test_a_postmaster_pid_that_a_crash_cut_off_is_no_obstacle(text, data_dir):
+async def test_a_postmaster_pid_that_a_crash_cut_off_does_no_harm(text, data_dir):
     with embedded.running(data_dir) as url:
         insert(url, 1)
     (data_dir / "postmaster.pid").write_text(text)
@@ -174,7 +174,7 @@ async def test_an_initialisation_that_was_interrupted_is_begun_again(data_dir):
         insert(url, 1)
 
 
-async def test_as_root_the_server_runs_as_somebody_else(data_dir):
+async def test_as_root_the_server_runs_as_another_user(data_dir):
     with embedded.running(data_dir):
         owner = (data_dir / "PG_VERSION").stat().st_uid
     assert pwd.getpwuid(owner).pw_name == ("pgserver" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name)
@@ -213,7 +213,7 @@ async def test_a_file_in_the_way_is_one_sentence(data_dir, orchestrator):
     assert f"[database] data_dir {data_dir} cannot be used" in outcome.err
 
 
-if os.geteuid() == 0:  # nobody else can give a folder to another user
+if os.geteuid() == 0:  # no other user can give a folder to another user
 
     async def test_a_database_that_is_given_to_another_user_meanwhile_is_not_taken_back(data_dir):
         with embedded.running(data_dir):
@@ -249,7 +249,7 @@ async def test_an_empty_folder_is_used(data_dir):
         insert(url, 1)
 
 
-async def test_a_folder_that_can_no_longer_be_read_is_told_in_sentences(data_dir, orchestrator):
+async def test_a_folder_that_can_no_longer_be_read_is_reported_in_sentences(data_dir, orchestrator):
     service = await orchestrator.start("worker")
     await service.says("takes up to")
     data_dir.chmod(0)
@@ -265,7 +265,7 @@ async def test_a_folder_that_can_no_longer_be_read_is_told_in_sentences(data_dir
     assert await gone(data_dir)
 
 
-async def test_a_server_that_hangs_is_told_within_seconds_and_how_to_end_it(data_dir, orchestrator):
+async def test_a_server_that_hangs_is_reported_within_seconds_and_how_to_end_it(data_dir, orchestrator):
     with embedded.running(data_dir) as url:
         insert(url, 1)
         hung = postmaster(data_dir)

@@ -84,7 +84,7 @@ async def test_several_machine_as_list_once(bucket, reconciling):
         assert (first() + second()).count('reelscribe_listings_total{outcome="whole"} 1.0') == 1
 
 
-async def test_a_machine_c_that_is_away_is_counted_and_tried_again(reconciling, bucket, sql):
+async def test_an_extractor_that_is_away_is_counted_and_tried_again(reconciling, bucket, sql):
     bucket.put("a.mp4")
     async with reconciling(every=0.2, url="http://127.0.0.1:9") as metrics:
         await shows(metrics, 'reelscribe_listings_total{outcome="failed"} 2.0')

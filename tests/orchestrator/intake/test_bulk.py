@@ -1,4 +1,4 @@
-"""Many savepaths at once: from lists and listings, refused one by one, counted, and never in a worker's way."""
+"""Many savepaths: from lists and listings, refused one by one, counted, and never blocking a worker."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from tests.orchestrator.conftest import BUCKET
 
 
 @pytest.fixture
-def at_machine_c(orchestrator, extractor):
+def with_extractor(orchestrator, extractor):
     """The command line, with an extractor."""
     text = orchestrator.config.read_text()
     orchestrator.config.write_text(text.replace("[orchestrator]", f"[orchestrator]\nextractor_url = {extractor}"))
@@ -37,7 +37,9 @@ def counts(pool):
     return read
 
 
-async def test_lines_that_cannot_be_savepaths_are_refused_with_their_place_and_the_rest_goes_on(orchestrator, tmp_path):
+async def test_lines_that_cannot_be_savepaths_are_refused_with_their_place_and_the_rest_is_queued(
+    orchestrator, tmp_path
+):
     lines = [
         b"a.mp4",
         b"../secret.mp4",
@@ -65,59 +67,61 @@ async def test_lines_that_cannot_be_savepaths_are_refused_with_their_place_and_t
 
 
 async def test_refusals_and_totals_are_in_the_json(orchestrator):
-    told = json.loads((await orchestrator.run("submit", "-", "--json", stdin="a.mp4\n../b.mp4\na.mp4\n")).out)
-    assert (told["totals"]["new"], told["totals"]["refused"], told["dry_run"]) == (1, 1, False)
-    assert told["refused"] == [{"where": "<stdin>:2", "reason": "must not contain '.' or '..' as a folder"}]
-    assert [(job["savepath"], job["outcome"], job["state"]) for job in told["jobs"]] == [("a.mp4", "new", "queued")]
+    printed = json.loads((await orchestrator.run("submit", "-", "--json", stdin="a.mp4\n../b.mp4\na.mp4\n")).out)
+    assert (printed["totals"]["new"], printed["totals"]["refused"], printed["dry_run"]) == (1, 1, False)
+    assert printed["refused"] == [{"where": "<stdin>:2", "reason": "must not contain '.' or '..' as a folder"}]
+    assert [(job["savepath"], job["outcome"], job["state"]) for job in printed["jobs"]] == [("a.mp4", "new", "queued")]
 
 
-async def test_all_objects_of_the_bucket_are_submitted(at_machine_c):
-    assert (await at_machine_c.run("submit", "--all")).out == (
+async def test_all_objects_of_the_bucket_are_submitted(with_extractor):
+    assert (await with_extractor.run("submit", "--all")).out == (
         "queued    talks/a.mp4\nqueued    talks/b.mp4\nqueued    youtube/c.mp4\n3 submitted: 3 queued\n"
     )
 
 
-async def test_of_a_listing_only_recordings_are_submitted(at_machine_c, bucket):
+async def test_of_a_listing_only_recordings_are_submitted(with_extractor, bucket):
     (bucket / "talks/a.jpg").write_text("a picture")
     (bucket / "talks/A.MP4").write_text("a recording")
-    assert (await at_machine_c.run("submit", "--prefix", "talks/")).out.splitlines() == [
+    assert (await with_extractor.run("submit", "--prefix", "talks/")).out.splitlines() == [
         *("queued    talks/A.MP4", "queued    talks/a.mp4", "queued    talks/b.mp4"),
         "3 submitted: 3 queued, 1 skipped",
     ]
-    assert (await at_machine_c.run("submit", "talks/a.jpg")).out == "queued    talks/a.jpg\n"
-    assert json.loads((await at_machine_c.run("submit", "--all", "--json")).out)["totals"]["passed_over"] == 1
+    assert (await with_extractor.run("submit", "talks/a.jpg")).out == "queued    talks/a.jpg\n"
+    assert json.loads((await with_extractor.run("submit", "--all", "--json")).out)["totals"]["passed_over"] == 1
 
 
-async def test_results_in_the_bucket_are_not_submitted(at_machine_c, bucket):
+async def test_results_in_the_bucket_are_not_submitted(with_extractor, bucket):
     for ending in ("json", "srt", "txt"):
         (bucket / f"talks/a.mp4.{ending}").write_text("words")
-    with at_machine_c.config.open("a") as config:
+    with with_extractor.config.open("a") as config:
         config.write("\n[events]\nsuffixes = .mp4, .txt, .json, .srt\n")
         config.write(f"[results]\nbucket = {BUCKET}\nformats = json, srt\n")
-    assert (await at_machine_c.run("submit", "--prefix", "talks/a")).out == (
+    assert (await with_extractor.run("submit", "--prefix", "talks/a")).out == (
         "queued    talks/a.mp4\nqueued    talks/a.mp4.txt\n2 submitted: 2 queued, 2 skipped\n"
     )
 
 
-async def test_objects_below_a_prefix_are_submitted_and_changed_ones_again(at_machine_c, store_transcript, sql, bucket):
+async def test_objects_below_a_prefix_are_submitted_and_changed_ones_again(
+    with_extractor, store_transcript, sql, bucket
+):
     await store_transcript("talks/a.mp4", "old words")
     await store_transcript("talks/b.mp4", "old words")
     await sql("update attempts set etag = 'of before'")
-    [job] = json.loads((await at_machine_c.run("submit", "talks/a.mp4", "--json")).out)["jobs"]
+    [job] = json.loads((await with_extractor.run("submit", "talks/a.mp4", "--json")).out)["jobs"]
     assert (job["savepath"], job["outcome"], job["state"]) == ("talks/a.mp4", "changed", "queued")
-    assert (await at_machine_c.run("submit", "--prefix", "talks/")).out == (
+    assert (await with_extractor.run("submit", "--prefix", "talks/")).out == (
         "known     talks/a.mp4: it is queued\n"
         "changed   talks/b.mp4: the object has changed since it was transcribed; a new version is queued\n"
         "2 submitted: 1 changed, 1 known\n"
     )
 
 
-async def test_a_prefix_without_objects_is_exit_code_1(at_machine_c):
-    outcome = await at_machine_c.run("submit", "--prefix", "nothing/")
+async def test_a_prefix_without_objects_is_exit_code_1(with_extractor):
+    outcome = await with_extractor.run("submit", "--prefix", "nothing/")
     assert (outcome.code, outcome.out) == (1, "0 submitted: nothing\n")
 
 
-async def test_a_listing_without_machine_c_is_a_sentence(orchestrator, free_port):
+async def test_a_listing_without_the_extractor_is_a_sentence(orchestrator, free_port):
     text = orchestrator.config.read_text()
     orchestrator.config.write_text(
         text.replace("[orchestrator]", f"[orchestrator]\nextractor_url = http://127.0.0.1:{free_port}")
@@ -138,10 +142,10 @@ async def test_a_dry_run_says_what_would_happen_and_changes_nothing(orchestrator
     assert await sql("select count(*) from media") == [(2,)]
 
 
-async def test_a_dry_run_tells_which_objects_are_not_there(at_machine_c, store_transcript, bucket, sql):
+async def test_a_dry_run_says_which_objects_are_not_there(with_extractor, store_transcript, bucket, sql):
     await store_transcript("talks/b.mp4", "words")
     (bucket / "talks/b.mp4").unlink()
-    outcome = await at_machine_c.run("submit", "talks/a.mp4", "talks/b.mp4", "talks/tpyo.mp4", "--dry-run")
+    outcome = await with_extractor.run("submit", "talks/a.mp4", "talks/b.mp4", "talks/tpyo.mp4", "--dry-run")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out == (
         "queued    talks/a.mp4\n"
@@ -151,7 +155,7 @@ async def test_a_dry_run_tells_which_objects_are_not_there(at_machine_c, store_t
     )
 
 
-async def test_a_dry_run_without_machine_c_says_what_it_does_not_know(orchestrator, free_port):
+async def test_a_dry_run_without_the_extractor_says_what_it_does_not_know(orchestrator, free_port):
     text = orchestrator.config.read_text()
     orchestrator.config.write_text(
         text.replace("[orchestrator]", f"[orchestrator]\nextractor_url = http://127.0.0.1:{free_port}")
@@ -161,7 +165,7 @@ async def test_a_dry_run_without_machine_c_says_what_it_does_not_know(orchestrat
     assert outcome.err.startswith("what is new counts as existing, and what is done as unchanged: the extractor at ")
 
 
-async def test_ctrl_c_says_how_far_it_got_and_the_same_command_goes_on(orchestrator, sql):
+async def test_ctrl_c_says_how_far_it_got_and_the_same_command_continues(orchestrator, sql):
     names = [f"videos/{number}.mp4" for number in range(CHUNK + 10)]
     command = await orchestrator.start("submit", "-")
     assert command.process.stdin
@@ -195,7 +199,7 @@ def test_a_wrong_submission_is_exit_code_2_and_a_sentence(arguments, sentence):
     assert sentence in outcome.stderr
 
 
-async def test_every_option_of_machine_b_can_be_given_by_name(orchestrator, sql):
+async def test_every_option_of_the_transcriber_can_be_given_by_name(orchestrator, sql):
     await orchestrator.run(
         "submit", "a.mp4", "--option", "task=translate", "--option", "track=1", "--option", "vad=false",
         "--option", "initial_prompt=5", "--word-timestamps",
@@ -244,7 +248,7 @@ async def test_no_query_of_status_reads_all_jobs(pool, submissions, sql):
     await sql("update transcriptions set state = 'running' where id in (1000, 2000, 3000)")
     await sql("analyze")
     async with pool.connection() as connection:
-        await connection.execute("set enable_seqscan = off")  # as PostgreSQL decides by itself where there are more
+        await connection.execute("set enable_seqscan = off")  # as PostgreSQL decides by itself for more rows
         await connection.execute("set enable_bitmapscan = off")
         before = await rows_read(connection)
         await job_queries.list_jobs(connection, limit=20)

@@ -64,7 +64,7 @@ def test_results_are_not_taken_whatever_the_suffixes_say():
     greedy = EventsSection(suffixes=(".mp4", ".json", ".srt"))
     own = selection(events=greedy, results=ResultsSection(bucket=BUCKET, prefix="out/"))
     assert not own.takes(BUCKET, "out/a.mp4.json") and not own.takes(BUCKET, "out/a.mp4.srt")
-    assert own.takes(BUCKET, "a.json"), "somebody else's"
+    assert own.takes(BUCKET, "a.json"), "another tool's"
 
 
 async def test_a_new_object_becomes_a_job_once(intake, sql):
@@ -101,14 +101,14 @@ async def test_a_new_version_keeps_the_options_of_the_old_one(intake, store_tran
     assert (current.state, current.options) == ("queued", {"language": "de"})
 
 
-async def test_what_is_new_is_submitted_though_machine_c_is_away(intake, store_transcript, sql):
+async def test_what_is_new_is_submitted_though_the_extractor_is_away(intake, store_transcript, sql):
     await store_transcript("old.mp4", "hello")
     with pytest.raises(PeerUnreachable):
         await intake.take(BUCKET, {"new.mp4": None, "old.mp4": None})
     assert await sql("select count(*) from media where savepath = 'new.mp4'") == [(1,)]
 
 
-async def test_machine_c_is_asked_what_an_object_is_now(pool, queue, submit, sql, submissions, tmp_path):
+async def test_the_extractor_is_asked_what_an_object_is_now(pool, queue, submit, sql, submissions, tmp_path):
     async with watched_bucket(tmp_path / "minio") as bucket:
         objects = Objects(bucket.url, Tokens(), BUCKET)
         intake = EventIntake(pool, Submissions(pool, queue, objects), RecordingFilter(Settings()), objects)
@@ -120,18 +120,18 @@ async def test_machine_c_is_asked_what_an_object_is_now(pool, queue, submit, sql
         assert (await intake.take(BUCKET, {"a.mp4": None}))["again"] == 1
 
 
-@pytest.mark.parametrize("told", ["by an event", "by watch"])
-async def test_an_object_that_is_replaced_while_it_is_heard_is_heard_again(
-    told, pool, queue, sql, working, transcriber, tmp_path
+@pytest.mark.parametrize("reported", ["by an event", "by watch"])
+async def test_an_object_that_is_replaced_while_it_is_transcribed_is_transcribed_again(
+    reported, pool, queue, sql, working, transcriber, tmp_path
 ):
     before, replaced = "", asyncio.Event()
 
-    async def hears_what_was_there_before(b):
+    async def transcribes_what_was_there_before(b):
         await b.tell(started(LONG, before), *window(0))
         await replaced.wait()
         await b.tell(*window(1), *window(2), finished(LONG, segments=6).model_copy(update={"etag": before}))
 
-    transcriber.scripts = [hears_what_was_there_before]
+    transcriber.scripts = [transcribes_what_was_there_before]
     async with watched_bucket(tmp_path / "minio") as bucket, working(progress_timeout=60):
         objects = Objects(bucket.url, Tokens(), BUCKET)
         intake = EventIntake(pool, Submissions(pool, queue, objects), RecordingFilter(Settings()), objects)
@@ -141,7 +141,7 @@ async def test_an_object_that_is_replaced_while_it_is_heard_is_heard_again(
 
         async def take() -> Counter[str]:
             now = await there()
-            seen = Identity(None, now.size, now.last_modified) if told == "by watch" else None
+            seen = Identity(None, now.size, now.last_modified) if reported == "by watch" else None
             return await intake.take(BUCKET, {"a.mp4": seen})
 
         bucket.put("a.mp4", "once")
@@ -156,7 +156,7 @@ async def test_an_object_that_is_replaced_while_it_is_heard_is_heard_again(
     assert await sql("select state, superseded from transcriptions where id = 1") == [("cancelled", True)]
 
 
-async def test_watch_asks_again_about_what_was_replaced_while_it_was_heard(
+async def test_watch_asks_again_about_what_was_replaced_while_it_was_transcribed(
     pool, queue, store_transcript, sql, tmp_path
 ):
     async with watched_bucket(tmp_path / "minio") as bucket:

@@ -73,7 +73,7 @@ async def test_a_file_that_comes_is_taken(watching, bucket, submitted):
         assert await submitted() == ["new folder/a b.mp4"]
 
 
-async def test_a_file_is_taken_only_once_it_is_whole(watching, folder, submitted, sql):
+async def test_a_file_is_taken_only_once_it_is_complete(watching, folder, submitted, sql):
     async with watching():
         with (folder / "a.mp4").open("w") as growing:
             for _ in range(15):

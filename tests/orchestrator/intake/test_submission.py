@@ -1,4 +1,4 @@
-"""Submitting: one transaction with the queue, and the same wish only once."""
+"""Submitting: one transaction with the queue, and the same request only once."""
 
 import asyncio
 
@@ -43,7 +43,7 @@ async def test_a_failure_after_queueing_leaves_neither(submissions: Submissions,
     assert await sql("select count(*) from transcriptions") == [(0,)]
 
 
-async def test_the_same_wish_is_the_same_job(submit, sql):
+async def test_the_same_request_is_the_same_job(submit, sql):
     first = await submit("talk.mp4", language="en")
     assert (await submit("talk.mp4", language="en")).id == first.id
     assert await sql("select count(*) from procrastinate_jobs") == [(1,)]

@@ -45,7 +45,7 @@ async def test_each_table_is_in_the_picture_and_has_the_columns_it_shows(sql):
 
 
 def pictured(picture: str, tables: set[str]) -> dict[str, set[str]]:
-    """The tables of a picture, each with the names below it: a name belongs to the table that stands above it last."""
+    """The tables of a picture, each with the names below it: a name belongs to the table that was above it last."""
     shown: dict[str, set[str]] = {}
     above: dict[int, str] = {}
     for line in picture.splitlines():

@@ -33,7 +33,7 @@ async def test_failures_are_grouped_by_code_and_reason(failed, orchestrator):
     assert groups[1]["retry"] == "orchestrator retry --code not_decodable --reason 'SAVEPATH: N of N s'"
 
 
-async def test_the_command_that_is_told_queues_just_that_group(failed, orchestrator, sql):
+async def test_the_command_that_is_printed_queues_just_that_group(failed, orchestrator, sql):
     again = await orchestrator.run("retry", "--code", "not_decodable", "--reason", "SAVEPATH: N of N s")
     assert again.out == "again     a/3.mp4\n"
     assert await sql("select count(*) from transcriptions where state = 'failed'") == [(3,)]

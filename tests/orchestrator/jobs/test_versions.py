@@ -1,4 +1,4 @@
-"""The same object is heard once; a changed one makes a new version, and the old one is kept until it is pruned."""
+"""The same object is transcribed once; a changed one makes a new version, and the old one stays until it is pruned."""
 
 import asyncio
 import os
@@ -50,7 +50,7 @@ def outcome(submissions):
     return submit
 
 
-async def test_an_object_that_is_done_is_not_heard_again(transcribed, outcome):
+async def test_an_object_that_is_done_is_not_transcribed_again(transcribed, outcome):
     job = await transcribed("talks/a.mp4")
     assert await outcome("talks/a.mp4") == (job.id, "done")
 
@@ -69,7 +69,7 @@ async def test_a_changed_object_makes_a_new_version_and_the_old_one_is_read_unti
         assert (await job_queries.newest_finished(connection, BUCKET, "talks/a.mp4")).id == new
 
 
-async def test_an_object_replaced_while_it_is_heard_is_heard_again(pool, queue, objects, submit, sql):
+async def test_an_object_replaced_while_it_is_transcribed_is_transcribed_again(pool, queue, objects, submit, sql):
     running = await submit("talks/a.mp4")
     await sql("update transcriptions set state = 'running', attempt = 1")
     await sql(
@@ -99,7 +99,7 @@ async def test_the_transcript_of_an_object_that_is_gone_stays(transcribed, outco
     assert await outcome("talks/a.mp4") == (job.id, "missing")
 
 
-async def test_without_machine_c_what_is_done_counts_as_unchanged(transcribed, pool, queue, bucket, free_port):
+async def test_without_the_extractor_what_is_done_counts_as_unchanged(transcribed, pool, queue, bucket, free_port):
     await transcribed("talks/a.mp4")
     (bucket / "talks/a.mp4").write_text("another recording")
     away = Objects(f"http://127.0.0.1:{free_port}", Tokens(), BUCKET)

@@ -1,4 +1,4 @@
-"""``orchestrator up``: the real C, B and A on this machine, the mini model, and nothing left afterwards."""
+"""``orchestrator up``: all three real services on this host, the mini model, and nothing left afterwards."""
 
 import asyncio
 import json
@@ -68,10 +68,10 @@ async def test_a_video_becomes_words_and_nothing_is_left_running(up, orchestrato
     receipt = json.loads((await orchestrator.run("show", "demo/short.mp4", "--json")).out)["receipt"]
     assert (receipt["complete"], len(receipt["sha256"])) == (True, 64)
     assert receipt["delivered_seconds"] == pytest.approx(receipt["declared_seconds"], abs=0.5)
-    refused = await orchestrator.run("submit", "demo/mute.mp4", "demo/nobody.mp4", "--wait")
+    refused = await orchestrator.run("submit", "demo/mute.mp4", "demo/missing.mp4", "--wait")
     assert refused.code == 1
     assert "failed    demo/mute.mp4: " in refused.err
-    assert "failed    demo/nobody.mp4: " in refused.err
+    assert "failed    demo/missing.mp4: " in refused.err
     assert (await up.ends(signal.SIGINT)).code == 0
     assert await gone(folder)
 
@@ -85,7 +85,7 @@ async def test_a_machine_that_dies_ends_the_others_with_a_sentence(up, folder):
     assert await gone(folder)
 
 
-async def test_a_machine_that_cannot_start_is_told_with_its_own_words(orchestrator, folder):
+async def test_a_service_that_cannot_start_is_reported_in_its_own_words(orchestrator, folder):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

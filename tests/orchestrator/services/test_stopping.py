@@ -39,7 +39,7 @@ async def test_a_worker_stops_though_the_database_is_away(command, loss, started
     ended = await running.ends(signal.SIGTERM, seconds=60)
     assert ended.code == 0, ended.err
     assert time.monotonic() - began < GRACE_SECONDS + 8  # of which the pool takes up to 5 to close
-    assert "anew" not in ended.err
+    assert "starts again" not in ended.err
 
 
 async def test_a_service_that_stops_gives_its_job_back(started, sql):

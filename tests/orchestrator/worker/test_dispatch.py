@@ -65,7 +65,7 @@ async def test_all_of_a_segment_is_kept(submit, working, job_in, transcriber, tr
     assert (segment.avg_logprob, segment.no_speech_prob, segment.compression_ratio) == (-0.25, 0.01, 1.5)
 
 
-async def test_the_options_reach_machine_b_and_the_default_bucket_does_not(submit, working, job_in, transcriber):
+async def test_the_options_reach_the_transcriber_and_the_default_bucket_does_not(submit, working, job_in, transcriber):
     async with working():
         await job_in((await submit(language="en", mode="sequential")).id, "done")
     assert transcriber.requests == [{"savepath": "talk.mp4", "language": "en", "mode": "sequential"}]
@@ -171,7 +171,7 @@ async def test_an_incomplete_transcript_that_was_allowed_is_marked(submit, worki
     assert (await transcript()).receipt.complete is False
 
 
-async def test_a_job_waits_for_a_machine_b_that_is_down_without_losing_attempts(
+async def test_a_job_waits_for_a_transcriber_that_is_down_without_losing_attempts(
     submit, working, job_in, free_port, transcript
 ):
     job = await submit()
@@ -185,15 +185,17 @@ async def test_a_job_waits_for_a_machine_b_that_is_down_without_losing_attempts(
 
 
 async def test_busy_is_waited_for_and_is_no_failure(submit, working, job_in, transcriber):
-    transcriber.scripts = [refuses(503, "busy", "all places are taken", True, retry_after=1), transcribes()]
+    transcriber.scripts = [refuses(503, "busy", "all slots are taken", True, retry_after=1), transcribes()]
     job = await submit()
     async with working():
         waiting = await job_in(job.id, "waiting")
-        assert waiting.error.message == "all places are taken"
+        assert waiting.error.message == "all slots are taken"
         assert (await job_in(job.id, "done")).failures == 0
 
 
-async def test_a_machine_b_that_stops_in_the_middle_costs_no_attempt(submit, working, job_in, transcriber, transcript):
+async def test_a_transcriber_that_stops_in_the_middle_costs_no_attempt(
+    submit, working, job_in, transcriber, transcript
+):
     async def stops(b):
         await b.tell(started(LONG), *window(0), Failed(code="stopping", message="shutting down", retryable=True))
 
@@ -220,20 +222,20 @@ async def test_an_answer_of_something_else_is_tried_again(submit, working, job_i
         assert (await job_in((await submit()).id, "done")).attempt == 2
 
 
-async def test_the_machine_b_with_free_places_is_asked_first(submit, working, job_in, transcriber):
+async def test_the_transcriber_with_free_slots_is_asked_first(submit, working, job_in, transcriber):
     transcriber.free = 0
     async with ScriptedTranscriber().listening() as other, working(transcriber.url, other.url):
         await job_in((await submit()).id, "done")
         assert (len(transcriber.requests), len(other.requests)) == (0, 1)
 
 
-async def test_a_dead_machine_b_is_skipped(submit, working, job_in, transcriber, free_port):
+async def test_a_dead_transcriber_is_skipped(submit, working, job_in, transcriber, free_port):
     async with working(f"http://127.0.0.1:{free_port}", transcriber.url):
         assert (await job_in((await submit()).id, "done")).failures == 0
 
 
-async def test_a_busy_machine_b_is_passed_over_for_the_next(submit, working, job_in, transcriber):
-    transcriber.scripts = [refuses(503, "busy", "all places are taken", True, retry_after=30)]
+async def test_a_busy_transcriber_is_skipped_for_the_next(submit, working, job_in, transcriber):
+    transcriber.scripts = [refuses(503, "busy", "all slots are taken", True, retry_after=30)]
     async with ScriptedTranscriber().listening() as other, working(transcriber.url, other.url):
         other.free = 1
         await job_in((await submit()).id, "done")
@@ -255,7 +257,7 @@ async def test_what_is_stored_is_forgotten_when_the_recording_has_become_shorter
     assert texts(await transcript()) == WHOLE[:2]
 
 
-async def test_a_job_of_which_only_the_end_is_missing_goes_on_before_its_last_window(
+async def test_a_job_of_which_only_the_end_is_missing_continues_before_its_last_window(
     submit, working, job_in, transcriber, transcript
 ):
     transcriber.scripts = [
@@ -286,7 +288,7 @@ async def test_failures_are_forgotten_when_a_job_comes_further(submit, working, 
     assert (job.attempt, job.failures) == (3, 0)
 
 
-async def test_cancel_ends_the_request_to_machine_b_within_two_seconds(
+async def test_cancel_ends_the_request_to_the_transcriber_within_two_seconds(
     submit, working, job_in, transcriber, submissions
 ):
     transcriber.scripts = [falls_silent_after(1)]

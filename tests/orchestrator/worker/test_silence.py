@@ -21,7 +21,7 @@ async def test_a_silent_database_is_noticed(proxy):
         assert time.monotonic() - began < 2
 
 
-async def test_whoever_asks_next_gets_an_error_and_not_a_wait_for_ever(proxy):
+async def test_whoever_asks_next_gets_an_error_and_not_an_endless_wait(proxy):
     async with make_pool(proxy.url, answer_timeout=0.5) as pool:
         async with pool.connection() as connection:
             await connection.execute("select 1")
@@ -31,7 +31,7 @@ async def test_whoever_asks_next_gets_an_error_and_not_a_wait_for_ever(proxy):
                 await connection.execute("select 1")
 
 
-async def test_a_job_goes_on_when_a_silent_database_speaks_again(proxy, submit, job_in, transcriber, sql):
+async def test_a_job_continues_when_a_silent_database_speaks_again(proxy, submit, job_in, transcriber, sql):
     async def script(b):
         await b.tell(started(LONG), *window(0))
         await asyncio.sleep(0.3)
@@ -47,13 +47,13 @@ async def test_a_job_goes_on_when_a_silent_database_speaks_again(proxy, submit, 
     assert (done.attempt, await sql("select count(*), count(distinct text) from segments")) == (1, [(6, 6)])
 
 
-async def test_a_transaction_of_a_stopped_process_does_not_hold_its_locks_for_ever(pool):
+async def test_a_transaction_of_a_stopped_process_does_not_hold_its_locks_indefinitely(pool):
     async with pool.connection() as connection:
         cursor = await connection.execute("show idle_in_transaction_session_timeout")
         assert await cursor.fetchone() == ("1min",)
 
 
-async def test_a_turn_whose_commit_nobody_answers_is_not_lost(proxy, submit, job_in, transcriber):
+async def test_a_fetch_whose_commit_is_not_answered_is_not_lost(proxy, submit, job_in, transcriber):
     async with run_worker(proxy.url, (transcriber.url,), 5):
         proxy.lose_answer_to_commit_after(b"set status = 'doing'")
         await job_in((await submit()).id, "done")

@@ -1,4 +1,4 @@
-"""Several workers as processes, several transcribers: each job runs once at a time, and moves where there is room."""
+"""Several workers as processes, several transcribers: each job runs once at a time, and moves to free slots."""
 
 import asyncio
 import signal
@@ -13,18 +13,18 @@ LISTENING = """
 """
 
 
-async def test_two_worker_processes_never_run_a_job_twice_at_once(orchestrator, submit, job_in, transcriber, sql):
-    at_once: Counter[str] = Counter()
+async def test_two_worker_processes_never_run_a_job_twice_concurrently(orchestrator, submit, job_in, transcriber, sql):
+    running: Counter[str] = Counter()
     most = 0
 
     async def counted(b):
         nonlocal most
         savepath = b.b.requests[-1]["savepath"]
-        at_once[savepath] += 1
-        most = max(most, at_once[savepath])
+        running[savepath] += 1
+        most = max(most, running[savepath])
         await asyncio.sleep(0.05)
         await transcribes()(b)
-        at_once[savepath] -= 1
+        running[savepath] -= 1
 
     transcriber.scripts = [counted]
     jobs = [await submit(f"talk {number}.mp4") for number in range(30)]
@@ -40,7 +40,7 @@ async def test_two_worker_processes_never_run_a_job_twice_at_once(orchestrator, 
     assert await sql("select distinct attempt from transcriptions") == [(1,)]
 
 
-async def test_a_job_goes_on_at_another_machine_b(submit, working, job_in, transcriber):
+async def test_a_job_continues_at_another_transcriber(submit, working, job_in, transcriber):
     transcriber.scripts = [breaks_off_after(1)]
     async with ScriptedTranscriber().listening() as other, working(transcriber.url, other.url):
         other.free = 3
@@ -48,7 +48,7 @@ async def test_a_job_goes_on_at_another_machine_b(submit, working, job_in, trans
     assert (done.attempt, [request.get("start") for request in other.requests]) == (2, [10.0])
 
 
-async def test_the_least_loaded_machine_b_is_asked_first(submit, working, job_in, transcriber):
+async def test_the_least_loaded_transcriber_is_asked_first(submit, working, job_in, transcriber):
     transcriber.capacity, transcriber.free = 8, 4
     async with ScriptedTranscriber().listening() as other, working(transcriber.url, other.url):
         other.capacity, other.free = 4, 3
@@ -56,7 +56,7 @@ async def test_the_least_loaded_machine_b_is_asked_first(submit, working, job_in
         assert (len(transcriber.requests), len(other.requests)) == (0, 1)
 
 
-async def test_jobs_are_spread_over_machine_bs(submit, working, job_in, transcriber):
+async def test_jobs_are_spread_over_transcribers(submit, working, job_in, transcriber):
     transcriber.scripts = [falls_silent_after(1)]
     async with ScriptedTranscriber().listening() as other, working(transcriber.url, other.url, progress_timeout=60):
         other.scripts = [falls_silent_after(1)]
@@ -67,19 +67,19 @@ async def test_jobs_are_spread_over_machine_bs(submit, working, job_in, transcri
         assert (len(transcriber.requests), len(other.requests)) == (2, 2)
 
 
-async def test_a_machine_b_that_fails_is_left_alone_and_probed_again(submit, working, job_in, transcriber):
+async def test_a_transcriber_that_fails_is_left_alone_and_probed_again(submit, working, job_in, transcriber):
     transcriber.scripts = [breaks_off_after(0), transcribes()]
     async with ScriptedTranscriber().listening() as other, working(transcriber.url, other.url):
         other.free = 3
         for number in range(6):
             await job_in((await submit(f"{number}.mp4")).id, "done")
         assert (len(transcriber.requests), transcriber.probes) == (1, 1), "it gets no job, and is not even asked"
-        other.scripts = [refuses(503, "busy", "all places are taken", True, retry_after=1)]
+        other.scripts = [refuses(503, "busy", "all slots are taken", True, retry_after=1)]
         await job_in((await submit("late.mp4")).id, "done")
         assert len(transcriber.requests) == 2
 
 
-async def test_a_job_that_comes_while_a_worker_looks_for_one_is_taken_at_once(
+async def test_a_job_that_comes_while_a_worker_looks_for_one_is_taken_immediately(
     submit, working, job_in, sql, monkeypatch
 ):
     take, taken, late = fetch.take, [], []
