@@ -1,4 +1,4 @@
-# `make` lists what there is to make. PYTHON is the interpreter of the new .venv: make demo PYTHON=python3.12
+# `make` lists the targets. PYTHON is the interpreter that creates .venv: make demo PYTHON=python3.12
 PYTHON ?= python3
 ARGS ?=
 
@@ -12,16 +12,16 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/all ## run all three machines on a bundled video, and read what it says
+demo: .venv/all ## run all three services on a bundled video and print its transcript
 	@$(BIN)/python -m demo $(ARGS)
 
-serve: .venv/all ## run all three machines here until Ctrl-C, with ./config.cfg
+serve: .venv/all ## run all three services here until Ctrl-C, with ./config.cfg
 	@$(BIN)/orchestrator up $(ARGS)
 
-test: .venv/test ## run every test; a part of them: make test ARGS='tests/reelscribe -k auth'
+test: .venv/test ## run all tests, or some: make test ARGS='tests/reelscribe -k auth'
 	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
-soak: .venv/test ## kill -9 every machine and PostgreSQL, alone and in pairs, for 20 rounds (about 10 minutes)
+soak: .venv/test ## kill -9 services and PostgreSQL, alone and in pairs, for 20 rounds (about 10 minutes)
 	CRASH_ROUNDS=20 $(BIN)/pytest tests/end_to_end/test_crashes.py $(ARGS)
 
 lint: .venv/lint ## check style and types
@@ -29,27 +29,27 @@ lint: .venv/lint ## check style and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-fix: .venv/lint ## mend what ruff can mend
+fix: .venv/lint ## fix what ruff can fix
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 bench-extractor: .venv/test ## measure the extractor against bare ffmpeg on an hour of video (about 15 minutes)
 	$(BIN)/python -m bench.extractor $(ARGS)
 
-bench-orchestrator: .venv/test ## measure the orchestrator, and with a million savepaths (about 5 minutes)
+bench-orchestrator: .venv/test ## measure the orchestrator, also with a million savepaths (about 5 minutes)
 	$(BIN)/python -m bench.orchestrator $(ARGS)
 
 bench-transcriber: .venv/test ## measure the transcriber against bare faster-whisper (about 20 minutes)
 	$(BIN)/python -m bench.transcriber $(ARGS)
 
-bench-accuracy: .venv/test ## compare what transcriber hears with what bare faster-whisper hears (about 5 minutes)
+bench-accuracy: .venv/test ## compare the transcriber's word errors with bare faster-whisper's (about 5 minutes)
 	$(BIN)/python -m bench.accuracy $(ARGS)
 
 clean: ## remove .venv, builds, caches and the demo's data (data/ stays: it may hold your transcripts)
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo/data
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# A stamp for each set of packages: pip runs again only after pyproject.toml has changed.
+# One stamp file per set of packages: pip runs again only after pyproject.toml has changed.
 .venv/all: extras := all
 .venv/test: extras := test
 .venv/lint: extras := test,lint

@@ -1,6 +1,6 @@
-"""The whole of Reelscribe on this machine, once: a bucket with one video, three machines, one transcript, then stop.
+"""All of Reelscribe on this host: a bucket with one video, three services, one transcript; then everything stops.
 
-Run it as ``make demo``. Everything it writes is in ``demo/data``; remove that folder to begin anew.
+Run it with ``make demo``. All files it writes are in ``demo/data``; remove that folder to start from scratch.
 """
 
 import signal
@@ -30,16 +30,19 @@ def main() -> int:
     _fill_bucket()
     urls = _write_config()
     try:
-        print("2. PostgreSQL and Machines C, B and A, each a process of its own", flush=True)
-        with _machines(urls):
+        print(
+            "2. PostgreSQL, the extractor, the transcriber and the orchestrator, each in a process of its own",
+            flush=True,
+        )
+        with _services(urls):
             print(f"3. orchestrator submit {SAVEPATH} --wait", flush=True)
             submitted = _orchestrator("submit", SAVEPATH, "--wait", "--force")
             if submitted == 0:
                 print(f"4. orchestrator show {SAVEPATH} --timestamps", flush=True)
                 _orchestrator("show", SAVEPATH, "--timestamps")
-            print("5. Everything that was started is stopped.", flush=True)
+            print("5. All processes are stopped.", flush=True)
     except KeyboardInterrupt:
-        print("\nStopped; nothing is left running.", file=sys.stderr)
+        print("\nInterrupted; all processes are stopped.", file=sys.stderr)
         return 130
     return submitted
 
@@ -52,24 +55,25 @@ def _fill_bucket() -> None:
 
 
 def _write_config() -> list[str]:
-    """Write ``demo/data/config.cfg`` with three free loopback ports; returns the machines' URLs."""
+    """Write ``demo/data/config.cfg`` with three free loopback ports; returns the URLs of the services."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
-        c, b, a = (taken.getsockname()[1] for taken in sockets)
+        extractor, transcriber, orchestrator = (taken.getsockname()[1] for taken in sockets)
     (DATA / "config.cfg").write_text(
-        f"[server]\nport = {c}\n\n"
+        f"[server]\nport = {extractor}\n\n"
         f"[paths]\nminio_data_path = minio\nbucket_name = videos\n\n"
-        f"[transcriber]\nport = {b}\nextractor_url = http://127.0.0.1:{c}\nmodel = mini\n\n"
-        f"[orchestrator]\nport = {a}\ntranscriber_urls = http://127.0.0.1:{b}\nextractor_url = http://127.0.0.1:{c}\n\n"
+        f"[transcriber]\nport = {transcriber}\nextractor_url = http://127.0.0.1:{extractor}\nmodel = mini\n\n"
+        f"[orchestrator]\nport = {orchestrator}\ntranscriber_urls = http://127.0.0.1:{transcriber}\n"
+        f"extractor_url = http://127.0.0.1:{extractor}\n\n"
         f"[database]\nurl = embedded\ndata_dir = postgres\n"
     )
-    return [f"http://127.0.0.1:{port}" for port in (c, b, a)]
+    return [f"http://127.0.0.1:{port}" for port in (extractor, transcriber, orchestrator)]
 
 
 @contextmanager
-def _machines(urls: list[str]) -> Iterator[None]:
-    """``orchestrator up`` in a session of its own, so that Ctrl-C reaches it only through us, until the block ends."""
-    log = DATA / "machines.log"
+def _services(urls: list[str]) -> Iterator[None]:
+    """Run ``orchestrator up`` until the block ends, in its own session, so that Ctrl-C reaches it only through us."""
+    log = DATA / "services.log"
     with log.open("wb") as output:
         up = subprocess.Popen(
             [*ORCHESTRATOR, "up", "--config", DATA / "config.cfg"],
@@ -90,7 +94,7 @@ def _wait_until_healthy(urls: list[str], up: "subprocess.Popen[bytes]", log: Pat
     deadline = time.monotonic() + START_SECONDS
     while not all(map(_healthy, urls)):
         if up.poll() is not None or time.monotonic() > deadline:
-            raise SystemExit(f"the machines did not start; {log} says why:\n{log.read_text()[-2000:]}")
+            raise SystemExit(f"the services did not start; {log} says why:\n{log.read_text()[-2000:]}")
         time.sleep(0.1)
 
 

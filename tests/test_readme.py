@@ -66,7 +66,7 @@ def test_the_demo_prints_what_the_readme_shows() -> None:
     assert demo.returncode == 0, demo.stdout
     printed = without_speed(demo.stdout)
     for line in shown:
-        if not line.startswith(("...", "running")):  # how often a job is seen running depends on the machine
+        if not line.startswith(("...", "running")):  # how often a job is seen running depends on the host
             assert without_speed(line) in printed
 
 
@@ -81,7 +81,7 @@ def test_make_runs_what_the_readme_says(target: str, runs: str) -> None:
 
 
 def settings_table() -> list[str]:
-    """The table between the markers, as it must be: every key, its default, and config.cfg's comment on it."""
+    """The table between the markers, as it must be: every key, its value in config.cfg, and the comment on it."""
     comments = config_comments()
     rows = ["| section | key | default | |", "| --- | --- | --- | --- |"]
     for section, field in Settings.model_fields.items():
@@ -96,7 +96,7 @@ def settings_table() -> list[str]:
 
 
 def config_comments() -> dict[tuple[str, str], tuple[str, str]]:
-    """Value and comment of each key of config.cfg; a comment stands before the keys it is about."""
+    """Value and comment of each key of config.cfg; a comment is above the keys it is about."""
     found, section, comment, fresh = {}, "", "", False
     for line in (ROOT / "config.cfg").read_text().splitlines():
         if line.startswith("[") and line.endswith("]"):
@@ -133,8 +133,8 @@ def bench_extractor() -> list[str]:
     rows += [
         "",
         f"{report['recording']}, {report['machine']}, ffmpeg {report['ffmpeg']}. "
-        f"Sixteen requests at once take {report['sixteen_at_once']['ratio']:.2f} times as long as the same sixteen "
-        "run bare, two at a time. "
+        f"Sixteen concurrent requests take {report['sixteen_concurrently']['ratio']:.2f} times as long as the same "
+        "sixteen run bare, two at a time. "
         f"An object in MinIO's `xl.meta` layout takes {report['xl_meta']['ratio']:.2f} times as long as a plain file. "
         f"The sandbox adds {report['sandbox_start_ms']['added']:.0f} ms to a start. "
         f"The server's memory grew by at most {max(row['memory_growth_mb'] for row in report['formats']):.0f} MB.",
@@ -144,17 +144,17 @@ def bench_extractor() -> list[str]:
 
 def bench_transcriber() -> list[str]:
     """What the last ``make bench-transcriber`` and ``make bench-accuracy`` that were kept have measured."""
-    report, heard = (json.loads((ROOT / "bench" / "results" / f"{name}.json").read_text()) for name in
+    report, accuracy = (json.loads((ROOT / "bench" / "results" / f"{name}.json").read_text()) for name in
                      ("transcriber", "accuracy"))  # fmt: skip
-    long, words = report["long"], heard["all"]["words"]
-    rates = {way: f"{found['errors'] / words:.1%}" for way, found in heard["all"]["ways"].items()}
+    long, words = report["long"], accuracy["all"]["words"]
+    rates = {way: f"{found['errors'] / words:.1%}" for way, found in accuracy["all"]["ways"].items()}
     clips = {row["model"]: row for row in report["clips"]}
     return [
         "| | The transcriber | `WhisperModel` | `BatchedInferencePipeline` | the same with timestamps |",
         "| --- | --- | --- | --- | --- |",
         f"| time for one long recording, over the transcriber's | 1 | | {1 / long['bare_default_ratio']:.2f} "
         f"| {1 / long['ratio']:.2f} |",
-        f"| time for {clips['mini']['clips']} clips of 5 s at once | 1 | {clips['mini']['ratio']:.2f} "
+        f"| time for {clips['mini']['clips']} concurrent clips of 5 s | 1 | {clips['mini']['ratio']:.2f} "
         f"| | {clips['mini']['batched_ratio']:.2f} |",
         f"| the same with `audio_context = fitted` | 1 | {clips['mini, audio_context = fitted']['ratio']:.2f} "
         f"| | {clips['mini, audio_context = fitted']['batched_ratio']:.2f} |",
@@ -162,9 +162,9 @@ def bench_transcriber() -> list[str]:
         f"| {rates['Batched, timestamps']} |",
         "",
         f"{report['machine']}; first segment of {long['seconds']} s of video after {long['first_segment_s']:.1f} s; "
-        f"{long['memory_mb']:.0f} MB above the model; the model at work for "
-        f"{min(1.0, long['busy']['model']):.0%} of the time. A recording that the model hears so badly that "
-        f"nearly all of it is heard twice takes {report['doubtful']['ratio']:.2f} times as long as in the last column.",
+        f"{long['memory_mb']:.0f} MB above the model; the model busy for "
+        f"{min(1.0, long['busy']['model']):.0%} of the time. A recording that needs a second pass nearly throughout "
+        f"takes {report['second_pass']['ratio']:.2f} times as long as `BatchedInferencePipeline` with timestamps.",
     ]
 
 
@@ -179,8 +179,8 @@ def test_the_measurements_are_what_the_benches_printed(marker: str) -> None:
 def mode_figures() -> list[str]:
     """How the modes differ with the bundled model."""
     long = json.loads((ROOT / "bench" / "results" / "transcriber.json").read_text())["long"]
-    heard = json.loads((ROOT / "bench" / "results" / "accuracy.json").read_text())["all"]
-    batched, sequential = (heard["ways"][way]["errors"] / heard["words"]
+    accuracy = json.loads((ROOT / "bench" / "results" / "accuracy.json").read_text())["all"]
+    batched, sequential = (accuracy["ways"][way]["errors"] / accuracy["words"]
                            for way in ("the transcriber", "the transcriber, sequential"))  # fmt: skip
     return [
         f"With the bundled model, sequential takes {long['sequential_ratio']:.1f} times as long as batched on a CPU, "

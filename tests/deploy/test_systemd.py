@@ -1,4 +1,4 @@
-"""The unit files: systemd accepts them, and they say what a machine needs."""
+"""The unit files: systemd accepts them, and they hold what a service needs."""
 
 import re
 import shutil
@@ -21,29 +21,29 @@ SYSUSERS = FOLDER / "reelscribe.sysusers.conf"
 
 
 def keys(unit: str) -> dict[str, str]:
-    """The keys of a unit; systemd allows no duplicates among those used here."""
+    """The keys of a unit; none of those used here may appear twice."""
     return dict(re.findall(r"^(\w+)=(.*)$", (FOLDER / unit).read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def systemd(tool: str, *arguments: object) -> subprocess.CompletedProcess[str] | None:
-    """Run a tool of systemd; None on a machine without it, where the other tests here still check the keys."""
+    """Run a tool of systemd; None on a host without it, where the other tests here still check the keys."""
     if not (path := shutil.which(tool)):
         return None
     return subprocess.run([path, *map(str, arguments)], capture_output=True, text=True)
 
 
-def test_there_is_one_unit_for_each_machine_and_one_for_its_watch():
+def test_there_is_one_unit_for_each_service_and_one_for_watch():
     assert {path.name for path in FOLDER.glob("*.service")} == UNITS.keys()
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_systemd_finds_nothing_to_complain_of(unit, tmp_path):
+def test_systemd_accepts_it(unit, tmp_path):
     # The command of the unit is not installed where tests run, and verify insists on an executable.
     command = keys(unit)["ExecStart"].split()[0]
     text = (FOLDER / unit).read_text(encoding="utf-8").replace(command, sys.executable)
     (tmp_path / unit).write_text(text, encoding="utf-8")
     verified = systemd("systemd-analyze", "verify", "--man=no", tmp_path / unit)
-    if verified:  # it may complain of other units of this machine
+    if verified:  # it may complain about other units of this host
         assert [line for line in verified.stderr.splitlines() if unit in line] == []
         assert verified.returncode == 0
 
@@ -55,20 +55,24 @@ def test_it_runs_the_command_of_the_venv_with_the_config_of_etc(unit, command):
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_it_is_restarted_when_it_fails_and_starts_with_the_network(unit):
-    told = keys(unit)
-    assert told["Restart"] == "on-failure"
-    assert told["Wants"] == "network-online.target" and "network-online.target" in told["After"].split()
-    assert told["WantedBy"] == "multi-user.target"
+    unit_keys = keys(unit)
+    assert unit_keys["Restart"] == "on-failure"
+    assert unit_keys["Wants"] == "network-online.target" and "network-online.target" in unit_keys["After"].split()
+    assert unit_keys["WantedBy"] == "multi-user.target"
 
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_it_runs_as_an_ordinary_user_with_a_folder_of_its_own(unit):
-    told = keys(unit)
-    assert (told["User"], told["StateDirectory"], told["NoNewPrivileges"]) == ("reelscribe", "reelscribe", "yes")
+    unit_keys = keys(unit)
+    assert (unit_keys["User"], unit_keys["StateDirectory"], unit_keys["NoNewPrivileges"]) == (
+        "reelscribe",
+        "reelscribe",
+        "yes",
+    )
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_systemd_waits_longer_than_the_machine_lets_requests_end(unit):
+def test_systemd_waits_longer_than_the_service_lets_requests_finish(unit):
     assert int(keys(unit)["TimeoutStopSec"]) > Listener(port=1).grace_seconds
 
 
