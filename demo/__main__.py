@@ -30,10 +30,7 @@ def main() -> int:
     _fill_bucket()
     urls = _write_config()
     try:
-        print(
-            "2. PostgreSQL, the extractor, the transcriber and the orchestrator, each in a process of its own",
-            flush=True,
-        )
+        print("2. PostgreSQL, extractor, transcriber and orchestrator, each in a process of its own", flush=True)
         with _services(urls):
             print(f"3. orchestrator submit {SAVEPATH} --wait", flush=True)
             submitted = _orchestrator("submit", SAVEPATH, "--wait", "--force")

@@ -64,11 +64,8 @@ def test_it_is_restarted_when_it_fails_and_starts_with_the_network(unit):
 @pytest.mark.parametrize("unit", UNITS)
 def test_it_runs_as_an_ordinary_user_with_a_folder_of_its_own(unit):
     unit_keys = keys(unit)
-    assert (unit_keys["User"], unit_keys["StateDirectory"], unit_keys["NoNewPrivileges"]) == (
-        "reelscribe",
-        "reelscribe",
-        "yes",
-    )
+    assert unit_keys["User"] == unit_keys["StateDirectory"] == "reelscribe"
+    assert unit_keys["NoNewPrivileges"] == "yes"
 
 
 @pytest.mark.parametrize("unit", UNITS)
