@@ -1,1 +1,1 @@
-"""Every claim of speed, each with its baseline in the same run."""
+"""Measurements behind every claim of speed or accuracy, each with its baseline in the same run."""

@@ -1,4 +1,4 @@
-"""What the transcriber hears against what faster-whisper hears, with the same model. Run it: make bench-accuracy
+"""The accuracy of the transcriber compared with faster-whisper's, with the same model: make bench-accuracy
 
 Prints tables and writes bench/results/accuracy.json. Exits with 1 if the transcriber is worse anywhere.
 """
@@ -20,10 +20,10 @@ from rich.table import Table
 
 from bench import bare, hardware
 from bench.client import Client
-from bench.machines import extractor, transcriber
 from bench.mixes import Recording, recordings
 from bench.recordings import Sentence
 from bench.scores import JOIN_SECONDS, join_errors, score
+from bench.services import extractor, transcriber
 from reelscribe.contracts.events import Event, Progress, Segment
 
 RESULTS = Path(__file__).parent / "results" / "accuracy.json"
@@ -32,18 +32,18 @@ TIME_LIMIT_SECONDS = 0.2
 OURS = "the transcriber"
 SEQUENTIAL = "the transcriber, sequential"
 
-Listen = Callable[[Path], Sequence[Sentence]]
+Transcribe = Callable[[Path], Sequence[Sentence]]
 
 
 def main(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    only: Annotated[str, typer.Option(help="Only recordings whose name holds this; nothing is written then.")] = "",
+    only: Annotated[str, typer.Option(help="Only recordings whose name contains this; nothing is saved then.")] = "",
 ) -> None:
-    """Measure what is heard and print what came out."""
+    """Measure the accuracy and print the results."""
     with tempfile.TemporaryDirectory(prefix="reelscribe-bench-") as name:
         bucket = Path(name) / "videos"
         bucket.mkdir()
-        rows = listen_to(list(recordings(bucket, only)), bucket, device)
+        rows = transcribe_all(list(recordings(bucket, only)), bucket, device)
     report: dict[str, Any] = {"machine": hardware.describe(), "recordings": rows, "all": summed(rows)}
     report["worse"] = list(worse(rows, report["all"]))
     show(report)
@@ -53,41 +53,41 @@ def main(
     raise typer.Exit(bool(report["worse"]))
 
 
-def listen_to(heard: list[Recording], bucket: Path, device: str) -> list[dict[str, Any]]:
-    """Each recording in each way: ours over HTTP from the bucket, the others from the same file."""
+def transcribe_all(chosen: list[Recording], bucket: Path, device: str) -> list[dict[str, Any]]:
+    """Transcribe each recording in each way: ours over HTTP from the bucket, the others from the same file."""
     with (
         extractor(bucket) as (c_url, _),
         transcriber(c_url, device=device, batch_size=BATCH_SIZE) as (url, _),
     ):
         others = faster_whisper(url)
-        return [one(recording, url, others) for recording in track(heard, description="recordings")]
+        return [one(recording, url, others) for recording in track(chosen, description="recordings")]
 
 
-def faster_whisper(url: str) -> dict[str, Listen]:
-    """What faster-whisper offers, each with the options that are good for the model, which is loaded as at ``url``."""
+def faster_whisper(url: str) -> dict[str, Transcribe]:
+    """The ways of faster-whisper, with the options that suit the model, which is loaded as at ``url``."""
     whisper = bare.load("mini", url)
     pipeline = BatchedInferencePipeline(whisper)
 
-    def listen(transcribe: Callable[..., Any], **options: Any) -> Listen:
+    def way(transcribe: Callable[..., Any], **options: Any) -> Transcribe:
         return lambda path: [
             Sentence(segment.start, segment.end, segment.text) for segment in transcribe(str(path), **options)[0]
         ]
 
     return {
-        "WhisperModel": listen(whisper.transcribe, condition_on_previous_text=False),
-        "Batched": listen(pipeline.transcribe, batch_size=BATCH_SIZE),
-        "Batched, timestamps": listen(pipeline.transcribe, batch_size=BATCH_SIZE, without_timestamps=False),
+        "WhisperModel": way(whisper.transcribe, condition_on_previous_text=False),
+        "Batched": way(pipeline.transcribe, batch_size=BATCH_SIZE),
+        "Batched, timestamps": way(pipeline.transcribe, batch_size=BATCH_SIZE, without_timestamps=False),
     }
 
 
-def one(recording: Recording, url: str, others: dict[str, Listen]) -> dict[str, Any]:
-    """One row of the table."""
+def one(recording: Recording, url: str, others: dict[str, Transcribe]) -> dict[str, Any]:
+    """Measure one row of the table."""
     windows = list(by_window(asyncio.run(ask(url, recording.path.name))))
-    heard = {OURS: [segment for window in windows for segment in window]}
+    transcribed = {OURS: [segment for window in windows for segment in window]}
     by_segment = asyncio.run(ask(url, recording.path.name, mode="sequential", condition_on_previous_text=False))
-    heard[SEQUENTIAL] = [segment for window in by_window(by_segment) for segment in window]
-    heard |= {way: list(listen(recording.path)) for way, listen in others.items()}
-    scores = {way: score(recording.said, segments)._asdict() for way, segments in heard.items()}
+    transcribed[SEQUENTIAL] = [segment for window in by_window(by_segment) for segment in window]
+    transcribed |= {way: list(transcribe(recording.path)) for way, transcribe in others.items()}
+    scores = {way: score(recording.said, segments)._asdict() for way, segments in transcribed.items()}
     return {
         "recording": recording.name,
         "words": scores[OURS]["words"],
@@ -97,7 +97,7 @@ def one(recording: Recording, url: str, others: dict[str, Listen]) -> dict[str, 
 
 
 def summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """All recordings with speech as if they were one; ``rows`` keep the medians of their times only."""
+    """The sums over all recordings with speech; in ``rows``, times are replaced by their medians."""
     ways = rows[0]["ways"]
     total: dict[str, Any] = {
         "words": sum(row["words"] for row in rows),
@@ -123,13 +123,13 @@ def median_of(times: Iterable[float]) -> float | None:
 
 async def ask(url: str, savepath: str, **options: object) -> list[Event]:
     async with Client(url) as client:
-        return (await client.transcribe(savepath, **options)).told
+        return (await client.transcribe(savepath, **options)).events
 
 
-def by_window(told: Iterable[Event]) -> Iterable[list[Sentence]]:
-    """The segments of each window: the transcriber tells its progress after the last one."""
+def by_window(events: Iterable[Event]) -> Iterable[list[Sentence]]:
+    """The segments of each window: the transcriber sends its progress after the last one."""
     window: list[Sentence] = []
-    for event in told:
+    for event in events:
         if isinstance(event, Segment):
             window.append(Sentence(event.start, event.end, event.text))
         elif isinstance(event, Progress) and window:
@@ -140,17 +140,17 @@ def by_window(told: Iterable[Event]) -> Iterable[list[Sentence]]:
 
 
 def worse(rows: list[dict[str, Any]], total: dict[str, Any]) -> Iterable[str]:
-    """Where the transcriber is worse than it may be: more errors than another way, words without speech, late times.
+    """Cases in which the transcriber is worse than allowed: too many errors, words without speech, wrong times.
 
-    Over all recordings one more error is too many. In one recording, two ways that hear equally well differ by chance:
-    what counts there is more than twice the standard deviation of such a difference, which for two counts of rare
-    errors is the root of their sum (of Poisson's distribution; errors come in runs, so it is rather more).
+    Over all recordings, one more error is too many. In a single recording, two ways of equal quality differ by chance,
+    so the difference must exceed twice its standard deviation, which for two counts of rare errors is the root of their
+    sum (Poisson distribution; errors come in runs, so it is rather larger).
     """
     for row in rows:
         ours = row["ways"][OURS]["errors"]
         if not row["words"]:
             if ours:
-                yield f"{row['recording']}: {ours} words where nothing is said"
+                yield f"{row['recording']}: {ours} words without speech"
             continue
         for way, other in of_others(row["ways"]):
             if ours - other["errors"] > 2 * sqrt(ours + other["errors"]):
@@ -160,7 +160,7 @@ def worse(rows: list[dict[str, Any]], total: dict[str, Any]) -> Iterable[str]:
             yield f"all: {total['ways'][OURS]['errors']} errors; {way}: {other['errors']}"
     off = total["ways"][OURS]["time_off_s"]
     if off is not None and off >= TIME_LIMIT_SECONDS:
-        yield f"starts and ends are {off:.2f} s off; the limit is {TIME_LIMIT_SECONDS} s"
+        yield f"starts and ends are off by {off:.2f} s; the limit is {TIME_LIMIT_SECONDS} s"
 
 
 def of_others(ways: dict[str, Any]) -> Iterable[tuple[str, Any]]:
@@ -171,12 +171,12 @@ def show(report: dict[str, Any]) -> None:
     """Print the report as tables."""
     console = Console(width=max(150, Console().width), highlight=False)
     table = Table(
-        title=f"word error rate / five-word runs heard more often than said; model mini; {report['machine']}",
-        caption="starts and ends: of our segments, median distance from the true ones. joins: words put in and "
-        f"left out within {JOIN_SECONDS} s of where one window ends and the next begins.",
+        title=f"word error rate / five-word runs transcribed more often than said; model mini; {report['machine']}",
+        caption="starts and ends: of our segments, median distance from the true ones. joins: words inserted and "
+        f"deleted within {JOIN_SECONDS} s of the point where one window ends and the next begins.",
     )
     ways = list(report["all"]["ways"])
-    for heading in ("recording", "words", *ways, "starts and ends", "joins", "put in", "left out"):
+    for heading in ("recording", "words", *ways, "starts and ends", "joins", "inserted", "deleted"):
         table.add_column(heading, justify="left" if heading == "recording" else "right")
     for row in report["recordings"]:
         table.add_row(row["recording"], *cells(row))

@@ -1,6 +1,6 @@
-"""faster-whisper called directly, in a process that has its model loaded.
+"""faster-whisper called directly, in a process that keeps its model loaded.
 
-The process reads one line of JSON for each thing to do, and answers with one.
+The process reads one line of JSON per task, and answers with one line.
 """
 
 import json
@@ -21,25 +21,25 @@ from faster_whisper.audio import pad_or_trim
 from transcriber.model.loading import BUNDLED
 
 Way = Literal["WhisperModel", "BatchedInferencePipeline", "encoder"]
-"""``encoder``: only the model's first half, on all recordings in one batch, each filled up to 30 s."""
+"""``encoder``: only the model's encoder, on all recordings in one batch, each padded to 30 s."""
 
 
 class Took(NamedTuple):
-    """What one recording took from its path to its last segment, and how many tokens were in those."""
+    """The time for one recording, from its path to its last segment, and the tokens of its segments."""
 
     seconds: float
     tokens: int
 
 
 class FasterWhisper(Protocol):
-    """Do it with each recording, one after the other."""
+    """Process recordings, one after the other."""
 
     def __call__(self, way: Way, recordings: Sequence[Path], **options: Any) -> list[Took]: ...
 
 
 @contextmanager
 def process(model: str, url: str, threads: int) -> Iterator[FasterWhisper]:
-    """A process that has ``model`` loaded as the transcriber at ``url`` has, with that many threads on a CPU."""
+    """Start a process with ``model`` loaded as the transcriber at ``url`` has it, with that many CPU threads."""
     command = [sys.executable, "-m", "bench.bare", model, url, str(threads)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         asked, answered = running.stdin, running.stdout
@@ -49,7 +49,7 @@ def process(model: str, url: str, threads: int) -> Iterator[FasterWhisper]:
             print(json.dumps([way, [str(path) for path in recordings], options]), file=asked, flush=True)
             answer = answered.readline()
             if not answer:
-                raise SystemExit("faster-whisper has ended; its complaint is above")
+                raise SystemExit("faster-whisper has ended; its error is above")
             return [Took(*one) for one in json.loads(answer)]
 
         yield ask
@@ -57,10 +57,10 @@ def process(model: str, url: str, threads: int) -> Iterator[FasterWhisper]:
 
 
 def load(model: str, url: str, threads: int = 0) -> WhisperModel:
-    """``model`` on the device and in the type that the transcriber at ``url`` has chosen.
+    """Load ``model`` on the device and with the compute type that the transcriber at ``url`` has chosen.
 
     Args:
-        threads: to compute with on a CPU; 0: faster-whisper's choice.
+        threads: CPU threads; 0: faster-whisper's choice.
     """
     health = httpx.get(f"{url}/healthz").json()
     folder = str(BUNDLED.get(model, model))
@@ -68,7 +68,7 @@ def load(model: str, url: str, threads: int = 0) -> WhisperModel:
 
 
 def main(model: str, url: str, threads: int) -> None:
-    """Do what each line of the standard input asks for."""
+    """Run the task of each line of standard input."""
     whisper = load(model, url, threads)
     pipeline = BatchedInferencePipeline(whisper)
     for line in sys.stdin:
@@ -84,13 +84,13 @@ def main(model: str, url: str, threads: int) -> None:
 def transcribed(transcribe: Any, recording: str, options: dict[str, Any]) -> Took:
     started = time.perf_counter()
     segments, _ = transcribe(recording, **options)
-    tokens = sum(len(segment.tokens) for segment in segments)  # they are made as they are asked for
+    tokens = sum(len(segment.tokens) for segment in segments)  # the generator does the work
     return Took(time.perf_counter() - started, tokens)
 
 
 def encode(whisper: WhisperModel, recordings: list[str]) -> Took:
-    heard = [whisper.feature_extractor(decode_audio(recording))[..., :-1] for recording in recordings]
-    features = np.ascontiguousarray([pad_or_trim(one) for one in heard], np.float32)
+    spectrograms = [whisper.feature_extractor(decode_audio(recording))[..., :-1] for recording in recordings]
+    features = np.ascontiguousarray([pad_or_trim(one) for one in spectrograms], np.float32)
     started = time.perf_counter()
     whisper.model.encode(StorageView.from_array(features), to_cpu=True)
     return Took(time.perf_counter() - started, 0)

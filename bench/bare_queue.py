@@ -1,7 +1,7 @@
-"""procrastinate as it comes, with a task that only writes down that it runs.
+"""procrastinate without our code, with a task that only records when it runs.
 
-python -m bench.bare_queue URL CONCURRENCY FILE is a worker; it appends a line for each job to FILE: its number, and the
-monotonic second it began.
+python -m bench.bare_queue URL CONCURRENCY FILE is a worker; it appends one line per job to FILE: its number, and the
+monotonic second at which it started.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ TASK = "bare"
 
 
 def make_app(url: str) -> App:
-    """procrastinate in the database at ``url``; to be opened."""
+    """procrastinate on the database at ``url``, not opened yet."""
     return App(connector=PsycopgConnector(conninfo=url))
 
 
 def task_of(app: App) -> JobDeferrer:
-    """What puts jobs into the queue."""
+    """The task that defers jobs."""
     return app.configure_task(TASK)
 
 

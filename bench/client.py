@@ -1,4 +1,4 @@
-"""A client of the transcriber, as the benches need it: when each event came, and what its metrics say."""
+"""A client of the transcriber that measures: when each event arrived, and what the metrics say."""
 
 import asyncio
 import re
@@ -12,23 +12,23 @@ from reelscribe.contracts.events import Event, Failed, Finished, Segment, events
 
 
 @dataclass
-class Heard:
+class Measured:
     """One transcription.
 
     Attributes:
-        first_s: seconds from the request to the first segment; to the end where there is none.
+        first_s: seconds from the request to the first segment, or to the end if there is no segment.
         total_s: seconds from the request to the last event.
-        work: of the machine's stages, between the first segment and the end.
+        work: what the transcriber's stages did between the first segment and the end.
     """
 
     first_s: float = 0.0
     total_s: float = 0.0
-    told: list[Event] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     work: "Work | None" = None
 
     @property
     def segments(self) -> list[Segment]:
-        return [event for event in self.told if isinstance(event, Segment)]
+        return [event for event in self.events if isinstance(event, Segment)]
 
     @property
     def tokens(self) -> int:
@@ -37,9 +37,9 @@ class Heard:
 
 @dataclass(frozen=True)
 class Work:
-    """What the transcriber's stages did in ``seconds``: the share of the time that each was at work.
+    """The share of ``seconds`` in which each stage of the transcriber was busy.
 
-    The model's share is that of all its threads; another stage's adds them up, and may be more than 1.
+    The model's share is the mean over its threads; that of any other stage is their sum, and may exceed 1.
     """
 
     seconds: float
@@ -47,7 +47,7 @@ class Work:
 
 
 class Client:
-    """Asks one transcriber."""
+    """Sends requests to one transcriber."""
 
     def __init__(self, url: str) -> None:
         self._http = httpx.AsyncClient(base_url=url, timeout=None, limits=httpx.Limits(max_connections=None))
@@ -59,31 +59,31 @@ class Client:
     async def __aexit__(self, *error: object) -> None:
         await self._http.aclose()
 
-    async def transcribe(self, savepath: str, **options: object) -> Heard:
-        """Ask for a recording and listen to the end.
+    async def transcribe(self, savepath: str, **options: object) -> Measured:
+        """Have a recording transcribed.
 
         Raises:
-            SystemExit: the transcriber refuses or fails.
+            SystemExit: the transcriber refused or failed.
         """
-        heard, started = Heard(), time.perf_counter()
+        measured, started = Measured(), time.perf_counter()
         counting: asyncio.Task[_Counters] | None = None
         async with self._http.stream("POST", "/transcribe", json={"savepath": savepath, **options}) as response:
             if response.status_code != 200:
-                raise SystemExit(f"the transcriber refuses {savepath}: {(await response.aread()).decode()}")
+                raise SystemExit(f"the transcriber refused {savepath}: {(await response.aread()).decode()}")
             async for event in events(response.aiter_lines()):
-                heard.total_s = time.perf_counter() - started
-                heard.told.append(event)
+                measured.total_s = time.perf_counter() - started
+                measured.events.append(event)
                 if isinstance(event, Segment) and counting is None:
-                    heard.first_s = heard.total_s
+                    measured.first_s = measured.total_s
                     counting = asyncio.create_task(self._counters())
-        if not isinstance(heard.told[-1], Finished):
-            last = heard.told[-1]
-            raise SystemExit(f"{savepath}: {last.message if isinstance(last, Failed) else 'the answer was cut'}")
+        if not isinstance(measured.events[-1], Finished):
+            last = measured.events[-1]
+            raise SystemExit(f"{savepath}: {last.message if isinstance(last, Failed) else 'the response ended early'}")
         if counting:
             before = await counting
-            heard.work = (await self._counters()).since(before)
-        heard.first_s = heard.first_s or heard.total_s
-        return heard
+            measured.work = (await self._counters()).since(before)
+        measured.first_s = measured.first_s or measured.total_s
+        return measured
 
     async def _counters(self) -> "_Counters":
         answer = await self._http.get("/metrics")

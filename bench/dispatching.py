@@ -1,7 +1,7 @@
-"""From a submission to the transcriber: time of one job, and jobs a second, beside bare procrastinate.
+"""From a submission to the transcriber: the time of one job, and jobs per second, compared with bare procrastinate.
 
-Ours and the bare one have databases of their own on the same PostgreSQL, workers that are processes of their own, and
-as many jobs at once. Each job of ours is taken, sent to the transcriber, and its transcript is stored; a bare one does
+Both have a database of their own on the same PostgreSQL, workers in processes of their own, and the same number of
+concurrent jobs. Each job of ours is taken, sent to the transcriber, and its transcript is stored; a bare job does
 nothing.
 """
 
@@ -20,7 +20,7 @@ import psycopg
 from procrastinate.types import JSONDict
 
 from bench import bare_queue
-from bench.machines import served
+from bench.services import served
 from orchestrator.database.pool import Pool, make_pool, prepare
 from orchestrator.intake.submission import Submissions
 from orchestrator.jobs.models import Options
@@ -32,20 +32,20 @@ LIMIT_MS = 100.0
 WORKERS = 2
 WARM_UP = 5
 QUIET_SECONDS = 0.06
-"""After each job, in which nothing else happens here; up to as much again by chance, so that no job keeps step with
-what the worker does now and then."""
+"""Pause after each job, extended by a random time of up to as much again, so that jobs do not keep step with what the
+worker does periodically."""
 ASK_EVERY_SECONDS = 0.02
 
 Calls = dict[str, float]
-"""Numbers of jobs, and the monotonic second in which each was submitted."""
+"""Numbers of jobs, and the monotonic second at which each was submitted."""
 
 
 def measure(url: str, folder: Path, dispatches: int, jobs: int) -> dict[str, Any]:
-    """Submit ``dispatches`` jobs one by one, each to an idle worker, and then ``jobs`` at once to two workers.
+    """Submit ``dispatches`` jobs one by one, each to an idle worker, and then ``jobs`` together to two workers.
 
     Args:
-        url: of a PostgreSQL, in which databases are made.
-        jobs: at most :data:`orchestrator.intake.submission.CHUNK`, so that they come in one transaction.
+        url: of a PostgreSQL in which databases may be created.
+        jobs: at most :data:`orchestrator.intake.submission.CHUNK`, so that they are one transaction.
     """
     ours_url, bare_url = _database(url, "ours"), _database(url, "bare")
     with ours(ours_url, folder, 1) as starts:
@@ -53,15 +53,15 @@ def measure(url: str, folder: Path, dispatches: int, jobs: int) -> dict[str, Any
     with bare(bare_url, folder, 1) as starts:
         bare_ms = _overheads(asyncio.run(_bare_one_by_one(bare_url, dispatches)), starts)
     with ours(ours_url, folder, WORKERS):
-        ours_s = asyncio.run(_ours_at_once(ours_url, jobs))
+        ours_s = asyncio.run(_ours_together(ours_url, jobs))
     with bare(bare_url, folder, WORKERS):
-        bare_s = asyncio.run(_bare_at_once(bare_url, jobs))
+        bare_s = asyncio.run(_bare_together(bare_url, jobs))
     return {
         "overhead": {"jobs": dispatches, "limit_ms": LIMIT_MS, "ours": summary(ours_ms), "bare": summary(bare_ms)},
         "throughput": {
             "jobs": jobs,
             "workers": WORKERS,
-            "at_once": OrchestratorSection().max_running,
+            "max_running": OrchestratorSection().max_running,
             "ours_per_s": round(jobs / ours_s, 1),
             "bare_per_s": round(jobs / bare_s, 1),
             "ratio": round(bare_s / ours_s, 3),
@@ -70,7 +70,7 @@ def measure(url: str, folder: Path, dispatches: int, jobs: int) -> dict[str, Any
 
 
 def summary(times_ms: list[float]) -> dict[str, float]:
-    """Of times in milliseconds."""
+    """Median, 95th percentile and maximum of times in milliseconds."""
     ordered = sorted(times_ms)
     return {
         "p50_ms": round(statistics.median(ordered), 2),
@@ -81,7 +81,7 @@ def summary(times_ms: list[float]) -> dict[str, float]:
 
 @contextmanager
 def ours(url: str, folder: Path, workers: int) -> Iterator[Path]:
-    """An instant transcriber, and workers as a user starts them but for where the database is; its log."""
+    """Run an instant transcriber, and workers as a user starts them, on another database; the transcriber's log."""
     starts = folder / "requests"
     with served([sys.executable, "-m", "bench.instant_transcriber", str(starts)], folder) as (transcriber, _):
         config = folder / "workers.cfg"
@@ -93,11 +93,11 @@ def ours(url: str, folder: Path, workers: int) -> Iterator[Path]:
 
 @contextmanager
 def bare(url: str, folder: Path, workers: int) -> Iterator[Path]:
-    """Workers of bare procrastinate; the log of what they run."""
+    """Run workers of bare procrastinate; the log of what they run."""
     starts = folder / "starts"
     starts.unlink(missing_ok=True)
-    at_once = str(OrchestratorSection().max_running)
-    with _workers([sys.executable, "-m", "bench.bare_queue", url, at_once, str(starts)], workers, url, folder):
+    concurrency = str(OrchestratorSection().max_running)
+    with _workers([sys.executable, "-m", "bench.bare_queue", url, concurrency, str(starts)], workers, url, folder):
         yield starts
 
 
@@ -112,7 +112,7 @@ def _workers(command: list[str], count: int, url: str, folder: Path) -> Iterator
                 if any(worker.poll() is not None for worker in workers):
                     raise SystemExit(f"a worker has ended:\n{(folder / 'workers.log').read_text()}")
                 time.sleep(ASK_EVERY_SECONDS)
-        time.sleep(1)  # a worker begins to listen right after it is known
+        time.sleep(1)  # a worker starts to listen just after it is registered
         yield
 
 
@@ -148,12 +148,12 @@ async def _one_by_one(url: str, submit: Callable[[int], Awaitable[None]], jobs: 
 
 
 def _overheads(calls: Calls, starts: Path) -> list[float]:
-    """Milliseconds from each call to the start that a line of ``starts`` tells."""
+    """Milliseconds from each call to the start of its job, as recorded in ``starts``."""
     began = {number: float(second) for number, second in map(str.split, starts.read_text().splitlines())}
     return [(began[number] - called) * 1000 for number, called in calls.items()][WARM_UP:]
 
 
-async def _ours_at_once(url: str, jobs: int) -> float:
+async def _ours_together(url: str, jobs: int) -> float:
     async with make_pool(url) as pool:
         submission = (await _submissions(pool)).begin(BUCKET, Options())
         await submission.take({f"many/{number}": None for number in range(jobs)})
@@ -163,7 +163,7 @@ async def _ours_at_once(url: str, jobs: int) -> float:
     return took
 
 
-async def _bare_at_once(url: str, jobs: int) -> float:
+async def _bare_together(url: str, jobs: int) -> float:
     app = bare_queue.make_app(url)
     numbered: list[JSONDict] = [{"number": number} for number in range(jobs)]
     async with app.open_async():
@@ -173,7 +173,7 @@ async def _bare_at_once(url: str, jobs: int) -> float:
 
 
 def _wait_until_empty(connection: psycopg.Connection) -> float:
-    """Wait until no job is in the queue; the seconds that took."""
+    """Wait until the queue is empty; returns the seconds that this took."""
     began = time.monotonic()
     while connection.execute("select from procrastinate_jobs limit 1").rowcount:
         time.sleep(ASK_EVERY_SECONDS)
@@ -187,7 +187,7 @@ async def _submissions(pool: Pool) -> Submissions:
 
 
 def _database(url: str, name: str) -> str:
-    """A new one beside that of ``url``, migrated."""
+    """Create a database next to that of ``url``, with our schema; its URL."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"create database {name}")
     made = url.replace("/reelscribe?", f"/{name}?")

@@ -1,7 +1,7 @@
-"""The extractor against bare ffmpeg and against the obvious server, on one hour of video. Run it: make bench-extractor
+"""The extractor compared with bare ffmpeg and with the simplest server, on one hour of video: make bench-extractor
 
-Prints a table and writes bench/results/extractor.json. Every ratio is of medians of the same run; the runs of one row
-alternate, so that a busy moment of the machine meets all of them.
+Prints a table and writes bench/results/extractor.json. Every ratio compares medians of the same run; the runs of a row
+alternate, so that a busy moment of the host affects all of them.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ from rich.progress import track
 from rich.table import Table
 
 from bench import hardware
-from bench.machines import extractor, served
 from bench.recordings import make_video
+from bench.services import extractor, served
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
 from tests.extractor_api.minio_drive import Version, format_drive, write_object
@@ -36,7 +36,7 @@ RESULTS = Path(__file__).parent / "results" / "extractor.json"
 
 @dataclass(frozen=True)
 class Format:
-    """One row: what is asked of the extractor, and the same of ffmpeg."""
+    """One row: a request to the extractor, and ffmpeg's arguments for the same."""
 
     name: str
     body: dict[str, Any]
@@ -65,9 +65,9 @@ FORMATS = [
 def main(
     runs: Annotated[int, typer.Option(help="Runs of each row; the median counts.")] = 5,
     seconds: Annotated[int, typer.Option(help="Length of the recording.")] = 3600,
-    only: Annotated[str, typer.Option(help="Only rows whose name holds this; nothing is written then.")] = "",
+    only: Annotated[str, typer.Option(help="Only rows whose name contains this; nothing is saved then.")] = "",
 ) -> None:
-    """Measure the extractor and print what came out."""
+    """Measure the extractor and print the results."""
     binary = ffmpeg.locate(None)
     with tempfile.TemporaryDirectory(prefix="reelscribe-bench-") as name:
         bucket = Path(name) / "plain" / "videos"
@@ -82,7 +82,7 @@ def main(
         rows = [row for row in FORMATS if only in row.name]
         report["formats"] = [measure_format(row, binary, bucket, runs) for row in rows]
         if not only:
-            report["sixteen_at_once"] = measure_many(binary, bucket)
+            report["sixteen_concurrently"] = measure_many(binary, bucket)
             report["xl_meta"] = measure_xl(binary, bucket, Path(name) / "xl", max(3, runs))
             report["sandbox_start_ms"] = measure_sandbox(binary)
     show(report)
@@ -93,7 +93,7 @@ def main(
 
 @contextmanager
 def obvious_server(bucket: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """What one writes first: the whole audio into memory, then out in chunks."""
+    """Run the simplest server: the complete audio into memory, then out in chunks."""
     with (
         tempfile.TemporaryDirectory() as name,
         served([sys.executable, "-m", "bench.obvious_server", str(bucket)], Path(name)) as running,
@@ -102,7 +102,7 @@ def obvious_server(bucket: Path) -> Iterator[tuple[str, psutil.Process]]:
 
 
 def fetch(url: str, savepath: str, body: dict[str, Any]) -> tuple[float, float, int]:
-    """Seconds to the first and to the last byte of the body, and its bytes; by curl, as its users do."""
+    """Seconds to the first and to the last byte of the body, and its length in bytes, with curl as the client."""
     completed = subprocess.run(
         ["curl", "-sS", "--fail", "-X", "POST", f"{url}/extract-audio", "-H", "Content-Type: application/json", "-d",
          json.dumps({"savepath": savepath, **body}), "-o", "/dev/null", "-w",
@@ -124,7 +124,7 @@ def bare(binary: FFmpeg, path: Path, arguments: tuple[str, ...]) -> float:
 
 
 def measure_format(row: Format, binary: FFmpeg, bucket: Path, runs: int) -> dict[str, Any]:
-    """One row of the table."""
+    """Measure one row of the table."""
     bares, ours, firsts, obvious = [], [], [], []
     with extractor(bucket) as (url, process), obvious_server(bucket) as (obvious_url, _):
         fetch(url, "hour.mp4", {**row.body, "duration": 60})
@@ -153,14 +153,14 @@ def measure_format(row: Format, binary: FFmpeg, bucket: Path, runs: int) -> dict
 
 
 def measure_many(binary: FFmpeg, bucket: Path, count: int = 16) -> dict[str, float]:
-    """Sixteen requests at once on the extractor against the same sixteen run bare, two at a time."""
+    """Compare sixteen concurrent requests with sixteen runs of bare ffmpeg, two at a time."""
     row = FORMATS[0]
 
     async def all_bare() -> None:
-        places = asyncio.Semaphore(2)
+        slots = asyncio.Semaphore(2)
 
         async def one() -> None:
-            async with places:
+            async with slots:
                 await asyncio.to_thread(bare, binary, bucket / "hour.mp4", row.arguments)
 
         await asyncio.gather(*(one() for _ in range(count)))
@@ -170,7 +170,7 @@ def measure_many(binary: FFmpeg, bucket: Path, count: int = 16) -> dict[str, flo
 
     with extractor(bucket, max_ffmpeg=2) as (url, _):
         bares, ours = [], []
-        for _ in track(range(3), description=f"{count} at once"):
+        for _ in track(range(3), description=f"{count} concurrently"):
             bares.append(timed(lambda: asyncio.run(all_bare())))
             ours.append(timed(lambda: asyncio.run(all_ours(url))))
     bare_s, ours_s = statistics.median(bares), statistics.median(ours)
@@ -178,7 +178,7 @@ def measure_many(binary: FFmpeg, bucket: Path, count: int = 16) -> dict[str, flo
 
 
 def measure_xl(binary: FFmpeg, bucket: Path, data_path: Path, runs: int) -> dict[str, float]:
-    """The same bytes from MinIO's xl.meta layout and as a plain file, both through the extractor."""
+    """Compare MinIO's xl.meta layout with a plain file of the same bytes, both through the extractor."""
     (data_path / "videos").mkdir(parents=True)
     format_drive(data_path)
     content = (bucket / "hour.mp4").read_bytes()
@@ -197,11 +197,11 @@ def measure_xl(binary: FFmpeg, bucket: Path, data_path: Path, runs: int) -> dict
 
 
 def measure_sandbox(binary: FFmpeg, runs: int = 20) -> dict[str, float | str | None]:
-    """What the sandbox adds to the start of a program, in milliseconds."""
+    """Milliseconds that the sandbox adds to the start of a program."""
     command = [shutil.which("true") or "/bin/true"]
-    caged = binary.sandbox.wrap(command, cpu_seconds=10)
+    sandboxed = binary.sandbox.wrap(command, cpu_seconds=10)
     alone = statistics.median(timed(lambda: subprocess.run(command)) for _ in range(runs))
-    inside = statistics.median(timed(lambda: subprocess.run(caged)) for _ in range(runs))
+    inside = statistics.median(timed(lambda: subprocess.run(sandboxed)) for _ in range(runs))
     return {"added": (inside - alone) * 1000, "limit": 20.0, "weakness": binary.sandbox.weakness}
 
 
@@ -225,12 +225,12 @@ def show(report: dict[str, Any]) -> None:
             f"{row['obvious_ratio']:.3f}", f"{row['memory_growth_mb']:+.1f} MB", f"{row['server_cpu_s_per_gb']:.2f} s",
         )  # fmt: skip
     console.print(table)
-    for name, wording in (("sixteen_at_once", "16 requests at once over 16 bare, two at a time"),
+    for name, wording in (("sixteen_concurrently", "16 concurrent requests over 16 bare, two at a time"),
                           ("xl_meta", "from xl.meta over a plain file")):  # fmt: skip
         if name in report:
             console.print(f"{wording}: {report[name]['ratio']:.3f} (limit {report[name]['limit']:.2f})")
     if sandbox := report.get("sandbox_start_ms"):
-        console.print(f"sandbox: {sandbox['added']:.1f} ms a start (limit 20){sandbox['weakness'] or ''}")
+        console.print(f"sandbox: {sandbox['added']:.1f} ms per start (limit 20){sandbox['weakness'] or ''}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a figure was measured on."""
+"""The hardware that a figure was measured on."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ import ctranslate2
 
 
 def describe() -> str:
-    """Cores, processor and Python, with the GPUs that CTranslate2 sees."""
+    """Cores, processor, Python version, and the GPUs that CTranslate2 sees."""
     parts = [f"{os.cpu_count()} cores", _processor(), f"Python {platform.python_version()}"]
     if ctranslate2.get_cuda_device_count():
         parts.append(_gpus())
@@ -17,7 +17,7 @@ def describe() -> str:
 
 
 def _processor() -> str:
-    """The processor's name where the system tells it, else its kind."""
+    """The name of the processor if the system reports it, else its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

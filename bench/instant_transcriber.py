@@ -1,7 +1,7 @@
-"""A transcriber that hears everything at once, in a process of its own: what is left is the work of the orchestrator.
+"""A transcriber that answers immediately, in a process of its own, so that only the orchestrator's work is measured.
 
-python -m bench.instant_transcriber FILE writes a line into FILE for each request: its savepath and the monotonic second
-it came.
+python -m bench.instant_transcriber FILE writes one line per request into FILE: its savepath and the monotonic second at
+which it arrived.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from tests.orchestrator.scripted import WINDOW_SECONDS, finished, started, windo
 ANSWER = b"".join(
     event_line(event) for event in (started(WINDOW_SECONDS), *window(0), finished(WINDOW_SECONDS, segments=2))
 )
-PLACES = 1000
+SLOTS = 1000
 
 
 class _Transcribe(RequestHandler):
@@ -30,8 +30,8 @@ class _Transcribe(RequestHandler):
         self.arrivals = arrivals
 
     def prepare(self) -> None:
-        came = time.monotonic()
-        print(json.loads(self.request.body)["savepath"], came, file=self.arrivals, flush=True)
+        arrived = time.monotonic()
+        print(json.loads(self.request.body)["savepath"], arrived, file=self.arrivals, flush=True)
 
     def post(self) -> None:
         self.set_header("Content-Type", NDJSON)
@@ -40,7 +40,7 @@ class _Transcribe(RequestHandler):
 
 class _Health(RequestHandler):
     def get(self) -> None:
-        self.finish({"machine": "transcriber", "status": "ok", "model": "none", "capacity": PLACES, "free": PLACES})
+        self.finish({"machine": "transcriber", "status": "ok", "model": "none", "capacity": SLOTS, "free": SLOTS})
 
 
 async def main(file: Path) -> None:

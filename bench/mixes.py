@@ -1,4 +1,4 @@
-"""Recordings for the bench of accuracy: those of tests/speech, and mixes of their sentences, every time the same."""
+"""Recordings for the accuracy bench: those of tests/speech, and mixes of their sentences, the same in every run."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -12,14 +12,14 @@ from bench.recordings import FOLDER, SAMPLE_RATE, Samples, Sentence, samples, se
 
 SPOKEN = ("short.flac", "minute.flac", "ten_minutes.ogg")
 MARGIN_SECONDS = 0.1
-"""Of what is around a sentence; the pauses in tests/speech are at least 0.5 s."""
+"""Audio kept around a sentence; the pauses in tests/speech are at least 0.5 s."""
 
 Random = np.random.Generator
 Overlay = Callable[[Samples, Random], Samples]
 
 
 class Recording(NamedTuple):
-    """What is heard and what is said in it; nothing, where ``said`` is empty."""
+    """A recording and the sentences in it; ``said`` is empty if it has no speech."""
 
     name: str
     path: Path
@@ -27,15 +27,15 @@ class Recording(NamedTuple):
 
 
 class Mix(NamedTuple):
-    """A recording to be made.
+    """How to make a recording.
 
     Attributes:
-        sentences: how many are said; drawn without return, as long as there are any left.
-        pauses: shortest and longest one, in seconds.
+        sentences: their number; each is used once before any is used again.
+        pauses: shortest and longest, in seconds.
         lead: seconds before the first sentence.
-        margin: seconds around a sentence that are taken with it.
-        gain: weakest voice, in dB.
-        over: what is laid over all of it.
+        margin: seconds of audio kept around each sentence.
+        gain: level of the softest voice, in dB.
+        over: noise or music added to the complete recording.
     """
 
     name: str
@@ -53,7 +53,7 @@ class _Said(NamedTuple):
 
 
 def noise(sound: Samples, random: Random, below: float) -> Samples:
-    """Noise of a room (pink), so many dB below the speech."""
+    """Add pink noise, ``below`` dB below the speech."""
     spectrum = np.fft.rfft(random.standard_normal(len(sound)))
     pink = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 40)), len(sound))
     loud = np.abs(sound) > 0.01
@@ -63,15 +63,15 @@ def noise(sound: Samples, random: Random, below: float) -> Samples:
 
 
 def clicks(sound: Samples, random: Random) -> Samples:
-    """A click of 2 ms every second or so, as loud as the speech."""
+    """Add a click of 2 ms about every second, as loud as the speech."""
     clicked: Samples = sound.copy()
-    for place in random.integers(0, len(sound) - 32, len(sound) // SAMPLE_RATE):
-        clicked[place : place + 32] += random.choice((-0.6, 0.6)) * np.hanning(32).astype(np.float32)
+    for start in random.integers(0, len(sound) - 32, len(sound) // SAMPLE_RATE):
+        clicked[start : start + 32] += random.choice((-0.6, 0.6)) * np.hanning(32).astype(np.float32)
     return clicked
 
 
 def chords(sound: Samples, random: Random, seconds: float | None = None) -> Samples:
-    """A chord a second over the beginning: three notes, each with overtones, struck and fading."""
+    """Add one chord per second for the first ``seconds`` (or all): three notes with overtones, fading."""
     played: Samples = sound.copy()
     time = np.arange(SAMPLE_RATE) / SAMPLE_RATE
     for second in range(int(seconds or len(sound) / SAMPLE_RATE)):
@@ -102,7 +102,7 @@ WITHOUT_SPEECH: dict[str, Overlay] = {
 
 
 def recordings(folder: Path, only: str = "") -> Iterator[Recording]:
-    """Each one whose name holds ``only``, made in ``folder``."""
+    """The recordings whose names contain ``only``, made in ``folder``."""
     for file in (*SPOKEN, "silence.flac"):
         if only in file:
             yield Recording(file, Path(copy(FOLDER / file, folder)), sentences(FOLDER / file))
@@ -127,19 +127,19 @@ def _mixed(mix: Mix, random: Random) -> tuple[Samples, list[Sentence]]:
         pause = _hiss(random.uniform(*mix.pauses), random)
         parts += [sound * np.float32(10 ** (random.uniform(mix.gain, 0) / 20)), pause]
         at += (len(sound) + len(pause)) / SAMPLE_RATE
-    whole = np.concatenate(parts)
-    return (mix.over(whole, random) if mix.over else whole), said
+    mixed = np.concatenate(parts)
+    return (mix.over(mixed, random) if mix.over else mixed), said
 
 
 def _cut(file: str, margin: float) -> Iterator[_Said]:
-    """Each sentence of a file, with its times in its own sound."""
-    whole = samples(FOLDER / file)
+    """Each sentence of a file, with its times in its own audio."""
+    recording = samples(FOLDER / file)
     for sentence in sentences(FOLDER / file):
         start = max(0.0, sentence.start - margin)
-        sound = whole[int(start * SAMPLE_RATE) : int((sentence.end + margin) * SAMPLE_RATE)]
+        sound = recording[int(start * SAMPLE_RATE) : int((sentence.end + margin) * SAMPLE_RATE)]
         yield _Said(sound, Sentence(sentence.start - start, sentence.end - start, sentence.text))
 
 
 def _hiss(seconds: float, random: Random) -> Samples:
-    """Silence as a microphone hears it."""
+    """Silence with the faint noise of a microphone."""
     return (random.standard_normal(int(seconds * SAMPLE_RATE)) * 3e-4).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The server one writes first, for comparison: ffmpeg's whole output into memory, then out in chunks."""
+"""The simplest server, for comparison: it reads all of ffmpeg's output into memory, then sends it in chunks."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ class Obvious(RequestHandler):
 
 
 async def serve(bucket: Path) -> None:
-    """Listen on a free port until ended."""
+    """Listen on a free port until the process is ended."""
     server = HTTPServer(Application([("/extract-audio", Obvious, {"bucket": bucket})]))
     sockets = bind_sockets(0, "127.0.0.1")
     server.add_sockets(sockets)

@@ -1,8 +1,8 @@
-"""The orchestrator's own work: what it adds to a job, how many jobs a second it brings through, and at size: a
-million savepaths, and what status and lists take then. Beside it a bare procrastinate and a bare COPY, on the same
-PostgreSQL in the same run. Run it: make bench-orchestrator
+"""The orchestrator's own work: the time it adds to a job, its jobs per second, and at size, with a million savepaths,
+the time for submission, status and lists. Baselines are bare procrastinate and a bare COPY, on the same PostgreSQL in
+the same run: make bench-orchestrator
 
-Prints tables, and writes bench/results/orchestrator.json.
+Prints tables and writes bench/results/orchestrator.json.
 """
 
 import asyncio
@@ -40,19 +40,17 @@ LIMIT_MB = 500.0
 LIMIT_MS = 50.0
 BASELINE_QUERY = "baseline: count(*) by state"
 BARE_JOBS = 50_000
-"""Jobs of the bare procrastinate, whose time is then taken for as many as all."""
+"""Jobs of bare procrastinate; their time is extrapolated to all jobs."""
 
 
 def main(
     rows: Annotated[int, typer.Option(min=1, help="Savepaths to submit.")] = 1_000_000,
-    rounds: Annotated[int, typer.Option(min=1, help="Times each query is asked.")] = 40,
+    rounds: Annotated[int, typer.Option(min=1, help="Runs of each query.")] = 40,
     dispatches: Annotated[int, typer.Option(min=1, help="Jobs submitted one by one, each to an idle worker.")] = 200,
-    jobs: Annotated[int, typer.Option(min=1, max=CHUNK, help="Jobs submitted at once to two workers.")] = 3000,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="As little of all as shows that it runs; writes nothing.")
-    ] = False,
+    jobs: Annotated[int, typer.Option(min=1, max=CHUNK, help="Jobs submitted together to two workers.")] = 3000,
+    quick: Annotated[bool, typer.Option("--quick", help="Just enough to show that it runs; nothing is saved.")] = False,
 ) -> None:
-    """Measure the orchestrator and print what came out."""
+    """Measure the orchestrator and print the results."""
     if quick:
         rows, rounds, dispatches, jobs = 2000, 5, 20, 100
     with tempfile.TemporaryDirectory(prefix="reelscribe-bench-") as name, embedded.running(Path(name) / "data") as url:
@@ -67,7 +65,7 @@ def main(
 
 
 def at_size(url: str, folder: Path, rows: int, rounds: int) -> dict[str, Any]:
-    """Submit ``rows`` savepaths, once more, and ask ``rounds`` times what people ask then."""
+    """Submit ``rows`` savepaths twice, then run each of the usual queries ``rounds`` times."""
     (folder / "list.txt").write_text("".join(f"youtube/{n % 365:03}/video-{n:08}.mp4\n" for n in range(rows)))
     prepare(url)
     copied = bare_copy(url, folder / "list.txt")
@@ -88,7 +86,7 @@ def at_size(url: str, folder: Path, rows: int, rounds: int) -> dict[str, Any]:
 
 
 def submit(folder: Path, url: str, outcome: str) -> dict[str, float]:
-    """``orchestrator submit --from-file`` as a user starts it: seconds, and the most memory it held, in MB."""
+    """Run ``orchestrator submit --from-file`` as a user does; its seconds and its peak memory in MB."""
     (folder / "config.cfg").write_text(f"[database]\nurl = {url}\n")
     began = time.monotonic()
     command = subprocess.Popen(
@@ -124,7 +122,7 @@ def _most_memory(command: "subprocess.Popen[bytes]") -> Callable[[], int]:
 
 
 def bare_copy(url: str, savepaths: Path) -> float:
-    """Seconds of COPY of the same list into a table with the columns and indexes of a minimal queue."""
+    """Seconds of a COPY of the same list into a table with the columns and indexes of a minimal queue."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             "create table bare (id bigint generated always as identity primary key, savepath text unique not null,"
@@ -140,7 +138,7 @@ def bare_copy(url: str, savepaths: Path) -> float:
 
 
 async def bare_procrastinate(url: str, jobs: int) -> float:
-    """Seconds of procrastinate's own batch of deferred jobs, in chunks as large as ours."""
+    """Seconds of procrastinate's own batch defer, in chunks as large as ours."""
     app = bare_queue.make_app(url)
     task = bare_queue.task_of(app)
     async with app.open_async():
@@ -155,7 +153,7 @@ async def bare_procrastinate(url: str, jobs: int) -> float:
 
 
 async def queries(url: str, jobs: int, rounds: int) -> dict[str, dict[str, float]]:
-    """What status and lists ask, in milliseconds."""
+    """Times of the queries of status and lists, in milliseconds."""
 
     def listing(**options: Any) -> Callable[[psycopg.AsyncConnection[Any]], Awaitable[object]]:
         return lambda connection: job_queries.list_jobs(connection, **options)
@@ -211,12 +209,12 @@ def show_dispatch(console: Console, overhead: dict[str, Any], throughput: dict[s
     table = Table(title=f"{overhead['jobs']} jobs one by one (limit of the median: {overhead['limit_ms']:.0f} ms)")
     for heading in ("from the call", "median", "p95", "max"):
         table.add_column(heading, justify="left" if heading == "from the call" else "right")
-    table.add_row("submit, until the transcriber is asked", *_milliseconds(overhead["ours"]))
+    table.add_row("submit, until the transcriber is called", *_milliseconds(overhead["ours"]))
     table.add_row("baseline: bare procrastinate, until it runs", *_milliseconds(overhead["bare"]))
     console.print(table)
-    workers, at_once = throughput["workers"], throughput["at_once"]
-    table = Table(title=f"{throughput['jobs']:,} jobs at once, {workers} workers with {at_once} jobs each")
-    for heading in ("", "a second", "ratio"):
+    workers, running = throughput["workers"], throughput["max_running"]
+    table = Table(title=f"{throughput['jobs']:,} jobs together, {workers} workers with {running} jobs each")
+    for heading in ("", "per second", "ratio"):
         table.add_column(heading, justify="right" if heading else "left")
     table.add_row("an instant transcriber", f"{throughput['ours_per_s']:,.0f}", f"{throughput['ratio']:.2f}")
     table.add_row("baseline: bare procrastinate, an empty task", f"{throughput['bare_per_s']:,.0f}", "1.00")
@@ -226,7 +224,7 @@ def show_dispatch(console: Console, overhead: dict[str, Any], throughput: dict[s
 def show_submit(console: Console, report: dict[str, Any]) -> None:
     new, again = report["submit"], report["submit_again"]
     table = Table(title=f"{report['savepaths']:,} savepaths")
-    for heading in ("submit --from-file", "seconds", "a second", "ratio", "memory"):
+    for heading in ("submit --from-file", "seconds", "per second", "ratio", "memory"):
         table.add_column(heading, justify="left" if heading.startswith("submit") else "right")
     rows = {
         f"all new (limit {report['limit_seconds']:.0f} s, {report['limit_mb']:.0f} MB)": new,

@@ -1,4 +1,4 @@
-"""What the benches listen to, made of the speech in tests/speech."""
+"""The recordings that the benches use, made from the speech in tests/speech."""
 
 import json
 import subprocess
@@ -23,7 +23,7 @@ VIDEO_BITS_PER_SECOND = 4_000_000
 
 
 class Sentence(NamedTuple):
-    """A sentence and when it is said, in seconds."""
+    """A sentence, with its start and end in seconds."""
 
     start: float
     end: float
@@ -31,19 +31,19 @@ class Sentence(NamedTuple):
 
 
 def sentences(recording: Path) -> list[Sentence]:
-    """What is said in a file of tests/speech."""
+    """The sentences of a file of tests/speech."""
     truth = json.loads(recording.with_suffix(".json").read_text())
     return [Sentence(one["start"], one["end"], one["text"]) for one in truth["segments"]]
 
 
 def samples(recording: Path) -> Samples:
-    """All of a recording."""
+    """The decoded samples of a recording."""
     decoded: Samples = decode_audio(str(recording), SAMPLE_RATE)
     return decoded
 
 
 def write_wav(path: Path, sound: Samples) -> Path:
-    """Store ``sound`` as 16-bit WAV; ``path`` again."""
+    """Store ``sound`` as 16-bit WAV; returns ``path``."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -53,7 +53,7 @@ def write_wav(path: Path, sound: Samples) -> Path:
 
 
 def make_video(binary: FFmpeg, path: Path, seconds: int) -> Path:
-    """A long mp4 as a camera makes it: a picture of 4 Mbit/s, AAC in stereo, the index at the end; ``path`` again."""
+    """Make a long mp4 like a camera's: video of 4 Mbit/s, stereo AAC, the index at the end; returns ``path``."""
     with tempfile.TemporaryDirectory() as name:
         picture, sound = Path(name) / "picture.mp4", Path(name) / "sound.m4a"
         run = [str(binary.path), "-v", "error", "-nostdin", "-y"]
@@ -71,19 +71,19 @@ def make_video(binary: FFmpeg, path: Path, seconds: int) -> Path:
              "-c", "copy", "-t", str(seconds), path],
             check=True,
         )  # fmt: skip
-    path.read_bytes()  # into the page cache, for everyone alike
+    path.read_bytes()  # into the page cache, for all that are compared
     return path
 
 
 def extract(binary: FFmpeg, video: Path, path: Path) -> Path:
-    """The sound of a video as Whisper hears it, 16 kHz mono WAV; ``path`` again."""
+    """Extract the audio of a video as 16 kHz mono WAV, Whisper's input; returns ``path``."""
     command = [binary.path, "-v", "error", "-nostdin", "-y", "-i", video, "-vn", "-ar", str(SAMPLE_RATE), "-ac", "1"]
     subprocess.run([*command, "-c:a", "pcm_s16le", path], check=True)
     return path
 
 
 def make_clips(folder: Path, count: int, seconds: float = 5.0) -> list[Path]:
-    """Short recordings, each beginning just before a sentence of the longest one."""
+    """Make short recordings that each begin just before a sentence of the longest recording."""
     sound, starts = samples(LONGEST), [sentence.start for sentence in sentences(LONGEST)]
     clips = []
     for number in range(count):

@@ -1,5 +1,4 @@
-"""Search among a million segments, against the scan that PostgreSQL does without an index. Run it:
-python -m bench.search
+"""Search in a million segments, compared with the scan that PostgreSQL does without an index: python -m bench.search
 
 Prints a table and the plans of PostgreSQL, and writes bench/results/search.json.
 """
@@ -39,7 +38,7 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Speech:
-    """Segments of made-up words, as frequent as the words of a language are (Zipf)."""
+    """Segments of made-up words with the frequencies of a natural language (Zipf)."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -58,7 +57,7 @@ def main(
     segments: Annotated[int, typer.Option(help="Segments to search in.")] = 1_000_000,
     rounds: Annotated[int, typer.Option(help="Queries of each kind.")] = 40,
 ) -> None:
-    """Measure search and print what came out."""
+    """Measure search and print the results."""
     speech = Speech(seed=1)
     with tempfile.TemporaryDirectory(prefix="reelscribe-bench-") as name, embedded.running(Path(name) / "data") as url:
         prepare(url)
@@ -83,7 +82,7 @@ def main(
 
 
 def fill(connection: psycopg.Connection, speech: Speech, segments: int) -> list[list[str]]:
-    """Store that many segments, a tenth of them in versions that are out of date; texts of some current ones."""
+    """Store that many segments, a tenth of them in superseded versions; returns texts of some current ones."""
     recordings = max(1, segments // SEGMENTS_OF_A_RECORDING)
     connection.execute("drop index segments_search")
     connection.execute(
@@ -121,13 +120,13 @@ def fill(connection: psycopg.Connection, speech: Speech, segments: int) -> list[
 
 
 def queries(speech: Speech, sample: list[list[str]], rounds: int) -> Iterator[tuple[str, SearchQuery]]:
-    """What people search for, by kind."""
+    """Typical queries, by kind."""
     choose = speech.random
     recent = sample[len(sample) // 5 :]
     for _ in range(rounds):
         segments = choose.choice(recent)
-        place = choose.randrange(len(segments) - 1)
-        spoken, following = segments[place].split(), segments[place + 1].split()
+        position = choose.randrange(len(segments) - 1)
+        spoken, following = segments[position].split(), segments[position + 1].split()
         length = choose.randint(2, 5)
         first = choose.randrange(len(spoken) - length + 1)
         phrase = '"' + " ".join(spoken[first : first + length]) + '"'
@@ -144,7 +143,7 @@ def queries(speech: Speech, sample: list[list[str]], rounds: int) -> Iterator[tu
 
 
 async def measure(url: str, asked: Iterator[tuple[str, SearchQuery]]) -> dict[str, Any]:
-    """Each query by our search; each tenth phrase by a scan too."""
+    """Time each query with our search, and each tenth phrase with a scan too."""
     times: dict[str, list[float]] = {}
     scans: list[float] = []
     plans: dict[str, list[str]] = {}
@@ -172,7 +171,7 @@ async def timed_search(pool: Pool, query: SearchQuery) -> float:
 
 
 async def timed_scan(pool: Pool, query: SearchQuery) -> float:
-    """The first idea: look for the phrase in every text."""
+    """Time the simplest way: look for the phrase in every text."""
     began = time.perf_counter()
     async with pool.connection() as connection:
         cursor = await connection.execute(
@@ -192,7 +191,7 @@ async def plan(pool: Pool, query: SearchQuery) -> list[str]:
 
 
 def summary(times: list[float]) -> dict[str, float]:
-    """Of times in milliseconds."""
+    """Median, 95th percentile and maximum of times in milliseconds."""
     ordered = sorted(times)
     return {
         "p50_ms": round(statistics.median(ordered), 2),
@@ -202,7 +201,7 @@ def summary(times: list[float]) -> dict[str, float]:
 
 
 def show(report: dict[str, Any]) -> None:
-    """Print the report."""
+    """Print the report as a table."""
     console = Console(highlight=False)
     table = Table(
         title=f"{report['segments']:,} segments ({report['table_mb']} MB, index {report['index_mb']} MB); "

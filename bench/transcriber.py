@@ -1,7 +1,7 @@
-"""The transcriber against faster-whisper called directly, with the same model. Run it: make bench-transcriber
+"""The transcriber compared with faster-whisper called directly, with the same model: make bench-transcriber
 
-Prints tables and writes bench/results/transcriber.json, or transcriber-cuda.json where there is a GPU. Every ratio is
-of medians of the same run; the runs of one row alternate, so that a busy moment of the machine meets all of them.
+Prints tables and writes bench/results/transcriber.json, or transcriber-cuda.json if there is a GPU. Every ratio
+compares medians of the same run; the runs of one row alternate, so that a busy moment of the host affects all of them.
 """
 
 import asyncio
@@ -23,10 +23,10 @@ from rich.progress import track
 from rich.table import Table
 
 from bench import bare, hardware
-from bench.client import Client, Heard
-from bench.machines import extractor, transcriber
+from bench.client import Client, Measured
 from bench.mixes import recordings
 from bench.recordings import FOLDER, extract, make_clips, make_video
+from bench.services import extractor, transcriber
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
 from tools.random_model import make_model
@@ -34,9 +34,9 @@ from tools.random_model import make_model
 RESULTS = Path(__file__).parent / "results"
 CLIP_SECONDS = 5
 CLIP_TOKENS = 20
-"""What the models with random weights say to a clip: about as much as is said in 5 s."""
-DOUBTFUL = "no pause at all"
-"""The recording of the bench of accuracy that the model hears worst: nearly all of it is heard again in halves."""
+"""The number of tokens that models with random weights produce for a clip: about as many as 5 s of speech has."""
+SECOND_PASS = "no pause at all"
+"""The recording of the accuracy bench with the poorest results: nearly all of it needs a second pass."""
 LANGUAGE = {"language": "en"}
 SAMPLE_EVERY_SECONDS = 0.02
 CORES = os.sched_getaffinity(0)
@@ -47,7 +47,7 @@ class Model:
     """A row of the table of clips; ``shape`` is that of the random weights.
 
     Attributes:
-        on_cpu: clips and runs where there is no GPU, if the full number would take hours.
+        on_cpu: clips and runs without a GPU, if the full number would take hours.
     """
 
     name: str
@@ -70,13 +70,13 @@ MODELS = [
 def main(
     runs: Annotated[int, typer.Option(help="Runs of each row; the median counts.")] = 5,
     seconds: Annotated[int, typer.Option(help="Length of the long recording.")] = 1800,
-    clips: Annotated[int, typer.Option(help="Clips submitted at once.")] = 64,
-    batch_size: Annotated[int, typer.Option(help="Windows that go through the model together, here and there.")] = 8,
-    threads: Annotated[int, typer.Option(help="CPU threads of the model, here and there.")] = len(CORES),
+    clips: Annotated[int, typer.Option(help="Clips submitted at the same time.")] = 64,
+    batch_size: Annotated[int, typer.Option(help="Windows that go through the model together, for both sides.")] = 8,
+    threads: Annotated[int, typer.Option(help="CPU threads of the model, for both sides.")] = len(CORES),
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    only: Annotated[str, typer.Option(help="Only rows whose name holds this; nothing is written then.")] = "",
+    only: Annotated[str, typer.Option(help="Only rows whose name contains this; nothing is saved then.")] = "",
 ) -> None:
-    """Measure the transcriber and print what came out."""
+    """Measure the transcriber and print the results."""
     if device == "auto":
         device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
     report: dict[str, Any] = {"machine": hardware.describe(), "device": device, "runs": runs, "batch_size": batch_size}
@@ -84,8 +84,8 @@ def main(
         bench = Bench(Path(name), ffmpeg.locate(None), device, batch_size, threads)
         if only in "long recording":
             report["long"] = bench.long_recording(seconds, runs)
-        if only in DOUBTFUL:
-            report["doubtful"] = bench.doubtful_recording(runs)
+        if only in SECOND_PASS:
+            report["second_pass"] = bench.second_pass(runs)
         report["clips"] = [
             bench.clips(model, *(model.on_cpu if device == "cpu" and model.on_cpu else (clips, runs)))
             for model in MODELS
@@ -100,7 +100,7 @@ def main(
 
 @dataclass(frozen=True)
 class Bench:
-    """Where the recordings are made, and what both sides compute with."""
+    """The folder of the recordings, and what both sides compute with."""
 
     folder: Path
     binary: FFmpeg
@@ -109,7 +109,7 @@ class Bench:
     threads: int
 
     def long_recording(self, seconds: int, runs: int) -> dict[str, Any]:
-        """A video from the bucket, through extractor and transcriber, against its finished WAV in faster-whisper."""
+        """Compare a video from the bucket, through both services, with its finished WAV in faster-whisper."""
         bucket = self._bucket("long")
         video = make_video(self.binary, bucket / "video.mp4", seconds)
         wav = extract(self.binary, video, self.folder / "video.wav")
@@ -123,16 +123,16 @@ class Bench:
             as_shipped = {**LANGUAGE, "batch_size": self.batch_size}
             ours, bares, shipped = [], [], []
             with PeakMemory(process) as memory:
-                asyncio.run(all_at_once(url, ["minute.flac"]))
+                asyncio.run(transcribe_all(url, ["minute.flac"]))
                 faster_whisper("BatchedInferencePipeline", [FOLDER / "minute.flac"], **with_timestamps)
                 for _ in track(range(runs), description="long recording"):
                     bares += faster_whisper("BatchedInferencePipeline", [wav], **with_timestamps)
-                    ours += asyncio.run(all_at_once(url, ["video.mp4"]))
+                    ours += asyncio.run(transcribe_all(url, ["video.mp4"]))
                     shipped += faster_whisper("BatchedInferencePipeline", [wav], **as_shipped)
-            (sequential,) = asyncio.run(all_at_once(url, ["video.mp4"], mode="sequential"))
-        ours_s = statistics.median(heard.total_s for heard in ours)
+            (sequential,) = asyncio.run(transcribe_all(url, ["video.mp4"], mode="sequential"))
+        ours_s = statistics.median(one.total_s for one in ours)
         bare_s, shipped_s = (statistics.median(took.seconds for took in those) for those in (bares, shipped))
-        work = [heard.work.stages for heard in ours if heard.work]
+        work = [one.work.stages for one in ours if one.work]
         return {
             "seconds": seconds,
             "threads": self.threads,
@@ -143,7 +143,7 @@ class Bench:
             "sequential_ratio": sequential.total_s / ours_s,
             "bare_default_s": shipped_s,
             "bare_default_ratio": ours_s / shipped_s,
-            "first_segment_s": statistics.median(heard.first_s for heard in ours),
+            "first_segment_s": statistics.median(one.first_s for one in ours),
             "first_segment_limit_s": 2.0,
             "memory_mb": memory.above_idle / 1e6,
             "memory_limit_mb": 300,
@@ -152,10 +152,10 @@ class Bench:
             "tokens": [ours[0].tokens, bares[0].tokens],
         }
 
-    def doubtful_recording(self, runs: int) -> dict[str, Any]:
-        """What a second look costs where the model needs it most."""
-        bucket = self._bucket("doubtful")
-        (recording,) = recordings(bucket, DOUBTFUL)
+    def second_pass(self, runs: int) -> dict[str, Any]:
+        """Measure what the second pass costs in the recording that needs it most."""
+        bucket = self._bucket("second pass")
+        (recording,) = recordings(bucket, SECOND_PASS)
         with_timestamps = {**LANGUAGE, "batch_size": self.batch_size, "without_timestamps": False}
         with (
             extractor(bucket) as (c_url, _),
@@ -165,20 +165,20 @@ class Bench:
             ours, bares = [], []
             for _ in track(range(runs), description=recording.name):
                 bares += faster_whisper("BatchedInferencePipeline", [recording.path], **with_timestamps)
-                ours += asyncio.run(all_at_once(url, [recording.path.name]))
-        ours_s = statistics.median(heard.total_s for heard in ours)
+                ours += asyncio.run(transcribe_all(url, [recording.path.name]))
+        ours_s = statistics.median(one.total_s for one in ours)
         bare_s = statistics.median(took.seconds for took in bares)
         return {"recording": recording.name, "ours_s": ours_s, "bare_s": bare_s, "ratio": ours_s / bare_s}
 
     def clips(self, model: Model, count: int, runs: int) -> dict[str, Any]:
-        """Short recordings submitted at once, against a loop over them."""
+        """Compare short recordings submitted at the same time with a loop over them."""
         bucket = self._bucket(model.name)
         clips = make_clips(bucket, count, CLIP_SECONDS)
         loaded = self._loadable(model)
-        of_b = {**self._settings, "audio_context": model.audio_context}
+        settings = {**self._settings, "audio_context": model.audio_context}
         with (
             extractor(bucket, queue_length=count) as (c_url, _),
-            transcriber(c_url, model=loaded, max_jobs=count, **of_b) as (
+            transcriber(c_url, model=loaded, max_jobs=count, **settings) as (
                 url,
                 _,
             ),
@@ -186,21 +186,21 @@ class Bench:
         ):
             one_by_one = {**LANGUAGE, "condition_on_previous_text": False}
             batched = {**LANGUAGE, "batch_size": self.batch_size, "without_timestamps": False}
-            asyncio.run(all_at_once(url, [clips[0].name]))
+            asyncio.run(transcribe_all(url, [clips[0].name]))
             faster_whisper("WhisperModel", clips[:1], **one_by_one)
             faster_whisper("BatchedInferencePipeline", clips[:1], **batched)
             ours, loops, batched_loops = [], [], []
             for _ in track(range(runs), description=model.name):
                 loops.append(faster_whisper("WhisperModel", clips, **one_by_one))
-                ours.append(asyncio.run(all_at_once(url, [clip.name for clip in clips])))
+                ours.append(asyncio.run(transcribe_all(url, [clip.name for clip in clips])))
                 batched_loops.append(faster_whisper("BatchedInferencePipeline", clips, **batched))
             batch = clips[: self.batch_size]
             encoder_s = faster_whisper("encoder", batch)[0].seconds * count / len(batch)
-        ours_s = statistics.median(max(heard.total_s for heard in run) for run in ours)
+        ours_s = statistics.median(max(one.total_s for one in run) for run in ours)
         loop_s, batched_s = (
             statistics.median(sum(took.seconds for took in run) for run in those) for those in (loops, batched_loops)
         )
-        latencies = sorted(heard.total_s for run in ours for heard in run)
+        latencies = sorted(one.total_s for run in ours for one in run)
         return {
             "model": model.name,
             "clips": count,
@@ -215,12 +215,12 @@ class Bench:
             "p95_s": latencies[min(len(latencies) - 1, int(len(latencies) * 0.95))],
             "max_s": latencies[-1],
             "encoder_s": encoder_s,
-            "tokens": [sum(heard.tokens for heard in ours[0]), sum(took.tokens for took in loops[0])],
+            "tokens": [sum(one.tokens for one in ours[0]), sum(took.tokens for took in loops[0])],
         }
 
     @property
     def _settings(self) -> dict[str, object]:
-        """Of the transcriber; the others are as shipped."""
+        """Settings of the transcriber; all others have their defaults."""
         return {"device": self.device, "batch_size": self.batch_size, "cpu_threads": self.threads}
 
     def _bucket(self, name: str) -> Path:
@@ -235,14 +235,14 @@ class Bench:
         return str(made if made.exists() else make_model(made, model.shape, tokens_per_window=CLIP_TOKENS))
 
 
-async def all_at_once(url: str, savepaths: list[str], **options: object) -> list[Heard]:
-    """Ask the transcriber for all of them in the same moment."""
+async def transcribe_all(url: str, savepaths: list[str], **options: object) -> list[Measured]:
+    """Send the transcriber requests for all savepaths at the same time."""
     async with Client(url) as client:
         return await asyncio.gather(*(client.transcribe(savepath, **LANGUAGE, **options) for savepath in savepaths))
 
 
 class PeakMemory:
-    """The most memory a process takes while this is entered, in bytes above what it took at the beginning."""
+    """The peak memory of a process during the block, in bytes above its memory at the start."""
 
     def __init__(self, process: psutil.Process) -> None:
         self._process = process
@@ -274,10 +274,10 @@ def show(report: dict[str, Any]) -> None:
     console.print(f"{report['machine']}; on {report['device']}; batches of {report['batch_size']}")
     if long := report.get("long"):
         show_long(console, long)
-    if doubtful := report.get("doubtful"):
+    if hard := report.get("second_pass"):
         console.print(
-            f"{doubtful['recording']}, of bench-accuracy, nearly all of it heard twice: {doubtful['ours_s']:.2f} s, "
-            f"faster-whisper with timestamps {doubtful['bare_s']:.2f} s, ratio {doubtful['ratio']:.2f}"
+            f"{hard['recording']}, of bench-accuracy, a second pass nearly throughout: {hard['ours_s']:.2f} s, "
+            f"faster-whisper with timestamps {hard['bare_s']:.2f} s, ratio {hard['ratio']:.2f}"
         )
     if report["clips"]:
         show_clips(console, report["clips"])
@@ -299,16 +299,16 @@ def show_long(console: Console, long: dict[str, Any]) -> None:
     table.add_row("mode = sequential over mode = batched", "", "", f"{long['sequential_ratio']:.2f}", "")
     table.add_row("first segment after", f"{long['first_segment_s']:.2f} s", "", "", "2 s")
     table.add_row("memory above idle", f"{long['memory_mb']:.0f} MB", "", "", f"{long['memory_limit_mb']} MB")
-    table.add_row("the model at work, once warm", f"{long['busy']['model']:.1%}", "", "", f"{long['busy_limit']:.0%}")
+    table.add_row("model busy, once warm", f"{long['busy']['model']:.1%}", "", "", f"{long['busy_limit']:.0%}")
     for stage, share in long["busy"].items():
         if stage != "model":
-            table.add_row(f"{stage} at work", f"{share:.1%}", "", "", "")
+            table.add_row(f"{stage} busy", f"{share:.1%}", "", "", "")
     table.add_row("tokens", str(long["tokens"][0]), str(long["tokens"][1]), "", "")
     console.print(table)
 
 
 def show_clips(console: Console, rows: list[dict[str, Any]]) -> None:
-    table = Table(title=f"clips of {CLIP_SECONDS} s, all submitted at once, and loops of faster-whisper over them")
+    table = Table(title=f"concurrent clips of {CLIP_SECONDS} s, and loops of faster-whisper over them")
     for heading in ("model", "clips", "the transcriber", "p50", "p95", "last", "WhisperModel", "ratio", "limit",
                     "Batched…", "ratio", "encoder alone", "tokens"):  # fmt: skip
         table.add_column(heading, justify="left" if heading == "model" else "right")
@@ -325,9 +325,9 @@ def show_clips(console: Console, rows: list[dict[str, Any]]) -> None:
 
 
 def bound(row: dict[str, Any]) -> str:
-    """What no batching can make less."""
+    """The time that batching cannot reduce."""
     return (
-        f"the encoder alone, in batches, takes {row['encoder_s']:.1f} s for these clips, each filled up to 30 s, "
+        f"the encoder alone, in batches, takes {row['encoder_s']:.1f} s for these clips, each padded to 30 s, "
         f"which is {row['encoder_s'] / row['loop_s']:.0%} of the loop"
     )
 

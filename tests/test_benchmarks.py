@@ -1,4 +1,4 @@
-"""The pages in docs show what the benches have measured."""
+"""The pages in docs show what the benches measured."""
 
 import json
 import re
@@ -29,16 +29,16 @@ def speed(report: dict[str, Any]) -> list[str]:
         "| --- | --- | --- |",
         f"| time over `BatchedInferencePipeline` with timestamps | **{long['ratio']:.2f}** | {long['limit']:.2f} |",
         f"| the same without timestamps, its default | {long['bare_default_ratio']:.2f} | |",
-        f"| the first of these for `{report['doubtful']['recording']}` (below), nearly all of it heard twice "
-        f"| {report['doubtful']['ratio']:.2f} | |",
+        f"| the first of these for `{report['second_pass']['recording']}` (below): a second pass nearly throughout "
+        f"| {report['second_pass']['ratio']:.2f} | |",
         f"| time with `mode = sequential` over batched | {long['sequential_ratio']:.2f} | |",
         f"| times real time | {long['seconds'] / long['ours_s']:.0f} | |",
         f"| first segment after | {long['first_segment_s']:.1f} s | {long['first_segment_limit_s']:.0f} s |",
         f"| memory above idle | {long['memory_mb']:.0f} MB | {long['memory_limit_mb']} MB |",
-        f"| the model at work, once warm | {long['busy']['model']:.0%} | {long['busy_limit']:.0%} |",
+        f"| model busy, once warm | {long['busy']['model']:.0%} | {long['busy_limit']:.0%} |",
         "",
-        "| clips of 5 s at once | clips | all heard after | times as fast as a loop of `WhisperModel` "
-        "| of `BatchedInferencePipeline` | half heard after | 95 % after | encoder alone, of the loop |",
+        "| concurrent clips of 5 s | clips | all done after | times as fast as a loop of `WhisperModel` "
+        "| of `BatchedInferencePipeline` | half done after | 95 % after | encoder alone, of the loop |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *clips,
     ]
@@ -48,20 +48,20 @@ def accuracy(report: dict[str, Any]) -> list[str]:
     rows = [*report["recordings"], {"recording": "all with speech", **report["all"]}]
     ways = list(report["all"]["ways"])
     return [
-        f"| | words | {' | '.join(ways)} | starts and ends off | joins: put in, left out |",
+        f"| | words | {' | '.join(ways)} | starts and ends off by | joins: inserted, deleted |",
         "| --- |" + " --- |" * (len(ways) + 3),
         *(
-            f"| {row['recording']} | {row['words']} | {' | '.join(heard(row, way) for way in ways)} | "
+            f"| {row['recording']} | {row['words']} | {' | '.join(errors(row, way) for way in ways)} | "
             f"{off(row['ways']['the transcriber'])} | {row['joins']['joins']}: {row['joins']['inserted']}, "
             f"{row['joins']['deleted']} |"
             for row in rows
         ),
         "",
-        report["machine"] + ". " + (f"Worse: {'; '.join(report['worse'])}." if report["worse"] else "Worse nowhere."),
+        report["machine"] + ". " + (f"Worse: {'; '.join(report['worse'])}." if report["worse"] else "Nowhere worse."),
     ]
 
 
-def heard(row: dict[str, Any], way: str) -> str:
+def errors(row: dict[str, Any], way: str) -> str:
     found = row["ways"][way]
     rate = f"{found['errors'] / row['words']:.2%}" if row["words"] else f"{found['errors']} words"
     return f"{rate} / {found['invented']}"
@@ -82,10 +82,10 @@ def orchestrator(report: dict[str, Any]) -> list[str]:
         "",
         "| | measured | limit | bare procrastinate | bare SQL |",
         "| --- | --- | --- | --- | --- |",
-        f"| from `submit` until the transcriber is asked, median of {overhead['jobs']} jobs | **{median}** "
+        f"| from `submit` until the transcriber is called, median of {overhead['jobs']} jobs | **{median}** "
         f"| {overhead['limit_ms']:.0f} ms | {bare_median} | |",
         f"| the same, 95 % of them | {p95} | | {bare_p95} | |",
-        f"| jobs a second, {throughput['workers']} workers, {throughput['jobs']:,} jobs "
+        f"| jobs per second, {throughput['workers']} workers, {throughput['jobs']:,} jobs "
         f"| **{throughput['ours_per_s']:,.0f}** | | {throughput['bare_per_s']:,.0f} | |",
         f"| {report['savepaths']:,} savepaths submitted in | **{submit['seconds']:.0f} s** "
         f"| {report['limit_seconds']:.0f} s | {report['baseline_procrastinate_seconds']:.0f} s "
@@ -106,7 +106,7 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "orchestrator": orchestrator,
 }
 PAGES = {"orchestrator": DOCS / "orchestrator.md"}
-"""Of the benches whose block is not in docs/benchmarks.md."""
+"""For the benches whose block is not in docs/benchmarks.md."""
 
 
 def page_of(name: str) -> Path:
@@ -114,7 +114,7 @@ def page_of(name: str) -> Path:
 
 
 def block(name: str) -> str:
-    """What the page must hold of a bench, markers included."""
+    """The block that the page must have for a bench, with its markers."""
     file = RESULTS / f"{name}.json"
     lines = BLOCKS[name](json.loads(file.read_text())) if file.exists() else ["Not measured yet."]
     return "\n".join([f"<!-- bench-{name} -->", *lines, f"<!-- /bench-{name} -->"])

@@ -1,4 +1,4 @@
-"""The benches run, on as little as they can be given; what they measure then means nothing."""
+"""The benches run, on as little input as possible; what they measure then means nothing."""
 
 import subprocess
 import sys
@@ -24,16 +24,16 @@ def test_accuracy_is_compared_recording_by_recording() -> None:
 
 @pytest.mark.parametrize(
     ("row", "column"),
-    [("long", "first segment after"), ("no pause", "nearly all of it heard twice"), ("mini", "all submitted at once")],
+    [("long", "first segment after"), ("no pause", "a second pass nearly throughout"), ("mini", "concurrent clips")],
 )
 def test_speed_is_compared_row_by_row(row: str, column: str) -> None:
     assert column in run("bench.transcriber", "--only", row, "--runs=1", "--seconds=20", "--clips=2")
 
 
-def test_machine_a_is_measured_beside_bare_procrastinate() -> None:
+def test_the_orchestrator_is_compared_with_bare_procrastinate() -> None:
     tables = run("bench.orchestrator", "--quick")
     for row in (
-        "until the transcriber is asked",
+        "until the transcriber is called",
         "an instant transcriber",
         "all new",
         "failed jobs",

@@ -1,4 +1,4 @@
-"""The transcriber and the extractor as processes of their own, each with a folder that is gone afterwards."""
+"""The transcriber and the extractor as processes, each with a temporary folder."""
 
 import subprocess
 import sys
@@ -13,26 +13,26 @@ import psutil
 
 @contextmanager
 def extractor(bucket: Path, **limits: int) -> Iterator[tuple[str, psutil.Process]]:
-    """An extractor that reads ``bucket``, with ``limits`` in its section ``[extraction]``; its URL and process."""
+    """Run an extractor on ``bucket``, with ``limits`` in ``[extraction]``; its URL and process."""
     sections: dict[str, dict[str, object]] = {
         "server": {"port": 0},
         "paths": {"minio_data_path": bucket.parent},
         "extraction": {**limits},
     }
-    with _machine("extractor_api", sections) as running:
+    with _service("extractor_api", sections) as running:
         yield running
 
 
 @contextmanager
 def transcriber(extractor_url: str, **settings: object) -> Iterator[tuple[str, psutil.Process]]:
-    """A transcriber with ``settings`` in its section ``[transcriber]``; its URL and process, its model loaded."""
-    with _machine("transcriber", {"transcriber": {"port": 0, "extractor_url": extractor_url, **settings}}) as running:
+    """Run a transcriber with ``settings`` in ``[transcriber]``; its URL and process, once the model is loaded."""
+    with _service("transcriber", {"transcriber": {"port": 0, "extractor_url": extractor_url, **settings}}) as running:
         yield running
 
 
 @contextmanager
 def served(command: list[str], folder: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """A server from when its log in ``folder`` tells its URL until the block ends; its URL and process."""
+    """Run a server until the block ends, which begins when its log in ``folder`` has its URL; its URL and process."""
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, stderr=output)
@@ -49,7 +49,7 @@ def served(command: list[str], folder: Path) -> Iterator[tuple[str, psutil.Proce
 
 
 @contextmanager
-def _machine(package: str, sections: Mapping[str, Mapping[str, object]]) -> Iterator[tuple[str, psutil.Process]]:
+def _service(package: str, sections: Mapping[str, Mapping[str, object]]) -> Iterator[tuple[str, psutil.Process]]:
     lines = []
     for section, keys in sections.items():
         lines += [f"[{section}]", *(f"{key} = {value}" for key, value in keys.items())]
