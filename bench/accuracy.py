@@ -169,7 +169,7 @@ def of_others(ways: dict[str, Any]) -> Iterable[tuple[str, Any]]:
 
 def show(report: dict[str, Any]) -> None:
     """Print the report as tables."""
-    console = Console(width=max(150, Console().width), highlight=False)
+    console = Console(width=max(170, Console().width), highlight=False)
     table = Table(
         title=f"word error rate / five-word runs transcribed more often than said; model mini; {report['machine']}",
         caption="starts and ends: of our segments, median distance from the true ones. joins: words inserted and "
