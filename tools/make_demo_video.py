@@ -19,7 +19,7 @@ OUTPUT = ROOT / "demo" / "demo.mp4"
 SECONDS, FRAMES_PER_SECOND = 60, 12
 WIDTH, HEIGHT, MARGIN = 1280, 720, 72
 WAVE_WIDTH, WAVE_HEIGHT, WAVE_TOP = WIDTH - 2 * MARGIN, 140, 520
-CAPTION_PLACE = rf"\pos({WIDTH // 2},300)"
+CAPTION_AT = rf"\pos({WIDTH // 2},300)"
 BACKGROUND, WAVE = "0x10151c", "0x3fb6a8"
 
 # Colours of ASS are &HAABBGGRR, 00 being opaque; alignments are those of a number pad.
@@ -44,7 +44,7 @@ Format: Layer, Start, End, Style, Text
 
 
 def ass_time(seconds: float) -> str:
-    """``h:mm:ss.cc``, as ASS writes times."""
+    """``h:mm:ss.cc``, the format of times in ASS."""
     minutes, seconds = divmod(seconds, 60)
     return f"{int(minutes) // 60}:{int(minutes) % 60:02}:{seconds:05.2f}"
 
@@ -65,12 +65,12 @@ def subtitles() -> str:
     lines += [event(second, second + 1, "Clock", f"0:{second:02} / 1:00") for second in range(SECONDS)]
     ends = [sentence["start"] for sentence in sentences[1:]] + [SECONDS]
     for sentence, end in zip(sentences, ends, strict=True):
-        lines.append(event(sentence["start"], end, "Caption", rf"{{{CAPTION_PLACE}\fad(120,120)}}{sentence['text']}"))
+        lines.append(event(sentence["start"], end, "Caption", rf"{{{CAPTION_AT}\fad(120,120)}}{sentence['text']}"))
     return HEADER + "".join(lines)
 
 
 def make_video(output: Path) -> None:
-    """Draw the waveform of the whole minute once, and lift the dark curtain from it as time goes on."""
+    """Draw the waveform of the full minute once, and uncover it with time."""
     frames = f"rate={FRAMES_PER_SECOND}:duration={SECONDS}"
     graph = (
         f"color={BACKGROUND}:size={WIDTH}x{HEIGHT}:{frames}[back];"
@@ -83,7 +83,7 @@ def make_video(output: Path) -> None:
         *("-c:v", "libx264", "-preset", "veryslow", "-crf", "26", "-tune", "animation"),
         *("-c:a", "aac", "-b:a", "64k", "-ac", "1"),
         *("-movflags", "+faststart", "-map_metadata", "-1", "-metadata", "title=Reelscribe demo"),
-        # No versions and dates in the file: the same ffmpeg makes the same bytes.
+        # No versions and dates in the file: the same ffmpeg produces the same bytes.
         *("-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact"),
         str(output.resolve()),
     ]

@@ -1,13 +1,13 @@
-"""Make a Whisper model with random weights: the size and the speed of a real one, and nothing of its knowledge.
+"""Make a Whisper model with random weights: it has the size and the speed of a real one, but no knowledge.
 
 Usage: python tools/random_model.py SHAPE FOLDER [--english-only] [--storage int8] [--tokens-per-window 100]
 
-For benches and tests where no model can be downloaded. ``faster_whisper.WhisperModel(FOLDER)`` loads it.
+For benches and tests that cannot download a model. ``faster_whisper.WhisperModel(FOLDER)`` loads it.
 
-Weights that were all random would give each window 448 tokens of noise, which Whisper's thresholds reject. So the
-decoder's position encodings hold a plan: a timestamp at 0 s, words, a pair of timestamps after each sentence, and an
-end after ``tokens_per_window`` tokens. Which words they are is left to the random weights, and depends on the audio;
-so does the language that the model detects. The plan counts from a prompt without earlier text.
+With purely random weights each window would be 448 tokens of noise, which Whisper's thresholds reject. So the decoder's
+position encodings contain a plan: a timestamp at 0 s, words, a pair of timestamps after each sentence, and an end after
+``tokens_per_window`` tokens. The random weights choose the words and the detected language, depending on the audio. The
+plan assumes a prompt without earlier text.
 """
 
 import argparse
@@ -39,7 +39,7 @@ class Shape(NamedTuple):
 
 
 SHAPES = {
-    "nano": Shape(64, 1, 1, 1),  # no such Whisper: the smallest that does, for tests
+    "nano": Shape(64, 1, 1, 1),  # not a Whisper shape: the smallest that works, for tests
     "tiny": Shape(384, 6, 4, 4),
     "base": Shape(512, 8, 6, 6),
     "small": Shape(768, 12, 12, 12),
@@ -52,7 +52,7 @@ TIMESTAMPS = 1501
 TIMESTAMPS_PER_SECOND = 50
 SENTENCE_TOKENS = 20
 TOKEN_WEIGHT, POSITION_WEIGHT, AUDIO_WEIGHT, PLAN_WEIGHT = 2.0, 1.0, 2.0, 30.0
-"""In the decoder's state; where the audio outweighs the last token, the model loops."""
+"""In the decoder's state; if the audio outweighs the last token, the model loops."""
 WORD_LOGITS = 30.0
 """Standard deviation over the vocabulary: enough for an average log probability well above Whisper's -1."""
 LANGUAGE_LOGITS = 3.0
@@ -70,16 +70,16 @@ def make_model(
     storage: Storage = "float16",
     seed: int = 0,
 ) -> Path:
-    """Write the model to ``folder``, which is made where it is missing; its path again.
+    """Write the model to ``folder``, which is created if it is missing; returns ``folder``.
 
     Args:
         shape: a key of :data:`SHAPES`.
-        multilingual: whether it has languages and translates; an English-only ``large-v3`` is no real shape.
-        n_mels: bands of the spectrogram: 80 or 128; default: the shape's.
+        multilingual: whether it has languages and translates; a real ``large-v3`` is never English-only.
+        n_mels: bands of the spectrogram, 80 or 128; default: the shape's.
         tokens_per_window: text and timestamps of each window, whatever its length: about 100 for 30 s of fast speech,
             20 for clips of 5 s; at least 4, at most 220.
         storage: of the weights on disk; any ``compute_type`` loads either.
-        seed: same arguments, same model.
+        seed: of the weights; equal arguments give equal models.
 
     Raises:
         ValueError: ``tokens_per_window`` is out of bounds.
@@ -112,11 +112,11 @@ def make_model(
 
 
 def _tokenizer(languages: int, multilingual: bool) -> tokenizers.Tokenizer:
-    """Whisper's special tokens at their own ids, after as many made-up words as Whisper has tokens of text."""
+    """Whisper's special tokens at their usual ids, after as many made-up words as Whisper has text tokens."""
     pieces = sorted(pre_tokenizers.ByteLevel.alphabet())
     pieces += ("Ġ" + word for word in islice(_words(), 50_256 - len(pieces)))
     if multilingual:
-        pieces.append("")  # by which CTranslate2 knows these models
+        pieces.append("")  # by this token CTranslate2 recognises multilingual models
     tokenizer = tokenizers.Tokenizer(
         models.BPE({piece: number for number, piece in enumerate(pieces)}, [], ignore_merges=True)
     )
@@ -134,7 +134,7 @@ def _tokenizer(languages: int, multilingual: bool) -> tokenizers.Tokenizer:
 
 
 def _words() -> Iterator[str]:
-    """Syllables put together: ``ba``, ``be``, …, ``baba``, ``beba``, …"""
+    """Combinations of syllables: ``ba``, ``be``, …, ``baba``, ``beba``, …"""
     syllables = [first + second for first in "bdfghjklmnprstvwz" for second in "aeiouy"]
     yield from syllables
     for last in _words():
@@ -151,7 +151,7 @@ def _language_ids(tokenizer: tokenizers.Tokenizer, languages: int) -> list[int]:
 
 
 def _plan(tokenizer: tokenizers.Tokenizer, multilingual: bool, tokens: int) -> list[int | None]:
-    """The token that must come after each position; None: a word."""
+    """The token that must follow each position; None: a word."""
     end = tokenizer.token_to_id("<|endoftext|>")
     first_timestamp = tokenizer.token_to_id("<|notimestamps|>") + 1
     said: list[int | None] = [first_timestamp]
@@ -160,12 +160,12 @@ def _plan(tokenizer: tokenizers.Tokenizer, multilingual: bool, tokens: int) -> l
         time = first_timestamp + (len(said) + words) * (TIMESTAMPS - 1) // tokens
         said += [None] * words + [time, time]
     del said[tokens:]
-    before = 2 if multilingual else 0  # language and task: the prompt gives them
+    before = 2 if multilingual else 0  # language and task are in the prompt
     return [None] * before + said + [end] * (TEXT_POSITIONS - before - tokens)
 
 
 class _Builder:
-    """Fills CTranslate2's layers. A weight is random bytes with one scale: as fast as memory, and nothing to quantise.
+    """Fills CTranslate2's layers. A weight is random bytes with one scale: fast to make, and nothing to quantise.
 
     The decoder keeps the first dimensions of its state free of everything but the plan: a pair of them, opposite so
     that layer norms see no shift, for each planned token.
@@ -206,13 +206,13 @@ class _Builder:
         self._put(decoder.embeddings, embeddings, np.full(size, self._step(1) * TOKEN_WEIGHT, np.float32))
         positions = self._normal(TEXT_POSITIONS, width) * np.float16(POSITION_WEIGHT)
         positions[:, :free] = 0
-        positions[0] = 0  # there the audio alone decides: on the language
+        positions[0] = 0  # there the audio alone decides, on the language
         for position, token in enumerate(plan):
             if token is not None:
-                place = 2 * planned.index(token)
-                positions[position, place : place + 2] = (PLAN_WEIGHT, -PLAN_WEIGHT)
+                dimension = 2 * planned.index(token)
+                positions[position, dimension : dimension + 2] = (PLAN_WEIGHT, -PLAN_WEIGHT)
         decoder.position_encodings.encodings = positions
-        share = self._shape.decoder_layers**-0.5  # or the deeper the model, the less the last token matters: loops
+        share = self._shape.decoder_layers**-0.5  # otherwise deep models loop, since the last token matters less
         for layer in decoder.layer:
             self._attention(layer.self_attention, (3, 1), free, share)
             self._attention(layer.attention, (1, 2, 1), free, share * AUDIO_WEIGHT)
@@ -225,8 +225,8 @@ class _Builder:
         logits[languages, free:] = self._bytes(len(languages), width - free)
         scales = np.full(size, self._step(width) * WORD_LOGITS, np.float32)
         scales[languages] = self._step(width) * LANGUAGE_LOGITS
-        for place, token in enumerate(planned):
-            logits[token, 2 * place] = 127
+        for number, token in enumerate(planned):
+            logits[token, 2 * number] = 127
             scales[token] = PLANNED_LOGIT / 127
         self._put(decoder.projection, logits, scales)
 
@@ -270,7 +270,7 @@ class _Builder:
 
     @staticmethod
     def _step(columns: int) -> np.float16:
-        """What one byte's unit is worth, for outputs of about the size of the inputs."""
+        """The value of one unit of a byte, for outputs of about the size of the inputs."""
         return np.float16(1 / (73.6 * columns**0.5))
 
 
