@@ -1,4 +1,4 @@
-"""All of Reelscribe as real processes, started as a user starts it: ``orchestrator up``."""
+"""All services as real processes, started as a user starts them: ``orchestrator up``."""
 
 import json
 import os
@@ -63,16 +63,16 @@ def reelscribe(make_video: Callable[..., Path]) -> Iterator[Reelscribe]:
         make_video(folder / "minio/videos/talks/minute.mkv", "minute.flac")
         make_video(folder / "minio/videos/talks/ten_minutes.mp4", "ten_minutes.ogg")
         make_video(folder / "minio/videos/talks/quiet.mp4", "silence.flac")
-        whole = make_video(folder / "minio/videos/youtube/abc123.mp4", "minute.flac").read_bytes()
-        (folder / "minio/videos/talks/cut.mp4").write_bytes(whole[: len(whole) // 2])
+        intact = make_video(folder / "minio/videos/youtube/abc123.mp4", "minute.flac").read_bytes()
+        (folder / "minio/videos/talks/cut.mp4").write_bytes(intact[: len(intact) // 2])
         with ExitStack() as held:
             sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
-            c, b, a = (taken.getsockname()[1] for taken in sockets)
+            extractor, transcriber, orchestrator = (taken.getsockname()[1] for taken in sockets)
         (folder / "config.cfg").write_text(
-            f"[server]\nport = {c}\n\n[paths]\nminio_data_path = minio\n\n"
-            f"[transcriber]\nport = {b}\nextractor_url = http://127.0.0.1:{c}\n\n"
-            f"[orchestrator]\nport = {a}\ntranscriber_urls = http://127.0.0.1:{b}\n"
-            f"extractor_url = http://127.0.0.1:{c}\n\n"
+            f"[server]\nport = {extractor}\n\n[paths]\nminio_data_path = minio\n\n"
+            f"[transcriber]\nport = {transcriber}\nextractor_url = http://127.0.0.1:{extractor}\n\n"
+            f"[orchestrator]\nport = {orchestrator}\ntranscriber_urls = http://127.0.0.1:{transcriber}\n"
+            f"extractor_url = http://127.0.0.1:{extractor}\n\n"
             f"[database]\ndata_dir = data/postgres\n"
         )
         with (folder / "log").open("wb") as log:
@@ -82,8 +82,8 @@ def reelscribe(make_video: Callable[..., Path]) -> Iterator[Reelscribe]:
             )  # fmt: skip
         try:
             _wait_until_ready(folder / "log", process)
-            c_url, b_url, a_url = (f"http://127.0.0.1:{port}" for port in (c, b, a))
-            yield Reelscribe(folder, c_url, b_url, a_url, process)
+            urls = [f"http://127.0.0.1:{port}" for port in (extractor, transcriber, orchestrator)]
+            yield Reelscribe(folder, *urls, process)
         finally:
             process.send_signal(signal.SIGTERM)
             code = process.wait(60)

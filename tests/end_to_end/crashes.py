@@ -1,4 +1,4 @@
-"""A, B, C and PostgreSQL as processes of their own, each of which can be killed and started again."""
+"""The services and PostgreSQL as processes of their own, each of which can be killed and started again."""
 
 import asyncio
 import os
@@ -27,12 +27,13 @@ from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.services.test_all_in_one import free_ports
 
 WORKER_TIMEOUT = 3.0
-MODULES = {"A": ("orchestrator", "worker"), "B": ("transcriber",), "C": ("extractor_api",)}
+MODULES = {"worker": ("orchestrator", "worker"), "transcriber": ("transcriber",), "extractor": ("extractor_api",)}
+DATABASE = "database"
 
 
 @dataclass(frozen=True)
-class Heard:
-    """One segment, as runs are compared."""
+class Transcribed:
+    """One segment, in the form in which runs are compared."""
 
     start: float
     end: float
@@ -40,7 +41,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Place:
+class Reached:
     """How far a job had come at a moment."""
 
     attempt: int
@@ -49,8 +50,8 @@ class Place:
 
 
 class Installation:
-    """One of everything; use it as ``async with``. Machines are named A, B, C and P (PostgreSQL); there may be more
-    than one A if their names end so.
+    """One process of each kind; use it as ``async with``. They are named ``worker``, ``transcriber``, ``extractor`` and
+    ``database``; there may be further workers, with names that end in ``worker``.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -58,7 +59,7 @@ class Installation:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._data = folder / "postgres"
         self._stack = AsyncExitStack()
-        self._ports = dict(zip("BC", free_ports(2), strict=True))
+        self._ports = dict(zip(("transcriber", "extractor"), free_ports(2), strict=True))
 
     @property
     def bucket(self) -> Path:
@@ -69,11 +70,11 @@ class Installation:
             prepare(self._url)
             pid = int((self._data / "postmaster.pid").read_text().split()[0])
             self._postgres = psutil.Process(pid).exe()
-        self.start("P")
+        self.start(DATABASE)
         (self.folder / "config.cfg").write_text(
-            f"[server]\nport = {self._ports['C']}\n[paths]\nminio_data_path = minio\nbucket_name = {BUCKET}\n"
-            f"[transcriber]\nport = {self._ports['B']}\nextractor_url = http://127.0.0.1:{self._ports['C']}\n"
-            f"[orchestrator]\ntranscriber_urls = http://127.0.0.1:{self._ports['B']}\n"
+            f"[server]\nport = {self._ports['extractor']}\n[paths]\nminio_data_path = minio\nbucket_name = {BUCKET}\n"
+            f"[transcriber]\nport = {self._ports['transcriber']}\nextractor_url = http://127.0.0.1:{self._ports['extractor']}\n"
+            f"[orchestrator]\ntranscriber_urls = http://127.0.0.1:{self._ports['transcriber']}\n"
             f"progress_timeout = 6\nworker_timeout = {WORKER_TIMEOUT}\n[database]\nurl = {self._url}\n"
         )
         for name in MODULES:
@@ -99,35 +100,35 @@ class Installation:
 
     def start(self, name: str) -> None:
         """Start it again; it may take some seconds to be ready."""
-        if name == "P":
+        if name == DATABASE:
             self._start_database()
             return
-        command = [sys.executable, "-m", *MODULES[name[-1]], "--config", str(self.folder / "config.cfg")]
+        command = [sys.executable, "-m", *MODULES[name.split()[-1]], "--config", str(self.folder / "config.cfg")]
         with (self.folder / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
                 command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
             )  # fmt: skip
 
     def stop(self, name: str, number: signal.Signals) -> None:
-        """Send it a signal that it survives."""
+        """Send the process a signal that it survives."""
         os.kill(self._running[name].pid, number)
 
     def children(self, name: str, program: str) -> list[int]:
-        """Process ids of a machine's children that run a program."""
+        """Process ids of a service's child processes that run ``program``."""
         children = psutil.Process(self._running[name].pid).children(recursive=True)
         return [child.pid for child in children if _runs(child, program)]
 
-    async def busy_places(self) -> int:
-        """How many jobs the transcriber works on."""
+    async def busy_slots(self) -> int:
+        """The number of jobs that the transcriber works on."""
         async with httpx.AsyncClient(timeout=2) as http:
-            health = (await http.get(f"http://127.0.0.1:{self._ports['B']}/healthz")).json()
+            health = (await http.get(f"http://127.0.0.1:{self._ports['transcriber']}/healthz")).json()
         return int(health["capacity"] - health["free"])
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     async def ready(self, *names: str, seconds: float = 60) -> None:
-        """Wait until B or C answer."""
+        """Wait until the named services answer."""
         deadline = time.monotonic() + seconds
         async with httpx.AsyncClient(timeout=2) as http:
             for name in names:
@@ -140,13 +141,13 @@ class Installation:
                     await asyncio.sleep(0.1)
 
     async def submit(self, savepaths: list[str]) -> list[int]:
-        """A new version of each; their ids."""
+        """Submit a new version of each; their ids."""
         return [
             job.id for job, _ in await self.submissions.submit(BUCKET, savepaths, Options(language="en"), force=True)
         ]
 
     async def jobs(self, ids: list[int]) -> list[Job]:
-        """As they are now; a database that is away is waited for."""
+        """The jobs as they are now; waits until the database is there."""
         while True:
             with suppress(*CONNECTION_ERRORS):
                 async with self.pool.connection() as connection:
@@ -154,7 +155,7 @@ class Installation:
             await asyncio.sleep(0.1)
 
     async def finished(self, ids: list[int], seconds: float) -> list[Job]:
-        """Wait for their end."""
+        """Wait until all are finished."""
         deadline = time.monotonic() + seconds
         while True:
             self._supervise()
@@ -162,15 +163,15 @@ class Installation:
             if all(job.finished for job in jobs):
                 return jobs
             left = [f"{job.savepath} {job.state} {job.error}" for job in jobs if not job.finished]
-            assert time.monotonic() < deadline, "\n".join([*left, self.log("A")[-5000:]])
+            assert time.monotonic() < deadline, "\n".join([*left, self.log("worker")[-5000:]])
             await asyncio.sleep(0.1)
 
-    async def places(self, ids: list[int]) -> dict[int, Place]:
+    async def reached(self, ids: list[int]) -> dict[int, Reached]:
         """How far each has come."""
         rows = await self._rows(
             "select id, attempt, progress_seconds, previous_seconds from transcriptions where id = any(%s)", ids
         )
-        return {id: Place(*place) for id, *place in rows}
+        return {id: Reached(*reached) for id, *reached in rows}
 
     async def starts(self, ids: list[int]) -> list[tuple[int, int, float]]:
         """Job, number and first second of all attempts."""
@@ -179,19 +180,19 @@ class Installation:
         )
 
     async def queue_empties(self, seconds: float) -> None:
-        """Wait until it holds no entry: what a killed worker had finished is found by a sweep."""
+        """Wait until the queue is empty: a sweep finds jobs that a killed worker had finished."""
         deadline = time.monotonic() + seconds
         while left := await self._rows("select * from procrastinate_jobs where cardinality(%s::bigint[]) = 0", []):
             assert time.monotonic() < deadline, left
             await asyncio.sleep(0.1)
 
-    async def heard(self, job: Job) -> list[Heard]:
+    async def transcribed(self, job: Job) -> list[Transcribed]:
         async with self.pool.connection() as connection:
             transcript = await transcript_queries.transcript_of(connection, job)
-        return [Heard(segment.start, segment.end, segment.text) for segment in transcript.segments]
+        return [Transcribed(segment.start, segment.end, segment.text) for segment in transcript.segments]
 
     async def contents(self, id: int) -> list[object]:
-        """All rows about a job but those of the queue."""
+        """All rows about a job except those of the queue."""
         return [
             await self._rows("select * from transcriptions where id = any(%s)", [id]),
             await self._rows("select * from segments where transcription_id = any(%s) order by index", [id]),
@@ -207,18 +208,18 @@ class Installation:
                 await asyncio.sleep(0.1)
 
     def _supervise(self) -> None:
-        """As systemd does with ours: A that found no database when it started is started again."""
+        """Restart services that have ended, as systemd does: a worker ends if there is no database when it starts."""
         for name, process in list(self._running.items()):
             if process.poll() is not None:
                 self.start(name)
 
     def _start_database(self) -> None:
-        """The bare server, which nobody but us starts again; it waits for the last child of one that was killed."""
+        """Start the bare server, which only we restart; retried until the last child of a killed one has ended."""
         sockets = conninfo_to_dict(self._url)["host"]
         user = self._data.stat().st_uid
         while True:
-            with (self.folder / "P.log").open("ab") as log:
-                self._running["P"] = process = subprocess.Popen(
+            with (self.folder / f"{DATABASE}.log").open("ab") as log:
+                self._running[DATABASE] = process = subprocess.Popen(
                     [self._postgres, "-D", self._data, "-h", "", "-k", str(sockets)],
                     stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, cwd="/", user=user,
                 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Cancel reaches over A and B to ffmpeg on C, and a worker that stood still changes nothing when it goes on."""
+"""Cancelling a job ends ffmpeg in the extractor, and a worker that was stopped writes nothing when it continues."""
 
 import asyncio
 import shutil
@@ -25,18 +25,18 @@ async def installation(run_ffmpeg: Callable[..., None]) -> AsyncIterator[Install
             (running.bucket / HOUR).parent.mkdir(parents=True)
             run_ffmpeg("-stream_loop", "5", "-i", speech, "-c", "copy", running.bucket / HOUR)
             shutil.copy(speech, running.bucket / TEN_MINUTES)
-            await running.ready("B", "C")
+            await running.ready("transcriber", "extractor")
             yield running
 
 
-async def test_cancel_stops_machine_b_and_ffmpeg_within_two_seconds(installation: Installation) -> None:
+async def test_cancel_stops_the_transcriber_and_ffmpeg_within_two_seconds(installation: Installation) -> None:
     [id] = await installation.submit([HOUR])
-    await until_it_is_heard(installation, id)
-    assert installation.children("C", "ffmpeg")
+    await until_it_has_progress(installation, id)
+    assert installation.children("extractor", "ffmpeg")
     began = time.monotonic()
     assert await installation.submissions.cancel([id]) == [id]
     before = await installation.contents(id)
-    while installation.children("C", "ffmpeg") or await installation.busy_places():
+    while installation.children("extractor", "ffmpeg") or await installation.busy_slots():
         await asyncio.sleep(0.02)
     assert time.monotonic() - began < 2
     await asyncio.sleep(1)
@@ -44,33 +44,33 @@ async def test_cancel_stops_machine_b_and_ffmpeg_within_two_seconds(installation
     assert (await installation.jobs([id]))[0].state == "cancelled"
 
 
-async def test_a_worker_that_was_stopped_past_its_time_writes_nothing_when_it_goes_on(
+async def test_a_worker_that_was_stopped_past_its_time_writes_nothing_when_it_continues(
     installation: Installation,
 ) -> None:
     [id] = await installation.submit([TEN_MINUTES])
-    await until_it_is_heard(installation, id)
-    installation.stop("A", signal.SIGSTOP)
-    place = (await installation.places([id]))[id]
-    installation.start("second A")
+    await until_it_has_progress(installation, id)
+    installation.stop("worker", signal.SIGSTOP)
+    reached = (await installation.reached([id]))[id]
+    installation.start("second worker")
     began = time.monotonic()
-    while (await installation.places([id]))[id].seconds <= place.seconds:
-        assert time.monotonic() - began < 60, installation.log("second A")
+    while (await installation.reached([id]))[id].seconds <= reached.seconds:
+        assert time.monotonic() - began < 60, installation.log("second worker")
         await asyncio.sleep(0.05)
-    [(_, attempt, start)] = [row for row in await installation.starts([id]) if row[1] > place.attempt]
-    assert (attempt > place.attempt, start >= place.previous_seconds) == (True, True)
+    [(_, attempt, start)] = [row for row in await installation.starts([id]) if row[1] > reached.attempt]
+    assert (attempt > reached.attempt, start >= reached.previous_seconds) == (True, True)
     assert time.monotonic() - began < WORKER_TIMEOUT + 20
-    installation.stop("A", signal.SIGCONT)
-    while "is over" not in installation.log("A"):
+    installation.stop("worker", signal.SIGCONT)
+    while "is over" not in installation.log("worker"):
         await asyncio.sleep(0.05)
-    assert (await installation.places([id]))[id].attempt == attempt
-    installation.kill("A")
+    assert (await installation.reached([id]))[id].attempt == attempt
+    installation.kill("worker")
     [job] = await installation.finished([id], seconds=90)
     assert job.state == "done"
-    heard = await installation.heard(job)
-    assert heard == sorted(heard, key=lambda segment: segment.start)
-    assert len({(segment.start, segment.text) for segment in heard}) == len(heard)
+    segments = await installation.transcribed(job)
+    assert segments == sorted(segments, key=lambda segment: segment.start)
+    assert len({(segment.start, segment.text) for segment in segments}) == len(segments)
 
 
-async def until_it_is_heard(installation: Installation, id: int) -> None:
-    while not (await installation.places([id]))[id].seconds:
+async def until_it_has_progress(installation: Installation, id: int) -> None:
+    while not (await installation.reached([id]))[id].seconds:
         await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Nothing waits for a whole file: words come out of the transcriber while the extractor still sends."""
+"""No service waits for a complete file: the transcriber sends words while the extractor still sends audio."""
 
 import asyncio
 import json
@@ -16,17 +16,17 @@ BYTES_PER_SECOND = 2_000_000
 
 
 class Throttle:
-    """A TCP relay to the extractor that passes on so many bytes a second, and notes when the last one went."""
+    """A TCP relay to the extractor with a limited rate, which records when the last audio passed."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self.last_audio_at = 0.0
 
     async def relay(self, reader: StreamReader, writer: StreamWriter) -> None:
-        to_c = await asyncio.open_connection("127.0.0.1", self._port)
-        await asyncio.gather(self._pass_on(reader, to_c[1]), self._pass_on(to_c[0], writer, throttled=True))
+        upstream = await asyncio.open_connection("127.0.0.1", self._port)
+        await asyncio.gather(self._forward(reader, upstream[1]), self._forward(upstream[0], writer, throttled=True))
 
-    async def _pass_on(self, reader: StreamReader, writer: StreamWriter, throttled: bool = False) -> None:
+    async def _forward(self, reader: StreamReader, writer: StreamWriter, throttled: bool = False) -> None:
         try:
             while data := await reader.read(1 << 16):
                 if throttled:
@@ -41,7 +41,7 @@ class Throttle:
             writer.close()
 
 
-async def test_the_first_segment_leaves_before_the_last_byte_of_audio_has_come(
+async def test_the_first_segment_leaves_before_the_last_byte_of_audio_arrives(
     reelscribe: Reelscribe, tmp_path: Path
 ) -> None:
     throttle = Throttle(httpx.URL(reelscribe.extractor_url).port or 0)
@@ -51,7 +51,7 @@ async def test_the_first_segment_leaves_before_the_last_byte_of_audio_has_come(
     (tmp_path / "config.cfg").write_text(
         f"[transcriber]\nport = {port}\nextractor_url = http://127.0.0.1:{relay.sockets[0].getsockname()[1]}\n"
     )
-    transcriber = await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "transcriber", "--config", tmp_path / "config.cfg", stderr=asyncio.subprocess.DEVNULL
     )
     try:
@@ -64,10 +64,10 @@ async def test_the_first_segment_leaves_before_the_last_byte_of_audio_has_come(
                     if event["event"] == "segment":
                         segments_at.append(time.monotonic())
         assert event["event"] == "finished" and len(segments_at) > 100
-        assert segments_at[0] < throttle.last_audio_at - 2, "seconds before, not by chance"
+        assert segments_at[0] < throttle.last_audio_at - 2, "seconds earlier, not by chance"
     finally:
-        transcriber.terminate()
-        await transcriber.wait()
+        process.terminate()
+        await process.wait()
         relay.close()
 
 

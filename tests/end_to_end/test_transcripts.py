@@ -1,4 +1,4 @@
-"""From a video in the bucket to its words in PostgreSQL, through three real machines."""
+"""From a video in the bucket to its words in PostgreSQL, through all three services."""
 
 import hashlib
 import json
@@ -34,11 +34,11 @@ def test_at_most_a_tenth_of_the_words_is_wrong_and_sentences_start_on_time(
     reelscribe.run("submit", savepath, "--wait")
     truth, transcript = ground_truth(speech), reelscribe.transcript(savepath)
     assert word_error_rate(truth, transcript) <= 0.10
-    heard = {normal(segment["text"]): segment["start"] for segment in transcript["segments"]}
+    transcribed = {normal(segment["text"]): segment["start"] for segment in transcript["segments"]}
     said = {normal(sentence["text"]): sentence["start"] for sentence in truth["segments"]}
-    both = heard.keys() & said.keys()
+    both = transcribed.keys() & said.keys()
     assert len(both) > 0.6 * len(said)
-    assert max(abs(heard[text] - said[text]) for text in both) < 0.5
+    assert max(abs(transcribed[text] - said[text]) for text in both) < 0.5
 
 
 def test_a_quiet_recording_has_no_words(reelscribe: Reelscribe) -> None:
@@ -69,7 +69,7 @@ def test_a_recording_cut_in_half_fails_with_its_numbers(reelscribe: Reelscribe) 
     assert job["attempt"] == 1, "nothing is gained by trying that again"
 
 
-def test_what_there_is_of_it_can_be_had_and_is_marked(reelscribe: Reelscribe, ground_truth: Truth) -> None:
+def test_allow_incomplete_accepts_what_is_there_and_marks_it(reelscribe: Reelscribe, ground_truth: Truth) -> None:
     reelscribe.run("submit", "talks/cut.mp4", "--allow-incomplete", "--wait")
     transcript = reelscribe.transcript("talks/cut.mp4")
     assert transcript["receipt"]["complete"] is False
@@ -79,12 +79,12 @@ def test_what_there_is_of_it_can_be_had_and_is_marked(reelscribe: Reelscribe, gr
     assert normal(beginning)[:100] in normal(transcript["text"])
 
 
-def test_a_missing_object_fails_at_once_with_machine_cs_sentence(reelscribe: Reelscribe) -> None:
+def test_a_missing_object_fails_immediately_with_the_extractors_message(reelscribe: Reelscribe) -> None:
     said = reelscribe.run("submit", "talks/nothing.mp4", "--wait", code=1)
     assert "there is no object talks/nothing.mp4" in said
 
 
-def test_several_savepaths_at_once_from_standard_input(reelscribe: Reelscribe) -> None:
+def test_several_savepaths_from_standard_input(reelscribe: Reelscribe) -> None:
     reelscribe.run("submit", "-", "--wait", stdin="talks/short.mp4\n\ntalks/quiet.mp4\n")
     assert "the green hammer" in reelscribe.run("show", "talks/short.mp4").lower()
 
@@ -98,12 +98,12 @@ def test_the_http_api_gives_the_same_transcript(reelscribe: Reelscribe, http: ht
     assert http.get(url, params={"format": "srt"}).text == reelscribe.run("show", "talks/short.mp4", "--format", "srt")
 
 
-def test_real_transcripts_are_proved_again_from_the_database(reelscribe: Reelscribe) -> None:
+def test_real_transcripts_verify_against_their_receipts(reelscribe: Reelscribe) -> None:
     reelscribe.run("submit", "talks/short.mp4", "talks/minute.mkv", "talks/quiet.mp4", "--wait")
     assert "; 0 wrong" in reelscribe.run("verify", "--all")
 
 
-def test_a_changed_object_is_heard_again(reelscribe: Reelscribe, make_video: Callable[..., Path]) -> None:
+def test_a_changed_object_is_transcribed_again(reelscribe: Reelscribe, make_video: Callable[..., Path]) -> None:
     video = make_video(reelscribe.bucket / "talks/changing.mp4")
     reelscribe.run("submit", "talks/changing.mp4", "--wait")
     assert "done      talks/changing.mp4" in reelscribe.run("submit", "talks/changing.mp4")
