@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from orchestrator.cli.main import cli
 from reelscribe.settings.loading import Settings
 from tests.end_to_end.conftest import Reelscribe, reelscribe
 
@@ -77,6 +79,12 @@ def comparable(line: str) -> tuple[str, list[float]]:
     times = re.findall(r"(\d\d):(\d\d):([\d.]+)", line)
     without_times = re.sub(r"\d\d:\d\d:[\d.]+", "TIME", re.sub(r"[\d.]+ x real time", "N x real time", line))
     return without_times, [int(hours) * 3600 + int(minutes) * 60 + float(seconds) for hours, minutes, seconds in times]
+
+
+def test_the_table_of_commands_lists_every_command() -> None:
+    first_cells = " ".join(re.findall(r"^\| (`.*?) \| ", README, re.MULTILINE))
+    commands = get_command(cli).commands  # type: ignore[attr-defined]
+    assert commands.keys() - set(re.findall(r"\w+", first_cells)) == set()
 
 
 @pytest.mark.parametrize(("target", "runs"), [("demo", "-m demo"), ("serve", "orchestrator up"), ("test", "pytest")])
