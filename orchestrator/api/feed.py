@@ -18,7 +18,6 @@ from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import stats
 from orchestrator.jobs.models import TRANSCRIBE, Job, State
 from reelscribe.errors import Busy
-from reelscribe.timeout import within
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +51,9 @@ class Follower:
 
     async def news(self, seconds: float) -> None:
         """Wait until there is something to send, or the follower was dropped, but no longer than this."""
-        with suppress(asyncio.TimeoutError):
-            await within(seconds, self._news.wait())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
 
     def take(self) -> tuple[list[Job], Totals | None]:
         """All that is to be sent now."""

@@ -1,5 +1,6 @@
 """The HTTP API of the orchestrator."""
 
+import asyncio
 from importlib.metadata import version
 from typing import Any
 
@@ -25,7 +26,6 @@ from orchestrator.transcripts.search import SearchQuery, search
 from reelscribe.errors import BadRequest, JobNotFound
 from reelscribe.http.auth import Tokens
 from reelscribe.http.server import Service, ServiceHandler
-from reelscribe.timeout import within
 
 STALL_SECONDS = 60.0
 """Longest wait for a client that does not read what it asked for."""
@@ -86,7 +86,8 @@ class OrchestratorHandler(ServiceHandler):
         """
         self.write(text)
         try:
-            await within(STALL_SECONDS, self.flush())
+            async with asyncio.timeout(STALL_SECONDS):
+                await self.flush()
         except TimeoutError as stalled:
             raise StreamClosedError(stalled) from stalled
 

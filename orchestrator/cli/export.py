@@ -18,6 +18,7 @@ from orchestrator.exports.files import MirrorFolder
 from orchestrator.session import Session, print_error, run
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.formats import render
+from orchestrator.transcripts.partitions import touched
 from reelscribe.command_line import ConfigOption
 from reelscribe.text.formats import Format, parse_format
 
@@ -133,7 +134,7 @@ async def _to_parquet(session: Session, bucket: str, wanted: TranscriptSelection
 
     failures = await _report_missing(session, bucket, wanted)
     async with session.pool.connection() as connection:
-        partitions = await parquet.touched(connection, bucket, wanted.savepaths, wanted.prefix)
+        partitions = await touched(connection, bucket, wanted.savepaths, wanted.prefix)
         written = 0
         with _bar(sum(len(partition.jobs) for partition in partitions)) as advance:
             for partition in partitions:

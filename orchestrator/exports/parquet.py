@@ -1,22 +1,19 @@
 """Transcripts as a Parquet dataset: one row per segment, one partition per minute in which objects were modified."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 import pyarrow
-from psycopg.rows import class_row
 from pyarrow.parquet import ParquetWriter
 
-from orchestrator.database import sql
 from orchestrator.database.sql import Connection
 from orchestrator.exports.files import remove, replacing
 from orchestrator.jobs import queries as job_queries
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.formats import rows
-from orchestrator.transcripts.queries import LAST_MODIFIED, NEWEST
+from orchestrator.transcripts.partitions import Partition
 
 UTC_TIME = pyarrow.timestamp("us", tz="UTC")
 SCHEMA = pyarrow.schema(
@@ -44,67 +41,15 @@ ROW_GROUP_ROWS = 50_000
 NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
-class Partition(NamedTuple):
-    """All that is in one minute of one folder.
-
-    Attributes:
-        folder: first part of the savepaths; None for savepaths without one.
-        minute: in UTC, without a zone.
-        jobs: transcriptions that are to be in it, ordered by savepath; none if newer versions are in other partitions.
-    """
-
-    folder: str | None
-    minute: datetime
-    jobs: list[int]
-
-    def path(self, root: Path, bucket: str) -> Path:
-        """Its one file. Each bucket has its own, so that two of them can share a dataset."""
-        return root.joinpath(
-            f"folder={NULL if self.folder is None else quote(self.folder, safe='')}",
-            f"last_modified_date={self.minute:%Y-%m-%d}",
-            f"hour={self.minute.hour}",
-            f"minute={self.minute.minute}",
-            f"{bucket}.parquet",
-        )
-
-
-_DONE = f"""
-    select t.id, m.savepath, {NEWEST} as newest,
-        case when m.savepath like '_%%/%%' then split_part(m.savepath, '/', 1) end as folder,
-        date_trunc('minute', {LAST_MODIFIED} at time zone 'UTC') as minute
-    from transcriptions t join media m on m.id = t.media_id
-    where t.state = 'done' and m.bucket = %(bucket)s
-"""
-_NAMED = "savepath like %(prefix)s and (%(savepaths)s::text[] is null or savepath = any(%(savepaths)s))"
-_NEIGHBOURS = f"""
-    with wanted as materialized (select distinct minute from ({_DONE} and {_NAMED}) named)
-    select a.transcription_id from attempts a
-    where date_trunc('minute', a.last_modified at time zone 'UTC') in (select minute from wanted)
-    union
-    select t.id from transcriptions t
-    where date_trunc('minute', t.finished_at at time zone 'UTC') in (select minute from wanted)
-"""
-"""All that may be in the wanted partitions: found by its columns, before anything is worked out for each."""
-
-
-async def touched(
-    connection: Connection, bucket: str, savepaths: Sequence[str] | None = None, prefix: str = ""
-) -> list[Partition]:
-    """The partitions that these savepaths are in, or ever were, each with all that belongs into it.
-
-    A partition is always rewritten completely, so it must know the neighbours of what was asked for too; and a savepath
-    whose object was modified leaves one partition for another.
-    """
-    done = _DONE if savepaths is None and not prefix else f"{_DONE} and t.id in ({_NEIGHBOURS})"
-    async with connection.cursor(row_factory=class_row(Partition)) as cursor:
-        await cursor.execute(
-            f"""
-            select folder, minute, coalesce(array_agg(id order by savepath) filter (where newest), '{{}}') as jobs
-            from ({done}) done group by folder, minute having bool_or({_NAMED}) order by folder, minute
-            """,
-            {"bucket": bucket, "prefix": sql.starting_with(prefix), "savepaths": savepaths and list(savepaths)},
-        )
-        return await cursor.fetchall()
+def path_of(partition: Partition, root: Path, bucket: str) -> Path:
+    """The partition's one file. Each bucket has its own, so that two of them can share a dataset."""
+    return root.joinpath(
+        f"folder={NULL if partition.folder is None else quote(partition.folder, safe='')}",
+        f"last_modified_date={partition.minute:%Y-%m-%d}",
+        f"hour={partition.minute.hour}",
+        f"minute={partition.minute.minute}",
+        f"{bucket}.parquet",
+    )
 
 
 async def rewrite(
@@ -115,7 +60,7 @@ async def rewrite(
     Raises:
         NotWritten: it cannot be written; the old file, if any, is as it was.
     """
-    path = partition.path(root, bucket)
+    path = path_of(partition, root, bucket)
     if not partition.jobs:
         remove(path)
         return
@@ -133,7 +78,7 @@ async def rewrite(
 
 def remove_others(root: Path, bucket: str, partitions: Sequence[Partition]) -> None:
     """Remove the bucket's files of all other partitions: their transcripts are gone from the database."""
-    wanted = {partition.path(root, bucket) for partition in partitions}
+    wanted = {path_of(partition, root, bucket) for partition in partitions}
     for path in root.glob(f"folder=*/last_modified_date=*/hour=*/minute=*/{bucket}.parquet"):
         if path not in wanted:
             remove(path)

@@ -14,7 +14,6 @@ from orchestrator.services.run import make_service, serve_service
 from orchestrator.session import Session, print_error
 from reelscribe.child_process import end_with_parent
 from reelscribe.settings.sections import Listener
-from reelscribe.timeout import within
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +58,8 @@ class Child:
         if self._process.returncode is None:
             self._process.terminate()
             try:
-                await within(self._grace_seconds + KILL_AFTER_SECONDS, self._process.wait())
+                async with asyncio.timeout(self._grace_seconds + KILL_AFTER_SECONDS):
+                    await self._process.wait()
             except TimeoutError:
                 self._process.kill()
                 await self._process.wait()

@@ -12,24 +12,28 @@ from orchestrator.transcripts.models import Receipt, ReceiptPart, Transcript
 from reelscribe.contracts.events import Segment
 from reelscribe.errors import ServiceError, TranscriptNotFound
 
-NEWEST = """
-    not exists (
-        select from transcriptions n
-        where n.media_id = t.media_id and n.state = 'done' and (n.finished_at, n.id) > (t.finished_at, t.id)
-    )
-"""
-"""Of finished transcriptions ``t``: the one that counts for its savepath."""
 
-LAST_MODIFIED = """
+def newest(job: str) -> str:
+    """The condition that no newer transcript of the same savepath is finished; ``job`` is the alias of the job."""
+    return f"""
+    not exists (
+        select from transcriptions n where n.media_id = {job}.media_id and n.state = 'done'
+            and (n.finished_at, n.id) > ({job}.finished_at, {job}.id)
+    )
+    """
+
+
+def last_modified(job: str) -> str:
+    """When the object of a finished job was modified; if that is unknown, when its transcript was finished."""
+    return f"""
     coalesce(
         (
             select a.last_modified from attempts a
-            where a.transcription_id = t.id and a.last_modified is not null order by a.attempt desc limit 1
+            where a.transcription_id = {job}.id and a.last_modified is not null order by a.attempt desc limit 1
         ),
-        t.finished_at
+        {job}.finished_at
     )
-"""
-"""Of the object of a finished transcription ``t``; if it is unknown, when the transcript was finished."""
+    """
 
 
 async def transcript(connection: Connection, bucket: str, savepath: str) -> Transcript | None:

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from orchestrator.database.sql import Connection, starting_with
 from orchestrator.jobs.models import Record, storable
 from orchestrator.transcripts import words
-from orchestrator.transcripts.queries import LAST_MODIFIED, NEWEST
+from orchestrator.transcripts.queries import last_modified, newest
 from reelscribe.contracts.messages import WireModel
 from reelscribe.contracts.transcriber import Language
 from reelscribe.settings.fields import BucketName
@@ -111,7 +111,7 @@ class Found(NamedTuple):
 
 def statement(query: SearchQuery, default_bucket: str) -> tuple[str, Mapping[str, Any]]:
     """The SQL of a query and its parameters."""
-    conditions = ["s.search @@ %(terms)s::tsquery", "m.bucket = %(bucket)s", "t.state = 'done'", NEWEST]
+    conditions = ["s.search @@ %(terms)s::tsquery", "m.bucket = %(bucket)s", "t.state = 'done'", newest("t")]
     parameters: dict[str, Any] = {
         "terms": " & ".join(f"({term.as_tsquery()})" for term in parse(query.q)),
         "bucket": query.bucket_name or default_bucket,
@@ -124,7 +124,7 @@ def statement(query: SearchQuery, default_bucket: str) -> tuple[str, Mapping[str
         conditions.append("t.language = %(language)s")
         parameters["language"] = query.language
     if query.since:
-        conditions.append(f"{LAST_MODIFIED} >= %(since)s")
+        conditions.append(f"{last_modified('t')} >= %(since)s")
         parameters["since"] = query.since
     if query.after:
         conditions.append("s.transcription_id <= %(job)s and (s.transcription_id < %(job)s or s.index > %(index)s)")

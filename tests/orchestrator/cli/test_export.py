@@ -18,6 +18,7 @@ from orchestrator.cli.main import cli
 from orchestrator.exports import parquet
 from orchestrator.jobs.models import Options
 from orchestrator.transcripts import formats
+from orchestrator.transcripts.partitions import touched
 from tests.orchestrator.commands import read_all
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import segment
@@ -156,7 +157,7 @@ def to_parquet(pool, tmp_path):
     async def export(*savepaths: str) -> Path:
         root = tmp_path / "data"
         async with pool.connection() as connection:
-            partitions = await parquet.touched(connection, BUCKET, savepaths or None)
+            partitions = await touched(connection, BUCKET, savepaths or None)
             for partition in partitions:
                 await parquet.rewrite(connection, root, BUCKET, partition, lambda: None)
         if not savepaths:
@@ -227,7 +228,7 @@ async def test_an_export_of_one_savepath_works_out_no_other_partition(submission
     )
     await sql("analyze")
     async with pool.connection() as connection:
-        [partition] = await parquet.touched(connection, BUCKET, ["a/7.mp4"])
+        [partition] = await touched(connection, BUCKET, ["a/7.mp4"])
         looked_up = await connection.execute(
             "select idx_tup_fetch from pg_stat_xact_user_tables where relname = 'attempts'"
         )
