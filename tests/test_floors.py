@@ -24,8 +24,6 @@ FLOORS = {
         ["file_delivery"],
         ["handlers"],
         ["routes"],
-        ["openapi"],
-        ["app"],
         ["__main__"],
     ],
     "transcriber": [
