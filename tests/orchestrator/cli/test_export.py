@@ -135,7 +135,7 @@ def test_a_wrong_export_is_exit_code_2_and_a_sentence(arguments, sentence):
 
 async def test_nothing_to_export_is_exit_code_1(orchestrator, tmp_path):
     outcome = await orchestrator.run("export", "--all", "--output", str(tmp_path / "o"))
-    assert (outcome.code, outcome.err) == (1, "no transcript is there yet; see what is: orchestrator status\n")
+    assert (outcome.code, outcome.err) == (1, "there is no transcript yet; see what there is: orchestrator status\n")
 
 
 async def test_export_shows_a_bar_on_a_terminal(orchestrator, transcripts, tmp_path):
