@@ -1,1 +1,1 @@
-"""The transcriber: savepath in, segments out as they are heard."""
+"""The transcriber: a savepath or a file in, segments out as they are decoded."""

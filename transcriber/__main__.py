@@ -20,14 +20,14 @@ from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.loading import Settings, load_settings
 from reelscribe.settings.transcriber import TranscriberSection
 from transcriber.api.routes import make_app
-from transcriber.jobs.waiting import Interrupted, unless
+from transcriber.jobs.waiting import Interrupted, wait_unless
 from transcriber.model.loading import LoadedModel, load_model
 from transcriber.service import TranscriberService
 
 log = logging.getLogger("transcriber")
 
 cli = typer.Typer(
-    help="The transcriber: turns a savepath, or an uploaded file, into segments of text as they are heard.",
+    help="The transcriber: turns a savepath, or an uploaded file, into segments of text, sent as they are decoded.",
     epilog="Example: transcriber --config config.cfg",
     add_completion=False,
 )
@@ -46,7 +46,7 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
         end = asyncio.run(_serve(chosen, binary, tokens))
     if end.calls_left:
-        # A call of the model cannot be interrupted, and Python would wait for its end. Nothing is left to be saved.
+        # A call of the model cannot be interrupted, and Python would wait for its end. There is nothing left to save.
         os._exit(end.exit_code)
     raise typer.Exit(end.exit_code)
 
@@ -57,7 +57,7 @@ class _End(NamedTuple):
 
 
 async def _serve(chosen: Settings, binary: FFmpeg, tokens: Tokens) -> _End:
-    """Work until a signal, or until the model is broken."""
+    """Serve until a signal, or until the model is broken."""
     try:
         model = await _load_model(chosen.transcriber)
     except Interrupted:
@@ -72,7 +72,7 @@ async def _serve(chosen: Settings, binary: FFmpeg, tokens: Tokens) -> _End:
 
 
 async def _load_model(section: TranscriberSection) -> LoadedModel:
-    """Load it in a thread of its own: a signal is heard meanwhile, and the end of the event loop waits for no other.
+    """Load it in a thread of its own: signals are handled meanwhile, and the event loop can end without waiting for it.
 
     Raises:
         Interrupted: by SIGTERM or SIGINT.
@@ -84,43 +84,43 @@ async def _load_model(section: TranscriberSection) -> LoadedModel:
         loop.add_signal_handler(number, stopping.set)
 
     async def load() -> LoadedModel:
-        return await loop.run_in_executor(ThreadPoolExecutor(1), _loaded_by, section)
+        return await loop.run_in_executor(ThreadPoolExecutor(1), _load_by, section)
 
     log.info("transcriber: loading the model %s", section.model)
-    model = await unless(stopping, load())
-    log.info("transcriber: model loaded: %s", _description(model))
+    model = await wait_unless(stopping, load())
+    log.info("transcriber: model loaded: %s", _describe(model))
     return model
 
 
-def _loaded_by(section: TranscriberSection) -> LoadedModel:
+def _load_by(section: TranscriberSection) -> LoadedModel:
     return load_model(section.model, section.device, section.compute_type, section.device_index, section.cpu_threads)
 
 
-def _description(model: LoadedModel) -> str:
+def _describe(model: LoadedModel) -> str:
     return f"{model.name} on {model.device} as {model.compute_type} in {model.load_seconds:.1f} s"
 
 
 @cli.command(epilog="Example: transcriber check --config config.cfg")
 def check(context: typer.Context, config: ConfigOption = None) -> None:
-    """Prove config, ffmpeg, model, device and the extractor, one line each; exit 1 if one of them fails."""
+    """Check config, ffmpeg, model, device and the extractor, one line each; exit 1 if one of them fails."""
     with report_settings_errors():
         chosen = load_settings(config or context.obj)
         tokens = Tokens.from_file(chosen.auth.token_file)
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
     section = chosen.transcriber
-    proved = [
+    passed = [
         print_check("config", "a token is asked for" if tokens else "read; no token is asked for"),
         print_check("ffmpeg", f"{binary.version} at {binary.path}" + (f"; {binary.unfixed}" if binary.unfixed else "")),
     ]
     try:
-        model = _loaded_by(section)
+        model = _load_by(section)
     except SettingsError as unusable:
-        proved.append(print_check("model", unusable))
+        passed.append(print_check("model", unusable))
     else:
-        proved.append(print_check("model", f"{model.name}, loaded in {model.load_seconds:.1f} s"))
-        proved.append(print_check("device", f"{model.device} as {model.compute_type}"))
-    proved.append(asyncio.run(_check_extractor(section.extractor_url, tokens)))
-    raise typer.Exit(0 if all(proved) else 1)
+        passed.append(print_check("model", f"{model.name}, loaded in {model.load_seconds:.1f} s"))
+        passed.append(print_check("device", f"{model.device} as {model.compute_type}"))
+    passed.append(asyncio.run(_check_extractor(section.extractor_url, tokens)))
+    raise typer.Exit(0 if all(passed) else 1)
 
 
 async def _check_extractor(url: str, tokens: Tokens) -> bool:

@@ -1,4 +1,4 @@
-"""What the transcriber counts, for Prometheus."""
+"""The metrics of the transcriber, for Prometheus."""
 
 import threading
 import time
@@ -18,25 +18,25 @@ REAL_TIME_FACTORS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2)
 
 
 class StageSeconds(Collector):
-    """How long each stage was at work, blocks that are not over included: a call of the model may take minutes."""
+    """Seconds of work of each stage, with work in progress included: a call of the model may take minutes."""
 
     def __init__(self) -> None:
         self._changing = threading.Lock()
-        self._over = dict.fromkeys(get_args(Stage), 0.0)
-        self._begun: dict[object, tuple[Stage, float]] = {}
+        self._finished = dict.fromkeys(get_args(Stage), 0.0)
+        self._running: dict[object, tuple[Stage, float]] = {}
 
     @contextmanager
     def working(self, stage: Stage) -> Iterator[None]:
         """Count the time of this block. Safe in any thread."""
-        block, begun = object(), time.monotonic()
+        block, started = object(), time.monotonic()
         with self._changing:
-            self._begun[block] = (stage, begun)
+            self._running[block] = (stage, started)
         try:
             yield
         finally:
             with self._changing:
-                del self._begun[block]
-                self._over[stage] += time.monotonic() - begun
+                del self._running[block]
+                self._finished[stage] += time.monotonic() - started
 
     def collect(self) -> Iterable[Metric]:
         seconds = CounterMetricFamily(
@@ -45,9 +45,9 @@ class StageSeconds(Collector):
             labels=["stage"],
         )
         with self._changing:
-            now, total = time.monotonic(), dict(self._over)
-            for stage, begun in self._begun.values():
-                total[stage] += now - begun
+            now, total = time.monotonic(), dict(self._finished)
+            for stage, started in self._running.values():
+                total[stage] += now - started
         for stage, busy in total.items():
             seconds.add_metric([stage], busy)
         return [seconds]
@@ -57,20 +57,20 @@ class Metrics:
     """The transcriber's counters on one registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.jobs = Gauge("reelscribe_transcriptions_running", "Recordings in work", registry=registry)
+        self.jobs = Gauge("reelscribe_transcriptions_running", "Transcriptions that are running", registry=registry)
         self.waiting = Gauge(
-            "reelscribe_transcriptions_waiting", "Requests that wait for a place, or still upload", registry=registry
+            "reelscribe_transcriptions_waiting", "Requests that wait for a slot, or still upload", registry=registry
         )
-        self.place_wait = Histogram(
-            "reelscribe_place_wait_seconds",
-            "How long requests waited for a place",
+        self.slot_wait = Histogram(
+            "reelscribe_slot_wait_seconds",
+            "How long requests waited for a slot",
             buckets=WAIT_SECONDS,
             registry=registry,
         )
         self.outcomes = Counter(
             "reelscribe_transcriptions", "Transcriptions by how they ended", ["outcome"], registry=registry
         )
-        self.audio_seconds = Counter("reelscribe_transcribed_seconds", "Seconds of audio judged", registry=registry)
+        self.audio_seconds = Counter("reelscribe_transcribed_seconds", "Seconds of audio processed", registry=registry)
         self.real_time_factor = Histogram(
             "reelscribe_real_time_factor",
             "Seconds that a finished transcription took, for each second of its audio",
@@ -88,7 +88,10 @@ class Metrics:
             "reelscribe_batch_windows", "Windows in one call of the model", buckets=BATCH_FILLS, registry=registry
         )
         self.batch_jobs = Histogram(
-            "reelscribe_batch_jobs", "Jobs sharing one call of the model", buckets=BATCH_FILLS, registry=registry
+            "reelscribe_batch_jobs",
+            "Transcriptions that share one call of the model",
+            buckets=BATCH_FILLS,
+            registry=registry,
         )
         self._stages = StageSeconds()
         registry.register(self._stages)

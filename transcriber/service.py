@@ -1,14 +1,14 @@
-"""What the transcriber's handlers share: the model, the extractor, and the places for jobs."""
+"""What the handlers of the transcriber share: the model, the extractor, and the slots."""
 
 import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, Self
 
 from reelscribe.contracts.events import Finished, Progress
-from reelscribe.contracts.transcriber import Priority, TranscribeFields, TranscribeRequest
+from reelscribe.contracts.transcriber import TranscribeFields, TranscribeRequest, Urgency
 from reelscribe.errors import ModelInUse, ServiceError, Stopping
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import ExtractorClient
@@ -18,9 +18,10 @@ from reelscribe.settings.loading import Settings
 from reelscribe.slots import Claim, Slots
 from reelscribe.temporary_files import TemporaryFolder
 from transcriber.decoding.recogniser import Recogniser
-from transcriber.jobs.job import HEARTBEAT_SECONDS, ClientLeft, Engine, Job, Tell, stopping
-from transcriber.jobs.sources import Source, StoredRecording, Upload, UploadedFile
-from transcriber.jobs.waiting import Interrupted, unless
+from transcriber.jobs.events import ClientLeft, Emit, stopping
+from transcriber.jobs.sources import AudioSource, StoredRecording, Upload, UploadedFile
+from transcriber.jobs.transcription import HEARTBEAT_SECONDS, Engine, Transcription
+from transcriber.jobs.waiting import Interrupted, wait_unless
 from transcriber.metrics import Metrics
 from transcriber.model import gpu
 from transcriber.model.loading import LoadedModel
@@ -31,19 +32,19 @@ from transcriber.scheduling.batcher import Batcher
 log = logging.getLogger(__name__)
 
 SHARE_OF_GRACE = 0.8
-"""Of ``grace_seconds``, for what is in the model; the rest is for telling clients and closing."""
+"""Of ``grace_seconds``, for what is in the model; the rest is for the last events and for closing."""
 
-SHARE_OF_INTERACTIVE_PLACES = 0.25
-"""Of ``max_jobs``, on top of them, and at least one: for those whom somebody waits for."""
+SHARE_OF_INTERACTIVE_SLOTS = 0.25
+"""Of ``max_jobs``, in addition to them, and at least one: for requests that a person waits for."""
 
 
 class TranscriberService(Service):
-    """The transcriber. It works while its :meth:`open` is entered.
+    """The transcriber. It takes requests while its :meth:`open` is entered.
 
     Args:
         settings: of config.cfg.
         ffmpeg: the binary that reads uploads.
-        model: that hears everything.
+        model: for all requests.
         tokens: who may call; the first one is sent to the extractor.
     """
 
@@ -51,115 +52,115 @@ class TranscriberService(Service):
         super().__init__("transcriber", tokens)
         self.metrics = Metrics(self.registry)
         gpu.watch(self.registry)
-        self.model = ModelPool(model.workers, self.metrics, model.prove, self._give_up)
+        self.model = ModelPool(model.workers, self.metrics, model.self_test, self._give_up)
         self.recogniser = Recogniser(model, settings.transcriber.audio_context == "fitted")
         self.max_upload_bytes = settings.transcriber.max_upload_bytes
         self.temporary = TemporaryFolder(settings.paths.temp_dir)
-        places = settings.transcriber.max_jobs
-        interactive_places = max(1, int(SHARE_OF_INTERACTIVE_PLACES * places))
-        self.slots = Slots(places, settings.transcriber.queue_length, interactive_places)
+        slots = settings.transcriber.max_jobs
+        interactive_slots = max(1, int(SHARE_OF_INTERACTIVE_SLOTS * slots))
+        self.slots = Slots(slots, settings.transcriber.queue_length, interactive_slots)
         self.weights = Weights(
             model, self.model, self.metrics, settings.transcriber.idle_unload_seconds, self._check_unused
         )
         self._settings = settings.transcriber
         self._limits = settings.extraction
         self._ffmpeg = ffmpeg
-        self._machine_c: ExtractorClient | None = None
-        self._jobs: set[Job] = set()
+        self._extractor: ExtractorClient | None = None
+        self._transcriptions: set[Transcription] = set()
         self._engine: Engine | None = None
         self._grace_is_over = asyncio.Event()
         self.metrics.jobs.set_function(lambda: self.slots.running)
         self.metrics.waiting.set_function(lambda: self.slots.waiting)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator["TranscriberService"]:
-        """Take jobs until the block ends."""
+    async def open(self) -> AsyncIterator[Self]:
+        """Take requests until the block ends."""
         async with AsyncExitStack() as stack:
             stack.callback(self.model.close)
             batch_size = self.recogniser.model.share_of_batch(self._settings.batch_size)
             batcher = Batcher(self.recogniser, self.model, batch_size, self.metrics)
             extractor = ExtractorClient(self._settings.extractor_url, self.tokens)
-            self._machine_c = await stack.enter_async_context(extractor)
+            self._extractor = await stack.enter_async_context(extractor)
             await stack.enter_async_context(batcher)
             self._engine = Engine(self.recogniser, self.model, batcher, self.metrics)
-            stack.callback(self.weights.wake)
-            self.weights.rest()
+            stack.callback(self.weights.end_idle_time)
+            self.weights.start_idle_time()
             yield self
 
-    def stored(self, request: TranscribeRequest) -> Source:
+    def stored(self, request: TranscribeRequest) -> AudioSource:
         """The recording of the bucket that a request names."""
-        assert self._machine_c, "open() is not entered"
-        return StoredRecording(self._machine_c, request.savepath, request.bucket_name, self._settings.audio_format)
+        assert self._extractor, "open() is not entered"
+        return StoredRecording(self._extractor, request.savepath, request.bucket_name, self._settings.audio_format)
 
-    def uploaded(self, upload: Upload) -> Source:
+    def uploaded(self, upload: Upload) -> AudioSource:
         """The recording that came with a request."""
         return UploadedFile(upload, self._ffmpeg, self._limits)
 
     @contextmanager
-    def claim(self, priority: Priority) -> Iterator[Claim]:
-        """The right to a place for a job, at once or later; the model is not unloaded as long as there is one.
+    def claim(self, urgency: Urgency) -> Iterator[Claim]:
+        """The right to a slot, immediately or later; the model is not unloaded while there is such a claim.
 
         Raises:
-            Busy: all places and the queue are full.
+            Busy: all slots and the queue are full.
         """
-        with self.slots.claim(priority == "interactive") as claim:
-            self.weights.wake()
+        with self.slots.claim(urgency == "interactive") as claim:
+            self.weights.end_idle_time()
             try:
                 yield claim
             finally:
                 claim.release()
                 if self._is_unused:
-                    self.weights.rest()
+                    self.weights.start_idle_time()
 
     async def transcribe(
         self,
         request: TranscribeFields,
-        source: Source,
+        source: AudioSource,
         claim: Claim,
-        tell: Tell,
+        emit: Emit,
         admitted: Callable[[], Awaitable[None]] | None = None,
     ) -> Finished:
-        """Wait for the place and the model, then tell all events, and return the last one. Frees the place.
+        """Wait for the slot and the model, emit all events but the last, and return that one. Frees the slot.
 
         Args:
-            admitted: called when the waiting is over.
+            admitted: called at the end of the wait.
 
         Raises:
-            BadRequest: the model cannot do that.
-            ModelNotLoaded: it was unloaded and does not come back.
-            ServiceError: why there is no end; see :meth:`transcriber.jobs.job.Job.run`.
+            BadRequest: the model cannot do what the request asks for.
+            ModelNotLoaded: it was unloaded and cannot be loaded again.
+            ServiceError: why it did not finish; see :meth:`transcriber.jobs.transcription.Transcription.run`.
         """
         assert self._engine, "open() is not entered"
         self.recogniser.check(request)
-        job = Job(request, source, self._engine, tell)
+        transcription = Transcription(request, source, self._engine, emit)
         try:
-            with self._told(source.name):
-                await self._wait(claim, request, tell)
+            with self._report_outcome(source.name):
+                await self._wait(claim, request, emit)
                 if admitted:
                     await admitted()
                 log.info("%s: started at %.1f s (%s)", source.name, request.start, request.mode)
-                return await self._run(job, source.name)
+                return await self._run(transcription, source.name)
         finally:
             claim.release()
 
     async def load_model(self) -> None:
-        """Have the model in memory before a job needs it.
+        """Load the model before a request needs it.
 
         Raises:
-            ModelNotLoaded: it was unloaded and does not come back.
+            ModelNotLoaded: it was unloaded and cannot be loaded again.
         """
         try:
-            await unless(self.stopping, self.weights.load())
+            await wait_unless(self.stopping, self.weights.load())
         except Interrupted:
-            raise Stopping("this transcriber is shutting down; it loads no model any more") from None
+            raise Stopping("this transcriber is shutting down; it does not load the model any more") from None
         if self._is_unused:
-            self.weights.rest()
+            self.weights.start_idle_time()
 
     async def stop(self) -> None:
-        """Let every request tell its client where to go on: at once, or once its windows are through the model."""
+        """End every request, immediately or after its windows in the model; clients get the second to resume from."""
         self.stopping.set()
-        for job in list(self._jobs):
-            job.stop()
+        for transcription in list(self._transcriptions):
+            transcription.stop()
         seconds = SHARE_OF_GRACE * self._settings.grace_seconds
         asyncio.get_running_loop().call_later(seconds, self._grace_is_over.set)
 
@@ -179,7 +180,7 @@ class TranscriberService(Service):
         }
 
     def _give_up(self) -> None:
-        log.critical("transcriber: the model does not work any more, which only a new process may cure; this one ends")
+        log.critical("transcriber: the model does not work any more, which only a new process may fix; this one ends")
         self.stopping.set()
 
     @property
@@ -193,46 +194,46 @@ class TranscriberService(Service):
                 "try again when they are done"
             )
 
-    async def _wait(self, claim: Claim, request: TranscribeFields, tell: Tell) -> None:
-        """Wait for what the job needs, while its client is told that it has not been forgotten."""
+    async def _wait(self, claim: Claim, request: TranscribeFields, emit: Emit) -> None:
+        """Wait for the slot and the model; meanwhile, the client gets heartbeats."""
 
-        async def ready() -> None:
-            asked = time.monotonic()
+        async def get_ready() -> None:
+            since = time.monotonic()
             await claim.wait(request.priority == "interactive")
-            self.metrics.place_wait.observe(time.monotonic() - asked)
+            self.metrics.slot_wait.observe(time.monotonic() - since)
             await self.weights.load()
 
-        async def patience() -> None:
-            await tell(Progress(seconds=request.start))
+        async def send_heartbeat() -> None:
+            await emit(Progress(seconds=request.start))
 
         try:
-            await unless(self.stopping, ready(), patience, HEARTBEAT_SECONDS)
+            await wait_unless(self.stopping, get_ready(), send_heartbeat, HEARTBEAT_SECONDS)
         except Interrupted:
             raise stopping(request.start) from None
 
-    async def _run(self, job: Job, name: str) -> Finished:
+    async def _run(self, transcription: Transcription, name: str) -> Finished:
         started = time.monotonic()
-        self._jobs.add(job)
+        self._transcriptions.add(transcription)
         try:
-            finished = await unless(self._grace_is_over, job.run())
+            finished = await wait_unless(self._grace_is_over, transcription.run())
         except Interrupted:
-            raise stopping(job.reached) from None
+            raise stopping(transcription.reached) from None
         finally:
-            self._jobs.discard(job)
-            self.metrics.audio_seconds.inc(job.heard_seconds)
+            self._transcriptions.discard(transcription)
+            self.metrics.audio_seconds.inc(transcription.received_seconds)
         seconds = max(time.monotonic() - started, 1e-3)
-        if job.heard_seconds:
-            self.metrics.real_time_factor.observe(seconds / job.heard_seconds)
+        if transcription.received_seconds:
+            self.metrics.real_time_factor.observe(seconds / transcription.received_seconds)
         log.info(
             "%s: finished: %.1f s of audio in %.1f s (%.0f x real time)",
-            name, job.heard_seconds, seconds, job.heard_seconds / seconds,
+            name, transcription.received_seconds, seconds, transcription.received_seconds / seconds,
         )  # fmt: skip
         return finished
 
     @contextmanager
-    def _told(self, name: str) -> Iterator[None]:
-        """How a request ended, in the log and the counters."""
-        begun, outcome = time.monotonic(), "left"
+    def _report_outcome(self, name: str) -> Iterator[None]:
+        """Log and count how a request ends."""
+        started, outcome = time.monotonic(), "left"
         try:
             yield
             outcome = "finished"
@@ -248,4 +249,4 @@ class TranscriberService(Service):
         finally:
             self.metrics.outcomes.labels(outcome).inc()
             if outcome == "left":
-                log.info("%s: the client left after %.1f s; place free", name, time.monotonic() - begun)
+                log.info("%s: the client left after %.1f s; slot free", name, time.monotonic() - started)

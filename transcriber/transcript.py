@@ -1,4 +1,4 @@
-"""A whole transcript, for answers that are sent at its end."""
+"""A complete transcript, for answers that are sent at its end."""
 
 from typing import NamedTuple
 
@@ -6,12 +6,12 @@ from reelscribe.contracts.events import Event, Finished, Segment, Started
 from reelscribe.contracts.transcriber import TranscribeFields
 from reelscribe.slots import Claim
 from reelscribe.text.running_text import running_text
-from transcriber.jobs.sources import Source
+from transcriber.jobs.sources import AudioSource
 from transcriber.service import TranscriberService
 
 
-class Transcript(NamedTuple):
-    """What the events of a job said."""
+class CompleteTranscript(NamedTuple):
+    """All events of a transcription."""
 
     started: Started
     segments: list[Segment]
@@ -23,19 +23,19 @@ class Transcript(NamedTuple):
         return running_text(segment.text for segment in self.segments)
 
 
-async def transcribe(
-    service: TranscriberService, request: TranscribeFields, source: Source, claim: Claim
-) -> Transcript:
-    """Wait for the whole transcript.
+async def collect_transcript(
+    service: TranscriberService, request: TranscribeFields, source: AudioSource, claim: Claim
+) -> CompleteTranscript:
+    """Transcribe, and wait for the end.
 
     Raises:
-        ServiceError: there is none; see :meth:`transcriber.service.TranscriberService.transcribe`.
+        ServiceError: why there is no transcript; see :meth:`transcriber.service.TranscriberService.transcribe`.
     """
-    told: list[Event] = []
+    events: list[Event] = []
 
     async def keep(event: Event) -> None:
-        told.append(event)
+        events.append(event)
 
     finished = await service.transcribe(request, source, claim, keep)
-    (started,) = (event for event in told if isinstance(event, Started))
-    return Transcript(started, [event for event in told if isinstance(event, Segment)], finished)
+    (started,) = (event for event in events if isinstance(event, Started))
+    return CompleteTranscript(started, [event for event in events if isinstance(event, Segment)], finished)

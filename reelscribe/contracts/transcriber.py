@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from reelscribe.contracts.messages import NonNegativeSeconds, Savepath, WireModel
 
-Priority = Literal["interactive", "batch"]
+Urgency = Literal["interactive", "batch"]
 PRIORITY = "which recording goes first when several wait for a slot, or for the model"
 Language = Annotated[str, Field(min_length=2, max_length=3, pattern=r"^[A-Za-z]*$", examples=["en"])]
 VadThreshold = Annotated[float, Field(ge=0.05, le=0.95)]
@@ -53,7 +53,7 @@ class TranscribeFields(TranscribeOptions):
     """Everything in a request to the transcriber's ``POST /transcribe`` but the recording."""
 
     start: NonNegativeSeconds = Field(default=0.0, description="seconds of the recording to skip")
-    priority: Priority = Field(default="interactive", description=PRIORITY)
+    priority: Urgency = Field(default="interactive", description=PRIORITY)
 
 
 class TranscribeRequest(TranscribeFields):
@@ -61,4 +61,4 @@ class TranscribeRequest(TranscribeFields):
 
     savepath: Savepath
     bucket_name: str | None = None
-    priority: Priority = Field(default="batch", description=PRIORITY)
+    priority: Urgency = Field(default="batch", description=PRIORITY)

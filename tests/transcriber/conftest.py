@@ -1,4 +1,4 @@
-"""A transcriber with the bundled model in the test's event loop, and the scripted extractor it listens to."""
+"""A transcriber with the bundled model in the test's event loop, and the scripted extractor that it gets audio from."""
 
 import json
 import re
@@ -30,7 +30,7 @@ from transcriber.service import TranscriberService
 
 @dataclass
 class Transcriber:
-    """A running the transcriber, seen from outside; ``machine`` is its inside."""
+    """A running transcriber, seen from outside; ``service`` is its inside."""
 
     http: httpx.AsyncClient
     service: TranscriberService
@@ -102,19 +102,19 @@ def truth(name: str) -> dict[str, Any]:
     return found
 
 
-def segments(told: list[Event]) -> list[Segment]:
-    return [event for event in told if isinstance(event, Segment)]
+def segments(emitted: list[Event]) -> list[Segment]:
+    return [event for event in emitted if isinstance(event, Segment)]
 
 
-def text(told: list[Event]) -> str:
-    return " ".join(segment.text for segment in segments(told))
+def text(emitted: list[Event]) -> str:
+    return " ".join(segment.text for segment in segments(emitted))
 
 
-def word_error_rate(name: str, heard: str) -> float:
-    return words_wrong(truth(name)["text"], heard)
+def word_error_rate(name: str, transcribed: str) -> float:
+    return words_wrong(truth(name)["text"], transcribed)
 
 
-def words_wrong(said: str | list[str], heard: str | list[str]) -> float:
+def words_wrong(said: str | list[str], transcribed: str | list[str]) -> float:
     """The word error rate, whatever the case and the punctuation."""
     plain = jiwer.Compose([jiwer.ToLowerCase(), jiwer.RemovePunctuation(), jiwer.ReduceToListOfListOfWords()])
-    return float(jiwer.wer(said, heard, reference_transform=plain, hypothesis_transform=plain))
+    return float(jiwer.wer(said, transcribed, reference_transform=plain, hypothesis_transform=plain))

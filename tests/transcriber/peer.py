@@ -57,7 +57,7 @@ class Script:
     """Before the answer."""
     cut_after_bytes: int | None = None
     hold: asyncio.Event | None = None
-    """Half of the body is sent only when this is set."""
+    """The second half of the body is sent only when this is set; each request keeps the one it began with."""
     refuse: ServiceError | None = None
     receipt_changes: dict[str, Any] = field(default_factory=dict)
     bodies: dict[str, bytes] = field(default_factory=dict)
@@ -77,6 +77,7 @@ class ExtractAudio(RequestHandler):
         script = self.script
         request = ExtractAudioRequest.model_validate_json(self.request.body)
         script.requests.append(request)
+        hold = script.hold
         await asyncio.sleep(script.delay_seconds)
         if script.refuse:
             self.set_status(script.refuse.status)
@@ -107,17 +108,17 @@ class ExtractAudio(RequestHandler):
         self.set_header("X-Object-ETag", receipt.etag)
         self.set_header("X-Declared-Seconds", f"{receipt.declared_seconds:.3f}")
         try:
-            await self.send(body)
+            await self.send(body, hold)
         except StreamClosedError:
             script.left_early += 1
 
-    async def send(self, body: bytes) -> None:
+    async def send(self, body: bytes, hold: asyncio.Event | None) -> None:
         script = self.script
         for start in range(0, len(body), script.chunk_bytes):
             if start:
                 await asyncio.sleep(script.pause_seconds)
-            if script.hold and start > len(body) // 2:
-                await script.hold.wait()
+            if hold and start > len(body) // 2:
+                await hold.wait()
             if script.cut_after_bytes is not None and start >= script.cut_after_bytes:
                 self.detach().close()
                 return

@@ -45,7 +45,7 @@ def run(tmp_path: Path) -> Run:
 
 
 class Service:
-    """A running machine, with what it has written on its console."""
+    """A running service, with what it has written on its console."""
 
     def __init__(self, package: str, config: Path, **environment: str) -> None:
         self.process = subprocess.Popen(
@@ -85,11 +85,11 @@ def test_help_has_an_example(run: Run) -> None:
     assert "transcriber check --config config.cfg" in run("check", "--help").stdout
 
 
-def test_mistakes_in_the_settings_are_told_one_a_line(run: Run, config: Path) -> None:
+def test_mistakes_in_the_settings_are_printed_one_per_line(run: Run, config: Path) -> None:
     config.write_text("[transcriber]\nbatch_size = 0\nmodle = mini\n")
-    told = run("--config", str(config))
-    assert told.returncode == 2
-    assert [line.split(": ")[1] for line in told.stderr.splitlines()] == [
+    completed = run("--config", str(config))
+    assert completed.returncode == 2
+    assert [line.split(": ")[1] for line in completed.stderr.splitlines()] == [
         "[transcriber] batch_size",
         "[transcriber] modle",
     ]
@@ -100,34 +100,34 @@ def test_mistakes_in_the_settings_are_told_one_a_line(run: Run, config: Path) ->
     [("smal", "faster-whisper knows only"), ("someone/some-model", "through Hugging Face")],
     ids=["misspelt", "offline"],
 )
-def test_a_model_that_is_not_there_is_one_sentence_with_the_way_out(
+def test_a_model_that_is_not_there_is_one_message_with_what_to_do(
     run: Run, config: Path, model: str, tried: str
 ) -> None:
-    told = run("--config", str(config), REELSCRIBE_TRANSCRIBER__MODEL=model, HF_HUB_OFFLINE="1")
-    assert told.returncode == 2
-    assert "Traceback" not in told.stderr
-    loading, sentence = told.stderr.splitlines()
+    completed = run("--config", str(config), REELSCRIBE_TRANSCRIBER__MODEL=model, HF_HUB_OFFLINE="1")
+    assert completed.returncode == 2
+    assert "Traceback" not in completed.stderr
+    loading, message = completed.stderr.splitlines()
     assert "loading the model" in loading
     for part in (f"'{model}'", tried, "copy the folder of a CTranslate2 Whisper model", "model = mini"):
-        assert part in sentence
+        assert part in message
 
 
-def test_a_folder_that_is_no_model_is_one_sentence(run: Run, config: Path, tmp_path: Path) -> None:
-    told = run("--config", str(config), REELSCRIBE_TRANSCRIBER__MODEL=str(tmp_path))
-    assert (told.returncode, len(told.stderr.splitlines())) == (2, 2)
-    assert "does not load on cpu" in told.stderr
+def test_a_folder_that_is_no_model_is_one_message(run: Run, config: Path, tmp_path: Path) -> None:
+    completed = run("--config", str(config), REELSCRIBE_TRANSCRIBER__MODEL=str(tmp_path))
+    assert (completed.returncode, len(completed.stderr.splitlines())) == (2, 2)
+    assert "does not load on cpu" in completed.stderr
 
 
-def test_a_gpu_that_is_not_there_is_one_sentence(run: Run, config: Path) -> None:
-    told = run("--config", str(config), REELSCRIBE_TRANSCRIBER__DEVICE="cuda", CUDA_VISIBLE_DEVICES="")
-    assert (told.returncode, len(told.stderr.splitlines())) == (2, 2)
-    assert "no CUDA GPU" in told.stderr
+def test_a_gpu_that_is_not_there_is_one_message(run: Run, config: Path) -> None:
+    completed = run("--config", str(config), REELSCRIBE_TRANSCRIBER__DEVICE="cuda", CUDA_VISIBLE_DEVICES="")
+    assert (completed.returncode, len(completed.stderr.splitlines())) == (2, 2)
+    assert "no CUDA GPU" in completed.stderr
 
 
 def test_check_names_what_does_not_work(run: Run, config: Path) -> None:
-    told = run("check", "--config", str(config), REELSCRIBE_TRANSCRIBER__EXTRACTOR_URL="http://127.0.0.1:9")
-    marks = [line.split(":")[0] for line in told.stdout.splitlines()]
-    assert (told.returncode, marks) == (
+    completed = run("check", "--config", str(config), REELSCRIBE_TRANSCRIBER__EXTRACTOR_URL="http://127.0.0.1:9")
+    marks = [line.split(":")[0] for line in completed.stdout.splitlines()]
+    assert (completed.returncode, marks) == (
         1,
         ["ok   config", "ok   ffmpeg", "ok   model", "ok   device", "FAIL extractor"],
     )
@@ -137,28 +137,28 @@ async def test_sigterm_hands_running_jobs_back_and_exits_with_0(start: Callable[
     script = Script(chunk_bytes=65_536, pause_seconds=0.02)
     async with extractor(script) as url:
         transcriber = start("transcriber", config, REELSCRIBE_TRANSCRIBER__EXTRACTOR_URL=url)
-        told = []
+        events = []
         async with (
             httpx.AsyncClient(timeout=30) as client,
             client.stream("POST", f"{transcriber.url}/transcribe", json={"savepath": "ten_minutes.ogg"}) as answer,
         ):
             async for line in answer.aiter_lines():
-                told.append(json.loads(line))
-                if told[-1]["event"] == "progress" and len(told) > 2:
+                events.append(json.loads(line))
+                if events[-1]["event"] == "progress" and len(events) > 2:
                     transcriber.process.send_signal(signal.SIGTERM)
-        assert (told[-1]["event"], told[-1]["code"], told[-1]["retryable"]) == ("failed", "stopping", True)
-        assert told[-1]["details"]["resume"] == pytest.approx(told[-2]["seconds"], abs=0.01)
+        assert (events[-1]["event"], events[-1]["code"], events[-1]["retryable"]) == ("failed", "stopping", True)
+        assert events[-1]["details"]["resume"] == pytest.approx(events[-2]["seconds"], abs=0.01)
         assert script.done == 0
     assert transcriber.process.wait(10) == 0
 
 
-def test_with_the_real_machine_c_a_video_becomes_text(
+def test_with_the_real_extractor_a_video_becomes_text(
     start: Callable[..., Service], config: Path, make_video: Callable[..., Path]
 ) -> None:
     folder = config.parent / "minio" / "videos"
     make_video(folder / "short.mp4")
-    whole = make_video(folder / "minute.mp4", "minute.flac").read_bytes()
-    (folder / "half.mp4").write_bytes(whole[: len(whole) // 2])
+    complete = make_video(folder / "minute.mp4", "minute.flac").read_bytes()
+    (folder / "half.mp4").write_bytes(complete[: len(complete) // 2])
     extractor = start("extractor_api", config)
     transcriber = start("transcriber", config, REELSCRIBE_TRANSCRIBER__EXTRACTOR_URL=extractor.url)
 
@@ -167,10 +167,10 @@ def test_with_the_real_machine_c_a_video_becomes_text(
         body = {"savepath": savepath, **options}
         return httpx.post(f"{transcriber.url}/transcribe", json=body, headers=headers, timeout=30)
 
-    heard = transcribe("short.mp4").json()
+    document = transcribe("short.mp4").json()
     truth = json.loads((SPEECH / "short.json").read_text())
-    assert " ".join(segment["text"] for segment in heard["segments"]) == truth["text"]
-    assert heard["complete"]
+    assert " ".join(segment["text"] for segment in document["segments"]) == truth["text"]
+    assert document["complete"]
     assert transcribe("gone.mp4").status_code == 404
     cut = transcribe("half.mp4").json()["error"]
     assert cut["delivered_seconds"] < cut["declared_seconds"]
@@ -185,7 +185,7 @@ def test_with_the_real_machine_c_a_video_becomes_text(
     assert "gone.mp4: failed: object_not_found: " in console
 
 
-def test_a_client_that_leaves_ends_the_ffmpeg_of_the_real_machine_c(
+def test_a_client_that_leaves_ends_the_ffmpeg_of_the_real_extractor(
     start: Callable[..., Service], config: Path
 ) -> None:
     folder = config.parent / "minio" / "videos"
@@ -206,8 +206,8 @@ def test_a_client_that_leaves_ends_the_ffmpeg_of_the_real_machine_c(
 
     body = {"savepath": "long.wav", "vad": False}
     with httpx.stream("POST", f"{transcriber.url}/transcribe", json=body, timeout=30) as answer:
-        told = answer.iter_lines()
-        assert '"started"' in next(told)
+        lines = answer.iter_lines()
+        assert '"started"' in next(lines)
         assert running()
         assert httpx.get(f"{transcriber.url}/healthz").json()["free"] == 3
     left = time.monotonic()

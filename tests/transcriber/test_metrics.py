@@ -1,4 +1,4 @@
-"""GET /metrics: what tells an operator whether the model is kept at work."""
+"""GET /metrics: from which an operator sees whether the model is kept busy."""
 
 import asyncio
 from types import SimpleNamespace
@@ -18,13 +18,13 @@ async def test_a_finished_job_is_counted_at_each_stage(transcriber: Transcriber)
     assert await transcriber.metric("reelscribe_transcribed_seconds_total") == 60
     assert 0 < await transcriber.metric("reelscribe_real_time_factor_sum") < 2
     assert await transcriber.metric("reelscribe_batch_windows_sum") >= 2
-    assert await transcriber.metric("reelscribe_place_wait_seconds_count") == 1
+    assert await transcriber.metric("reelscribe_slot_wait_seconds_count") == 1
     assert await transcriber.metric("reelscribe_model_workers") >= 1
     for stage in ("vad", "mel", "model"):
         assert await transcriber.metric(f'reelscribe_stage_busy_seconds_total{{stage="{stage}"}}') > 0
 
 
-async def test_a_call_of_the_model_is_counted_before_it_is_over() -> None:
+async def test_a_call_of_the_model_is_counted_before_it_ends() -> None:
     registry = CollectorRegistry()
     with Metrics(registry).working("model"):
         await asyncio.sleep(0.05)
@@ -47,7 +47,7 @@ def test_without_a_gpu_there_is_no_metric_of_its_memory(monkeypatch: pytest.Monk
     assert exported(monkeypatch, nvmlInit=no_driver) == ""
 
 
-def test_each_gpu_has_its_memory_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_gpu_has_metrics_of_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """With two GPUs, of which one has fallen off its bus."""
 
     def handle(index: int) -> int:
@@ -55,14 +55,14 @@ def test_each_gpu_has_its_memory_told(monkeypatch: pytest.MonkeyPatch) -> None:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
         return index
 
-    told = exported(
+    text = exported(
         monkeypatch,
         nvmlInit=lambda: None,
         nvmlDeviceGetCount=lambda: 2,
         nvmlDeviceGetHandleByIndex=handle,
         nvmlDeviceGetMemoryInfo=lambda _: SimpleNamespace(used=5 << 30, total=80 << 30),
     )
-    samples = [line for line in told.splitlines() if not line.startswith("#")]
+    samples = [line for line in text.splitlines() if not line.startswith("#")]
     assert samples == [
         'reelscribe_gpu_memory_used_bytes{gpu="0"} 5.36870912e+09',
         'reelscribe_gpu_memory_total_bytes{gpu="0"} 8.589934592e+10',

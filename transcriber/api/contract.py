@@ -8,7 +8,7 @@ from reelscribe.contracts.events import Event, Finished, Segment, Started
 from reelscribe.contracts.messages import Health, ReceivedModel
 from reelscribe.contracts.transcriber import TranscribeFields
 from transcriber.api.schemas import Granularity, TranscriptionForm, TranslationForm
-from transcriber.model.weights import State
+from transcriber.model.weights import LoadState
 
 RECORDING = Field(description="the recording: anything that FFmpeg reads")
 
@@ -65,7 +65,7 @@ class TranscriberHealth(Health):
     model: str
     device: str
     compute_type: str
-    model_state: State
+    model_state: LoadState
     ffmpeg: str
     warnings: list[str]
     capacity: int

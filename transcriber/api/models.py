@@ -1,8 +1,8 @@
-"""``POST /models/load`` and ``/models/unload``: the model's memory, for whoever shares the GPU with it."""
+"""``POST /models/load`` and ``/models/unload``: the model's memory, for programs that share the GPU with it."""
 
 from reelscribe.contracts.messages import WireModel
 from reelscribe.http.server import ServiceHandler
-from transcriber.model.weights import State
+from transcriber.model.weights import LoadState
 from transcriber.service import TranscriberService
 
 
@@ -12,22 +12,22 @@ class ModelState(WireModel):
     model: str
     device: str
     compute_type: str
-    model_state: State
+    model_state: LoadState
 
 
 class _ModelHandler(ServiceHandler):
     service: TranscriberService
 
-    def tell_state(self) -> None:
+    def answer_state(self) -> None:
         self.finish({name: self.service.health()[name] for name in ModelState.model_fields})
 
 
 class LoadHandler(_ModelHandler):
-    """``POST /models/load``: answers once the model is in memory, at once if it is."""
+    """``POST /models/load``: answers once the model is in memory, immediately if it is already."""
 
     async def post(self) -> None:
         await self.service.load_model()
-        self.tell_state()
+        self.answer_state()
 
 
 class UnloadHandler(_ModelHandler):
@@ -35,4 +35,4 @@ class UnloadHandler(_ModelHandler):
 
     async def post(self) -> None:
         await self.service.weights.unload()
-        self.tell_state()
+        self.answer_state()

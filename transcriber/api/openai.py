@@ -10,18 +10,18 @@ from reelscribe.errors import InternalError, ModelNotFound, ServiceError
 from reelscribe.http.server import ServiceHandler
 from reelscribe.text.running_text import running_text
 from transcriber.api import schemas
-from transcriber.api.job_handler import JobHandler
+from transcriber.api.recording_handler import RecordingHandler
 from transcriber.api.schemas import ALIAS, CONTENT_TYPES, TranscriptionForm, TranslationForm
-from transcriber.jobs.job import ClientLeft
-from transcriber.jobs.sources import Source
+from transcriber.jobs.events import ClientLeft
+from transcriber.jobs.sources import AudioSource
 from transcriber.service import TranscriberService
-from transcriber.transcript import transcribe
+from transcriber.transcript import collect_transcript
 
 log = logging.getLogger(__name__)
 
 
 class OpenAIErrors(ServiceHandler):
-    """Tells failures as OpenAI does."""
+    """Reports failures as OpenAI does."""
 
     service: TranscriberService
 
@@ -38,7 +38,7 @@ class OpenAIErrors(ServiceHandler):
             raise ModelNotFound(f"the model {name!r} is not loaded here; use {loaded!r} or {ALIAS!r}", fields=["model"])
 
 
-class _AudioHandler(OpenAIErrors, JobHandler):
+class _AudioHandler(OpenAIErrors, RecordingHandler):
     form_type: type[TranslationForm]
 
     async def post(self) -> None:
@@ -50,34 +50,34 @@ class _AudioHandler(OpenAIErrors, JobHandler):
         if form.streamed:
             await self._stream(form, source)
             return
-        transcript = await transcribe(self.service, form.fields(), source, self.claim())
+        transcript = await collect_transcript(self.service, form.fields(), source, self.claim())
         self.set_header("Content-Type", CONTENT_TYPES[form.response_format])
         self.finish(schemas.render(transcript, form))
 
-    async def _read(self) -> tuple[TranslationForm, Source]:
+    async def _read(self) -> tuple[TranslationForm, AudioSource]:
         fields, upload = await self.read_form()
         form = schemas.parse_form(self.form_type, fields)
         prompt = self.service.recogniser.model.end_of_prompt(form.prompt)
         return form.model_copy(update={"prompt": prompt}), self.service.uploaded(upload)
 
-    async def _stream(self, form: TranslationForm, source: Source) -> None:
+    async def _stream(self, form: TranslationForm, source: AudioSource) -> None:
         """From the first event on, a failure is an event: the status has been sent."""
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
         self.set_header("Cache-Control", "no-cache")
-        heard: list[str] = []
+        texts: list[str] = []
 
-        async def tell(event: Event) -> None:
+        async def emit(event: Event) -> None:
             if isinstance(event, Segment):
-                self.write(schemas.delta(heard[-1] if heard else "", event.text))
-                heard.append(event.text)
+                self.write(schemas.delta(texts[-1] if texts else "", event.text))
+                texts.append(event.text)
                 await self.send()
             elif isinstance(event, Progress):
-                self.write(f": {event.seconds:.1f} s\n\n")  # a comment: it keeps proxies from hanging up
+                self.write(f": {event.seconds:.1f} s\n\n")  # a comment: it keeps proxies from closing the connection
                 await self.send()
 
         try:
-            await self.service.transcribe(form.fields(), source, self.claim(), tell)
-            last = schemas.done(running_text(heard))
+            await self.service.transcribe(form.fields(), source, self.claim(), emit)
+            last = schemas.done(running_text(texts))
         except ServiceError as failure:
             if not self._headers_written:
                 raise

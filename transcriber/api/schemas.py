@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
 
@@ -21,7 +21,7 @@ from reelscribe.text.running_text import space
 from reelscribe.text.subtitles import srt, vtt
 from transcriber.api import languages
 from transcriber.api.uploads import Fields
-from transcriber.transcript import Transcript
+from transcriber.transcript import CompleteTranscript
 
 ALIAS = "whisper-1"
 """OpenAI's own model, which clients name by default; here it is the loaded one."""
@@ -53,11 +53,11 @@ def _end(prompt: str) -> str:
 
 
 class TranslationForm(WireModel):
-    """Fields of ``POST /v1/audio/translations`` beside ``file``.
+    """Fields of ``POST /v1/audio/translations`` in addition to ``file``.
 
-    Of ``prompt`` the end counts, as with OpenAI: clients give all of the text so far. ``temperature`` is checked and
-    changes nothing: decoding begins at 0 and is repeated with more where the result looks wrong, which is what OpenAI's
-    own default of 0 means.
+    The end of ``prompt`` is used, as with OpenAI: clients send all of the text so far. ``temperature`` is checked and
+    changes nothing: decoding begins at 0 and is repeated with higher values if the result looks wrong, which is what
+    OpenAI's own default of 0 means.
     """
 
     model: str = Field(min_length=1, max_length=200)
@@ -67,24 +67,24 @@ class TranslationForm(WireModel):
 
     @property
     def streamed(self) -> bool:
-        """Whether the text is to be sent while it is heard."""
+        """Whether the text is to be sent while it is decoded."""
         return False
 
     @property
     def granularities(self) -> tuple[Granularity, ...]:
-        """What a verbose answer has times of."""
+        """What a verbose answer gives the times of."""
         return ("segment",)
 
     def fields(self) -> TranscribeFields:
-        """The same in our own words."""
+        """The same as fields of ``POST /transcribe``."""
         return TranscribeFields(task="translate", initial_prompt=self.prompt or None)
 
 
 class TranscriptionForm(TranslationForm):
-    """Fields of ``POST /v1/audio/transcriptions`` beside ``file``.
+    """Fields of ``POST /v1/audio/transcriptions`` in addition to ``file``.
 
-    ``chunking_strategy`` = ``auto`` changes nothing either: recordings are always cut at pauses here. As an object it
-    says which.
+    ``chunking_strategy`` = ``auto`` changes nothing either: recordings are always cut at pauses. An object says what
+    counts as one.
     """
 
     language: Annotated[str | None, BeforeValidator(_language_code)] = Field(default=None, min_length=2, max_length=3)
@@ -99,7 +99,7 @@ class TranscriptionForm(TranslationForm):
     vad_speech_pad_ms: PadMilliseconds | None = Field(None, validation_alias=f"{STRATEGY}[prefix_padding_ms]")
 
     @model_validator(mode="after")
-    def _has_a_place_for_what_is_asked(self) -> "TranscriptionForm":
+    def _check_format_fits(self) -> Self:
         if "word" in self.timestamp_granularities and self.response_format != "verbose_json":
             raise ValueError("timestamp_granularities[]: times of words need response_format = verbose_json")
         if self.stream and self.response_format not in ("json", "text"):
@@ -129,7 +129,7 @@ def parse_form(form: type[TranslationForm], fields: Fields) -> TranslationForm:
     """Read the fields of an upload.
 
     Raises:
-        BadRequest: they do not fit; the sentence names each wrong one.
+        BadRequest: some are wrong; the message names each of them.
     """
     fields = _flat(fields)
     plain = {name: values for name, values in fields.items() if name.removesuffix("[]") != LIST}
@@ -151,7 +151,7 @@ def _flat(fields: Fields) -> Fields:
     return {**{name: values for name, values in fields.items() if name != STRATEGY}, **members}
 
 
-def render(transcript: Transcript, form: TranslationForm) -> str:
+def render(transcript: CompleteTranscript, form: TranslationForm) -> str:
     """The body of an answer in the form's ``response_format``."""
     if form.response_format == "text":
         return transcript.text + "\n"
@@ -164,7 +164,7 @@ def render(transcript: Transcript, form: TranslationForm) -> str:
     return _json(_verbose(transcript, form))
 
 
-def _verbose(transcript: Transcript, form: TranslationForm) -> dict[str, Any]:
+def _verbose(transcript: CompleteTranscript, form: TranslationForm) -> dict[str, Any]:
     seconds = transcript.finished.covered_seconds
     segments, words = (granularity in form.granularities for granularity in ("segment", "word"))
     return {
@@ -195,12 +195,12 @@ def usage(seconds: float) -> dict[str, Any]:
 
 
 def delta(before: str, text: str) -> bytes:
-    """The server-sent event of some more text; together they are the running text."""
+    """The server-sent event of more text; all of them together are the running text."""
     return _sse({"type": "transcript.text.delta", "delta": space(before, text) + text})
 
 
 def done(text: str) -> bytes:
-    """The server-sent event of the whole text, the last one."""
+    """The server-sent event of the complete text, the last one."""
     return _sse({"type": "transcript.text.done", "text": text})
 
 

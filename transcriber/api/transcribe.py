@@ -6,22 +6,22 @@ from reelscribe.contracts.events import NDJSON, Event, Failed, Finished, event_l
 from reelscribe.contracts.transcriber import TranscribeFields, TranscribeRequest
 from reelscribe.errors import InternalError, ServiceError
 from reelscribe.http.parsing import parse_query
-from transcriber.api.job_handler import JobHandler
-from transcriber.jobs.job import ClientLeft
-from transcriber.jobs.sources import Source
-from transcriber.transcript import transcribe
+from transcriber.api.recording_handler import RecordingHandler
+from transcriber.jobs.events import ClientLeft
+from transcriber.jobs.sources import AudioSource
+from transcriber.transcript import collect_transcript
 
 log = logging.getLogger(__name__)
 
 
-class TranscribeHandler(JobHandler):
-    """``POST /transcribe``: events as NDJSON while the recording is heard, or one JSON document at its end."""
+class TranscribeHandler(RecordingHandler):
+    """``POST /transcribe``: events as NDJSON while the recording is transcribed, or one JSON document at the end."""
 
     async def post(self) -> None:
         as_document = "application/json" in self.request.headers.get("Accept", "")
         await self.run(self._document() if as_document else self._stream())
 
-    async def _read(self) -> tuple[TranscribeFields, Source]:
+    async def _read(self) -> tuple[TranscribeFields, AudioSource]:
         if self.has_form:
             fields, upload = await self.read_form()
             return parse_query(TranscribeFields, fields), self.service.uploaded(upload)
@@ -30,7 +30,7 @@ class TranscribeHandler(JobHandler):
 
     async def _document(self) -> None:
         request, source = await self._read()
-        transcript = await transcribe(self.service, request, source, self.claim(request.priority))
+        transcript = await collect_transcript(self.service, request, source, self.claim(request.priority))
         self.finish(
             {
                 **transcript.started.model_dump(mode="json", exclude={"event"}),
@@ -45,7 +45,7 @@ class TranscribeHandler(JobHandler):
         self.set_header("Content-Type", NDJSON)
         last: Finished | Failed | None = None
         try:
-            last = await self.service.transcribe(request, source, self.claim(request.priority), self._tell, self.send)
+            last = await self.service.transcribe(request, source, self.claim(request.priority), self._emit, self.send)
         except ServiceError as failure:
             if not self._headers_written:
                 raise
@@ -55,9 +55,9 @@ class TranscribeHandler(JobHandler):
         except Exception:
             log.exception("POST /transcribe [%s]", self.request_id)
             last = _failed(InternalError(f"the transcriber failed; its log has the reason under {self.request_id}"))
-        await self._tell(last)
+        await self._emit(last)
 
-    async def _tell(self, event: Event) -> None:
+    async def _emit(self, event: Event) -> None:
         self.write(event_line(event))
         await self.send()
 

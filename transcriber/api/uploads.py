@@ -1,4 +1,4 @@
-"""A multipart/form-data body while it arrives: its file goes to the disk, its fields to memory."""
+"""A multipart/form-data body while it arrives: its file is written to disk, its fields are kept in memory."""
 
 import asyncio
 import hashlib
@@ -25,17 +25,17 @@ Fields = dict[str, list[bytes]]
 
 
 class Form:
-    """Takes the body in with :meth:`feed`, gives out what it was with :meth:`finish`; :meth:`close` frees the disk.
+    """Parses the body with :meth:`feed`, returns what it held with :meth:`finish`; :meth:`close` frees the disk.
 
     Args:
         content_type: header of the request.
         folder: for the file.
         max_file_bytes: a larger file is refused.
-        length: of the body; 0 where it is not declared.
+        length: of the body in bytes; 0 if it is not declared.
 
     Raises:
         BadRequest: the header names no boundary.
-        NoRoom: the disk cannot hold so much.
+        NoRoom: the disk cannot hold that much.
     """
 
     def __init__(self, content_type: str, folder: TemporaryFolder, max_file_bytes: int, length: int) -> None:
@@ -63,11 +63,11 @@ class Form:
         self._writing = self._ended = self._closed = False
 
     async def feed(self, chunk: bytes) -> None:
-        """Take in some of the body.
+        """Parse more of the body.
 
         Raises:
             BadRequest: it is no form, or has two files.
-            BodyTooLarge: the file, or everything else, is larger than it may be.
+            BodyTooLarge: the file, or everything else, is larger than allowed.
             NoRoom: the disk is full.
         """
         try:
@@ -78,10 +78,10 @@ class Form:
             await self._write_off_loop()
 
     async def finish(self) -> tuple[Fields, Upload]:
-        """The fields and the file of a body that is whole.
+        """The fields and the file of a complete body.
 
         Raises:
-            BadRequest: it is not, or has no file.
+            BadRequest: it is not complete, or has no file.
             NoRoom: the disk is full.
         """
         if not self._ended:

@@ -6,7 +6,7 @@ import struct
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from types import TracebackType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 import av
 import numpy as np
@@ -18,7 +18,7 @@ from reelscribe.media.ffmpeg import CONTAINERS
 from transcriber.audio.vad import SAMPLE_RATE, Samples
 
 BLOCK_SAMPLES = 2 * SAMPLE_RATE
-"""Smaller arrivals are put together: each block is handed to another thread, which costs more than a few samples."""
+"""Smaller chunks are joined: each block is handed to another thread, which costs more than a few samples."""
 
 UNKNOWN_SIZES = (0, 0xFFFFFFFF)
 """What ffmpeg writes into the header of a WAV that it cannot seek in."""
@@ -26,7 +26,7 @@ UNKNOWN_SIZES = (0, 0xFFFFFFFF)
 StreamFormat = Literal["wav", "flac", "source"]
 
 
-class Audio(Protocol):
+class AudioStream(Protocol):
     """Audio while it is extracted.
 
     Attributes:
@@ -41,16 +41,16 @@ class Audio(Protocol):
 
     @property
     def declared_seconds(self) -> float | None:
-        """Length as the container declares it; None where it declares none."""
+        """Length as the container declares it; None if it declares none."""
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """The bytes as they come; they end without an error only if they are whole."""
+        """The bytes as they arrive; they end without an error only if they are complete."""
 
 
 class ChunkReader:
     """The chunks of a body, one at a time, with a way to read ahead."""
 
-    def __init__(self, audio: Audio) -> None:
+    def __init__(self, audio: AudioStream) -> None:
         self._chunks = audio.chunks()
         self._ahead: deque[bytes] = deque()
 
@@ -75,7 +75,7 @@ class WavSamples:
         self._rest = b""
         self._ended = False
 
-    async def __aenter__(self) -> "WavSamples":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -86,17 +86,17 @@ class WavSamples:
     async def blocks(self) -> AsyncIterator[Samples]:
         """
         Raises:
-            PeerRefused: this is not the WAV that was asked for.
+            PeerRefused: this is not the WAV that was requested.
             StreamCut: it ended in its header or in the middle of a sample.
         """
         left = await self._find_samples()
         while left:
             await self._fill(2 * BLOCK_SAMPLES)
-            whole = int(min(len(self._rest) // 2 * 2, left))
-            if not whole:
+            size = int(min(len(self._rest) // 2 * 2, left))
+            if not size:
                 break
-            block, self._rest = self._rest[:whole], self._rest[whole:]
-            left -= whole
+            block, self._rest = self._rest[:size], self._rest[size:]
+            left -= size
             yield _as_floats(np.frombuffer(block, "<i2"))
         if self._rest and left:
             raise StreamCut("the WAV from the extractor ends in the middle of a sample; try again")
@@ -106,7 +106,7 @@ class WavSamples:
     async def _find_samples(self) -> float:
         """Skip everything before the first sample; how many bytes of samples follow."""
         if await self._take(4) != b"RIFF" or (await self._take(8))[4:] != b"WAVE":
-            raise PeerRefused("the extractor sent something else than WAV; is [transcriber] extractor_url right?")
+            raise PeerRefused("the extractor sent something other than WAV; is [transcriber] extractor_url right?")
         while True:
             kind, size = struct.unpack("<4sI", await self._take(8))
             if kind == b"data":
@@ -132,9 +132,9 @@ class WavSamples:
 
 
 class DecodedSamples:
-    """Any other format, decoded by PyAV in a thread of its own: while it waits for audio, others shall not wait for it.
+    """Any other format, decoded by PyAV in a thread of its own, so that other recordings do not wait for its audio.
 
-    It decodes only while a block is waited for. Leaving the block ends the thread.
+    It decodes only while a block is awaited. Leaving the context ends the thread.
     """
 
     def __init__(self, chunks: ChunkReader) -> None:
@@ -145,7 +145,7 @@ class DecodedSamples:
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "decoding")
         self._left = False
 
-    async def __aenter__(self) -> "DecodedSamples":
+    async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         return self
 
@@ -174,7 +174,7 @@ class DecodedSamples:
                 break
             yield block
         while await self._chunks.read():
-            pass  # a decoder may stop before the last byte; the receipt comes after it
+            pass  # a decoder may stop before the last byte; the receipt comes after that
 
     def _read(self) -> bytes:
         if self._left:
@@ -216,7 +216,7 @@ def _decode(file: _File) -> Generator[Samples, None, None]:
 
 
 def _resampled(container: Any) -> Iterator[Samples]:
-    """16 kHz mono, with silence where the recording has none: a track that starts late keeps its times."""
+    """16 kHz mono, with silence before a track that starts late and in its gaps: times are those of the recording."""
     stream = container.streams.audio[0]
     graph = av.filter.Graph()
     graph.link_nodes(
@@ -246,7 +246,7 @@ def _as_floats(samples: np.ndarray[Any, Any]) -> Samples:
 
 
 def check_length(receipt: ExtractionReceipt, audio_format: StreamFormat, samples: int) -> None:
-    """Compare what was heard with what the extractor says it sent.
+    """Compare the samples received with what the extractor says it sent.
 
     Raises:
         StreamCut: they differ, or the extractor itself calls the extraction failed.
@@ -259,12 +259,12 @@ def check_length(receipt: ExtractionReceipt, audio_format: StreamFormat, samples
         same = abs(receipt.samples - samples) <= (2 if audio_format == "flac" else 0)
     if not same:
         raise StreamCut(
-            f"heard {samples} samples ({samples / SAMPLE_RATE:.2f} s) of {receipt.savepath}; the extractor sent "
+            f"received {samples} samples ({samples / SAMPLE_RATE:.2f} s) of {receipt.savepath}; the extractor sent "
             f"{receipt.samples} ({receipt.delivered_seconds:.2f} s); try again"
         )
 
 
-def sample_stream(audio: Audio, audio_format: StreamFormat) -> "tuple[ChunkReader, WavSamples | DecodedSamples]":
-    """What turns ``audio`` into samples, and the reader below it."""
+def sample_stream(audio: AudioStream, audio_format: StreamFormat) -> "tuple[ChunkReader, WavSamples | DecodedSamples]":
+    """The samples of an audio stream, and the reader of its chunks below them."""
     chunks = ChunkReader(audio)
     return chunks, (WavSamples(chunks) if audio_format == "wav" else DecodedSamples(chunks))

@@ -1,4 +1,4 @@
-"""A window of a recording as the model hears it."""
+"""A window of a recording as the model gets it: a log-mel spectrogram."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ FULL_SECONDS = 30
 """What Whisper was trained on."""
 FITTED_SECONDS = (10, 15, 20, 25, FULL_SECONDS)
 SPARE_SECONDS = 1.0
-"""Of nothing after the audio, by which the model knows that it has ended."""
+"""Of silence after the audio, from which the model knows that it has ended."""
 
 
 def context_frames(seconds: float, fitted: bool) -> int:
@@ -28,10 +28,10 @@ class MelWindow(NamedTuple):
     """The log-mel spectrogram of a window.
 
     Attributes:
-        features: (mel bands, frames); what lies behind the audio is zero.
+        features: (mel bands, frames); zero after the end of the audio.
         seconds: length of the audio.
-        pauses: seconds of it between two pieces of speech; None where silence has not been left out.
-        longest_pause: seconds of silence that it may hold at one place.
+        pauses: seconds of it between two pieces of speech; None if silence has not been left out.
+        longest_pause: seconds of silence that it may hold in one stretch.
     """
 
     features: Features
@@ -40,7 +40,7 @@ class MelWindow(NamedTuple):
     longest_pause: float = 0.0
 
     def halves(self, cut: float) -> "tuple[MelWindow, MelWindow]":
-        """What lies before and behind a second of the audio, as windows of their own, filled up to 30 s."""
+        """The parts before and after a second of the audio, as windows of their own, filled up to 30 s."""
         frame = round(cut * FRAMES_PER_SECOND)
         before = tuple(pause for pause in self.pauses or () if pause < cut)
         behind = tuple(pause - cut for pause in self.pauses or () if pause > cut)

@@ -1,4 +1,4 @@
-"""Where somebody speaks: Silero VAD on a stream, with the answers faster-whisper gives for a whole file."""
+"""Voice activity detection: Silero VAD on a stream, with the results that faster-whisper has for a complete file."""
 
 import functools
 import os
@@ -28,7 +28,7 @@ class Piece(NamedTuple):
 
 
 class SpeechProbabilities:
-    """Silero VAD's probability of speech in each frame of 512 samples; its memory goes on from block to block."""
+    """Silero VAD's probability of speech in each frame of 512 samples; it keeps its state from block to block."""
 
     def __init__(self) -> None:
         self._session = _silero()
@@ -40,9 +40,9 @@ class SpeechProbabilities:
     def feed(self, samples: Samples) -> list[float]:
         """The probabilities of the frames that ``samples`` completes."""
         samples = np.concatenate((self._rest, samples))
-        whole = len(samples) - len(samples) % FRAME_SAMPLES
-        self._rest = samples[whole:]
-        return self._judge(samples[:whole]) if whole else []
+        end = len(samples) - len(samples) % FRAME_SAMPLES
+        self._rest = samples[end:]
+        return self._judge(samples[:end]) if end else []
 
     def finish(self) -> list[float]:
         """The probability of the last frame, filled up with silence."""
@@ -62,7 +62,7 @@ def _silero() -> Any:
     """The network inside faster-whisper, in several threads.
 
     Nine tenths of its work are convolutions, which see one frame each: threads share them without changing a bit of
-    the answers, while a recording that is cut for them would have to be heard twice around each cut. Half of the
+    the result, whereas a recording that is cut for them would have to be processed twice around each cut. Half of the
     cores are left for the model and for FFmpeg.
     """
     options = onnxruntime.SessionOptions()
@@ -76,7 +76,7 @@ def _silero() -> Any:
 
 
 class SpeechPieces:
-    """``faster_whisper.vad.get_speech_timestamps``, one frame at a time: the pieces in which somebody speaks.
+    """``faster_whisper.vad.get_speech_timestamps``, one frame at a time: the pieces with speech.
 
     A piece comes out as soon as nothing that follows can change it.
 
@@ -92,8 +92,8 @@ class SpeechPieces:
         self._max_speech = options.max_speech_duration_s * SAMPLE_RATE - FRAME_SAMPLES - 2 * self._pad
         self._position = 0
         self._speaking_since: int | None = None
-        # 0 stands for none in these three: where the silence of the moment began, where the last short silence began
-        # (a cut is possible there), and where speech went on after it.
+        # 0 means none in these three: the start of the current silence, the start of the last short silence (a cut is
+        # possible there), and the position at which speech resumed after it.
         self._silent_since = self._cut = self._resumed = 0
         self._padded_start = 0
         self._unpadded_end: int | None = None

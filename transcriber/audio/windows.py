@@ -12,24 +12,24 @@ from faster_whisper.vad import SpeechTimestampsMap, VadOptions
 from transcriber.audio.vad import FRAME_SAMPLES, SAMPLE_RATE, Piece, Samples, SpeechPieces, SpeechProbabilities
 
 MAX_WINDOW_SECONDS = 30
-"""What Whisper hears at once."""
+"""What Whisper processes in one piece."""
 
 VAD_OPTIONS = VadOptions(max_speech_duration_s=MAX_WINDOW_SECONDS, min_silence_duration_ms=160)
 """Those of faster-whisper's BatchedInferencePipeline."""
 
 
 class Timeline:
-    """Where the pieces of a window lie in the recording.
+    """Maps the times in a window to those in the recording.
 
     Args:
         pieces: in samples of the stream.
         offset: of the stream in the recording, in seconds.
-        heard: the probability of speech in each frame; None: all of it is speech.
+        probabilities: of speech, in each frame; None: all of it is speech.
     """
 
-    def __init__(self, pieces: list[Piece], offset: float, heard: Sequence[float] | None = None) -> None:
+    def __init__(self, pieces: list[Piece], offset: float, probabilities: Sequence[float] | None = None) -> None:
         self.pieces = pieces
-        self._heard = heard
+        self._probabilities = probabilities
         self._offset = offset
         self._seconds = sum(piece.end - piece.start for piece in pieces) / SAMPLE_RATE
         self._map = SpeechTimestampsMap([piece._asdict() for piece in pieces], SAMPLE_RATE)
@@ -41,7 +41,7 @@ class Timeline:
         return first, max(first, self._shift(self._map.get_original_time(end, is_end=True)))
 
     def word_span(self, start: float, end: float) -> tuple[float, float]:
-        """Like :meth:`span`, for a word: it is never torn between two pieces."""
+        """Like :meth:`span`, for a word: it is never split between two pieces."""
         start, end = self._inside(start), self._inside(end)
         piece = self._map.get_chunk_index((start + end) / 2)
         first, last = (self._shift(self._map.get_original_time(time, piece)) for time in (start, end))
@@ -49,19 +49,19 @@ class Timeline:
 
     @property
     def pauses(self) -> tuple[float, ...] | None:
-        """Seconds of the window between two of its pieces; None where silence has not been left out."""
-        if self._heard is not None:
+        """Seconds of the window between two of its pieces; None if silence has not been left out."""
+        if self._probabilities is not None:
             return None
         lengths = accumulate(piece.end - piece.start for piece in self.pieces[:-1])
         return tuple(length / SAMPLE_RATE for length in lengths)
 
-    def nobody_speaks(self, start: float, end: float) -> bool:
-        """Whether Silero VAD hears no speech between two times of the window."""
-        if self._heard is None:
+    def is_silent(self, start: float, end: float) -> bool:
+        """Whether Silero VAD finds no speech between two times of the window."""
+        if self._probabilities is None:
             return False
         first, last = (int(time * SAMPLE_RATE) // FRAME_SAMPLES for time in (self._inside(start), self._inside(end)))
-        first = min(first, len(self._heard) - 1)  # the end of the window is in no frame
-        return bool(max(self._heard[first : last + 1], default=1.0) < VAD_OPTIONS.threshold)
+        first = min(first, len(self._probabilities) - 1)  # the end of the window is in no frame
+        return bool(max(self._probabilities[first : last + 1], default=1.0) < VAD_OPTIONS.threshold)
 
     def _inside(self, time: float) -> float:
         return min(time, self._seconds)
@@ -75,10 +75,10 @@ class Window:
     """Audio for one call of the model.
 
     Attributes:
-        audio: the pieces, one after the other.
-        timeline: where they lie in the recording.
+        audio: the pieces, joined.
+        timeline: maps its times to the recording.
         resume: second of the recording, in a pause: all before it is in this window, in earlier ones, or silent.
-        longest_pause: seconds of silence that it may hold at one place.
+        longest_pause: seconds of silence that it may hold in one stretch.
     """
 
     audio: Samples
@@ -103,16 +103,16 @@ class Windows(Protocol):
 
     @property
     def settled(self) -> float:
-        """Second of the recording before which all audio is in a window that has come out, or is silent."""
+        """Second of the recording before which all audio is silent or in a window that has been returned."""
 
 
 class SpeechWindows:
-    """Windows of speech, without the silence between: what BatchedInferencePipeline makes of a whole file.
+    """Windows of speech, without the silence between: those that BatchedInferencePipeline makes of a complete file.
 
     Args:
         max_seconds: longest window.
         offset: of the stream in the recording, in seconds.
-        vad: what is speech; no piece of it is longer than 30 s.
+        vad: what counts as speech; no piece of it is longer than 30 s.
     """
 
     def __init__(self, max_seconds: float, offset: float, vad: VadOptions = VAD_OPTIONS) -> None:
@@ -145,14 +145,14 @@ class SpeechWindows:
 
     @property
     def settled(self) -> float:
-        return self._whole_frames(self._open[0][0].start if self._open else self._speech.settled)
+        return self._start_of_frame(self._open[0][0].start if self._open else self._speech.settled)
 
     def _collect(self, pieces: Iterable[Piece]) -> list[Window]:
         windows = []
         for piece in pieces:
             length = sum(len(audio) for _, audio in self._open)
             if self._open and length + piece.end - piece.start > self._max_samples:
-                windows.append(self._close(self._whole_frames(piece.start)))
+                windows.append(self._close(self._start_of_frame(piece.start)))
             self._open.append((piece, self._tape.cut(piece)))
         return windows
 
@@ -161,15 +161,16 @@ class SpeechWindows:
         self._open = []
         return Window(np.concatenate(audio), Timeline(pieces, self._offset), resume, self._longest_pause)
 
-    def _whole_frames(self, sample: int) -> float:
-        """Its second of the recording, or a moment earlier: a stream from there on has the frames of this one, or
-        pauses would lie elsewhere in it, and so would windows.
+    def _start_of_frame(self, sample: int) -> float:
+        """The second of the recording at which the frame of a sample begins.
+
+        A stream that starts there has the same frames as this one, and so the same pauses and windows.
         """
         return self._offset + sample // FRAME_SAMPLES * FRAME_SAMPLES / SAMPLE_RATE
 
 
-class WholeWindows:
-    """Windows that leave nothing out, cut where speech is least likely in the last sixth of the longest one.
+class GaplessWindows:
+    """Windows that leave nothing out; each is cut where speech is least likely in the last sixth of the longest one.
 
     Args:
         max_seconds: longest window.
@@ -180,23 +181,23 @@ class WholeWindows:
         self._max_frames = int(max_seconds * SAMPLE_RATE) // FRAME_SAMPLES
         self._offset = offset
         self._tape = _Tape()
-        self._probabilities = SpeechProbabilities()
-        self._heard: list[float] = []
+        self._vad = SpeechProbabilities()
+        self._probabilities: list[float] = []
 
     def feed(self, samples: Samples) -> list[Window]:
         self._tape.add(samples)
-        self._heard += self._probabilities.feed(samples)
+        self._probabilities += self._vad.feed(samples)
         windows = []
-        while len(self._heard) >= self._max_frames:
+        while len(self._probabilities) >= self._max_frames:
             first = self._max_frames * 5 // 6
-            frames = first + int(np.argmin(self._heard[first : self._max_frames])) + 1
+            frames = first + int(np.argmin(self._probabilities[first : self._max_frames])) + 1
             windows.append(self._cut(self._tape.start + frames * FRAME_SAMPLES))
         return windows
 
     def finish(self) -> list[Window]:
         if self._tape.end == self._tape.start:
             return []
-        self._heard += self._probabilities.finish()
+        self._probabilities += self._vad.finish()
         return [self._cut(self._tape.end)]
 
     @property
@@ -208,12 +209,12 @@ class WholeWindows:
         audio = self._tape.cut(piece)
         self._tape.drop(end)
         frames = ceil((end - piece.start) / FRAME_SAMPLES)
-        heard, self._heard = self._heard[:frames], self._heard[frames:]
-        return Window(audio, Timeline([piece], self._offset, heard), self._offset + end / SAMPLE_RATE)
+        probabilities, self._probabilities = self._probabilities[:frames], self._probabilities[frames:]
+        return Window(audio, Timeline([piece], self._offset, probabilities), self._offset + end / SAMPLE_RATE)
 
 
 class _Tape:
-    """The last part of a stream, addressed by its position in the whole."""
+    """The last part of a stream, addressed by positions in the complete stream."""
 
     def __init__(self) -> None:
         self.start = 0

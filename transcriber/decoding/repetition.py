@@ -1,32 +1,35 @@
-"""Loops of the decoder: the same words again and again, where they were said once or never."""
+"""Loops of the decoder: the same words again and again, although they were said once or never.
+
+Called for windows that loop at every temperature: by ``fallback`` in batched mode, by ``long_form`` in sequential mode.
+"""
 
 from collections.abc import Iterator, Sequence
 
 MIN_TIMES = 3
-"""What is said more seldom in a row stays as it is."""
+"""A phrase that is said less often in a row stays as it is."""
 
 
 def without_loops(tokens: Sequence[int], end_of_text: int) -> list[int]:
-    """Which tokens of a window to keep (their places): of a phrase said at least three times in a row, the first.
+    """The positions of the tokens to keep: of a phrase said at least three times in a row, the first one.
 
-    It is for windows that are over the largest compression ratio at every temperature: people repeat themselves too,
-    but not so. What is kept ends where its first saying did.
+    It is for windows that exceed the largest compression ratio at every temperature: people repeat themselves too, but
+    not like that. What is kept ends when the phrase ended the first time.
 
     Args:
         end_of_text: tokens from this one on are no text, but timestamps.
     """
-    places = [place for place, token in enumerate(tokens) if token < end_of_text]
+    positions = [position for position, token in enumerate(tokens) if token < end_of_text]
     dropped: set[int] = set()
-    for again in repeats([tokens[place] for place in places], MIN_TIMES):
-        since, until = places[again.start - 1] + 1, places[again.stop - 1] + 1
-        dropped.update(place for place in range(since, until) if tokens[place] < end_of_text)
-        timestamps = [place for place in range(since, until) if tokens[place] >= end_of_text]
+    for again in repeats([tokens[position] for position in positions], MIN_TIMES):
+        since, until = positions[again.start - 1] + 1, positions[again.stop - 1] + 1
+        dropped.update(position for position in range(since, until) if tokens[position] < end_of_text)
+        timestamps = [position for position in range(since, until) if tokens[position] >= end_of_text]
         dropped.update(timestamps[1:])
-    return [place for place in range(len(tokens)) if place not in dropped]
+    return [position for position in range(len(tokens)) if position not in dropped]
 
 
 def repeats(text: Sequence[int], times: int, shortest: int = 1) -> Iterator[range]:
-    """Where a phrase is said again, without its first time.
+    """The stretches in which a phrase is said again, without its first time.
 
     Args:
         times: it is said in a row, at least.
@@ -42,7 +45,7 @@ def repeats(text: Sequence[int], times: int, shortest: int = 1) -> Iterator[rang
 
 
 def _repeat(text: Sequence[int], start: int, length: int, times: int) -> range:
-    """Where the phrase of that length is said again; at the end of the text a part of it counts too."""
+    """The stretch in which the phrase of that length is said again; at the end of the text a part of it counts too."""
     end = start + length
     while end < len(text) and text[end] == text[end - length]:
         end += 1

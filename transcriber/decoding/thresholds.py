@@ -7,4 +7,4 @@ MIN_LOGPROB = -1.0
 """Of a token on average; below it, the text is a guess (``logprob_threshold``)."""
 
 MAX_NO_SPEECH_PROB = 0.6
-"""Above it, a guess was made where nobody speaks (``no_speech_threshold``)."""
+"""Above it, a guess is text for a window without speech (``no_speech_threshold``)."""

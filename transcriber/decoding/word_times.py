@@ -1,4 +1,4 @@
-"""When each word of a decoded window was said, and segments cut between words where they are too long."""
+"""The times of the words in decoded windows, and long segments cut between words."""
 
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
@@ -20,10 +20,10 @@ Part = dict[str, Any]
 
 
 class Aligner:
-    """Asks the model where its words are. Call it from the model's threads only.
+    """Aligns words with the audio. Call it from the model's threads only.
 
-    All methods take what belongs to the windows of one batch: their parts, their tokenizers (one object for each
-    language), what the encoder made of all of them, and their lengths in seconds.
+    All methods take one batch of windows: their parts, their tokenizers (one object for each language), the output of
+    the encoder for all of them, and their lengths in seconds.
     """
 
     def __init__(self, whisper: WhisperModel) -> None:
@@ -37,9 +37,9 @@ class Aligner:
         seconds: Sequence[float],
         max_seconds: float,
     ) -> None:
-        """Cut parts that are longer than ``max_seconds`` between words, best where a sentence ends.
+        """Cut parts that are longer than ``max_seconds`` between words, preferably at the end of a sentence.
 
-        Each token stays, in one part. A word that is longer by itself stays whole.
+        Each token stays, in one part. A word that is longer by itself is not cut.
         """
         wanted = [any(part["end"] - part["start"] > max_seconds for part in parts) for parts in windows]
         for tokenizer in _distinct(tokenizers, wanted):
@@ -58,8 +58,8 @@ class Aligner:
         self, windows: list[list[Part]], tokenizers: Sequence[Tokenizer], encoded: Any, seconds: Sequence[float]
     ) -> None:
         """Give each part its ``words``, and start and end with them."""
-        # faster-whisper trims a first word that follows a pause, and tells a pause by the last word of the window
-        # before. Windows of a batch may be of different recordings, so each is moved a minute on from the one before:
+        # faster-whisper trims a first word after a pause, and measures that pause from the last word of the window
+        # before. Windows of a batch may be of different recordings, so each is moved to a minute after the one before:
         # it always begins after a pause, whatever else is in the batch.
         for number, parts in enumerate(windows, start=1):
             _move(parts, 60 * number, self._whisper.frames_per_second)
@@ -96,16 +96,16 @@ def _text(part: Part, tokenizer: Tokenizer) -> list[int]:
 
 def _cut(parts: list[Part], words: list[Part], tokenizer: Tokenizer, max_seconds: float) -> Iterator[Part]:
     """The parts, long ones in pieces; ``words`` are those of all parts."""
-    left = iter(words)
+    remaining = iter(words)
     owed = 0  # tokens of a word that began in the part before
     for part in parts:
         own, length = [], len(_text(part, tokenizer))
-        whole = not owed
-        while owed < length and (word := next(left, None)):
+        starts_with_word = not owed
+        while owed < length and (word := next(remaining, None)):
             own.append(word)
             owed += len(word["tokens"])
         owed -= length
-        if whole and not owed and own and part["end"] - part["start"] > max_seconds:
+        if starts_with_word and not owed and own and part["end"] - part["start"] > max_seconds:
             yield from _pieces(part, own, tokenizer, max_seconds)
         else:
             yield part
@@ -146,9 +146,9 @@ def _longest(words: Sequence[Part]) -> float:
 
 
 def grouped(words: Sequence[Part], max_seconds: float) -> Iterator[Sequence[Part]]:
-    """The words in groups of at most ``max_seconds``, of about one length, cut where a listener would breathe.
+    """The words in groups of at most ``max_seconds`` and of similar length.
 
-    Where a sentence ends, else where a clause ends, else in the longest pause; then nearest to the even share.
+    Cut at the end of a sentence, else of a clause, else in the longest pause; then nearest to the even share.
     """
     while words:
         start, total = words[0]["start"], words[-1]["end"] - words[0]["start"]
@@ -166,7 +166,7 @@ def grouped(words: Sequence[Part], max_seconds: float) -> Iterator[Sequence[Part
 
 
 def _break(words: Sequence[Part], count: int) -> tuple[int, float]:
-    """How good a place for a cut is behind the first ``count`` words."""
+    """How good a cut after the first ``count`` words would be."""
     before = words[count - 1]["word"].rstrip("\"'”’)]} ")  # noqa: RUF001
     if before.endswith(SENTENCE_ENDS):
         return 2, 0.0

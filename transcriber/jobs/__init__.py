@@ -1,1 +1,1 @@
-"""One transcription from its audio to its last event."""
+"""One transcription, from its audio to its last event."""

@@ -1,4 +1,4 @@
-"""Where a job's audio comes from: a recording of the bucket, by way of the extractor, or a file that was uploaded."""
+"""The audio of a transcription: of a recording in the bucket, by way of the extractor, or of an uploaded file."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from reelscribe.media.audio import AudioExtraction, extract_audio
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.stored_object import open_file
 from reelscribe.settings.extractor import ExtractionSection
-from transcriber.audio.decoding import Audio, StreamFormat
+from transcriber.audio.decoding import AudioStream, StreamFormat
 from transcriber.audio.vad import SAMPLE_RATE
 
 TO_EXTRACT = {"track", "start", "allow_incomplete"}
@@ -24,7 +24,7 @@ class Upload(NamedTuple):
     """A file that has arrived.
 
     Attributes:
-        name: as its sender calls it, fit to be shown.
+        name: given by the client, safe to show.
         descriptor: open for reading, of a file without a name.
         sha256: of its content.
     """
@@ -34,12 +34,12 @@ class Upload(NamedTuple):
     sha256: str
 
 
-class Source(Protocol):
-    """A recording whose audio can be asked for.
+class AudioSource(Protocol):
+    """A recording whose audio can be extracted.
 
     Attributes:
         name: for the log and for people.
-        audio_format: in which the audio comes.
+        audio_format: of the stream.
     """
 
     @property
@@ -48,8 +48,8 @@ class Source(Protocol):
     @property
     def audio_format(self) -> StreamFormat: ...
 
-    def open(self, request: TranscribeFields) -> AbstractAsyncContextManager[Audio]:
-        """The audio that a request is about; leaving the block ends its extraction."""
+    def open(self, request: TranscribeFields) -> AbstractAsyncContextManager[AudioStream]:
+        """The audio that a request asks for; leaving the block ends its extraction."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class StoredRecording:
     bucket_name: str | None
     audio_format: StreamFormat
 
-    def open(self, request: TranscribeFields) -> AbstractAsyncContextManager[Audio]:
+    def open(self, request: TranscribeFields) -> AbstractAsyncContextManager[AudioStream]:
         """
         Raises:
             RemoteError, PeerUnreachable: see :meth:`reelscribe.http.extractor_client.ExtractorClient.extract`.
@@ -71,7 +71,7 @@ class StoredRecording:
 
 @dataclass(frozen=True)
 class UploadedFile:
-    """A file on our own disk, read as the extractor reads those of the bucket."""
+    """A file on our own disk, read in the same way as the extractor reads files of the bucket."""
 
     upload: Upload
     ffmpeg: FFmpeg
@@ -83,18 +83,18 @@ class UploadedFile:
         return self.upload.name
 
     @asynccontextmanager
-    async def open(self, request: TranscribeFields) -> AsyncIterator[Audio]:
+    async def open(self, request: TranscribeFields) -> AsyncIterator[AudioStream]:
         """
         Raises:
             ServiceError: see :meth:`reelscribe.media.audio.AudioExtraction.head`.
         """
         stored = open_file(self.upload.descriptor, self.name, origin="upload", etag=self.upload.sha256)
-        asked = _extraction(request, self.name, self.audio_format)
-        async with extract_audio(self.ffmpeg, stored, asked, "wav", uuid.uuid4().hex, self.limits) as extraction:
-            yield _ExtractedHere(extraction, await extraction.head(self.limits.start_timeout))
+        wanted = _extraction(request, self.name, self.audio_format)
+        async with extract_audio(self.ffmpeg, stored, wanted, "wav", uuid.uuid4().hex, self.limits) as extraction:
+            yield _LocalExtraction(extraction, await extraction.head(self.limits.start_timeout))
 
 
-class _ExtractedHere:
+class _LocalExtraction:
     def __init__(self, extraction: AudioExtraction, head: bytes) -> None:
         self._extraction = extraction
         self._head = head

@@ -1,4 +1,4 @@
-"""Work that is waited for, while something else goes on, and that an event may end."""
+"""Waiting for work, with something to do in the meantime, or until an event ends the wait."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -11,31 +11,36 @@ class Interrupted(Exception):
     """The event came before the end of the work."""
 
 
-async def waiting_for(work: Awaitable[Result], do: Callable[[], Awaitable[None]], every: float) -> Result:
-    """Do ``work``, and call ``do`` each ``every`` seconds until then; it has ended when this returns or raises."""
+async def wait_while_calling(work: Awaitable[Result], function: Callable[[], Awaitable[None]], every: float) -> Result:
+    """Do ``work``, and call ``function`` each ``every`` seconds until it ends.
+
+    The work has ended when this returns or raises, for whatever reason.
+    """
     working = asyncio.ensure_future(work)
     try:
         while not (await asyncio.wait({working}, timeout=every))[0]:
-            await do()
+            await function()
         return working.result()
     finally:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
 
 
-async def unless(
+async def wait_unless(
     event: asyncio.Event,
     work: Coroutine[Any, Any, Result],
-    meanwhile: Callable[[], Awaitable[None]] | None = None,
+    function: Callable[[], Awaitable[None]] | None = None,
     every: float | None = None,
 ) -> Result:
-    """Do ``work``. Whatever ends the wait for it, it has ended too when this returns or raises.
+    """Do ``work`` unless ``event`` is set before it ends.
+
+    The work has ended when this returns or raises, for whatever reason.
 
     Args:
-        meanwhile: called each ``every`` seconds until then.
+        function: called each ``every`` seconds until then.
 
     Raises:
-        Interrupted: ``event`` was set; the work has been cancelled.
+        Interrupted: the event was set; the work has been cancelled.
     """
     working, interruption = asyncio.create_task(work), asyncio.create_task(event.wait())
     try:
@@ -45,8 +50,8 @@ async def unless(
                 break
             if interruption.done():
                 raise Interrupted
-            if meanwhile:
-                await meanwhile()
+            if function:
+                await function()
         return working.result()
     finally:
         working.cancel()

@@ -1,4 +1,4 @@
-"""Memory of this machine's NVIDIA GPUs, for Prometheus; there are no such metrics where there is no GPU."""
+"""Memory of the NVIDIA GPUs of this machine, for Prometheus; without a GPU there are no such metrics."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 
 class GpuMemory(Collector):
-    """Reads each GPU's memory whenever metrics are asked for; ``count`` is of GPUs."""
+    """Reads each GPU's memory whenever metrics are collected; ``count`` is the number of GPUs."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -29,7 +29,7 @@ class GpuMemory(Collector):
 
 
 def watch(registry: CollectorRegistry) -> None:
-    """Add the GPUs' memory to the metrics, if NVIDIA's driver is here."""
+    """Add the GPUs' memory to the metrics, if NVIDIA's driver is installed."""
     with suppress(pynvml.NVMLError):
         pynvml.nvmlInit()
         registry.register(GpuMemory(pynvml.nvmlDeviceGetCount()))

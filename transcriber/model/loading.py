@@ -1,4 +1,4 @@
-"""Which model runs where: the bundled one, or whatever faster-whisper can load, on the fastest this device has."""
+"""Loads the model: the bundled one, or any that faster-whisper can load, with the fastest type of the device."""
 
 import os
 import time
@@ -23,16 +23,16 @@ FASTEST_FIRST = {
 }
 
 MAX_CPU_WORKERS = 4
-"""Calls at once are faster on a CPU than one call with as many threads, but each needs memory of its own."""
+"""Concurrent calls are faster on a CPU than one call with as many threads, but each needs memory of its own."""
 
 MAX_IDLE_THREADS = 1 / 8
-"""Of a CPU, where its threads cannot be shared out evenly; more would cost more than another call gains."""
+"""Of a CPU whose threads cannot be shared out evenly; more would cost more than another call gains."""
 
 
 class _EncodingOneByOne(WhisperModel):  # type: ignore[misc]
     """For a CPU: windows are decoded together, but encoded one after the other.
 
-    A CPU is busy with one window, and what the encoder keeps of several at once does not fit its cache: this takes a
+    One window keeps a CPU busy, and what the encoder holds of several windows does not fit its cache: this takes a
     quarter less time (``make bench-transcriber``), and memory for one window instead of a batch.
     """
 
@@ -45,11 +45,11 @@ class _EncodingOneByOne(WhisperModel):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that has answered once, with where it runs.
+    """A model that has encoded a window, and the device it runs on.
 
     Attributes:
         name: as in the settings; of a folder, only its own name.
-        workers: how many calls it can work on at once: one for each GPU, or one for each part of the CPU.
+        workers: how many calls it can process concurrently: one for each GPU, or one for each part of the CPU.
         load_seconds: time it took to load and to warm up.
         loaded_at: seconds since 1970.
     """
@@ -62,24 +62,29 @@ class LoadedModel:
     load_seconds: float
     loaded_at: int
 
-    def prove(self) -> None:
-        """Let it hear one window of silence.
+    def self_test(self) -> None:
+        """Encode one window of silence.
 
         Raises:
-            RuntimeError: it does not work; so say CTranslate2 and, in their own words, the drivers below it.
+            RuntimeError: it does not work; CTranslate2 raises it, in its own words or in those of the driver below it.
         """
-        hear_silence(self.whisper)
+        encode_silence(self.whisper)
+
+    @property
+    def max_hint_tokens(self) -> int:
+        """Tokens of hints that a window has room for, besides those of its text."""
+        return int(self.whisper.max_length) // 2 - 1
 
     def end_of_prompt(self, text: str) -> str:
-        """The end of a text, as many tokens as the model takes in before what it hears."""
-        room, end = int(self.whisper.max_length) // 2 - 1, text.strip()
-        while (excess := len(places := self._places(end)) - room) > 0:
+        """The end of a text, as many tokens as a hint may have."""
+        end = text.strip()
+        while (excess := len(starts := self._token_starts(end)) - self.max_hint_tokens) > 0:
             # What is left may be cut into more tokens than it was; a letter may be several.
-            end = end[max(1, places[excess] - 1) :].strip()
+            end = end[max(1, starts[excess] - 1) :].strip()
         return end
 
-    def _places(self, text: str) -> list[int]:
-        """Where each token begins in the text with a space before it, as the model is given it."""
+    def _token_starts(self, text: str) -> list[int]:
+        """The position of each token in the text with a space before it, which is how the model gets it."""
         return [start for start, _ in self.whisper.hf_tokenizer.encode(f" {text}", add_special_tokens=False).offsets]
 
     def share_of_batch(self, batch_size: int) -> int:
@@ -90,7 +95,7 @@ class LoadedModel:
 def load_model(
     name: str, device: str, compute_type: str, device_index: Sequence[int] = (0,), cpu_threads: int = 0
 ) -> LoadedModel:
-    """Load a model and let it hear one window of silence, which finds a GPU without its libraries.
+    """Load a model and let it encode one window of silence, which finds a GPU without its libraries.
 
     Args:
         name: ``mini``, a faster-whisper name, a Hugging Face id, or the folder of a CTranslate2 model.
@@ -100,7 +105,7 @@ def load_model(
         cpu_threads: to compute with on a CPU; 0: one for each core this process may use.
 
     Raises:
-        SettingsError: it cannot be loaded here; the sentence names the way out.
+        SettingsError: it cannot be loaded here; the message says what to do.
     """
     started = time.monotonic()
     device = _device(device, device_index)
@@ -119,9 +124,9 @@ def load_model(
     except Exception as unusable:  # huggingface_hub, tokenizers and CTranslate2 each have their own kinds
         raise SettingsError([_unusable(name, device, chosen_type, unusable)]) from unusable
     try:
-        hear_silence(whisper)
+        encode_silence(whisper)
     except (RuntimeError, MemoryError) as broken:
-        raise SettingsError([_silent(name, device, chosen_type, broken)]) from broken
+        raise SettingsError([_not_running(name, device, chosen_type, broken)]) from broken
     shown = Path(name).name if Path(name).is_dir() else name
     return LoadedModel(
         whisper, shown, device, whisper.model.compute_type, workers, time.monotonic() - started, int(time.time())
@@ -129,13 +134,13 @@ def load_model(
 
 
 def cpu_workers(threads: int) -> int:
-    """How many calls share the threads of a CPU evenly: as many as leave hardly any of them idle."""
+    """How many calls share the threads of a CPU: as many as leave at most :data:`MAX_IDLE_THREADS` of them idle."""
     numbers = range(1, min(MAX_CPU_WORKERS, threads) + 1)
     return max(number for number in numbers if threads % number <= threads * MAX_IDLE_THREADS)
 
 
-def hear_silence(whisper: WhisperModel) -> None:
-    """Encode one window without a sound."""
+def encode_silence(whisper: WhisperModel) -> None:
+    """Encode one window of silence."""
     whisper.encode(np.zeros((whisper.model.n_mels, 3000), np.float32))
 
 
@@ -167,23 +172,23 @@ def _compute_type(device: str, compute_type: str) -> str:
 
 
 def _unusable(name: str, device: str, compute_type: str, reason: Exception) -> str:
-    where = "[transcriber] model"
+    key = "[transcriber] model"
     if is_out_of_memory(reason):
         return _too_large(name, device, compute_type)
     cause = " ".join(str(reason).split())[:300]
     if Path(name).is_dir() or name in BUNDLED:
-        return f"{where}: the folder {name} does not load on {device} as {compute_type}: {cause}"
+        return f"{key}: the folder {name} does not load on {device} as {compute_type}: {cause}"
     if "/" not in name and name not in available_models():
         tried = f"there is no folder of that name, and faster-whisper knows only {', '.join(available_models())}"
     else:
         tried = f"there is no folder of that name, and loading it through Hugging Face on {device} failed: {cause}"
     return (
-        f"{where}: {name!r} cannot be loaded: {tried}. Way out: copy the folder of a CTranslate2 Whisper model here "
+        f"{key}: {name!r} cannot be loaded: {tried}. Instead, copy the folder of a CTranslate2 Whisper model here "
         "and set model to its path, or set model = mini (bundled, 216 English words)"
     )
 
 
-def _silent(name: str, device: str, compute_type: str, reason: Exception) -> str:
+def _not_running(name: str, device: str, compute_type: str, reason: Exception) -> str:
     if is_out_of_memory(reason):
         return _too_large(name, device, compute_type)
     return (

@@ -16,22 +16,22 @@ Result = TypeVar("Result")
 
 
 class ModelPool:
-    """Calls of the model, begun in the order in which they were asked for.
+    """Calls of the model, begun in the order in which they were requested.
 
-    A call that has begun runs to its end even if nobody waits for it any more.
+    A call that has begun runs to its end even if its caller is cancelled.
 
     Attributes:
-        broken: whether a call has failed and :attr:`prove` after it; what CUDA calls a sticky error stays until the
+        broken: whether a call has failed, and the self-test after it; what CUDA calls a sticky error stays until the
             process ends. No further call is begun then.
 
     Args:
-        workers: how many calls run at once.
-        prove: raises if the model works on nothing, be it silence.
-        on_broken: called once, when it is.
+        workers: how many calls run concurrently.
+        self_test: raises if the model does not work on any audio.
+        on_broken: called once, if it does not.
     """
 
     def __init__(
-        self, workers: int, metrics: Metrics, prove: Callable[[], None], on_broken: Callable[[], None]
+        self, workers: int, metrics: Metrics, self_test: Callable[[], None], on_broken: Callable[[], None]
     ) -> None:
         self.broken = False
         self.workers = workers
@@ -39,7 +39,7 @@ class ModelPool:
         self._free = asyncio.Semaphore(workers)
         self._alone = asyncio.Lock()
         self._running = 0
-        self._prove = prove
+        self._self_test = self_test
         self._on_broken = on_broken
         self._metrics = metrics
         metrics.model_workers.set(workers)
@@ -54,14 +54,14 @@ class ModelPool:
 
         Raises:
             ModelFailed: it raised; the log has the reason.
-            ModelOutOfMemory: for want of memory; less at once may fit.
-            ModelBroken: it does so on any audio.
+            ModelOutOfMemory: for lack of memory; a smaller batch may fit.
+            ModelBroken: it raises on any audio.
         """
         return await self._call(function, 1)
 
     async def call_alone(self, function: Callable[[], Result]) -> Result:
         """Like :meth:`call`, while no other call runs."""
-        async with self._alone:  # two of them, each with some of the threads, would wait for each other
+        async with self._alone:  # two of them, each with some of the permits, would wait for each other
             return await self._call(function, self.workers)
 
     def close(self) -> None:
@@ -80,15 +80,15 @@ class ModelPool:
         running = asyncio.get_running_loop().run_in_executor(self._threads, self._timed, function)
         self._running += 1
         running.add_done_callback(lambda _: self._end(permits))
-        running.add_done_callback(self._look_at)
+        running.add_done_callback(self._check_outcome)
         return await asyncio.shield(running)
 
     def _end(self, permits: int) -> None:
         self._running -= 1
         self._give_back(permits)
 
-    def _look_at(self, done: "asyncio.Future[Any]") -> None:
-        """Even if nobody asks for the outcome any more."""
+    def _check_outcome(self, done: "asyncio.Future[Any]") -> None:
+        """Also of a call whose caller is gone."""
         if not done.cancelled() and isinstance(done.exception(), ModelBroken) and not self.broken:
             self.broken = True
             self._on_broken()
@@ -113,12 +113,12 @@ class ModelPool:
                 "the model ran out of memory; lower [transcriber] batch_size, or choose a smaller model"
             )
         try:
-            self._prove()
+            self._self_test()
         except Exception:
-            log.exception("nor does it hear silence")
+            log.exception("the model fails on silence, too")
             return _broken()
         return ModelFailed("the model failed on this audio; the log of the transcriber has the reason")
 
 
 def _broken() -> ModelBroken:
-    return ModelBroken("the model of this transcriber has stopped working; the transcriber ends to start anew")
+    return ModelBroken("the model of this transcriber has stopped working; the transcriber ends, to be started again")

@@ -1,4 +1,4 @@
-"""The model's weights: in memory while jobs need them, out of it on request or after some idle time."""
+"""The model's weights: in memory while requests need them, unloaded on request or after some idle time."""
 
 import asyncio
 import ctypes
@@ -16,17 +16,17 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 30
 
-State = Literal["loaded", "loading", "unloaded"]
+LoadState = Literal["loaded", "loading", "unloaded"]
 
 
 class Weights:
-    """Of a model that has been loaded once; what is left of it while unloaded is small.
+    """Of a model that has been loaded once; what stays of it while unloaded is small.
 
     Attributes:
-        state: for people and monitors.
+        state: whether they are in memory.
 
     Args:
-        idle_seconds: after which :meth:`rest` unloads them; 0 for never.
+        idle_seconds: after which :meth:`start_idle_time` unloads them; 0: never.
         check_unused: raises :class:`ModelInUse` while they are needed.
     """
 
@@ -38,7 +38,7 @@ class Weights:
         idle_seconds: float,
         check_unused: Callable[[], None],
     ) -> None:
-        self.state: State = "loaded"
+        self.state: LoadState = "loaded"
         self._loaded = loaded
         self._model = model
         self._idle_seconds = idle_seconds
@@ -50,15 +50,15 @@ class Weights:
         metrics.model_loaded.set_function(lambda: self.state == "loaded")
 
     async def load(self) -> None:
-        """Have them in memory. All who wait share one load, which goes on even if they leave.
+        """Load them if they are not in memory. All callers share one load, which continues even if they are cancelled.
 
         Raises:
-            ModelNotLoaded: that failed.
+            ModelNotLoaded: that has failed.
         """
         if self.state == "loaded":
             return
         if not self._loading or self._loading.done():
-            self._loading = _unattended(self._load())
+            self._loading = _run_detached(self._load())
         await asyncio.shield(self._loading)
 
     async def unload(self) -> None:
@@ -68,24 +68,24 @@ class Weights:
             ModelInUse: they are needed.
         """
         if not self._unloading or self._unloading.done():
-            self._unloading = _unattended(self._unload())
+            self._unloading = _run_detached(self._unload())
         await asyncio.shield(self._unloading)
 
-    def rest(self) -> None:
-        """Begin to count the idle time, from now."""
-        self.wake()
+    def start_idle_time(self) -> None:
+        """Unload the weights after ``idle_seconds`` from now, unless :meth:`end_idle_time` is called before."""
+        self.end_idle_time()
         if self._idle_seconds:
             self._idle_timer = asyncio.get_running_loop().call_later(self._idle_seconds, self._unload_if_idle)
 
-    def wake(self) -> None:
-        """Count no idle time until :meth:`rest`."""
+    def end_idle_time(self) -> None:
+        """Do not unload the weights until :meth:`start_idle_time`."""
         if self._idle_timer:
             self._idle_timer.cancel()
 
     def _unload_if_idle(self) -> None:
         if self.state == "loaded":
             log.info("transcriber: idle for %g s", self._idle_seconds)
-            self._unloading = _unattended(self._unload())
+            self._unloading = _run_detached(self._unload())
 
     async def _load(self) -> None:
         async with self._changing:
@@ -96,7 +96,7 @@ class Weights:
             self.state = "unloaded" if failure else "loaded"
         if failure:
             log.error("transcriber: the model cannot be loaded: %s", failure)
-            raise ModelNotLoaded(self._sentence(failure), retry_after=RETRY_AFTER_SECONDS)
+            raise ModelNotLoaded(self._message(failure), retry_after=RETRY_AFTER_SECONDS)
         log.info("transcriber: model loaded: %s in %.1f s", self._loaded.name, time.monotonic() - started)
 
     async def _unload(self) -> None:
@@ -111,28 +111,28 @@ class Weights:
     def _unload_now(self) -> None:
         self._loaded.whisper.model.unload_model()
         if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
-            trim(0)  # glibc keeps freed memory for itself until it is told to give it back
+            trim(0)  # glibc keeps freed memory for itself otherwise
 
     def _load_now(self) -> str | None:
-        """Load, and hear one window of silence; why that cannot be done."""
+        """Load, and encode one window of silence; the reason if that fails, else None."""
         try:
             self._loaded.whisper.model.load_model()
-            self._loaded.prove()
-        except Exception as failure:  # CTranslate2's are RuntimeErrors, and those of the drivers below it are not told
+            self._loaded.self_test()
+        except Exception as failure:  # CTranslate2's are RuntimeErrors, those of the drivers are not documented
             self._loaded.whisper.model.unload_model()
             return str(failure)
         return None
 
-    def _sentence(self, failure: str) -> str:
-        """Without what the failure says itself: it may hold paths."""
+    def _message(self, failure: str) -> str:
+        """Without the text of the failure, which may hold paths."""
         name, device = self._loaded.name, self._loaded.device
         if "out of memory" in failure.lower():
             return f"there is too little memory on {device} to load the model {name} again; free some, then try again"
         return f"the model {name} cannot be loaded again on {device}; the log of the transcriber has the reason"
 
 
-def _unattended(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-    """A task whose failure nobody has to look at."""
+def _run_detached(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    """A task whose failure may stay unread."""
     task = asyncio.create_task(work)
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     return task

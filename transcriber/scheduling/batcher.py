@@ -1,4 +1,4 @@
-"""Windows of all running jobs share the calls of the model, and no job waits for another one's windows."""
+"""The windows of all running transcriptions share the calls of the model, and none waits for another one's windows."""
 
 import asyncio
 import logging
@@ -8,63 +8,66 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from types import TracebackType
+from typing import Self
 
-from reelscribe.contracts.transcriber import Priority
+from reelscribe.contracts.transcriber import Urgency
 from reelscribe.errors import ModelBroken, ModelOutOfMemory
 from transcriber.audio.mel import MelWindow
 from transcriber.audio.windows import Window
-from transcriber.decoding.recogniser import DecodingOptions, Recogniser, Segment
+from transcriber.decoding.options import DecodingOptions
+from transcriber.decoding.recogniser import Recogniser
+from transcriber.decoding.segments import DecodedSegment
 from transcriber.metrics import Metrics
 from transcriber.model.pool import ModelPool
 
 log = logging.getLogger(__name__)
 
 LEAST_CAPACITY = 2
-"""Windows of one job, however many jobs there are: one in the model and one ready."""
+"""Windows of one transcription, however many there are: one in the model and one ready."""
 
-TURNS = 4
-"""Interactive jobs go first in all batches but each fourth one, in which all jobs are equal: nobody starves."""
+FAIR_EVERY = 4
+"""Interactive windows go first, except in every fourth batch, in which all are equal: none waits indefinitely."""
 
 
-class _Waiting:
+class _WaitingWindow:
     """A window on its way through the model."""
 
-    def __init__(self, mel: "asyncio.Future[MelWindow]", priority: Priority) -> None:
+    def __init__(self, mel: "asyncio.Future[MelWindow]", urgency: Urgency) -> None:
         self.mel = mel
-        self.priority = priority
+        self.urgency = urgency
         self.since = time.monotonic()
-        self.segments: asyncio.Future[list[Segment]] = asyncio.get_running_loop().create_future()
+        self.segments: asyncio.Future[list[DecodedSegment]] = asyncio.get_running_loop().create_future()
 
     @property
     def ready(self) -> bool:
-        """Whether its spectrogram is there."""
+        """Whether its spectrogram is made."""
         return self.mel.done()
 
     def fail(self, failure: BaseException) -> None:
-        """Let whoever waits for the segments know."""
+        """Pass the failure to the transcription that waits for the segments."""
         if not self.segments.done():
             self.segments.set_exception(failure)
-            self.segments.exception()  # of several windows of a job only the first is looked at; that is no mistake
+            self.segments.exception()  # read, for asyncio: a transcription reads only the first failure of its windows
 
 
-class BatchedLane:
-    """The windows of one job, in order.
+class WindowQueue:
+    """The windows of one transcription, in order.
 
     Attributes:
-        options: of this job's decoding; windows of lanes with the same ones share batches.
-        interactive: whether somebody waits for the words; windows of such lanes go first.
+        options: of the decoding; windows of queues with equal options share batches.
+        interactive: whether a person waits for the text; windows of such queues go first.
     """
 
-    def __init__(self, batcher: "Batcher", options: DecodingOptions, priority: Priority) -> None:
+    def __init__(self, batcher: "Batcher", options: DecodingOptions, urgency: Urgency) -> None:
         self.options = options
-        self.interactive = priority == "interactive"
-        self._priority = priority
-        self.waiting: deque[_Waiting] = deque()
+        self.interactive = urgency == "interactive"
+        self._urgency = urgency
+        self.waiting: deque[_WaitingWindow] = deque()
         self._batcher = batcher
 
     @property
     def capacity(self) -> int:
-        """How many windows the job may have in here at once: its share of what keeps the model at work."""
+        """How many windows the transcription may have submitted: its share of what keeps the model at work."""
         return self._batcher.share
 
     @property
@@ -72,9 +75,9 @@ class BatchedLane:
         """Whether its next window can go into a batch."""
         return bool(self.waiting) and self.waiting[0].ready
 
-    def submit(self, window: Window) -> "asyncio.Future[list[Segment]]":
+    def submit(self, window: Window) -> "asyncio.Future[list[DecodedSegment]]":
         """Let the window wait for the next batch; its segments, with times in seconds of the window."""
-        waiting = _Waiting(self._batcher.mel(window), self._priority)
+        waiting = _WaitingWindow(self._batcher.mel(window), self._urgency)
         self.waiting.append(waiting)
         return waiting.segments
 
@@ -84,11 +87,11 @@ class BatchedLane:
             window.mel.cancel()
             window.segments.cancel()
         self.waiting.clear()
-        self._batcher.leave(self)
+        self._batcher.remove(self)
 
 
 class Batcher:
-    """Makes batches as long as it is entered. A batch is what waits when the model is free: it never waits to fill.
+    """Makes batches while it is entered. A batch is what waits when the model is free: it never waits to fill.
 
     Args:
         recogniser: decodes a batch.
@@ -101,13 +104,13 @@ class Batcher:
         self._model = model
         self._batch_size = batch_size
         self._metrics = metrics
-        self._lanes: deque[BatchedLane] = deque()
-        self._turn = 0
+        self._queues: deque[WindowQueue] = deque()
+        self._batches = 0
         # A thread for each core: more would not be faster, and each takes memory for its spectrogram.
         self._mel_threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="mel")
         self._work = asyncio.Event()
 
-    async def __aenter__(self) -> "Batcher":
+    async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._run(), name="batcher") for _ in range(self._model.workers)]
         return self
 
@@ -121,19 +124,19 @@ class Batcher:
 
     @property
     def share(self) -> int:
-        """Of each lane, in windows: together a batch for each worker and one that is ready."""
-        return max(LEAST_CAPACITY, ceil((self._model.workers + 1) * self._batch_size / max(1, len(self._lanes))))
+        """Of each queue, in windows: all queues together hold a batch for each worker and one that is ready."""
+        return max(LEAST_CAPACITY, ceil((self._model.workers + 1) * self._batch_size / max(1, len(self._queues))))
 
-    def lane(self, options: DecodingOptions, priority: Priority) -> BatchedLane:
-        """A place for one job's windows; close it after use."""
-        lane = BatchedLane(self, options, priority)
-        self._lanes.append(lane)
-        return lane
+    def open_queue(self, options: DecodingOptions, urgency: Urgency) -> WindowQueue:
+        """A queue for the windows of one transcription; close it after use."""
+        queue = WindowQueue(self, options, urgency)
+        self._queues.append(queue)
+        return queue
 
-    def leave(self, lane: BatchedLane) -> None:
-        """Forget a lane that is closed."""
-        if lane in self._lanes:
-            self._lanes.remove(lane)
+    def remove(self, queue: WindowQueue) -> None:
+        """Forget a queue that is closed."""
+        if queue in self._queues:
+            self._queues.remove(queue)
 
     def mel(self, window: Window) -> "asyncio.Future[MelWindow]":
         """The spectrogram of a window, made in a thread ahead of the model."""
@@ -149,52 +152,52 @@ class Batcher:
     async def _run(self) -> None:
         while True:
             await self._work.wait()
-            lanes = self._next_lanes()
-            if not lanes:
+            groups = self._next_groups()
+            if not groups:
                 self._work.clear()
                 continue
-            await self._decode(self._fill(lanes), lanes[0][0].options)
+            await self._decode(self._fill(groups), groups[0][0].options)
 
-    def _next_lanes(self) -> list[list[BatchedLane]]:
-        """Those that can share a batch, in groups of which the first may fill it; none of these is empty."""
-        self._turn += 1
-        ready = [lane for lane in self._lanes if lane.ready]
-        if self._turn % TURNS:
-            groups = [[lane for lane in ready if lane.interactive], [lane for lane in ready if not lane.interactive]]
+    def _next_groups(self) -> list[list[WindowQueue]]:
+        """The queues that can share the next batch, in groups, none of them empty; the first group may fill it."""
+        self._batches += 1
+        ready = [queue for queue in self._queues if queue.ready]
+        if self._batches % FAIR_EVERY:
+            groups = [[one for one in ready if one.interactive], [one for one in ready if not one.interactive]]
         else:
             groups = [ready]
         options = next((group[0].options for group in groups if group), None)
-        sharing = [[lane for lane in group if lane.options == options] for group in groups]
+        sharing = [[queue for queue in group if queue.options == options] for group in groups]
         return [group for group in sharing if group]
 
-    def _fill(self, groups: list[list[BatchedLane]]) -> list[_Waiting]:
-        """One window of each lane of a group in turn, until the batch is full or nothing is ready.
+    def _fill(self, groups: list[list[WindowQueue]]) -> list[_WaitingWindow]:
+        """One window of each queue of a group, again and again, until the batch is full or nothing is ready.
 
         While less is ready than all workers could take, each takes its part of it.
         """
-        ready = sum(window.ready for group in groups for lane in group for window in lane.waiting)
+        ready = sum(window.ready for group in groups for queue in group for window in queue.waiting)
         room = min(self._batch_size, ceil(ready / self._model.workers))
-        batch: list[_Waiting] = []
-        sharing: dict[BatchedLane, None] = {}
+        batch: list[_WaitingWindow] = []
+        sharing: dict[WindowQueue, None] = {}
         for group in groups:
-            while turn := [lane for lane in group if lane.ready][: room - len(batch)]:
-                batch += [lane.waiting.popleft() for lane in turn]
-                sharing.update(dict.fromkeys(turn))
-        for lane in sharing:  # to the end of the line: whose turn was longest ago comes first
-            self._lanes.remove(lane)
-            self._lanes.append(lane)
+            while queues := [queue for queue in group if queue.ready][: room - len(batch)]:
+                batch += [queue.waiting.popleft() for queue in queues]
+                sharing.update(dict.fromkeys(queues))
+        for queue in sharing:  # to the end: the queue that was served the longest ago comes first
+            self._queues.remove(queue)
+            self._queues.append(queue)
         for window in batch:
-            self._metrics.window_wait.labels(window.priority).observe(time.monotonic() - window.since)
+            self._metrics.window_wait.labels(window.urgency).observe(time.monotonic() - window.since)
         self._metrics.batch_windows.observe(len(batch))
         self._metrics.batch_jobs.observe(len(sharing))
         return batch
 
-    async def _decode(self, batch: list[_Waiting], options: DecodingOptions) -> None:
-        """Let all who wait know. A batch that fails is tried in halves: one window shall not fail the others."""
+    async def _decode(self, batch: list[_WaitingWindow], options: DecodingOptions) -> None:
+        """Set the segments of all windows. If a batch fails, its halves are tried: a window must not fail others."""
         try:
             windows = [window.mel.result() for window in batch]
             decoded = await self._model.call(lambda: self._recogniser.decode(windows, options))
-        except Exception as failure:  # of whatever kind: those who wait must hear of it, and others go on
+        except Exception as failure:  # of any kind: the transcriptions must get it, and others continue
             if len(batch) == 1 or isinstance(failure, ModelBroken):
                 for window in batch:
                     window.fail(failure)

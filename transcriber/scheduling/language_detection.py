@@ -1,4 +1,7 @@
-"""Which language a recording is in, told by its first speech."""
+"""The language of a recording, detected on its first speech.
+
+For ``multilingual`` requests, the recogniser detects the language of each window besides, when it decodes a batch.
+"""
 
 import asyncio
 from collections import defaultdict
@@ -11,36 +14,36 @@ from transcriber.audio.windows import MAX_WINDOW_SECONDS
 from transcriber.decoding.recogniser import Recogniser
 from transcriber.model.pool import ModelPool
 
-SURE = 0.5
-"""Probability from which the first speech is enough: faster-whisper's ``language_detection_threshold``."""
+SURE_PROBABILITY = 0.5
+"""From this one on, one window is enough: faster-whisper's ``language_detection_threshold``."""
 
 MAX_SPEECH_WINDOWS = 3
-"""Heard where none is sure; then the likeliest of all counts. Until then nobody sees a segment."""
+"""If none of them is sure, the most probable language of all counts. Until then no segment is sent."""
 
 MAX_SILENT_SECONDS = 300
-"""After so long without speech what is there must do: windows wait in memory for the language."""
+"""After this much without speech, the language is taken from what there is: windows wait for it in memory."""
 
 
 class LanguageDetection:
-    """Takes in windows from the first on, until :meth:`hear` knows the language.
+    """Takes windows, from the first one on, until the language is known.
 
-    faster-whisper listens to the first 30 s, whatever they are; here silence and music are passed over.
+    faster-whisper uses the first 30 s, whatever they are; here silence and music are skipped.
 
     Args:
-        vad: what is speech; None: there is nothing else in the windows.
+        vad: what counts as speech; None: the windows hold nothing else.
     """
 
     def __init__(self, recogniser: Recogniser, model: ModelPool, vad: VadOptions | None) -> None:
         self._recogniser = recogniser
         self._model = model
         self._vad = vad
-        self._heard = 0
+        self._windows = 0
         self._silent_seconds = 0.0
         self._probabilities: defaultdict[str, float] = defaultdict(float)
         self._first: Samples | None = None
 
-    async def hear(self, audio: Samples) -> tuple[str, float] | None:
-        """The language and its probability; None: it takes another window to tell."""
+    async def add(self, audio: Samples) -> tuple[str, float] | None:
+        """The language and its probability, after one more window; None if it takes another one."""
         if self._first is None:
             self._first = audio
         speech = await asyncio.to_thread(self._speech, audio)
@@ -48,17 +51,17 @@ class LanguageDetection:
             self._silent_seconds += len(audio) / SAMPLE_RATE
             return None if self._silent_seconds < MAX_SILENT_SECONDS else await self.decide()
         language, probability = await self._detect(speech)
-        if probability >= SURE:
+        if probability >= SURE_PROBABILITY:
             return language, probability
-        self._heard += 1
+        self._windows += 1
         self._probabilities[language] += probability
-        return await self.decide() if self._heard == MAX_SPEECH_WINDOWS else None
+        return await self.decide() if self._windows == MAX_SPEECH_WINDOWS else None
 
     async def decide(self) -> tuple[str, float] | None:
-        """The likeliest language of what was heard, be it no speech; None: nothing was heard."""
-        if self._heard:
+        """The most probable language of the windows so far, even without speech; None if there were none."""
+        if self._windows:
             language, total = max(self._probabilities.items(), key=lambda item: item[1])
-            return language, total / self._heard
+            return language, total / self._windows
         return None if self._first is None else await self._detect(self._first)
 
     def _speech(self, audio: Samples) -> Samples:

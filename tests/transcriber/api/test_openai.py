@@ -13,7 +13,8 @@ from openai import AsyncOpenAI
 from reelscribe.contracts.transcriber import TranscribeFields
 from tests.transcriber.conftest import Serve, Transcriber, truth
 from tests.transcriber.peer import SPEECH
-from transcriber.decoding.recogniser import DecodingOptions, Recogniser
+from transcriber.decoding.options import DecodingOptions
+from transcriber.decoding.recogniser import Recogniser
 from transcriber.service import TranscriberService
 
 SHORT = SPEECH / "short.flac"
@@ -56,9 +57,9 @@ def error(failure: openai.APIStatusError) -> dict[str, Any]:
 
 
 async def test_json(client: AsyncOpenAI) -> None:
-    heard = await transcribe(client)
-    assert heard.text == TEXT
-    assert (heard.usage.type, heard.usage.seconds) == ("duration", 8)
+    answer = await transcribe(client)
+    assert answer.text == TEXT
+    assert (answer.usage.type, answer.usage.seconds) == ("duration", 8)
 
 
 async def test_a_video(client: AsyncOpenAI, make_video: Callable[..., Path], tmp_path: Path) -> None:
@@ -80,33 +81,33 @@ async def test_vtt(client: AsyncOpenAI) -> None:
 
 
 async def test_verbose_json(client: AsyncOpenAI) -> None:
-    heard = await transcribe(client, response_format="verbose_json", language="en")
-    assert (heard.text, heard.language, heard.duration, heard.words) == (TEXT, "english", 7.5, None)
+    answer = await transcribe(client, response_format="verbose_json", language="en")
+    assert (answer.text, answer.language, answer.duration, answer.words) == (TEXT, "english", 7.5, None)
     starts = [sentence["start"] for sentence in truth("short.flac")["segments"]]
-    assert [segment.start for segment in heard.segments] == [pytest.approx(start, abs=0.5) for start in starts]
-    assert [segment.id for segment in heard.segments] == [0, 1]
-    assert all(segment.tokens and segment.avg_logprob < 0 for segment in heard.segments)
+    assert [segment.start for segment in answer.segments] == [pytest.approx(start, abs=0.5) for start in starts]
+    assert [segment.id for segment in answer.segments] == [0, 1]
+    assert all(segment.tokens and segment.avg_logprob < 0 for segment in answer.segments)
 
 
 async def test_times_of_words(client: AsyncOpenAI) -> None:
-    heard = await transcribe(client, response_format="verbose_json", timestamp_granularities=["word"])
-    assert " ".join(word.word for word in heard.words) == TEXT
-    assert heard.segments is None
-    assert all(word.start <= word.end for word in heard.words)
+    answer = await transcribe(client, response_format="verbose_json", timestamp_granularities=["word"])
+    assert " ".join(word.word for word in answer.words) == TEXT
+    assert answer.segments is None
+    assert all(word.start <= word.end for word in answer.words)
 
 
 async def test_times_of_words_and_segments(client: AsyncOpenAI) -> None:
-    heard = await transcribe(client, response_format="verbose_json", timestamp_granularities=["word", "segment"])
-    assert heard.words and len(heard.segments) == 2
+    answer = await transcribe(client, response_format="verbose_json", timestamp_granularities=["word", "segment"])
+    assert answer.words and len(answer.segments) == 2
 
 
 async def test_stream(client: AsyncOpenAI) -> None:
-    told = [event async for event in await transcribe(client, stream=True)]
-    assert [event.type for event in told] == ["transcript.text.delta"] * 2 + ["transcript.text.done"]
-    assert "".join(event.delta for event in told[:-1]) == told[-1].text == TEXT
+    events = [event async for event in await transcribe(client, stream=True)]
+    assert [event.type for event in events] == ["transcript.text.delta"] * 2 + ["transcript.text.done"]
+    assert "".join(event.delta for event in events[:-1]) == events[-1].text == TEXT
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
 async def test_japanese_has_no_spaces_between_segments(
     serve: Serve, client_of: Connect, monkeypatch: pytest.MonkeyPatch, stream: bool
 ) -> None:
@@ -119,35 +120,35 @@ async def test_japanese_has_no_spaces_between_segments(
     monkeypatch.setattr(transcriber.service.recogniser, "decode", in_japanese)
     client = client_of(transcriber)
     if stream:
-        told = [event async for event in await transcribe(client, stream=True)]
-        assert "".join(event.delta for event in told[:-1]) == told[-1].text == "今日は今日は"
+        events = [event async for event in await transcribe(client, stream=True)]
+        assert "".join(event.delta for event in events[:-1]) == events[-1].text == "今日は今日は"
     else:
         assert (await transcribe(client)).text == "今日は今日は"
 
 
 async def test_a_stream_that_fails_raises(serve: Serve, client_of: Connect) -> None:
     transcriber = await serve(batch_size=1)
-    decode, heard = transcriber.service.recogniser.decode, 0
+    decode, calls = transcriber.service.recogniser.decode, 0
 
     def broken(*arguments: Any) -> Any:
-        nonlocal heard
-        heard += 1
-        return decode(*arguments) if heard == 1 else 1 // 0
+        nonlocal calls
+        calls += 1
+        return decode(*arguments) if calls == 1 else 1 // 0
 
     transcriber.service.recogniser.decode = broken  # type: ignore[method-assign]
     stream = await transcribe(client_of(transcriber), SPEECH / "minute.flac", stream=True)
-    told = []
+    types = []
     with pytest.raises(openai.APIError, match="the model failed on this audio"):
         async for event in stream:
-            told.append(event.type)
-    assert told and set(told) == {"transcript.text.delta"}
+            types.append(event.type)
+    assert types and set(types) == {"transcript.text.delta"}
 
 
 async def test_prompt_temperature_and_chunking_are_accepted(client: AsyncOpenAI) -> None:
-    heard = await transcribe(
+    answer = await transcribe(
         client, prompt="Peter, Alice", temperature=0.2, chunking_strategy="auto", language="English"
     )
-    assert heard.text
+    assert answer.text
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ async def test_prompt_temperature_and_chunking_are_accepted(client: AsyncOpenAI)
     ["garden hammer " * 400, "花園の" * 700, "🙂" * 400, "Zürich, über " * 200, "x" * 60_000],
     ids=lambda prompt: prompt[:6],
 )
-async def test_of_a_long_prompt_the_end_counts(
+async def test_of_a_long_prompt_the_end_is_used(
     serve: Serve, client_of: Connect, prompts: list[str | None], prompt: str
 ) -> None:
     transcriber = await serve()
@@ -188,8 +189,8 @@ VAD = {"type": "server_vad", "threshold": 0.95, "silence_duration_ms": 2000, "pr
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[TranscribeFields]:
-    """What the requests were in our own words."""
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[TranscribeFields]:
+    """The requests as the service gets them."""
     run, seen = TranscriberService.transcribe, list[TranscribeFields]()
 
     async def noted(service: TranscriberService, request: TranscribeFields, *rest: Any) -> Any:
@@ -202,19 +203,19 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[TranscribeFields]:
 
 @pytest.mark.parametrize("strategy", [VAD, json.dumps(VAD)], ids=["object", "json"])
 async def test_server_vad_says_what_is_speech(
-    client: AsyncOpenAI, asked: list[TranscribeFields], strategy: Any
+    client: AsyncOpenAI, requests: list[TranscribeFields], strategy: Any
 ) -> None:
     assert (await transcribe(client, chunking_strategy=strategy)).text
-    (request,) = asked
+    (request,) = requests
     assert (request.vad_threshold, request.vad_min_silence_duration_ms, request.vad_speech_pad_ms) == (0.95, 2000, 50)
 
 
 @pytest.mark.parametrize("strategy", ["auto", {"type": "server_vad"}], ids=str)
 async def test_a_strategy_that_leaves_it_to_the_server_changes_nothing(
-    client: AsyncOpenAI, asked: list[TranscribeFields], strategy: Any
+    client: AsyncOpenAI, requests: list[TranscribeFields], strategy: Any
 ) -> None:
     assert (await transcribe(client, chunking_strategy=strategy)).text == TEXT
-    assert asked == [TranscribeFields()]
+    assert requests == [TranscribeFields()]
 
 
 async def test_models(client: AsyncOpenAI) -> None:
@@ -237,9 +238,9 @@ async def test_the_loaded_models_own_name_is_accepted(client: AsyncOpenAI) -> No
     ids=["transcribe", "retrieve"],
 )
 async def test_another_model_is_not_found(client: AsyncOpenAI, ask: Callable[[AsyncOpenAI], Awaitable[Any]]) -> None:
-    with pytest.raises(openai.NotFoundError, match="'gpt-4o-transcribe' is not loaded here; use 'mini'") as told:
+    with pytest.raises(openai.NotFoundError, match="'gpt-4o-transcribe' is not loaded here; use 'mini'") as raised:
         await ask(client)
-    assert (error(told.value)["code"], error(told.value)["param"]) == ("model_not_found", "model")
+    assert (error(raised.value)["code"], error(raised.value)["param"]) == ("model_not_found", "model")
 
 
 @pytest.mark.filterwarnings("ignore:deprecated")  # as the newest clients call it
@@ -248,16 +249,16 @@ async def test_an_english_model_cannot_translate(client: AsyncOpenAI) -> None:
         await client.audio.translations.create(model="whisper-1", file=SHORT)
 
 
-async def test_a_bad_file_is_told_in_openais_words(client: AsyncOpenAI) -> None:
-    with pytest.raises(openai.UnprocessableEntityError) as told:
+async def test_a_bad_file_is_an_error_of_openais_form(client: AsyncOpenAI) -> None:
+    with pytest.raises(openai.UnprocessableEntityError) as raised:
         await client.audio.transcriptions.create(model="whisper-1", file=("notes.mp3", b"no sound at all"))
-    assert error(told.value) == {
+    assert error(raised.value) == {
         "message": "notes.mp3 is not an audio or video file that ffmpeg can open",
         "type": "invalid_request_error",
         "param": None,
         "code": "not_decodable",
     }
-    assert told.value.request_id
+    assert raised.value.request_id
 
 
 async def test_a_bad_file_is_no_stream(client: AsyncOpenAI) -> None:
@@ -285,23 +286,23 @@ async def test_a_bad_file_is_no_stream(client: AsyncOpenAI) -> None:
     ids=str,
 )
 async def test_what_cannot_be_done_is_refused(client: AsyncOpenAI, options: dict[str, Any], param: str | None) -> None:
-    with pytest.raises(openai.BadRequestError) as told:
+    with pytest.raises(openai.BadRequestError) as raised:
         await transcribe(client, **options)
-    assert (error(told.value)["type"], error(told.value)["param"]) == ("invalid_request_error", param)
+    assert (error(raised.value)["type"], error(raised.value)["param"]) == ("invalid_request_error", param)
 
 
 async def test_a_wrong_key(serve: Serve, client_of: Connect) -> None:
     transcriber = await serve(tokens=("secret",))
-    with pytest.raises(openai.AuthenticationError) as told:
+    with pytest.raises(openai.AuthenticationError) as raised:
         await transcribe(client_of(transcriber, api_key="wrong"))
-    assert error(told.value)["code"] == "invalid_api_key"
+    assert error(raised.value)["code"] == "invalid_api_key"
     assert (await transcribe(client_of(transcriber))).text == TEXT
 
 
 async def test_a_large_file_is_413(serve: Serve, client_of: Connect) -> None:
-    with pytest.raises(openai.APIStatusError) as told:
+    with pytest.raises(openai.APIStatusError) as raised:
         await transcribe(client_of(await serve(max_upload_bytes=10_000)))
-    assert (told.value.status_code, error(told.value)["param"]) == (413, "file")
+    assert (raised.value.status_code, error(raised.value)["param"]) == (413, "file")
 
 
 async def test_a_part_of_openais_api_that_is_not_here(client: AsyncOpenAI) -> None:

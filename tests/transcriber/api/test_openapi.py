@@ -37,7 +37,7 @@ def test_a_recording_may_come_as_a_form_or_be_named() -> None:
 
 
 async def test_schemathesis_finds_nothing(serve: Serve, tmp_path: Path) -> None:
-    """All its checks but one: a schema does not say which recordings there are."""
+    """All its checks but one: a schema cannot say which recordings there are."""
     transcriber = await serve(tokens=("first",))
     process = await asyncio.create_subprocess_exec(
         *(Path(sys.executable).parent / "schemathesis", "run", f"{transcriber.http.base_url}/openapi.json"),

@@ -18,7 +18,7 @@ def parsed(**fields: str) -> TranscribeFields:
 
 
 @pytest.mark.parametrize(
-    ("fields", "sentence"),
+    ("fields", "message"),
     [
         ({"beam_size": "0"}, "beam_size: Input should be greater than or equal to 1"),
         ({"beam_size": "11"}, "beam_size: Input should be less than or equal to 10"),
@@ -31,8 +31,8 @@ def parsed(**fields: str) -> TranscribeFields:
         ({"multilingual": "true", "language": "de"}, "multilingual: it detects the language of each window"),
     ],
 )
-def test_a_wrong_option_is_refused_with_its_name_and_the_reason(fields: dict[str, str], sentence: str) -> None:
-    with pytest.raises(BadRequest, match=sentence):
+def test_a_wrong_option_is_refused_with_its_name_and_the_reason(fields: dict[str, str], message: str) -> None:
+    with pytest.raises(BadRequest, match=message):
         parsed(**fields)
 
 
@@ -41,7 +41,7 @@ def test_options_come_from_forms_and_from_json_alike() -> None:
     assert parsed(beam_size="1", vad_threshold="0.3", multilingual="true") == json
 
 
-def test_what_machine_a_stores_of_older_options_has_not_changed() -> None:
+def test_what_the_orchestrator_stores_of_older_options_has_not_changed() -> None:
     stored: dict[str, Any] = {"language": "en", "word_timestamps": True}
     assert Options(**stored).chosen() == stored
     assert Options(beam_size=5, max_segment_seconds=15.0, vad_threshold=0.5).chosen() == {}
@@ -54,5 +54,5 @@ async def test_an_english_only_model_refuses_multilingual(transcriber: Transcrib
 
 
 async def test_a_threshold_no_speech_reaches_leaves_nothing(transcriber: Transcriber) -> None:
-    told = await transcriber.events("silence.flac", vad_threshold=0.95, vad_speech_pad_ms=0, beam_size=1)
-    assert [event.event for event in told if event.event != "progress"] == ["started", "finished"]
+    events = await transcriber.events("silence.flac", vad_threshold=0.95, vad_speech_pad_ms=0, beam_size=1)
+    assert [event.event for event in events if event.event != "progress"] == ["started", "finished"]

@@ -13,36 +13,37 @@ import pytest
 from reelscribe.contracts.events import Finished, Progress, Segment, Started
 from tests.transcriber.conftest import Serve, Transcriber, segments, text, truth, word_error_rate
 from tests.transcriber.peer import SPEECH, Script
-from transcriber.decoding.recogniser import Features, Recogniser
-from transcriber.jobs import job
+from transcriber.audio.mel import Features
+from transcriber.decoding.recogniser import Recogniser
+from transcriber.jobs import request_options, transcription
 
 SEQUENTIAL = {"mode": "sequential", "condition_on_previous_text": False}
 
 
 async def test_events_come_in_the_order_of_the_contract(transcriber: Transcriber) -> None:
-    told = await transcriber.events("short.flac")
-    assert [event.event for event in told] == ["started", "segment", "segment", "progress", "finished"]
+    events = await transcriber.events("short.flac")
+    assert [event.event for event in events] == ["started", "segment", "segment", "progress", "finished"]
 
 
-async def test_short_recording_is_heard_exactly(transcriber: Transcriber) -> None:
+async def test_a_short_recording_is_transcribed_exactly(transcriber: Transcriber) -> None:
     assert text(await transcriber.events("short.flac")) == truth("short.flac")["text"]
 
 
 @pytest.mark.parametrize("name", ["minute.flac", "ten_minutes.ogg"])
 async def test_words_and_times_of_longer_recordings(transcriber: Transcriber, name: str) -> None:
-    told = await transcriber.events(name)
-    assert word_error_rate(name, text(told)) <= 0.1
-    starts = [segment.start for segment in segments(told)]
+    events = await transcriber.events(name)
+    assert word_error_rate(name, text(events)) <= 0.1
+    starts = [segment.start for segment in segments(events)]
     late = [one for one in truth(name)["segments"] if min(abs(one["start"] - start) for start in starts) > 0.5]
     assert len(late) <= len(truth(name)["segments"]) // 20
-    assert [segment.index for segment in segments(told)] == list(range(len(starts)))
+    assert [segment.index for segment in segments(events)] == list(range(len(starts)))
     assert starts == sorted(starts)
 
 
 @pytest.mark.parametrize("options", [{}, {"vad": False}, SEQUENTIAL, {**SEQUENTIAL, "vad": False}], ids=str)
 async def test_silence_gives_no_words(transcriber: Transcriber, options: dict[str, Any]) -> None:
-    told = await transcriber.events("silence.flac", **options)
-    assert [event.event for event in told if event.event != "progress"] == ["started", "finished"]
+    events = await transcriber.events("silence.flac", **options)
+    assert [event.event for event in events if event.event != "progress"] == ["started", "finished"]
 
 
 async def test_the_end_proves_what_was_covered(transcriber: Transcriber, script: Script) -> None:
@@ -62,7 +63,7 @@ async def test_an_incomplete_recording_is_marked_as_such(transcriber: Transcribe
     assert (end.complete, end.reason, end.declared_seconds) == (False, "20.0 s are declared", 20.0)
 
 
-async def test_machine_c_is_asked_for_what_whisper_hears(transcriber: Transcriber, script: Script) -> None:
+async def test_the_extractor_is_asked_for_what_whisper_needs(transcriber: Transcriber, script: Script) -> None:
     await transcriber.events("short.flac", start=1.5, track=0)
     asked = script.requests[0]
     assert (asked.audio_format, asked.sample_rate, asked.channels, asked.start, asked.track) == (
@@ -76,8 +77,8 @@ async def test_machine_c_is_asked_for_what_whisper_hears(transcriber: Transcribe
 
 async def test_the_first_segment_leaves_before_the_last_byte_has_come(transcriber: Transcriber, script: Script) -> None:
     script.hold = asyncio.Event()
-    async with aclosing(transcriber.stream("ten_minutes.ogg")) as told:
-        async for event in told:
+    async with aclosing(transcriber.stream("ten_minutes.ogg")) as events:
+        async for event in events:
             if isinstance(event, Segment):
                 break
     assert script.done == 0
@@ -90,55 +91,55 @@ async def test_odd_chunks_change_nothing(transcriber: Transcriber, script: Scrip
 
 
 async def test_a_resumed_request_continues_without_a_gap(transcriber: Transcriber) -> None:
-    whole = await transcriber.events("minute.flac")
-    resume = next(event.seconds for event in whole if isinstance(event, Progress))
+    complete = await transcriber.events("minute.flac")
+    resume = next(event.seconds for event in complete if isinstance(event, Progress))
     rest = await transcriber.events("minute.flac", start=resume)
-    told = [segment for segment in segments(whole) if segment.start < resume]
-    assert 0 < len(told) < len(segments(whole))
-    joined = [*told, *segments(rest)]
-    assert [one.text for one in joined] == [one.text for one in segments(whole)]
-    assert [one.start for one in joined] == pytest.approx([one.start for one in segments(whole)], abs=0.1)
+    first = [segment for segment in segments(complete) if segment.start < resume]
+    assert 0 < len(first) < len(segments(complete))
+    joined = [*first, *segments(rest)]
+    assert [one.text for one in joined] == [one.text for one in segments(complete)]
+    assert [one.start for one in joined] == pytest.approx([one.start for one in segments(complete)], abs=0.1)
 
 
-async def test_sequential_mode_hears_the_same_words(transcriber: Transcriber) -> None:
-    told = await transcriber.events("ten_minutes.ogg", **SEQUENTIAL)
-    assert word_error_rate("ten_minutes.ogg", text(told)) <= 0.1
-    assert len([event for event in told if isinstance(event, Progress)]) >= 5
+async def test_sequential_mode_gives_the_same_words(transcriber: Transcriber) -> None:
+    events = await transcriber.events("ten_minutes.ogg", **SEQUENTIAL)
+    assert word_error_rate("ten_minutes.ogg", text(events)) <= 0.1
+    assert len([event for event in events if isinstance(event, Progress)]) >= 5
 
 
-async def test_sequential_mode_keeps_short_pauses_unless_told_otherwise(
+async def test_sequential_mode_keeps_short_pauses_by_default(
     transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heard: list[int] = []
-    transcribe = transcriber.service.recogniser.transcribe
+    lengths: list[int] = []
+    decode = transcriber.service.recogniser.decode_long_form
 
     def noted(audio: Any, *arguments: Any) -> Any:
-        heard.append(len(audio))
-        return transcribe(audio, *arguments)
+        lengths.append(len(audio))
+        return decode(audio, *arguments)
 
-    monkeypatch.setattr(transcriber.service.recogniser, "transcribe", noted)
+    monkeypatch.setattr(transcriber.service.recogniser, "decode_long_form", noted)
     await transcriber.events("minute.flac", **SEQUENTIAL)
     await transcriber.events("minute.flac", **SEQUENTIAL, vad_min_silence_duration_ms=160, vad_speech_pad_ms=100)
-    kept, cut = heard
+    kept, cut = lengths
     assert 16_000 * 60 > kept > 16_000 * 54 > cut
 
 
 async def test_sequential_mode_carries_its_text_from_block_to_block(
     transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "MAX_BLOCK_SECONDS", 30)
+    monkeypatch.setattr(request_options, "MAX_BLOCK_SECONDS", 30)
     given: list[list[int]] = []
-    transcribe = transcriber.service.recogniser.transcribe
+    decode = transcriber.service.recogniser.decode_long_form
 
     def noted(audio: Any, options: Any, previous: list[int], condition: bool) -> Any:
         given.append(list(previous))
-        return transcribe(audio, options, previous, condition)
+        return decode(audio, options, previous, condition)
 
-    monkeypatch.setattr(transcriber.service.recogniser, "transcribe", noted)
-    told = await transcriber.events("minute.flac", mode="sequential")
-    first = next(position for position, event in enumerate(told) if isinstance(event, Progress))
+    monkeypatch.setattr(transcriber.service.recogniser, "decode_long_form", noted)
+    events = await transcriber.events("minute.flac", mode="sequential")
+    first = next(position for position, event in enumerate(events) if isinstance(event, Progress))
     assert given[0] == []
-    assert given[1] == [token for one in segments(told[:first]) for token in one.tokens][-223:]
+    assert given[1] == [token for one in segments(events[:first]) for token in one.tokens][-223:]
 
 
 async def test_without_vad_nothing_is_left_out(transcriber: Transcriber) -> None:
@@ -154,7 +155,7 @@ async def test_word_timestamps_lie_in_their_segment(transcriber: Transcriber) ->
 
 @pytest.fixture
 def multilingual(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Let the model of all machines detect languages; how much of each window it was given to do so."""
+    """Let the model detect languages; the frames of each window that it gets for that."""
     asked: list[int] = []
 
     def detect(self: Recogniser, features: Features) -> tuple[str, float]:
@@ -170,10 +171,10 @@ def multilingual(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 async def test_the_language_is_detected_once_on_the_first_speech(
     transcriber: Transcriber, multilingual: list[int], mode: str
 ) -> None:
-    told = await transcriber.events("minute.flac", mode=mode)
-    assert told[0] == Started(model="mini", language="en", language_probability=0.75, duration=60.0, etag="etag1")
+    events = await transcriber.events("minute.flac", mode=mode)
+    assert events[0] == Started(model="mini", language="en", language_probability=0.75, duration=60.0, etag="etag1")
     assert multilingual == [3000]
-    assert isinstance(told[-1], Finished)
+    assert isinstance(events[-1], Finished)
 
 
 async def test_a_silent_recording_has_no_language(transcriber: Transcriber, multilingual: list[int]) -> None:
@@ -183,11 +184,11 @@ async def test_a_silent_recording_has_no_language(transcriber: Transcriber, mult
     assert multilingual == []
 
 
-async def test_flac_is_heard_as_wav_is(serve: Serve, script: Script) -> None:
+async def test_flac_is_transcribed_like_wav(serve: Serve, script: Script) -> None:
     script.bodies["minute.flac"] = (SPEECH / "minute.flac").read_bytes()
-    told = await (await serve(audio_format="flac")).events("minute.flac")
-    assert word_error_rate("minute.flac", text(told)) <= 0.1
-    assert isinstance(told[-1], Finished)
+    events = await (await serve(audio_format="flac")).events("minute.flac")
+    assert word_error_rate("minute.flac", text(events)) <= 0.1
+    assert isinstance(events[-1], Finished)
 
 
 async def test_audio_as_stored_is_decoded_here(
@@ -197,10 +198,10 @@ async def test_audio_as_stored_is_decoded_here(
     run_ffmpeg("-i", SPEECH / "minute.flac", "-ar", "48000", "-ac", "2", "-c:a", "libopus", "-f", "matroska", opus)
     script.bodies["minute.flac"] = opus.read_bytes()
     script.receipt_changes = {"samples": None}
-    told = await (await serve(audio_format="source")).events("minute.flac")
+    events = await (await serve(audio_format="source")).events("minute.flac")
     assert script.requests[0].sample_rate is None
-    assert word_error_rate("minute.flac", text(told)) <= 0.1
-    assert isinstance(told[-1], Finished)
+    assert word_error_rate("minute.flac", text(events)) <= 0.1
+    assert isinstance(events[-1], Finished)
 
 
 async def test_one_json_document_for_clients_that_ask_for_it(transcriber: Transcriber) -> None:
@@ -222,8 +223,8 @@ async def test_jobs_share_batches_and_all_are_right(serve: Serve, monkeypatch: p
         return decode(*arguments)
 
     monkeypatch.setattr(recogniser, "decode", slow)
-    for told in await asyncio.gather(*(transcriber.events("minute.flac") for _ in range(4))):
-        assert word_error_rate("minute.flac", text(told)) <= 0.1
+    for events in await asyncio.gather(*(transcriber.events("minute.flac") for _ in range(4))):
+        assert word_error_rate("minute.flac", text(events)) <= 0.1
     calls = await transcriber.metric("reelscribe_batch_windows_count")
     assert await transcriber.metric("reelscribe_batch_windows_sum") == 8
     assert await transcriber.metric("reelscribe_batch_jobs_sum") > calls
@@ -241,7 +242,7 @@ async def test_a_short_recording_does_not_wait_for_a_long_one(serve: Serve) -> N
 
 @pytest.fixture
 def held_model(monkeypatch: pytest.MonkeyPatch) -> Callable[[Transcriber], asyncio.Event]:
-    """Keep a machine's model from decoding until the event is set."""
+    """Keep the model from decoding until the event is set."""
 
     def hold(transcriber: Transcriber) -> asyncio.Event:
         recogniser, loop, allowed = transcriber.service.recogniser, asyncio.get_running_loop(), asyncio.Event()
@@ -260,86 +261,86 @@ def held_model(monkeypatch: pytest.MonkeyPatch) -> Callable[[Transcriber], async
 HeldModel = Callable[[Transcriber], asyncio.Event]
 
 
-async def test_audio_is_not_fetched_faster_than_it_is_heard(
+async def test_audio_is_not_fetched_faster_than_it_is_decoded(
     serve: Serve, script: Script, held_model: HeldModel
 ) -> None:
     transcriber = await serve(batch_size=1)
     allowed = held_model(transcriber)
-    async with aclosing(transcriber.stream("ten_minutes.ogg")) as told:
-        await anext(told)
+    async with aclosing(transcriber.stream("ten_minutes.ogg")) as events:
+        await anext(events)
         sent = -1
         while script.sent_bytes != sent:
             sent = script.sent_bytes
             await asyncio.sleep(1)
-        (running,) = transcriber.service._jobs
-        assert running.heard_seconds < 200
+        (running,) = transcriber.service._transcriptions
+        assert running.received_seconds < 200
         assert script.done == 0
         allowed.set()
 
 
-async def test_machine_c_is_not_kept_waiting_while_the_model_is_behind(
+async def test_the_extractor_is_not_kept_waiting_while_the_model_is_behind(
     serve: Serve, script: Script, held_model: HeldModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It would end the extraction of a client that reads nothing for a minute."""
-    monkeypatch.setattr(job, "READ_AHEAD_SECONDS", 0.01)
-    monkeypatch.setattr(job, "MAX_WINDOW_SECONDS", 10)
+    monkeypatch.setattr(transcription, "READ_AHEAD_SECONDS", 0.01)
+    monkeypatch.setattr(request_options, "MAX_WINDOW_SECONDS", 10)
     transcriber = await serve(batch_size=1)
     allowed = held_model(transcriber)
     script.chunk_bytes = 20_000
-    told = asyncio.create_task(transcriber.events("minute.flac"))
+    request = asyncio.create_task(transcriber.events("minute.flac"))
     while not script.done:
         await asyncio.sleep(0.1)
-    (running,) = transcriber.service._jobs
-    assert running.heard_seconds < 50
+    (running,) = transcriber.service._transcriptions
+    assert running.received_seconds < 50
     allowed.set()
-    assert word_error_rate("minute.flac", text(await told)) <= 0.15
+    assert word_error_rate("minute.flac", text(await request)) <= 0.15
 
 
 async def test_nor_while_the_detection_of_the_language_waits_for_the_model(
     transcriber: Transcriber, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    goes_on = threading.Event()
+    resume = threading.Event()
 
     def detect(*_: Any) -> tuple[str, float]:
-        goes_on.wait(20)
+        resume.wait(20)
         return "en", 0.99
 
-    monkeypatch.setattr(job, "READ_AHEAD_SECONDS", 0.01)
+    monkeypatch.setattr(transcription, "READ_AHEAD_SECONDS", 0.01)
     monkeypatch.setattr(Recogniser, "only_language", None)
     monkeypatch.setattr(Recogniser, "detect_language", detect)
     script.chunk_bytes = 20_000
-    told = asyncio.create_task(transcriber.events("minute.flac"))
+    request = asyncio.create_task(transcriber.events("minute.flac"))
     for _ in range(100):
         if script.done:
             break
         await asyncio.sleep(0.1)
     assert script.done
-    (running,) = transcriber.service._jobs
-    assert running.heard_seconds < 50
-    goes_on.set()
-    assert word_error_rate("minute.flac", text(await told)) <= 0.15
+    (running,) = transcriber.service._transcriptions
+    assert running.received_seconds < 50
+    resume.set()
+    assert word_error_rate("minute.flac", text(await request)) <= 0.15
 
 
-async def test_progress_is_told_while_machine_c_prepares(
+async def test_progress_is_sent_while_the_extractor_prepares(
     transcriber: Transcriber, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "HEARTBEAT_SECONDS", 0.2)
+    monkeypatch.setattr(transcription, "HEARTBEAT_SECONDS", 0.2)
     script.delay_seconds = 1.0
-    told = await transcriber.events("short.flac", start=2.0)
-    begun = next(position for position, event in enumerate(told) if isinstance(event, Started))
+    events = await transcriber.events("short.flac", start=2.0)
+    begun = next(position for position, event in enumerate(events) if isinstance(event, Started))
     assert begun >= 3
-    assert {event.seconds for event in told[:begun] if isinstance(event, Progress)} == {2.0}
+    assert {event.seconds for event in events[:begun] if isinstance(event, Progress)} == {2.0}
 
 
-async def test_progress_goes_on_in_long_silence(
+async def test_progress_continues_in_long_silence(
     transcriber: Transcriber, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(transcription, "HEARTBEAT_SECONDS", 0.1)
     script.chunk_bytes, script.pause_seconds = 32_000, 0.1
-    told = await transcriber.events("silence.flac")
-    assert max(event.seconds for event in told if isinstance(event, Progress)) > 5
+    events = await transcriber.events("silence.flac")
+    assert max(event.seconds for event in events if isinstance(event, Progress)) > 5
 
 
-async def test_health_tells_model_and_free_places(transcriber: Transcriber) -> None:
+async def test_health_reports_the_model_and_free_slots(transcriber: Transcriber) -> None:
     health = (await transcriber.http.get("/healthz")).json()
     assert (health["model"], health["device"], health["capacity"], health["free"]) == ("mini", "cpu", 4, 4)

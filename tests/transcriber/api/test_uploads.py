@@ -1,4 +1,4 @@
-"""POST /transcribe with a file: heard like a recording of the bucket, and gone afterwards."""
+"""POST /transcribe with a file: transcribed like a recording of the bucket, and deleted afterwards."""
 
 import asyncio
 import hashlib
@@ -13,7 +13,7 @@ import pytest
 from reelscribe.contracts.events import Event, Finished, Started, events
 from tests.transcriber.conftest import Serve, Transcriber, segments, text, truth
 from tests.transcriber.peer import SPEECH
-from transcriber.api import job_handler
+from transcriber.api import recording_handler
 
 SHORT = SPEECH / "short.flac"
 BOUNDARY = {"Content-Type": "multipart/form-data; boundary=b"}
@@ -56,16 +56,16 @@ async def until(condition: Callable[[], bool]) -> None:
     raise AssertionError("did not come true within 4 s")
 
 
-async def test_a_file_is_heard_like_a_recording_of_the_bucket(transcriber: Transcriber, tmp_path: Path) -> None:
-    told = await upload(transcriber, SHORT)
-    assert text(told) == truth("short.flac")["text"]
-    assert [event.event for event in told] == [event.event for event in await transcriber.events("short.flac")]
+async def test_a_file_is_transcribed_like_a_recording_of_the_bucket(transcriber: Transcriber, tmp_path: Path) -> None:
+    received = await upload(transcriber, SHORT)
+    assert text(received) == truth("short.flac")["text"]
+    assert [event.event for event in received] == [event.event for event in await transcriber.events("short.flac")]
     assert deleted_files(tmp_path) == []
 
 
-async def test_a_video_is_heard(transcriber: Transcriber, make_video: Callable[..., Path], tmp_path: Path) -> None:
-    told = await upload(transcriber, make_video(tmp_path / "a.mp4"))
-    assert text(told) == truth("short.flac")["text"]
+async def test_a_video_is_decoded(transcriber: Transcriber, make_video: Callable[..., Path], tmp_path: Path) -> None:
+    received = await upload(transcriber, make_video(tmp_path / "a.mp4"))
+    assert text(received) == truth("short.flac")["text"]
 
 
 async def test_the_end_proves_what_was_covered(transcriber: Transcriber) -> None:
@@ -77,11 +77,11 @@ async def test_the_end_proves_what_was_covered(transcriber: Transcriber) -> None
 
 
 async def test_fields_are_those_of_the_json_body(transcriber: Transcriber) -> None:
-    told = await upload(transcriber, SHORT, word_timestamps="true", vad="false", mode="sequential")
-    assert all(segment.words for segment in segments(told))
+    received = await upload(transcriber, SHORT, word_timestamps="true", vad="false", mode="sequential")
+    assert all(segment.words for segment in segments(received))
 
 
-async def test_one_document_for_who_accepts_json(transcriber: Transcriber) -> None:
+async def test_one_document_for_clients_that_accept_json(transcriber: Transcriber) -> None:
     files = {"file": SHORT.read_bytes()}
     answer = await transcriber.http.post("/transcribe", files=files, headers={"Accept": "application/json"})
     assert " ".join(one["text"] for one in answer.json()["segments"]) == truth("short.flac")["text"]
@@ -90,8 +90,8 @@ async def test_one_document_for_who_accepts_json(transcriber: Transcriber) -> No
 async def test_a_cut_file_is_refused_with_both_numbers(
     transcriber: Transcriber, make_video: Callable[..., Path], tmp_path: Path
 ) -> None:
-    whole = make_video(tmp_path / "a.mp4", "minute.flac").read_bytes()
-    files = {"file": ("half.mp4", whole[: len(whole) // 2])}
+    complete = make_video(tmp_path / "a.mp4", "minute.flac").read_bytes()
+    files = {"file": ("half.mp4", complete[: len(complete) // 2])}
     answer = await transcriber.http.post("/transcribe", files=files, headers={"Accept": "application/json"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "incomplete_recording")
     assert answer.json()["error"]["declared_seconds"] == pytest.approx(60, abs=0.1)
@@ -126,7 +126,7 @@ async def test_what_is_no_recording_is_not_decodable_and_reads_no_other_file(tra
     ],
     ids=["empty", "no file", "empty file", "two files", "cut", "nonsense", "typo", "no number", "bytes", "no name"],
 )
-async def test_a_wrong_form_is_refused_with_a_sentence(transcriber: Transcriber, form: bytes, words: str) -> None:
+async def test_a_wrong_form_is_refused_with_the_reason(transcriber: Transcriber, form: bytes, words: str) -> None:
     status, error = await refused(transcriber, content=form, headers=BOUNDARY)
     assert (status, error["code"]) == (400, "bad_request")
     assert words in error["message"]
@@ -178,14 +178,14 @@ async def test_without_room_it_is_refused_before_it_is_sent(transcriber: Transcr
     writer.close()
 
 
-async def test_a_stranger_is_refused_even_while_sending(serve: Serve, tmp_path: Path) -> None:
+async def test_a_client_without_a_token_is_refused_while_it_sends(serve: Serve, tmp_path: Path) -> None:
     transcriber = await serve(tokens=("secret",))
     status, error = await refused(transcriber, files={"file": bytes(4 << 20)})
     assert (status, error["code"]) == (401, "unauthorized")
     assert deleted_files(tmp_path) == []
 
 
-async def test_a_full_machine_refuses_before_it_takes_the_file_in(serve: Serve, tmp_path: Path) -> None:
+async def test_a_transcriber_without_free_slots_refuses_before_the_file_arrives(serve: Serve, tmp_path: Path) -> None:
     transcriber = await serve(max_jobs=1, queue_length=0)
     with transcriber.service.claim("batch"), transcriber.service.claim("interactive"):
         response = await transcriber.http.post("/transcribe", files={"file": SHORT.read_bytes()})
@@ -204,7 +204,7 @@ async def half_an_upload(
     return writer
 
 
-async def test_a_client_that_leaves_in_mid_upload_leaves_nothing_behind(
+async def test_a_client_that_leaves_during_its_upload_leaves_nothing_behind(
     transcriber: Transcriber, tmp_path: Path
 ) -> None:
     writer = await half_an_upload(transcriber)
@@ -214,20 +214,20 @@ async def test_a_client_that_leaves_in_mid_upload_leaves_nothing_behind(
     assert not transcriber.service.running
 
 
-async def test_a_client_that_stops_sending_is_not_waited_for(
+async def test_a_client_that_stops_sending_is_disconnected(
     transcriber: Transcriber, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_handler, "STALL_SECONDS", 0.2)
+    monkeypatch.setattr(recording_handler, "STALL_SECONDS", 0.2)
     writer = await half_an_upload(transcriber)
     await until(lambda: bool(deleted_files(tmp_path)))
     await until(lambda: not deleted_files(tmp_path))
     writer.close()
 
 
-async def test_a_client_that_sends_a_little_now_and_then_is_not_waited_for(
+async def test_a_client_that_sends_a_little_now_and_then_is_disconnected(
     transcriber: Transcriber, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_handler, "STALL_SECONDS", 0.5)
+    monkeypatch.setattr(recording_handler, "STALL_SECONDS", 0.5)
     writer = await half_an_upload(transcriber)
     await until(lambda: bool(deleted_files(tmp_path)))
     dripping = asyncio.create_task(drip(writer))
@@ -236,10 +236,10 @@ async def test_a_client_that_sends_a_little_now_and_then_is_not_waited_for(
     writer.close()
 
 
-async def test_nor_is_one_that_sends_a_little_after_it_was_refused(
+async def test_so_is_one_that_sends_a_little_after_it_was_refused(
     transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_handler, "STALL_SECONDS", 0.5)
+    monkeypatch.setattr(recording_handler, "STALL_SECONDS", 0.5)
     writer = await half_an_upload(transcriber, part("file", b"1", "a") + part("file", b"2", "b"))
     dripping = asyncio.create_task(drip(writer))
     await until(lambda: bool(transcriber.service.running) and not transcriber.service.slots.waiting)
@@ -248,17 +248,17 @@ async def test_nor_is_one_that_sends_a_little_after_it_was_refused(
     writer.close()
 
 
-async def test_one_that_goes_on_sending_after_it_was_refused_reads_the_refusal(
+async def test_one_that_continues_to_send_after_it_was_refused_reads_the_refusal(
     transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_handler, "STALL_SECONDS", 0.5)
+    monkeypatch.setattr(recording_handler, "STALL_SECONDS", 0.5)
     transcriber.service.max_upload_bytes = 10_000
 
     async def form() -> AsyncIterator[bytes]:
         yield part("file", bytes(20_000), "a.mp4")
         for _ in range(10):
             await asyncio.sleep(0.1)
-            yield bytes(job_handler.LEAST_BYTES)
+            yield bytes(recording_handler.LEAST_BYTES)
 
     status, error = await refused(transcriber, content=form(), headers=BOUNDARY)
     assert (status, error["limit"]) == (413, 10_000)
@@ -283,7 +283,7 @@ async def drip(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.05)
 
 
-async def test_a_client_that_leaves_in_mid_transcript_leaves_nothing_behind(
+async def test_a_client_that_leaves_during_the_transcript_leaves_nothing_behind(
     transcriber: Transcriber, tmp_path: Path
 ) -> None:
     files = {"file": ("ten.ogg", (SPEECH / "ten_minutes.ogg").read_bytes())}

@@ -24,27 +24,26 @@ class Body:
             yield self.body[start : start + self.size]
 
 
-async def heard(body: bytes, size: int = 1000) -> list[np.ndarray]:
+async def blocks(body: bytes, size: int = 1000) -> list[np.ndarray]:
     return [block async for block in WavSamples(ChunkReader(Body(body, size))).blocks()]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("size", [1, 7, 4095, 10**6])
 async def test_wav_is_read_whatever_the_chunks_are(size: int) -> None:
-    samples = np.concatenate(await heard(wav(PCM.tobytes()), size))
+    samples = np.concatenate(await blocks(wav(PCM.tobytes()), size))
     assert np.array_equal(samples, PCM / np.float32(32768))
 
 
-async def test_small_chunks_are_put_together() -> None:
-    blocks = await heard(wav(PCM.tobytes()), 10)
-    assert len(blocks) == 2
-    assert all(len(block) >= BLOCK_SAMPLES for block in blocks[:-1])
+async def test_small_chunks_are_joined() -> None:
+    first, last = await blocks(wav(PCM.tobytes()), 10)
+    assert len(first) >= BLOCK_SAMPLES and len(first) + len(last) == len(PCM)
 
 
-async def test_what_follows_the_samples_is_not_heard() -> None:
+async def test_bytes_after_the_samples_are_skipped() -> None:
     body = bytearray(wav(PCM.tobytes()))
     at = body.index(b"data") + 4
     body[at : at + 4] = struct.pack("<I", len(PCM) * 2)
-    samples = np.concatenate(await heard(bytes(body) + b"LIST\4\0\0\0abcd"))
+    samples = np.concatenate(await blocks(bytes(body) + b"LIST\4\0\0\0abcd"))
     assert len(samples) == len(PCM)
 
 
@@ -59,6 +58,6 @@ async def test_what_follows_the_samples_is_not_heard() -> None:
     ],
     ids=["empty", "cut in the header", "half a sample", "no wav", "44.1 kHz"],
 )
-async def test_what_is_not_the_wav_that_was_asked_for_is_refused(body: bytes, error: type[ServiceError]) -> None:
+async def test_anything_but_the_requested_wav_is_refused(body: bytes, error: type[ServiceError]) -> None:
     with pytest.raises(error):
-        await heard(body)
+        await blocks(body)

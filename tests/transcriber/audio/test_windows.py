@@ -1,4 +1,4 @@
-"""Cutting a stream gives what faster-whisper makes of the whole file."""
+"""A stream is cut into the windows that faster-whisper makes of the complete file."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from faster_whisper.vad import VadOptions, collect_chunks, get_speech_timestamps
 
 from tests.transcriber.peer import recording
 from transcriber.audio.vad import SAMPLE_RATE, Samples, SpeechProbabilities
-from transcriber.audio.windows import VAD_OPTIONS, SpeechWindows, WholeWindows, Window, Windows
+from transcriber.audio.windows import VAD_OPTIONS, GaplessWindows, SpeechWindows, Window, Windows
 
 CASES = [("ten_minutes.ogg", SAMPLE_RATE)] + [
     (name, block) for name in ("short.flac", "minute.flac", "silence.flac") for block in (SAMPLE_RATE, 7777, 10**9)
@@ -22,16 +22,16 @@ def times(window: Window) -> list[tuple[int, int]]:
     return [(piece.start, piece.end) for piece in window.timeline.pieces]
 
 
-def test_probabilities_of_a_stream_are_those_of_the_whole_file() -> None:
+def test_probabilities_of_a_stream_are_those_of_the_complete_file() -> None:
     audio = recording("minute.flac")
     stream = SpeechProbabilities()
-    heard = [one for start in range(0, len(audio), 7777) for one in stream.feed(audio[start : start + 7777])]
-    whole = get_vad_model()(audio[: len(heard) * 512])
-    assert heard == pytest.approx(whole.tolist(), abs=1e-4)
+    probabilities = [one for start in range(0, len(audio), 7777) for one in stream.feed(audio[start : start + 7777])]
+    complete = get_vad_model()(audio[: len(probabilities) * 512])
+    assert probabilities == pytest.approx(complete.tolist(), abs=1e-4)
 
 
 @pytest.mark.parametrize(("name", "block"), CASES)
-def test_windows_of_a_stream_are_those_of_the_whole_file(name: str, block: int) -> None:
+def test_windows_of_a_stream_are_those_of_the_complete_file(name: str, block: int) -> None:
     audio = recording(name)
     pieces = get_speech_timestamps(audio, VAD_OPTIONS)
     expected, _ = collect_chunks(audio, pieces, max_duration=30)
@@ -40,7 +40,7 @@ def test_windows_of_a_stream_are_those_of_the_whole_file(name: str, block: int) 
     assert all(np.array_equal(window.audio, chunk) for window, chunk in zip(found, expected, strict=bool(pieces)))
 
 
-def test_speech_without_a_pause_is_cut_as_in_the_whole_file() -> None:
+def test_speech_without_a_pause_is_cut_as_in_the_complete_file() -> None:
     # 100 s of talk with no pause of 160 ms: the parts where speech is certain, end to end
     audio = recording("minute.flac")
     probabilities = get_vad_model()(audio[: len(audio) // 512 * 512])
@@ -81,15 +81,15 @@ def test_times_in_a_window_map_back_to_the_recording() -> None:
 
 def test_without_vad_every_sample_is_in_one_window_of_at_most_30_s() -> None:
     audio = recording("minute.flac")
-    found = cut(WholeWindows(30, 0.0), audio, 7777)
+    found = cut(GaplessWindows(30, 0.0), audio, 7777)
     assert np.array_equal(np.concatenate([window.audio for window in found]), audio)
     assert all(20 <= window.seconds <= 30 for window in found[:-1])
 
 
-def test_without_vad_windows_are_cut_where_nobody_speaks() -> None:
+def test_without_vad_windows_are_cut_in_silence() -> None:
     audio = recording("minute.flac")
     probabilities = get_vad_model()(np.pad(audio, (0, 512 - len(audio) % 512)))
-    for window in cut(WholeWindows(30, 0.0), audio, SAMPLE_RATE)[:-1]:
+    for window in cut(GaplessWindows(30, 0.0), audio, SAMPLE_RATE)[:-1]:
         assert probabilities[int(window.resume * SAMPLE_RATE) // 512 - 1] < 0.1
 
 
@@ -104,20 +104,20 @@ def test_vad_options_change_what_is_a_pause_and_what_is_kept_around_speech() -> 
 @pytest.mark.parametrize("number", [1, 7, 12])
 def test_windows_after_a_resume_are_those_of_the_uninterrupted_stream(number: int) -> None:
     audio = recording("ten_minutes.ogg")
-    whole = cut(SpeechWindows(30, 0.0), audio, SAMPLE_RATE)
-    resume = round(whole[number].resume, 3)
+    complete = cut(SpeechWindows(30, 0.0), audio, SAMPLE_RATE)
+    resume = round(complete[number].resume, 3)
     resumed = cut(SpeechWindows(30, resume), audio[round(resume * SAMPLE_RATE) :], SAMPLE_RATE)
-    for expected, found in zip(whole[number + 1 :], resumed, strict=True):
+    for expected, found in zip(complete[number + 1 :], resumed, strict=True):
         shifted = [(start + resume * SAMPLE_RATE, end + resume * SAMPLE_RATE) for start, end in times(found)]
         assert np.array(shifted) == pytest.approx(np.array(times(expected)), abs=0.1 * SAMPLE_RATE)
 
 
-def test_without_vad_each_window_knows_where_nobody_speaks() -> None:
-    (window,) = cut(WholeWindows(30, 0.0), recording("short.flac"), SAMPLE_RATE)
-    assert window.timeline.nobody_speaks(3.7, 4.2)
-    assert not window.timeline.nobody_speaks(0.5, 7.5)
+def test_without_vad_each_window_knows_its_silence() -> None:
+    (window,) = cut(GaplessWindows(30, 0.0), recording("short.flac"), SAMPLE_RATE)
+    assert window.timeline.is_silent(3.7, 4.2)
+    assert not window.timeline.is_silent(0.5, 7.5)
 
 
-def test_nobody_speaks_at_the_very_end_of_silence() -> None:
-    (window,) = cut(WholeWindows(30, 0.0), np.zeros(12 * SAMPLE_RATE, np.float32), SAMPLE_RATE)
-    assert window.timeline.nobody_speaks(12.0, 12.0)
+def test_silence_is_silent_up_to_its_very_end() -> None:
+    (window,) = cut(GaplessWindows(30, 0.0), np.zeros(12 * SAMPLE_RATE, np.float32), SAMPLE_RATE)
+    assert window.timeline.is_silent(12.0, 12.0)

@@ -1,4 +1,4 @@
-"""A segment is at most as long as asked for, and splitting it loses nothing."""
+"""A segment is at most as long as requested, and splitting it loses nothing."""
 
 from typing import Any
 
@@ -7,7 +7,9 @@ import pytest
 from tests.transcriber.conftest import Transcriber, segments, text, truth
 from tests.transcriber.peer import recording
 from transcriber.audio.mel import MelWindow
-from transcriber.decoding.recogniser import DecodingOptions, Recogniser, Segment
+from transcriber.decoding.options import DecodingOptions
+from transcriber.decoding.recogniser import Recogniser
+from transcriber.decoding.segments import DecodedSegment
 from transcriber.decoding.word_times import grouped
 from transcriber.model.loading import LoadedModel
 
@@ -27,7 +29,7 @@ def split(words: list[dict[str, Any]], seconds: float) -> list[str]:
 
 @pytest.fixture
 def one_paragraph(mini: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> Recogniser:
-    """A model that tells no timestamp but the first one: each window is one segment."""
+    """A model that writes no timestamp but the first one: each window is one segment."""
     recogniser = Recogniser(mini)
     generate = recogniser._pipeline.generate_segment_batched
 
@@ -42,13 +44,13 @@ def one_paragraph(mini: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> Recogni
     return recogniser
 
 
-def decode(recogniser: Recogniser, **options: Any) -> list[Segment]:
+def decode(recogniser: Recogniser, **options: Any) -> list[DecodedSegment]:
     audio = recording("minute.flac")[: 30 * 16_000]
     (found,) = recogniser.decode([MelWindow(recogniser.features(audio), 30.0)], DecodingOptions("en", **options))
     return found
 
 
-def test_words_are_cut_where_a_sentence_ends_before_where_a_clause_does() -> None:
+def test_ends_of_sentences_are_better_cuts_than_ends_of_clauses() -> None:
     words = said((" One", 2), (" two,", 2), (" three", 2), (" four.", 2), (" five", 2), (" six", 2))
     assert split(words, 10) == ["One two, three four.", "five six"]
     assert split(said((" One", 2), (" two,", 2), (" three", 2), (" four", 2)), 5) == ["One two,", "three four"]
@@ -61,7 +63,7 @@ def test_words_without_punctuation_are_cut_in_the_longest_pause() -> None:
     assert split(words, 6) == ["one two", "three four five six"]
 
 
-def test_a_word_longer_than_that_stays_whole() -> None:
+def test_a_longer_word_is_not_cut() -> None:
     assert split(said((" a", 1), (" loooong", 9), (" b", 1)), 3) == ["a", "loooong", "b"]
 
 
@@ -81,7 +83,7 @@ def test_times_of_the_pieces_are_those_of_the_sentences(one_paragraph: Recognise
         assert min(abs(piece.start - start) for start in starts) < 0.6
 
 
-def test_each_word_is_in_one_piece_and_only_where_it_was_asked_for(one_paragraph: Recogniser) -> None:
+def test_each_word_is_in_one_piece_and_only_if_words_were_requested(one_paragraph: Recogniser) -> None:
     pieces = decode(one_paragraph, max_segment_seconds=5, word_timestamps=True)
     assert len(pieces) > 5
     for piece in pieces:

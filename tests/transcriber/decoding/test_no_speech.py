@@ -1,4 +1,4 @@
-"""What nobody said is not in the transcript."""
+"""What was not said is not in the transcript."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tests.transcriber.peer import Script, recording, wav
 from tests.transcriber.sounds import Sound
 
 
-async def heard(serve: Serve, script: Script, sound: Sound, **options: object) -> list[Event]:
+async def transcribe(serve: Serve, script: Script, sound: Sound, **options: object) -> list[Event]:
     transcriber = await serve()
     script.bodies["short.flac"] = wav((sound * 32767).astype("<i2").tobytes())
     script.receipt_changes = {
@@ -22,13 +22,13 @@ async def heard(serve: Serve, script: Script, sound: Sound, **options: object) -
 @pytest.mark.parametrize("vad", [True, False])
 @pytest.mark.parametrize("mode", ["batched", "sequential"])
 @pytest.mark.parametrize("kind", ["silence", "white_noise", "pink_noise", "hum", "music"])
-async def test_no_words_where_nobody_speaks(serve: Serve, script: Script, kind: str, mode: str, vad: bool) -> None:
-    told = await heard(serve, script, getattr(sounds, kind)(12.0), mode=mode, vad=vad)
-    assert told[-1].event == "finished"
-    assert segments(told) == []
+async def test_no_words_without_speech(serve: Serve, script: Script, kind: str, mode: str, vad: bool) -> None:
+    events = await transcribe(serve, script, getattr(sounds, kind)(12.0), mode=mode, vad=vad)
+    assert events[-1].event == "finished"
+    assert segments(events) == []
 
 
-async def test_speech_after_noise_is_heard_and_nothing_else(serve: Serve, script: Script) -> None:
+async def test_of_noise_and_speech_only_the_speech_is_transcribed(serve: Serve, script: Script) -> None:
     sound = np.concatenate((sounds.white_noise(8.0), sounds.silence(1.0), recording("short.flac")))
-    told = await heard(serve, script, sound)
-    assert word_error_rate("short.flac", text(told)) <= 0.1
+    events = await transcribe(serve, script, sound)
+    assert word_error_rate("short.flac", text(events)) <= 0.1

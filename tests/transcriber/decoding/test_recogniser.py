@@ -1,18 +1,19 @@
-"""What the model says becomes segments, and nothing of it is lost or made up."""
+"""The output of the model becomes segments, and nothing of it is lost or added."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from faster_whisper.transcribe import Segment
 
 from reelscribe.contracts.transcriber import TranscribeOptions
 from reelscribe.errors import BadRequest
 from tests.transcriber.conftest import words_wrong
 from tests.transcriber.peer import recording
 from transcriber.audio.mel import MelWindow
-from transcriber.decoding.recogniser import DecodingOptions, Recogniser
+from transcriber.decoding.options import DecodingOptions
+from transcriber.decoding.recogniser import Recogniser
+from transcriber.decoding.segments import DecodedSegment
 from transcriber.model.loading import LoadedModel
 
 SHORT = ["The green hammer was empty and expensive.", "Why was every lemon in my garden?"]
@@ -33,17 +34,17 @@ def test_a_short_window_may_be_encoded_as_such(mini: LoadedModel, recogniser: Re
     windows = [
         MelWindow(one.features(audio), len(audio) / 16_000) for one in (fitted, recogniser) for audio in (short, minute)
     ]
-    heard = [texts(segments) for segments in fitted.decode(windows, ENGLISH)]
-    assert heard[0] == heard[2] == texts(decode(recogniser)[0])
-    assert words_wrong(" ".join(heard[3]), " ".join(heard[1])) <= 0.1
+    decoded = [texts(segments) for segments in fitted.decode(windows, ENGLISH)]
+    assert decoded[0] == decoded[2] == texts(decode(recogniser)[0])
+    assert words_wrong(" ".join(decoded[3]), " ".join(decoded[1])) <= 0.1
 
 
-def decode(recogniser: Recogniser, options: DecodingOptions = ENGLISH, copies: int = 1) -> list[list[Segment]]:
+def decode(recogniser: Recogniser, options: DecodingOptions = ENGLISH, copies: int = 1) -> list[list[DecodedSegment]]:
     window = MelWindow(recogniser.features(recording("short.flac")), 7.5)
     return recogniser.decode([window] * copies, options)
 
 
-def texts(segments: list[Segment]) -> list[str]:
+def texts(segments: list[DecodedSegment]) -> list[str]:
     return [segment.text.strip() for segment in segments]
 
 
@@ -51,7 +52,7 @@ def texts(segments: list[Segment]) -> list[str]:
 def altered(
     recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Callable[[dict[str, Any]], Any]], None]:
-    """Change what the model answers in its first decoding."""
+    """Change the output of the model at temperature 0."""
     generate = recogniser._pipeline.generate_segment_batched
 
     def alter(change: Callable[[dict[str, Any]], Any]) -> None:
@@ -101,7 +102,7 @@ def always_looping(recogniser: Recogniser, altered: Alter, monkeypatch: pytest.M
     return loop
 
 
-def test_a_window_that_loops_at_every_temperature_is_told_once(
+def test_of_a_window_that_loops_at_every_temperature_one_repetition_is_kept(
     recogniser: Recogniser, always_looping: Callable[[float], None]
 ) -> None:
     always_looping(0.1)
@@ -110,7 +111,7 @@ def test_a_window_that_loops_at_every_temperature_is_told_once(
     assert segment.compression_ratio < 2.4
 
 
-def test_a_loop_where_the_model_doubts_that_somebody_speaks_is_not_told(
+def test_a_loop_is_dropped_if_the_model_is_unsure_that_there_is_speech(
     recogniser: Recogniser, always_looping: Callable[[float], None]
 ) -> None:
     always_looping(0.7)

@@ -1,4 +1,4 @@
-"""Loops of the decoder are told once."""
+"""Of a loop of the decoder one repetition is kept."""
 
 import pytest
 
@@ -8,7 +8,7 @@ END = 1000
 
 
 def kept(tokens: list[int]) -> list[int]:
-    return [tokens[place] for place in without_loops(tokens, END)]
+    return [tokens[position] for position in without_loops(tokens, END)]
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,6 @@ def test_what_is_said_three_times_in_a_row_is_kept_once(tokens: list[int], expec
     assert kept(tokens) == expected
 
 
-def test_a_looping_sentence_ends_where_its_first_saying_did() -> None:
+def test_a_looping_sentence_keeps_the_end_of_its_first_repetition() -> None:
     loop = [1000, 1, 2, 1100, 1100, 1, 2, 1200, 1200, 1, 2, 1300, 1300, 4, 1400]
     assert kept(loop) == [1000, 1, 2, 1100, 1300, 1300, 4, 1400]

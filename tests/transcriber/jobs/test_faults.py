@@ -1,4 +1,4 @@
-"""What goes wrong is told, and never passes for a transcript."""
+"""Every failure is reported, and never passes for a transcript."""
 
 import asyncio
 import os
@@ -15,35 +15,35 @@ from reelscribe.errors import IncompleteRecording, ObjectNotFound
 from reelscribe.http.auth import Tokens
 from tests.transcriber.conftest import Serve, Transcriber, segments, text, truth
 from tests.transcriber.peer import SPEECH, Script
-from transcriber.api import job_handler
+from transcriber.api import recording_handler
 from transcriber.api import transcribe as transcribe_route
-from transcriber.jobs import job
-from transcriber.jobs.job import ClientLeft
+from transcriber.jobs import transcription
+from transcriber.jobs.events import ClientLeft
 
 HALF_OF_TEN_MINUTES = 9_600_000
 
 
-def failure(told: list[Event]) -> Failed:
-    end = told[-1]
+def failure(events: list[Event]) -> Failed:
+    end = events[-1]
     assert isinstance(end, Failed), end
     return end
 
 
 async def test_a_cut_stream_is_a_failure_worth_a_retry(transcriber: Transcriber, script: Script) -> None:
     script.cut_after_bytes = HALF_OF_TEN_MINUTES
-    told = await transcriber.events("ten_minutes.ogg")
-    assert (failure(told).code, failure(told).retryable) == ("stream_cut", True)
+    events = await transcriber.events("ten_minutes.ogg")
+    assert (failure(events).code, failure(events).retryable) == ("stream_cut", True)
 
 
-async def test_what_was_told_before_a_cut_can_be_continued(transcriber: Transcriber, script: Script) -> None:
+async def test_what_was_sent_before_a_cut_can_be_continued(transcriber: Transcriber, script: Script) -> None:
     script.cut_after_bytes = 1_600_000
     first = await transcriber.events("minute.flac")
     resume = [event.seconds for event in first if isinstance(event, Progress)][-1]
     script.cut_after_bytes = None
     second = await transcriber.events("minute.flac", start=resume)
-    whole = await transcriber.events("minute.flac")
+    complete = await transcriber.events("minute.flac")
     assert segments(first)
-    assert f"{text(first)} {text(second)}" == text(whole)
+    assert f"{text(first)} {text(second)}" == text(complete)
 
 
 async def test_a_cut_stream_whose_receipt_has_the_reason_fails_with_it(
@@ -96,7 +96,7 @@ async def test_source_audio_that_is_none_is_not_decodable(serve: Serve, script: 
     assert (end.code, end.retryable) == ("not_decodable", False)
 
 
-async def test_a_missing_object_fails_with_machine_c_s_sentence(transcriber: Transcriber, script: Script) -> None:
+async def test_a_missing_object_fails_with_the_extractors_sentence(transcriber: Transcriber, script: Script) -> None:
     script.refuse = ObjectNotFound("there is no youtube/gone.mp4 in videos")
     end = failure(await transcriber.events("youtube/gone.mp4"))
     assert (end.code, end.message) == ("object_not_found", "there is no youtube/gone.mp4 in videos")
@@ -109,7 +109,7 @@ async def test_in_a_json_document_a_failure_is_the_http_status(transcriber: Tran
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "object_not_found")
 
 
-async def test_a_machine_c_that_is_away_is_a_failure_worth_a_retry(serve: Serve) -> None:
+async def test_an_extractor_that_does_not_answer_is_a_failure_worth_a_retry(serve: Serve) -> None:
     end = failure(await (await serve(extractor_url="http://127.0.0.1:9")).events("short.flac"))
     assert (end.code, end.retryable) == ("peer_unreachable", True)
 
@@ -134,24 +134,24 @@ async def test_a_bad_request_is_refused_with_a_sentence(
     assert names in answer.json()["error"]["message"]
 
 
-async def until_free(transcriber: Transcriber, places: int) -> None:
+async def until_free(transcriber: Transcriber, slots: int) -> None:
     for _ in range(100):
-        if (await transcriber.http.get("/healthz")).json()["free"] == places:
+        if (await transcriber.http.get("/healthz")).json()["free"] == slots:
             return
         await asyncio.sleep(0.02)
-    raise AssertionError(f"there are no {places} free places after 2 s")
+    raise AssertionError(f"{slots} slots are not free after 2 s")
 
 
 @pytest.mark.parametrize("audio_format", ["wav", "flac"])
-async def test_a_client_that_leaves_frees_its_place_and_machine_c(
+async def test_a_client_that_leaves_frees_its_slot_and_the_extractor(
     serve: Serve, script: Script, audio_format: str
 ) -> None:
     transcriber = await serve(max_jobs=1, audio_format=audio_format)
     if audio_format == "flac":
         script.bodies["minute.flac"] = (SPEECH / "minute.flac").read_bytes()
     script.hold, script.chunk_bytes = asyncio.Event(), 16_384
-    async with aclosing(transcriber.stream("minute.flac")) as told:
-        await anext(told)
+    async with aclosing(transcriber.stream("minute.flac")) as events:
+        await anext(events)
         await asyncio.sleep(0.5)  # until it waits for more audio
     await until_free(transcriber, 1)
     script.hold.set()
@@ -162,11 +162,11 @@ async def test_a_client_that_leaves_frees_its_place_and_machine_c(
     assert (script.left_early, script.done) == (1, 0)
 
 
-async def test_a_client_that_reads_nothing_does_not_keep_its_place(
+async def test_a_client_that_reads_nothing_does_not_keep_its_slot(
     serve: Serve, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "HEARTBEAT_SECONDS", 0.1)
-    monkeypatch.setattr(job_handler, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(transcription, "HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(recording_handler, "STALL_SECONDS", 0.3)
     transcriber = await serve(max_jobs=1)
     script.hold = asyncio.Event()
 
@@ -180,7 +180,7 @@ async def test_a_client_that_reads_nothing_does_not_keep_its_place(
     leaving.cancel()
 
 
-async def test_recordings_that_do_not_arrive_hold_up_no_others(serve: Serve, script: Script) -> None:
+async def test_recordings_that_do_not_arrive_block_no_others(serve: Serve, script: Script) -> None:
     transcriber = await serve(max_jobs=40, audio_format="source")
     for name in ("minute.flac", "short.flac"):
         script.bodies[name] = (SPEECH / name).read_bytes()
@@ -190,35 +190,35 @@ async def test_recordings_that_do_not_arrive_hold_up_no_others(serve: Serve, scr
     await until_free(transcriber, 40 - threads)
     await asyncio.sleep(1)
     hold, script.hold = script.hold, None
-    heard = await asyncio.wait_for(transcriber.events("short.flac"), 10)
-    assert text(heard) == truth("short.flac")["text"]
+    events = await asyncio.wait_for(transcriber.events("short.flac"), 10)
+    assert text(events) == truth("short.flac")["text"]
     hold.set()
-    for told in await asyncio.gather(*stalled):
-        assert isinstance(told[-1], Finished)
+    for events in await asyncio.gather(*stalled):
+        assert isinstance(events[-1], Finished)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decoding")]
 
 
 @pytest.mark.parametrize("end", ["cancelled", "the client has left"])
-async def test_a_job_that_ends_just_when_a_window_was_told_frees_its_place(serve: Serve, end: str) -> None:
+async def test_a_job_that_ends_just_when_a_window_was_sent_frees_its_slot(serve: Serve, end: str) -> None:
     service = (await serve(batch_size=1)).service
-    request, told = TranscribeRequest(savepath="ten_minutes.ogg"), 0
+    request, windows = TranscribeRequest(savepath="ten_minutes.ogg"), 0
 
-    async def tell(event: Event) -> None:
-        nonlocal told
-        told += isinstance(event, Progress)
-        if told == 6:
+    async def emit(event: Event) -> None:
+        nonlocal windows
+        windows += isinstance(event, Progress)
+        if windows == 6:
             if end == "the client has left":
                 raise ClientLeft
             running.cancel()
 
     with service.claim("batch") as claim:
-        running = asyncio.create_task(service.transcribe(request, service.stored(request), claim, tell))
-        await asyncio.wait({running}, timeout=10)
+        running = asyncio.create_task(service.transcribe(request, service.stored(request), claim, emit))
+        await asyncio.wait({running}, timeout=60)
         assert running.done() and service.slots.running == 0
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_more_jobs_than_places_are_told_when_to_come_back(serve: Serve, script: Script) -> None:
+async def test_more_jobs_than_slots_are_refused_with_the_time_to_retry(serve: Serve, script: Script) -> None:
     transcriber = await serve(max_jobs=1, queue_length=0)
     script.hold = asyncio.Event()
     running = asyncio.create_task(transcriber.events("short.flac"))
@@ -253,7 +253,7 @@ async def test_a_model_that_fails_fails_its_jobs_and_no_others(
     assert isinstance((await transcriber.events("short.flac"))[-1], Finished)
 
 
-async def test_a_mistake_of_ours_hides_its_details(transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_internal_error_hides_its_details(transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: Any) -> Any:
         raise KeyError("/secret/path")
 
@@ -264,21 +264,21 @@ async def test_a_mistake_of_ours_hides_its_details(transcriber: Transcriber, mon
 
 
 @pytest.mark.parametrize("mode", ["batched", "sequential"])
-async def test_a_stopping_machine_tells_where_to_go_on(transcriber: Transcriber, script: Script, mode: str) -> None:
+async def test_a_stopping_transcriber_says_where_to_resume(transcriber: Transcriber, script: Script, mode: str) -> None:
     script.hold = asyncio.Event()
-    told = []
+    events = []
     async for event in transcriber.stream("ten_minutes.ogg", mode=mode):
-        told.append(event)
+        events.append(event)
         if isinstance(event, Progress):
             await transcriber.service.stop()
-    end = failure(told)
+    end = failure(events)
     assert (end.code, end.retryable) == ("stopping", True)
     assert end.details["resume"] == pytest.approx(
-        [event.seconds for event in told if isinstance(event, Progress)][-1], abs=0.01
+        [event.seconds for event in events if isinstance(event, Progress)][-1], abs=0.01
     )
 
 
-async def test_a_stopping_machine_does_not_wait_for_machine_c(transcriber: Transcriber, script: Script) -> None:
+async def test_a_stopping_transcriber_does_not_wait_for_the_extractor(transcriber: Transcriber, script: Script) -> None:
     script.delay_seconds = 30
     running = asyncio.create_task(transcriber.events("short.flac", start=1.0))
     await until_free(transcriber, 3)
@@ -287,7 +287,7 @@ async def test_a_stopping_machine_does_not_wait_for_machine_c(transcriber: Trans
     assert (end.code, end.details) == ("stopping", {"resume": 1.0})
 
 
-async def test_a_token_is_asked_for_where_one_is_set(transcriber: Transcriber) -> None:
+async def test_a_token_is_required_if_one_is_configured(transcriber: Transcriber) -> None:
     transcriber.service.tokens = Tokens(("secret",))
     answer = await transcriber.http.post("/transcribe", json={"savepath": "short.flac"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")

@@ -1,4 +1,4 @@
-"""The end of the real process: whatever goes on, everyone is told where to go on; after SIGTERM the exit code is 0."""
+"""The end of the real process: in any state, each client learns where to resume; after SIGTERM the exit code is 0."""
 
 import asyncio
 import json
@@ -44,11 +44,11 @@ lost, command.load_model = [], load_and_lose
 signal.signal(signal.SIGUSR1, lambda *_: setattr(lost[0], "encode", fail))
 command.main()
 """
-"""A transcriber whose model works on nothing any more after SIGUSR1, as after an error of CUDA that stays."""
+"""A transcriber whose model fails on any audio after SIGUSR1, as after a sticky error of CUDA."""
 
 
 class Service:
-    """A transcriber of one place, as a process of its own; its console is in ``log``."""
+    """A transcriber with one slot, as a process of its own; its console output is in ``log``."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Service:
         raise AssertionError(f"no {words!r} in\n{log}")
 
     async def ended(self, *signals: signal.Signals) -> None:
-        """Send the signals; it has to end with 0, within its grace time, and without a word about mistakes."""
+        """Send the signals; it must end with 0, within its grace time, and without a traceback."""
         sent = time.monotonic()
         for number in signals:
             self.process.send_signal(number)
@@ -105,7 +105,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Any]:
 
 @pytest.fixture
 def stuck_model(tmp_path: Path) -> Iterator[Path]:
-    """A model's folder whose weights are a pipe that nobody writes: loading it takes as long as one likes."""
+    """A model's folder whose weights are a pipe without a writer: loading it takes as long as the test wants."""
     folder = tmp_path / "model"
     shutil.copytree(BUNDLED["mini"], folder)
     yield folder
@@ -125,11 +125,11 @@ async def client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
-async def lines(http: httpx.AsyncClient, told: list[dict[str, Any]], **body: Any) -> None:
-    """Ask, and add the answer to ``told`` as it comes."""
+async def lines(http: httpx.AsyncClient, events: list[dict[str, Any]], **body: Any) -> None:
+    """Transcribe, and add the events to ``events`` as they arrive."""
     async with http.stream("POST", "/transcribe", json=body) as response:
         async for line in response.aiter_lines():
-            told.append(json.loads(line))
+            events.append(json.loads(line))
 
 
 async def health(http: httpx.AsyncClient, **expected: object) -> None:
@@ -137,7 +137,7 @@ async def health(http: httpx.AsyncClient, **expected: object) -> None:
         if expected.items() <= (await http.get("/healthz")).json().items():
             return
         await asyncio.sleep(0.02)
-    raise AssertionError(f"it never came to {expected}")
+    raise AssertionError(f"health was never {expected}")
 
 
 async def half_an_upload(url: httpx.URL) -> bytes:
@@ -151,47 +151,47 @@ async def half_an_upload(url: httpx.URL) -> bytes:
 
 
 def resume(last: dict[str, Any]) -> float:
-    """Where a client may go on that was told of the stop: by the status, or, after any event, by another one."""
+    """The second from which to resume after the stop, from a status or, after any event, from the last one."""
     failure = last.get("error") or {**last, **last["details"]}
     assert (failure["code"], failure["retryable"]) == ("stopping", True)
     return float(failure["resume"])
 
 
-async def test_running_waiting_and_uploading_clients_are_all_told(start: Any) -> None:
+async def test_running_waiting_and_uploading_clients_all_get_the_reason(start: Any) -> None:
     script = Script(hold=asyncio.Event())
     async with extractor(script) as url:
         service = start(url)
         async with client(service) as http:
-            heard: list[dict[str, Any]] = []
-            waited: list[dict[str, Any]] = []
-            running = asyncio.create_task(lines(http, heard, savepath="ten_minutes.ogg", start=400.0))
+            running_events: list[dict[str, Any]] = []
+            waiting_events: list[dict[str, Any]] = []
+            running = asyncio.create_task(lines(http, running_events, savepath="ten_minutes.ogg", start=400.0))
             await health(http, free=0)
-            waiting = asyncio.create_task(lines(http, waited, savepath="minute.flac", start=7.5))
+            waiting = asyncio.create_task(lines(http, waiting_events, savepath="minute.flac", start=7.5))
             headers = {"Accept": "application/json"}
             document = asyncio.create_task(http.post("/transcribe", json={"savepath": "a"}, headers=headers))
             await health(http, waiting=2)
 
             uploading = asyncio.create_task(half_an_upload(http.base_url))
             await health(http, waiting=3)
-            while not any(event["event"] == "segment" for event in heard):
+            while not any(event["event"] == "segment" for event in running_events):
                 await asyncio.sleep(0.05)
             await service.ended(signal.SIGTERM, signal.SIGTERM)
             await asyncio.gather(running, waiting)
-            reached = max(event["seconds"] for event in heard if event["event"] == "progress")
-            assert resume(heard[-1]) == pytest.approx(reached, abs=0.01)
-            assert resume(waited[-1]) == 7.5
+            reached = max(event["seconds"] for event in running_events if event["event"] == "progress")
+            assert resume(running_events[-1]) == pytest.approx(reached, abs=0.01)
+            assert resume(waiting_events[-1]) == 7.5
             assert (document.result().status_code, (await document).json()["error"]["code"]) == (503, "stopping")
             status, body = (await uploading).split(b"\r\n", 1)
             assert status == b"HTTP/1.1 503 Service Unavailable" and b'"code": "stopping"' in body
             assert script.done == 0
 
 
-async def test_with_nothing_to_do_it_ends_at_once(start: Any) -> None:
+async def test_an_idle_service_ends_immediately(start: Any) -> None:
     service = start()
     async with client(service):
-        begun = time.monotonic()
+        started = time.monotonic()
         await service.ended(signal.SIGINT)
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - started < 2
 
 
 async def test_while_the_model_loads_at_the_start(start: Any, stuck_model: Path) -> None:
@@ -208,13 +208,13 @@ async def test_while_the_model_loads_for_a_job(start: Any, stuck_model: Path) ->
     async with client(service) as http:
         assert (await http.post("/models/unload")).status_code == 200
         block(stuck_model)
-        told: list[dict[str, Any]] = []
-        job = asyncio.create_task(lines(http, told, savepath="short.flac", start=1.0))
+        events: list[dict[str, Any]] = []
+        job = asyncio.create_task(lines(http, events, savepath="short.flac", start=1.0))
         loading = asyncio.create_task(http.post("/models/load"))
         await health(http, model_state="loading", free=0)
         await service.ended(signal.SIGTERM)
         await job
-        assert resume(told[-1]) == 1.0
+        assert resume(events[-1]) == 1.0
         assert (await loading).json()["error"]["code"] == "stopping"
 
 
@@ -223,16 +223,16 @@ async def test_a_model_that_works_no_more_ends_the_process_so_that_a_new_one_beg
     async with extractor(script) as url:
         service = start(url, program=("-c", LOSES_ITS_MODEL))
         async with client(service) as http:
-            told: list[dict[str, Any]] = []
-            job = asyncio.create_task(lines(http, told, savepath="ten_minutes.ogg"))
-            while not any(event["event"] == "segment" for event in told):
+            events: list[dict[str, Any]] = []
+            job = asyncio.create_task(lines(http, events, savepath="ten_minutes.ogg"))
+            while not any(event["event"] == "segment" for event in events):
                 await asyncio.sleep(0.05)
             service.process.send_signal(signal.SIGUSR1)
             script.hold.set()
             await asyncio.wait_for(job, 20)
-        assert (told[-1]["code"], told[-1]["retryable"]) == ("model_broken", True)
+        assert (events[-1]["code"], events[-1]["retryable"]) == ("model_broken", True)
         assert await asyncio.to_thread(service.process.wait, GRACE_SECONDS) == 1
-    assert "which only a new process may cure" in service.log.read_text()
+    assert "which only a new process may fix" in service.log.read_text()
 
 
 async def test_a_window_that_outlasts_the_grace_time_is_handed_back(
@@ -240,19 +240,19 @@ async def test_a_window_that_outlasts_the_grace_time_is_handed_back(
 ) -> None:
     transcriber = await serve(grace_seconds=1)
 
-    decode, goes_on = transcriber.service.recogniser.decode, threading.Event()
+    decode, allowed = transcriber.service.recogniser.decode, threading.Event()
 
     def slow(*arguments: Any) -> Any:
-        goes_on.wait(10)
+        allowed.wait(10)
         return decode(*arguments)
 
     monkeypatch.setattr(transcriber.service.recogniser, "decode", slow)
-    hearing = asyncio.create_task(transcriber.events("minute.flac"))
+    running = asyncio.create_task(transcriber.events("minute.flac"))
     while not transcriber.service.model.busy:
         await asyncio.sleep(0.02)
-    begun = time.monotonic()
+    started = time.monotonic()
     await transcriber.service.stop()
-    told = (await hearing)[-1]
-    assert isinstance(told, Failed) and (told.code, told.details) == ("stopping", {"resume": pytest.approx(0, abs=0.5)})
-    assert 0.7 < time.monotonic() - begun < 1
-    goes_on.set()
+    end = (await running)[-1]
+    assert isinstance(end, Failed) and (end.code, end.details) == ("stopping", {"resume": pytest.approx(0, abs=0.5)})
+    assert 0.7 < time.monotonic() - started < 1
+    allowed.set()

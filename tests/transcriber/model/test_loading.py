@@ -1,4 +1,4 @@
-"""Which model runs where, and what an operator reads where it does not."""
+"""Which model runs on which device, and the message if it does not."""
 
 from typing import Any
 
@@ -17,16 +17,16 @@ def test_a_model_that_does_not_fit_asks_for_a_smaller_one_or_more_memory(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loading, "_EncodingOneByOne", too_large)
-    with pytest.raises(SettingsError) as told:
+    with pytest.raises(SettingsError) as raised:
         loading.load_model(name, "cpu", "int8")
-    sentence = str(told.value)
-    assert f"{name} does not fit into the memory of cpu as int8" in sentence
-    assert "smaller model" in sentence and "compute_type" in sentence and "free memory there" in sentence
-    assert "folder" not in sentence and "Hugging Face" not in sentence
+    message = str(raised.value)
+    assert f"{name} does not fit into the memory of cpu as int8" in message
+    assert "smaller model" in message and "compute_type" in message and "free memory there" in message
+    assert "folder" not in message and "Hugging Face" not in message
 
 
 def test_a_model_that_fits_and_cannot_work_asks_for_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "hear_silence", too_large)
+    monkeypatch.setattr(loading, "encode_silence", too_large)
     with pytest.raises(SettingsError, match="mini does not fit into the memory of cpu"):
         loading.load_model("mini", "cpu", "auto")
 

@@ -1,4 +1,4 @@
-"""POST /models/load and /models/unload: the model leaves the memory, and comes back for whoever needs it."""
+"""POST /models/load and /models/unload: the model leaves the memory, and comes back for requests that need it."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ from reelscribe.contracts.events import Failed, Progress
 from reelscribe.http.auth import Tokens
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.loading import Settings
-from tests.transcriber.api.test_places import until
+from tests.transcriber.api.test_slots import until
 from tests.transcriber.conftest import Serve, Transcriber, text, truth
 from tests.transcriber.peer import Script
 from tools.random_model import make_model
@@ -35,7 +35,7 @@ async def unload(transcriber: Transcriber) -> None:
 
 @pytest.fixture
 def broken(mini: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A model that hears no first window, as one whose GPU is gone."""
+    """A model that cannot be loaded, like one whose GPU is gone."""
 
     def fail(*arguments: Any) -> Any:
         raise RuntimeError("Unable to open file 'model.bin' in model '/secret/path'")
@@ -44,7 +44,7 @@ def broken(mini: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyP
     return monkeypatch
 
 
-async def test_it_can_be_unloaded_and_loaded_as_often_as_one_likes(transcriber: Transcriber, mini: LoadedModel) -> None:
+async def test_it_can_be_unloaded_and_loaded_any_number_of_times(transcriber: Transcriber, mini: LoadedModel) -> None:
     for _ in range(2):
         assert await state(transcriber) == "loaded"
         for _ in range(2):
@@ -69,7 +69,7 @@ async def test_a_job_loads_it(transcriber: Transcriber) -> None:
     assert await state(transcriber) == "loaded"
 
 
-async def test_jobs_that_come_at_once_share_one_load(
+async def test_jobs_that_come_together_share_one_load(
     serve: Serve, mini: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transcriber = await serve()
@@ -81,8 +81,8 @@ async def test_jobs_that_come_at_once_share_one_load(
         return load()
 
     monkeypatch.setattr(transcriber.service.weights, "_load_now", counted)
-    told = await asyncio.gather(*(transcriber.events("short.flac") for _ in range(4)))
-    assert [text(events) for events in told] == [truth("short.flac")["text"]] * 4
+    answers = await asyncio.gather(*(transcriber.events("short.flac") for _ in range(4)))
+    assert [text(events) for events in answers] == [truth("short.flac")["text"]] * 4
     assert len(loads) == 1
 
 
@@ -106,30 +106,30 @@ async def test_it_is_not_unloaded_under_a_job(transcriber: Transcriber, script: 
     await unload(transcriber)
 
 
-async def test_while_it_loads_clients_are_told_every_few_seconds(
+async def test_while_it_loads_clients_get_an_event_every_few_seconds(
     transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await unload(transcriber)
     monkeypatch.setattr(service, "HEARTBEAT_SECONDS", 0.1)
-    goes_on, load = threading.Event(), transcriber.service.weights._load_now
+    resume, load = threading.Event(), transcriber.service.weights._load_now
 
     def slow() -> str | None:
-        goes_on.wait(10)
+        resume.wait(10)
         return load()
 
     monkeypatch.setattr(transcriber.service.weights, "_load_now", slow)
-    told = []
+    events = []
     async for event in transcriber.stream("short.flac", start=1.0):
-        told.append(event)
-        if len(told) == 3:
+        events.append(event)
+        if len(events) == 3:
             assert await state(transcriber) == "loading"
-            goes_on.set()
-    assert told[:3] == [Progress(seconds=1.0)] * 3
-    assert told[-1].event == "finished"
+            resume.set()
+    assert events[:3] == [Progress(seconds=1.0)] * 3
+    assert events[-1].event == "finished"
 
 
 @pytest.mark.parametrize("headers", [{}, JSON], ids=["events", "document"])
-async def test_a_load_that_fails_is_503_with_a_sentence_and_the_service_stays(
+async def test_a_load_that_fails_is_503_with_a_reason_and_the_service_stays(
     transcriber: Transcriber, broken: pytest.MonkeyPatch, headers: dict[str, str]
 ) -> None:
     await unload(transcriber)
@@ -148,23 +148,23 @@ async def test_a_load_that_fails_late_is_a_failure_worth_a_retry(
     transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await unload(transcriber)
-    goes_on = threading.Event()
+    resume = threading.Event()
 
     def fail() -> str:
-        goes_on.wait(10)
+        resume.wait(10)
         return "CUDA failed with error out of memory"
 
     monkeypatch.setattr(service, "HEARTBEAT_SECONDS", 0.1)
     monkeypatch.setattr(transcriber.service.weights, "_load_now", fail)
-    *told, end = [event async for event in _setting(goes_on, transcriber)]
-    assert told and isinstance(end, Failed)
+    *events, end = [event async for event in _setting(resume, transcriber)]
+    assert events and isinstance(end, Failed)
     assert (end.code, end.retryable) == ("model_not_loaded", True)
     assert end.message.startswith("there is too little memory on cpu")
 
 
-async def _setting(goes_on: threading.Event, transcriber: Transcriber) -> Any:
+async def _setting(resume: threading.Event, transcriber: Transcriber) -> Any:
     async for event in transcriber.stream("short.flac"):
-        goes_on.set()
+        resume.set()
         yield event
 
 
@@ -172,10 +172,10 @@ async def test_a_client_that_leaves_while_it_loads_leaves_no_mess(
     transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await unload(transcriber)
-    goes_on, load = threading.Event(), transcriber.service.weights._load_now
+    resume, load = threading.Event(), transcriber.service.weights._load_now
 
     def slow() -> str | None:
-        goes_on.wait(10)
+        resume.wait(10)
         return load()
 
     monkeypatch.setattr(transcriber.service.weights, "_load_now", slow)
@@ -183,7 +183,7 @@ async def test_a_client_that_leaves_while_it_loads_leaves_no_mess(
     await until(transcriber, model_state="loading", free=3)
     leaving.cancel()
     await until(transcriber, model_state="loading", free=4)
-    goes_on.set()
+    resume.set()
     await until(transcriber, model_state="loaded")
     assert text(await transcriber.events("short.flac")) == truth("short.flac")["text"]
 
@@ -204,7 +204,7 @@ async def test_after_some_idle_time_it_is_unloaded(serve: Serve, script: Script)
     assert text(await transcriber.events("short.flac")) == truth("short.flac")["text"]
 
 
-async def test_0_means_never(transcriber: Transcriber) -> None:
+async def test_with_0_it_is_never_unloaded(transcriber: Transcriber) -> None:
     await transcriber.events("short.flac")
     assert not transcriber.service.weights._idle_timer
 

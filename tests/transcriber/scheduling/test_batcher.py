@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from reelscribe.contracts.transcriber import Priority
+from reelscribe.contracts.transcriber import Urgency
 from reelscribe.errors import ModelBroken, ModelFailed, ModelOutOfMemory
 from tests.transcriber.conftest import Serve, Transcriber, text, word_error_rate
 from transcriber.audio.mel import MelWindow
 from transcriber.audio.windows import Timeline, Window
-from transcriber.decoding.recogniser import DecodingOptions
+from transcriber.decoding.options import DecodingOptions
 from transcriber.metrics import Metrics
 from transcriber.model.pool import ModelPool
-from transcriber.scheduling.batcher import TURNS, BatchedLane, Batcher
+from transcriber.scheduling.batcher import FAIR_EVERY, Batcher, WindowQueue
 
 ENGLISH, GERMAN = DecodingOptions("en"), DecodingOptions("de")
 
 
 class Recorder:
-    """In the recogniser's place: takes note of each batch, by the lengths of its windows."""
+    """A recogniser that notes each batch, by the lengths of its windows."""
 
     def __init__(self) -> None:
         self.batches: list[list[float]] = []
@@ -43,15 +43,17 @@ Start = Callable[..., Awaitable[Batcher]]
 
 
 def well() -> None:
-    """The model hears silence."""
+    """The model passes its self-test."""
 
 
 def unexpected() -> None:
     raise AssertionError("nothing is broken")
 
 
-def model_pool(workers: int, prove: Callable[[], None] = well, on_broken: Callable[[], None] = unexpected) -> ModelPool:
-    return ModelPool(workers, Metrics(CollectorRegistry()), prove, on_broken)
+def model_pool(
+    workers: int, self_test: Callable[[], None] = well, on_broken: Callable[[], None] = unexpected
+) -> ModelPool:
+    return ModelPool(workers, Metrics(CollectorRegistry()), self_test, on_broken)
 
 
 @pytest.fixture
@@ -78,33 +80,33 @@ def window(seconds: float) -> Window:
     return Window(np.zeros(int(seconds * 16_000), np.float32), Timeline([], 0.0), 0.0)
 
 
-async def submitted(batcher: Batcher, options: DecodingOptions, priority: Priority, *seconds: float) -> BatchedLane:
-    """A lane whose windows, of these lengths, are ready."""
-    lane = batcher.lane(options, priority)
+async def submitted(batcher: Batcher, options: DecodingOptions, urgency: Urgency, *seconds: float) -> WindowQueue:
+    """A queue whose windows, of these lengths, are ready."""
+    queue = batcher.open_queue(options, urgency)
     for length in seconds:
-        lane.submit(window(length))
-    while not all(waiting.ready for waiting in lane.waiting):
+        queue.submit(window(length))
+    while not all(waiting.ready for waiting in queue.waiting):
         await asyncio.sleep(0.01)
-    return lane
+    return queue
 
 
-async def all_done(recorder: Recorder, *lanes: BatchedLane) -> list[list[float]]:
-    """The batches after the first one, with which the model was kept busy."""
-    waiting = [window.segments for lane in lanes for window in lane.waiting]
+async def all_done(recorder: Recorder, *queues: WindowQueue) -> list[list[float]]:
+    """The batches after the first one, which kept the model busy."""
+    waiting = [window.segments for queue in queues for window in queue.waiting]
     recorder.allowed.set()
     await asyncio.wait(waiting, timeout=10)
     return recorder.batches[1:]
 
 
 async def busy(batcher: Batcher) -> None:
-    """Have the model at work on something else."""
-    lane = batcher.lane(ENGLISH, "interactive")
-    lane.submit(window(30))
-    while lane.waiting:
+    """Keep the model busy with something else."""
+    queue = batcher.open_queue(ENGLISH, "interactive")
+    queue.submit(window(30))
+    while queue.waiting:
         await asyncio.sleep(0.01)
 
 
-async def test_jobs_take_turns_in_a_batch(start: Start, recorder: Recorder) -> None:
+async def test_a_batch_takes_one_window_of_each_job_then_the_next(start: Start, recorder: Recorder) -> None:
     batcher = await start(batch_size=4)
     await busy(batcher)
     long = await submitted(batcher, ENGLISH, "batch", 1, 2, 3, 4, 5)
@@ -124,30 +126,30 @@ async def test_windows_with_other_options_are_in_another_batch(start: Start, rec
 async def test_interactive_windows_go_first(start: Start, recorder: Recorder) -> None:
     batcher = await start(batch_size=2)
     await busy(batcher)
-    archive = await submitted(batcher, ENGLISH, "batch", 1, 2)
-    waited_for = await submitted(batcher, ENGLISH, "interactive", 11, 12)
-    assert await all_done(recorder, archive, waited_for) == [[11, 12], [1, 2]]
+    background = await submitted(batcher, ENGLISH, "batch", 1, 2)
+    interactive = await submitted(batcher, ENGLISH, "interactive", 11, 12)
+    assert await all_done(recorder, background, interactive) == [[11, 12], [1, 2]]
 
 
-async def test_interactive_windows_starve_nobody(start: Start, recorder: Recorder) -> None:
+async def test_interactive_windows_do_not_starve_others(start: Start, recorder: Recorder) -> None:
     batcher = await start(batch_size=1)
     await busy(batcher)
-    archive = await submitted(batcher, ENGLISH, "batch", 1)
-    waited_for = await submitted(batcher, ENGLISH, "interactive", *range(11, 21))
-    batches = await all_done(recorder, archive, waited_for)
+    background = await submitted(batcher, ENGLISH, "batch", 1)
+    interactive = await submitted(batcher, ENGLISH, "interactive", *range(11, 21))
+    batches = await all_done(recorder, background, interactive)
     assert batches.index([1]) < 8
 
 
 @pytest.mark.parametrize("interactive", [1, 2, 3, 4])
-async def test_nobody_starves_among_interactive_jobs_with_other_options(
+async def test_no_job_starves_among_interactive_jobs_with_other_options(
     start: Start, recorder: Recorder, interactive: int
 ) -> None:
     batcher = await start(batch_size=1)
     await busy(batcher)
     others = [await submitted(batcher, ENGLISH, "interactive", *[10] * 10) for _ in range(interactive)]
-    archive = await submitted(batcher, GERMAN, "batch", 1)
-    batches = await all_done(recorder, *others, archive)
-    assert batches.index([1]) < TURNS * (interactive + 1)
+    background = await submitted(batcher, GERMAN, "batch", 1)
+    batches = await all_done(recorder, *others, background)
+    assert batches.index([1]) < FAIR_EVERY * (interactive + 1)
 
 
 async def test_a_window_that_the_model_fails_on_fails_its_own_job_only(
@@ -163,19 +165,19 @@ async def test_a_window_that_the_model_fails_on_fails_its_own_job_only(
     monkeypatch.setattr(recorder, "decode", fails_on_7)
     batcher = await start(batch_size=8)
     await busy(batcher)
-    lane = await submitted(batcher, ENGLISH, "batch", *range(1, 9))
-    waiting = [window.segments for window in lane.waiting]
-    await all_done(recorder, lane)
+    queue = await submitted(batcher, ENGLISH, "batch", *range(1, 9))
+    waiting = [window.segments for window in queue.waiting]
+    await all_done(recorder, queue)
     await asyncio.wait(waiting, timeout=10)
     assert [isinstance(window.exception(), ModelFailed) for window in waiting] == [n == 7 for n in range(1, 9)]
 
 
-async def test_workers_share_what_is_ready_for_less_than_all(start: Start, recorder: Recorder) -> None:
+async def test_workers_share_what_is_ready_if_it_is_too_little_for_all(start: Start, recorder: Recorder) -> None:
     batcher = await start(workers=2, batch_size=8)
-    lane = batcher.lane(ENGLISH, "batch")
-    lane.submit(window(30))
-    lane.submit(window(30))
-    while lane.waiting:
+    queue = batcher.open_queue(ENGLISH, "batch")
+    queue.submit(window(30))
+    queue.submit(window(30))
+    while queue.waiting:
         await asyncio.sleep(0.01)
     last = await submitted(batcher, ENGLISH, "batch", 1, 2, 3, 4)
     batches = await all_done(recorder, last)
@@ -184,12 +186,12 @@ async def test_workers_share_what_is_ready_for_less_than_all(start: Start, recor
 
 async def test_many_jobs_share_the_room_that_one_has_alone(start: Start) -> None:
     batcher = await start(workers=2, batch_size=4)
-    first = batcher.lane(ENGLISH, "batch")
+    first = batcher.open_queue(ENGLISH, "batch")
     assert first.capacity == 12
-    others = [batcher.lane(ENGLISH, "batch") for _ in range(3)]
+    others = [batcher.open_queue(ENGLISH, "batch") for _ in range(3)]
     assert first.capacity == 3
-    for lane in others:
-        lane.close()
+    for queue in others:
+        queue.close()
     assert first.capacity == 12
 
 
@@ -207,7 +209,7 @@ def too_much(limit: int, decode: Callable[..., Any], seen: list[int]) -> Callabl
 
 @pytest.fixture
 def small_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[Transcriber, int], list[int]]:
-    """Let a machine's model have memory for so many windows; the sizes of its batches."""
+    """Let the model have memory for so many windows; the sizes of its batches."""
 
     def shrink(transcriber: Transcriber, limit: int) -> list[int]:
         recogniser, seen = transcriber.service.recogniser, list[int]()
@@ -228,10 +230,10 @@ async def test_smaller_batches_are_tried_when_memory_runs_out_and_no_word_is_los
     assert word_error_rate("ten_minutes.ogg", text(await transcriber.events("ten_minutes.ogg"))) <= 0.1
     assert max(seen) > 2
     after_the_last_failure = seen[len(seen) - [size > 2 for size in reversed(seen)].index(True) :]
-    assert len(after_the_last_failure) > 3  # it has learnt
+    assert len(after_the_last_failure) > 3  # it stays with the smaller size
 
 
-async def test_too_little_memory_for_one_window_is_said(serve: Serve, small_gpu: SmallGpu) -> None:
+async def test_too_little_memory_for_one_window_is_reported(serve: Serve, small_gpu: SmallGpu) -> None:
     transcriber = await serve()
     small_gpu(transcriber, 0)
     failed = (await transcriber.events("short.flac"))[-1]
@@ -241,20 +243,20 @@ async def test_too_little_memory_for_one_window_is_said(serve: Serve, small_gpu:
     assert "smaller model" in failed.message
 
 
-async def test_the_model_is_had_alone_only_when_no_call_runs() -> None:
-    pool, order, go_on = model_pool(2), list[str](), threading.Event()
+async def test_a_call_alone_waits_until_no_other_call_runs() -> None:
+    pool, order, resume = model_pool(2), list[str](), threading.Event()
 
     def long_call() -> None:
-        assert go_on.wait(10)
+        assert resume.wait(10)
         order.append("call")
 
     running = asyncio.create_task(pool.call(long_call))
     await asyncio.sleep(0.05)
-    running.cancel()  # nobody waits for it any more, but it runs
+    running.cancel()  # its caller is gone, but it runs
     alone = asyncio.create_task(pool.call_alone(lambda: order.append("alone")))
     later = asyncio.create_task(pool.call(lambda: order.append("later")))
     await asyncio.sleep(0.05)
-    go_on.set()
+    resume.set()
     await asyncio.gather(alone, later)
     assert order.index("call") < order.index("alone")
     pool.close()
@@ -270,28 +272,28 @@ async def test_a_failing_call_leaves_the_pool_as_it_was(caplog: pytest.LogCaptur
     pool.close()
 
 
-async def test_a_pool_whose_model_does_not_even_hear_silence_begins_no_further_call() -> None:
-    calls, told = list[str](), list[str]()
+async def test_a_pool_whose_model_fails_its_self_test_begins_no_further_call() -> None:
+    calls, reports = list[str](), list[str]()
 
     def fail() -> None:
         calls.append("call")
         raise RuntimeError("an illegal memory access was encountered")
 
-    pool = model_pool(2, prove=fail, on_broken=lambda: told.append("broken"))
+    pool = model_pool(2, self_test=fail, on_broken=lambda: reports.append("broken"))
     together = await asyncio.gather(pool.call(fail), pool.call(fail), return_exceptions=True)
     assert [type(outcome) for outcome in together] == [ModelBroken, ModelBroken]
     begun = len(calls)
     with pytest.raises(ModelBroken):
         await pool.call(fail)
-    assert (pool.broken, told, len(calls)) == (True, ["broken"], begun)
+    assert (pool.broken, reports, len(calls)) == (True, ["broken"], begun)
     pool.close()
 
 
-async def test_want_of_memory_is_no_broken_model() -> None:
+async def test_a_model_without_memory_is_not_broken() -> None:
     def fail() -> None:
         raise RuntimeError("CUDA failed with error out of memory")
 
-    pool = model_pool(1, prove=fail)
+    pool = model_pool(1, self_test=fail)
     with pytest.raises(ModelOutOfMemory):
         await pool.call(fail)
     assert not pool.broken

@@ -7,7 +7,8 @@ import pytest
 
 from tests.transcriber.conftest import Transcriber, segments
 from tests.transcriber.peer import recording
-from transcriber.decoding.recogniser import DecodingOptions, Recogniser
+from transcriber.decoding.options import DecodingOptions
+from transcriber.decoding.recogniser import Recogniser
 from transcriber.model.loading import LoadedModel
 
 
@@ -19,25 +20,25 @@ def test_segments_are_those_of_whisper_model(
 ) -> None:
     audio = recording(name)
     options = DecodingOptions("en", word_timestamps=word_timestamps)
-    ours = list(Recogniser(mini).transcribe(audio, options, [], condition))
+    ours = list(Recogniser(mini).decode_long_form(audio, options, [], condition))
     theirs, _ = mini.whisper.transcribe(
         audio, language="en", condition_on_previous_text=condition, word_timestamps=word_timestamps
     )
-    assert [_told(segment) for segment in ours] == [_told(segment) for segment in theirs]
+    assert [_comparable(segment) for segment in ours] == [_comparable(segment) for segment in theirs]
 
 
-def _told(segment: Any) -> tuple[Any, ...]:
+def _comparable(segment: Any) -> tuple[Any, ...]:
     words = [(word.word, word.start, word.end) for word in segment.words or ()]
     return segment.text, segment.start, segment.end, segment.tokens, segment.temperature, words
 
 
 async def test_over_http_too(transcriber: Transcriber, mini: LoadedModel) -> None:
-    told = await transcriber.events("minute.flac", mode="sequential", vad=False, condition_on_previous_text=False)
+    events = await transcriber.events("minute.flac", mode="sequential", vad=False, condition_on_previous_text=False)
     theirs, _ = mini.whisper.transcribe(recording("minute.flac"), condition_on_previous_text=False)
-    assert [segment.text for segment in segments(told)] == [segment.text.strip() for segment in theirs]
+    assert [segment.text for segment in segments(events)] == [segment.text.strip() for segment in theirs]
 
 
-def test_a_window_that_loops_is_told_once(mini: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_window_that_loops_one_repetition_is_kept(mini: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     recogniser = Recogniser(mini)
     fallback = mini.whisper.generate_with_fallback
 
@@ -48,6 +49,6 @@ def test_a_window_that_loops_is_told_once(mini: LoadedModel, monkeypatch: pytest
         return loop, logprob, temperature, 20.0
 
     monkeypatch.setattr(mini.whisper, "generate_with_fallback", looping)
-    (segment,) = recogniser.transcribe(recording("short.flac"), DecodingOptions("en"), [], False)
+    (segment,) = recogniser.decode_long_form(recording("short.flac"), DecodingOptions("en"), [], False)
     assert segment.text == " The green"
     assert segment.compression_ratio < 2.4

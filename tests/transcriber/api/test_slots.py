@@ -1,4 +1,4 @@
-"""How many requests run and wait at once, in which order, and what becomes of those whose client leaves."""
+"""How many requests run and wait at the same time, in which order, and what happens when a client leaves."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,9 +13,9 @@ from reelscribe.contracts.transcriber import TranscribeFields, TranscribeRequest
 from tests.transcriber.conftest import Serve, Transcriber, text, truth
 from tests.transcriber.peer import SPEECH, Script
 from transcriber import service
-from transcriber.api import job_handler
+from transcriber.api import recording_handler
 from transcriber.api.schemas import TranscriptionForm, TranslationForm
-from transcriber.jobs import job
+from transcriber.jobs import transcription
 
 SHORT = {"file": ("short.flac", (SPEECH / "short.flac").read_bytes())}
 STORED = {"savepath": "short.flac"}
@@ -47,7 +47,7 @@ async def left_behind(transcriber: Transcriber, **arguments: Any) -> AsyncIterat
 
 @pytest.fixture
 async def full(serve: Serve, script: Script) -> AsyncIterator[Transcriber]:
-    """A transcriber with one place and one for interactive requests, both taken, and room for two to wait."""
+    """A transcriber with one slot and one for interactive requests, both taken, and room for two to wait."""
     transcriber = await serve(max_jobs=1, queue_length=2)
     script.hold = asyncio.Event()
     async with left_behind(transcriber, json=STORED), left_behind(transcriber, json=URGENT):
@@ -58,7 +58,7 @@ async def full(serve: Serve, script: Script) -> AsyncIterator[Transcriber]:
         script.hold.set()
 
 
-async def test_who_finds_no_place_waits_and_is_then_heard(full: Transcriber, script: Script) -> None:
+async def test_a_request_without_a_slot_waits_and_is_then_processed(full: Transcriber, script: Script) -> None:
     waiting = asyncio.create_task(full.events("short.flac"))
     await until(full, free=0, waiting=1)
     assert script.hold
@@ -67,27 +67,29 @@ async def test_who_finds_no_place_waits_and_is_then_heard(full: Transcriber, scr
     await until(full, free=1, waiting=0)
 
 
-async def test_who_waits_is_told_every_few_seconds(
+async def test_a_client_that_waits_gets_an_event_every_few_seconds(
     full: Transcriber, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "HEARTBEAT_SECONDS", 0.1)
-    told: list[Event] = []
+    events: list[Event] = []
     async for event in full.stream("short.flac", start=2.0):
-        told.append(event)
-        if len(told) == 3 and script.hold:
+        events.append(event)
+        if len(events) == 3 and script.hold:
             script.hold.set()
-    assert told[:3] == [Progress(seconds=2.0)] * 3
-    assert told[-1].event == "finished"
+    assert events[:3] == [Progress(seconds=2.0)] * 3
+    assert events[-1].event == "finished"
 
 
-async def test_who_waits_is_told_that_the_machine_stops(full: Transcriber, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_waits_is_handed_back_at_the_stop(
+    full: Transcriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(service, "HEARTBEAT_SECONDS", 0.1)
-    told: list[Event] = []
+    events: list[Event] = []
     async for event in full.stream("short.flac", start=2.0):
-        told.append(event)
-        if len(told) == 1:
+        events.append(event)
+        if len(events) == 1:
             await full.service.stop()
-    end = told[-1]
+    end = events[-1]
     assert isinstance(end, Failed) and (end.code, end.retryable, end.details) == ("stopping", True, {"resume": 2.0})
 
 
@@ -123,7 +125,7 @@ async def test_an_interactive_request_does_not_wait_for_recordings_of_the_bucket
         hold.set()
 
 
-async def test_interactive_requests_leave_the_places_of_others_free(serve: Serve, script: Script) -> None:
+async def test_interactive_requests_leave_the_slots_of_others_free(serve: Serve, script: Script) -> None:
     transcriber = await serve(max_jobs=8)
     script.hold = asyncio.Event()
     async with left_behind(transcriber, json=URGENT), left_behind(transcriber, json=URGENT):
@@ -135,7 +137,7 @@ async def test_interactive_requests_leave_the_places_of_others_free(serve: Serve
         script.hold.set()
 
 
-async def test_an_upload_may_say_that_nobody_waits_for_it(serve: Serve, script: Script) -> None:
+async def test_an_upload_may_have_the_priority_batch(serve: Serve, script: Script) -> None:
     transcriber = await serve(max_jobs=1)
     script.hold = asyncio.Event()
     async with left_behind(transcriber, json=STORED):
@@ -163,7 +165,7 @@ async def test_first_come_is_first_served(serve: Serve, script: Script) -> None:
 
 @pytest.mark.parametrize("arguments", [{"json": {"savepath": "short.flac"}}, {"files": SHORT}], ids=["json", "upload"])
 @pytest.mark.parametrize("headers", [{}, JSON], ids=["events", "document"])
-async def test_who_leaves_the_queue_gives_up_the_place_in_it(
+async def test_a_client_that_leaves_while_it_waits_makes_room_in_the_queue(
     full: Transcriber, script: Script, arguments: dict[str, Any], headers: dict[str, str]
 ) -> None:
     async with left_behind(full, headers=headers, **arguments) as waiting:
@@ -173,14 +175,14 @@ async def test_who_leaves_the_queue_gives_up_the_place_in_it(
     assert len(script.requests) == 2, "nothing was extracted for it"
 
 
-async def test_an_upload_keeps_its_place_while_it_arrives(serve: Serve, script: Script) -> None:
+async def test_an_upload_counts_as_waiting_while_it_arrives(serve: Serve, script: Script) -> None:
     transcriber = await serve(max_jobs=1, queue_length=0)
     script.hold = asyncio.Event()
-    goes_on = asyncio.Event()
+    resume = asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
         yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
-        await goes_on.wait()
+        await resume.wait()
         yield SHORT["file"][1] + b"\r\n--b--\r\n"
 
     headers = {"Content-Type": "multipart/form-data; boundary=b", **JSON}
@@ -189,12 +191,12 @@ async def test_an_upload_keeps_its_place_while_it_arrives(serve: Serve, script: 
         uploading = asyncio.create_task(transcriber.http.post("/transcribe", content=body(), headers=headers))
         await until(transcriber, free=0, waiting=1)
         assert (await transcriber.http.post("/transcribe", json=URGENT)).status_code == 503
-        goes_on.set()
+        resume.set()
         assert (await uploading).status_code == 200
     await until(transcriber, free=1, waiting=0)
 
 
-async def test_who_leaves_in_mid_upload_frees_the_place(serve: Serve) -> None:
+async def test_a_client_that_leaves_during_its_upload_makes_room_in_the_queue(serve: Serve) -> None:
     transcriber = await serve(max_jobs=1, queue_length=0)
 
     async def body() -> AsyncIterator[bytes]:
@@ -210,11 +212,11 @@ async def test_who_leaves_in_mid_upload_frees_the_place(serve: Serve) -> None:
 
 @pytest.mark.parametrize("more", [b"\r\n", b"GET /healthz HTTP/1.1\r\nHost: b\r\n\r\n"], ids=["a line", "a request"])
 @pytest.mark.parametrize("headers", ["", "Accept: application/json\r\n"], ids=["events", "document"])
-async def test_who_leaves_after_a_byte_too_many_frees_the_place(
+async def test_a_client_that_leaves_after_a_byte_too_many_frees_its_slot(
     serve: Serve, script: Script, monkeypatch: pytest.MonkeyPatch, headers: str, more: bytes
 ) -> None:
-    monkeypatch.setattr(job_handler, "HEARTBEAT_SECONDS", 0.1)
-    monkeypatch.setattr(job, "HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(recording_handler, "HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(transcription, "HEARTBEAT_SECONDS", 0.1)
     transcriber = await serve(max_jobs=1)
     script.hold = asyncio.Event()
     url, body = transcriber.http.base_url, b'{"savepath":"short.flac"}'
@@ -222,16 +224,16 @@ async def test_who_leaves_after_a_byte_too_many_frees_the_place(
     head = f"POST /transcribe HTTP/1.1\r\nHost: b\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body + more)
     await until(transcriber, free=0)
-    writer.write(more)  # nobody reads this one from the socket
+    writer.write(more)  # this one is never read from the socket
     await asyncio.sleep(0.1)
     writer.close()
     await until(transcriber, free=1)
 
 
-async def test_who_stays_after_a_byte_too_many_is_heard(
+async def test_a_client_that_stays_after_a_byte_too_many_gets_its_answer(
     transcriber: Transcriber, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_handler, "HEARTBEAT_SECONDS", 0.02)
+    monkeypatch.setattr(recording_handler, "HEARTBEAT_SECONDS", 0.02)
     script.delay_seconds = 0.2
     url, body = transcriber.http.base_url, b'{"savepath":"short.flac"}'
     reader, writer = await asyncio.open_connection(url.host, url.port)
@@ -241,7 +243,7 @@ async def test_who_stays_after_a_byte_too_many_is_heard(
     writer.close()
 
 
-async def test_a_refused_request_frees_its_place(serve: Serve) -> None:
+async def test_a_refused_request_frees_its_slot(serve: Serve) -> None:
     transcriber = await serve(max_jobs=1, queue_length=0)
     for body in ({}, {"savepath": "a", "language": "de"}):
         assert (await transcriber.http.post("/transcribe", json=body)).status_code == 400
@@ -249,7 +251,7 @@ async def test_a_refused_request_frees_its_place(serve: Serve) -> None:
     await until(transcriber, free=1, waiting=0)
 
 
-async def test_a_hundred_clients_that_come_and_go_leave_all_places_free(serve: Serve, script: Script) -> None:
+async def test_a_hundred_clients_that_come_and_leave_do_not_keep_a_slot(serve: Serve, script: Script) -> None:
     transcriber = await serve(max_jobs=2, queue_length=200)
     script.hold = asyncio.Event()
     limits = httpx.Limits(max_connections=None)
@@ -269,7 +271,7 @@ async def test_a_hundred_clients_that_come_and_go_leave_all_places_free(serve: S
     await until(transcriber, free=2, waiting=0)
 
 
-async def test_metrics_tell_who_waits_and_how_long_it_took(full: Transcriber, script: Script) -> None:
+async def test_metrics_count_who_waits_and_for_how_long(full: Transcriber, script: Script) -> None:
     async with left_behind(full, json={"savepath": "short.flac"}, headers=JSON) as waiting:
         await until(full, waiting=1)
         assert await full.metric("reelscribe_transcriptions_waiting") == 1
@@ -278,13 +280,13 @@ async def test_metrics_tell_who_waits_and_how_long_it_took(full: Transcriber, sc
         assert script.hold
         script.hold.set()
         await waiting
-    assert await full.metric("reelscribe_place_wait_seconds_count") == 3
-    assert await full.metric("reelscribe_place_wait_seconds_sum") > 0.2
+    assert await full.metric("reelscribe_slot_wait_seconds_count") == 3
+    assert await full.metric("reelscribe_slot_wait_seconds_sum") > 0.2
     assert await full.metric("reelscribe_real_time_factor_count") == 3
     assert await full.metric("reelscribe_real_time_factor_sum") > 0
 
 
-def test_who_asks_for_a_stored_recording_is_in_less_of_a_hurry() -> None:
+def test_requests_for_stored_recordings_are_less_urgent_by_default() -> None:
     assert TranscribeRequest(savepath="a").priority == "batch"
     assert TranscribeFields().priority == "interactive"
     assert TranscriptionForm(model="m").fields().priority == TranslationForm(model="m").fields().priority

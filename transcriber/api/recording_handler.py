@@ -1,4 +1,10 @@
-"""The base of routes that take a recording, as JSON or as an upload, and answer as long as a job runs."""
+"""The base of routes that take a recording, as JSON or as an upload, and answer while it is transcribed.
+
+A client has left when its connection is closed, which tornado notices or :meth:`RecordingHandler._check_client` does,
+or when it reads nothing for :data:`STALL_SECONDS`. Its request ends then, in whatever state: the task of the request
+is cancelled, which ends the extraction and drops the windows that still wait (``jobs.transcription``), the slot is
+released, an upload is deleted, and the connection is cut.
+"""
 
 import asyncio
 import select
@@ -8,28 +14,28 @@ from typing import Any
 
 from tornado.iostream import StreamClosedError
 
-from reelscribe.contracts.transcriber import Priority
+from reelscribe.contracts.transcriber import Urgency
 from reelscribe.errors import BadRequest, BodyTooLarge, ServiceError, Stopping
 from reelscribe.http.server import DRAINED_BYTES, ServiceHandler
 from reelscribe.slots import Claim
-from reelscribe.timeout import within
 from transcriber.api.uploads import FIELDS_BYTES, FILE, Fields, Form, too_large
-from transcriber.jobs.job import HEARTBEAT_SECONDS, ClientLeft
+from transcriber.jobs.events import ClientLeft
 from transcriber.jobs.sources import Upload
-from transcriber.jobs.waiting import waiting_for
+from transcriber.jobs.transcription import HEARTBEAT_SECONDS
+from transcriber.jobs.waiting import wait_while_calling
 from transcriber.service import TranscriberService
 
 STALL_SECONDS = 60.0
-"""Longest wait for a client that stopped reading, or sends less than :data:`LEAST_BYTES` in that time."""
+"""Longest wait for a client that reads nothing, or sends less than :data:`LEAST_BYTES` in that time."""
 
 LEAST_BYTES = 256 * 1024
-"""Some 4 kB/s: uploads hold places, which must cost their senders something."""
+"""Some 4 kB/s: uploads hold slots, which must cost their senders something."""
 
 UPLOAD_SECONDS = 6 * 3600
-"""Longest time for a whole upload."""
+"""Longest time for a complete upload."""
 
 
-class JobHandler(ServiceHandler):
+class RecordingHandler(ServiceHandler):
     """A request with a body of JSON or a form with a file, and work that ends when its client leaves."""
 
     service: TranscriberService
@@ -50,7 +56,7 @@ class JobHandler(ServiceHandler):
         self._work: asyncio.Task[None] | None = None
 
     def prepare(self) -> None:
-        """Take an upload in, or refuse it before the client has sent much of it."""
+        """Accept an upload, or refuse it before the client has sent much of it."""
         try:
             super().prepare()
             if self.has_form:
@@ -88,7 +94,7 @@ class JobHandler(ServiceHandler):
         self._stall = asyncio.get_running_loop().call_later(STALL_SECONDS, stream.close)
 
     async def _refuse_on_stop(self) -> None:
-        """Answer an upload that has not ended when this machine stops: its sender may take long."""
+        """Refuse an upload that still arrives when this service stops: its sender may take long."""
         await self.service.stopping.wait()
         self._refusal = Stopping("this transcriber is shutting down; send the file again in a moment")
         self.log_exception(Stopping, self._refusal, None)
@@ -100,17 +106,17 @@ class JobHandler(ServiceHandler):
         if self._stop_watch:
             self._stop_watch.cancel()
 
-    def claim(self, priority: Priority = "interactive") -> Claim:
-        """The request's place, or right to wait for one; kept until its end, however often it is asked for.
+    def claim(self, urgency: Urgency = "interactive") -> Claim:
+        """The request's right to a slot; made on the first call and kept until the end of the request.
 
         Args:
-            priority: as far as it is known by now; an upload may still name another one.
+            urgency: as far as it is known by now; the fields of an upload may still set another one.
 
         Raises:
-            Busy: there is none.
+            Busy: all slots and the queue are full.
         """
         if not self._claim:
-            self._claim = self._resources.enter_context(self.service.claim(priority))
+            self._claim = self._resources.enter_context(self.service.claim(urgency))
         return self._claim
 
     async def data_received(self, chunk: bytes) -> None:
@@ -147,12 +153,12 @@ class JobHandler(ServiceHandler):
         """Do the work until it is done or the client leaves."""
         self._work = asyncio.create_task(work)
         try:
-            await waiting_for(self._work, self._look_after_client, HEARTBEAT_SECONDS)
+            await wait_while_calling(self._work, self._check_client, HEARTBEAT_SECONDS)
         except (asyncio.CancelledError, ClientLeft):
             self.cut()
 
-    async def _look_after_client(self) -> None:
-        """Tornado sees no client leave that has sent a byte after its request; the answer may be hours away."""
+    async def _check_client(self) -> None:
+        """Notice a client that sent a byte after its request and left: tornado does not before the answer has ended."""
         stream = self.request.connection.stream  # type: ignore[union-attr]
         if not stream.closed():
             watch = select.poll()
@@ -164,10 +170,11 @@ class JobHandler(ServiceHandler):
         """Send what was written.
 
         Raises:
-            ClientLeft: or reads nothing any more.
+            ClientLeft: it has closed the connection, or reads nothing.
         """
         try:
-            await within(STALL_SECONDS, self.flush())
+            async with asyncio.timeout(STALL_SECONDS):
+                await self.flush()
         except (TimeoutError, StreamClosedError) as gone:
             raise ClientLeft from gone
 

@@ -1,0 +1,76 @@
+"""The events of a transcription, from what was decoded and received."""
+
+from collections.abc import Awaitable, Callable
+
+from reelscribe.contracts.events import Event, Finished, Segment, Word
+from reelscribe.contracts.extractor import ExtractionReceipt
+from reelscribe.errors import Stopping
+from transcriber.audio.vad import SAMPLE_RATE
+from transcriber.audio.windows import Timeline
+from transcriber.decoding.segments import DecodedSegment
+
+Emit = Callable[[Event], Awaitable[None]]
+"""Takes an event to the client; raises :class:`ClientLeft`."""
+
+
+class ClientLeft(Exception):
+    """The client has closed the connection, or reads nothing."""
+
+
+def segment_event(segment: DecodedSegment, timeline: Timeline, index: int) -> Segment:
+    """A segment of a window, with its times in the recording."""
+    words = None
+    start, end = timeline.span(segment.start, segment.end)
+    if segment.words is not None:
+        words = [_word(word.start, word.end, word.word, word.probability, timeline) for word in segment.words]
+        if words:
+            start, end = words[0].start, words[-1].end
+    return Segment(
+        index=index,
+        start=start,
+        end=end,
+        text=segment.text.strip(),
+        tokens=list(segment.tokens),
+        words=words,
+        avg_logprob=float(segment.avg_logprob),
+        no_speech_prob=float(segment.no_speech_prob),
+        compression_ratio=float(segment.compression_ratio),
+        temperature=float(segment.temperature or 0.0),
+        language=segment.language,
+    )
+
+
+def _word(start: float, end: float, word: str, probability: float, timeline: Timeline) -> Word:
+    start, end = timeline.word_span(float(start), float(end))
+    return Word(start=start, end=end, word=word, probability=float(probability))
+
+
+def finished_event(receipt: ExtractionReceipt, start: float, samples: int, segments: int) -> Finished:
+    """The end of a transcription, with the proof of what it covers.
+
+    Args:
+        start: second of the recording at which the audio began.
+        samples: of audio received.
+        segments: emitted.
+    """
+    covered = samples / SAMPLE_RATE
+    return Finished(
+        duration=round(start + covered, 3),
+        segments=segments,
+        declared_seconds=receipt.declared_seconds,
+        delivered_seconds=receipt.delivered_seconds,
+        covered_seconds=covered,
+        samples=receipt.samples,
+        sha256=receipt.sha256,
+        etag=receipt.etag,
+        last_modified=receipt.last_modified,
+        size=receipt.size,
+        extraction_id=receipt.extraction_id,
+        complete=receipt.state == "complete",
+        reason=receipt.reason,
+    )
+
+
+def stopping(resume: float) -> Stopping:
+    """The failure of a transcription that ends with this process; a new request may start at second ``resume``."""
+    return Stopping("this transcriber is shutting down; another one, or this one later, can continue", resume=resume)

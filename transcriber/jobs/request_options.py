@@ -1,0 +1,42 @@
+"""What a request means for cutting windows and for decoding them."""
+
+from dataclasses import replace
+
+from faster_whisper.vad import VadOptions
+
+from reelscribe.contracts.transcriber import TranscribeFields
+from transcriber.audio.windows import MAX_WINDOW_SECONDS, VAD_OPTIONS, GaplessWindows, SpeechWindows, Windows
+from transcriber.decoding.options import DecodingOptions
+from transcriber.scheduling.sequential import MAX_BLOCK_SECONDS, MIN_SILENCE_MS
+
+
+def make_windows(request: TranscribeFields) -> Windows:
+    """What cuts the audio of the request."""
+    longest = MAX_BLOCK_SECONDS if request.mode == "sequential" else MAX_WINDOW_SECONDS
+    if not request.vad:
+        return GaplessWindows(longest, request.start)
+    return SpeechWindows(longest, request.start, _vad_options(request))
+
+
+def _vad_options(request: TranscribeFields) -> VadOptions:
+    given = request.vad_min_silence_duration_ms
+    usual = MIN_SILENCE_MS if request.mode == "sequential" else VAD_OPTIONS.min_silence_duration_ms
+    return replace(
+        VAD_OPTIONS,
+        threshold=request.vad_threshold,
+        min_silence_duration_ms=usual if given is None else given,
+        speech_pad_ms=request.vad_speech_pad_ms,
+    )
+
+
+def decoding_options(request: TranscribeFields, language: str) -> DecodingOptions:
+    """How its windows are decoded; ``language`` is that of the recording."""
+    return DecodingOptions(
+        language=None if request.multilingual else language,
+        task=request.task,
+        initial_prompt=request.initial_prompt,
+        hotwords=request.hotwords,
+        word_timestamps=request.word_timestamps,
+        beam_size=request.beam_size,
+        max_segment_seconds=request.max_segment_seconds,
+    )

@@ -1,0 +1,239 @@
+"""One transcription: audio in, windows through the model, events out in order, and the proof of what they cover."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple, TypeVar
+
+from reelscribe.contracts.events import Event, Finished, Progress, Started
+from reelscribe.contracts.extractor import ExtractionReceipt
+from reelscribe.contracts.transcriber import TranscribeFields
+from transcriber.audio.decoding import AudioStream, ChunkReader, check_length, sample_stream
+from transcriber.audio.vad import SAMPLE_RATE, Samples
+from transcriber.audio.windows import VAD_OPTIONS, Timeline, Window
+from transcriber.decoding.recogniser import Recogniser
+from transcriber.decoding.segments import DecodedSegment
+from transcriber.decoding.thresholds import MIN_LOGPROB
+from transcriber.jobs.events import Emit, finished_event, segment_event, stopping
+from transcriber.jobs.request_options import decoding_options, make_windows
+from transcriber.jobs.sources import AudioSource
+from transcriber.jobs.waiting import wait_while_calling
+from transcriber.metrics import Metrics
+from transcriber.model.pool import ModelPool
+from transcriber.scheduling.batcher import Batcher, WindowQueue
+from transcriber.scheduling.language_detection import LanguageDetection
+from transcriber.scheduling.sequential import BlockQueue
+
+HEARTBEAT_SECONDS = 4.0
+"""Longest time without an event; a client may rely on 5 s."""
+
+READ_AHEAD_SECONDS = 4.0
+"""While the model is behind, a chunk is read this often: the extractor ends extractions whose client reads nothing."""
+
+UNKNOWN_LANGUAGE = "und"
+
+Result = TypeVar("Result")
+
+
+class Engine(NamedTuple):
+    """What all transcriptions of this process share."""
+
+    recogniser: Recogniser
+    model: ModelPool
+    batcher: Batcher
+    metrics: Metrics
+
+
+class _SubmittedWindow(NamedTuple):
+    timeline: Timeline
+    resume: float
+    segments: asyncio.Future[list[DecodedSegment]]
+
+
+class _ReceivedAudio(NamedTuple):
+    receipt: ExtractionReceipt
+    samples: int
+
+
+class Transcription:
+    """One request to transcribe a recording.
+
+    Attributes:
+        reached: second of the recording before which every segment has been emitted; a new request may start there.
+        received_seconds: of audio so far.
+
+    Args:
+        request: which part of the recording, and how.
+        source: of its audio.
+        engine: to transcribe it with.
+        emit: takes each event but the last, in order; while it waits, everything before it waits.
+    """
+
+    def __init__(self, request: TranscribeFields, source: AudioSource, engine: Engine, emit: Emit) -> None:
+        self.reached = request.start
+        self.received_seconds = 0.0
+        self._request = request
+        self._source = source
+        self._engine = engine
+        self._send = emit
+        self._emitting = asyncio.Lock()
+        self._emitted_at = time.monotonic()
+        self._started = False
+        self._segments = 0
+        self._queue: WindowQueue | BlockQueue | None = None
+        self._unsubmitted: list[Window] = []  # until the language is known
+        self._detection = LanguageDetection(engine.recogniser, engine.model, None if request.vad else VAD_OPTIONS)
+        self._window_done = asyncio.Event()
+        self._submitted: asyncio.Queue[_SubmittedWindow | None] = asyncio.Queue()
+        self._windows_in_work = 0
+        self._reading: asyncio.Task[_ReceivedAudio] | None = None
+        self._reading_ended = False
+        self._stopped = False
+
+    async def run(self) -> Finished:
+        """Emit all events but the last, and return that one.
+
+        Raises:
+            ServiceError: why it did not finish; what was emitted up to ``reached`` stays valid.
+        """
+        if self._stopped:
+            raise stopping(self.reached)
+        self._reading = reading = asyncio.create_task(self._read())
+        reading.add_done_callback(lambda _: self._submitted.put_nowait(None))
+        heartbeat = asyncio.create_task(self._heartbeat())
+        heartbeat.add_done_callback(lambda _: self._end_reading())  # it ends if the client has left, or reads nothing
+        try:
+            await self._emit_segments()
+            if self._stopped:
+                raise stopping(self.reached)
+            receipt, samples = await reading
+            return finished_event(receipt, self._request.start, samples, self._segments)
+        finally:
+            if self._queue:
+                self._queue.close()
+            self._end_reading()
+            heartbeat.cancel()
+            await asyncio.gather(reading, heartbeat, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Emit what is in the model, then let :meth:`run` raise :class:`reelscribe.errors.Stopping`."""
+        self._stopped = True
+        if self._queue:
+            self._queue.close()
+        self._end_reading()
+
+    def _end_reading(self) -> None:
+        """End the extraction; once, because a second cancellation would interrupt the clean-up of the first one."""
+        if self._reading and not self._reading_ended:
+            self._reading_ended = True
+            self._reading.cancel()
+
+    async def _read(self) -> _ReceivedAudio:
+        """Audio to windows, until all of it has come."""
+        async with self._source.open(self._request) as audio:
+            return await self._cut_into_windows(audio)
+
+    async def _cut_into_windows(self, audio: AudioStream) -> _ReceivedAudio:
+        language = self._request.language or self._engine.recogniser.only_language
+        if language:
+            await self._start(audio, language, 1.0)
+        windows, samples = make_windows(self._request), 0
+        chunks, stream = sample_stream(audio, self._source.audio_format)
+        async with stream:
+            async for block in stream.blocks():
+                samples += len(block)
+                self.received_seconds = samples / SAMPLE_RATE
+                for window in await asyncio.to_thread(self._cut, windows.feed, block):
+                    await self._submit(window, audio, chunks)
+                if not self._windows_in_work and not self._unsubmitted:
+                    self.reached = max(self.reached, windows.settled)
+        for window in await asyncio.to_thread(self._cut, windows.finish):
+            await self._submit(window, audio, chunks)
+        if not self._started:
+            await self._start(audio, *(await self._detection.decide() or (UNKNOWN_LANGUAGE, 0.0)))
+            await self._submit_held(chunks)
+        assert audio.receipt  # the stream has ended without an error
+        check_length(audio.receipt, self._source.audio_format, samples)
+        return _ReceivedAudio(audio.receipt, samples)
+
+    def _cut(self, take: Callable[..., list[Window]], *block: Samples) -> list[Window]:
+        with self._engine.metrics.working("vad"):
+            return take(*block)
+
+    async def _start(self, audio: AudioStream, language: str, probability: float) -> None:
+        declared = audio.declared_seconds
+        self._started = True
+        await self._emit(
+            Started(
+                model=self._engine.recogniser.model.name,
+                language=language,
+                language_probability=probability,
+                duration=None if declared is None else self._request.start + declared,
+                etag=audio.etag,
+            )
+        )
+        if language != UNKNOWN_LANGUAGE:
+            self._queue = self._open_queue(language)
+
+    def _open_queue(self, language: str) -> WindowQueue | BlockQueue:
+        request, engine = self._request, self._engine
+        options = decoding_options(request, language)
+        if request.mode == "sequential":
+            return BlockQueue(engine.recogniser, engine.model, options, request.condition_on_previous_text)
+        return engine.batcher.open_queue(options, request.priority)
+
+    async def _submit(self, window: Window, audio: AudioStream, chunks: ChunkReader) -> None:
+        self._unsubmitted.append(window)
+        if not self._queue:
+            detected = await self._reading_ahead(self._detection.add(window.audio), chunks)
+            if not detected:
+                return
+            await self._start(audio, *detected)
+        await self._submit_held(chunks)
+
+    async def _submit_held(self, chunks: ChunkReader) -> None:
+        while self._unsubmitted:
+            await self._submit_one(self._unsubmitted.pop(0), chunks)
+
+    async def _submit_one(self, window: Window, chunks: ChunkReader) -> None:
+        assert self._queue
+        while self._windows_in_work >= self._queue.capacity:
+            self._window_done.clear()
+            await self._reading_ahead(self._window_done.wait(), chunks)
+        self._windows_in_work += 1
+        segments = self._queue.submit(window)
+        self._submitted.put_nowait(_SubmittedWindow(window.timeline, window.resume, segments))
+
+    async def _reading_ahead(self, work: Coroutine[Any, Any, Result], chunks: ChunkReader) -> Result:
+        return await wait_while_calling(work, chunks.read_ahead, READ_AHEAD_SECONDS)
+
+    async def _emit_segments(self) -> None:
+        """Those of each window, in order, until the audio ends or this transcription is stopped."""
+        while submitted := await self._submitted.get():
+            await asyncio.wait([submitted.segments])
+            if submitted.segments.cancelled():
+                return
+            for segment in submitted.segments.result():
+                if segment.avg_logprob < MIN_LOGPROB and submitted.timeline.is_silent(segment.start, segment.end):
+                    continue  # with vad = false: no model is sure of words in noise
+                await self._emit(segment_event(segment, submitted.timeline, self._segments))
+                self._segments += 1
+            self.reached = submitted.resume
+            self._windows_in_work -= 1
+            self._window_done.set()
+            await self._emit(self._progress())
+
+    async def _heartbeat(self) -> None:
+        while True:
+            quiet = time.monotonic() - self._emitted_at
+            if quiet >= HEARTBEAT_SECONDS:
+                await self._emit(self._progress())
+            await asyncio.sleep(max(0.1, HEARTBEAT_SECONDS - quiet))
+
+    def _progress(self) -> Progress:
+        return Progress(seconds=round(self.reached, 3))
+
+    async def _emit(self, event: Event) -> None:
+        async with self._emitting:
+            self._emitted_at = time.monotonic()
+            await self._send(event)
