@@ -1,6 +1,6 @@
 """The language of a recording, detected on its first speech.
 
-For ``multilingual`` requests, the recogniser detects the language of each window besides, when it decodes a batch.
+For ``multilingual`` requests, the recogniser also detects the language of each window when it decodes a batch.
 """
 
 import asyncio
