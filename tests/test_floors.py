@@ -11,7 +11,7 @@ import pytest
 
 FLOORS = {
     "reelscribe": [
-        ["child_process", "errors", "logs", "savepath", "timeout"],
+        ["child_process", "errors", "logs", "savepath"],
         ["command_line", "contracts", "slots", "temporary_files", "text"],
         ["settings"],
         ["http", "media", "minio_client"],

@@ -53,6 +53,7 @@ LETTERS = r"\b(?:on|from|to|of|by|for|with|and) [ABC](?=[ ,.;:)]|$)|\b[ABC]'s\b|
 
 ALLOWED = [
     ("transcriber/decoding/*", r"\bpatience\b"),  # an option of faster-whisper
+    ("tests/transcriber/test_faster_whisper_contract.py", r"\bpatience\b"),
     ("tests/orchestrator/database/test_embedded.py", r"\"nobody\"|user nobody|-u nobody"),  # the user of that name
     ("*", r"[\"`](?:passed_over|not_heard)[\"`]"),  # in the JSON of submit and verify
 ]
