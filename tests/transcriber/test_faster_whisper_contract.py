@@ -19,7 +19,6 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import (
     BatchedInferencePipeline,
     Segment,
-    TranscriptionOptions,
     Word,
     get_compression_ratio,
     get_suppressed_tokens,
@@ -28,6 +27,7 @@ from faster_whisper.transcribe import (
 from faster_whisper.utils import get_assets_path
 from faster_whisper.vad import SpeechTimestampsMap, VadOptions, collect_chunks, get_speech_timestamps
 
+from transcriber.decoding.options import DecodingOptions, as_transcription_options
 from transcriber.decoding.segments import DecodedSegment
 from transcriber.model.loading import LoadedModel
 
@@ -95,14 +95,6 @@ def names(kind: Any) -> set[str]:
 def test_dataclasses_have_the_fields_that_are_read_and_set() -> None:
     assert names(Segment) == names(DecodedSegment) - {"language"}  # decoding.long_form
     assert names(Word) == {"start", "end", "word", "probability"}
-    assert names(TranscriptionOptions) == {  # decoding.options sets all of them
-        *("beam_size", "best_of", "patience", "length_penalty", "repetition_penalty", "no_repeat_ngram_size"),
-        *("log_prob_threshold", "no_speech_threshold", "compression_ratio_threshold"),
-        *("condition_on_previous_text", "prompt_reset_on_temperature", "temperatures", "initial_prompt", "prefix"),
-        *("suppress_blank", "suppress_tokens", "without_timestamps", "max_initial_timestamp", "word_timestamps"),
-        *("prepend_punctuations", "append_punctuations", "multilingual", "max_new_tokens", "clip_timestamps"),
-        *("hallucination_silence_threshold", "hotwords"),
-    }
     assert names(VadOptions) == {  # audio.vad
         *("threshold", "neg_threshold", "min_speech_duration_ms", "max_speech_duration_s", "min_silence_duration_ms"),
         "speech_pad_ms",
@@ -129,13 +121,10 @@ def test_a_tokenizer_has_the_members_that_are_read(mini: LoadedModel) -> None:
     assert tokenizer.decode([*tokenizer.encode(" garden"), tokenizer.timestamp_begin]) == " garden"
 
 
-def test_a_batch_gives_what_the_encoder_and_the_decoder_found(mini: LoadedModel) -> None:
+def test_a_batch_is_decoded_with_all_options_set(mini: LoadedModel) -> None:
     tokenizer = Tokenizer(mini.whisper.hf_tokenizer, False, task="transcribe", language="en")
+    options = as_transcription_options(DecodingOptions("en"), tokenizer)
     features = np.zeros((1, 80, 3000), np.float32)
-    options = TranscriptionOptions(**dict.fromkeys(names(TranscriptionOptions)))
-    options.beam_size = options.patience = options.length_penalty = options.repetition_penalty = 1
-    options.no_repeat_ngram_size, options.max_initial_timestamp, options.temperatures = 0, 1.0, [0.0]
-    options.suppress_blank, options.suppress_tokens = True, get_suppressed_tokens(tokenizer, [-1])
     encoded, (output,) = BatchedInferencePipeline(mini.whisper).generate_segment_batched(features, tokenizer, options)
     assert {"tokens", "avg_logprob", "no_speech_prob"} <= output.keys()
     assert encoded.shape[0] == 1
