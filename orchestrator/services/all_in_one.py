@@ -105,7 +105,7 @@ async def bring_up(session: Session, config: Path | None) -> int:
 
 async def _announce(children: Sequence[Child]) -> None:
     await asyncio.gather(*(child.healthy() for child in children))
-    log.info("all three machines are ready; try: orchestrator submit SAVEPATH --wait")
+    log.info("all services are ready; try: orchestrator submit SAVEPATH --wait")
 
 
 @asynccontextmanager

@@ -93,7 +93,7 @@ def reelscribe(make_video: Callable[..., Path]) -> Iterator[Reelscribe]:
 
 def _wait_until_ready(log: Path, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + START_SECONDS
-    while "all three machines are ready" not in log.read_text():
+    while "all services are ready" not in log.read_text():
         assert process.poll() is None and time.monotonic() < deadline, log.read_text()
         time.sleep(0.1)
 

@@ -15,7 +15,7 @@ import pytest
 from tests.orchestrator.commands import Command, Orchestrator, gone, processes_of
 
 SPOKEN = "The green hammer was empty and expensive. Why was every lemon in my garden?"
-READY = "all three machines are ready"
+READY = "all services are ready"
 
 
 def free_ports(count: int) -> list[int]:
