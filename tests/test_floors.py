@@ -1,6 +1,7 @@
 """The rooms of each package are floors: a module imports its own room and the floors below it, nothing else of ours."""
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -55,6 +56,7 @@ FLOORS = {
 SHARED = "reelscribe"
 OTHERS = ("bench", "demo", "tests", "tools")
 MOST_MODULES, MOST_LINES = 22, 400
+SQL_ROOMS = tuple(f"orchestrator.{room}." for room in ("database", "jobs", "queue", "transcripts"))
 
 ROOT = Path(__file__).parent.parent
 
@@ -143,3 +145,15 @@ def test_no_folder_holds_too_many_modules() -> None:
 def test_no_module_is_too_long() -> None:
     lengths = {str(path): len(path.read_bytes().splitlines()) for path in modules().values()}
     assert {path: lines for path, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_sql_is_in_four_rooms_of_the_orchestrator() -> None:
+    statement = re.compile(r"\b(select\s[a-z*(]|insert\s+into\s|update\s+[a-z_]+\s+set\s|delete\s+from\s)")
+    elsewhere = [
+        f"{name}:{node.lineno}"
+        for name, path in modules().items()
+        if name.partition(".")[0] in FLOORS and not name.startswith(SQL_ROOMS)
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and statement.search(node.value)
+    ]
+    assert not elsewhere, elsewhere
