@@ -40,7 +40,7 @@ class Position(NamedTuple):
             BadRequest: it is none.
         """
         if not re.fullmatch(r"[0-9]{1,16}\.[0-9]{1,18}", text):
-            raise BadRequest("Last-Event-ID: it is the id of no event of this machine; leave it out")
+            raise BadRequest("Last-Event-ID: it is the id of no event of this service; leave it out")
         microseconds, job = text.split(".")
         return cls(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds)), int(job))
 

@@ -203,7 +203,7 @@ class SearchHandler(OrchestratorHandler):
 
 
 class HealthHandler(OrchestratorHandler):
-    """``GET /healthz``: whether this machine and its database work, and how many jobs are in which state."""
+    """``GET /healthz``: whether this service and its database work, and how many jobs are in which state."""
 
     public = True
 

@@ -29,7 +29,7 @@ def serve(config: ConfigOption = None) -> None:
 
 
 def up(config: ConfigOption = None) -> None:
-    """Run all three services on this machine, in the foreground, until Ctrl-C or SIGTERM."""
+    """Run all three services on this host, in the foreground, until Ctrl-C or SIGTERM."""
 
     async def work(session: Session) -> int:
         return await bring_up(session, config)

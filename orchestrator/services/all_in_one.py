@@ -19,11 +19,11 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
 KILL_AFTER_SECONDS = 5.0
-"""How much longer than its ``grace_seconds`` a machine may take to stop."""
+"""How much longer than its ``grace_seconds`` a service may take to stop."""
 
 
 class Child:
-    """One machine in a process of its own, its log lines passed on with its name before them."""
+    """One service in a process of its own, its log lines passed on with its name before them."""
 
     def __init__(self, name: str, process: asyncio.subprocess.Process, listener: Listener) -> None:
         self.name = name

@@ -242,7 +242,7 @@ def _as_service_error(status: int, raised: BaseException | None, handler: Servic
 
 
 class NoRouteHandler(ServiceHandler):
-    """Answers every URL that no machine has."""
+    """Answers every URL that no service has."""
 
     def prepare(self) -> None:
         super().prepare()
@@ -250,7 +250,7 @@ class NoRouteHandler(ServiceHandler):
 
 
 class HealthHandler(ServiceHandler):
-    """``GET /healthz``: whether this machine works, for monitors; needs no token."""
+    """``GET /healthz``: whether this service works, for monitors; needs no token."""
 
     public = True
 

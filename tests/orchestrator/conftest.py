@@ -298,7 +298,7 @@ async def extractor(bucket: Path, local_ffmpeg: FFmpeg) -> AsyncIterator[str]:
 
 @pytest.fixture
 def intake_with_a_bug(monkeypatch):
-    """An intake that fails once, as no machine and no database does."""
+    """An intake that fails once, as no service and no database does."""
     take, raised = EventIntake.take, []
 
     async def fail_once(*arguments):

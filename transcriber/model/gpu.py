@@ -1,4 +1,4 @@
-"""Memory of the NVIDIA GPUs of this machine, for Prometheus; without a GPU there are no such metrics."""
+"""Memory of the NVIDIA GPUs of this host, for Prometheus; without a GPU there are no such metrics."""
 
 from collections.abc import Iterator
 from contextlib import suppress
