@@ -67,7 +67,7 @@ class ExtractAudioHandler(ResultSender):
         extraction_id = uuid.uuid4().hex
         async with (
             self.service.stored_object(request.savepath, request.bucket_name) as stored,
-            self.service.slots.take(),
+            self.service.ffmpeg_slots.take(),
         ):
             log.info("%s: path resolved: %s (%d bytes)", stored.savepath, stored.origin, stored.size)
             encoding = await self._encoding(stored, request)
@@ -138,7 +138,10 @@ class ProbeHandler(ServiceHandler):
 
     async def get(self) -> None:
         query = self.read_query(ProbeQuery)
-        async with self.service.stored_object(query.savepath, query.bucket_name) as stored, self.service.slots.take():
+        async with (
+            self.service.stored_object(query.savepath, query.bucket_name) as stored,
+            self.service.ffmpeg_slots.take(),
+        ):
             described = await probe(self.service.ffmpeg, stored, self.service.limits.start_timeout)
         self.finish(described.model_dump(mode="json"))
 

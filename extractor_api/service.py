@@ -40,7 +40,7 @@ class ExtractorService(Service):
         self.ffmpeg = ffmpeg
         self.limits = settings.extraction
         self.default_format: AudioFormat = settings.paths.default_audio_format
-        self.slots = Slots(settings.extraction.max_ffmpeg, settings.extraction.queue_length)
+        self.ffmpeg_slots = Slots(settings.extraction.max_ffmpeg, settings.extraction.queue_length)
         self.receipts = Receipts()
         self.results = Results(settings.paths.temp_dir, settings.extraction.result_ttl)
         self._storage = LocalStorage(settings.paths)
@@ -50,7 +50,10 @@ class ExtractorService(Service):
         self._extractions = Counter(
             "reelscribe_extractions", "Extractions by outcome", ["state"], registry=self.registry
         )
-        for name, value in (("running", lambda: self.slots.running), ("waiting", lambda: self.slots.waiting)):
+        for name, value in (
+            ("running", lambda: self.ffmpeg_slots.running),
+            ("waiting", lambda: self.ffmpeg_slots.waiting),
+        ):
             gauge = Gauge(f"reelscribe_ffmpeg_{name}", f"ffmpeg runs {name}", registry=self.registry)
             gauge.set_function(value)
 
@@ -95,7 +98,7 @@ class ExtractorService(Service):
             **super().health(),
             "ffmpeg": self.ffmpeg.version,
             "warnings": self.ffmpeg.warnings,
-            "ffmpeg_running": self.slots.running,
-            "ffmpeg_waiting": self.slots.waiting,
-            "ffmpeg_places": self.slots.size,
+            "ffmpeg_running": self.ffmpeg_slots.running,
+            "ffmpeg_waiting": self.ffmpeg_slots.waiting,
+            "ffmpeg_places": self.ffmpeg_slots.size,
         }

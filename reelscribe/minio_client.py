@@ -14,7 +14,7 @@ from minio import Minio
 from minio.error import InvalidResponseError, S3Error, ServerError
 
 from reelscribe.errors import PeerRefused, PeerUnreachable, ServiceError
-from reelscribe.settings.sections import MinioSection
+from reelscribe.settings.shared import MinioSection
 
 CONNECT_SECONDS = 5
 

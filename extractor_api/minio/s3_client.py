@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from reelscribe.errors import NotReadable, ObjectNotFound, ServiceError
 from reelscribe.minio_client import MinioClient
-from reelscribe.settings.sections import MinioSection
+from reelscribe.settings.shared import MinioSection
 
 READ_SECONDS = 30
 RETRIES = 2

@@ -11,7 +11,7 @@ from orchestrator.api.feed import Feed
 from orchestrator.api.schemas import JobsQuery, Status, SubmitRequest, TranscriptQuery
 from orchestrator.database.pool import CONNECTION_ERRORS, Pool
 from orchestrator.errors import DatabaseUnavailable
-from orchestrator.exports.results import STORE_RESULT
+from orchestrator.exports.pending_results import pending_results
 from orchestrator.intake.event_intake import EventIntake
 from orchestrator.intake.submission import Submissions
 from orchestrator.jobs import queries as job_queries
@@ -187,7 +187,7 @@ class StatusHandler(OrchestratorHandler):
         async with self.service.pool.connection() as connection:
             queue = await overview(connection)
             rules = await active_rules(connection)
-            results = await stats.pending_work(connection, STORE_RESULT) if self.service.stores_results else None
+            results = await pending_results(connection) if self.service.stores_results else None
         workers = await self.service.queue.count_workers()
         self.finish(Status(**queue.figures(), rules=rules, workers=workers, results=results).model_dump(mode="json"))
 

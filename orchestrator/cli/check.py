@@ -11,7 +11,7 @@ from orchestrator.cli.options import JsonOption
 from orchestrator.database.pool import CONNECTION_ERRORS, one_line
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.session import open_session
-from orchestrator.worker.transcriber_client import Transcribers
+from orchestrator.worker.transcriber_client import TranscriberClient
 from reelscribe import logs
 from reelscribe.command_line import ConfigOption, print_check, report_settings_errors
 from reelscribe.errors import ServiceError
@@ -69,10 +69,10 @@ async def _check(chosen: Settings, tokens: Tokens, silently: bool) -> list[Check
         except ServiceError as failure:
             report("extractor", failure)
     section = chosen.orchestrator
-    async with Transcribers(section.transcriber_urls, tokens, section.progress_timeout) as transcribers:
-        for url in transcribers.urls:
+    async with TranscriberClient(tokens, section.progress_timeout) as transcriber:
+        for url in section.transcriber_urls:
             try:
-                health = await transcribers.health(url)
+                health = await transcriber.health(url)
                 report(
                     url,
                     f"model {health.get('model')}, {health.get('free')} of {health.get('capacity')} slots free",

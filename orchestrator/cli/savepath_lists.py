@@ -8,7 +8,7 @@ from typing import BinaryIO, NamedTuple
 
 from orchestrator.intake.bucket import Objects, identity
 from orchestrator.intake.submission import CHUNK
-from orchestrator.jobs.models import Identity
+from orchestrator.jobs.object_changes import Identity
 from reelscribe.savepath import mistake_in
 
 READ_BYTES = 1 << 18

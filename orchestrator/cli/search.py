@@ -15,7 +15,7 @@ from orchestrator.session import Session, print_error, run
 from orchestrator.transcripts.search import Found, Hit, SearchQuery, search
 from reelscribe.command_line import ConfigOption
 from reelscribe.settings.orchestrator import OrchestratorSection
-from reelscribe.text.subtitles import clock
+from reelscribe.text.srt_vtt import clock
 
 
 def register(cli: typer.Typer) -> None:

@@ -11,9 +11,8 @@ from rich.text import Text
 
 from orchestrator.cli.console import NO_WORKER, out, visible
 from orchestrator.cli.options import BucketOption, checked
-from orchestrator.exports.results import STORE_RESULT, results_sentence
+from orchestrator.exports.pending_results import pending_results, results_sentence
 from orchestrator.jobs import queries as job_queries
-from orchestrator.jobs import stats
 from orchestrator.jobs.models import UNFINISHED, as_argument
 from orchestrator.session import Session, print_error, run
 from orchestrator.transcripts import queries as transcript_queries
@@ -23,7 +22,7 @@ from reelscribe.command_line import ConfigOption
 from reelscribe.contracts.events import Segment
 from reelscribe.errors import ServiceError
 from reelscribe.text.formats import Format
-from reelscribe.text.subtitles import clock, one_line
+from reelscribe.text.srt_vtt import clock, one_line
 
 CONFIDENCES = ((0.8, "green", "80 % and more"), (0.5, "yellow", "50 to 80 %"), (0.0, "red", "less"))
 """From which probability on a word has which colour, and how the legend says it."""
@@ -56,11 +55,7 @@ def show(
                 why = await transcript_queries.no_transcript(connection, where, savepath, session.bucket(None))
                 return await _report_missing(session, why, as_argument(savepath, where, session.bucket(None)))
             about = await transcript_queries.about_transcript(connection, job)
-            results = (
-                await stats.pending_work(connection, STORE_RESULT, [job.id])
-                if session.settings.results.bucket
-                else None
-            )
+            results = await pending_results(connection, [job.id]) if session.settings.results.bucket else None
         if format is None and not as_json and sys.stdout.isatty():
             await _print_coloured(about, pages(session.pool, job))
         else:

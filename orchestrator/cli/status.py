@@ -15,9 +15,8 @@ from rich.text import Text
 from orchestrator.cli.console import COLOURS, NO_WORKER, job_table, length, out, print_json, situation_line, visible
 from orchestrator.cli.options import BucketOption, JsonOption, checked
 from orchestrator.cli.queue_rules import rule_lines, rules_json
-from orchestrator.exports.results import STORE_RESULT, results_sentence
+from orchestrator.exports.pending_results import pending_results, results_sentence
 from orchestrator.jobs import queries as job_queries
-from orchestrator.jobs import stats
 from orchestrator.jobs.models import Job
 from orchestrator.jobs.stats import Overview, PendingWork, overview
 from orchestrator.queue.rules import Rule, active_rules
@@ -136,12 +135,10 @@ async def _look(session: Session, savepath: str | None, bucket: str | None, limi
             running = await job_queries.list_jobs(connection, "running", limit=limit, bucket=bucket)
             newest = await job_queries.list_jobs(connection, limit=limit, bucket=bucket)
             jobs = [*running, *(job for job in newest if job.state != "running")][:limit]
-            results = await stats.pending_work(connection, STORE_RESULT) if stores_results and bucket is None else None
+            results = await pending_results(connection) if stores_results and bucket is None else None
             queue = await overview(connection, bucket)
         elif jobs := await job_queries.current_jobs(connection, session.bucket(bucket), [savepath]):
-            results = (
-                await stats.pending_work(connection, STORE_RESULT, [job.id for job in jobs]) if stores_results else None
-            )
+            results = await pending_results(connection, [job.id for job in jobs]) if stores_results else None
             queue = None
         else:
             raise job_queries.not_submitted(session.bucket(bucket), savepath, session.bucket(None))

@@ -5,7 +5,7 @@ from typing import IO, BinaryIO, cast
 from reelscribe.errors import PeerRefused, ServiceError, SettingsError
 from reelscribe.minio_client import MinioClient
 from reelscribe.settings.orchestrator import ResultsSection
-from reelscribe.settings.sections import MinioSection
+from reelscribe.settings.shared import MinioSection
 
 READ_SECONDS = 60
 

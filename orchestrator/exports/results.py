@@ -6,11 +6,11 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Protocol
 
 from orchestrator.database.pool import Pool
+from orchestrator.exports.pending_results import STORE_RESULT, without_result
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import transitions
 from orchestrator.jobs.attempts import Attempt
 from orchestrator.jobs.models import TRANSCRIBE
-from orchestrator.jobs.stats import PendingWork
 from orchestrator.queue.procrastinate import Queue
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.models import Transcript
@@ -21,25 +21,10 @@ from reelscribe.text.formats import Format
 
 log = logging.getLogger(__name__)
 
-STORE_RESULT = "store_result"
-"""The kind of work."""
 PRIORITY = 1000
 """Results are stored before more is transcribed; it takes a moment."""
-MOST_CAUGHT_UP = 5000
-"""Recordings of one transaction."""
 IN_MEMORY_BYTES = 4 << 20
 """A larger result is written to a temporary file first: its length is sent before it."""
-
-
-def results_sentence(results: PendingWork) -> str | None:
-    """What is to be said of results that are not stored yet; None if all are."""
-    if not results.pending:
-        return None
-    what = "1 result is" if results.pending == 1 else f"{results.pending} results are"
-    sentence = f"{what} not in the [results] bucket yet"
-    if not results.failing:
-        return sentence
-    return f"{sentence}, {results.failing} of them refused and tried again: {results.error}"
 
 
 class ResultBucket(Protocol):
@@ -65,7 +50,7 @@ class ResultStore:
         last = 0
         while True:
             async with self._pool.connection() as connection:
-                media = await job_queries.without_follow_up(connection, STORE_RESULT, TRANSCRIBE, last, MOST_CAUGHT_UP)
+                media = await without_result(connection, last)
                 await self._queue.put(connection, await transitions.catch_up(connection, STORE_RESULT, media, PRIORITY))
             if not media:
                 return

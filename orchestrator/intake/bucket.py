@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable
 
-from orchestrator.jobs.models import Identity
+from orchestrator.jobs.object_changes import Identity
 from reelscribe.contracts.extractor import ListedObject, ObjectPage, ObjectsQuery
 from reelscribe.errors import PeerUnreachable
 from reelscribe.http.auth import Tokens

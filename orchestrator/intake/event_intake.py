@@ -13,7 +13,8 @@ from orchestrator.database.pool import Pool
 from orchestrator.intake.bucket import Objects
 from orchestrator.intake.submission import Requested, Submissions
 from orchestrator.jobs import queries as job_queries
-from orchestrator.jobs.models import Identity, NewestJob, Options
+from orchestrator.jobs.models import Options
+from orchestrator.jobs.object_changes import Identity, NewestJob
 from reelscribe.savepath import mistake_in
 from reelscribe.settings.loading import Settings
 

@@ -15,7 +15,7 @@ from watchfiles.main import FileChange
 
 from orchestrator.database.pool import CONNECTION_ERRORS, one_line
 from orchestrator.intake.event_intake import EventIntake
-from orchestrator.jobs.models import Identity
+from orchestrator.jobs.object_changes import Identity
 from reelscribe.errors import NotReadable, ServiceError, SettingsError
 
 log = logging.getLogger(__name__)

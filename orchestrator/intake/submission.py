@@ -9,7 +9,8 @@ from orchestrator.database.pool import Pool
 from orchestrator.intake.bucket import Objects
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import transitions, versions
-from orchestrator.jobs.models import Identity, Job, Options
+from orchestrator.jobs.models import Job, Options
+from orchestrator.jobs.object_changes import Identity
 from orchestrator.queue.procrastinate import Queue
 from reelscribe.errors import ServiceError
 

@@ -2,7 +2,7 @@
 
 import shlex
 from datetime import datetime
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -123,48 +123,3 @@ class Job(Record):
             "failed": f"it failed: {reason}; try again with: {retry}",
             "cancelled": f"it was cancelled; queue it again with: {retry}",
         }[self.state]
-
-
-class Identity(NamedTuple):
-    """What is known of the content of an object without reading it; ``size`` in bytes."""
-
-    etag: str | None = None
-    size: int | None = None
-    last_modified: datetime | None = None
-
-    def differs_from(self, other: "Identity") -> bool:
-        """Whether the content has changed from the one to the other, as far as these show."""
-        if None in (self.etag, other.etag) or self.etag == other.etag:
-            return False
-        # An object that moved to another drive or layout has a new etag, and the size and the time it had.
-        return None in self or None in other or self[1:] != other[1:]
-
-
-class NewestJob(NamedTuple):
-    """The newest transcription of a savepath, as far as it takes to compare it with an object."""
-
-    savepath: str
-    state: State
-    options: dict[str, Any]
-    started_at: datetime | None
-    finished_at: datetime | None
-
-    @property
-    def given_up(self) -> bool:
-        """Whether it continues only if someone asks for it."""
-        return self.state in ("failed", "cancelled")
-
-    def may_be_outdated(self, found: Identity | None) -> bool:
-        """Whether the object may have been replaced since; one that is queued is yet to be transcribed."""
-        if found and found.etag:
-            return True
-        return self.state != "queued" and (found is None or self.finished_at is None or self.is_outdated(found))
-
-    def is_outdated(self, found: Identity) -> bool:
-        """Whether the object was modified after the job ended; of what is done, after that began."""
-        since = self.started_at if self.state == "done" else self.finished_at
-        return bool(since and found.last_modified and found.last_modified > since)
-
-    def is_unclear(self, found: Identity | None) -> bool:
-        """Whether only the extractor can say; of what is done, the submission asks it."""
-        return self.state != "done" and (found is None or (self.finished_at is None and not found.etag))

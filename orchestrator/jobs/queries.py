@@ -18,7 +18,8 @@ from orchestrator.database.sql import (
     fetch_value,
     starting_with,
 )
-from orchestrator.jobs.models import TRANSCRIBE, UNFINISHED, Job, NewestJob, Options, State, as_argument
+from orchestrator.jobs.models import TRANSCRIBE, UNFINISHED, Job, Options, State, as_argument
+from orchestrator.jobs.object_changes import NewestJob
 from reelscribe.errors import TranscriptNotFound
 
 _JOBS = """

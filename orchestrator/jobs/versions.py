@@ -1,4 +1,4 @@
-"""Versions of transcriptions: the statements that add them, compare them with objects, and remove outdated ones.
+"""Versions of transcriptions: the statements that add them, find what they were made from, and remove outdated ones.
 
 Of each object and each set of options there is one current transcription. One that is superseded stays what ``show``,
 ``search`` and ``export`` find until its replacement is done; then it is history, until it is pruned.
@@ -11,7 +11,8 @@ from typing import NamedTuple
 from psycopg.types.json import Jsonb
 
 from orchestrator.database.sql import Connection, fetch_all, fetch_column, fetch_one, fetch_value
-from orchestrator.jobs.models import TRANSCRIBE, Identity, Options, State
+from orchestrator.jobs.models import TRANSCRIBE, Options, State
+from orchestrator.jobs.object_changes import Identity
 
 
 class Current(NamedTuple):

@@ -1,4 +1,4 @@
-"""Which job is taken next: by priority, then in the order of submission, skipping what a rule blocks."""
+"""Which job is taken next: by priority, then in the order of submission, skipping what a pause or a limit blocks."""
 
 from collections.abc import Iterable
 from typing import Any

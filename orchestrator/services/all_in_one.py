@@ -13,7 +13,7 @@ import httpx
 from orchestrator.services.run import make_service, serve_service
 from orchestrator.session import Session, print_error
 from reelscribe.child_process import end_with_parent
-from reelscribe.settings.sections import Listener
+from reelscribe.settings.shared import Listener
 
 log = logging.getLogger(__name__)
 

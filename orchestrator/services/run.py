@@ -9,7 +9,8 @@ from typing import Any
 
 from orchestrator.api.handlers import OrchestratorService
 from orchestrator.api.routes import make_app
-from orchestrator.exports.results import STORE_RESULT, ResultStore
+from orchestrator.exports.pending_results import STORE_RESULT
+from orchestrator.exports.results import ResultStore
 from orchestrator.intake.bucket_listing import BucketListing
 from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.folder_watch import FolderWatch
@@ -18,7 +19,7 @@ from orchestrator.worker.kinds import Kind
 from orchestrator.worker.progress import TranscriptionProgress
 from orchestrator.worker.retry import RetryPolicy, exponential
 from orchestrator.worker.stalled_jobs import Sweeper
-from orchestrator.worker.transcriber_client import Transcribers
+from orchestrator.worker.transcriber_choice import Transcribers
 from orchestrator.worker.transcription import transcription
 from orchestrator.worker.worker import Worker
 from reelscribe.http.auth import Tokens

@@ -10,7 +10,8 @@ from orchestrator.jobs.models import TRANSCRIBE
 from orchestrator.worker.kinds import Kind
 from orchestrator.worker.progress import TranscriptionProgress
 from orchestrator.worker.retry import RetryPolicy
-from orchestrator.worker.transcriber_client import RETRY_SECONDS, UNAVAILABLE_CODES, Stream, Transcribers
+from orchestrator.worker.transcriber_choice import RETRY_SECONDS, JobStream, Transcribers
+from orchestrator.worker.transcriber_client import UNAVAILABLE_CODES
 from reelscribe.contracts.events import Failed, Finished, Progress, Segment, Started
 from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import RemoteError, ServiceError, StreamCut
@@ -64,7 +65,7 @@ def _request(attempt: Attempt, default_bucket: str) -> TranscribeRequest:
     )
 
 
-async def _store(progress: TranscriptionProgress, attempt: Attempt, stream: Stream) -> None:
+async def _store(progress: TranscriptionProgress, attempt: Attempt, stream: JobStream) -> None:
     """Store a stream of events. Segments wait for the next progress event, so that none is stored twice: a later
     attempt starts at the progress that was committed with them.
     """

@@ -9,7 +9,7 @@ from procrastinate.exceptions import ConnectorException
 
 from orchestrator.database.pool import CONNECTION_ERRORS, Pool, one_line
 from orchestrator.queue.procrastinate import Queue
-from orchestrator.worker.dispatch import Dispatcher
+from orchestrator.worker.attempt_runner import AttemptRunner
 from orchestrator.worker.kinds import Kind
 from orchestrator.worker.stalled_jobs import Sweeper
 
@@ -39,14 +39,14 @@ class Worker:
         self._interval = queue.worker_timeout / HEARTBEATS
         queue.take_kinds({kind.name: kind.max_running for kind in kinds})
         for kind in kinds:
-            self._add_task(kind, Dispatcher(pool, queue, kind))
+            self._add_task(kind, AttemptRunner(pool, queue, kind))
 
-    def _add_task(self, kind: Kind, dispatcher: Dispatcher) -> None:
+    def _add_task(self, kind: Kind, runner: AttemptRunner) -> None:
         @self._queue.app.task(name=kind.name, pass_context=True)
         async def run(context: procrastinate.JobContext, job: int) -> None:
             assert context.job.id is not None
             try:
-                await dispatcher.run(context.job.id, job)
+                await runner.run(context.job.id, job)
             except CONNECTION_ERRORS as lost:
                 log.warning("job %d: the database went away: %s; it is tried again", job, one_line(lost))
 

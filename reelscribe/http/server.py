@@ -24,7 +24,7 @@ from reelscribe.contracts.messages import WireModel
 from reelscribe.errors import SettingsError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.parsing import parse_query, parse_request
-from reelscribe.settings.sections import Listener
+from reelscribe.settings.shared import Listener
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reelscribe.settings.fields import AnyPath, BucketName, CommaSeparated, OptionalPath, Port, Seconds
-from reelscribe.settings.sections import Listener, Section
+from reelscribe.settings.shared import Listener, Section
 
 
 class ServerSection(Listener):

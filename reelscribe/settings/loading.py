@@ -16,7 +16,7 @@ from reelscribe.errors import SettingsError
 from reelscribe.settings.extractor import ExtractionSection, PathsSection, ServerSection
 from reelscribe.settings.fields import AnyPath
 from reelscribe.settings.orchestrator import DatabaseSection, EventsSection, OrchestratorSection, ResultsSection
-from reelscribe.settings.sections import AuthSection, MinioSection
+from reelscribe.settings.shared import AuthSection, MinioSection
 from reelscribe.settings.transcriber import TranscriberSection
 
 ENVIRONMENT_PREFIX = "REELSCRIBE_"

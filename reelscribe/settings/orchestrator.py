@@ -1,4 +1,4 @@
-"""The sections of the orchestrator."""
+"""The orchestrator's settings, with their defaults; the comments of config.cfg describe each key."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ from reelscribe.settings.fields import (
     Seconds,
     Url,
 )
-from reelscribe.settings.sections import Listener, Section
+from reelscribe.settings.shared import Listener, Section
 from reelscribe.text.formats import Format
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reelscribe.settings.fields import CommaSeparated, GpuIndex, Port, Url
-from reelscribe.settings.sections import Listener
+from reelscribe.settings.shared import Listener
 
 
 class TranscriberSection(Listener):

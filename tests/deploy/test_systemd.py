@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reelscribe.settings.sections import Listener
+from reelscribe.settings.shared import Listener
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "systemd"
 UNITS = {

@@ -20,7 +20,7 @@ from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.extractor import ExtractionSection, PathsSection
 from reelscribe.settings.loading import Settings
-from reelscribe.settings.sections import MinioSection
+from reelscribe.settings.shared import MinioSection
 from tests.extractor_api.contract import assert_as_documented
 from tests.extractor_api.s3_server import s3_server
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from minio import Minio
 
-from reelscribe.settings.sections import MinioSection
+from reelscribe.settings.shared import MinioSection
 
 SECRET = "s3cr3t-0123456789-that-no-one-may-see"
 

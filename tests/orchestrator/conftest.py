@@ -32,7 +32,7 @@ from orchestrator.queue.procrastinate import Queue
 from orchestrator.worker.progress import TranscriptionProgress
 from orchestrator.worker.retry import RetryPolicy
 from orchestrator.worker.stalled_jobs import Sweeper
-from orchestrator.worker.transcriber_client import Transcribers
+from orchestrator.worker.transcriber_choice import Transcribers
 from orchestrator.worker.transcription import transcription
 from orchestrator.worker.worker import Worker
 from reelscribe.contracts.events import Started

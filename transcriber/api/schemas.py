@@ -18,7 +18,7 @@ from reelscribe.contracts.transcriber import (
 from reelscribe.errors import BadRequest, ServiceError
 from reelscribe.http.parsing import parse_query
 from reelscribe.text.running_text import space
-from reelscribe.text.subtitles import srt, vtt
+from reelscribe.text.srt_vtt import srt, vtt
 from transcriber.api import languages
 from transcriber.api.uploads import Fields
 from transcriber.transcript import CompleteTranscript

@@ -9,7 +9,7 @@ import pytest
 
 from extractor_api.minio.s3_client import S3Client
 from reelscribe.errors import NotReadable, ObjectNotFound, PeerRefused, PeerUnreachable, SettingsError
-from reelscribe.settings.sections import MinioSection
+from reelscribe.settings.shared import MinioSection
 from tests.extractor_api.minio_drive import format_drive
 from tests.extractor_api.s3_server import http_server, minio, put
 

@@ -9,8 +9,9 @@ import pytest
 from minio import Minio
 
 from orchestrator.exports import results
+from orchestrator.exports.pending_results import STORE_RESULT, pending_results
 from orchestrator.exports.result_bucket import ResultBucket
-from orchestrator.exports.results import STORE_RESULT, ResultStore
+from orchestrator.exports.results import ResultStore
 from orchestrator.jobs import queries, stats, transitions
 from orchestrator.queue.procrastinate import Queue
 from orchestrator.worker.kinds import Kind
@@ -19,7 +20,7 @@ from orchestrator.worker.stalled_jobs import Sweeper
 from orchestrator.worker.worker import Worker
 from reelscribe.errors import SettingsError
 from reelscribe.settings.orchestrator import ResultsSection
-from reelscribe.settings.sections import MinioSection
+from reelscribe.settings.shared import MinioSection
 from tests.extractor_api.s3_server import SECRET, minio, s3_server
 from tests.orchestrator.conftest import MAX_ATTEMPTS
 
@@ -74,7 +75,7 @@ def status(pool):
     async def wait(**wanted):
         for _ in range(500):
             async with pool.connection() as connection:
-                found = await stats.pending_work(connection, STORE_RESULT)
+                found = await pending_results(connection)
             if wanted.items() <= found.model_dump().items():
                 return found
             await asyncio.sleep(0.02)

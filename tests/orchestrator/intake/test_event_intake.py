@@ -10,7 +10,7 @@ from orchestrator.intake.bucket import Objects
 from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.submission import Submissions
 from orchestrator.jobs import queries as job_queries
-from orchestrator.jobs.models import Identity
+from orchestrator.jobs.object_changes import Identity
 from reelscribe.errors import PeerUnreachable
 from reelscribe.http.auth import Tokens
 from reelscribe.settings.extractor import PathsSection

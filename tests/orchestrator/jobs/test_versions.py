@@ -12,7 +12,8 @@ from orchestrator.intake.bucket import Objects
 from orchestrator.intake.submission import Submissions
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import versions
-from orchestrator.jobs.models import Identity, Options
+from orchestrator.jobs.models import Options
+from orchestrator.jobs.object_changes import Identity
 from reelscribe.http.auth import Tokens
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import breaks_off_after, transcribes

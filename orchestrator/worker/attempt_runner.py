@@ -17,7 +17,7 @@ from reelscribe.errors import InternalError, ServiceError
 log = logging.getLogger(__name__)
 
 
-class Dispatcher:
+class AttemptRunner:
     """Runs jobs of one kind; any number concurrently."""
 
     def __init__(self, pool: Pool, queue: Queue, kind: Kind) -> None:

@@ -11,10 +11,10 @@ import srt
 import webvtt
 from rich.cells import cell_len
 
-from orchestrator.transcripts.subtitles import LINE_WIDTH, MAX_SECONDS, MIN_SECONDS, cues
+from orchestrator.transcripts.subtitle_layout import LINE_WIDTH, MAX_SECONDS, MIN_SECONDS, cues
 from reelscribe.contracts.events import Segment, Word
-from reelscribe.text.subtitles import srt as as_srt
-from reelscribe.text.subtitles import vtt as as_vtt
+from reelscribe.text.srt_vtt import srt as as_srt
+from reelscribe.text.srt_vtt import vtt as as_vtt
 
 LONG = (
     "We repaired your very happy horse on Friday night, and David borrowed the very slow chair. "

@@ -1,4 +1,4 @@
-"""What several services have in config.cfg: listeners, ``[minio]`` and ``[auth]``."""
+"""Settings that several services have: listeners, ``[minio]`` and ``[auth]``."""
 
 from pathlib import Path
 from typing import Self

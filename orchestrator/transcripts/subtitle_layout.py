@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rich.cells import cell_len
 
 from reelscribe.contracts.events import Segment
-from reelscribe.text.subtitles import one_line
+from reelscribe.text.srt_vtt import one_line
 
 LINE_WIDTH = 42
 """Characters of a line; a Chinese, Japanese or Korean one counts as two."""

@@ -1,0 +1,39 @@
+"""Which finished transcripts are not in the bucket of ``[results]`` yet: those of unfinished jobs that store results, and
+those of before there were such jobs.
+"""
+
+from collections.abc import Sequence
+
+from orchestrator.database.sql import Connection
+from orchestrator.jobs import queries, stats
+from orchestrator.jobs.models import TRANSCRIBE
+from orchestrator.jobs.stats import PendingWork
+
+STORE_RESULT = "store_result"
+"""The kind of work that stores a result."""
+MOST_AT_A_TIME = 5000
+
+
+async def pending_results(connection: Connection, jobs: Sequence[int] | None = None) -> PendingWork:
+    """Results that jobs are to store: all, or those of these jobs' recordings."""
+    return await stats.pending_work(connection, STORE_RESULT, jobs)
+
+
+async def without_result(connection: Connection, after: int) -> list[int]:
+    """Recordings with a finished transcript that no job has stored or is to store; at most ``MOST_AT_A_TIME`` ids.
+
+    Args:
+        after: the last id of the call before; the ids are in order.
+    """
+    return await queries.without_follow_up(connection, STORE_RESULT, TRANSCRIBE, after, MOST_AT_A_TIME)
+
+
+def results_sentence(results: PendingWork) -> str | None:
+    """What is to be said of results that are not stored yet; None if all are."""
+    if not results.pending:
+        return None
+    what = "1 result is" if results.pending == 1 else f"{results.pending} results are"
+    sentence = f"{what} not in the [results] bucket yet"
+    if not results.failing:
+        return sentence
+    return f"{sentence}, {results.failing} of them refused and tried again: {results.error}"
