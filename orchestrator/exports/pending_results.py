@@ -1,6 +1,4 @@
-"""Which finished transcripts are not in the bucket of ``[results]`` yet: those of unfinished jobs that store results, and
-those of before there were such jobs.
-"""
+"""Which finished transcripts are not yet stored in the bucket of ``[results]``: a job is to store them, or none is yet."""
 
 from collections.abc import Sequence
 

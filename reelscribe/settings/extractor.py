@@ -1,4 +1,4 @@
-"""The sections of the extractor."""
+"""The extractor's settings, with their defaults; the comments of config.cfg describe each key."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""The section of the transcriber."""
+"""The transcriber's settings, with their defaults; the comments of config.cfg describe each key."""
 
 from typing import Annotated, Literal
 

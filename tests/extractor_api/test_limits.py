@@ -111,7 +111,7 @@ async def test_more_requests_than_the_queue_holds_get_503_immediately(serve: Ser
     async def watch() -> None:
         nonlocal most
         while True:
-            most = max(most, extractor.service.slots.running)  # type: ignore[attr-defined]
+            most = max(most, extractor.service.ffmpeg_slots.running)  # type: ignore[attr-defined]
             await asyncio.sleep(0)
 
     watching = asyncio.create_task(watch())

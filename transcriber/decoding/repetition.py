@@ -1,6 +1,7 @@
 """Loops of the decoder: the same words again and again, although they were said once or never.
 
-Called for windows that loop at every temperature: by ``fallback`` in batched mode, by ``long_form`` in sequential mode.
+Cut in windows that loop at every temperature: by ``fallback`` in batched mode, by ``long_form`` in sequential mode;
+``second_pass`` counts them in its quality score.
 """
 
 from collections.abc import Iterator, Sequence
