@@ -1,4 +1,4 @@
-"""Which finished transcripts are not yet stored in the bucket of ``[results]``: a job is to store them, or none is yet."""
+"""Which finished transcripts are not yet stored in the ``[results]`` bucket: a job is to store them, or none is yet."""
 
 from collections.abc import Sequence
 
