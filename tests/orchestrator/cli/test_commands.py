@@ -182,12 +182,12 @@ async def test_submit_wait_shows_a_bar_on_a_terminal(orchestrator, working, tran
     assert "done      talk.mp4: 30.0 s" in shown
 
 
-async def test_ctrl_c_leaves_the_job_in_the_queue_and_says_how_to_come_back(orchestrator, sql):
+async def test_ctrl_c_leaves_the_job_in_the_queue_and_says_how_to_see_it(orchestrator, sql):
     command = await orchestrator.start("submit", "talk.mp4", "--wait")
     await command.says("no worker is running")
     outcome = await command.ends(signal.SIGINT)
     assert outcome.code == 130
-    assert "come back to them with: orchestrator status" in outcome.err
+    assert "see them with: orchestrator status" in outcome.err
     assert await sql("select state from transcriptions") == [("queued",)]
 
 
