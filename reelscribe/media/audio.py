@@ -109,6 +109,8 @@ class AudioExtraction:
             while len(head) < HEAD_BYTES and not self._ended:
                 async with asyncio.timeout(timeout):
                     head += await self._read()
+            async with asyncio.timeout(timeout):
+                await self._process.described()
         except TimeoutError:
             raise NoAudioInTime(
                 f"{self._stored.savepath}: ffmpeg made no audio within {timeout:g} s; try again, or raise start_timeout"

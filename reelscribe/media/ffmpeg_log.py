@@ -47,6 +47,7 @@ class FFmpegLog:
         decode_warnings: lines of level error or worse after the input was open.
         disk_full: ffmpeg could no longer write.
         estimated: the duration is not declared but a guess from the bit rate.
+        output_begun: the input has been described, and the output begins.
         last_lines: warnings and errors, for our log only; they hold paths.
     """
 
@@ -63,12 +64,12 @@ class FFmpegLog:
     decode_warnings: int = 0
     disk_full: bool = False
     estimated: bool = False
+    output_begun: bool = False
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
     _source_rate: int | None = None
     _early_end: bool = False
     _corrupt_packet: bool = False
     _described_stream: int | None = None
-    _output_begun: bool = False
     _damage_since_silence: bool = False
 
     def read(self, line: str) -> None:
@@ -79,7 +80,7 @@ class FFmpegLog:
         level, text = match.groups()
         if level in ("warning", "error", "fatal", "panic"):
             self._complain(level, text)
-        elif not self._output_begun:
+        elif not self.output_begun:
             self._describe_input(text)
         self._count(text)
 
@@ -107,7 +108,7 @@ class FFmpegLog:
             self.streams[self._described_stream] = StreamDescription(language=match[2], text=match[3])
         elif (match := _STREAM_DURATION.search(text)) and self._described_stream is not None:
             self.stream_seconds[self._described_stream] = _seconds(match)
-        self._output_begun = text.startswith("Output #0")
+        self.output_begun = text.startswith("Output #0")
 
     def _count(self, text: str) -> None:
         if match := _MAPPING.search(text):

@@ -41,6 +41,7 @@ class FFmpegProcess:
         output: int | None = None,
     ) -> None:
         self.log = FFmpegLog()
+        self._described = asyncio.Event()
         self._command = sandbox.wrap(
             command, cpu_seconds=cpu_seconds, may_write=output is not None, network=stored.needs_network
         )
@@ -80,6 +81,10 @@ class FFmpegProcess:
         """Some of its standard output; empty at the end."""
         return await self._output.read()
 
+    async def described(self) -> None:
+        """Wait until :attr:`log` has the description of the input, which ffmpeg logs before it writes audio."""
+        await self._described.wait()
+
     async def wait(self) -> int:
         """Wait for its end; returns its exit code."""
         await asyncio.shield(self._draining)  # a cancelled wait does not stop the draining
@@ -94,7 +99,10 @@ class FFmpegProcess:
             for line in lines:
                 self._log_line(line)
             rest = rest[:MAX_LINE_BYTES]
+            if self.log.output_begun:
+                self._described.set()
         self._log_line(rest)
+        self._described.set()
 
     def _log_line(self, line: bytes) -> None:
         self.log.read(line[:MAX_LINE_BYTES].decode(errors="replace"))

@@ -43,6 +43,19 @@ async def test_its_log_is_complete_after_the_wait(recording: Path) -> None:
         assert list(it.log.last_lines) == ["one", "last, without a newline"]
 
 
+async def test_the_input_may_be_described_after_the_first_audio_has_arrived(recording: Path) -> None:
+    late = "echo audio; sleep 0.2; echo '[info] Input #0, wav, from' >&2; echo '[info] Output #0, wav' >&2; sleep 60"
+    async with running(recording, late) as process:
+        assert await process.read() == b"audio\n"
+        await asyncio.wait_for(process.described(), 20)
+        assert process.log.container == "wav"
+
+
+async def test_after_its_end_no_description_is_waited_for(recording: Path) -> None:
+    async with running(recording, "true") as process:
+        await asyncio.wait_for(process.described(), 20)
+
+
 async def test_a_long_log_does_not_stall_it(recording: Path) -> None:
     async with running(recording, "yes '[error] damaged' | head -c 3000000 >&2; echo done") as process:
         assert await asyncio.wait_for(process.read(), 20) == b"done\n"
