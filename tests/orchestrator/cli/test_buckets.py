@@ -90,7 +90,7 @@ async def test_hints_name_a_bucket_that_is_not_the_default(orchestrator, store_t
         assert "orchestrator submit other.mp4 --bucket calls\n" in hint
         assert (await orchestrator.run(command, "other.mp4")).err.endswith("orchestrator submit other.mp4\n")
     hint = (await orchestrator.run("show", "theirs.mp4", "--bucket", "calls")).err
-    assert hint.endswith("have it tried again with: orchestrator retry theirs.mp4 --bucket calls\n")
+    assert hint.endswith("try again with: orchestrator retry theirs.mp4 --bucket calls\n")
     await store_transcript("talk.mp4", "one")
     await sql("update media set bucket = 'calls'")
     await sql("update attempts set sha256 = null")

@@ -108,7 +108,7 @@ async def test_without_a_transcript_it_says_why_and_what_to_do(orchestrator, sub
     ]
     await submissions.cancel([job.id])
     [line] = (await orchestrator.run("show", "my talk.mp4")).err.splitlines()
-    assert "it was cancelled; have it done after all with: orchestrator retry" in line
+    assert "it was cancelled; queue it again with: orchestrator retry" in line
 
 
 async def test_a_reader_that_leaves_early_ends_it_without_a_traceback(orchestrator, store_transcript):

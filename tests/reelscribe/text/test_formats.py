@@ -30,7 +30,8 @@ def test_the_docs_describe_each_format():
 
 def test_each_page_that_lists_the_formats_lists_all():
     readme, config = (ROOT / "README.md").read_text(), (ROOT / "config.cfg").read_text()
-    assert f"# {', '.join(Format)}, separated by commas.\nformats = " in config
+    assert f"# Formats to store, separated by commas: {', '.join(Format)}.\nformats = " in config
     [of_the_api] = re.findall(r"\?format=(\S+)`", readme)
     assert sorted(of_the_api.split(r"\|")) == sorted(Format)
-    assert f"| {', '.join(f'`{format}`' for format in Format)} into a folder" in readme
+    [of_export] = re.findall(r"^\| `orchestrator export .*", readme, re.MULTILINE)
+    assert set(Format) <= set(re.findall(r"`(\w+)`", of_export))
