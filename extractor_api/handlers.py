@@ -80,6 +80,7 @@ class ExtractAudioHandler(ResultSender):
                 self.service.ffmpeg, stored, request, encoding, extraction_id, self.service.limits
             ) as extraction:
                 head = await extraction.head(self.service.limits.start_timeout)
+                self.do_not_buffer()
                 self.set_header("Content-Type", CONTENT_TYPES[encoding])
                 self.set_header("X-Extraction-Id", extraction_id)
                 self.set_header("X-Object-ETag", stored.etag)

@@ -10,6 +10,9 @@ from extractor_api.storage import LocalStorage
 from reelscribe.contracts.extractor import ListedObject, ObjectPage
 from reelscribe.errors import BadRequest, NotReadable, ObjectNotFound
 
+FOLDER_MARK = "__XLDIR__"
+"""What MinIO puts in place of the slash of a key that ends with one: an empty object that stands for a folder."""
+
 
 class _Entry(NamedTuple):
     """Something in a folder, sorted like its savepaths: S3 orders ``a.mp4`` before ``a/b``, by their bytes."""
@@ -66,6 +69,8 @@ def _entries(folder: Path) -> Iterator[_Entry]:
         # Inside an object: its own files are not objects, but its folders may hold further ones.
         names = [(name, True) for name, is_folder in names if is_folder]
     for name, is_folder in names:
+        if is_folder and name.endswith(FOLDER_MARK):
+            continue
         yield _Entry(os.fsencode(name), name, below=False)
         if is_folder:
             yield _Entry(os.fsencode(name) + b"/", name, below=True)

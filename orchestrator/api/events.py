@@ -79,7 +79,7 @@ class StreamHandler(OrchestratorHandler):
         """Send the headers."""
         self.set_header("Content-Type", EVENT_STREAM)
         self.set_header("Cache-Control", "no-store")
-        self.set_header("X-Accel-Buffering", "no")  # nginx would hold events back
+        self.do_not_buffer()
         await self.send(f"retry: {RECONNECT_SECONDS * 1000}\n\n")
 
     async def pass_on(self, follower: Follower, until_end: bool) -> None:

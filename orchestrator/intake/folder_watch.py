@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -22,6 +23,10 @@ log = logging.getLogger(__name__)
 logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it logs the number of changes, which is of no use
 
 META = "xl.meta"
+UNFINISHED = re.compile(r"\.(temp|f\d{2,4}(-\w+)?)\.\w+$")
+"""Files of yt-dlp that end like recordings: parts that it will join (``talk.f137.mp4``), and what it is joining
+(``talk.temp.mp4``). Those of browsers and rsync have other endings, or begin with a dot.
+"""
 LOOK_SECONDS = 1.0
 SCANNED_TOGETHER = 1000
 
@@ -120,13 +125,13 @@ class FolderWatch:
             return
         if not root.is_dir():
             within = root.name != META and any((parent / META).exists() for parent in root.parents)
-            if not within:
+            if not within and not _is_unfinished(root.name):
                 yield _found(bucket, folder, root)
             return
         for name, below, files in os.walk(root):
             below[:] = [each for each in below if not each.startswith(".")]
             for file in [META] if META in files else files:
-                if not file.startswith("."):
+                if not _is_unfinished(file):
                     yield _found(bucket, folder, Path(name, file))
 
     async def _note(self, found: Sequence[Found]) -> None:
@@ -172,6 +177,10 @@ class FolderWatch:
 
     def _look_again_at(self, settled: Sequence[tuple[Found, _Shape]]) -> None:
         self._unsettled.update({file: (shape, time.monotonic()) for file, shape in settled})
+
+
+def _is_unfinished(name: str) -> bool:
+    return name.startswith(".") or bool(UNFINISHED.search(name))
 
 
 def _next_of(files: Iterator[Found]) -> list[Found]:

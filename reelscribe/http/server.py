@@ -93,6 +93,10 @@ class ServiceHandler(RequestHandler):
         self.set_header("Server", "reelscribe")
         self.set_header("X-Content-Type-Options", "nosniff")
 
+    def do_not_buffer(self) -> None:
+        """Have nginx pass this answer on as it is written; by default it collects answers first."""
+        self.set_header("X-Accel-Buffering", "no")
+
     def prepare(self) -> None:
         """Refuse requests without a token, bodies that are too large, and new work while the service stops."""
         self.set_header("X-Request-Id", self.request_id)
@@ -304,7 +308,8 @@ async def serve(
         idle_connection_timeout=HEADER_TIMEOUT_SECONDS,
     )
     try:
-        sockets = bind_sockets(listener.port, listener.host)
+        # "::" alone would be IPv6 only, whatever the system's default: tornado sets IPV6_V6ONLY.
+        sockets = bind_sockets(listener.port, None if listener.host == "::" else listener.host)
     except OSError as refused:
         raise SettingsError([f"cannot listen on {listener.host}:{listener.port}: {refused.strerror}"]) from None
     server.add_sockets(sockets)

@@ -30,7 +30,7 @@ def _expanded(path: Path) -> Path:
 
 
 def _http_url(value: str) -> str:
-    if not re.fullmatch(r"https?://[^/\s?#]+/?", value):
+    if not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", value):
         raise ValueError(f"{value!r} is not a base URL such as http://extractor:8888")
     return value.rstrip("/")
 

@@ -86,6 +86,13 @@ def test_an_encrypted_object_is_listed_with_the_reason(tmp_path: Path) -> None:
     assert found.size is None and "encrypted" in str(found.reason)
 
 
+def test_an_empty_object_that_stands_for_a_folder_is_not_listed(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    write_object(tmp_path / "videos", "talks__XLDIR__", [Version([b""])])
+    write_object(tmp_path / "videos", "talks/a.mp4", [Version([b"x"])])
+    assert listed(LocalStorage(PathsSection(minio_data_path=tmp_path))) == ["talks/a.mp4"]
+
+
 def test_a_page_reads_only_the_folders_it_touches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in range(200):
         (tmp_path / "videos" / f"{folder:03}").mkdir(parents=True)

@@ -64,6 +64,7 @@ class _AudioHandler(OpenAIErrors, RecordingHandler):
         """From the first event on, a failure is an event: the status has been sent."""
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
         self.set_header("Cache-Control", "no-cache")
+        self.do_not_buffer()
         texts: list[str] = []
 
         async def emit(event: Event) -> None:

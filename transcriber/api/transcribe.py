@@ -42,6 +42,7 @@ class TranscribeHandler(RecordingHandler):
     async def _stream(self) -> None:
         """From the first event on, a failure is an event: the status has been sent."""
         request, source = await self._read()
+        self.do_not_buffer()
         self.set_header("Content-Type", NDJSON)
         last: Finished | Failed | None = None
         try:

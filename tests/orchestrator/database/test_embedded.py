@@ -22,7 +22,7 @@ from tests.orchestrator.commands import Orchestrator, gone, processes_of
 HOLD = """
 import sys, time
 from pathlib import Path
-from orchestrator import embedded
+from orchestrator.database import embedded
 with embedded.running(Path(sys.argv[1])):
     print("up", flush=True)
     sys.stdin.read()

@@ -41,7 +41,13 @@ async def test_a_migration_that_died_is_repeated(empty_url, postgres):
     prepare(empty_url)
     with psycopg.connect(empty_url) as connection:
         connection.execute("delete from _yoyo_migration where migration_id like '0001%'")
-        connection.execute("drop table segments, attempts, transcriptions, media cascade")
+        connection.execute(
+            """
+            drop table segments, attempts, jobs, media, queue_rules, follow_ups, listings, state_changes cascade;
+            drop function known_seconds, note_state_changes, notify_jobs;
+            drop index queue_order
+            """
+        )
         connection.execute("insert into yoyo_lock (locked, ctime, pid) values (1, now(), 1)")
     prepare(empty_url)
     assert tables(empty_url) == tables(postgres)

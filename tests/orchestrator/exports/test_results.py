@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from minio import Minio
 
+from orchestrator.exports import pending_results as pending
 from orchestrator.exports import results
 from orchestrator.exports.pending_results import STORE_RESULT, pending_results
 from orchestrator.exports.result_bucket import ResultBucket
@@ -120,7 +121,7 @@ async def test_what_was_finished_before_the_setting_was_made_is_stored_too(stori
 
 
 async def test_it_is_caught_up_with_in_steps(storing, store_transcript, s3, status, monkeypatch):
-    monkeypatch.setattr(results, "MOST_CAUGHT_UP", 2)
+    monkeypatch.setattr(pending, "MOST_AT_A_TIME", 2)
     for number in range(5):
         await store_transcript(f"{number}.mp4", "hello")
     async with storing(formats="txt"):

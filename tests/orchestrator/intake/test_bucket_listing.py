@@ -54,7 +54,7 @@ async def test_what_is_new_in_the_bucket_becomes_a_job(bucket, reconciling, sql)
     for savepath in ("talks/a.mp4", "talks/b.mkv", "notes.txt"):
         bucket.put(savepath)
     async with reconciling() as metrics:
-        await shows(metrics, 'reelscribe_listings_total{outcome="whole"} 1.0')
+        await shows(metrics, 'reelscribe_listings_total{outcome="complete"} 1.0')
     assert await sql("select savepath from media order by savepath") == [("talks/a.mp4",), ("talks/b.mkv",)]
     assert 'reelscribe_listed_objects_total{outcome="new"} 2.0' in metrics()
     assert 'reelscribe_listed_objects_total{outcome="ignored"} 1.0' in metrics()
@@ -63,7 +63,7 @@ async def test_what_is_new_in_the_bucket_becomes_a_job(bucket, reconciling, sql)
 async def test_only_the_prefixes_are_listed(bucket, reconciling, sql):
     bucket.put("talks/a.mp4"), bucket.put("music/a.mp4")
     async with reconciling(prefixes=("talks/",)) as metrics:
-        await shows(metrics, 'outcome="whole"} 1.0')
+        await shows(metrics, 'outcome="complete"} 1.0')
     assert await sql("select savepath from media") == [("talks/a.mp4",)]
     assert 'outcome="ignored"} 1.0' not in metrics()
 
@@ -73,15 +73,15 @@ async def test_a_failed_job_is_not_tried_with_every_listing(bucket, reconciling,
     await submit("a.mp4")
     await sql("update transcriptions set state = 'failed', error_code = 'x', error_message = 'y', finished_at = now()")
     async with reconciling(every=1) as metrics:
-        await shows(metrics, 'reelscribe_listings_total{outcome="whole"} 2.0')
+        await shows(metrics, 'reelscribe_listings_total{outcome="complete"} 2.0')
     assert await sql("select state, count(*) from transcriptions group by state") == [("failed", 1)]
 
 
-async def test_several_machine_as_list_once(bucket, reconciling):
+async def test_several_orchestrators_list_once(bucket, reconciling):
     async with reconciling() as first, reconciling() as second:
-        await shows(lambda: first() + second(), 'outcome="whole"} 1.0')
+        await shows(lambda: first() + second(), 'outcome="complete"} 1.0')
         await asyncio.sleep(1.5)
-        assert (first() + second()).count('reelscribe_listings_total{outcome="whole"} 1.0') == 1
+        assert (first() + second()).count('reelscribe_listings_total{outcome="complete"} 1.0') == 1
 
 
 async def test_an_extractor_that_is_away_is_counted_and_tried_again(reconciling, bucket, sql):
@@ -101,4 +101,4 @@ async def test_a_bug_is_logged_and_the_next_listing_follows(reconciling, bucket,
 async def test_a_clock_that_was_set_back_puts_off_no_listing(reconciling, bucket, sql):
     await sql("insert into listings values (%s, now() + interval '1 hour')", BUCKET)
     async with reconciling() as metrics:
-        await shows(metrics, 'reelscribe_listings_total{outcome="whole"} 1.0')
+        await shows(metrics, 'reelscribe_listings_total{outcome="complete"} 1.0')

@@ -261,6 +261,6 @@ async def test_no_query_of_status_reads_all_jobs(pool, submissions, sql):
 
 async def rows_read(connection) -> int:
     read = await connection.execute(
-        "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relname = 'transcriptions'"
+        "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relname = 'jobs'"
     )
     return (await read.fetchone())[0]

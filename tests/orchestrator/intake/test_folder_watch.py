@@ -67,6 +67,14 @@ async def test_what_is_there_is_taken_at_the_start(watching, bucket, submitted):
         assert await submitted() == ["talks/a.mp4"]
 
 
+async def test_files_that_a_download_is_still_working_on_are_not_taken(watching, bucket, submitted):
+    for name in ("talk.f137.mp4", "talk.f140-drc.m4a", "talk.temp.mp4", "talk.mp4.part", ".talk.mp4.Xy12Zw"):
+        bucket.put(name)
+    bucket.put("race.f1.mp4"), bucket.put("talk.final.mp4")
+    async with watching():
+        assert await submitted(2) == ["race.f1.mp4", "talk.final.mp4"]
+
+
 async def test_a_file_that_comes_is_taken(watching, bucket, submitted):
     async with watching():
         bucket.put("new folder/a b.mp4", age=0)

@@ -12,9 +12,7 @@ from tests.orchestrator.conftest import BUCKET
 async def test_a_submission_is_recorded_and_queued_together(submit, sql):
     job = await submit("talk.mp4", priority=7)
     assert job.state == "queued"
-    assert await sql("select args, priority, status from procrastinate_jobs") == [
-        ({"transcription": job.id}, 7, "todo")
-    ]
+    assert await sql("select args, priority, status from procrastinate_jobs") == [({"job": job.id}, 7, "todo")]
 
 
 async def test_a_failure_in_between_leaves_neither_job_nor_queue_entry(submissions, sql):
@@ -34,7 +32,7 @@ async def test_a_failure_after_queueing_leaves_neither(submissions: Submissions,
     await sql(
         """
         create function broken() returns trigger language plpgsql as $$ begin raise 'the power is out'; end $$;
-        create trigger broken before update on transcriptions for each row execute function broken();
+        create trigger broken before update on jobs for each row execute function broken();
         """
     )
     with pytest.raises(Exception, match="the power is out"):

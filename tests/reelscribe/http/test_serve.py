@@ -120,6 +120,11 @@ class TestStart:
     def test_the_url_in_its_log_can_be_opened_whatever_the_host(self, start, host):
         assert httpx.get(f"{start(host=host).url}/healthz").status_code == 200
 
+    @pytest.mark.skipif("::1" not in loopback_hosts(), reason="this host has no IPv6")
+    def test_all_addresses_of_ipv6_are_those_of_ipv4_too(self, start):
+        port = start(host="::").url.rpartition(":")[2]
+        assert [httpx.get(f"http://{host}:{port}/healthz").status_code for host in ("127.0.0.1", "[::1]")] == [200, 200]
+
     def test_an_address_in_use_is_one_sentence(self, start):
         with closing(socket.create_server(("127.0.0.1", 0))) as taken:
             port = taken.getsockname()[1]
