@@ -11,7 +11,7 @@ from reelscribe.contracts.extractor import ListedObject, ObjectPage
 from reelscribe.errors import BadRequest, NotReadable, ObjectNotFound
 
 FOLDER_MARK = "__XLDIR__"
-"""What MinIO puts in place of the slash of a key that ends with one: an empty object that stands for a folder."""
+"""What MinIO puts in place of the slash of a key that ends with one: an empty object that marks a folder."""
 
 
 class _Entry(NamedTuple):

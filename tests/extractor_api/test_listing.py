@@ -86,7 +86,7 @@ def test_an_encrypted_object_is_listed_with_the_reason(tmp_path: Path) -> None:
     assert found.size is None and "encrypted" in str(found.reason)
 
 
-def test_an_empty_object_that_stands_for_a_folder_is_not_listed(tmp_path: Path) -> None:
+def test_an_empty_object_that_marks_a_folder_is_not_listed(tmp_path: Path) -> None:
     (tmp_path / "videos").mkdir()
     write_object(tmp_path / "videos", "talks__XLDIR__", [Version([b""])])
     write_object(tmp_path / "videos", "talks/a.mp4", [Version([b"x"])])
