@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
 
@@ -72,10 +72,11 @@ class JobStream:
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """Its events as they arrive; see :meth:`orchestrator.worker.transcriber_client.EventStream.events`."""
-        async for event in self._stream.events():
-            if isinstance(event, Progress):
-                self._transcriber.note_success()
-            yield event
+        async with aclosing(self._stream.events()) as events:
+            async for event in events:
+                if isinstance(event, Progress):
+                    self._transcriber.note_success()
+                yield event
 
 
 class Transcribers:
