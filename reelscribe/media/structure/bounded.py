@@ -1,0 +1,86 @@
+"""Reading a stored recording within limits, so that a hostile file is neither slow nor costly to look at."""
+
+from reelscribe.media.stored_object import StoredObject
+
+MAX_BYTES = 16 << 20
+"""Fetched in all."""
+
+MAX_READS = 4_000
+"""Asked for in all, cached or not."""
+
+AHEAD_BYTES = 4 << 10
+"""Fetched at least: headers are close together."""
+
+MAX_CACHED = 64
+
+
+class Unreadable(Exception):
+    """A header is cut or damaged, or a limit is reached."""
+
+
+class Bytes:
+    """The content of a stored object; what was fetched is kept for the next read nearby."""
+
+    def __init__(self, stored: StoredObject) -> None:
+        self.size = stored.size
+        self._stored = stored
+        self._fetched: list[tuple[int, bytes]] = []
+        self._bytes_left, self._reads_left = MAX_BYTES, MAX_READS
+
+    def read(self, offset: int, length: int) -> bytes:
+        """At most ``length`` bytes from ``offset`` on; fewer only at the end.
+
+        Raises:
+            Unreadable: a limit is reached, or the storage failed.
+        """
+        length = min(length, self.size - offset)
+        if offset < 0 or length <= 0:
+            return b""
+        self._reads_left -= 1
+        if self._reads_left < 0:
+            raise Unreadable
+        for start, content in self._fetched:
+            if start <= offset and offset + length <= start + len(content):
+                return content[offset - start : offset - start + length]
+        return self._fetch(offset, length)[:length]
+
+    def exactly(self, offset: int, length: int) -> bytes:
+        """``length`` bytes.
+
+        Raises:
+            Unreadable: there are fewer, a limit is reached, or the storage failed.
+        """
+        content = self.read(offset, length)
+        if len(content) < length:
+            raise Unreadable
+        return content
+
+    def tail(self, length: int) -> tuple[int, bytes]:
+        """Offset and content of the last ``length`` bytes."""
+        start = max(0, self.size - length)
+        return start, self.read(start, length)
+
+    def _fetch(self, offset: int, length: int) -> bytes:
+        wanted = min(max(length, AHEAD_BYTES), self.size - offset)
+        self._bytes_left -= wanted
+        if self._bytes_left < 0:
+            raise Unreadable
+        try:
+            content = self._stored.read(offset, wanted)
+        except OSError:
+            raise Unreadable from None
+        self._fetched.insert(0, (offset, content))
+        del self._fetched[MAX_CACHED:]
+        return content
+
+
+def last_marker(data: Bytes, marker: bytes, windows: tuple[int, ...] = (1 << 16, 1 << 20, 4 << 20)) -> int | None:
+    """Offset of the last ``marker`` of a file, looked for in ever longer tails; None if it is in none of them."""
+    for window in windows:
+        start, content = data.tail(window)
+        found = content.rfind(marker)
+        if found >= 0:
+            return start + found
+        if start == 0:
+            break
+    return None

@@ -1,0 +1,62 @@
+"""What the bytes of a recording's headers say of its sound."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AudioTrack:
+    """One audio stream, as its container declares it.
+
+    Attributes:
+        index: ffmpeg's stream index.
+        seconds: when its sound ends, counted from the recording's first timestamp; a late start is included, the
+            length of a longer picture is not. None if that is not declared.
+        channels: None if the reader does not look for them.
+        microphones: its channels have no speaker layout: they are as many separate recordings.
+    """
+
+    index: int
+    seconds: float | None = None
+    channels: int | None = None
+    microphones: bool = False
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What a container declares.
+
+    Attributes:
+        container: such as ``"mp4"``, ``"fragmented mp4"`` or ``"wav"``; ``"unknown"`` if no reader knows it.
+        audio: None if the container does not list its tracks, or the reader cannot say.
+        seconds: length of the longest track; None if not declared (a guess from a bit rate is no declaration).
+        cut: a phrase if the bytes themselves show that the file ends before its data does.
+        seekable: seeking to a time gives the same timeline as reading from the start: there is one clock from start
+            to end, and the container has exact times or an index.
+    """
+
+    container: str
+    audio: tuple[AudioTrack, ...] | None = None
+    seconds: float | None = None
+    cut: str | None = None
+    seekable: bool = False
+
+
+def ends_early(declared: int, present: int, what: str = "bytes of data") -> str | None:
+    """The phrase for a file that has fewer than its header declares, else None."""
+    if present >= declared:
+        return None
+    return f"the header declares {declared:,} {what}, the file has {max(0, present):,}"
+
+
+def stops_inside(what: str, position: int, end: int, size: int) -> str | None:
+    """The phrase for a unit at ``position`` that should end at ``end``, in a file of ``size`` bytes; else None."""
+    if end <= size:
+        return None
+    return f"{what} at byte {position:,} should end at byte {end:,}, the file ends at byte {size:,}"
+
+
+def only(
+    index: int, seconds: float | None, channels: int | None = None, microphones: bool = False
+) -> tuple[AudioTrack]:
+    """The tracks of a container with one audio track."""
+    return (AudioTrack(index, seconds, channels, microphones),)

@@ -1,0 +1,234 @@
+"""The boxes of MP4, MOV and 3GP, and what the ``moov`` box declares of each track.
+
+ISO/IEC 14496-12: 4.2 (boxes), 8.1.1 (mdat), 8.2.2 (mvhd), 8.3.2 (tkhd), 8.4.2 (mdhd), 8.4.3 (hdlr), 8.6.6 (elst), 8.5.2
+and 12.2.3 (audio sample entries); QuickTime File Format, "Sound sample descriptions".
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from reelscribe.media.structure.bounded import Bytes, Unreadable
+from reelscribe.media.structure.facts import stops_inside
+
+MAX_BOXES = 1_000
+"""Of one level."""
+
+MAX_TABLE_BYTES = 1 << 16
+"""Of a box that is read as one piece."""
+
+FIRST_KINDS = (b"ftyp", b"moov", b"free", b"wide", b"mdat", b"skip", b"styp", b"pnot", b"sidx", b"moof")
+
+PADDING = (b"free", b"skip", b"wide", b"udta", b"uuid", b"meta")
+"""Boxes without sound."""
+
+PCM = (b"sowt", b"twos", b"lpcm", b"in24", b"in32", b"fl32", b"fl64", b"raw ", b"NONE", b"ipcm", b"fpcm")
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box of the file: where it is, where its content starts and where it should end."""
+
+    kind: bytes
+    position: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Track:
+    """What a ``trak`` box declares; times in seconds.
+
+    Attributes:
+        empty: before its first sample, from empty edits.
+        edited: length of all other edits; None without an edit list.
+        skipped: at the start of its media, such as an encoder's delay.
+        length: of the track header; media: of the media header.
+    """
+
+    number: int = 0
+    audio: bool = False
+    scale: int = 0
+    length: float | None = None
+    media: float | None = None
+    empty: float = 0.0
+    edited: float | None = None
+    skipped: float = 0.0
+    channels: int | None = None
+    microphones: bool = False
+
+    @property
+    def end(self) -> float | None:
+        if self.edited is None:
+            return self.length or self.media
+        media = max(0.0, self.media - self.skipped) if self.audio and self.media else None
+        shown = min(self.edited, media) if media and self.edited else self.edited or media
+        return self.empty + shown if shown else self.length
+
+
+@dataclass(frozen=True)
+class Movie:
+    """What a ``moov`` box declares."""
+
+    tracks: tuple[Track, ...] = ()
+    scale: int = 0
+    fragmented: bool = False
+    fragment_seconds: float | None = None
+    default_durations: dict[int, int] = field(default_factory=dict)
+
+
+def top_level(data: Bytes) -> tuple[list[Box], str | None]:
+    """The boxes of the file, and the phrase if it ends in one; what is no box at the end is left out."""
+    boxes: list[Box] = []
+    position = 0
+    while len(boxes) < MAX_BOXES and (box := box_at(data, position, data.size)):
+        if not box.kind.isascii() or b"\0" in box.kind:
+            break
+        boxes.append(box)
+        position = box.end
+        if box.end > data.size:
+            return boxes, None if box.kind in PADDING else stops_inside(f"the {_name(box)} box", *_span(box), data.size)
+    return boxes, None
+
+
+def _name(box: Box) -> str:
+    return box.kind.decode("ascii", "replace").strip()
+
+
+def _span(box: Box) -> tuple[int, int]:
+    return box.position, box.end
+
+
+def box_at(data: Bytes, position: int, limit: int) -> Box | None:
+    """The box at ``position``; None if there is none, or it is shorter than its own header."""
+    header = data.read(position, 16)
+    if len(header) < 8 or position + 8 > limit:
+        return None
+    length, kind = struct.unpack_from(">I4s", header)
+    if length == 1:
+        length = struct.unpack_from(">Q", header, 8)[0] if len(header) == 16 else 0
+        return Box(kind, position, position + 16, position + length) if length >= 16 else None
+    if length == 0:
+        return Box(kind, position, position + 8, limit)
+    return Box(kind, position, position + 8, position + length) if length >= 8 else None
+
+
+def children(data: Bytes, parent: Box, skip: int = 0) -> Iterator[Box]:
+    """The boxes in a box, after ``skip`` bytes of its own."""
+    position, limit = parent.start + skip, min(parent.end, data.size)
+    for _ in range(MAX_BOXES):
+        box = box_at(data, position, limit)
+        if box is None:
+            return
+        yield box
+        position = box.end
+
+
+def content(data: Bytes, box: Box) -> bytes:
+    return data.read(box.start, min(box.end - box.start, MAX_TABLE_BYTES))
+
+
+def read_movie(data: Bytes, moov: Box) -> Movie:
+    """Raises Unreadable without a movie header."""
+    scale, tracks, extends = 0, [], None
+    for box in children(data, moov):
+        if box.kind == b"mvhd":
+            header = content(data, box)
+            scale = struct.unpack_from(">I", header, 20 if header[:1] == b"\x01" else 12)[0]
+        elif box.kind == b"trak":
+            tracks.append(box)
+        elif box.kind == b"mvex":
+            extends = box
+    if not scale:
+        raise Unreadable
+    movie = Movie(tuple(_track(data, track, scale) for track in tracks), scale)
+    return movie if extends is None else _with_extends(data, extends, movie)
+
+
+def _with_extends(data: Bytes, extends: Box, movie: Movie) -> Movie:
+    seconds, defaults = None, {}
+    for box in children(data, extends):
+        values = content(data, box)
+        if box.kind == b"mehd":
+            seconds = _duration(values, 4, 4, movie.scale)
+        elif box.kind == b"trex":
+            number, _, duration = struct.unpack_from(">4x3I", values)
+            defaults[number] = duration
+    return Movie(movie.tracks, movie.scale, True, seconds, defaults)
+
+
+def _duration(header: bytes, narrow: int, wide: int, scale: int) -> float | None:
+    """A length by its offset in a version 0 or version 1 box."""
+    is_wide = header[:1] == b"\x01"
+    value = struct.unpack_from(">Q" if is_wide else ">I", header, wide if is_wide else narrow)[0]
+    unknown = value in (0, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF) or not scale
+    return None if unknown else value / scale
+
+
+def _track(data: Bytes, trak: Box, movie_scale: int) -> Track:
+    """What can be read of a track; it counts even if all of it is damaged, for ffmpeg numbers it too."""
+    found: dict[bytes, Box] = {}
+    try:
+        for box in children(data, trak):
+            found.setdefault(box.kind, box)
+            if box.kind in (b"edts", b"mdia"):
+                found.update((child.kind, child) for child in children(data, box))
+        return _declared(data, found, movie_scale)
+    except struct.error:
+        return Track()
+
+
+def _declared(data: Bytes, found: dict[bytes, Box], movie_scale: int) -> Track:
+    track, media, handler = (
+        content(data, found[kind]) if kind in found else b"" for kind in (b"tkhd", b"mdhd", b"hdlr")
+    )
+    audio = handler[8:12] == b"soun"
+    scale = struct.unpack_from(">I", media, 20 if media[:1] == b"\x01" else 12)[0]
+    empty, edited, skipped = 0.0, None, 0.0
+    if b"elst" in found:
+        empty, edited, skipped = _edits(content(data, found[b"elst"]), movie_scale, scale)
+    channels, microphones = _channels(data, found[b"minf"]) if audio and b"minf" in found else (None, False)
+    return Track(
+        number=struct.unpack_from(">I", track, 20 if track[:1] == b"\x01" else 12)[0],
+        audio=audio,
+        scale=scale,
+        length=_duration(track, 20, 28, movie_scale),
+        media=_duration(media, 16, 24, scale),
+        empty=empty,
+        edited=edited,
+        skipped=skipped,
+        channels=channels,
+        microphones=microphones,
+    )
+
+
+def _edits(table: bytes, movie_scale: int, media_scale: int) -> tuple[float, float | None, float]:
+    """Seconds of empty edits at the start, of all after that, and of media that the first edit skips."""
+    layout = struct.Struct(">Qq4x" if table[:1] == b"\x01" else ">Ii4x")
+    count = min(struct.unpack_from(">4xI", table)[0], (len(table) - 8) // layout.size)
+    empty, edited, skipped = 0, None, 0
+    for length, media_time in layout.iter_unpack(table[8 : 8 + count * layout.size]):
+        if media_time < 0 and edited is None:
+            empty += length
+        else:
+            skipped = media_time if edited is None else 0 if media_time < skipped else skipped
+            edited = (edited or 0) + length
+    whole = None if edited is None else edited / movie_scale
+    return empty / movie_scale, whole, skipped / media_scale if media_scale else 0.0
+
+
+def _channels(data: Bytes, minf: Box) -> tuple[int | None, bool]:
+    """Channels of the first sample entry, and whether they are PCM without a speaker layout."""
+    table = next((box for box in children(data, minf) if box.kind == b"stbl"), None)
+    entries = next((box for box in children(data, table) if box.kind == b"stsd"), None) if table else None
+    entry = next(iter(children(data, entries, 8)), None) if entries else None
+    if entry is None:
+        return None, False
+    version, channels = struct.unpack_from(">8xH6xH", content(data, entry))
+    header = 28 + {1: 16, 2: 36}.get(version, 0)
+    if version == 2:
+        channels = struct.unpack_from(">40xI", content(data, entry))[0]
+    if entry.kind == b"mp4a":
+        return None, False  # the decoder's configuration says it: many writers always state 2 here
+    laid_out = any(box.kind in (b"chan", b"chnl") for box in children(data, entry, header))
+    return channels or None, entry.kind in PCM and channels > 2 and not laid_out
