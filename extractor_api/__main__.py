@@ -12,7 +12,7 @@ from reelscribe.command_line import ConfigOption, print_check, report_settings_e
 from reelscribe.errors import ServiceError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.server import serve
-from reelscribe.media import ffmpeg
+from reelscribe.media import ffmpeg, inspection
 from reelscribe.settings.loading import Settings, load_settings
 
 cli = typer.Typer(
@@ -35,9 +35,9 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
 
 
 async def _serve(chosen: Settings) -> None:
-    service = ExtractorService(
-        chosen, ffmpeg.locate(chosen.extraction.ffmpeg), Tokens.from_file(chosen.auth.token_file)
-    )
+    binary = ffmpeg.locate(chosen.extraction.ffmpeg)
+    service = ExtractorService(chosen, binary, Tokens.from_file(chosen.auth.token_file))
+    await inspection.check(binary)
     service.log_start()
     await serve(service, make_app(service), chosen.server)
 
@@ -48,6 +48,7 @@ def check(context: typer.Context, config: ConfigOption = None) -> None:
     with report_settings_errors():
         chosen = load_settings(config or context.obj)
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
+        pyav = asyncio.run(inspection.check(binary))
         tokens = Tokens.from_file(chosen.auth.token_file)
         s3 = S3Client(chosen.minio) if chosen.minio.endpoint else None
     bucket = chosen.paths.minio_data_path / chosen.paths.bucket_name
@@ -55,6 +56,7 @@ def check(context: typer.Context, config: ConfigOption = None) -> None:
     checks = [
         print_check("config", "a token is asked for" if tokens else "read; no token is asked for"),
         print_check("ffmpeg", f"{binary.version} at {binary.path}" + (f"; {binary.unfixed}" if binary.unfixed else "")),
+        print_check("PyAV", pyav),
         print_check("bucket", str(bucket) if bucket.is_dir() else missing),
         *([print_check("minio", _check_minio(s3, chosen.paths.bucket_name))] if s3 else ()),
     ]

@@ -1,80 +1,63 @@
-"""What a recording holds, from ffmpeg's description, without decoding it: length, container and streams."""
+"""What a recording holds, without decoding it: length, container, streams, and which audio track is extracted."""
 
 import asyncio
-import re
 
 from reelscribe.contracts.extractor import ProbedStream, ProbeResult
-from reelscribe.errors import NoAudioInTime, NotDecodable
+from reelscribe.errors import NoAudioTrack
+from reelscribe.media.choice import Choice, choose_track
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.ffmpeg_log import StreamDescription
-from reelscribe.media.process import FFmpegProcess
+from reelscribe.media.inspection import InspectedStream, Inspection, inspect
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.tracks import track_seconds
-
-_CODEC = re.compile(r"\w+: (\w+)")
-_SAMPLE_RATE = re.compile(r"(\d+) Hz, ([^,]+)")
-_CHANNELS = {"mono": 1, "stereo": 2}
-_MANY_CHANNELS = re.compile(r"(\d+)(?:\.(\d+)| channels)")
 
 
 async def probe(ffmpeg: FFmpeg, stored: StoredObject, timeout: float) -> ProbeResult:
     """Describe an open object.
 
     Args:
-        timeout: longest wait for ffmpeg, in seconds.
+        timeout: longest wait for libav, in seconds.
 
     Raises:
-        NotDecodable: ffmpeg cannot open it.
-        NoAudioInTime: ffmpeg did not answer in time.
+        NotDecodable: it cannot be opened.
+        NoAudioInTime: there was no answer in time.
     """
-    command = [str(ffmpeg.path), "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"]
-    command += ffmpeg.input_arguments(stored.url, stored.protocols)
-    async with FFmpegProcess(ffmpeg.sandbox, command, stored, cpu_seconds=timeout) as process:
-        try:
-            async with asyncio.timeout(timeout):
-                await process.wait()
-        except TimeoutError:
-            raise NoAudioInTime(
-                f"{stored.savepath}: ffmpeg did not describe it within {timeout:g} s; try again"
-            ) from None
-    log = process.log
-    if failure := stored.read_failure():
-        raise failure
-    if not log.container:
-        raise NotDecodable(f"{stored.savepath} is not an audio or video file that ffmpeg can open")
+    inspection = await inspect(ffmpeg, stored, timeout)
     tracks = await asyncio.to_thread(track_seconds, stored)
+    choice, reason = _choice(inspection)
     return ProbeResult(
         savepath=stored.savepath,
         bucket_name=stored.bucket_name,
         size=stored.size,
         last_modified=stored.last_modified,
         etag=stored.etag,
-        container=log.container,
-        duration=None if log.estimated else log.container_seconds,
-        streams=[
-            _stream(index, described, tracks.get(index) or log.stream_seconds.get(index))
-            for index, described in log.streams.items()
-        ],
+        container=inspection.container,
+        duration=inspection.duration,
+        streams=[_stream(stream, tracks.get(stream.index)) for stream in inspection.streams],
+        chosen_track=choice.track if choice else None,
+        chosen_stream=choice.index if choice else None,
+        chosen_because=reason,
     )
 
 
-def _stream(index: int, described: StreamDescription, seconds: float | None) -> ProbedStream:
-    codec = _CODEC.match(described.text)
-    shape = _SAMPLE_RATE.search(described.text) if described.text.startswith("Audio") else None
+def _choice(inspection: Inspection) -> tuple[Choice | None, str]:
+    try:
+        choice = choose_track(inspection.streams, None)
+    except NoAudioTrack as none:
+        return None, none.message
+    return choice, choice.why
+
+
+def _stream(stream: InspectedStream, seconds: float | None) -> ProbedStream:
     return ProbedStream(
-        index=index,
-        kind=described.text.split(":")[0].lower(),
-        codec=codec[1] if codec else "unknown",
-        language=described.language if described.language != "und" else None,
-        default="(default)" in described.text,
-        duration=seconds,
-        sample_rate=int(shape[1]) if shape else None,
-        channels=_channels(shape[2]) if shape else None,
+        index=stream.index,
+        kind=stream.kind,
+        codec=stream.codec,
+        decodable=stream.decodable,
+        language=stream.language,
+        title=stream.title,
+        default=stream.default,
+        duration=seconds or stream.duration,
+        sample_rate=stream.sample_rate,
+        channels=stream.channels,
+        layout=stream.layout,
     )
-
-
-def _channels(layout: str) -> int | None:
-    if layout in _CHANNELS:
-        return _CHANNELS[layout]
-    match = _MANY_CHANNELS.match(layout)
-    return int(match[1]) + int(match[2] or 0) if match else None

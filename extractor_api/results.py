@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from reelscribe.contracts.extractor import ExtractAudioRequest, ProbeResult
+from reelscribe.contracts.extractor import ExtractAudioRequest, ProbedStream, ProbeResult
 from reelscribe.errors import ExtractionNotFound
 from reelscribe.media.commands import Encoding
 from reelscribe.temporary_files import TemporaryFolder
@@ -104,10 +104,16 @@ def expected_bytes(request: ExtractAudioRequest, encoding: Encoding, probed: Pro
         return probed.size + HEADER_BYTES
     if encoding == "mp3":
         return int(seconds * request.bitrate_kbps * 125) + HEADER_BYTES
-    track = next((stream for stream in probed.streams if stream.kind == "audio"), None)
+    track = _track(probed, request.track)
     sample_rate = request.sample_rate or (track and track.sample_rate) or DEFAULT_SAMPLE_RATE
     channels = request.channels or (track and track.channels) or 2
     return int(seconds * sample_rate * channels * 2) + HEADER_BYTES
+
+
+def _track(probed: ProbeResult, requested: int | None) -> ProbedStream | None:
+    tracks = [stream for stream in probed.streams if stream.kind == "audio"]
+    number = probed.chosen_track if requested is None else requested
+    return tracks[number] if number is not None and number < len(tracks) else None
 
 
 def _measure(file: BinaryIO) -> tuple[int, str]:

@@ -105,20 +105,46 @@ class ObjectsQuery(WireModel):
 
 
 class ProbedStream(ReceivedModel):
-    """One stream of a recording; ``duration`` in seconds, ``sample_rate`` in Hz, each None if it is unknown."""
+    """One stream of a recording; a field is None if it is unknown.
+
+    Attributes:
+        index: ffmpeg's number of it among all streams.
+        kind: ``audio``, ``video``, ``subtitle``, ``data``, ``attachment`` or ``unknown``.
+        codec: as ffmpeg names it.
+        decodable: whether ffmpeg can decode it; None if it is not audio.
+        language: as stored, such as ``pt-BR``.
+        title: its first 100 characters.
+        default: it is marked as the default of its kind.
+        duration: seconds.
+        sample_rate: Hz.
+        channels: how many.
+        layout: what the channels are, such as ``5.1(side)``; None if the recording does not say.
+    """
 
     index: int
     kind: str
     codec: str
+    decodable: bool | None
     language: str | None
+    title: str | None
     default: bool
     duration: float | None
     sample_rate: int | None
     channels: int | None
+    layout: str | None
 
 
 class ProbeResult(ReceivedModel):
-    """Answer of the extractor's ``GET /probe``: what a recording holds; ``duration`` in seconds or None."""
+    """Answer of the extractor's ``GET /probe``: what a recording holds.
+
+    Attributes:
+        etag, last_modified, size: of the object; size in bytes.
+        container: as ffmpeg names it.
+        duration: seconds; None if the recording does not state it.
+        chosen_track: the audio track that is extracted if a request names none, as in ``track``; None without audio.
+        chosen_stream: ``index`` of its stream.
+        chosen_because: why that one, or why none.
+    """
 
     savepath: str
     bucket_name: str
@@ -128,6 +154,9 @@ class ProbeResult(ReceivedModel):
     container: str
     duration: float | None
     streams: list[ProbedStream]
+    chosen_track: int | None
+    chosen_stream: int | None
+    chosen_because: str
 
 
 class ListedObject(ReceivedModel):

@@ -101,7 +101,8 @@ def test_check_checks_each_part(old_config: Path) -> None:
         [sys.executable, "-m", "extractor_api", "--config", old_config, "check"], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["ok   config", "ok   ffmpeg", "ok   bucket"]
+    subjects = [line.split(":")[0] for line in done.stdout.splitlines()]
+    assert subjects == ["ok   config", "ok   ffmpeg", "ok   PyAV", "ok   bucket"]
 
 
 def test_check_takes_its_config_after_its_name_too(old_config: Path) -> None:

@@ -163,12 +163,14 @@ def test_the_space_that_is_reserved_is_what_the_result_needs(
     encoding: Encoding, fields: dict[str, object], expected: int
 ) -> None:
     sound = ProbedStream(
-        index=1, kind="audio", codec="aac", language=None, default=True, duration=100, sample_rate=44100, channels=2
-    )
+        index=1, kind="audio", codec="aac", decodable=True, language=None, title=None, default=True,
+        duration=100, sample_rate=44100, channels=2, layout="stereo",
+    )  # fmt: skip
     probed = ProbeResult.model_validate(
         {
             "savepath": "a", "bucket_name": "b", "size": 9_000_000, "last_modified": "2026-01-01T00:00:00Z",
             "etag": "e", "container": "mp4", "duration": 100.0, "streams": [sound],
+            "chosen_track": 0, "chosen_stream": 1, "chosen_because": "the only audio track",
         },
         strict=False,
     )  # fmt: skip

@@ -1,7 +1,17 @@
 """GET /probe: what a recording holds."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import httpx
 import pytest
+
+from reelscribe.media.ffmpeg import FFmpeg
+from tests.extractor_api.conftest import Serve
+from tests.extractor_api.minio_drive import Version, format_drive, write_object
+
+BEEP = ("-f", "lavfi", "-i", "sine=duration=2")
 
 
 async def test_a_probe_has_length_container_streams_and_the_objects_own_facts(extractor: httpx.AsyncClient) -> None:
@@ -15,11 +25,81 @@ async def test_a_probe_has_length_container_streams_and_the_objects_own_facts(ex
     assert (picture["kind"], picture["codec"], picture["sample_rate"]) == ("video", "mpeg4", None)
     assert (sound["kind"], sound["codec"], sound["sample_rate"], sound["channels"]) == ("audio", "aac", 16000, 1)
     assert sound["duration"] == pytest.approx(7.5, abs=0.1) and sound["default"]
+    assert (picture["decodable"], sound["decodable"], sound["layout"]) == (None, True, "mono")
+    assert (probed["chosen_track"], probed["chosen_stream"]) == (0, 1)
+    assert probed["chosen_because"] == "the only audio track"
 
 
 async def test_every_track_is_listed(extractor: httpx.AsyncClient) -> None:
     probed = (await extractor.get("/probe", params={"savepath": "two_tracks.mkv"})).json()
     assert [stream["kind"] for stream in probed["streams"]] == ["video", "audio", "audio"]
+    assert (probed["chosen_track"], probed["chosen_stream"]) == (0, 1)
+
+
+async def test_a_recording_without_sound_has_no_chosen_track(extractor: httpx.AsyncClient) -> None:
+    probed = (await extractor.get("/probe", params={"savepath": "mute.mp4"})).json()
+    assert (probed["chosen_track"], probed["chosen_stream"]) == (None, None)
+    assert probed["chosen_because"] == "the recording has no audio track"
+
+
+async def probe(serve: Serve, ffmpeg: FFmpeg, data_path: Path, savepath: str) -> dict[str, Any]:
+    client = await serve(ffmpeg=ffmpeg, data_path=data_path)
+    response = await client.get("/probe", params={"savepath": savepath})
+    assert response.status_code == 200, response.text
+    described: dict[str, Any] = response.json()
+    return described
+
+
+async def test_language_title_and_layout_are_as_stored(
+    serve: Serve, each_ffmpeg: FFmpeg, run_ffmpeg: Callable[..., None], tmp_path: Path
+) -> None:
+    (tmp_path / "videos").mkdir()
+    run_ffmpeg(
+        *BEEP, *("-map", "0", "-map", "0", "-c:a", "pcm_s16le", "-filter:a:1", "aformat=channel_layouts=5.1"),
+        *("-metadata:s:a:0", "language=pt-BR", "-metadata:s:a:1", "title=Cinema", "-disposition:a", "0"),
+        tmp_path / "videos/a.mkv",
+    )  # fmt: skip
+    probed = await probe(serve, each_ffmpeg, tmp_path, "a.mkv")
+    first, second = probed["streams"]
+    assert (first["language"], first["title"], first["layout"]) == ("pt-BR", None, None)
+    assert (second["language"], second["title"], second["channels"]) == (None, "Cinema", 6)
+    assert (probed["chosen_track"], probed["chosen_because"]) == (1, "the track with the most channels (6)")
+
+
+@pytest.mark.parametrize("disposition", ["comment", "visual_impaired"])
+async def test_another_track_than_the_default_is_chosen_with_a_reason(
+    serve: Serve, local_ffmpeg: FFmpeg, run_ffmpeg: Callable[..., None], tmp_path: Path, disposition: str
+) -> None:
+    (tmp_path / "videos").mkdir()
+    flags = ("-disposition:a:0", f"default+{disposition}", "-disposition:a:1", "0")
+    run_ffmpeg(*BEEP, "-map", "0", "-map", "0", *flags, tmp_path / "videos/a.mkv")
+    probed = await probe(serve, local_ffmpeg, tmp_path, "a.mkv")
+    assert (probed["chosen_track"], probed["chosen_stream"]) == (1, 1)
+    assert probed["chosen_because"].startswith("the only remaining track; skipped: track 0 (")
+
+
+async def test_tags_that_look_like_ffmpegs_messages_are_only_tags(
+    serve: Serve, each_ffmpeg: FFmpeg, run_ffmpeg: Callable[..., None], tmp_path: Path
+) -> None:
+    (tmp_path / "videos").mkdir()
+    lies = "\n  Duration: 09:09:09..., start: 0\n  Stream #0:9: Audio: mp3, 8000 Hz, mono"
+    run_ffmpeg(*BEEP, "-metadata", f"comment={lies}", "-metadata:s:a", f"comment={lies}", tmp_path / "videos/a.opus")
+    probed = await probe(serve, each_ffmpeg, tmp_path, "a.opus")
+    assert probed["duration"] == pytest.approx(2, abs=0.1) and len(probed["streams"]) == 1
+
+
+@pytest.mark.parametrize("inline", [True, False])
+async def test_an_object_in_minios_own_layout_is_described_like_a_file(
+    serve: Serve, each_ffmpeg: FFmpeg, bucket: Path, tmp_path: Path, inline: bool
+) -> None:
+    format_drive(tmp_path)
+    (tmp_path / "videos").mkdir()
+    content = (bucket / "short.mp4").read_bytes()
+    write_object(tmp_path / "videos", "a.mp4", [Version(parts=[content], inline=inline)])
+    stored = await probe(serve, each_ffmpeg, tmp_path, "a.mp4")
+    plain = await probe(serve, each_ffmpeg, bucket.parent, "short.mp4")
+    for field in ("container", "duration", "streams", "chosen_track", "size"):
+        assert stored[field] == plain[field]
 
 
 @pytest.mark.parametrize(
