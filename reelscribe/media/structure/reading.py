@@ -2,14 +2,32 @@
 
 import struct
 from collections.abc import Callable
+from functools import partial
 
 from reelscribe.media.stored_object import StoredObject
-from reelscribe.media.structure import asf, avi, flac, matroska, mp4, mpeg_ts, ogg, wav
+from reelscribe.media.structure import (
+    aiff_caf,
+    asf,
+    au_voc,
+    flac,
+    flv,
+    frames,
+    lossless,
+    matroska,
+    mp4,
+    mpeg_ps,
+    mpeg_ts,
+    mxf,
+    nut,
+    ogg,
+    realmedia,
+    riff,
+)
 from reelscribe.media.structure.bounded import Bytes, Unreadable
 from reelscribe.media.structure.facts import Structure
 from reelscribe.media.structure.id3 import after_id3
 
-HEAD_BYTES = 1 << 10
+HEAD_BYTES = 64 << 10
 
 Matches = Callable[[bytes], bool]
 Reader = Callable[[Bytes], Structure]
@@ -17,17 +35,33 @@ Reader = Callable[[Bytes], Structure]
 READERS: tuple[tuple[str, Matches, Reader], ...] = (
     ("matroska", matroska.is_matroska, matroska.read),
     ("mp4", mp4.is_mp4, mp4.read),
-    ("wav", wav.is_wav, wav.read),
-    ("w64", wav.is_wave64, wav.read_wave64),
-    ("avi", avi.is_avi, avi.read),
+    ("wav", riff.is_wav, riff.read_wav),
+    ("w64", riff.is_wave64, riff.read_wave64),
+    ("avi", riff.is_avi, riff.read_avi),
     ("ogg", ogg.is_ogg, ogg.read),
     ("asf", asf.is_asf, asf.read),
+    ("flv", flv.is_flv, flv.read),
+    ("aiff", aiff_caf.is_aiff, aiff_caf.read_aiff),
+    ("caf", aiff_caf.is_caf, aiff_caf.read_caf),
+    ("au", au_voc.is_au, au_voc.read_au),
+    ("voc", au_voc.is_voc, au_voc.read_voc),
+    ("amr", frames.is_amr, frames.read_amr),
+    ("nut", nut.is_nut, nut.read),
+    ("rm", realmedia.is_realmedia, realmedia.read),
+    ("mxf", mxf.is_mxf, mxf.read),
     ("mpegts", lambda head: mpeg_ts.packet_layout(head) is not None, mpeg_ts.read),
+    ("mpeg", mpeg_ps.is_program_stream, mpeg_ps.read),
 )
 """Name of a container, whether a file's first bytes are of it, and its reader."""
 
-AFTER_ID3: tuple[tuple[str, Matches, Reader], ...] = (("flac", lambda head: head.startswith(b"fLaC"), flac.read),)
-"""The same for the formats that may follow an ID3v2 tag."""
+AFTER_ID3: tuple[tuple[str, bytes, Reader], ...] = (
+    ("flac", b"fLaC", flac.read),
+    ("wavpack", b"wvpk", lossless.read_wavpack),
+    ("tta", b"TTA1", lossless.read_tta),
+    ("ape", b"MAC ", lossless.read_ape),
+    ("tak", b"tBaK", lossless.read_tak),
+)
+"""Formats that may follow an ID3v2 tag, by their first bytes; those made of frames only are in ``frames``."""
 
 
 def read_structure(stored: StoredObject) -> Structure:
@@ -36,22 +70,29 @@ def read_structure(stored: StoredObject) -> Structure:
     Reads little (headers, the end, a few probes), so that it may be called before the first byte is decoded.
     """
     data = Bytes(stored)
-    for container, reader in _candidates(data):
-        try:
-            return reader(data)
-        except (Unreadable, struct.error, IndexError, ValueError, OverflowError, ZeroDivisionError):
-            return Structure(container)
-    return Structure("unknown")
-
-
-def _candidates(data: Bytes) -> list[tuple[str, Reader]]:
+    container = "unknown"
     try:
-        head = data.read(0, HEAD_BYTES)
-        found = [(name, reader) for name, matches, reader in READERS if matches(head)]
-        if found:
-            return found
-        start = after_id3(data)
-        after = data.read(start, HEAD_BYTES)
-        return [(name, reader) for name, matches, reader in AFTER_ID3 if matches(after)]
-    except Unreadable:
-        return []
+        container, reader = _recognised(data)
+        return reader(data)
+    except (Unreadable, struct.error, IndexError, ValueError, OverflowError, ZeroDivisionError):
+        return Structure(container)
+
+
+def _recognised(data: Bytes) -> tuple[str, Reader]:
+    head = data.read(0, HEAD_BYTES)
+    for name, matches, reader in READERS:
+        if matches(head):
+            return name, reader
+    start = after_id3(data)
+    head = data.read(start, HEAD_BYTES)
+    for name, magic, reader in AFTER_ID3:
+        if head.startswith(magic):
+            return name, reader
+    name_of_frames = frames.detect(head)
+    if name_of_frames == "mp3":
+        return "mp3", frames.read_mp3
+    return (name_of_frames, partial(frames.read, name=name_of_frames)) if name_of_frames else ("unknown", _unknown)
+
+
+def _unknown(_: Bytes) -> Structure:
+    return Structure("unknown")

@@ -1,0 +1,92 @@
+"""TTA, WavPack, Monkey's Audio (APE) and TAK: headers that state samples.
+
+tta.sourceforge.net, "TTA1 format"; wavpack.com, "WavPack 4 & 5 Binary File / Block Format"; Monkey's Audio SDK,
+``MACLib.h`` (APE_DESCRIPTOR, APE_HEADER); thbeck.de, "TAK developers' kit", and ffmpeg's ``libavcodec/tak.h``.
+"""
+
+import struct
+
+from reelscribe.media.structure.bounded import Bytes
+from reelscribe.media.structure.facts import Structure, ends_early, only, stops_inside
+from reelscribe.media.structure.id3 import after_id3
+
+UNKNOWN = 0xFFFFFFFF
+WAVPACK_RATES = (
+    *(6000, 8000, 9600, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000, 192000),
+    0,
+)
+WAVPACK_TAIL_BYTES = (1 << 16, 1 << 20)
+MAX_TTA_FRAMES = 1 << 18
+
+
+def read_tta(data: Bytes) -> Structure:
+    start = after_id3(data)
+    channels, _, rate, samples = struct.unpack("<6xHHII", data.exactly(start, 18))
+    per_frame = 256 * rate // 245
+    frames = -(-samples // per_frame)
+    seconds = samples / rate if samples not in (0, UNKNOWN) else None
+    cut = None
+    if seconds and frames <= MAX_TTA_FRAMES:
+        table = data.read(start + 22, 4 * frames)
+        sizes = struct.unpack(f"<{len(table) // 4}I", table[: len(table) // 4 * 4])
+        cut = ends_early(22 + 4 * frames + 4 + sum(sizes), data.size - start)
+    return Structure("tta", only(0, seconds, channels), seconds, cut, seekable=seconds is not None)
+
+
+def read_wavpack(data: Bytes) -> Structure:
+    start = after_id3(data)
+    high, samples, flags = struct.unpack("<11xBI8xI", data.exactly(start, 28))
+    rate = WAVPACK_RATES[flags >> 23 & 15]
+    unknown = samples == UNKNOWN
+    total = samples + (high << 32) - high
+    seconds = total / rate if rate and total and not unknown else None
+    single = flags & 0x1800 == 0x1800
+    channels = (1 if flags & 4 else 2) if single else None
+    return Structure("wavpack", only(0, seconds, channels), seconds, _wavpack_cut(data), seconds is not None)
+
+
+def _wavpack_cut(data: Bytes) -> str | None:
+    for window in WAVPACK_TAIL_BYTES:
+        start, tail = data.tail(window)
+        at = tail.rfind(b"wvpk")
+        while at >= 0:
+            header = tail[at : at + 10]
+            if len(header) < 10:
+                return f"its last {len(header)} bytes are the start of a block"
+            size, version = struct.unpack_from("<IH", header, 4)
+            if 0x402 <= version <= 0x410 and size < 1 << 24:
+                return stops_inside("the last block", start + at, start + at + 8 + size, data.size)
+            at = tail.rfind(b"wvpk", 0, at)
+    return None
+
+
+def read_ape(data: Bytes) -> Structure:
+    start = after_id3(data)
+    version = struct.unpack("<4xH", data.exactly(start, 6))[0]
+    if version < 3980:
+        return Structure("ape", only(0, None))
+    lengths = struct.unpack("<6I", data.exactly(start + 8, 24))
+    header_start = start + lengths[0]
+    blocks, last, frames, _, channels, rate = struct.unpack("<4xIIIHHI", data.exactly(header_start, 24))
+    seconds = ((frames - 1) * blocks + last) / rate if frames and rate else None
+    wide = struct.unpack("<II", data.exactly(start + 24, 8))
+    sound = wide[0] + (wide[1] << 32)
+    before = lengths[0] + lengths[1] + lengths[2] + lengths[3]
+    cut = ends_early(before + sound, data.size - start)
+    return Structure("ape", only(0, seconds, channels), seconds, cut, seekable=seconds is not None)
+
+
+def read_tak(data: Bytes) -> Structure:
+    position = after_id3(data) + 4
+    for _ in range(100):
+        header = data.exactly(position, 4)
+        kind, length = header[0] & 0x7F, int.from_bytes(header[1:4], "little")
+        if kind == 1:
+            bits = int.from_bytes(data.exactly(position + 4, min(length, 16)), "little") >> 6 + 4 + 4
+            samples, rate, channels = bits & (1 << 35) - 1, (bits >> 38 & 0x3FFFF) + 6000, (bits >> 61 & 15) + 1
+            seconds = samples / rate if samples else None
+            return Structure("tak", only(0, seconds, channels), seconds, None, seekable=seconds is not None)
+        if kind == 0:
+            break
+        position += 4 + length
+    return Structure("tak", only(0, None))
