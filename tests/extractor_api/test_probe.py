@@ -1,5 +1,6 @@
 """GET /probe: what a recording holds."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from reelscribe.media.ffmpeg import FFmpeg
 from tests.extractor_api.conftest import Serve
 from tests.extractor_api.minio_drive import Version, format_drive, write_object
+from tests.extractor_api.test_hostile_files import PLAYLISTS
 
 BEEP = ("-f", "lavfi", "-i", "sine=duration=2")
 
@@ -86,6 +88,22 @@ async def test_tags_that_look_like_ffmpegs_messages_are_only_tags(
     run_ffmpeg(*BEEP, "-metadata", f"comment={lies}", "-metadata:s:a", f"comment={lies}", tmp_path / "videos/a.opus")
     probed = await probe(serve, each_ffmpeg, tmp_path, "a.opus")
     assert probed["duration"] == pytest.approx(2, abs=0.1) and len(probed["streams"]) == 1
+
+
+@pytest.mark.parametrize("kind", ["ffconcat", "hls", "dash"])
+async def test_a_playlist_is_refused_and_opens_no_connection(
+    serve: Serve, each_ffmpeg: FFmpeg, tmp_path: Path, kind: str
+) -> None:
+    (tmp_path / "videos").mkdir()
+    client = await serve(ffmpeg=each_ffmpeg, data_path=tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.3)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/x.mp4"
+        (tmp_path / "videos/x.mp4").write_text(PLAYLISTS[kind](url))
+        response = await client.get("/probe", params={"savepath": "x.mp4"})
+        assert (response.status_code, response.json()["error"]["code"]) == (422, "not_decodable")
+        with pytest.raises(TimeoutError):
+            listener.accept()
 
 
 @pytest.mark.parametrize("inline", [True, False])

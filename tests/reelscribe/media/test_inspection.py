@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -25,6 +26,8 @@ from reelscribe.media.stored_object import StoredObject, open_file
 Open = Callable[[Path], StoredObject]
 Inspect = Callable[..., Inspection]
 RunFFmpeg = Callable[..., None]
+MAX_STREAMS = 1000
+"""libav's limit (``max_streams``)."""
 BEEP = ("-f", "lavfi", "-i", "sine=duration=2")
 PICTURE = ("-f", "lavfi", "-i", "testsrc=size=64x36:rate=10:duration=2")
 
@@ -255,6 +258,24 @@ def test_a_child_that_takes_too_long_is_ended(local_ffmpeg: FFmpeg, opened: Open
             asyncio.run(inspection.inspect(local_ffmpeg, opened(tmp_path / "endless.mp4"), 0.5))
     assert time.monotonic() - started < 20
     assert not [child for child in psutil.Process().children(recursive=True) if child.status() != "zombie"]
+
+
+@pytest.mark.parametrize("tools", [("setpriv", "prlimit"), ()])
+def test_it_works_without_bubblewrap(
+    local_ffmpeg: FFmpeg, opened: Open, run_ffmpeg: RunFFmpeg, tmp_path: Path, tools: tuple[str, ...]
+) -> None:
+    run_ffmpeg(*BEEP, tmp_path / "a.flac")
+    weak = replace(local_ffmpeg, sandbox=Sandbox(**{tool: shutil.which(tool) for tool in tools}))
+    assert sound(asyncio.run(inspection.inspect(weak, opened(tmp_path / "a.flac"), 60))).codec == "flac"
+
+
+def test_as_many_streams_as_can_be_are_described(inspect: Inspect, run_ffmpeg: RunFFmpeg, tmp_path: Path) -> None:
+    maps, title = ["-map", "0"] * 120, "\N{GRINNING FACE}" * 200  # Matroska as ffmpeg writes it has at most 126
+    run_ffmpeg("-f", "lavfi", "-i", "sine=duration=0.1", *maps, "-metadata:s", f"title={title}", tmp_path / "a.mka")
+    inspected = inspect(tmp_path / "a.mka")
+    assert len(inspected.audio) == 120
+    size = len(inspected.model_dump_json())
+    assert size / 120 * MAX_STREAMS < inspection.MAX_ANSWER_BYTES
 
 
 def test_it_is_checked_at_the_start_that_the_child_runs(local_ffmpeg: FFmpeg, tmp_path: Path) -> None:

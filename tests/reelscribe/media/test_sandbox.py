@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.sandbox import Sandbox, find_sandbox
+from reelscribe.media.sandbox import Sandbox, child_environment, find_sandbox
 
 SHELL = Path("/bin/sh")
 
@@ -33,6 +33,17 @@ def test_no_file_of_ours_can_be_read(sandbox: Sandbox, tmp_path: Path) -> None:
     secret.write_text("secret")
     assert "No such file" in run(sandbox, f"cat {secret}").stderr
     assert "No such file" in run(sandbox, "cat /etc/passwd").stderr
+
+
+def test_more_files_can_be_made_visible_but_not_writable(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / "part").write_text("shown")
+    (tmp_path / "secret").write_text("secret")
+    seeing = sandbox.seeing([tmp_path / "library", tmp_path / "missing"])
+    assert run(seeing, f"cat {tmp_path}/library/part").stdout == "shown"
+    assert run(seeing, f"echo x > {tmp_path}/library/part").returncode != 0
+    assert "No such file" in run(seeing, f"cat {tmp_path}/secret").stderr
+    assert "No such file" in run(sandbox, f"cat {tmp_path}/library/part").stderr, "the other sandbox is as before"
 
 
 def test_an_inherited_descriptor_can(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -87,6 +98,12 @@ def test_the_limit_of_open_files_is_the_highest_allowed() -> None:
     wrapped = limited.wrap([str(SHELL), "-c", "ulimit -n; ulimit -c"], cpu_seconds=5)
     shown = subprocess.run(wrapped, capture_output=True, text=True).stdout.split()
     assert shown == [str(resource.getrlimit(resource.RLIMIT_NOFILE)[1]), "0"]
+
+
+def test_the_environment_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REELSCRIBE_MINIO__SECRET_KEY", "secret")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert set(child_environment()) <= {"PATH", "LD_LIBRARY_PATH", "LANG"}
 
 
 def test_without_bubblewrap_it_still_dies_with_us_and_gains_no_privileges() -> None:
