@@ -13,12 +13,15 @@ class AudioTrack:
             length of a longer picture is not. None if that is not declared.
         channels: None if the reader does not look for them.
         microphones: its channels have no speaker layout: they are as many separate recordings.
+        holes: start and length, in seconds, of each silence that is contained in ``seconds`` but not in ffmpeg's
+            timestamps: it drops the empty chunks with which an AVI delays its sound.
     """
 
     index: int
     seconds: float | None = None
     channels: int | None = None
     microphones: bool = False
+    holes: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,9 @@ def read(data: Bytes) -> Structure:
     if ends != sorted(ends):
         return Structure("flac", only(0, None, channels))
     seconds = samples / rate if samples and rate else None
-    cut = ends_early(samples, ends[-1], "samples") if samples and ends else None
+    looked_at_all = data.size - start <= PROBE_BYTES
+    end = ends[-1] if ends else 0
+    cut = ends_early(samples, end, "samples") if ends or looked_at_all else None
     return Structure("flac", only(0, seconds, channels), seconds, cut, seekable=seconds is not None)
 
 

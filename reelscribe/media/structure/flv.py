@@ -7,10 +7,11 @@ Adobe, "Adobe Flash Video File Format Specification 10.1", annex E: E.2 (header)
 import struct
 
 from reelscribe.media.structure.bounded import Bytes
-from reelscribe.media.structure.facts import AudioTrack, Structure
+from reelscribe.media.structure.facts import Structure, ends_early, only
 
 HEADER_BYTES = 13
 TOLERATED_SECONDS = 1.0
+MOST = 1e15
 HAS_AUDIO, HAS_VIDEO = 4, 1
 
 
@@ -19,14 +20,17 @@ def is_flv(head: bytes) -> bool:
 
 
 def read(data: Bytes) -> Structure:
-    """The length is that of onMetaData, if the time of the last tag bears it out: a copy may leave an older one."""
+    """The length is that of onMetaData, unless the last tag or the file's size show that it is of another file."""
     flags = data.exactly(0, 5)[4]
     last = _last_time(data)
+    stated, size = _stated(data, b"duration"), _stated(data, b"filesize")
     cut = "its last tag is cut" if last is None else None
-    stated = _stated_duration(data)
-    seconds = stated if stated and (last is None or last <= stated + TOLERATED_SECONDS) else None
+    if last is not None and stated and size and last < stated - TOLERATED_SECONDS:
+        cut = ends_early(int(size), data.size, "bytes")
+    longer = (last is not None and stated and last > stated + TOLERATED_SECONDS) or (size and data.size > size)
+    seconds = None if longer else stated
     sound_only = flags & (HAS_AUDIO | HAS_VIDEO) == HAS_AUDIO
-    return Structure("flv", (AudioTrack(0, seconds),) if sound_only else None, seconds, cut)
+    return Structure("flv", only(0, seconds) if sound_only else None, seconds, cut)
 
 
 def _last_time(data: Bytes) -> float | None:
@@ -41,14 +45,15 @@ def _last_time(data: Bytes) -> float | None:
     return int.from_bytes(header[7:8] + header[4:7], "big") / 1000
 
 
-def _stated_duration(data: Bytes) -> float | None:
-    """``duration`` of onMetaData: its name, the marker of a number, and the number."""
+def _stated(data: Bytes, name: bytes) -> float | None:
+    """A number of onMetaData: after its name come a marker and the number."""
     header = data.read(HEADER_BYTES, 11)
     if len(header) < 11 or header[0] & 0x1F != 18:
         return None
     script = data.read(HEADER_BYTES + 11, min(int.from_bytes(header[1:4], "big"), 1 << 16))
-    at = script.find(b"\0\x08duration\0")
-    if at < 0 or len(script) < at + 19:
+    key = len(name).to_bytes(2, "big") + name + b"\0"
+    at = script.find(key) + len(key)
+    if at < len(key) or len(script) < at + 8:
         return None
-    seconds = struct.unpack_from(">d", script, at + 11)[0]
-    return float(seconds) if 0 < seconds < 1e7 else None
+    number = struct.unpack_from(">d", script, at)[0]
+    return float(number) if 0 < number < MOST else None

@@ -15,7 +15,10 @@ WAVPACK_RATES = (
     *(6000, 8000, 9600, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000, 192000),
     0,
 )
-WAVPACK_TAIL_BYTES = (1 << 16, 1 << 20)
+WAVPACK_WINDOWS = (1 << 16, 1 << 19)
+PROBES = 4
+MAX_TAG_BYTES = 1 << 14
+"""Looked through for a recording that was appended."""
 MAX_TTA_FRAMES = 1 << 18
 
 
@@ -29,7 +32,10 @@ def read_tta(data: Bytes) -> Structure:
     if seconds and frames <= MAX_TTA_FRAMES:
         table = data.read(start + 22, 4 * frames)
         sizes = struct.unpack(f"<{len(table) // 4}I", table[: len(table) // 4 * 4])
-        cut = ends_early(22 + 4 * frames + 4 + sum(sizes), data.size - start)
+        length = 22 + 4 * frames + 4 + sum(sizes)
+        cut = ends_early(length, data.size - start)
+        if b"TTA1" in data.read(start + length, MAX_TAG_BYTES):  # another one was appended
+            return Structure("tta", only(0, None, channels))
     return Structure("tta", only(0, seconds, channels), seconds, cut, seekable=seconds is not None)
 
 
@@ -37,26 +43,31 @@ def read_wavpack(data: Bytes) -> Structure:
     start = after_id3(data)
     high, samples, flags = struct.unpack("<11xBI8xI", data.exactly(start, 28))
     rate = WAVPACK_RATES[flags >> 23 & 15]
-    unknown = samples == UNKNOWN
-    total = samples + (high << 32) - high
-    seconds = total / rate if rate and total and not unknown else None
+    total = 0 if samples == UNKNOWN else samples + (high << 32) - high
     single = flags & 0x1800 == 0x1800
     channels = (1 if flags & 4 else 2) if single else None
-    return Structure("wavpack", only(0, seconds, channels), seconds, _wavpack_cut(data), seconds is not None)
+    blocks = [block for step in range(1, PROBES + 1) if (block := _last_block(data, step))]
+    ends = [block[2] for block in blocks]
+    appended = ends != sorted(ends) or (total and ends and ends[-1] > total)
+    seconds = total / rate if rate and total and not appended else None
+    cut = stops_inside("the last block", *blocks[-1][:2], data.size) if blocks else None
+    return Structure("wavpack", only(0, seconds, channels), seconds, cut, seconds is not None)
 
 
-def _wavpack_cut(data: Bytes) -> str | None:
-    for window in WAVPACK_TAIL_BYTES:
-        start, tail = data.tail(window)
-        at = tail.rfind(b"wvpk")
+def _last_block(data: Bytes, step: int) -> tuple[int, int, int] | None:
+    """Start and end of the last block of a part of the file, and the sample at which it ends."""
+    part = data.size * step // PROBES
+    for window in WAVPACK_WINDOWS:
+        start = max(0, part - window)
+        content = data.read(start, part - start)
+        at = content.rfind(b"wvpk")
         while at >= 0:
-            header = tail[at : at + 10]
-            if len(header) < 10:
-                return f"its last {len(header)} bytes are the start of a block"
-            size, version = struct.unpack_from("<IH", header, 4)
-            if 0x402 <= version <= 0x410 and size < 1 << 24:
-                return stops_inside("the last block", start + at, start + at + 8 + size, data.size)
-            at = tail.rfind(b"wvpk", 0, at)
+            header = content[at : at + 24]
+            if len(header) == 24:
+                size, version, high, _, low, samples = struct.unpack("<4xIHBB4xII", header)
+                if 0x402 <= version <= 0x410 and size < 1 << 24:
+                    return start + at, start + at + 8 + size, (high << 32) + low + samples
+            at = content.rfind(b"wvpk", 0, at)
     return None
 
 
@@ -65,14 +76,15 @@ def read_ape(data: Bytes) -> Structure:
     version = struct.unpack("<4xH", data.exactly(start, 6))[0]
     if version < 3980:
         return Structure("ape", only(0, None))
-    lengths = struct.unpack("<6I", data.exactly(start + 8, 24))
+    lengths = struct.unpack("<7I", data.exactly(start + 8, 28))
     header_start = start + lengths[0]
     blocks, last, frames, _, channels, rate = struct.unpack("<4xIIIHHI", data.exactly(header_start, 24))
     seconds = ((frames - 1) * blocks + last) / rate if frames and rate else None
-    wide = struct.unpack("<II", data.exactly(start + 24, 8))
-    sound = wide[0] + (wide[1] << 32)
+    sound = lengths[4] + (lengths[5] << 32)
     before = lengths[0] + lengths[1] + lengths[2] + lengths[3]
     cut = ends_early(before + sound, data.size - start)
+    if b"MAC " in data.read(start + before + sound + lengths[6], MAX_TAG_BYTES):  # another one was appended
+        return Structure("ape", only(0, None, channels))
     return Structure("ape", only(0, seconds, channels), seconds, cut, seekable=seconds is not None)
 
 

@@ -25,6 +25,7 @@ STREAM_TYPES = (1, 2, 0x11, 0x21)
 """Video, audio, subtitles and metadata: the track types that ffmpeg makes a stream of."""
 
 MAX_ELEMENTS = 1_500
+MAX_SESSIONS = 100
 MAX_BYTES = 4 << 20
 """Of Tracks (which may hold fonts of subtitles) or Tags."""
 
@@ -80,10 +81,10 @@ def read(data: Bytes) -> Structure:
         _read_segment(data, segment, found)
     cut, appended = _end(data, segment)
     if appended:
-        return Structure("matroska", _audio(found, {}), None, cut)
+        return Structure("matroska", _audio(found, {}, None), None, cut)
     seconds = None if found.seconds is None else max(0.0, found.seconds - found.first)
     seekable = segment.end is not None and found.has_cues and cut is None
-    return Structure("matroska", _audio(found, _plausible(found)), seconds, cut, seekable)
+    return Structure("matroska", _audio(found, _plausible(found), found.seconds), seconds, cut, seekable)
 
 
 def _element(data: Bytes, position: int) -> Element | None:
@@ -233,11 +234,12 @@ def _plausible(found: _Segment) -> dict[int, float]:
     return lengths if abs(longest - found.seconds) <= max(TOLERATED_SECONDS, found.seconds / 100) else {}
 
 
-def _audio(found: _Segment, lengths: dict[int, float]) -> tuple[AudioTrack, ...] | None:
+def _audio(found: _Segment, lengths: dict[int, float], segment_seconds: float | None) -> tuple[AudioTrack, ...] | None:
+    """The tracks; a single one is as long as its segment."""
     streams = [track for track in found.tracks if track.kind in STREAM_TYPES and track.codec]
     if not streams:
         return None
-    alone = found.seconds if len(streams) == 1 and lengths is not None and found.lengths == {} else None
+    alone = segment_seconds if len(streams) == 1 else None
     return tuple(
         AudioTrack(
             index,
@@ -275,9 +277,15 @@ def _first_time(data: Bytes, cluster: Element, scale: int) -> float:
 
 def _end(data: Bytes, segment: Element) -> tuple[str | None, bool]:
     """The phrase if the file ends in an element, and whether another recording follows the first."""
-    if segment.end is not None:
-        cut = stops_inside("the Segment", segment.position, segment.end, data.size)
-        return cut, data.read(segment.end, 4) == EBML
+    appended = False
+    for _ in range(MAX_SESSIONS):
+        if segment.end is None:
+            break
+        header = _element(data, segment.end) if data.read(segment.end, 4) == EBML else None
+        following = _element(data, header.end) if header and header.end else None
+        if following is None or following.kind != SEGMENT:
+            return stops_inside("the Segment", segment.position, segment.end, data.size), appended
+        segment, appended = following, True
     for window in (1 << 16, 1 << 20, 4 << 20):
         start, tail = data.tail(window)
         found = tail.rfind(CLUSTER.to_bytes(4, "big"))
@@ -285,11 +293,11 @@ def _end(data: Bytes, segment: Element) -> tuple[str | None, bool]:
             cluster = _element(data, start + found)
             first = _element(data, cluster.start) if cluster else None
             if cluster and first and first.kind in (TIMESTAMP, CRC, VOID, SIMPLE_BLOCK):
-                return _walk_to_end(data, cluster), False
+                return _walk_to_end(data, cluster), appended
             found = tail.rfind(CLUSTER.to_bytes(4, "big"), 0, found)
         if start == 0:
             break
-    return None, False
+    return None, appended
 
 
 def _walk_to_end(data: Bytes, cluster: Element) -> str | None:

@@ -5,18 +5,18 @@ ISO/IEC 14496-12: 8.3.2 (tkhd), 8.6.6 (elst), 8.8.4 (moof), 8.8.7 (tfhd), 8.8.8 
 
 import struct
 
-from reelscribe.media.structure.bounded import Bytes
-from reelscribe.media.structure.facts import AudioTrack, Structure, stops_inside
+from reelscribe.media.structure.bounded import Bytes, Unreadable
+from reelscribe.media.structure.facts import AudioTrack, Structure
 from reelscribe.media.structure.mp4_boxes import (
     FIRST_KINDS,
     MAX_BOXES,
-    PADDING,
     Box,
     Movie,
     Track,
     box_at,
     children,
     content,
+    cut_in,
     read_movie,
     top_level,
 )
@@ -35,7 +35,10 @@ def read(data: Bytes) -> Structure:
     moov = next((box for box in top if box.kind == b"moov"), None)
     if moov is None:
         return Structure("mp4", cut=cut or "it has no index (no moov box)")
-    movie = read_movie(data, moov)
+    try:
+        movie = read_movie(data, moov)
+    except (Unreadable, struct.error):
+        return Structure("mp4", cut=cut)
     return _of_fragments(data, movie, top) if movie.fragmented else _of_tables(movie, cut)
 
 
@@ -113,8 +116,7 @@ def _walk(data: Bytes, position: int) -> tuple[list[Box], str | None]:
         if box.kind == b"moof":
             fragments = [*fragments[1 - MAX_FRAGMENTS :], box]
         if box.end > data.size:
-            name = f"the {box.kind.decode('ascii')} box"
-            return fragments, None if box.kind in PADDING else stops_inside(name, position, box.end, data.size)
+            return fragments, cut_in(box, data.size)
         position = box.end
     rest = data.read(position, 16)
     begun = 0 < len(rest) < 8 and any(rest)

@@ -19,8 +19,8 @@ MAX_TABLE_BYTES = 1 << 16
 
 FIRST_KINDS = (b"ftyp", b"moov", b"free", b"wide", b"mdat", b"skip", b"styp", b"pnot", b"sidx", b"moof")
 
-PADDING = (b"free", b"skip", b"wide", b"udta", b"uuid", b"meta")
-"""Boxes without sound."""
+ESSENTIAL = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"sidx", b"mfra", b"imda", b"prft", b"emsg")
+"""Boxes whose cut shows that of the file; any other is not missed, or is no box."""
 
 PCM = (b"sowt", b"twos", b"lpcm", b"in24", b"in32", b"fl32", b"fl64", b"raw ", b"NONE", b"ipcm", b"fpcm")
 
@@ -87,16 +87,14 @@ def top_level(data: Bytes) -> tuple[list[Box], str | None]:
         boxes.append(box)
         position = box.end
         if box.end > data.size:
-            return boxes, None if box.kind in PADDING else stops_inside(f"the {_name(box)} box", *_span(box), data.size)
+            return boxes, cut_in(box, data.size)
     return boxes, None
 
 
-def _name(box: Box) -> str:
-    return box.kind.decode("ascii", "replace").strip()
-
-
-def _span(box: Box) -> tuple[int, int]:
-    return box.position, box.end
+def cut_in(box: Box, size: int) -> str | None:
+    """The phrase if a file of ``size`` bytes ends in this box."""
+    name = box.kind.decode("ascii", "replace")
+    return stops_inside(f"the {name} box", box.position, box.end, size) if box.kind in ESSENTIAL else None
 
 
 def box_at(data: Bytes, position: int, limit: int) -> Box | None:

@@ -5,13 +5,14 @@ ISO/IEC 13818-1: 2.4.3 (packets), 2.4.4 (PAT, PMT), Table 2-34 (stream types); E
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from reelscribe.media.structure.bounded import Bytes
 from reelscribe.media.structure.facts import AudioTrack, Structure
 
 PACKET_BYTES = (188, 192, 204)
 HEAD_BYTES = 1 << 18
-MAX_PACKETS = HEAD_BYTES // 188
+TAIL_BYTES = 1 << 17
 
 AUDIO_TYPES = (0x03, 0x04, 0x0F, 0x11, 0x1C, 0x81, 0x84, 0x87)
 BLU_RAY_AUDIO_TYPES = (0x80, 0x82, 0x85, 0x86, 0xA1, 0xA2)
@@ -20,6 +21,15 @@ TWO_STREAMS = 0x83
 
 AUDIO_DESCRIPTORS = (0x6A, 0x7A, 0x7B, 0x7C)
 AUDIO_REGISTRATIONS = (b"AC-3", b"EAC3", b"BSSD", b"Opus", b"DTS1", b"DTS2", b"DTS3", b"AC-4")
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Of a program map."""
+
+    kind: int
+    pid: int
+    audio: bool
 
 
 def packet_layout(head: bytes) -> tuple[int, int] | None:
@@ -40,24 +50,28 @@ def read(data: Bytes) -> Structure:
     length, offset = layout
     rest = data.size % length
     cut = f"its last packet has {rest} of {length} bytes" if rest else None
-    return Structure("mpegts", _audio(head, length, offset), cut=cut)
+    tail_start = max(0, data.size - TAIL_BYTES) // length * length
+    first = _streams(head, length, offset, 0)
+    last = _streams(data.read(tail_start, TAIL_BYTES), length, offset, -1)
+    same = last in ([], first)
+    audio = tuple(AudioTrack(index) for index, stream in enumerate(first) if stream.audio)
+    return Structure("mpegts", audio if audio and same else None, cut=cut)
 
 
-def _audio(head: bytes, length: int, offset: int) -> tuple[AudioTrack, ...] | None:
-    """Of the first program map; None if there are several programs, or none of its streams is sound."""
-    pat = next(_sections(head, length, offset, 0, 0x00), b"")
-    programs = [
-        int.from_bytes(entry[2:4], "big") & 0x1FFF
-        for entry in (pat[at : at + 4] for at in range(8, len(pat) - 4, 4))
-        if len(entry) == 4 and entry[:2] != b"\0\0"
-    ]
+def _streams(packets: bytes, length: int, offset: int, which: int) -> list[Stream]:
+    """The streams of the first (0) or last (-1) program map; none if there are several programs.
+
+    None either if ffmpeg may number them in another way.
+    """
+    pats = list(_sections(packets, length, offset, 0, 0x00))
+    pat = pats[which] if pats else b""
+    entries = [pat[at : at + 4] for at in range(8, len(pat) - 7, 4)]
+    programs = [int.from_bytes(entry[2:], "big") & 0x1FFF for entry in entries if entry[:2] != b"\0\0"]
     if len(programs) != 1:
-        return None
-    streams = _streams(next(_sections(head, length, offset, programs[0], 0x02), b""))
-    if any(kind == TWO_STREAMS for kind, _ in streams):
-        return None
-    found = tuple(AudioTrack(index) for index, (_, audio) in enumerate(streams) if audio)
-    return found or None
+        return []
+    maps = list(_sections(packets, length, offset, programs[0], 0x02))
+    streams = _mapped(maps[which]) if maps else []
+    return [] if any(stream.kind == TWO_STREAMS for stream in streams) else streams
 
 
 def _sections(head: bytes, length: int, offset: int, pid: int, table: int) -> Iterator[bytes]:
@@ -79,8 +93,8 @@ def _sections(head: bytes, length: int, offset: int, pid: int, table: int) -> It
             gathered = b""
 
 
-def _streams(section: bytes) -> list[tuple[int, bool]]:
-    """Type of each stream of a program map, and whether it is sound, in their order."""
+def _mapped(section: bytes) -> list[Stream]:
+    """Of a program map, in its order."""
     if len(section) < 16:
         return []
     streams = []
@@ -88,10 +102,10 @@ def _streams(section: bytes) -> list[tuple[int, bool]]:
     blu_ray = b"HDMV" in section[12 : 12 + skipped]
     at = 12 + skipped
     while at + 5 <= len(section) - 4:
-        kind, size = section[at], int.from_bytes(section[at + 3 : at + 5], "big") & 0xFFF
-        descriptors = section[at + 5 : at + 5 + size]
-        audio = kind in AUDIO_TYPES or (blu_ray and kind in BLU_RAY_AUDIO_TYPES) or _says_audio(kind, descriptors)
-        streams.append((kind, audio))
+        kind, pid = section[at], int.from_bytes(section[at + 1 : at + 3], "big") & 0x1FFF
+        size = int.from_bytes(section[at + 3 : at + 5], "big") & 0xFFF
+        audio = kind in AUDIO_TYPES or (blu_ray and kind in BLU_RAY_AUDIO_TYPES)
+        streams.append(Stream(kind, pid, audio or _says_audio(kind, section[at + 5 : at + 5 + size])))
         at += 5 + size
     return streams
 

@@ -6,7 +6,11 @@ Reference" (AVISTREAMHEADER); OpenDML AVI File Format Extensions 1.02.
 """
 
 import struct
+from array import array
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from sys import byteorder
 
 from reelscribe.media.structure import wave_format
 from reelscribe.media.structure.bounded import Bytes, Unreadable
@@ -19,6 +23,10 @@ PLACEHOLDERS = (range(0x7FFF0000, 0x80001000), range(0xFFFF0000, 0x100000000))
 """The lengths that writers leave if they cannot seek back, give or take their header."""
 
 MAX_AVI_HEADER_BYTES = 1 << 20
+MAX_AVI_INDEX_BYTES = 1 << 20
+SHORTEST_HOLE = 0.1
+"""In seconds."""
+MAX_HOLES = 100
 AVI_UNKNOWN = (0, 0xFFFFFFFF)
 W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
@@ -109,28 +117,63 @@ def is_avi(head: bytes) -> bool:
     return head[:4] == b"RIFF" and head[8:12] in (b"AVI ", b"AVI\x19")
 
 
+@dataclass(frozen=True)
+class _Stream:
+    """Of an AVI. ``unit`` is the seconds of one chunk; 0 if chunks hold any number of samples."""
+
+    audio: bool = False
+    seconds: float | None = None
+    unit: float = 0.0
+    form: WaveFormat | None = None
+
+
 def read_avi(data: Bytes) -> Structure:
-    header, indexed = b"", False
+    header, index = b"", b""
     for kind, form, start, length in _avi_chunks(data):
         if kind == b"LIST" and form == b"hdrl":
             header = data.read(start + 4, min(length - 4, MAX_AVI_HEADER_BYTES))
-        indexed = indexed or kind == b"idx1"
-    streams = [content for kind, content in _inside(header) if kind == b"LIST" and content[:4] == b"strl"]
-    described = [_avi_stream(content[4:]) for content in streams]
+        elif kind == b"idx1":
+            index = data.read(start, min(length, MAX_AVI_INDEX_BYTES))
+    lists = [content for kind, content in _inside(header) if kind == b"LIST" and content[:4] == b"strl"]
+    streams = [_avi_stream(content[4:]) for content in lists]
     cut = _avi_cut(data)
+    audio = tuple(
+        AudioTrack(
+            number,
+            stream.seconds,
+            stream.form.channels if stream.form else None,
+            bool(stream.form and stream.form.microphones),
+            _holes(index, number, stream),
+        )
+        for number, stream in enumerate(streams)
+        if stream.audio
+    )
     return Structure(
         "avi",
-        tuple(
-            AudioTrack(index, seconds, channels, microphones)
-            for index, (audio, seconds, channels, microphones) in enumerate(described)
-            if audio
-        )
-        if described
-        else None,
-        max((seconds for _, seconds, _, _ in described if seconds), default=None),
+        audio if streams else None,
+        max((stream.seconds for stream in streams if stream.seconds), default=None),
         cut,
-        seekable=cut is None and (indexed or b"indx" in header),
+        seekable=cut is None and (bool(index) or b"indx" in header) and not any(track.holes for track in audio),
     )
+
+
+def _holes(index: bytes, number: int, stream: _Stream) -> tuple[tuple[float, float], ...]:
+    """Start and length of each run of empty chunks, as far as the index was read."""
+    words = array("I", index[: len(index) // 16 * 16])
+    if byteorder == "big":
+        words.byteswap()
+    if not stream.unit or 0 not in words[3::4]:
+        return ()
+    name = int.from_bytes(b"%02dwb" % number, "little")
+    runs: list[list[int]] = []
+    sizes = (size for kind, size in zip(words[::4], words[3::4], strict=True) if kind == name)
+    for count, size in enumerate(sizes):
+        if size == 0 and runs and sum(runs[-1]) == count:
+            runs[-1][1] += 1
+        elif size == 0:
+            runs.append([count, 1])
+    holes = [(start * stream.unit, count * stream.unit) for start, count in runs]
+    return tuple(hole for hole in holes if hole[1] >= SHORTEST_HOLE)[:MAX_HOLES]
 
 
 def _avi_chunks(data: Bytes) -> Iterator[tuple[bytes, bytes, int, int]]:
@@ -155,22 +198,20 @@ def _inside(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         offset += 8 + length + length % 2
 
 
-def _avi_stream(content: bytes) -> tuple[bool, float | None, int | None, bool]:
-    """Whether it is sound, when it ends, its channels, and whether these have no layout."""
+def _avi_stream(content: bytes) -> _Stream:
     parts = dict(_inside(content))
     header = parts.get(b"strh", b"")
-    if len(header) < 36:
-        return False, None, None, False
+    if len(header) < 48:
+        return _Stream(audio=header[:4] == b"auds")
     audio = header[:4] == b"auds"
-    scale, rate, start, length = struct.unpack_from("<20x4I", header)
-    seconds = (start + length) * scale / rate if rate and scale and length not in AVI_UNKNOWN else None
-    if not audio:
-        return False, seconds, None, False
-    try:
-        form = wave_format.parse(parts.get(b"strf", b""))
-    except Unreadable:
-        return True, seconds, None, False
-    return True, seconds, form.channels, form.microphones
+    scale, rate, start, length, sample_bytes = struct.unpack_from("<20x4I8xI", header)
+    unit = scale / rate if rate and scale else 0.0
+    seconds = (start + length) * unit if unit and length not in AVI_UNKNOWN else None
+    form = None
+    if audio:
+        with suppress(Unreadable):
+            form = wave_format.parse(parts.get(b"strf", b""))
+    return _Stream(audio, seconds, 0.0 if sample_bytes else unit, form)
 
 
 def _avi_cut(data: Bytes) -> str | None:

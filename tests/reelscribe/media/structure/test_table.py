@@ -154,14 +154,3 @@ def test_only_structure_declares_how_long_the_sound_is(name: str, seconds: float
 def test_both_numbers_of_a_cut_are_in_its_phrase(structure: Read) -> None:
     assert structure(CASES / "04-cut-gsm.wav").cut == "the header declares 32,500 bytes of data, the file has 16,203"
     assert structure(CASES / "04-cut-half.wmv").cut == "the header declares 21 packets, the file has 10"
-
-
-def test_channels_without_a_layout_are_microphones(structure: Read) -> None:
-    [track] = structure(CASES / "12-6-channels-voice-on-4.wav").audio or ()
-    assert (track.channels, track.microphones) == (6, True)
-
-
-def test_two_sessions_in_one_file_are_not_seekable_and_declare_no_length(structure: Read) -> None:
-    found = structure(CASES / "02-two-mediarecorder-sessions.webm")
-    assert (found.seconds, found.seekable, found.cut) == (None, False, None)
-    assert [track.seconds for track in found.audio or ()] == [None]
