@@ -6,12 +6,15 @@ MAX_BYTES = 16 << 20
 """Fetched in all."""
 
 MAX_READS = 4_000
-"""Asked for in all, cached or not."""
+"""Asked for in all, most of them of what has been fetched."""
+
+MAX_FETCHES = 300
+"""From the storage: each may be a request over the network."""
 
 AHEAD_BYTES = 4 << 10
 """Fetched at least: headers are close together."""
 
-MAX_CACHED = 64
+MAX_CACHED = 32
 
 
 class Unreadable(Exception):
@@ -25,7 +28,7 @@ class Bytes:
         self.size = stored.size
         self._stored = stored
         self._fetched: list[tuple[int, bytes]] = []
-        self._bytes_left, self._reads_left = MAX_BYTES, MAX_READS
+        self._bytes_left, self._reads_left, self._fetches_left = MAX_BYTES, MAX_READS, MAX_FETCHES
 
     def read(self, offset: int, length: int) -> bytes:
         """At most ``length`` bytes from ``offset`` on; fewer only at the end.
@@ -63,7 +66,8 @@ class Bytes:
     def _fetch(self, offset: int, length: int) -> bytes:
         wanted = min(max(length, AHEAD_BYTES), self.size - offset)
         self._bytes_left -= wanted
-        if self._bytes_left < 0:
+        self._fetches_left -= 1
+        if self._bytes_left < 0 or self._fetches_left < 0:
             raise Unreadable
         try:
             content = self._stored.read(offset, wanted)

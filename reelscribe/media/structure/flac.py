@@ -9,7 +9,7 @@ from reelscribe.media.structure.id3 import after_id3
 
 PROBES = 4
 PROBE_BYTES = 1 << 15
-MAX_SYNCS = 200
+MAX_SYNCS = 50
 """Looked at in one probe."""
 
 BLOCK_SIZES = (0, 192, 576, 1152, 2304, 4608, 0, 0, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)

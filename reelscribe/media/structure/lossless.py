@@ -17,6 +17,7 @@ WAVPACK_RATES = (
 )
 WAVPACK_WINDOWS = (1 << 16, 1 << 19)
 PROBES = 4
+MAX_SYNCS = 50
 MAX_TAG_BYTES = 1 << 14
 """Looked through for a recording that was appended."""
 MAX_TTA_FRAMES = 1 << 18
@@ -60,14 +61,16 @@ def _last_block(data: Bytes, step: int) -> tuple[int, int, int] | None:
     for window in WAVPACK_WINDOWS:
         start = max(0, part - window)
         content = data.read(start, part - start)
-        at = content.rfind(b"wvpk")
-        while at >= 0:
+        at = len(content)
+        for _ in range(MAX_SYNCS):
+            at = content.rfind(b"wvpk", 0, at)
+            if at < 0:
+                break
             header = content[at : at + 24]
             if len(header) == 24:
                 size, version, high, _, low, samples = struct.unpack("<4xIHBB4xII", header)
                 if 0x402 <= version <= 0x410 and size < 1 << 24:
                     return start + at, start + at + 8 + size, (high << 32) + low + samples
-            at = content.rfind(b"wvpk", 0, at)
     return None
 
 

@@ -9,7 +9,6 @@ from reelscribe.media.structure.bounded import Bytes, Unreadable
 from reelscribe.media.structure.facts import AudioTrack, Structure
 from reelscribe.media.structure.mp4_boxes import (
     FIRST_KINDS,
-    MAX_BOXES,
     Box,
     Movie,
     Track,
@@ -22,6 +21,7 @@ from reelscribe.media.structure.mp4_boxes import (
 )
 
 TAIL_WINDOWS = (1 << 16, 1 << 20, 4 << 20)
+MAX_WALKED = 2_000
 MAX_FRAGMENTS = 64
 """Read at the end: a fragment may hold one track of several."""
 
@@ -91,8 +91,7 @@ def _last_fragments(data: Bytes, top: list[Box]) -> tuple[list[Box], str | None]
             return found
         if start == 0:
             break
-    position = top[-1].end if len(top) >= MAX_BOXES else 0
-    return _walk(data, position)
+    return _walk(data, top[-1].position)
 
 
 def _walk_from_first(data: Bytes, start: int, tail: bytes) -> tuple[list[Box], str | None] | None:
@@ -109,7 +108,7 @@ def _walk_from_first(data: Bytes, start: int, tail: bytes) -> tuple[list[Box], s
 
 def _walk(data: Bytes, position: int) -> tuple[list[Box], str | None]:
     fragments: list[Box] = []
-    for _ in range(MAX_BOXES):
+    for _ in range(MAX_WALKED):
         box = box_at(data, position, data.size)
         if box is None or not box.kind.isalnum():
             break

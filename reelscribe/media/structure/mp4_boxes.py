@@ -86,6 +86,8 @@ def top_level(data: Bytes) -> tuple[list[Box], str | None]:
             break
         boxes.append(box)
         position = box.end
+        if box.kind == b"moof":  # many may follow
+            break
         if box.end > data.size:
             return boxes, cut_in(box, data.size)
     return boxes, None

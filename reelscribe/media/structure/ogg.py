@@ -11,7 +11,8 @@ from reelscribe.media.structure.bounded import Bytes
 from reelscribe.media.structure.facts import AudioTrack, Structure, stops_inside
 
 MAX_PAGE_BYTES = 65_307
-TAIL_WINDOWS = (1 << 16, 1 << 18, 1 << 20)
+TAIL_WINDOWS = (1 << 14, 1 << 17, 1 << 20)
+MAX_TAIL_PAGES = 1_000
 MAX_FIRST_PAGES = 200
 PROBES = 8
 NO_GRANULE = -1
@@ -164,10 +165,12 @@ def _starts(data: Bytes, position: int, streams: list[Stream]) -> dict[int, floa
 
 def _pages_of(data: Bytes, start: int, content: bytes) -> Iterator[Page]:
     at = content.find(b"OggS\0")
-    while at >= 0:
-        page = _page(data, start + at)
-        yield from [page] if page else []
-        ahead = page.end - start if page and page.end <= data.size and page.end - start > at else at + 5
+    for _ in range(MAX_TAIL_PAGES):
+        page = _page(data, start + at) if at >= 0 else None
+        if page is None:
+            return
+        yield page
+        ahead = page.end - start if page.end <= data.size else at + 5
         at = content.find(b"OggS\0", ahead)
 
 

@@ -59,7 +59,7 @@ def test_damage_anywhere_never_raises_and_costs_little(drawn: st.DataObject, rec
     kept = drawn.draw(st.just(len(content)) | st.integers(0, len(content)))
     counted = Counted(bytes(content[:kept]), drawn.draw(st.sampled_from([0, 1 << 33])))
     read_structure(counted.stored)
-    assert counted.bytes <= bounded.MAX_BYTES and counted.reads <= bounded.MAX_READS
+    assert counted.bytes <= bounded.MAX_BYTES and counted.reads <= bounded.MAX_FETCHES
 
 
 @pytest.mark.parametrize("path", sorted(CASES.glob("*.*")), ids=lambda path: path.name)
