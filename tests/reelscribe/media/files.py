@@ -5,6 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import psutil
+
+from reelscribe.media.inspection import CHILD
 from reelscribe.media.stored_object import StoredObject, open_file
 
 Answer = TypeVar("Answer")
@@ -17,3 +20,9 @@ def ask(path: Path, question: Callable[[StoredObject], Answer]) -> Answer:
         return question(open_file(descriptor, path.name))
     finally:
         os.close(descriptor)
+
+
+def describing_processes() -> list[psutil.Process]:
+    """The processes of this test run that describe a recording and have not ended."""
+    alive = [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in alive if CHILD.name in " ".join(child.cmdline())]

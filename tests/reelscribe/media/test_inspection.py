@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import av
-import psutil
 import pytest
 
 from reelscribe.errors import NoAudioInTime, NotDecodable, SettingsError, StreamCut
@@ -22,6 +21,7 @@ from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection import LONG_SEARCH, USUAL_SEARCH, InspectedStream, Inspection, Search, child_python
 from reelscribe.media.sandbox import Sandbox
 from reelscribe.media.stored_object import StoredObject, open_file
+from tests.reelscribe.media.files import describing_processes
 
 Open = Callable[[Path], StoredObject]
 Inspect = Callable[..., Inspection]
@@ -257,7 +257,7 @@ def test_a_child_that_takes_too_long_is_ended(local_ffmpeg: FFmpeg, opened: Open
         with pytest.raises(NoAudioInTime, match=r"not found within 0\.5 s"):
             asyncio.run(inspection.inspect(local_ffmpeg, opened(tmp_path / "endless.mp4"), 0.5))
     assert time.monotonic() - started < 20
-    assert not [child for child in psutil.Process().children(recursive=True) if child.status() != "zombie"]
+    assert describing_processes() == []
 
 
 @pytest.mark.parametrize("tools", [("setpriv", "prlimit"), ()])
