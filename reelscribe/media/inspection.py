@@ -185,25 +185,37 @@ async def _run(
     """
     python = child_python()
     command = [*python.command, str(CHILD), json.dumps({**task, "packages": python.packages})]
-    process = await asyncio.create_subprocess_exec(
-        *sandbox.seeing(python.visible).wrap(command, cpu_seconds=cpu_seconds, network=network),
-        stdin=DEVNULL,
-        stdout=PIPE,
-        stderr=PIPE,
-        pass_fds=descriptors,
-        env=child_environment(),
-        start_new_session=True,
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(
+            *sandbox.seeing(python.visible).wrap(command, cpu_seconds=cpu_seconds, network=network),
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=PIPE,
+            pass_fds=descriptors,
+            env=child_environment(),
+            start_new_session=True,
+        )
     )
     try:
+        process = await asyncio.shield(starting)
         assert process.stdout and process.stderr
         answer, complaint = await asyncio.gather(
             _read_all(process.stdout, MAX_ANSWER_BYTES), _read_end(process.stderr, MAX_COMPLAINT_BYTES)
         )
         return await process.wait(), answer, complaint.decode(errors="replace")
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # the sandbox is a process too
-        await asyncio.shield(process.wait())
+        await asyncio.shield(_end(starting))
+
+
+async def _end(starting: "asyncio.Task[asyncio.subprocess.Process]") -> None:
+    """Kill it once it has started: cancelled while it starts, asyncio may wait for its pipes indefinitely."""
+    try:
+        process = await starting
+    except OSError:
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # the sandbox is a process too
+    await process.wait()
 
 
 async def _read_all(stream: asyncio.StreamReader, most: int) -> bytes:

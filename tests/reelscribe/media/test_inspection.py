@@ -8,7 +8,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -257,6 +257,17 @@ def test_a_child_that_takes_too_long_is_ended(local_ffmpeg: FFmpeg, opened: Open
         with pytest.raises(NoAudioInTime, match=r"not found within 0\.5 s"):
             asyncio.run(inspection.inspect(local_ffmpeg, opened(tmp_path / "endless.mp4"), 0.5))
     assert time.monotonic() - started < 20
+    assert describing_processes() == []
+
+
+def test_a_child_can_be_ended_at_any_moment(
+    local_ffmpeg: FFmpeg, opened: Open, run_ffmpeg: RunFFmpeg, tmp_path: Path
+) -> None:
+    run_ffmpeg(*BEEP, tmp_path / "a.flac")
+    stored = opened(tmp_path / "a.flac")
+    for milliseconds in range(0, 40, 2):
+        with suppress(NoAudioInTime):
+            asyncio.run(inspection.inspect(local_ffmpeg, stored, milliseconds / 1000))
     assert describing_processes() == []
 
 
