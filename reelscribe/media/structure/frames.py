@@ -45,6 +45,10 @@ _AMR_SIZES = (12, 13, 15, 17, 19, 20, 26, 31, 5, 0, 0, 0, 0, 0, 0, 0)
 _AMR_WB_SIZES = (17, 23, 32, 36, 40, 46, 50, 58, 60, 5, 0, 0, 0, 0, 0, 0)
 
 
+CAPTURED = ("aac", "mp3")
+"""Of internet radio."""
+
+
 @dataclass(frozen=True)
 class MpegFrame:
     """Of MPEG audio: layers 1 to 3 of MPEG-1, 2 and 2.5."""
@@ -113,9 +117,16 @@ FORMATS: tuple[tuple[str, FrameLength, bytes, int], ...] = (
 """Name, frame length, what a frame begins with, and the longest frame in bytes."""
 
 
-def detect(head: bytes) -> str | None:
-    """The format of which ``head`` has some frames in a row, from its first byte on."""
-    return next((name for name, length, _, _ in FORMATS if _in_a_row(head, 0, length)), None)
+def detect(head: bytes) -> tuple[str, int] | None:
+    """The format of which ``head`` has some frames in a row, and where: a capture may begin within a frame."""
+    for name, length, _, _ in FORMATS:
+        if _in_a_row(head, 0, length):
+            return name, 0
+    for name, length, sync, longest in FORMATS:
+        for found in re.finditer(sync, head[:longest], re.DOTALL) if name in CAPTURED else ():
+            if _in_a_row(head, found.start(), length):
+                return name, found.start()
+    return None
 
 
 def read(data: Bytes, name: str) -> Structure:

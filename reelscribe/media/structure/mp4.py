@@ -65,6 +65,8 @@ def _of_fragments(data: Bytes, movie: Movie, top: list[Box]) -> Structure:
     fragments, cut = _last_fragments(data, top)
     ends: dict[int, float] = {}
     for fragment in reversed(fragments):
+        if len(ends) == len(movie.tracks):
+            break
         for number, (_, end) in _times(data, fragment, movie).items():
             ends.setdefault(number, end)
     begin = min((start for start, _ in starts.values()), default=0.0)

@@ -16,20 +16,44 @@ TAIL_BYTES = 1 << 17
 
 AUDIO_TYPES = (0x03, 0x04, 0x0F, 0x11, 0x1C, 0x81, 0x84, 0x87)
 BLU_RAY_AUDIO_TYPES = (0x80, 0x82, 0x85, 0x86, 0xA1, 0xA2)
-TWO_STREAMS = 0x83
-"""TrueHD with AC-3 inside: ffmpeg makes two streams of it."""
+"""0x83, TrueHD with AC-3 inside, is none of them: ffmpeg makes two streams of it, which shifts the indexes."""
 
+OTHER_TYPES = (
+    0x01,
+    0x02,
+    0x05,
+    0x0B,
+    0x0C,
+    0x0D,
+    0x10,
+    0x15,
+    0x1B,
+    0x20,
+    0x24,
+    0x33,
+    0x42,
+    0x90,
+    0x91,
+    0x92,
+    0xD1,
+    0xEA,
+)
+"""Picture, sections, subtitles and metadata."""
+
+PRIVATE_TYPE = 0x06
 AUDIO_DESCRIPTORS = (0x6A, 0x7A, 0x7B, 0x7C)
 AUDIO_REGISTRATIONS = (b"AC-3", b"EAC3", b"BSSD", b"Opus", b"DTS1", b"DTS2", b"DTS3", b"AC-4")
+OTHER_DESCRIPTORS = (0x45, 0x46, 0x56, 0x59, 0x6F)
+"""VBI data, teletext, subtitles and applications."""
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Of a program map."""
+    """Of a program map. ``audio`` is None if only its packets could say what it is."""
 
     kind: int
     pid: int
-    audio: bool
+    audio: bool | None
 
 
 def packet_layout(head: bytes) -> tuple[int, int] | None:
@@ -61,7 +85,7 @@ def read(data: Bytes) -> Structure:
 def _streams(packets: bytes, length: int, offset: int, which: int) -> list[Stream]:
     """The streams of the first (0) or last (-1) program map; none if there are several programs.
 
-    None either if ffmpeg may number them in another way.
+    None either if one of them may be sound or not: ffmpeg looks into its packets.
     """
     pats = list(_sections(packets, length, offset, 0, 0x00))
     pat = pats[which] if pats else b""
@@ -71,7 +95,7 @@ def _streams(packets: bytes, length: int, offset: int, which: int) -> list[Strea
         return []
     maps = list(_sections(packets, length, offset, programs[0], 0x02))
     streams = _mapped(maps[which]) if maps else []
-    return [] if any(stream.kind == TWO_STREAMS for stream in streams) else streams
+    return [] if any(stream.audio is None for stream in streams) else streams
 
 
 def _sections(head: bytes, length: int, offset: int, pid: int, table: int) -> Iterator[bytes]:
@@ -104,17 +128,22 @@ def _mapped(section: bytes) -> list[Stream]:
     while at + 5 <= len(section) - 4:
         kind, pid = section[at], int.from_bytes(section[at + 1 : at + 3], "big") & 0x1FFF
         size = int.from_bytes(section[at + 3 : at + 5], "big") & 0xFFF
-        audio = kind in AUDIO_TYPES or (blu_ray and kind in BLU_RAY_AUDIO_TYPES)
-        streams.append(Stream(kind, pid, audio or _says_audio(kind, section[at + 5 : at + 5 + size])))
+        streams.append(Stream(kind, pid, _is_audio(kind, blu_ray, section[at + 5 : at + 5 + size])))
         at += 5 + size
     return streams
 
 
-def _says_audio(kind: int, descriptors: bytes) -> bool:
+def _is_audio(kind: int, blu_ray: bool, descriptors: bytes) -> bool | None:
+    if kind in AUDIO_TYPES or (blu_ray and kind in BLU_RAY_AUDIO_TYPES):
+        return True
+    if kind != PRIVATE_TYPE:
+        return False if kind in OTHER_TYPES else None
     at = 0
-    while kind == 0x06 and at + 2 <= len(descriptors):
+    while at + 2 <= len(descriptors):
         tag, size = descriptors[at], descriptors[at + 1]
         if tag in AUDIO_DESCRIPTORS or (tag == 0x05 and descriptors[at + 2 : at + 6] in AUDIO_REGISTRATIONS):
             return True
+        if tag in OTHER_DESCRIPTORS:
+            return False
         at += 2 + size
-    return False
+    return None

@@ -88,10 +88,10 @@ def _recognised(data: Bytes) -> tuple[str, Reader]:
     for name, magic, reader in AFTER_ID3:
         if head.startswith(magic):
             return name, reader
-    name_of_frames = frames.detect(head)
-    if name_of_frames == "mp3":
-        return "mp3", frames.read_mp3
-    return (name_of_frames, partial(frames.read, name=name_of_frames)) if name_of_frames else ("unknown", _unknown)
+    name, at = frames.detect(head) or ("unknown", 0)
+    if name == "unknown":
+        return name, _unknown
+    return name, frames.read_mp3 if name == "mp3" and at == 0 else partial(frames.read, name=name)
 
 
 def _unknown(_: Bytes) -> Structure:

@@ -41,7 +41,7 @@ def read(data: Bytes) -> Structure:
 
 def _stream(content: bytes) -> tuple[bool, float | None]:
     """Whether it is sound, and its length."""
-    start, _, milliseconds = struct.unpack_from(">20xIII", content)
-    at = 32 + 1 + content[32]
+    start, _, milliseconds = struct.unpack_from(">18xIII", content)
+    at = 30 + 1 + content[30]
     mime = content[at + 1 : at + 1 + content[at]]
     return b"audio" in mime, (start + milliseconds) / 1000 if milliseconds else None
