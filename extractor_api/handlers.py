@@ -18,7 +18,7 @@ from reelscribe.contracts.extractor import (
     ProbeQuery,
     ProbeResult,
 )
-from reelscribe.errors import BadRequest, NoAudioInTime, ServiceError, Stopping, UnsupportedFormat
+from reelscribe.errors import BadRequest, InternalError, NoAudioInTime, ServiceError, Stopping, UnsupportedFormat
 from reelscribe.http.server import ServiceHandler
 from reelscribe.media.audio import AudioExtraction, extract_audio
 from reelscribe.media.commands import CONTENT_TYPES, Encoding, source_encoding
@@ -135,6 +135,9 @@ class ExtractAudioHandler(ResultSender):
             failure = None
         except ServiceError as cause:
             failure = cause
+            raise
+        except Exception:
+            failure = InternalError("something went wrong in the extractor; its log says what")
             raise
         finally:
             self._record(extraction.receipt(failure))

@@ -8,7 +8,7 @@ from reelscribe.media.choice import Choice, choose_track
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection import InspectedStream, Inspection, inspect
 from reelscribe.media.stored_object import StoredObject
-from reelscribe.media.tracks import track_seconds
+from reelscribe.media.structure.reading import read_structure
 
 
 async def probe(ffmpeg: FFmpeg, stored: StoredObject, timeout: float) -> ProbeResult:
@@ -22,7 +22,8 @@ async def probe(ffmpeg: FFmpeg, stored: StoredObject, timeout: float) -> ProbeRe
         NoAudioInTime: there was no answer in time.
     """
     inspection = await inspect(ffmpeg, stored, timeout)
-    tracks = await asyncio.to_thread(track_seconds, stored)
+    structure = await asyncio.to_thread(read_structure, stored)
+    seconds = {track.index: track.seconds for track in structure.audio or ()}
     choice, reason = _choice(inspection)
     return ProbeResult(
         savepath=stored.savepath,
@@ -32,7 +33,7 @@ async def probe(ffmpeg: FFmpeg, stored: StoredObject, timeout: float) -> ProbeRe
         etag=stored.etag,
         container=inspection.container,
         duration=inspection.duration,
-        streams=[_stream(stream, tracks.get(stream.index)) for stream in inspection.streams],
+        streams=[_stream(stream, seconds.get(stream.index)) for stream in inspection.streams],
         chosen_track=choice.track if choice else None,
         chosen_stream=choice.index if choice else None,
         chosen_because=reason,

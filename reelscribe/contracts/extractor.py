@@ -65,9 +65,16 @@ class ExtractionReceipt(ReceivedModel):
         error: of a failed extraction, the error object that could no longer be sent to its client.
         declared_seconds: length of the requested part as the container declares it; None if it declares none.
         delivered_seconds: length of the audio in the body.
+        begins: time in the recording of the first sound in the body, in seconds: ``start``, but for ``source`` the
+            first packet's.
         samples: samples of one channel in the body; None for ``source``.
+        decoded_samples, discarded_samples, added_samples: what ``samples`` consists of: those that were decoded, less
+            those outside the requested part, and silence where the recording has no sound.
         bytes, sha256: of the whole body.
         decode_warnings: lines of ffmpeg about damaged packets.
+        track: which audio track was extracted, as in a request.
+        track_choice: why that one.
+        remarks: what a reader should know although nothing is missing, such as joined recordings or holes.
     """
 
     extraction_id: str
@@ -82,10 +89,17 @@ class ExtractionReceipt(ReceivedModel):
     error: ErrorObject | None = None
     declared_seconds: float | None = None
     delivered_seconds: float
+    begins: float | None = None
     samples: int | None = None
+    decoded_samples: int | None = None
+    discarded_samples: int | None = None
+    added_samples: int | None = None
     bytes: int
     sha256: str
     decode_warnings: int
+    track: int | None = None
+    track_choice: str | None = None
+    remarks: list[str] = Field(default_factory=list)
 
 
 class ProbeQuery(WireModel):

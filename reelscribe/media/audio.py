@@ -3,36 +3,35 @@
 import asyncio
 import hashlib
 import logging
-import math
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 
-from reelscribe.contracts.extractor import AudioFormat, ExtractAudioRequest, ExtractionReceipt
+from reelscribe.contracts.extractor import MP3_SAMPLE_RATES, AudioFormat, ExtractAudioRequest, ExtractionReceipt
 from reelscribe.contracts.messages import ErrorObject
-from reelscribe.errors import (
-    IncompleteRecording,
-    InternalError,
-    NoAudioInTime,
-    NoAudioTrack,
-    NoRoom,
-    NotDecodable,
-    PastTheEnd,
-    ServiceError,
-)
-from reelscribe.media.commands import Encoding, extraction_command
-from reelscribe.media.completeness import TOLERATED_SECONDS, declared_seconds, is_cut, shortfall
+from reelscribe.errors import NoAudioInTime, ServiceError
+from reelscribe.media.commands import Encoding, Reading, Sound, encode_command
+from reelscribe.media.completeness import declared_seconds
+from reelscribe.media.copied_track import CopiedTrack
+from reelscribe.media.decoded_track import DecodedTrack, Part
+from reelscribe.media.encoder import Encoder
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.process import FFmpegProcess
-from reelscribe.media.sandbox import KILLED_EXIT_CODES
+from reelscribe.media.first_timestamp import first_timestamp
+from reelscribe.media.selection import Selection, select_track
 from reelscribe.media.stored_object import StoredObject
-from reelscribe.media.tracks import track_seconds
+from reelscribe.media.structure.facts import Structure
+from reelscribe.media.structure.reading import read_structure
+from reelscribe.media.verdict import Outcome, Verdict, judge
+from reelscribe.media.wav import wav_header
 from reelscribe.settings.extractor import ExtractionSection
 
 log = logging.getLogger(__name__)
 
 HEAD_BYTES = 4096
 """Kept until the status is decided: longer than any audio header, so that it is known to hold sound."""
+
+LATE_TRACKS = ("mpegts", "mpeg", "flv")
+"""Containers in which a track may appear that the beginning of the file does not mention."""
 
 
 @asynccontextmanager
@@ -54,48 +53,63 @@ async def extract_audio(
         encoding: of the audio.
         extraction_id: of the receipt.
         limits: ``[extraction]`` of config.cfg.
-        output: descriptor of a file to write to; without it, the audio comes through a pipe.
+        output: descriptor of a file to write to; without it, the audio comes as chunks.
+
+    Raises:
+        NoAudioTrack, NotDecodable, NoAudioInTime: there is no track to extract.
     """
-    tracks = await asyncio.to_thread(track_seconds, stored)
-    url = "pipe:1" if output is None else f"file:/proc/self/fd/{output}"
-    command = extraction_command(ffmpeg, stored, request, encoding, limits.mp3_compression_level, url)
-    cpu_seconds = limits.max_duration * (os.cpu_count() or 1)
-    async with FFmpegProcess(ffmpeg.sandbox, command, stored, cpu_seconds=cpu_seconds, output=output) as process:
-        log.info("%s: ffmpeg started (%s, pid %d)", stored.savepath, encoding, process.pid)
-        yield AudioExtraction(process, stored, request, encoding, extraction_id, tracks)
+    structure = await asyncio.to_thread(read_structure, stored)
+    selection = await select_track(ffmpeg, stored, structure, request.track, limits.start_timeout)
+    extraction = AudioExtraction(ffmpeg, stored, request, encoding, extraction_id, limits, structure, selection, output)
+    try:
+        yield extraction
+    finally:
+        await extraction.close()
 
 
 class AudioExtraction:
-    """The audio of one ffmpeg run, and what is known of it; :func:`extract_audio` starts one."""
+    """The audio of one extraction, and what is known of it; :func:`extract_audio` starts one."""
 
     def __init__(
         self,
-        process: FFmpegProcess,
+        ffmpeg: FFmpeg,
         stored: StoredObject,
         request: ExtractAudioRequest,
         encoding: Encoding,
         extraction_id: str,
-        tracks: dict[int, float],
+        limits: ExtractionSection,
+        structure: Structure,
+        selection: Selection,
+        output: int | None,
     ) -> None:
-        self._process = process
-        self._log = process.log
+        self._ffmpeg = ffmpeg
         self._stored = stored
         self._request = request
+        self._encoding = encoding
         self._format: AudioFormat = "source" if encoding == "matroska" or encoding == "adts" else encoding
         self._id = extraction_id
-        self._track_seconds = tracks
+        self._limits = limits
+        self._structure = structure
+        self._selection = selection
+        self._output = output
+        self._cpu_seconds = limits.max_duration * (os.cpu_count() or 1)
+        self._origin: float | None = None
+        self._decoded: DecodedTrack | None = None
+        self._copied: CopiedTrack | None = None
+        self._encoder: Encoder | None = None
+        self._verdict: Verdict | None = None
         self._digest = hashlib.sha256()
         self._bytes = 0
         self._ended = False
-        self._verdict: str | None = None
+        self._body = self._make_body()
 
     @property
     def declared_seconds(self) -> float | None:
-        """Length of the requested part as the container declares it; known once :meth:`head` has returned."""
-        return declared_seconds(self._log, self._track_seconds, self._request.start, self._request.duration)
+        """Length of the requested part as the container declares it."""
+        return declared_seconds(self._structure, self._selection.declared, self._request.start, self._request.duration)
 
     async def head(self, timeout: float) -> bytes:
-        """The first bytes. If ffmpeg ends within them, they are the complete body, and it has been judged.
+        """The first bytes. If the audio ends within them, they are the complete body, and it has been judged.
 
         Args:
             timeout: longest wait, in seconds.
@@ -109,19 +123,15 @@ class AudioExtraction:
             while len(head) < HEAD_BYTES and not self._ended:
                 async with asyncio.timeout(timeout):
                     head += await self._read()
-            async with asyncio.timeout(timeout):
-                await self._process.described()
         except TimeoutError:
             raise NoAudioInTime(
                 f"{self._stored.savepath}: ffmpeg made no audio within {timeout:g} s; try again, or raise start_timeout"
             ) from None
         if self._ended:
             await self._judge()
-        else:
-            self._check_start()
         return head
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The rest of the body, then the verdict.
 
         Raises:
@@ -139,10 +149,19 @@ class AudioExtraction:
         Raises:
             NoRoom, NoAudioTrack, NotDecodable, PastTheEnd, IncompleteRecording: the file is of no use.
         """
+        while await self._read():
+            pass
         await self._judge()
+
+    async def close(self) -> None:
+        """End ffmpeg."""
+        await self._body.aclose()
 
     def receipt(self, failure: ServiceError | None = None) -> ExtractionReceipt:
         """What was delivered. ``failure`` says why the body was cut; without it, the extraction has ended by itself."""
+        outcome = self._outcome()
+        reason = self._verdict.reason if self._verdict else None
+        timeline = self._decoded.timeline if self._decoded else None
         return ExtractionReceipt(
             extraction_id=self._id,
             savepath=self._stored.savepath,
@@ -151,79 +170,152 @@ class AudioExtraction:
             last_modified=self._stored.last_modified,
             size=self._stored.size,
             audio_format=self._format,
-            state="failed" if failure else ("incomplete" if self._verdict else "complete"),
-            reason=failure.message if failure else self._verdict,
+            state="failed" if failure else ("incomplete" if reason else "complete"),
+            reason=failure.message if failure else reason,
             error=ErrorObject.model_validate(failure.as_json()) if failure else None,
             declared_seconds=self.declared_seconds,
-            delivered_seconds=self._log.delivered_seconds,
-            samples=self._log.samples,
+            delivered_seconds=outcome.delivered - (self._verdict.damaged if self._verdict else 0.0),
+            begins=self._copied.begins if self._copied else self._request.start,
+            samples=timeline.counts.delivered if timeline else None,
+            decoded_samples=timeline.counts.decoded if timeline else None,
+            discarded_samples=timeline.counts.discarded if timeline else None,
+            added_samples=timeline.counts.added if timeline else None,
             bytes=self._bytes,
             sha256=self._digest.hexdigest(),
-            decode_warnings=self._log.decode_warnings,
+            decode_warnings=outcome.errors,
+            track=self._selection.track,
+            track_choice=self._selection.why,
+            remarks=self._verdict.remarks if self._verdict else [],
         )
 
     async def _read(self) -> bytes:
-        chunk = await self._process.read()
+        chunk = await anext(self._body, b"")
         self._digest.update(chunk)
         self._bytes += len(chunk)
         self._ended = not chunk
         return chunk
 
+    async def _make_body(self) -> AsyncGenerator[bytes, None]:
+        if self._format == "source":
+            self._copied = CopiedTrack(
+                self._ffmpeg, self._stored, self._sound, self._reading, cpu_seconds=self._cpu_seconds
+            )
+            body = self._copied.chunks(self._request, self._encoding, self._output)
+        else:
+            body = await self._start_decoding()
+        async with aclosing(body) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _start_decoding(self) -> AsyncGenerator[bytes, None]:
+        track, structure, request = self._selection.declared, self._structure, self._request
+        part = Part(
+            start=request.start,
+            duration=request.duration,
+            seekable=structure.seekable,
+            origin=await asyncio.to_thread(first_timestamp, self._stored),
+            declared=structure.seconds,
+            holes=track.holes if track else (),
+            may_appear_late=structure.container in LATE_TRACKS,
+            search=self._selection.search,
+        )
+        self._decoded = DecodedTrack(self._ffmpeg, self._stored, self._sound, part, cpu_seconds=self._cpu_seconds)
+        if self._encoding == "wav":
+            return self._wav() if self._output is None else self._write_wav(self._output)
+        url = "pipe:1" if self._output is None else f"file:/proc/self/fd/{self._output}"
+        command = encode_command(self._ffmpeg, self._encoding, request, self._limits.mp3_compression_level, url)
+        self._encoder = Encoder(self._ffmpeg, command, cpu_seconds=self._cpu_seconds, output=self._output)
+        return self._encoded(self._encoder)
+
+    async def _encoded(self, encoder: Encoder) -> AsyncGenerator[bytes, None]:
+        """The encoder is started once there is something to encode."""
+        async with aclosing(self._wav()) as wav:
+            if first := await anext(wav, b""):
+                async with aclosing(encoder.encode(_chain(first, wav))) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+
+    async def _wav(self) -> AsyncGenerator[bytes, None]:
+        async with aclosing(self._samples()) as samples:
+            header = False
+            async for chunk in samples:
+                if not header:
+                    header = True
+                    yield self._header(None)
+                yield chunk
+
+    async def _write_wav(self, output: int) -> AsyncGenerator[bytes, None]:
+        """Write to a file, with exact sizes in the end; yields nothing."""
+        position = 0
+        async with aclosing(self._samples()) as samples:
+            async for chunk in samples:
+                position = position or len(self._header(None))
+                position += await asyncio.to_thread(os.pwrite, output, chunk, position)
+        if position:
+            os.pwrite(output, self._header(position - len(self._header(None))), 0)
+        return
+        yield b""
+
+    def _samples(self) -> AsyncGenerator[bytes, None]:
+        assert self._decoded
+        return self._decoded.chunks()
+
+    def _header(self, data_bytes: int | None) -> bytes:
+        track = self._decoded
+        assert track
+        return wav_header(track.sample_rate, track.channels, track.layout, data_bytes, room=self._output is not None)
+
     @property
-    def _starts_past_the_end(self) -> bool:
-        start, total = self._request.start, self._log.container_seconds
-        return start > 0 and (self.declared_seconds == 0 or start >= (total or math.inf))
+    def _sound(self) -> Sound:
+        declared, request = self._selection.declared, self._request
+        channels = declared.channels if declared and declared.microphones else None
+        return Sound(
+            stream=self._selection.stream,
+            sample_rates=(request.sample_rate,) if request.sample_rate else self._encodable_rates,
+            channels=request.channels,
+            at_most_stereo=self._encoding == "mp3",
+            microphones=channels,
+        )
 
-    def _check_start(self) -> None:
-        """Refuse a start past the end: in some containers ffmpeg then delivers the last moment instead of nothing."""
-        if self._starts_past_the_end and not self._log.estimated:
-            raise self._past_the_end()
+    @property
+    def _encodable_rates(self) -> tuple[int, ...]:
+        return MP3_SAMPLE_RATES if self._encoding == "mp3" else ()
 
-    def _past_the_end(self) -> PastTheEnd:
-        return PastTheEnd(f"{self._stored.savepath} ends before start = {self._request.start:g} s")
+    @property
+    def _reading(self) -> Reading:
+        seek = self._request.start if self._structure.seekable and self._request.start else None
+        return Reading(seek, self._selection.search)
+
+    def _outcome(self) -> Outcome:
+        source = self._decoded or self._copied
+        timeline = self._decoded.timeline if self._decoded else None
+        if timeline and self._decoded:
+            delivered = timeline.counts.delivered / self._decoded.sample_rate
+        else:
+            delivered = self._copied.seconds if self._copied else 0.0
+        return Outcome(
+            delivered=delivered,
+            exit_code=(source.exit_code if source else 0) or (self._encoder.exit_code if self._encoder else 0),
+            errors=source.errors if source else 0,
+            messages=[*(source.messages if source else ()), *(self._encoder.messages if self._encoder else ())],
+            decoded=self._decoded,
+        )
 
     async def _judge(self) -> None:
-        exit_code = await self._process.wait()
-        savepath, delivered = self._stored.savepath, self._log.delivered_seconds
-        if exit_code or self._log.decode_warnings:
-            log.warning("%s: ffmpeg exited with %d: %s", savepath, exit_code, " | ".join(self._log.last_lines))
-        if failure := self._stored.read_failure():
-            raise failure
-        if self._log.disk_full:
-            raise NoRoom(f"{savepath}: the result does not fit on the disk of temp_dir; ask for delivery = stream")
-        if exit_code < 0 or exit_code in KILLED_EXIT_CODES:
-            killer = KILLED_EXIT_CODES.get(exit_code, f"signal {-exit_code}")
-            raise InternalError(f"{savepath}: ffmpeg was killed by {killer}; try again")
-        if delivered <= 0:
-            raise self._no_audio()
-        self._check_start()
-        self._verdict = shortfall(self.declared_seconds, delivered, self._log.damaged_seconds)
-        if not self._verdict and await self._is_cut():
-            self._verdict = f"the stored file breaks off after {delivered:.1f} s"
-        if exit_code and not self._verdict:
-            self._verdict = f"ffmpeg gave up after {delivered:.1f} s"
-        if self._verdict and not self._request.allow_incomplete:
-            raise IncompleteRecording(
-                f"{savepath}: {self._verdict}; replace it, or ask again with allow_incomplete",
-                declared_seconds=self.declared_seconds,
-                delivered_seconds=round(delivered, 3),
-            )
+        self._verdict = await judge(
+            self._ffmpeg,
+            self._stored,
+            self._request,
+            self._structure,
+            self._selection,
+            self._outcome(),
+            self._output,
+            cpu_seconds=self._cpu_seconds,
+        )
+        self._verdict.check(self._stored.savepath, self._request.allow_incomplete)
 
-    async def _is_cut(self) -> bool:
-        wanted = self._request.duration
-        if wanted and self._log.delivered_seconds >= wanted - TOLERATED_SECONDS:
-            return False  # it may be cut, but after the requested part
-        return await asyncio.to_thread(is_cut, self._log, self._track_seconds, self._stored)
 
-    def _no_audio(self) -> ServiceError:
-        savepath, track = self._stored.savepath, self._request.track
-        if not self._log.container:
-            return NotDecodable(f"{savepath} is not an audio or video file that ffmpeg can open")
-        if not self._log.audio_tracks:
-            return NoAudioTrack(f"{savepath} has no audio track")
-        if track is not None and self._log.stream_index is None:
-            last = self._log.audio_tracks - 1
-            return NoAudioTrack(f"{savepath} has no audio track {track}; its tracks are 0 to {last}")
-        if self._starts_past_the_end:
-            return self._past_the_end()
-        return NotDecodable(f"{savepath}: its audio track cannot be decoded")
+async def _chain(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    yield first
+    async for chunk in rest:
+        yield chunk

@@ -1,13 +1,15 @@
-"""The ffmpeg command of a request: an argument list, never a shell."""
+"""The ffmpeg commands of an extraction: argument lists, never a shell."""
 
+from dataclasses import dataclass, field
 from typing import Literal
 
 from reelscribe.contracts.extractor import ExtractAudioRequest, ProbeResult
 from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.inspection import Search
 from reelscribe.media.stored_object import StoredObject
 
 Encoding = Literal["mp3", "wav", "flac", "matroska", "adts"]
-"""The output of ffmpeg; the last two hold a track as stored."""
+"""What is delivered; the last two hold a track as stored."""
 
 CONTENT_TYPES: dict[Encoding, str] = {
     "mp3": "audio/mpeg",
@@ -17,9 +19,60 @@ CONTENT_TYPES: dict[Encoding, str] = {
     "adts": "audio/aac",
 }
 
-TRUE_TIMELINE = "aresample=async=1:first_pts=0"
-"""Fills holes and a late start of the track with silence, so that later times stay true. A track without holes passes
-unchanged, sample for sample."""
+JOINED_SAMPLES = 16_384
+"""Frames are joined to that many samples while nothing is irregular: each frame costs ffmpeg several microseconds."""
+
+DOWNMIX = "center_mix_level=1.4142136:surround_mix_level=0.5:lfe_mix_level=0"
+"""Speech is in the centre: it counts twice as much as left and right, and they twice as much as the surround channels.
+ffmpeg scales the mix so that it cannot clip (``rematrix_maxval`` is 1 for 16-bit samples). Mono and stereo have neither
+centre nor surround: nothing changes for them."""
+
+REPORTED_OFFSET = 10**12
+"""Added to the timestamps that :func:`packets_command` reports as durations, as those cannot be negative."""
+
+_QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning")
+_AUDIO_ONLY = ("-vn", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1")
+_ANY_DAMAGE = ("-max_error_rate", "1")
+"""Damage is judged by what comes out; ffmpeg would exit with an error where most packets hold no sound (AMR)."""
+
+_OWN_ORDER = "dts=N-1e15"
+"""ffmpeg forces decoding times to rise; a counter there leaves the timestamps as they are."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Which samples to make of a recording.
+
+    Attributes:
+        stream: ffmpeg's name of the track, such as ``0:a:0`` or ``0:1``.
+        sample_rates: Hz; the one nearest to the source's is made; empty for the source's.
+        channels: to mix down to; None for the source's.
+        at_most_stereo: mix down what has more than two channels.
+        microphones: number of channels without speaker positions, all of which are mixed alike; None if they have them.
+        channel: the only channel to take.
+    """
+
+    stream: str = "0:a:0"
+    sample_rates: tuple[int, ...] = ()
+    channels: int | None = None
+    at_most_stereo: bool = False
+    microphones: int | None = None
+    channel: int | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read the input.
+
+    Attributes:
+        seek: seconds; None to read from the beginning.
+        search: how far ffmpeg looks for streams, as options of its own.
+        own_clock: timestamps are those of the container, instead of counting from its beginning.
+    """
+
+    seek: float | None = None
+    search: Search = field(default_factory=dict)
+    own_clock: bool = False
 
 
 def source_encoding(probed: ProbeResult, track: int | None) -> Encoding:
@@ -30,45 +83,111 @@ def source_encoding(probed: ProbeResult, track: int | None) -> Encoding:
     return "adts" if headerless and chosen and chosen.codec == "aac" else "matroska"
 
 
-def extraction_command(
-    ffmpeg: FFmpeg,
-    stored: StoredObject,
-    request: ExtractAudioRequest,
-    encoding: Encoding,
-    mp3_compression_level: int = 7,
-    output: str = "pipe:1",
+def decode_command(
+    ffmpeg: FFmpeg, stored: StoredObject, sound: Sound, reading: Reading, report: int, *, exact: bool
 ) -> list[str]:
-    """ffmpeg reading the open object and writing audio to its standard output, or to the URL ``output``.
+    """Decode to 16-bit samples on standard output, and report each frame's timestamp to the descriptor ``report``.
 
-    ``mp3_compression_level`` is the encoder's effort, 0 (slowest) to 9. The log level ``verbose`` makes ffmpeg log what
-    :class:`reelscribe.media.ffmpeg_log.FFmpegLog` reads.
+    ``exact`` keeps frames as they are, instead of joining them.
     """
     return [
         str(ffmpeg.path),
-        *("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+verbose"),
-        *(("-ss", f"{request.start:.6f}") if request.start else ()),
-        *ffmpeg.input_arguments(stored.url, stored.protocols),
-        *(("-t", f"{request.duration:.6f}") if request.duration else ()),
-        *("-vn", "-sn", "-dn", "-map_metadata", "-1"),
-        *(("-map", f"0:a:{request.track}") if request.track is not None else ()),
-        *_encoding(request, encoding, mp3_compression_level),
-        *(("-rf64", "auto") if encoding == "wav" and request.delivery == "file" else ()),
-        "-y",
-        output,
+        *_QUIET,
+        *_ANY_DAMAGE,
+        *_true_times(reading),
+        *_input(ffmpeg, stored, reading),
+        *_AUDIO_ONLY,
+        *("-map", sound.stream, "-af", ",".join(_filters(sound, exact))),
+        *("-c:a", "pcm_s16le", "-bsf:a", f"setts={_OWN_ORDER}:pts=PTS"),
+        *("-f", "tee", f"[f=s16le:flush_packets=0]pipe:1|[f=framecrc]pipe:{report}"),
     ]
 
 
-def _encoding(request: ExtractAudioRequest, encoding: Encoding, mp3_compression_level: int) -> list[str]:
-    if encoding in ("matroska", "adts"):
-        return ["-c:a", "copy", "-f", encoding]
-    shape = [
-        *("-af", TRUE_TIMELINE),
-        *(("-ar", str(request.sample_rate)) if request.sample_rate else ()),
-        *(("-ac", str(request.channels)) if request.channels else ()),
+def packets_command(ffmpeg: FFmpeg, stored: StoredObject, sound: Sound, reading: Reading) -> list[str]:
+    """Report the track's packets, without decoding; their timestamps are in the report's durations.
+
+    ffmpeg 9 drops the timestamps of packets that are copied, but not their durations.
+    """
+    timestamp = rf"duration=if(isnan(PTS)\,0\,PTS+{REPORTED_OFFSET})"
+    return [
+        str(ffmpeg.path),
+        *_QUIET,
+        *_true_times(reading),
+        *_input(ffmpeg, stored, reading),
+        *_AUDIO_ONLY,
+        *("-map", sound.stream, "-c:a", "copy", "-bsf:a", f"setts={_OWN_ORDER}:{timestamp}"),
+        *("-flush_packets", "0", "-f", "framecrc", "pipe:1"),
     ]
+
+
+def encode_command(
+    ffmpeg: FFmpeg, encoding: Encoding, request: ExtractAudioRequest, mp3_compression_level: int, output: str
+) -> list[str]:
+    """Encode the WAV of standard input.
+
+    ``mp3_compression_level`` is the encoder's effort, 0 (slowest) to 9; ``output`` is a URL.
+    """
+    codec: tuple[str, ...] = ("-c:a", "flac", "-sample_fmt", "s16")
     if encoding == "mp3":
         effort = ("-compression_level", str(mp3_compression_level))
-        return [*shape, "-c:a", "libmp3lame", "-b:a", f"{request.bitrate_kbps}k", *effort, "-f", "mp3"]
-    if encoding == "flac":
-        return [*shape, "-c:a", "flac", "-sample_fmt", "s16", "-f", "flac"]
-    return [*shape, "-c:a", "pcm_s16le", "-f", "wav"]
+        codec = ("-c:a", "libmp3lame", "-b:a", f"{request.bitrate_kbps}k", *effort)
+    source = ("-f", "wav", "-ignore_length", "1", "-i", "pipe:0")
+    return [str(ffmpeg.path), *_QUIET, *source, "-map_metadata", "-1", *codec, "-f", encoding, "-y", output]
+
+
+def copy_command(
+    ffmpeg: FFmpeg,
+    stored: StoredObject,
+    sound: Sound,
+    request: ExtractAudioRequest,
+    reading: Reading,
+    encoding: Encoding,
+    output: str,
+    report: int,
+) -> list[str]:
+    """Copy the track as stored to the URL ``output``, and report each packet to the descriptor ``report``.
+
+    The part begins with the first packet that is not before ``start``; timestamps count from ``start``.
+    """
+    start = ("-ss", f"{request.start:.6f}") if request.start else ()
+    skipped = start if reading.seek is None else ()
+    return [
+        str(ffmpeg.path),
+        *_QUIET,
+        *_input(ffmpeg, stored, reading),
+        *skipped,
+        *(("-t", f"{request.duration:.6f}") if request.duration else ()),
+        *_AUDIO_ONLY,
+        *("-map", sound.stream, "-c:a", "copy", "-copypriorss", "0"),
+        *("-y", "-f", "tee", f"[f={encoding}]{output}|[f=framecrc]pipe:{report}"),
+    ]
+
+
+def _true_times(reading: Reading) -> tuple[str, ...]:
+    return ("-copyts",) if reading.own_clock else ("-copyts", "-start_at_zero")
+
+
+def _input(ffmpeg: FFmpeg, stored: StoredObject, reading: Reading) -> list[str]:
+    return [
+        *(("-noaccurate_seek", "-ss", f"{reading.seek:.6f}") if reading.seek else ()),
+        *(argument for option, value in reading.search.items() for argument in (f"-{option}", value)),
+        *ffmpeg.input_arguments(stored.url, stored.protocols),
+    ]
+
+
+def _filters(sound: Sound, exact: bool) -> list[str]:
+    filters = [] if exact else [f"asetnsamples={JOINED_SAMPLES}:p=0"]
+    if sound.channel is not None:
+        filters.append(f"pan=mono|c0=c{sound.channel}")
+    elif sound.microphones and sound.channels:
+        mixed = "+".join(f"{1 / sound.microphones:.6f}*c{number}" for number in range(sound.microphones))
+        filters.append(f"pan=mono|c0={mixed}")
+    filters.append(f"aresample={DOWNMIX}")
+    shape = ["sample_fmts=s16"]
+    if sound.sample_rates:
+        shape.append(f"sample_rates={'|'.join(map(str, sound.sample_rates))}")
+    if sound.channels:
+        shape.append(f"channel_layouts={'mono' if sound.channels == 1 else 'stereo'}")
+    elif sound.at_most_stereo:
+        shape.append("channel_layouts=mono|stereo")
+    return [*filters, f"aformat={':'.join(shape)}"]

@@ -42,6 +42,9 @@ LONG_SEARCH: Search = {"probesize": str(128 << 20), "analyzeduration": str(600_0
 """For sound that begins late in a container without a header."""
 
 
+SEARCHES = (USUAL_SEARCH, LONG_SEARCH)
+
+
 class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -108,7 +111,7 @@ async def inspect(
     ffmpeg: FFmpeg,
     stored: StoredObject,
     timeout: float,
-    searches: Sequence[Search] = (USUAL_SEARCH, LONG_SEARCH),
+    searches: Sequence[Search] = SEARCHES,
 ) -> Inspection:
     """Describe an open object without decoding it.
 

@@ -52,6 +52,20 @@ class Pipe:
                 self._pause = self._pause / 2 if self._pause > SHORTEST_PAUSE_SECONDS else 0.0
             return chunk
 
+    def read_now(self) -> bytes:
+        """What the pipe holds at this moment; empty if that is nothing."""
+        try:
+            return os.read(self._reading, PIPE_BYTES)
+        except BlockingIOError:
+            return b""
+
+    async def read_all(self) -> bytes:
+        """What is written until all writing ends are closed."""
+        content = bytearray()
+        while chunk := await self.read():
+            content += chunk
+        return bytes(content)
+
     async def _readable(self) -> None:
         loop = asyncio.get_running_loop()
         ready = asyncio.Event()

@@ -1,20 +1,48 @@
-"""Running ffmpeg: in its sandbox, on an open object, and ended with its whole process group whatever happens."""
+"""Running ffmpeg: in its sandbox, and ended with its whole process group whatever happens."""
 
 import asyncio
 import os
+import re
 import signal
 from asyncio.subprocess import DEVNULL, PIPE
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Self
 
-from reelscribe.media.ffmpeg_log import FFmpegLog
 from reelscribe.media.pipe import Pipe
 from reelscribe.media.sandbox import Sandbox
-from reelscribe.media.stored_object import StoredObject
 
 MAX_LINE_BYTES = 4096
 READ_BYTES = 1 << 16
+KEPT_LINES = 12
+KEPT_CHARACTERS = 300
+
+_REFUSED_PICTURE = b"not on whitelist"
+"""ffmpeg's message about a decoder that we do not let it open."""
+
+_SERIOUS = re.compile(rb"^(?:\[[^]]*\] )*\[(?:error|fatal|panic)\] ")
+
+
+@dataclass
+class Messages:
+    """What ffmpeg logs (``-loglevel level+warning``), for our log only: it holds paths, and decides nothing.
+
+    Attributes:
+        errors: number of lines of level error or worse.
+        last: the last lines, shortened.
+    """
+
+    errors: int = 0
+    last: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
+
+    def add(self, line: bytes) -> None:
+        """Take in one line."""
+        if not line or _REFUSED_PICTURE in line:
+            return
+        self.errors += _SERIOUS.match(line) is not None
+        self.last.append(line[:KEPT_CHARACTERS].decode(errors="replace"))
 
 
 class FFmpegProcess:
@@ -23,36 +51,41 @@ class FFmpegProcess:
     Args:
         sandbox: to run it in.
         command: the binary and its arguments.
-        stored: the object that it reads.
+        inherits: descriptors that it needs.
         cpu_seconds: after which the kernel ends it.
-        output: descriptor of a file that it may write to, besides its standard output.
+        network: it may reach addresses of this host.
+        may_write: it may write to files that it inherits.
+        report: a pipe to which it writes a report in addition to its output.
+        fed: its standard input is written with :meth:`feed`.
 
     Attributes:
-        log: the facts that it has reported so far; all of them once :meth:`wait` has returned.
+        messages: all of them once :meth:`wait` has returned.
     """
 
     def __init__(
         self,
         sandbox: Sandbox,
         command: Sequence[str],
-        stored: StoredObject,
+        inherits: Sequence[int] = (),
         *,
         cpu_seconds: float,
-        output: int | None = None,
+        network: bool = False,
+        may_write: bool = False,
+        report: Pipe | None = None,
+        fed: bool = False,
     ) -> None:
-        self.log = FFmpegLog()
-        self._described = asyncio.Event()
-        self._command = sandbox.wrap(
-            command, cpu_seconds=cpu_seconds, may_write=output is not None, network=stored.needs_network
-        )
-        self._descriptors = stored.descriptors if output is None else (*stored.descriptors, output)
+        self.messages = Messages()
+        self._command = sandbox.wrap(command, cpu_seconds=cpu_seconds, may_write=may_write, network=network)
+        self._report = report
+        self._descriptors = (*inherits, *((report.writing,) if report else ()))
+        self._fed = fed
 
     async def __aenter__(self) -> Self:
         self._output = Pipe()
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
-                stdin=DEVNULL,
+                stdin=PIPE if self._fed else DEVNULL,
                 stdout=self._output.writing,
                 stderr=PIPE,
                 pass_fds=self._descriptors,
@@ -63,13 +96,17 @@ class FFmpegProcess:
             self._output.close()
             raise
         self._output.close_writing()
-        self._draining = asyncio.create_task(self._drain_log())
+        if self._report:
+            self._report.close_writing()
+        self._draining = asyncio.create_task(self._drain_messages())
         return self
 
     async def __aexit__(self, *error: object) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)  # the sandbox is a process too
         self._output.close()
+        if self._process.stdin:
+            self._process.stdin.close()
         await self.wait()
 
     @property
@@ -81,31 +118,35 @@ class FFmpegProcess:
         """Some of its standard output; empty at the end."""
         return await self._output.read()
 
-    async def described(self) -> None:
-        """Wait until :attr:`log` has the description of the input, which ffmpeg logs before it writes audio."""
-        await self._described.wait()
+    async def feed(self, data: bytes) -> None:
+        """Write to its standard input; what it does not take because it has ended is dropped."""
+        assert self._process.stdin
+        self._process.stdin.write(data)
+        with suppress(ConnectionError):
+            await self._process.stdin.drain()
+
+    async def end_feed(self) -> None:
+        """Close its standard input."""
+        assert self._process.stdin
+        self._process.stdin.close()
+        with suppress(ConnectionError):
+            await self._process.stdin.wait_closed()
 
     async def wait(self) -> int:
         """Wait for its end; returns its exit code."""
         await asyncio.shield(self._draining)  # a cancelled wait does not stop the draining
         return await self._process.wait()
 
-    async def _drain_log(self) -> None:
+    async def _drain_messages(self) -> None:
         """Read standard error to its end: unread, it would stall ffmpeg."""
         stderr, rest = self._process.stderr, b""
         assert stderr
         while chunk := await stderr.read(READ_BYTES):
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
-                self._log_line(line)
+                self.messages.add(line)
             rest = rest[:MAX_LINE_BYTES]
-            if self.log.output_begun:
-                self._described.set()
-        self._log_line(rest)
-        self._described.set()
-
-    def _log_line(self, line: bytes) -> None:
-        self.log.read(line[:MAX_LINE_BYTES].decode(errors="replace"))
+        self.messages.add(rest)
 
 
 def _environment() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """A file of the bucket can make ffmpeg read nothing else and open no video decoder."""
 
+import os
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -9,8 +10,7 @@ import httpx
 import pytest
 
 from extractor_api.storage import LocalStorage
-from reelscribe.contracts.extractor import ExtractAudioRequest
-from reelscribe.media.commands import extraction_command
+from reelscribe.media.commands import Reading, Sound, decode_command
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.extractor import PathsSection
 from tests.extractor_api.conftest import Serve
@@ -72,11 +72,13 @@ def test_these_playlists_do_work_without_our_whitelists(tmp_path: Path, bucket: 
 
 
 def test_the_video_decoder_is_never_opened(tmp_path: Path, bucket: Path, each_ffmpeg: FFmpeg) -> None:
+    report = os.open(os.devnull, os.O_WRONLY)
     with LocalStorage(PathsSection(minio_data_path=bucket.parent)).open("short.mp4") as stored:
-        command = extraction_command(each_ffmpeg, stored, ExtractAudioRequest(savepath="x"), "wav")
-        output = subprocess.run(command, capture_output=True, pass_fds=stored.descriptors).stderr.decode()
-    assert "Codec (mpeg4) not on whitelist" in output
-    assert "frames encoded" in output, "and the sound was still decoded"
+        command = decode_command(each_ffmpeg, stored, Sound(), Reading(), report, exact=True)
+        ran = subprocess.run(command, capture_output=True, pass_fds=(*stored.descriptors, report))
+    os.close(report)
+    assert "Codec (mpeg4) not on whitelist" in ran.stderr.decode()
+    assert len(ran.stdout) > 100_000, "and the sound was still decoded"
 
 
 def test_only_audio_decoders_are_allowed(each_ffmpeg: FFmpeg) -> None:

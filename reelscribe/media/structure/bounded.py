@@ -22,13 +22,16 @@ class Unreadable(Exception):
 
 
 class Bytes:
-    """The content of a stored object; what was fetched is kept for the next read nearby."""
+    """The content of a stored object; what was fetched is kept for the next read nearby.
 
-    def __init__(self, stored: StoredObject) -> None:
+    ``times`` as much as usual may be read.
+    """
+
+    def __init__(self, stored: StoredObject, *, times: int = 1) -> None:
         self.size = stored.size
         self._stored = stored
         self._fetched: list[tuple[int, bytes]] = []
-        self._bytes_left, self._reads_left, self._fetches_left = MAX_BYTES, MAX_READS, MAX_FETCHES
+        self._bytes_left, self._reads_left, self._fetches_left = times * MAX_BYTES, times * MAX_READS, times * MAX_FETCHES
 
     def read(self, offset: int, length: int) -> bytes:
         """At most ``length`` bytes from ``offset`` on; fewer only at the end.

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from reelscribe.media.pipe import Pipe
 from reelscribe.media.process import FFmpegProcess
 from reelscribe.media.sandbox import Sandbox
 from reelscribe.media.stored_object import open_file
@@ -26,7 +27,7 @@ async def running(recording: Path, script: str) -> AsyncIterator[FFmpegProcess]:
     with recording.open("rb") as file:
         stored = open_file(file.fileno(), recording.name)
         script = script.replace("INPUT", f"/proc/self/fd/{file.fileno()}")
-        async with FFmpegProcess(Sandbox(), ["/bin/sh", "-c", script], stored, cpu_seconds=10) as process:
+        async with FFmpegProcess(Sandbox(), ["/bin/sh", "-c", script], stored.descriptors, cpu_seconds=10) as process:
             yield process
 
 
@@ -40,20 +41,46 @@ async def test_it_reads_the_object_by_an_inherited_descriptor(recording: Path) -
 async def test_its_log_is_complete_after_the_wait(recording: Path) -> None:
     async with running(recording, "echo '[error] one' >&2; printf '[error] last, without a newline' >&2; exit 3") as it:
         assert await it.wait() == 3
-        assert list(it.log.last_lines) == ["one", "last, without a newline"]
+        assert list(it.messages.last) == ["[error] one", "[error] last, without a newline"]
 
 
-async def test_the_input_may_be_described_after_the_first_audio_has_arrived(recording: Path) -> None:
-    late = "echo audio; sleep 0.2; echo '[info] Input #0, wav, from' >&2; echo '[info] Output #0, wav' >&2; sleep 60"
-    async with running(recording, late) as process:
-        assert await process.read() == b"audio\n"
-        await asyncio.wait_for(process.described(), 20)
-        assert process.log.container == "wav"
+async def test_it_counts_messages_about_damage_but_not_those_about_the_picture(recording: Path) -> None:
+    lines = (
+        "[warning] odd",
+        "[aac @ 0x1] [error] damaged",
+        "[fatal] over",
+        "[h264 @ 0x2] [error] Codec (h264) not on whitelist",
+    )
+    async with running(recording, "; ".join(f"echo '{line}' >&2" for line in lines)) as process:
+        await process.wait()
+        assert (process.messages.errors, len(process.messages.last)) == (2, 3)
 
 
-async def test_after_its_end_no_description_is_waited_for(recording: Path) -> None:
-    async with running(recording, "true") as process:
-        await asyncio.wait_for(process.described(), 20)
+async def test_it_is_fed_and_ends_with_its_input(recording: Path) -> None:
+    async with FFmpegProcess(Sandbox(), ["/bin/cat"], cpu_seconds=10, fed=True) as process:
+        await process.feed(b"one ")
+        await process.feed(b"two")
+        await process.end_feed()
+        assert await process.read() in (b"one two", b"one ")
+        assert await process.wait() == 0
+
+
+async def test_feeding_what_has_ended_is_no_error(recording: Path) -> None:
+    async with FFmpegProcess(Sandbox(), ["/bin/true"], cpu_seconds=10, fed=True) as process:
+        await process.wait()
+        for _ in range(20):
+            await process.feed(bytes(1 << 20))
+        await process.end_feed()
+
+
+async def test_it_writes_a_report_beside_its_output(recording: Path) -> None:
+    report = Pipe()
+    command = ["/bin/sh", "-c", f"echo audio; echo report >/proc/self/fd/{report.writing}"]
+    try:
+        async with FFmpegProcess(Sandbox(), command, cpu_seconds=10, report=report) as process:
+            assert (await process.read(), await report.read_all()) == (b"audio\n", b"report\n")
+    finally:
+        report.close()
 
 
 async def test_a_long_log_does_not_stall_it(recording: Path) -> None:
@@ -76,7 +103,7 @@ async def test_a_wait_may_time_out_and_be_repeated(recording: Path) -> None:
             async with asyncio.timeout(0.05):
                 await process.wait()
         assert await process.wait() == 0
-        assert list(process.log.last_lines) == ["late"]
+        assert list(process.messages.last) == ["[error] late"]
 
 
 async def test_it_gets_no_secret_of_the_environment(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,6 +125,6 @@ async def test_what_cannot_be_started_leaves_no_descriptor_behind(recording: Pat
     with recording.open("rb") as file:
         before = len(os.listdir("/proc/self/fd"))
         with pytest.raises(FileNotFoundError):
-            async with FFmpegProcess(Sandbox(), ["/no/such/ffmpeg"], open_file(file.fileno(), "a.mp4"), cpu_seconds=10):
+            async with FFmpegProcess(Sandbox(), ["/no/such/ffmpeg"], (file.fileno(),), cpu_seconds=10):
                 pass
         assert len(os.listdir("/proc/self/fd")) == before

@@ -1,0 +1,254 @@
+"""The sound of one track as 16-bit samples on the timeline of its recording, while ffmpeg decodes it."""
+
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from itertools import groupby, repeat
+
+from reelscribe.media.commands import Reading, Sound, decode_command
+from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.first_timestamp import CYCLE_SECONDS
+from reelscribe.media.frame_report import Frame, FrameReport
+from reelscribe.media.inspection import LONG_SEARCH, Search
+from reelscribe.media.phase import PhaseCheck
+from reelscribe.media.pipe import Pipe
+from reelscribe.media.process import FFmpegProcess
+from reelscribe.media.stored_object import StoredObject
+from reelscribe.media.timeline import Piece, Timeline
+from reelscribe.media.wav import SAMPLE_BYTES
+
+SILENCE_BYTES = 1 << 19
+SEEK_LEAD_SECONDS = 0.5
+"""Decoding begins that much before ``start``: codecs need the frames before a frame (the bit reservoir of mp3)."""
+
+LONGER_SEEK_LEADS = (10.0, None)
+"""Tried in turn if the first frame comes after ``start``; None is to decode from the beginning."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What to deliver of a track.
+
+    Attributes:
+        start, duration: seconds.
+        seekable: a seek gives the timeline of a read from the beginning.
+        origin: timestamp of the recording's beginning, in seconds, if timestamps do not count from it.
+        declared: seconds that the recording declares.
+        holes: see :class:`reelscribe.media.structure.facts.AudioTrack`.
+        may_appear_late: a track may appear that the beginning of the file does not mention.
+        search: how far ffmpeg must look for streams.
+    """
+
+    start: float = 0.0
+    duration: float | None = None
+    seekable: bool = False
+    origin: float | None = None
+    declared: float | None = None
+    holes: tuple[tuple[float, float], ...] = ()
+    may_appear_late: bool = False
+    search: Search = field(default_factory=dict)
+
+
+class _Again(Exception):
+    """The same part has to be decoded in another way."""
+
+
+class DecodedTrack:
+    """Decodes a part of a track; read it with :meth:`chunks`.
+
+    Attributes:
+        sample_rate, channels, layout: of the samples, known with the first chunk.
+        timeline: what has been placed; None before the first frame.
+        reading: how the input is read.
+        sound: the samples that are made.
+        phase_cancelled: the first channel was taken instead of the mono mix, in which channels cancel each other.
+        exit_code: of ffmpeg; 0 if it was ended because the requested part was complete.
+        errors: number of ffmpeg's messages about damage.
+        messages: ffmpeg's last messages, for the log.
+    """
+
+    def __init__(self, ffmpeg: FFmpeg, stored: StoredObject, sound: Sound, part: Part, *, cpu_seconds: float) -> None:
+        self.sample_rate = 0
+        self.channels = 0
+        self.layout: str | None = None
+        self.timeline: Timeline | None = None
+        self.sound = sound
+        self.phase_cancelled = False
+        lead = max(0.0, part.start - SEEK_LEAD_SECONDS)
+        seek = lead if part.seekable and not part.holes and lead else None
+        self.reading = Reading(seek, part.search, own_clock=part.origin is not None)
+        self.exit_code = 0
+        self.errors = 0
+        self.messages: list[str] = []
+        self._ffmpeg = ffmpeg
+        self._stored = stored
+        self._part = part
+        self._cpu_seconds = cpu_seconds
+        self._exact = False
+        self._phase_checked = sound.channels != 1 or sound.channel is not None or bool(sound.microphones)
+        self._leads = deque(LONGER_SEEK_LEADS)
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The samples, little-endian and interleaved, in chunks of any size. Closing the iterator ends ffmpeg."""
+        delivered = 0
+        while True:
+            skip = delivered
+            try:
+                async with aclosing(self._decode()) as chunks:
+                    async for chunk in chunks:
+                        rest = chunk[skip:]
+                        skip = max(0, skip - len(chunk))
+                        delivered += len(rest)
+                        if rest:
+                            yield rest
+                return
+            except _Again:
+                pass
+
+    async def _decode(self) -> AsyncGenerator[bytes, None]:
+        report, pipe, output = FrameReport(), Pipe(), _Output()
+        self.timeline = None
+        try:
+            command = decode_command(
+                self._ffmpeg, self._stored, self.sound, self.reading, pipe.writing, exact=self._exact
+            )
+            async with FFmpegProcess(
+                self._ffmpeg.sandbox,
+                command,
+                self._stored.descriptors,
+                cpu_seconds=self._cpu_seconds,
+                network=self._stored.needs_network,
+                report=pipe,
+            ) as process:
+                phase = None if self._phase_checked else PhaseCheck()
+                ended = False
+                frames: list[Frame] = []
+                while not ended:
+                    chunk = await process.read()
+                    ended = not chunk
+                    output.add_samples(chunk)
+                    frames += report.read(await pipe.read_all() if ended else pipe.read_now())
+                    if phase:
+                        phase.add(chunk)
+                        if not ended and phase.undecided(report.sample_rate):
+                            continue
+                        await self._judge_phase(phase)
+                        phase = None
+                    output.add_pieces(self._place(report, frames, ended), SAMPLE_BYTES * self.channels)
+                    for ready in output.ready():
+                        yield ready
+                    frames = []
+                    if self.timeline and self.timeline.finished and output.is_empty:
+                        return
+                self.exit_code = await process.wait()
+                self.errors, self.messages = process.messages.errors, list(process.messages.last)
+                self._look_further()
+        finally:
+            pipe.close()
+
+    def _place(self, report: FrameReport, frames: list[Frame], ended: bool) -> list[Piece]:
+        if not frames and not (ended and self.timeline):
+            return []
+        timeline = self.timeline or self._begin(report, frames[0])
+        width = SAMPLE_BYTES * self.channels
+        placed = timeline.place(((frame.pts, frame.size // width) for frame in frames), ended=ended)
+        pieces = _joined(placed)
+        if timeline.irregular and not self._exact:
+            self._exact = True
+            raise _Again
+        return pieces
+
+    def _begin(self, report: FrameReport, first: Frame) -> Timeline:
+        part = self._part
+        assert report.sample_rate
+        self.sample_rate, self.layout = report.sample_rate, report.layout
+        self.channels = first.size // (SAMPLE_BYTES * first.duration)
+        if self.reading.seek is not None and first.pts > part.start * self.sample_rate and self._leads:
+            self._seek_earlier()
+        self.timeline = Timeline(
+            self.sample_rate,
+            part.start,
+            part.duration,
+            origin=part.origin or 0.0,
+            cycle=None if part.origin is None else CYCLE_SECONDS,
+            sought=self.reading.seek is not None,
+            declared=part.declared,
+            holes=part.holes,
+        )
+        return self.timeline
+
+    def _seek_earlier(self) -> None:
+        """A seek may land on the next key frame instead of the one before."""
+        lead = self._leads.popleft()
+        earlier = None if lead is None or lead >= self._part.start else self._part.start - lead
+        self.reading = replace(self.reading, seek=earlier)
+        raise _Again
+
+    def _look_further(self) -> None:
+        """Nothing was found: the track may appear later than ffmpeg looks by itself."""
+        if self.timeline or self.reading.search or not self._part.may_appear_late:
+            return
+        self.reading = replace(self.reading, search=LONG_SEARCH)
+        raise _Again
+
+    async def _judge_phase(self, phase: PhaseCheck) -> None:
+        self._phase_checked = True
+        if phase.quiet and await phase.cancels(self._ffmpeg, self._stored, self.sound, self.reading):
+            self.sound = replace(self.sound, channel=0)
+            self.phase_cancelled = True
+            raise _Again
+
+
+class _Output:
+    """Puts decoded samples and silence together; the report of samples may arrive before or after them."""
+
+    def __init__(self) -> None:
+        self._chunks: deque[memoryview] = deque()
+        self._pieces: deque[tuple[int, bool, bool]] = deque()
+
+    def add_samples(self, chunk: bytes) -> None:
+        if chunk:
+            self._chunks.append(memoryview(chunk))
+
+    def add_pieces(self, pieces: Iterable[Piece], width: int) -> None:
+        """``width`` is the bytes of one sample of all channels."""
+        self._pieces.extend((piece.samples * width, piece.sound, piece.keep) for piece in pieces)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything that has a place has been delivered."""
+        return not self._pieces
+
+    def ready(self) -> Iterator[bytes]:
+        """What can be delivered now."""
+        while self._pieces:
+            size, sound, keep = self._pieces.popleft()
+            if not sound:
+                yield from _silence(size if keep else 0)
+                continue
+            while size and self._chunks:
+                chunk = self._chunks.popleft()
+                if len(chunk) > size:
+                    self._chunks.appendleft(chunk[size:])
+                    chunk = chunk[:size]
+                size -= len(chunk)
+                if keep:
+                    yield bytes(chunk)
+            if size:
+                self._pieces.appendleft((size, sound, keep))
+                return
+
+
+def _silence(size: int) -> Iterator[bytes]:
+    whole, rest = divmod(size, SILENCE_BYTES)
+    yield from repeat(bytes(SILENCE_BYTES), whole)
+    yield bytes(rest)
+
+
+def _joined(pieces: Iterable[Piece]) -> list[Piece]:
+    """Neighbours of the same kind as one piece."""
+    return [
+        Piece(sum(piece.samples for piece in same), sound, keep)
+        for (sound, keep), same in groupby(pieces, key=lambda piece: (piece.sound, piece.keep))
+    ]

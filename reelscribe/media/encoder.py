@@ -1,0 +1,60 @@
+"""Encoding 16-bit samples to mp3 or flac with a second ffmpeg, while the first one decodes."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.process import FFmpegProcess
+
+
+class Encoder:
+    """One run of the encoder.
+
+    Args:
+        ffmpeg: the binary.
+        command: from :func:`reelscribe.media.commands.encode_command`.
+        cpu_seconds: after which the kernel ends it.
+        output: descriptor of the file that it writes; None if it writes to its standard output.
+
+    Attributes:
+        exit_code, messages: of ffmpeg.
+    """
+
+    def __init__(
+        self, ffmpeg: FFmpeg, command: Sequence[str], *, cpu_seconds: float, output: int | None = None
+    ) -> None:
+        self.exit_code = 0
+        self.messages: list[str] = []
+        self._ffmpeg = ffmpeg
+        self._command = command
+        self._cpu_seconds = cpu_seconds
+        self._output = output
+
+    async def encode(self, wav: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        """The encoded bytes, if they are not written to a file. What ``wav`` raises is raised at their end."""
+        async with FFmpegProcess(
+            self._ffmpeg.sandbox,
+            self._command,
+            () if self._output is None else (self._output,),
+            cpu_seconds=self._cpu_seconds,
+            may_write=self._output is not None,
+            fed=True,
+        ) as process:
+            feeding = asyncio.create_task(_feed(process, wav))
+            try:
+                while chunk := await process.read():
+                    yield chunk
+                await feeding
+                self.exit_code = await process.wait()
+                self.messages = list(process.messages.last)
+            finally:
+                feeding.cancel()
+                await asyncio.gather(feeding, return_exceptions=True)
+
+
+async def _feed(process: FFmpegProcess, wav: AsyncGenerator[bytes, None]) -> None:
+    async with aclosing(wav) as chunks:
+        async for chunk in chunks:
+            await process.feed(chunk)
+    await process.end_feed()

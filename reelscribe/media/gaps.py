@@ -1,0 +1,93 @@
+"""Whether silence that was added is a hole of the recording, or takes the place of sound that is damaged."""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import NamedTuple
+
+from reelscribe.media.commands import REPORTED_OFFSET, Reading, Sound, packets_command
+from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.frame_report import FrameReport
+from reelscribe.media.process import FFmpegProcess
+from reelscribe.media.stored_object import StoredObject
+from reelscribe.media.structure.continuity import is_continuous
+from reelscribe.media.structure.facts import Structure
+from reelscribe.media.timeline import LONGEST_GAP_SECONDS, RESTART_SECONDS, Gap
+
+HARMLESS_SECONDS = 0.5
+"""So little added silence is not looked into: reading all packets again takes time."""
+
+CLOCKLESS = ("flac", "mp3", "aac", "ac3", "eac3", "dts", "truehd", "mp2", "wav", "tta", "wavpack", "ape", "tak")
+"""Frames without timestamps, one after the other: they have no holes, only damage."""
+
+EMPTY_BYTES = 1
+"""Size of a packet that says that there is no sound (AMR's NO_DATA)."""
+
+TOLERATED_SECONDS = 0.005
+NEAR_SECONDS = 0.2
+
+
+class _Packet(NamedTuple):
+    seconds: float
+    clock: int
+    size: int
+    corrupt: bool
+
+
+async def damaged_seconds(
+    ffmpeg: FFmpeg,
+    stored: StoredObject,
+    structure: Structure,
+    sound: Sound,
+    reading: Reading,
+    gaps: Sequence[Gap],
+    sample_rate: int,
+    *,
+    cpu_seconds: float,
+) -> float:
+    """How much of the silence in ``gaps`` takes the place of sound that is damaged or lost.
+
+    A hole of the recording has no packets; sound that cannot be decoded has. Packets that were lost leave a broken
+    chain of container units, or are marked by the demuxer.
+    """
+    total = sum(gap.samples for gap in gaps) / sample_rate
+    if total <= HARMLESS_SECONDS:
+        return 0.0
+    if structure.container in CLOCKLESS or not is_continuous(stored, structure.container):
+        return total
+    packets = [packet async for packet in _packets(ffmpeg, stored, sound, reading, cpu_seconds)]
+    damaged = sum(gap.samples for gap in gaps if _is_damage(gap, packets, sample_rate))
+    return damaged / sample_rate
+
+
+def _is_damage(gap: Gap, packets: Sequence[_Packet], sample_rate: int) -> bool:
+    start, end = gap.before / sample_rate, gap.after / sample_rate
+    for packet in packets:
+        if packet.clock != gap.restarts:
+            continue
+        inside = start + TOLERATED_SECONDS < packet.seconds < end - TOLERATED_SECONDS
+        if inside and packet.size > EMPTY_BYTES:
+            return True
+        if packet.corrupt and start - NEAR_SECONDS < packet.seconds < end + NEAR_SECONDS:
+            return True
+    return False
+
+
+async def _packets(
+    ffmpeg: FFmpeg, stored: StoredObject, sound: Sound, reading: Reading, cpu_seconds: float
+) -> AsyncGenerator[_Packet, None]:
+    report, clock, last = FrameReport(), 0, None
+    async with FFmpegProcess(
+        ffmpeg.sandbox,
+        packets_command(ffmpeg, stored, sound, reading),
+        stored.descriptors,
+        cpu_seconds=cpu_seconds,
+        network=stored.needs_network,
+    ) as process:
+        while chunk := await process.read():
+            for frame in report.read(chunk):
+                if not frame.duration or not report.time_base:
+                    continue
+                seconds = float((frame.duration - REPORTED_OFFSET) * report.time_base)
+                if last is not None and not -RESTART_SECONDS <= seconds - last <= LONGEST_GAP_SECONDS:
+                    clock += 1
+                last = seconds
+                yield _Packet(seconds, clock, frame.size, frame.corrupt)

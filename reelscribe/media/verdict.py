@@ -1,0 +1,193 @@
+"""The verdict on an extraction that has ended: complete, incomplete and why, or failed."""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from reelscribe.contracts.extractor import ExtractAudioRequest
+from reelscribe.errors import (
+    IncompleteRecording,
+    InternalError,
+    NoRoom,
+    NotDecodable,
+    PastTheEnd,
+    ServiceError,
+)
+from reelscribe.media.choice import choose_track
+from reelscribe.media.completeness import TOLERATED_SECONDS, declared_seconds, excess, shortfall, tolerated
+from reelscribe.media.decoded_track import DecodedTrack
+from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.gaps import damaged_seconds
+from reelscribe.media.inspection import inspect
+from reelscribe.media.sandbox import KILLED_EXIT_CODES
+from reelscribe.media.selection import Selection
+from reelscribe.media.stored_object import StoredObject
+from reelscribe.media.structure.facts import Structure
+
+log = logging.getLogger(__name__)
+
+FULL_DISK_BYTES = 1 << 20
+DIAGNOSIS_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How ffmpeg's run ended.
+
+    Attributes:
+        delivered: seconds of audio in the body.
+        exit_code: of the decoder, else of the encoder.
+        errors: number of its messages about damage.
+        messages: its last messages, for the log.
+        decoded: the track, unless it was copied.
+    """
+
+    delivered: float
+    exit_code: int
+    errors: int
+    messages: Sequence[str]
+    decoded: DecodedTrack | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is known of an audio that can be delivered.
+
+    Attributes:
+        delivered: seconds, without those that are damaged.
+        declared: seconds; None if the recording declares none.
+        damaged: seconds of silence in place of sound that could not be decoded.
+        reason: why it is not complete; None if it is.
+        remarks: what a reader of the transcript should know, although nothing is missing.
+    """
+
+    delivered: float
+    declared: float | None
+    damaged: float
+    reason: str | None
+    remarks: list[str] = field(default_factory=list)
+
+    def check(self, savepath: str, allow_incomplete: bool) -> None:
+        """
+        Raises:
+            IncompleteRecording: it is not complete, and that is not allowed.
+        """
+        if self.reason and not allow_incomplete:
+            raise IncompleteRecording(
+                f"{savepath}: {self.reason}; replace it, or ask again with allow_incomplete",
+                declared_seconds=self.declared,
+                delivered_seconds=round(self.delivered, 3),
+            )
+
+
+async def judge(
+    ffmpeg: FFmpeg,
+    stored: StoredObject,
+    request: ExtractAudioRequest,
+    structure: Structure,
+    selection: Selection,
+    outcome: Outcome,
+    output: int | None,
+    *,
+    cpu_seconds: float,
+) -> Verdict:
+    """Judge what came out.
+
+    Raises:
+        NoRoom, InternalError, NoAudioTrack, NotDecodable, PastTheEnd: there is nothing to deliver.
+    """
+    savepath = stored.savepath
+    if outcome.exit_code or outcome.errors:
+        log.warning("%s: ffmpeg exited with %d: %s", savepath, outcome.exit_code, " | ".join(outcome.messages))
+    if failure := stored.read_failure():
+        raise failure
+    if outcome.exit_code and output is not None and _is_full(output):
+        raise NoRoom(f"{savepath}: the result does not fit on the disk of temp_dir; ask for delivery = stream")
+    if outcome.exit_code < 0 or outcome.exit_code in KILLED_EXIT_CODES:
+        killer = KILLED_EXIT_CODES.get(outcome.exit_code, f"signal {-outcome.exit_code}")
+        raise InternalError(f"{savepath}: ffmpeg was killed by {killer}; try again")
+    declared = declared_seconds(structure, selection.declared, request.start, request.duration)
+    if outcome.delivered <= 0:
+        raise await _no_audio(ffmpeg, stored, request, outcome, declared)
+    damaged = await _damaged(ffmpeg, stored, structure, outcome.decoded, cpu_seconds)
+    delivered = outcome.delivered - damaged
+    reason = (
+        shortfall(declared, delivered, damaged)
+        or excess(declared, delivered, _added_seconds(outcome.decoded))
+        or _cut(request, structure, selection, delivered)
+        or (f"ffmpeg gave up after {delivered:.1f} s" if outcome.exit_code else None)
+    )
+    return Verdict(delivered, declared, damaged, reason, list(_remarks(declared, delivered, outcome.decoded)))
+
+
+def _is_full(output: int) -> bool:
+    disk = os.fstatvfs(output)
+    return disk.f_bavail * disk.f_frsize < FULL_DISK_BYTES
+
+
+async def _damaged(
+    ffmpeg: FFmpeg, stored: StoredObject, structure: Structure, track: DecodedTrack | None, cpu_seconds: float
+) -> float:
+    if not track or not track.timeline:
+        return 0.0
+    return await damaged_seconds(
+        ffmpeg,
+        stored,
+        structure,
+        track.sound,
+        track.reading,
+        track.timeline.gaps,
+        track.sample_rate,
+        cpu_seconds=cpu_seconds,
+    )
+
+
+def _added_seconds(track: DecodedTrack | None) -> float:
+    return track.timeline.counts.added / track.sample_rate if track and track.timeline else 0.0
+
+
+def _cut(request: ExtractAudioRequest, structure: Structure, selection: Selection, delivered: float) -> str | None:
+    """If a track declares a length, that decides: only the picture may be cut."""
+    if not structure.cut or (selection.declared and selection.declared.seconds is not None):
+        return None
+    if request.duration and delivered >= request.duration - TOLERATED_SECONDS:
+        return None  # it may be cut, but after the requested part
+    return f"the stored file breaks off after {delivered:.1f} s: {structure.cut}"
+
+
+def _remarks(declared: float | None, delivered: float, track: DecodedTrack | None) -> Iterator[str]:
+    timeline = track.timeline if track else None
+    if not track or not timeline:
+        return
+    if timeline.restarts:
+        yield f"timestamps begin anew {timeline.restarts} times; the parts follow each other without a pause"
+    holes = sum(gap.samples for gap in timeline.gaps) / track.sample_rate
+    if holes > TOLERATED_SECONDS:
+        yield f"{holes:.1f} s of silence are in place of holes in the recording"
+    if declared is not None and delivered - declared > tolerated(declared):
+        yield f"{declared:.1f} s are declared, {delivered:.1f} s were found"
+    if track.phase_cancelled:
+        yield "the channels cancel each other; the first one was taken instead of their mix"
+
+
+async def _no_audio(
+    ffmpeg: FFmpeg,
+    stored: StoredObject,
+    request: ExtractAudioRequest,
+    outcome: Outcome,
+    declared: float | None,
+) -> ServiceError:
+    """Why nothing came out; a second look at the recording tells."""
+    savepath = stored.savepath
+    track = outcome.decoded
+    if request.start and (declared == 0 or (track and track.timeline and not track.timeline.counts.delivered)):
+        return PastTheEnd(f"{savepath} ends before start = {request.start:g} s")
+    try:
+        inspection = await inspect(ffmpeg, stored, DIAGNOSIS_SECONDS)
+        choose_track(inspection.streams, request.track, savepath)
+    except ServiceError as reason:
+        return reason
+    if request.start and not outcome.exit_code and declared is None:
+        return PastTheEnd(f"{savepath} ends before start = {request.start:g} s")
+    return NotDecodable(f"{savepath}: its audio track cannot be decoded")
