@@ -1,6 +1,7 @@
 """Transcripts as a Parquet dataset: one row per segment, one partition per minute in which objects were modified."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from orchestrator.exports.files import remove, replacing
 from orchestrator.jobs import queries as job_queries
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.formats import rows
-from orchestrator.transcripts.partitions import Partition
+from orchestrator.transcripts.partitions import ROOT, Partition
 
 UTC_TIME = pyarrow.timestamp("us", tz="UTC")
 SCHEMA = pyarrow.schema(
@@ -38,13 +39,14 @@ SCHEMA = pyarrow.schema(
     ]
 )
 ROW_GROUP_ROWS = 50_000
-NULL = "__HIVE_DEFAULT_PARTITION__"
+NO_ROWS = "no_rows"
+"""Name of the file without rows. It is no bucket's: their names have no underscore."""
 
 
 def path_of(partition: Partition, root: Path, bucket: str) -> Path:
     """The partition's one file. Each bucket has its own, so that two of them can share a dataset."""
     return root.joinpath(
-        f"folder={NULL if partition.folder is None else quote(partition.folder, safe='')}",
+        f"folder={quote(partition.folder, safe='')}",
         f"last_modified_date={partition.minute:%Y-%m-%d}",
         f"hour={partition.minute.hour}",
         f"minute={partition.minute.minute}",
@@ -64,6 +66,7 @@ async def rewrite(
     if not partition.jobs:
         remove(path)
         return
+    _keep_folders_text(root)
     with replacing(root, path) as unfinished, ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer:
         pending: list[dict[str, Any]] = []
         for id in partition.jobs:
@@ -74,6 +77,18 @@ async def rewrite(
                 pending = []
             advance()
         writer.write_table(pyarrow.Table.from_pylist(pending, SCHEMA))
+
+
+def _keep_folders_text(root: Path) -> None:
+    """Have a partition whose folder is no number and no date, with a file without rows.
+
+    Readers find the type of a partition column from its values: if all folders were digits, pyarrow and DuckDB would
+    read ``2024`` and ``007`` as integers; if all were dates, DuckDB would read dates.
+    """
+    path = path_of(Partition(ROOT, datetime(1970, 1, 1), []), root, NO_ROWS)
+    if not path.exists():
+        with replacing(root, path) as unfinished, ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer:
+            writer.write_table(SCHEMA.empty_table())
 
 
 def remove_others(root: Path, bucket: str, partitions: Sequence[Partition]) -> None:

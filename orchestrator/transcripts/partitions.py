@@ -10,23 +10,27 @@ from orchestrator.database.sql import Connection, starting_with
 from orchestrator.transcripts.queries import last_modified, newest
 
 
+ROOT = "."
+"""The folder of recordings in the bucket's root. No folder of a bucket can have this name."""
+
+
 class Partition(NamedTuple):
     """All that is in one minute of one folder.
 
     Attributes:
-        folder: first part of the savepaths; None for savepaths without one.
+        folder: first part of the savepaths; :data:`ROOT` for savepaths without one.
         minute: in UTC, without a zone.
         jobs: transcriptions that are to be in it, ordered by savepath; none if newer versions are in other partitions.
     """
 
-    folder: str | None
+    folder: str
     minute: datetime
     jobs: list[int]
 
 
 _DONE = f"""
     select t.id, m.savepath, {newest("t")} as newest,
-        case when m.savepath like '_%%/%%' then split_part(m.savepath, '/', 1) end as folder,
+        case when m.savepath like '_%%/%%' then split_part(m.savepath, '/', 1) else '{ROOT}' end as folder,
         date_trunc('minute', {last_modified("t")} at time zone 'UTC') as minute
     from transcriptions t join media m on m.id = t.media_id
     where t.state = 'done' and m.bucket = %(bucket)s

@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 import pandas
 import pytest
+from pyarrow.dataset import dataset
 from typer.testing import CliRunner
 
 from orchestrator.cli.main import cli
@@ -172,6 +173,7 @@ async def test_parquet_is_partitioned_by_folder_and_minute(orchestrator, transcr
     outcome = await orchestrator.run("export", "--all", "--format", "parquet", "--output", str(folder))
     assert (outcome.code, outcome.out, outcome.err) == (0, f"3 transcripts in {folder}\n", "")
     assert files(folder) == [
+        "folder=./last_modified_date=1970-01-01/hour=0/minute=0/no_rows.parquet",
         "folder=talks/last_modified_date=2026-01-31/hour=23/minute=5/videos.parquet",
         "folder=youtube/last_modified_date=2026-01-31/hour=9/minute=5/videos.parquet",
     ]
@@ -198,13 +200,60 @@ async def test_duckdb_reads_the_rows_and_partitions(to_parquet, transcripts, sto
         """
     ).fetchall()
     assert found == [
+        (".", "2026-01-31", 9, 5, 1, "INTEGER[]"),
         ("talks", "2026-01-31", 23, 5, 1, "INTEGER[]"),
         ("youtube", "2026-01-31", 9, 5, 3, "INTEGER[]"),
         ("ä b=c", "2026-01-31", 9, 5, 1, "INTEGER[]"),
-        (None, "2026-01-31", 9, 5, 1, "INTEGER[]"),
     ]
     spoken = duckdb.sql(f"select distinct folder, language from read_parquet('{folder}/**/*.parquet') order by 1")
-    assert spoken.fetchall() == [("talks", "de"), ("youtube", "en"), ("ä b=c", "en"), (None, "en")]
+    assert spoken.fetchall() == [(".", "en"), ("talks", "de"), ("youtube", "en"), ("ä b=c", "en")]
+
+
+def by_pandas(folder: Path) -> pandas.DataFrame:
+    return pandas.read_parquet(folder)
+
+
+def by_pyarrow_dataset(folder: Path) -> pandas.DataFrame:
+    return dataset(folder, partitioning="hive").to_table().to_pandas()
+
+
+def by_duckdb(folder: Path) -> pandas.DataFrame:
+    return duckdb.sql(f"select * from '{folder}/**/*.parquet'").df()
+
+
+@pytest.mark.parametrize("read", [by_pandas, by_pyarrow_dataset, by_duckdb])
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ["."],
+        [".", "youtube"],
+        [".", "2024"],
+        ["2024"],
+        ["007", "2024"],
+        ["2026-01-31"],
+        [".", "2024", "a b=c%2Fä", "talks"],
+    ],
+    ids=lambda folders: " ".join(folders),
+)
+async def test_every_reader_takes_folders_as_text_without_arguments(read, folders, to_parquet, store_transcript):
+    for folder in folders:
+        name = "a.mp4" if folder == "." else f"{folder}/a.mp4"
+        await store_transcript(name, f"In {folder}.", "More.", modified=MODIFIED)
+    frame = read(await to_parquet()).sort_values(["folder", "index"])
+    assert list(frame["folder"]) == [folder for folder in folders for _ in range(2)]
+    assert list(frame["text"]) == [text for folder in folders for text in (f"In {folder}.", "More.")]
+    assert list(frame["hour"].astype(int)) == [9] * len(frame)
+    assert set(frame["last_modified_date"].astype(str)) == {"2026-01-31"}
+    assert set(frame["last_modified"].dt.tz_convert("UTC")) == {pandas.Timestamp(MODIFIED)}
+
+
+async def test_pandas_finds_a_folder_of_digits_and_the_root_by_their_names(to_parquet, store_transcript):
+    for name in ("2024/a.mp4", "07/b.mp4", "c.mp4"):
+        await store_transcript(name, "Words.", modified=MODIFIED)
+    folder = await to_parquet()
+    for wanted, savepath in (("2024", "2024/a.mp4"), ("07", "07/b.mp4"), (".", "c.mp4")):
+        frame = pandas.read_parquet(folder, filters=[("folder", "==", wanted)])
+        assert list(frame["savepath"]) == [savepath]
 
 
 async def test_a_second_export_changes_no_byte(to_parquet, transcripts):
