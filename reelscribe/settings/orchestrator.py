@@ -44,8 +44,9 @@ class EventsSection(Section):
 
     prefixes: Annotated[tuple[str, ...], CommaSeparated] = ()
     suffixes: Annotated[tuple[str, ...], CommaSeparated, Field(min_length=1)] = (
-        *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".mpg", ".mpeg", ".ts", ".3gp", ".ogv"),
-        *(".mp3", ".m4a", ".aac", ".wav", ".flac", ".ogg", ".opus", ".wma"),
+        *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
+        *(".vob", ".mxf", ".3gp", ".ogv", ".mp3", ".m4a", ".m4b", ".mka", ".aac", ".wav", ".flac", ".ogg", ".oga"),
+        *(".opus", ".wma", ".amr", ".aiff", ".aif", ".caf"),
     )
     reconcile_every: float = Field(default=0, ge=0, le=30 * 86400)
     settle_seconds: Seconds = 5
