@@ -12,6 +12,7 @@ from typing import Any
 from orchestrator.database.pool import Pool
 from orchestrator.intake.bucket import Objects
 from orchestrator.intake.submission import Requested, Submissions
+from orchestrator.intake.unfinished import control_files, has_unfinished_name
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import Options
 from orchestrator.jobs.object_changes import Identity, NewestJob
@@ -23,7 +24,7 @@ Outcomes = Counter[str]
 
 
 class RecordingFilter:
-    """Which objects are submitted: those that ``[events]`` selects, but never results of our own."""
+    """Which objects are submitted: those that ``[events]`` selects, but no unfinished files or results of our own."""
 
     def __init__(self, settings: Settings) -> None:
         self.buckets = tuple(dict.fromkeys((settings.paths.bucket_name, *settings.paths.buckets)))
@@ -41,8 +42,14 @@ class RecordingFilter:
         )
 
     def is_recording(self, bucket: str, savepath: str) -> bool:
-        """Whether this object has one of the suffixes, and is no transcript that ``[results]`` has stored."""
-        return savepath.lower().endswith(self._suffixes) and not self._is_result(bucket, savepath)
+        """Whether this object has one of the suffixes, and neither the name of an unfinished file nor of a transcript
+        that ``[results]`` has stored.
+        """
+        return (
+            savepath.lower().endswith(self._suffixes)
+            and not has_unfinished_name(savepath)
+            and not self._is_result(bucket, savepath)
+        )
 
     def _is_result(self, bucket: str, savepath: str) -> bool:
         results, endings = self._results, tuple(f".{format}" for format in self._results.formats)
@@ -73,7 +80,11 @@ class EventIntake:
         Raises:
             ServiceError: the extractor does not answer; objects without a job are submitted nevertheless.
         """
-        selected = {savepath: found for savepath, found in reported.items() if self.selection.takes(bucket, savepath)}
+        selected = {
+            savepath: found
+            for savepath, found in reported.items()
+            if self.selection.takes(bucket, savepath) and not any(name in reported for name in control_files(savepath))
+        }
         known = await self._known(bucket, list(selected))
         outcomes = Outcomes(ignored=len(reported) - len(selected))
         outcomes += await self._submit(bucket, {savepath: None for savepath in selected if savepath not in known}, {})

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import re
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from watchfiles.main import FileChange
 
 from orchestrator.database.pool import CONNECTION_ERRORS, one_line
 from orchestrator.intake.event_intake import EventIntake
+from orchestrator.intake.unfinished import control_files
 from orchestrator.jobs.object_changes import Identity
 from reelscribe.errors import NotReadable, ServiceError, SettingsError
 
@@ -23,10 +23,6 @@ log = logging.getLogger(__name__)
 logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it logs the number of changes, which is of no use
 
 META = "xl.meta"
-UNFINISHED = re.compile(r"\.(temp|f\d{2,4}(-\w+)?)\.\w+$")
-"""Files of yt-dlp that end like recordings: parts that it will join (``talk.f137.mp4``), and what it is joining
-(``talk.temp.mp4``). Those of browsers and rsync have other endings, or begin with a dot.
-"""
 LOOK_SECONDS = 1.0
 SCANNED_TOGETHER = 1000
 
@@ -118,28 +114,28 @@ class FolderWatch:
                 await self._note(found)
 
     def _objects(self, root: Path) -> Iterator[Found]:
-        """The objects at or below a path. What begins with a dot is MinIO's own, or an unfinished copy."""
+        """The objects at or below a path."""
         bucket = next(bucket for bucket, folder in self._folders.items() if root.is_relative_to(folder))
         folder = self._folders[bucket]
         if any(part.startswith(".") for part in root.relative_to(folder).parts):
             return
         if not root.is_dir():
             within = root.name != META and any((parent / META).exists() for parent in root.parents)
-            if not within and not _is_unfinished(root.name):
+            if not within:
                 yield _found(bucket, folder, root)
             return
         for name, below, files in os.walk(root):
             below[:] = [each for each in below if not each.startswith(".")]
             for file in [META] if META in files else files:
-                if not _is_unfinished(file):
-                    yield _found(bucket, folder, Path(name, file))
+                yield _found(bucket, folder, Path(name, file))
 
     async def _note(self, found: Sequence[Found]) -> None:
         """Take what is settled already, and remember the rest."""
         settled = []
         for file in found:
             shape = _Shape.of(file.path) if self._intake.selection.takes(file.bucket, file.savepath) else None
-            if shape and time.time() - shape.modified_ns / 1e9 > self._settle_seconds and file not in self._unsettled:
+            old = shape and time.time() - shape.modified_ns / 1e9 > self._settle_seconds
+            if shape and old and file not in self._unsettled and not _is_continued(file):
                 settled.append((file, shape))
             elif shape:
                 self._unsettled.setdefault(file, (shape, time.monotonic()))
@@ -151,6 +147,8 @@ class FolderWatch:
             if now < since + self._settle_seconds:
                 continue
             shape = _Shape.of(file.path)
+            if shape == known and _is_continued(file):
+                continue
             if shape == known:
                 settled.append((file, shape))
             if shape in (known, None):
@@ -179,8 +177,8 @@ class FolderWatch:
         self._unsettled.update({file: (shape, time.monotonic()) for file, shape in settled})
 
 
-def _is_unfinished(name: str) -> bool:
-    return name.startswith(".") or bool(UNFINISHED.search(name))
+def _is_continued(file: Found) -> bool:
+    return any(Path(name).exists() for name in control_files(str(file.path)))
 
 
 def _next_of(files: Iterator[Found]) -> list[Found]:

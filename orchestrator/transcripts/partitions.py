@@ -9,7 +9,6 @@ from psycopg.rows import class_row
 from orchestrator.database.sql import Connection, starting_with
 from orchestrator.transcripts.queries import last_modified, newest
 
-
 ROOT = "."
 """The folder of recordings in the bucket's root. No folder of a bucket can have this name."""
 

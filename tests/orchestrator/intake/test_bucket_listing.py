@@ -60,6 +60,14 @@ async def test_what_is_new_in_the_bucket_becomes_a_job(bucket, reconciling, sql)
     assert 'reelscribe_listed_objects_total{outcome="ignored"} 1.0' in metrics()
 
 
+async def test_unfinished_files_are_not_submitted(bucket, reconciling, sql):
+    for savepath in ("a.mp4", "b.f137.mp4", "b.temp.mp4", "c.mp4", "c.mp4.aria2", ".rsync-partial/d.mp4", ".e.mp4"):
+        bucket.put(savepath)
+    async with reconciling() as metrics:
+        await shows(metrics, 'reelscribe_listings_total{outcome="complete"} 1.0')
+    assert await sql("select savepath from media") == [("a.mp4",)]
+
+
 async def test_only_the_prefixes_are_listed(bucket, reconciling, sql):
     bucket.put("talks/a.mp4"), bucket.put("music/a.mp4")
     async with reconciling(prefixes=("talks/",)) as metrics:

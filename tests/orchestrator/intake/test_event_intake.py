@@ -50,6 +50,25 @@ def test_other_objects_are_not_taken(savepath):
     assert not selection().takes(BUCKET, savepath)
 
 
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        *("mp4", "m4v", "mov", "mkv", "webm", "avi", "wmv", "flv", "mpg", "mpeg", "ts", "mts", "m2ts", "vob", "mxf"),
+        *("3gp", "ogv", "mp3", "m4a", "m4b", "mka", "aac", "wav", "flac", "ogg", "oga", "opus", "wma", "amr", "aiff"),
+        *("aif", "caf"),
+    ],
+)
+def test_without_a_setting_the_usual_containers_are_recordings(suffix):
+    assert selection().takes(BUCKET, f"talks/a.{suffix}") and selection().takes(BUCKET, f"A.{suffix.upper()}")
+
+
+async def test_an_object_next_to_the_notes_of_its_download_waits(intake, sql):
+    reported = {"a.mp4": None, "a.mp4.aria2": None, "b.mp4": None, "c.mp4": None, "c.mp4.ytdl": None}
+    assert await intake.take(BUCKET, reported) == Counter(new=1, ignored=4)
+    assert (await intake.take(BUCKET, {"a.mp4": None}))["new"] == 1
+    assert await sql("select savepath from media order by savepath") == [("a.mp4",), ("b.mp4",)]
+
+
 def test_other_buckets_are_not_taken():
     assert not selection().takes("secrets", "a.mp4")
     assert selection(paths=PathsSection(buckets=("calls",))).takes("calls", "a.mp4")

@@ -75,6 +75,18 @@ async def test_files_that_a_download_is_still_working_on_are_not_taken(watching,
         assert await submitted(2) == ["race.f1.mp4", "talk.final.mp4"]
 
 
+@pytest.mark.parametrize("ending", [".aria2", ".ytdl", ".part", ".st"])
+@pytest.mark.parametrize("age", [0, 3600])
+async def test_a_file_waits_until_the_notes_of_its_download_are_gone(ending, age, watching, bucket, submitted, sql):
+    notes = bucket.put(f"a.mp4{ending}", age=age)
+    bucket.put("a.mp4", age=age)
+    async with watching():
+        await asyncio.sleep(2 + SETTLE_SECONDS)
+        assert await sql("select count(*) from media") == [(0,)]
+        notes.unlink()
+        assert await submitted() == ["a.mp4"]
+
+
 async def test_a_file_that_comes_is_taken(watching, bucket, submitted):
     async with watching():
         bucket.put("new folder/a b.mp4", age=0)
