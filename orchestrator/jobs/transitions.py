@@ -135,6 +135,19 @@ async def hand_back(connection: Connection, attempt: Attempt) -> None:
     await advance(connection, attempt, HAND_BACK)
 
 
+async def hand_back_if_begun(connection: Connection, queue_job: int, id: int) -> list[int]:
+    """Undo :func:`begin` for a worker that stopped before its answer came; the id, for the queue, if it had begun."""
+    await lock(connection, [id])  # waits for a begin that is being committed
+    return await fetch_column(
+        connection,
+        f"""
+        update jobs set state = '{HAND_BACK.target}'
+        where id = %s and queue_job = %s and state = '{BEGIN.target}' returning id
+        """,
+        (id, queue_job),
+    )
+
+
 async def lose_worker(connection: Connection, id: int, failures: int, max_failures: int) -> bool:
     """The worker of a job is gone: queue it again (by the caller, if True), or fail it after ``max_failures``.
 

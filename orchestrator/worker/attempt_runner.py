@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 
 from psycopg.errors import ProgramLimitExceeded
 
@@ -31,7 +32,11 @@ class AttemptRunner:
         Raises:
             psycopg.OperationalError: the database is gone; the job keeps its position in the queue.
         """
-        attempt = await self._begin(queue_job, id)
+        try:
+            attempt = await self._begin(queue_job, id)
+        except asyncio.CancelledError:
+            await _despite_cancellation(self._hand_back_if_begun(queue_job, id))
+            raise
         if attempt is None:
             return
         try:
@@ -39,7 +44,7 @@ class AttemptRunner:
         except Superseded as superseded:
             log.info("%s", superseded)
         except asyncio.CancelledError:
-            await asyncio.shield(self._hand_back(attempt))
+            await _despite_cancellation(self._hand_back(attempt))
             raise
 
     async def _until_decided(self, attempt: Attempt) -> None:
@@ -98,6 +103,10 @@ class AttemptRunner:
             await transitions.fail(connection, attempt, reason)
             await close_receipt(connection, attempt, reason)
 
+    async def _hand_back_if_begun(self, queue_job: int, id: int) -> None:
+        async with self._pool.connection() as connection:
+            await self._queue.put(connection, await transitions.hand_back_if_begun(connection, queue_job, id))
+
     async def _hand_back(self, attempt: Attempt) -> None:
         try:
             async with self._pool.connection() as connection:
@@ -106,6 +115,18 @@ class AttemptRunner:
             log.info("%s: back in the queue at %.1f s", _name(attempt), attempt.progress_seconds)
         except Superseded as superseded:
             log.info("%s", superseded)
+
+
+async def _despite_cancellation(last_write: Coroutine[None, None, None]) -> None:
+    """Await it to its end if the task is cancelled once more, so that the entry of the queue is decided only after it;
+    a database that hangs is given up at the next cancellation.
+    """
+    writing = asyncio.create_task(last_write)
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await writing
+        raise
 
 
 def _name(attempt: Attempt) -> str:
