@@ -13,10 +13,9 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
-import fasteners  # type: ignore[import-untyped]
 import psutil
 import psycopg
 from psycopg import errors as postgres_errors
@@ -62,8 +61,8 @@ MAY_PASS = (subprocess.SubprocessError, AssertionError, psycopg.OperationalError
 STATUS_LINE = 7
 """Of postmaster.pid, counted from 0."""
 SOCKET_LOCK = ".s.PGSQL.5432.lock"
-STILL_IN_USE = "pre-existing shared memory block"
-"""What PostgreSQL says while a child of a server that was killed still runs."""
+STILL_IN_USE = ("pre-existing shared memory block", 'lock file "postmaster.pid" already exists')
+"""What PostgreSQL says while a child of a server that was killed still runs, or as another start was faster."""
 
 
 @contextmanager
@@ -134,7 +133,7 @@ def _stop(server: PostgresServer) -> None:
         server._postmaster_info = PostmasterInfo.read_from_pgdata(server.pgdata)  # it may be another one since we came
     except (DatabaseUnavailable, OSError):
         log.debug("the folder can no longer be read; the server that we know is stopped")
-    with suppress(psutil.NoSuchProcess):
+    with _alone(server.pgdata), suppress(psutil.NoSuchProcess):
         server.stop()
 
 
@@ -182,23 +181,15 @@ def _refuse_other_version(data_dir: Path) -> None:
 
 def _start(data_dir: Path) -> tuple[PostgresServer, str]:
     """The server, which is started if it does not run, and the URL of the database."""
-    # One lock per database, next to it: the library's own is one file in /tmp that belongs to whoever came first.
-    lock = fasteners.InterProcessLock(data_dir.with_name(f".{data_dir.name}.lock"))
     began = time.monotonic()
     deadline = began + ANSWER_SECONDS
     while True:
         try:
-            with lock:
+            with _alone(data_dir):
                 _refuse_other_owner(data_dir)
                 _initialise(data_dir)
                 _forget_dead_server(data_dir.resolve())
-            server = get_server(data_dir, cleanup_mode=None, start=False)
-            server._lock = lock
-            server.start()
-            # Our lock decides who stops it, not the library's list of process ids, which kill -9 leaves wrong.
-            atexit.unregister(server._cleanup)
-            PostgresServer._instances.pop(server.pgdata, None)
-            server.global_process_id_list.path.unlink(missing_ok=True)
+                server = _started(data_dir)
             return server, _database_url(server)
         except (*MAY_PASS, OSError, RuntimeError, KeyError) as failed:
             if _is_on_its_way(data_dir, failed):
@@ -208,11 +199,36 @@ def _start(data_dir: Path) -> tuple[PostgresServer, str]:
         time.sleep(0.5)
 
 
+@contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """Keep out all other starts and stops of this server, those of other threads too.
+
+    The library's own lock is one file in /tmp that belongs to whoever came first, and no lock between threads.
+    """
+    with data_dir.with_name(f".{data_dir.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _started(data_dir: Path) -> PostgresServer:
+    server = get_server(data_dir, cleanup_mode=None, start=False)
+    server._lock = nullcontext()
+    try:
+        server.start()
+    finally:
+        # Our lock decides who stops it, not the library's list of process ids, which kill -9 leaves wrong.
+        atexit.unregister(server._cleanup)
+        PostgresServer._instances.pop(server.pgdata, None)
+    server.global_process_id_list.path.unlink(missing_ok=True)
+    return server
+
+
 def _passes(data_dir: Path, failed: Exception) -> bool:
     """Whether it is only that a server is about to die, or to come up, which may take long after a crash."""
     match failed:
         case subprocess.CalledProcessError():
-            return STILL_IN_USE in _last_words(data_dir, lines=10)
+            words = _last_words(data_dir, lines=10)
+            return _postmaster(data_dir) is not None or any(said in words for said in STILL_IN_USE)
         case psycopg.Error():
             return failed.sqlstate in (None, postgres_errors.CannotConnectNow.sqlstate)
         case _:

@@ -7,13 +7,16 @@ import pwd
 import shutil
 import signal
 import stat
+import subprocess
 import sys
 import time
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from orchestrator.database import embedded
 from orchestrator.errors import DatabaseUnavailable
@@ -27,6 +30,23 @@ with embedded.running(Path(sys.argv[1])):
     print("up", flush=True)
     sys.stdin.read()
 """
+
+
+USE_TOGETHER = """
+import sys
+from pathlib import Path
+import psycopg
+from orchestrator.database import embedded
+print("ready", flush=True)
+for _ in sys.stdin:
+    with embedded.running(Path(sys.argv[1])) as url:
+        with psycopg.connect(url) as connection:
+            kept = connection.execute("select sum(number) from kept").fetchone()[0]
+        print(kept, flush=True)
+        sys.stdin.readline()
+    print("left", flush=True)
+"""
+ROUNDS = 4
 
 
 @pytest.fixture
@@ -125,6 +145,83 @@ async def test_a_server_that_is_killed_while_it_is_in_use_is_started_again(data_
                 break
         assert postmaster(data_dir) != killed
     assert await gone(data_dir), "the last one out stops the new one too"
+
+
+async def test_processes_that_start_a_killed_server_at_the_same_moment_share_it(data_dir):
+    with embedded.running(data_dir) as url:
+        insert(url, 1)
+    users = [
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", USE_TOGETHER, str(data_dir)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]
+
+    async def say(text: bytes) -> list[bytes]:
+        for user in users:
+            user.stdin.write(text)
+        return [await user.stdout.readline() for user in users]
+
+    assert await say(b"") == [b"ready\n"] * 2
+    for _ in range(ROUNDS):
+        assert await say(b"start\n") == [b"1\n"] * 2
+        os.kill(postmaster(data_dir), signal.SIGKILL)
+        assert await say(b"leave\n") == [b"left\n"] * 2
+    errors = [(await user.communicate(b""))[1].decode() for user in users]
+    assert "cannot be used" not in "".join(errors) and "Traceback" not in "".join(errors)
+    assert await gone(data_dir)
+
+
+async def test_users_that_both_see_it_die_start_it_again_without_a_complaint(data_dir, caplog):
+    with embedded.running(data_dir) as url, embedded.running(data_dir):
+        insert(url, 1)
+        for _ in range(ROUNDS):
+            killed = postmaster(data_dir)
+            os.kill(killed, signal.SIGKILL)
+            for _ in range(100):
+                await asyncio.sleep(0.1)
+                with suppress(psycopg.OperationalError):
+                    assert kept(url) == [1]
+                    break
+            assert postmaster(data_dir) != killed
+    assert "cannot be used" not in caplog.text
+    assert await gone(data_dir)
+
+
+async def test_threads_that_start_a_killed_server_at_the_same_moment_share_it(data_dir):
+    def use() -> list[int]:
+        with embedded.running(data_dir) as url:
+            return kept(url)
+
+    with embedded.running(data_dir) as url:
+        insert(url, 1)
+        for _ in range(ROUNDS):
+            os.kill(postmaster(data_dir), signal.SIGKILL)
+            assert await asyncio.gather(*(asyncio.to_thread(use) for _ in range(3))) == [[1]] * 3
+
+
+@pytest.mark.parametrize("head_start", [0.0, 0.01, 0.02, 0.04])
+async def test_a_server_that_another_program_is_just_starting_is_waited_for_and_used(head_start, data_dir):
+    with embedded.running(data_dir) as url:
+        insert(url, 1)
+        program = psutil.Process(postmaster(data_dir)).exe()
+        sockets = str(conninfo_to_dict(url)["host"])
+    assert await gone(data_dir)
+    with (data_dir / "log").open("ab") as log:
+        other = subprocess.Popen(
+            [program, "-D", data_dir, "-h", "", "-k", sockets],
+            stdout=log, stderr=log, cwd="/", user=data_dir.stat().st_uid, start_new_session=True,
+        )  # fmt: skip
+    await asyncio.sleep(head_start)
+    try:
+        with embedded.running(data_dir) as url:
+            assert kept(url) == [1]
+    finally:
+        other.kill()
+        other.wait()
 
 
 async def test_the_next_start_waits_for_a_child_that_outlives_the_killed_server(data_dir):
