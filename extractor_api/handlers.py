@@ -6,6 +6,8 @@ import os
 import uuid
 from typing import BinaryIO, get_args
 
+from tornado.iostream import StreamClosedError
+
 from extractor_api.file_delivery import ResultSender
 from extractor_api.probe import probe
 from extractor_api.results import Result, expected_bytes
@@ -18,7 +20,7 @@ from reelscribe.contracts.extractor import (
     ProbeQuery,
     ProbeResult,
 )
-from reelscribe.errors import BadRequest, InternalError, NoAudioInTime, ServiceError, Stopping, UnsupportedFormat
+from reelscribe.errors import BadRequest, NoAudioInTime, ServiceError, Stopping, UnsupportedFormat
 from reelscribe.http.server import ServiceHandler
 from reelscribe.media.audio import AudioExtraction, extract_audio
 from reelscribe.media.commands import CONTENT_TYPES, Encoding, source_encoding
@@ -35,20 +37,22 @@ class ExtractAudioHandler(ResultSender):
     def initialize(self, service: ExtractorService) -> None:  # type: ignore[override]
         super().initialize(service)
         self._work: asyncio.Task[None] | None = None
+        self._time_limit = asyncio.timeout(service.limits.max_duration)
 
     async def post(self) -> None:
         request = self._read_request()
         self._work = asyncio.create_task(self._extract(request))
         try:
-            async with asyncio.timeout(self.service.limits.max_duration):
+            async with self._time_limit:
                 await self._work
         except TimeoutError:
-            raise NoAudioInTime(
-                f"{request.savepath}: not done within max_duration = {self.service.limits.max_duration:g} s"
-            ) from None
+            raise self._took_too_long(request.savepath) from None
         except asyncio.CancelledError:
             log.warning("%s: the client left, or the extractor is stopping; ffmpeg was ended", request.savepath)
             raise Stopping("the extraction was ended") from None
+
+    def _took_too_long(self, savepath: str) -> NoAudioInTime:
+        return NoAudioInTime(f"{savepath}: not done within max_duration = {self.service.limits.max_duration:g} s")
 
     def on_connection_close(self) -> None:
         super().on_connection_close()
@@ -127,17 +131,21 @@ class ExtractAudioHandler(ResultSender):
             finishing.cancel()
 
     async def _stream(self, extraction: AudioExtraction, head: bytes) -> None:
-        failure: ServiceError | None = Stopping("the client left, or the extractor was stopping")
+        failure: ServiceError | None = None
         try:
             await self.write_out(head)
             async for chunk in extraction.chunks():
                 await self.write_out(chunk)
-            failure = None
         except ServiceError as cause:
             failure = cause
             raise
+        except (StreamClosedError, asyncio.CancelledError):
+            failure = Stopping("the client left, or the extractor was stopping")
+            if self._time_limit.expired():
+                failure = self._took_too_long(extraction.receipt().savepath)
+            raise
         except Exception:
-            failure = InternalError("something went wrong in the extractor; its log says what")
+            failure = self.internal_error()
             raise
         finally:
             self._record(extraction.receipt(failure))

@@ -146,6 +146,10 @@ class ServiceHandler(RequestHandler):
         """The refusal of a body over ``max_body_bytes``."""
         return errors.BodyTooLarge(f"the body is over {self.max_body_bytes} bytes", limit=self.max_body_bytes)
 
+    def internal_error(self) -> errors.InternalError:
+        """What a client is to know of a fault of ours."""
+        return errors.InternalError(f"{self.service.name} failed; its log has the reason under {self.request_id}")
+
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         """Send the failure as JSON; if a body has begun, cut the connection: a body that ends would look complete."""
         if self._headers_written:
@@ -242,7 +246,7 @@ def _as_service_error(status: int, raised: BaseException | None, handler: Servic
         return errors.MethodNotAllowed(f"{path} does not take {method}")
     if status < 500:
         return errors.BadRequest(f"{method} {path}: {handler._reason}")
-    return errors.InternalError(f"{handler.service.name} failed; its log has the reason under {handler.request_id}")
+    return handler.internal_error()
 
 
 class NoRouteHandler(ServiceHandler):

@@ -175,3 +175,15 @@ async def test_a_probe_is_504_too(serve: Serve) -> None:
     response = await extractor.get("/probe", params={"savepath": "short.mp4"})
     assert (response.status_code, response.json()["error"]["code"]) == (504, "no_audio_in_time")
     assert describing_processes() == []
+
+
+async def test_the_receipt_of_an_extraction_over_max_duration_says_so(serve: Serve) -> None:
+    extractor = await serve(max_duration=0.5)
+    body = {"savepath": "long.mp4", "audio_format": "wav"}
+    async with extractor.stream("POST", "/extract-audio", json=body) as response:
+        await asyncio.sleep(1)
+        with pytest.raises(httpx.HTTPError):
+            await response.aread()
+    receipt = (await extractor.get(f"/extractions/{response.headers['X-Extraction-Id']}")).json()
+    assert (receipt["error"]["code"], receipt["error"]["retryable"]) == ("no_audio_in_time", True)
+    assert receipt["reason"] == "long.mp4: not done within max_duration = 0.5 s"

@@ -31,7 +31,11 @@ class Bytes:
         self.size = stored.size
         self._stored = stored
         self._fetched: list[tuple[int, bytes]] = []
-        self._bytes_left, self._reads_left, self._fetches_left = times * MAX_BYTES, times * MAX_READS, times * MAX_FETCHES
+        self._bytes_left, self._reads_left, self._fetches_left = (
+            times * MAX_BYTES,
+            times * MAX_READS,
+            times * MAX_FETCHES,
+        )
 
     def read(self, offset: int, length: int) -> bytes:
         """At most ``length`` bytes from ``offset`` on; fewer only at the end.
