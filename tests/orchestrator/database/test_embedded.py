@@ -181,7 +181,7 @@ async def test_users_that_both_see_it_die_start_it_again_without_a_complaint(dat
         for _ in range(ROUNDS):
             killed = postmaster(data_dir)
             os.kill(killed, signal.SIGKILL)
-            for _ in range(100):
+            for _ in range(600):
                 await asyncio.sleep(0.1)
                 with suppress(psycopg.OperationalError):
                     assert kept(url) == [1]
