@@ -1,12 +1,11 @@
 """GET /openapi.json is valid, complete, and what the transcriber does; the client of all these tests compares."""
 
-import asyncio
 import json
-import sys
 from pathlib import Path
 
 from openapi_spec_validator import validate
 
+from tests.schemathesis_run import finds_nothing
 from tests.transcriber.conftest import Serve, Transcriber
 from tests.transcriber.contract import CONTRACT
 from tests.transcriber.peer import SPEECH
@@ -37,21 +36,8 @@ def test_a_recording_may_come_as_a_form_or_be_named() -> None:
 
 
 async def test_schemathesis_finds_nothing(serve: Serve, tmp_path: Path) -> None:
-    """All its checks but one: a schema cannot say which recordings there are."""
     transcriber = await serve(tokens=("first",))
-    process = await asyncio.create_subprocess_exec(
-        *(Path(sys.executable).parent / "schemathesis", "run", f"{transcriber.http.base_url}/openapi.json"),
-        *("--header", "Authorization: Bearer first"),
-        *("--checks", "all", "--exclude-checks", "positive_data_acceptance", "--warnings", "off"),
-        *("--max-examples", "10", "--generation-deterministic", "--request-timeout", "20", "--no-color"),
-        cwd=tmp_path,  # it leaves a folder of its own
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    assert process.stdout
-    said = (await process.stdout.read()).decode()
-    assert await process.wait() == 0, said
-    assert "No issues found" in said, said
+    await finds_nothing(str(transcriber.http.base_url), tmp_path)
 
 
 async def test_a_form_as_documented_is_taken(transcriber: Transcriber) -> None:
