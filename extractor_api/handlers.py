@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-import os
 import uuid
-from typing import BinaryIO, get_args
+from typing import get_args
 
 from tornado.iostream import StreamClosedError
 
@@ -111,24 +110,10 @@ class ExtractAudioHandler(ResultSender):
             async with extract_audio(
                 ffmpeg, stored, request, encoding, extraction_id, self.service.limits, file.fileno()
             ) as extraction:
-                await self._finish(extraction, file, stored.savepath)
+                await extraction.finish(self.service.limits.start_timeout)
             result = await results.keep(extraction_id, file, encoding)
         self._record(extraction.receipt().model_copy(update={"bytes": result.size, "sha256": result.sha256}))
         return result
-
-    async def _finish(self, extraction: AudioExtraction, file: BinaryIO, savepath: str) -> None:
-        """Wait for all of a file's audio, but no longer than ``start_timeout`` for its first bytes."""
-        timeout = self.service.limits.start_timeout
-        finishing = asyncio.create_task(extraction.finish())
-        try:
-            await asyncio.wait({finishing}, timeout=timeout)
-            if not finishing.done() and not os.fstat(file.fileno()).st_size:
-                raise NoAudioInTime(
-                    f"{savepath}: ffmpeg made no audio within {timeout:g} s; try again, or raise start_timeout"
-                )
-            await finishing
-        finally:
-            finishing.cancel()
 
     async def _stream(self, extraction: AudioExtraction, head: bytes) -> None:
         failure: ServiceError | None = None

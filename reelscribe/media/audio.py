@@ -1,6 +1,7 @@
 """One extraction: its audio while ffmpeg decodes it, the verdict on what came out, and its receipt."""
 
 import asyncio
+import errno
 import hashlib
 import logging
 import os
@@ -21,7 +22,7 @@ from reelscribe.media.selection import Selection, select_track
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.structure.facts import Structure
 from reelscribe.media.structure.reading import read_structure
-from reelscribe.media.verdict import Outcome, Verdict, judge
+from reelscribe.media.verdict import Outcome, Verdict, judge, no_room
 from reelscribe.media.wav import wav_header
 from reelscribe.settings.extractor import ExtractionSection
 
@@ -124,9 +125,7 @@ class AudioExtraction:
                 async with asyncio.timeout(timeout):
                     head += await self._read()
         except TimeoutError:
-            raise NoAudioInTime(
-                f"{self._stored.savepath}: ffmpeg made no audio within {timeout:g} s; try again, or raise start_timeout"
-            ) from None
+            raise self._too_late(timeout) from None
         if self._ended:
             await self._judge()
         return head
@@ -143,14 +142,25 @@ class AudioExtraction:
             yield chunk
         await self._judge()
 
-    async def finish(self) -> None:
+    async def finish(self, timeout: float) -> None:
         """Wait until everything is written to ``output``, and judge it.
 
+        Args:
+            timeout: longest wait for the first sound, in seconds.
+
         Raises:
+            NoAudioInTime: ffmpeg made no sound in time.
             NoRoom, NoAudioTrack, NotDecodable, PastTheEnd, IncompleteRecording: the file is of no use.
         """
-        while await self._read():
-            pass
+        writing = asyncio.create_task(self._read_all())
+        try:
+            await asyncio.wait({writing}, timeout=timeout)
+            if not writing.done() and not self._outcome().delivered:
+                raise self._too_late(timeout)
+            await writing
+        finally:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
         await self._judge()
 
     async def close(self) -> None:
@@ -188,6 +198,16 @@ class AudioExtraction:
             remarks=self._verdict.remarks if self._verdict else [],
         )
 
+    def _too_late(self, timeout: float) -> NoAudioInTime:
+        savepath = self._stored.savepath
+        return NoAudioInTime(
+            f"{savepath}: ffmpeg made no audio within {timeout:g} s; try again, or raise start_timeout"
+        )
+
+    async def _read_all(self) -> None:
+        while await self._read():
+            pass
+
     async def _read(self) -> bytes:
         chunk = await anext(self._body, b"")
         self._digest.update(chunk)
@@ -196,6 +216,7 @@ class AudioExtraction:
         return chunk
 
     async def _make_body(self) -> AsyncGenerator[bytes, None]:
+        log.info("%s: ffmpeg started (%s)", self._stored.savepath, self._encoding)
         if self._format == "source":
             self._copied = CopiedTrack(
                 self._ffmpeg, self._stored, self._sound, self._reading, cpu_seconds=self._cpu_seconds
@@ -250,11 +271,19 @@ class AudioExtraction:
         async with aclosing(self._samples()) as samples:
             async for chunk in samples:
                 position = position or len(self._header(None))
-                position += await asyncio.to_thread(os.pwrite, output, chunk, position)
+                position += await asyncio.to_thread(self._write, output, chunk, position)
         if position:
             os.pwrite(output, self._header(position - len(self._header(None))), 0)
         return
         yield b""
+
+    def _write(self, output: int, chunk: bytes, position: int) -> int:
+        try:
+            return os.pwrite(output, chunk, position)
+        except OSError as failure:
+            if failure.errno == errno.ENOSPC:
+                raise no_room(self._stored.savepath) from None
+            raise
 
     def _samples(self) -> AsyncGenerator[bytes, None]:
         assert self._decoded

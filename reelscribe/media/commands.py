@@ -149,18 +149,19 @@ def copy_command(
 
     The part begins with the first packet that is not before ``start``; timestamps count from ``start``.
     """
-    start = ("-ss", f"{request.start:.6f}") if request.start else ()
-    skipped = start if reading.seek is None else ()
-    return [
-        str(ffmpeg.path),
-        *_QUIET,
-        *_input(ffmpeg, stored, reading),
-        *skipped,
+    start = ("-ss", f"{request.start:.6f}") if request.start and reading.seek is None else ()
+    part = [
+        *start,
         *(("-t", f"{request.duration:.6f}") if request.duration else ()),
         *_AUDIO_ONLY,
         *("-map", sound.stream, "-c:a", "copy", "-copypriorss", "0"),
-        *("-y", "-f", "tee", f"[f={encoding}]{output}|[f=framecrc]pipe:{report}"),
     ]
+    reported = ("-flush_packets", "0", "-f", "framecrc", f"pipe:{report}")
+    return [
+        str(ffmpeg.path), *_QUIET, *_input(ffmpeg, stored, reading),
+        *part, "-f", encoding, "-y", output,
+        *part, *reported,
+    ]  # fmt: skip
 
 
 def _true_times(reading: Reading) -> tuple[str, ...]:

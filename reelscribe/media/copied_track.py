@@ -53,8 +53,8 @@ class CopiedTrack:
                 may_write=output is not None,
                 report=pipe,
             ) as process:
-                if output is not None:
-                    self._count(report, await pipe.read_all(), request.start)
+                while output is not None and (packets := await pipe.read()):
+                    self._count(report, packets, request.start)
                 while chunk := await process.read():
                     self._count(report, pipe.read_now(), request.start)
                     yield chunk

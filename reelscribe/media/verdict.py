@@ -103,7 +103,7 @@ async def judge(
     if failure := stored.read_failure():
         raise failure
     if outcome.exit_code and output is not None and _is_full(output):
-        raise NoRoom(f"{savepath}: the result does not fit on the disk of temp_dir; ask for delivery = stream")
+        raise no_room(savepath)
     if outcome.exit_code < 0 or outcome.exit_code in KILLED_EXIT_CODES:
         killer = KILLED_EXIT_CODES.get(outcome.exit_code, f"signal {-outcome.exit_code}")
         raise InternalError(f"{savepath}: ffmpeg was killed by {killer}; try again")
@@ -119,6 +119,11 @@ async def judge(
         or (f"ffmpeg gave up after {delivered:.1f} s" if outcome.exit_code else None)
     )
     return Verdict(delivered, declared, damaged, reason, list(_remarks(declared, delivered, outcome.decoded)))
+
+
+def no_room(savepath: str) -> NoRoom:
+    """The disk is full."""
+    return NoRoom(f"{savepath}: the result does not fit on the disk of temp_dir; ask for delivery = stream")
 
 
 def _is_full(output: int) -> bool:

@@ -16,7 +16,7 @@ import pytest
 from reelscribe.http.auth import Tokens
 from tests.extractor_api.conftest import Serve, running_ffmpeg
 
-WAV_HEADER_BYTES = 78
+WAV_HEADER_BYTES = 44
 """Of ffmpeg's WAV, with the LIST chunk that names it."""
 
 Measure = Callable[[bytes], tuple[float, str]]
