@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from orchestrator.intake.submission import Outcome
 from orchestrator.jobs.models import Job, Options, Priority, Record, State, StorableSavepath
@@ -18,8 +18,20 @@ MOST_JOBS = 1000
 """Of one page."""
 
 
+ONE_SAVEPATH = {
+    "required": ["savepath"],
+    "properties": {"savepath": {"type": "string"}, "savepaths": {"maxItems": 0}},
+}
+SEVERAL_SAVEPATHS = {
+    "required": ["savepaths"],
+    "properties": {"savepath": {"type": "null"}, "savepaths": {"minItems": 1}},
+}
+
+
 class SubmitRequest(Options):
     """Body of ``POST /api/jobs``: one savepath or several, and how to transcribe them."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [ONE_SAVEPATH, SEVERAL_SAVEPATHS]})
 
     savepath: StorableSavepath | None = None
     savepaths: list[StorableSavepath] = Field(default=[], max_length=MOST_SAVEPATHS)

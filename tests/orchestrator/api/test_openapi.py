@@ -3,6 +3,8 @@
 import json
 
 import httpx
+import pytest
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from reelscribe.http.auth import Tokens
@@ -15,6 +17,23 @@ async def test_the_document_is_valid_openapi_3_1(serving):
         document = (await client.get("/openapi.json")).json()
     validate(document)
     assert document["openapi"].startswith("3.1") and document == json.loads(json.dumps(CONTRACT.document))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *({"savepath": "a"}, {"savepath": "a", "savepaths": []}),
+        *({"savepaths": ["a"]}, {"savepath": None, "savepaths": ["a", "b"]}),
+        *({}, {"savepath": None}, {"savepaths": []}, {"savepath": None, "savepaths": []}),
+        *({"savepath": "a", "savepaths": ["b"]}, {"savepaths": None}),
+    ],
+    ids=json.dumps,
+)
+async def test_the_document_takes_either_savepath_or_savepaths_as_the_service_does(body, serving):
+    schema = {"$ref": "#/components/schemas/SubmitRequest", "components": CONTRACT.document["components"]}
+    async with httpx.AsyncClient(base_url=serving(Tokens())) as client:
+        answer = await client.post("/api/jobs", json=body)
+    assert answer.status_code == (202 if Draft202012Validator(schema).is_valid(body) else 400)
 
 
 async def test_schemathesis_finds_nothing(serving, store_transcript, tmp_path):
