@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic.config import JsonDict
 
 from orchestrator.intake.submission import Outcome
 from orchestrator.jobs.models import Job, Options, Priority, Record, State, StorableSavepath
@@ -18,11 +19,11 @@ MOST_JOBS = 1000
 """Of one page."""
 
 
-ONE_SAVEPATH = {
+ONE_SAVEPATH: JsonDict = {
     "required": ["savepath"],
     "properties": {"savepath": {"type": "string"}, "savepaths": {"maxItems": 0}},
 }
-SEVERAL_SAVEPATHS = {
+SEVERAL_SAVEPATHS: JsonDict = {
     "required": ["savepaths"],
     "properties": {"savepath": {"type": "null"}, "savepaths": {"minItems": 1}},
 }
