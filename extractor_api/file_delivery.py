@@ -86,9 +86,6 @@ class ResultHandler(ResultSender):
     async def get(self, extraction_id: str) -> None:
         await self.send_result(self.service.results.get(extraction_id))
 
-    async def head(self, extraction_id: str) -> None:
-        await self.get(extraction_id)
-
 
 def _range(requested: str, size: int) -> tuple[int, int]:
     """First byte and the one after the last of a ``Range`` header; the entire result if we serve no such range."""

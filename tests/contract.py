@@ -29,7 +29,8 @@ class Contract:
         """An httpx hook: status, headers, media type and JSON of an answer are those of the document."""
         path, method = response.request.url.path, response.request.method.lower()
         known = self.documented_path(path)
-        operation = self.document["paths"].get(known, {}).get(method)
+        operations = self.document["paths"].get(known, {})
+        operation = operations.get(method) or (operations.get("get") if method == "head" else None)
         if operation is None:
             error = await _error(response)
             assert EVERYWHERE.get(response.status_code) == error["code"], f"{method} {path}: {response.status_code}"
@@ -38,7 +39,7 @@ class Contract:
         assert documented is not None, f"{method} {known} is not documented to answer {response.status_code}"
         for name, header in documented["headers"].items():
             assert name in response.headers or not header["required"], f"{method} {known}: no {name}"
-        if not documented["content"]:
+        if not documented["content"] or method == "head":
             return
         media_type = response.headers["Content-Type"].split(";")[0]
         assert media_type in documented["content"], f"{method} {known}: {media_type}"
@@ -46,6 +47,20 @@ class Contract:
         if schema and media_type != LINES:  # those are read, and judged, one at a time
             await response.aread()
             self.validate(schema, response.json())
+
+
+async def assert_head_is_get_without_its_body(client: httpx.AsyncClient, url: str) -> None:
+    """HEAD of a URL answers with the status and the headers that GET does, as far as they do not change.
+
+    GET may be a stream without an end: only its headers are read.
+    """
+    async with client.stream("GET", url) as by_get:
+        status, of_get = by_get.status_code, by_get.headers.copy()
+    by_head = await client.head(url, timeout=10)
+    assert (by_head.status_code, by_head.content) == (status, b"")
+    assert set(of_get) - set(by_head.headers) <= {"transfer-encoding"}, url
+    for name in ("Content-Type", "Cache-Control", "Last-Modified"):
+        assert of_get.get(name) == by_head.headers.get(name), url
 
 
 async def _error(response: httpx.Response) -> dict[str, Any]:

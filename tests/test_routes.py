@@ -29,10 +29,11 @@ def test_no_two_operations_share_a_method_and_path_or_a_name(api: Api) -> None:
     assert set(Counter(operation.name for operation in api.operations).values()) == {1}
 
 
-def test_each_handler_implements_exactly_the_methods_that_its_operations_name(api: Api) -> None:
+def test_each_handler_implements_exactly_the_methods_that_its_operations_name_and_head_with_get(api: Api) -> None:
     methods = defaultdict(set)
     for operation in api.operations:
-        methods[operation.path, operation.handler].add(operation.method)
+        implied = {"HEAD"} if operation.method == "GET" else set()
+        methods[operation.path, operation.handler] |= {operation.method} | implied
     assert {key: set(key[1].methods()) for key in methods} == methods
 
 

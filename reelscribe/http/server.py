@@ -73,6 +73,10 @@ class Service:
         return {"machine": self.name, "status": "stopping" if self.stopping.is_set() else "ok"}
 
 
+class _HeadersSent(Exception):
+    """The answer to a HEAD is complete: what follows would be its body."""
+
+
 @stream_request_body
 class ServiceHandler(RequestHandler):
     """One request: authorised, its body bounded, and its failures sent as JSON, never as a success."""
@@ -115,6 +119,13 @@ class ServiceHandler(RequestHandler):
         """Length of the body; 0 if it is sent in chunks, or if tornado will refuse the header."""
         length = re.fullmatch("[0-9]{1,18}", self.request.headers.get("Content-Length", ""))
         return int(length[0]) if length else 0
+
+    async def head(self, *path: str) -> None:
+        """Answer as GET does, up to the first part of a body that is streamed."""
+        with suppress(_HeadersSent):
+            answering: Awaitable[None] | None = self.get(*path)
+            if answering:
+                await answering
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         if len(self.body) <= self.max_body_bytes:
@@ -161,7 +172,10 @@ class ServiceHandler(RequestHandler):
     def flush(self, include_footers: bool = False) -> "Future[None]":
         if not self._headers_written:
             self.service.first_byte_seconds.labels(self._route).observe(self.request.request_time())
-        return super().flush(include_footers)
+        flushed = super().flush(include_footers)
+        if self.request.method == "HEAD" and not include_footers:
+            raise _HeadersSent
+        return flushed
 
     def cut(self) -> None:
         """Close the connection without the final chunk, so that the client sees an incomplete body."""
@@ -208,9 +222,12 @@ class ServiceHandler(RequestHandler):
 
     @classmethod
     def methods(cls) -> list[str]:
-        """The HTTP methods that this handler takes."""
-        names = {name: name.lower() for name in cls.SUPPORTED_METHODS}
-        return [name for name, own in names.items() if getattr(cls, own) is not getattr(RequestHandler, own)]
+        """The HTTP methods that this handler takes; whatever takes GET takes HEAD."""
+        takes = {name: getattr(cls, name.lower()) for name in cls.SUPPORTED_METHODS}
+        own = {name for name, method in takes.items() if method is not getattr(RequestHandler, name.lower())}
+        if takes["HEAD"] is ServiceHandler.head and "GET" not in own:
+            own.discard("HEAD")
+        return [name for name in cls.SUPPORTED_METHODS if name in own]
 
     @property
     def _route(self) -> str:

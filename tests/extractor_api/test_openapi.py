@@ -9,6 +9,7 @@ from jsonschema import ValidationError
 from openapi_spec_validator import validate
 
 from reelscribe.http.auth import Tokens
+from tests.contract import assert_head_is_get_without_its_body
 from tests.extractor_api.conftest import Serve
 from tests.extractor_api.contract import CONTRACT, assert_as_documented
 
@@ -32,6 +33,17 @@ async def test_a_token_is_asked_for_if_one_is_set(serve: Serve) -> None:
 async def test_an_extraction_cannot_be_read_from_its_own_url(extractor: httpx.AsyncClient) -> None:
     response = await extractor.get("/extract-audio")
     assert (response.status_code, response.headers["Allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("/healthz", "/metrics", "/openapi.json", "/objects", "/objects?limit=no", "/extractions/none"),
+        *("/probe?savepath=short.mp4", "/probe?savepath=nothing.mp4", "/extractions/none/audio"),
+    ],
+)
+async def test_what_can_be_read_takes_head_too(url: str, extractor: httpx.AsyncClient) -> None:
+    await assert_head_is_get_without_its_body(extractor, url)
 
 
 def test_the_request_fields_are_those_of_the_model() -> None:

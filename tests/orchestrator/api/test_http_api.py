@@ -11,6 +11,7 @@ from orchestrator.transcripts import formats, reader
 from orchestrator.transcripts import queries as transcript_queries
 from reelscribe.http.auth import Tokens
 from reelscribe.text.formats import Format
+from tests.contract import assert_head_is_get_without_its_body
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.contract import CONTRACT
 
@@ -30,6 +31,18 @@ async def done(submit, working, job_in):
             return await job_in(job.id, "done")
 
     return make
+
+
+async def test_what_can_be_read_takes_head_too(api, store_transcript, orchestrator_service):
+    job = await store_transcript("a.mp4", "hello", "world")
+    queued = (await api.post("/api/jobs", json={"savepath": "b.mp4"})).json()["jobs"][0]
+    for url in (
+        *("/healthz", "/metrics", "/openapi.json", "/api/jobs", "/api/status", "/api/search?q=hello", "/api/search"),
+        *(f"/api/jobs/{job.id}", "/api/jobs/0", f"/api/jobs/{job.id}/events", f"/api/jobs/{queued['id']}/events"),
+        *("/api/events", "/api/transcripts/a.mp4", "/api/transcripts/a.mp4?format=srt", "/api/transcripts/none"),
+    ):
+        await assert_head_is_get_without_its_body(api, url)
+    assert not orchestrator_service.feed.followers and not orchestrator_service.running
 
 
 async def test_one_savepath_is_submitted(api):

@@ -1,5 +1,6 @@
 """One table of operations makes the routes of a service and its OpenAPI document."""
 
+import pytest
 from openapi_spec_validator import validate
 
 from reelscribe.http.routes import HEALTH, SHARED_OPERATIONS, Api
@@ -20,10 +21,32 @@ async def test_a_fallback_serves_only_its_prefix(served):
     assert (await served.http.get("/shop")).status_code == 404
 
 
-async def test_head_is_refused_if_only_get_is_in_the_table(served):
-    for path in ("/wait", "/healthz", "/metrics", "/openapi.json"):
-        response = await served.http.head(path)
-        assert (response.status_code, response.headers["Allow"]) == (405, "GET")
+@pytest.mark.parametrize("path", ["/healthz", "/openapi.json", "/shop/", "/nowhere"])
+async def test_head_answers_as_get_does_without_the_body(served, path):
+    by_get, by_head = await served.http.get(path), await served.http.head(path)
+    assert by_head.status_code == by_get.status_code and by_head.content == b""
+    for headers in (by_get.headers, by_head.headers):
+        headers.pop("Date")
+        assert len(headers.pop("X-Request-Id")) == 32
+    assert by_head.headers == by_get.headers
+
+
+async def test_head_of_a_stream_ends_with_its_headers(served):
+    response = await served.http.head("/wait")
+    assert (response.status_code, response.content) == (200, b"")
+    assert "Content-Length" not in response.headers
+    assert not served.service.running
+    assert (await served.http.head("/healthz")).status_code == 200, "the connection can be used further"
+
+
+async def test_what_takes_get_takes_head(served):
+    response = await served.http.post("/wait")
+    assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD")
+
+
+async def test_head_is_refused_if_get_is(served):
+    response = await served.http.head("/orders/echo")
+    assert (response.status_code, response.headers["Allow"]) == (405, "POST")
 
 
 async def test_the_document_is_served_and_valid(served):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from openapi_spec_validator import validate
 
+from tests.contract import assert_head_is_get_without_its_body
 from tests.schemathesis_run import finds_nothing
 from tests.transcriber.conftest import Serve, Transcriber
 from tests.transcriber.contract import CONTRACT
@@ -47,3 +48,8 @@ async def test_a_form_as_documented_is_taken(transcriber: Transcriber) -> None:
         data={"model": "mini", "response_format": "verbose_json", "timestamp_granularities[]": ["segment", "word"]},
     )
     assert answer.json()["segments"] and answer.json()["words"]
+
+
+async def test_what_can_be_read_takes_head_too(transcriber: Transcriber) -> None:
+    for url in ("/healthz", "/metrics", "/openapi.json", "/v1/models", "/v1/models/mini", "/v1/models/none"):
+        await assert_head_is_get_without_its_body(transcriber.http, url)
