@@ -16,6 +16,7 @@ from extractor_api.receipts import Receipts
 from extractor_api.results import Results
 from extractor_api.storage import LocalStorage
 from reelscribe.contracts.extractor import AudioFormat, ExtractionReceipt, ObjectPage, ObjectsQuery
+from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
 from reelscribe.http.server import Service
 from reelscribe.media.ffmpeg import FFmpeg
@@ -36,7 +37,7 @@ class ExtractorService(Service):
     """
 
     def __init__(self, settings: Settings, ffmpeg: FFmpeg, tokens: Tokens) -> None:
-        super().__init__("extractor-api", tokens)
+        super().__init__("extractor-api", tokens, AllowedHosts.of("server", settings.server))
         self.ffmpeg = ffmpeg
         self.limits = settings.extraction
         self.default_format: AudioFormat = settings.paths.default_audio_format

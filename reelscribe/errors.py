@@ -55,6 +55,18 @@ class Unauthorized(ServiceError):
     status, code = 401, "unauthorized"
 
 
+class HostNotAllowed(ServiceError):
+    """The name in ``Host`` may be that of another site; ``allowed_hosts`` allows it."""
+
+    status, code = 403, "host_not_allowed"
+
+
+class OriginNotAllowed(ServiceError):
+    """The request comes from a web page of another site; ``allowed_hosts`` allows its host."""
+
+    status, code = 403, "origin_not_allowed"
+
+
 class RouteNotFound(ServiceError):
     """This service has no such URL."""
 
@@ -107,6 +119,12 @@ class BodyTooLarge(ServiceError):
     """The request body is larger than this service accepts."""
 
     status, code = 413, "body_too_large"
+
+
+class UnsupportedMediaType(ServiceError):
+    """The body is not declared as ``Content-Type: application/json``."""
+
+    status, code = 415, "unsupported_media_type"
 
 
 class RangeNotSatisfiable(ServiceError):

@@ -10,6 +10,7 @@ from typing import Any, Self
 from reelscribe.contracts.events import Finished, Progress
 from reelscribe.contracts.transcriber import TranscribeFields, TranscribeRequest, Urgency
 from reelscribe.errors import ModelInUse, ServiceError, Stopping
+from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import ExtractorClient
 from reelscribe.http.server import Service
@@ -49,7 +50,7 @@ class TranscriberService(Service):
     """
 
     def __init__(self, settings: Settings, ffmpeg: FFmpeg, model: LoadedModel, tokens: Tokens) -> None:
-        super().__init__("transcriber", tokens)
+        super().__init__("transcriber", tokens, AllowedHosts.of("transcriber", settings.transcriber))
         self.metrics = Metrics(self.registry)
         gpu.watch(self.registry)
         self.model = ModelPool(model.workers, self.metrics, model.self_test, self._give_up)

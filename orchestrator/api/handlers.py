@@ -24,6 +24,7 @@ from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.reader import parts
 from orchestrator.transcripts.search import SearchQuery, search
 from reelscribe.errors import BadRequest, JobNotFound
+from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
 from reelscribe.http.server import Service, ServiceHandler
 
@@ -49,8 +50,9 @@ class OrchestratorService(Service):
         default_bucket: str,
         intake: EventIntake,
         stores_results: bool = False,
+        hosts: AllowedHosts | None = None,
     ) -> None:
-        super().__init__("orchestrator", tokens)
+        super().__init__("orchestrator", tokens, hosts)
         self.pool = pool
         self.queue = queue
         self.submissions = submissions

@@ -22,6 +22,7 @@ from orchestrator.worker.stalled_jobs import Sweeper
 from orchestrator.worker.transcriber_choice import Transcribers
 from orchestrator.worker.transcription import transcription
 from orchestrator.worker.worker import Worker
+from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
 from reelscribe.http.server import serve
 
@@ -77,6 +78,7 @@ def make_service(session: Session) -> OrchestratorService:
         session.settings.paths.bucket_name,
         _make_intake(session),
         stores_results=session.settings.results.bucket is not None,
+        hosts=AllowedHosts.of("orchestrator", session.settings.orchestrator),
     )
 
 

@@ -15,7 +15,10 @@ from reelscribe.http.peer import as_service_errors, refusal, unexpected
 CONNECT_SECONDS = 3.0
 HEALTH_SECONDS = 3.0
 
-UNAVAILABLE_CODES = {"busy", "stopping", "peer_unreachable", "unauthorized", "route_not_found", "model_not_loaded"}
+UNAVAILABLE_CODES = {
+    *("busy", "stopping", "peer_unreachable", "model_not_loaded"),
+    *("unauthorized", "host_not_allowed", "route_not_found"),
+}
 """Error codes of a service that cannot work now, or is configured wrongly: the job waits and uses up no attempt."""
 
 

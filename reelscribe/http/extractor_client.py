@@ -135,9 +135,11 @@ class ExtractorClient:
         """``GET /healthz``."""
         with as_service_errors(self._where):
             response = await self._http.get("/healthz")
+        if response.status_code != 200:
+            raise refusal(EXTRACTOR, response)
         try:
-            return dict(response.raise_for_status().json())
-        except (httpx.HTTPStatusError, ValueError, TypeError):
+            return dict(response.json())
+        except (ValueError, TypeError):
             raise unexpected(EXTRACTOR, response.status_code) from None
 
     async def objects(self, query: ObjectsQuery) -> ObjectPage:

@@ -20,9 +20,12 @@ REQUEST_ID = Header("The caller's, or one made for this request; the log has it 
 COMMON_FAILURES: tuple[type[ServiceError], ...] = (
     errors.BadRequest,
     errors.Unauthorized,
+    errors.HostNotAllowed,
+    errors.OriginNotAllowed,
     errors.Stopping,
     errors.InternalError,
 )
+FAILURES_OF_PUBLIC_OPERATIONS = (errors.HostNotAllowed, errors.OriginNotAllowed)
 FAILURE_HEADERS = {
     401: {"WWW-Authenticate": Header("Bearer")},
     503: {"Retry-After": Header("Seconds, if trying again helps", type="integer", always=False)},
@@ -70,7 +73,7 @@ def _operation(operation: Operation, references: Mapping[type[BaseModel], Schema
         "security": [] if operation.public else [{"bearer": []}],
         "responses": {
             **{str(answer.status): _answer(answer, references) for answer in operation.answers},
-            **({} if operation.public else _failures(operation, references)),
+            **_failures(operation, references),
         },
     }
     if parameters := _parameters(operation):
@@ -111,7 +114,9 @@ def _answer(answer: Answer, references: Mapping[type[BaseModel], Schema]) -> Sch
 
 def _failures(operation: Operation, references: Mapping[type[BaseModel], Schema]) -> dict[str, Schema]:
     by_status: dict[int, list[type[ServiceError]]] = {}
-    for failure in dict.fromkeys((*operation.failures, *COMMON_FAILURES)):
+    common = FAILURES_OF_PUBLIC_OPERATIONS if operation.public else COMMON_FAILURES
+    of_json = (errors.UnsupportedMediaType,) if operation.body else ()
+    for failure in dict.fromkeys((*operation.failures, *of_json, *common)):
         by_status.setdefault(failure.status, []).append(failure)
     return {
         str(status): {

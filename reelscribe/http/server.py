@@ -22,6 +22,7 @@ from tornado.web import Application, HTTPError, RequestHandler, stream_request_b
 from reelscribe import errors
 from reelscribe.contracts.messages import WireModel
 from reelscribe.errors import SettingsError
+from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
 from reelscribe.http.parsing import parse_query, parse_request
 from reelscribe.settings.shared import Listener
@@ -46,11 +47,13 @@ class Service:
     Args:
         name: as people know it: ``extractor-api``, ``transcriber``, ``orchestrator``.
         tokens: who may call.
+        hosts: if that is anyone: under which names, and from which web pages.
     """
 
-    def __init__(self, name: str, tokens: Tokens) -> None:
+    def __init__(self, name: str, tokens: Tokens, hosts: AllowedHosts | None = None) -> None:
         self.name = name
         self.tokens = tokens
+        self.hosts = hosts or AllowedHosts()
         self.stopping = asyncio.Event()
         self.running: set[ServiceHandler] = set()
         self.idle = asyncio.Event()
@@ -102,10 +105,13 @@ class ServiceHandler(RequestHandler):
         self.set_header("X-Accel-Buffering", "no")
 
     def prepare(self) -> None:
-        """Refuse requests without a token, bodies that are too large, and new work while the service stops."""
+        """Refuse requests without a token or of another site's page, and new work while the service stops."""
         self.set_header("X-Request-Id", self.request_id)
         self.request.connection.set_max_body_size(self.max_body_bytes + DRAINED_BYTES)  # type: ignore[union-attr]
-        if not self.public and not self.service.tokens.accept(self.request.headers.get("Authorization")):
+        headers = self.request.headers
+        if not self.service.tokens:
+            self.service.hosts.check(headers.get("Host"), headers.get("Origin"))
+        elif not self.public and not self.service.tokens.accept(headers.get("Authorization")):
             raise errors.Unauthorized("send 'Authorization: Bearer TOKEN' with a token of this service's token_file")
         if self.declared_bytes > self.max_body_bytes + DRAINED_BYTES:
             raise self.too_large()  # the connection is closed with its body unread
@@ -138,11 +144,22 @@ class ServiceHandler(RequestHandler):
         Raises:
             BadRequest: see :func:`reelscribe.http.parsing.parse_request`.
             BodyTooLarge: it is over ``max_body_bytes``.
+            UnsupportedMediaType: it is not declared as JSON, as requests of other sites' forms cannot be.
         """
         if len(self.body) > self.max_body_bytes:
             raise self.too_large()
+        if self.body:
+            self._check_declared_as_json()
         request: Model = parse_request(model, bytes(self.body))
         return request
+
+    def _check_declared_as_json(self) -> None:
+        given = self.request.headers.get("Content-Type", "")
+        if given.partition(";")[0].strip().lower() != "application/json":
+            found = f"it is {given[:100]!r}" if given else "there is none"
+            raise errors.UnsupportedMediaType(
+                f"send the body with the header 'Content-Type: application/json'; {found}"
+            )
 
     def read_query(self, model: type[Model]) -> Model:
         """The URL's query as ``model``.
@@ -334,6 +351,7 @@ async def serve(
     except OSError as refused:
         raise SettingsError([f"cannot listen on {listener.host}:{listener.port}: {refused.strerror}"]) from None
     server.add_sockets(sockets)
+    service.hosts.add_own_full_name()
     scheme, port = "https" if listener.tls_cert else "http", sockets[0].getsockname()[1]
     host = f"[{listener.host}]" if ":" in listener.host else listener.host
     loop = asyncio.get_running_loop()

@@ -41,6 +41,12 @@ def _endpoint(value: str) -> str:
     return value
 
 
+def _host_name(value: str) -> str:
+    if not re.fullmatch(r"[\w-]+(\.[\w-]+)*\.?|[0-9A-Fa-f:.]+|\[[0-9A-Fa-f:.]+\]", value, re.ASCII):
+        raise ValueError(f"{value!r} is not a host such as extractor.example.com; leave out scheme, port and path")
+    return value.lower().strip("[]").removesuffix(".")
+
+
 def _bucket_name(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value) or ".." in value:
         raise ValueError(f"{value!r} is not a bucket name (3 to 63 lower-case letters, digits, '.' or '-')")
@@ -53,6 +59,7 @@ AnyPath = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_expanded)
 OptionalPath = Annotated[AnyPath | None, EmptyIsNone]
 BucketName = Annotated[str, AfterValidator(_bucket_name)]
 HostPort = Annotated[str, AfterValidator(_endpoint)]
+HostName = Annotated[str, AfterValidator(_host_name)]
 Url = Annotated[str, AfterValidator(_http_url)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 GpuIndex = Annotated[int, Field(ge=0, le=63)]

@@ -1,12 +1,12 @@
 """Settings that several services have: listeners, ``[minio]`` and ``[auth]``."""
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
 
 from reelscribe.errors import SettingsError
-from reelscribe.settings.fields import HostPort, OptionalPath, Port, Seconds
+from reelscribe.settings.fields import CommaSeparated, HostName, HostPort, OptionalPath, Port, Seconds
 
 
 class Section(BaseModel):
@@ -16,10 +16,11 @@ class Section(BaseModel):
 
 
 class Listener(Section):
-    """Where a service listens, and how long it may take to stop."""
+    """Where a service listens, who may call it, and how long it may take to stop."""
 
     host: str = "127.0.0.1"
     port: Port
+    allowed_hosts: Annotated[tuple[HostName, ...], CommaSeparated] = ()
     tls_cert: OptionalPath = None
     tls_key: OptionalPath = None
     grace_seconds: Seconds = 10

@@ -142,7 +142,7 @@ async def test_video_path_of_older_clients_is_a_savepath(extractor: httpx.AsyncC
 async def test_what_cannot_be_done_is_refused_with_a_sentence(
     extractor: httpx.AsyncClient, bucket: object, body: bytes, status: int, code: str, words: str
 ) -> None:
-    response = await extractor.post("/extract-audio", content=body)
+    response = await extractor.post("/extract-audio", content=body, headers={"Content-Type": "application/json"})
     error = error_of(response)
     assert (response.status_code, error["code"]) == (status, code)
     assert words in str(error["message"])

@@ -20,6 +20,7 @@ from tests.reelscribe.media.files import describing_processes
 
 TIMEOUT_SECONDS = 0.5
 BODY = b'{"savepath": "short.mp4"}'
+JSON = {"Content-Type": "application/json"}
 LARGE = {"savepath": "long.mp4", "audio_format": "wav", "sample_rate": 192000, "channels": 2}
 
 
@@ -83,7 +84,7 @@ async def test_a_client_that_sends_byte_by_byte_is_dropped_while_others_are_serv
     monkeypatch.setattr(server, "HEADER_TIMEOUT_SECONDS", TIMEOUT_SECONDS)
     async with listening(extractor) as port:
         slow = [asyncio.create_task(trickle(port, head, rest)) for _ in range(20)]
-        response = await extractor.post(f"http://127.0.0.1:{port}/extract-audio", content=BODY)
+        response = await extractor.post(f"http://127.0.0.1:{port}/extract-audio", content=BODY, headers=JSON)
         assert response.status_code == 200
         assert max(await asyncio.gather(*slow)) < TIMEOUT_SECONDS + 2
         assert not extractor.service.running, "no handler waits for the rest"  # type: ignore[attr-defined]
@@ -97,7 +98,7 @@ async def test_500_idle_connections_do_no_harm(extractor: httpx.AsyncClient) -> 
         for _, writer in connections[::2]:
             writer.write(b"GET /heal")
         started = time.monotonic()
-        response = await extractor.post(f"http://127.0.0.1:{port}/extract-audio", content=BODY)
+        response = await extractor.post(f"http://127.0.0.1:{port}/extract-audio", content=BODY, headers=JSON)
         assert response.status_code == 200 and time.monotonic() - started < 5
         for _, writer in connections[::2]:
             writer.write(b"thz HTTP/1.1\r\nHost: c\r\n\r\n")
@@ -134,7 +135,7 @@ async def test_clients_that_stall_lose_their_slots_to_those_that_read(serve: Ser
         for _ in range(2):
             stalled = await stack.enter_async_context(extractor.stream("POST", "/extract-audio", json=LARGE))
             assert stalled.status_code == 200
-        response = await extractor.post("/extract-audio", content=BODY)
+        response = await extractor.post("/extract-audio", content=BODY, headers=JSON)
         assert response.status_code == 200
         for _ in range(20):  # what had been sent to them counted as read
             await asyncio.sleep(TIMEOUT_SECONDS / 10 if running_ffmpeg() else 0)

@@ -55,7 +55,7 @@ def test_the_request_fields_are_those_of_the_model() -> None:
 
 def test_each_failure_names_its_codes() -> None:
     responses = CONTRACT["paths"]["/extract-audio"]["post"]["responses"]
-    assert {"200", "400", "401", "404", "413", "422", "500", "502", "503", "504", "507"} == set(responses)
+    assert {"200", "400", "401", "403", "404", "413", "415", "422", "500", "502", "503", "504", "507"} == set(responses)
     codes = responses["422"]["content"]["application/json"]["schema"]["allOf"][1]["properties"]["error"]["properties"]
     assert {"no_audio_track", "incomplete_recording", "past_the_end"} <= set(codes["code"]["enum"])
 

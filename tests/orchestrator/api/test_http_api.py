@@ -96,7 +96,7 @@ async def test_force_makes_a_new_job(api):
     ],
 )
 async def test_a_wrong_body_is_400_with_a_sentence(body, sentence, api):
-    answer = await api.post("/api/jobs", content=body)
+    answer = await api.post("/api/jobs", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "bad_request"
     assert sentence in answer.json()["error"]["message"]

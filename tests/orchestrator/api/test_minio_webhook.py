@@ -116,7 +116,9 @@ async def test_a_duplicate_is_harmless(api, sql):
 
 @pytest.mark.parametrize("body", [b"{}", b'{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"videos"}'])
 async def test_a_test_of_the_target_succeeds(body, api):
-    assert (await api.post("/hooks/minio", content=body)).status_code == 200
+    assert (
+        await api.post("/hooks/minio", content=body, headers={"Content-Type": "application/json"})
+    ).status_code == 200
 
 
 async def test_minio_sees_without_a_token_that_we_are_there(api):
@@ -127,7 +129,9 @@ async def test_minio_sees_without_a_token_that_we_are_there(api):
 
 @pytest.mark.parametrize("body", [b"[]", b"{", b'{"Records": [{}]}', json.dumps({"Records": [record("a")] * 1001})])
 async def test_what_is_no_notification_is_400(body, api):
-    assert (await api.post("/hooks/minio", content=body)).json()["error"]["code"] == "bad_request"
+    assert (await api.post("/hooks/minio", content=body, headers={"Content-Type": "application/json"})).json()["error"][
+        "code"
+    ] == "bad_request"
 
 
 async def test_an_event_that_needs_the_extractor_is_refused_for_now_while_that_is_away(api, store_transcript):

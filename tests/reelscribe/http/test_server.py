@@ -73,7 +73,7 @@ class TestRefusals:
         ],
     )
     async def test_a_bad_body_is_400_with_the_mistake(self, served, body, complaint):
-        response = await served.http.post("/orders/echo", content=body)
+        response = await served.http.post("/orders/echo", content=body, headers={"Content-Type": "application/json"})
         assert response.status_code == 400
         assert complaint in error_of(response)["message"]
 

@@ -89,6 +89,10 @@ class TestFile:
         settings = load_settings(config("[orchestrator]\ntranscriber_urls = http://b1:8889/, http://b2:8889"))
         assert settings.orchestrator.transcriber_urls == ("http://b1:8889", "http://b2:8889")
 
+    def test_allowed_hosts_are_names_and_addresses(self, config):
+        text = "[server]\nallowed_hosts = Extractor.example.com., [::1], 192.0.2.7"
+        assert load_settings(config(text)).server.allowed_hosts == ("extractor.example.com", "::1", "192.0.2.7")
+
     def test_a_byte_order_mark_is_not_a_mistake(self, tmp_path):
         path = tmp_path / "config.cfg"
         path.write_text("[server]\nport = 1\n", encoding="utf-8-sig")
@@ -162,7 +166,7 @@ class TestMistakes:
         [
             ("[server]\nport = 99999", "2: [server] port: Input should be less than or equal to 65535"),
             ("[server]\nport =", "2: [server] port: Input should be a valid integer"),
-            ("[server]\ncolour = red", "2: [server] colour: unknown key; known are host, port, tls_cert, tls_key, "),
+            ("[server]\ncolour = red", "2: [server] colour: unknown key; known are host, port, allowed_hosts, "),
             ("[Server]\nport = 1", "1: [Server]: unknown section; known are server, paths, extraction, "),
             ("[server]\ntls_key = key.pem", "2: [server] tls_key: needs tls_cert as well"),
             ("[paths]\ntemp_dir =", "2: [paths] temp_dir: is empty; name a path"),
@@ -174,6 +178,10 @@ class TestMistakes:
             (
                 "[extraction]\nstall_timeout = 15",
                 "2: [extraction] stall_timeout: Input should be greater than or equal to 30",
+            ),
+            (
+                "[server]\nallowed_hosts = a.example.com, http://b",
+                "2: [server] allowed_hosts: 'http://b' is not a host such as extractor.example.com",
             ),
             ("[transcriber]\nextractor_url = c:8888", "2: [transcriber] extractor_url: 'c:8888' is not a base URL"),
             (

@@ -45,6 +45,9 @@ async def left_behind(transcriber: Transcriber, **arguments: Any) -> AsyncIterat
         await asyncio.gather(request, return_exceptions=True)
 
 
+DECLARED_JSON = "Content-Type: application/json\r\n"
+
+
 @pytest.fixture
 async def full(serve: Serve, script: Script) -> AsyncIterator[Transcriber]:
     """A transcriber with one slot and one for interactive requests, both taken, and room for two to wait."""
@@ -221,7 +224,7 @@ async def test_a_client_that_leaves_after_a_byte_too_many_frees_its_slot(
     script.hold = asyncio.Event()
     url, body = transcriber.http.base_url, b'{"savepath":"short.flac"}'
     _, writer = await asyncio.open_connection(url.host, url.port)
-    head = f"POST /transcribe HTTP/1.1\r\nHost: b\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
+    head = f"POST /transcribe HTTP/1.1\r\nHost: b\r\n{headers}{DECLARED_JSON}Content-Length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body + more)
     await until(transcriber, free=0)
     writer.write(more)  # this one is never read from the socket
@@ -237,7 +240,8 @@ async def test_a_client_that_stays_after_a_byte_too_many_gets_its_answer(
     script.delay_seconds = 0.2
     url, body = transcriber.http.base_url, b'{"savepath":"short.flac"}'
     reader, writer = await asyncio.open_connection(url.host, url.port)
-    head = f"POST /transcribe HTTP/1.1\r\nHost: b\r\nAccept: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    headers = f"Accept: application/json\r\n{DECLARED_JSON}"
+    head = f"POST /transcribe HTTP/1.1\r\nHost: b\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body + b"\r\n")
     assert b" 200 " in await reader.readline()
     writer.close()
