@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test soak lint fix bench-extractor bench-orchestrator bench-transcriber bench-accuracy clean
+.PHONY: help demo serve test soak lint fix bench-extractor bench-orchestrator bench-transcriber bench-accuracy bench-media clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench-transcriber: .venv/test ## measure the transcriber against bare faster-whi
 
 bench-accuracy: .venv/test ## compare the transcriber's word errors with bare faster-whisper's (about 5 minutes)
 	$(BIN)/python -m bench.accuracy $(ARGS)
+
+bench-media: .venv/test ## extract 800 recordings of all kinds and check every beep in them (about 10 minutes)
+	$(BIN)/python -m bench.media $(ARGS)
 
 clean: ## remove .venv, builds, caches and the demo's data (data/ stays: it may hold your transcripts)
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo/data

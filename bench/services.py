@@ -12,7 +12,7 @@ import psutil
 
 
 @contextmanager
-def extractor(bucket: Path, **limits: int) -> Iterator[tuple[str, psutil.Process]]:
+def extractor(bucket: Path, **limits: int | str) -> Iterator[tuple[str, psutil.Process]]:
     """Run an extractor on ``bucket``, with ``limits`` in ``[extraction]``; its URL and process."""
     sections: dict[str, dict[str, object]] = {
         "server": {"port": 0},

@@ -42,7 +42,12 @@ def test_the_orchestrator_is_compared_with_bare_procrastinate() -> None:
         assert row in tables
 
 
-@pytest.mark.parametrize("bench", ["extractor", "orchestrator", "transcriber", "accuracy"])
+def test_media_are_judged_kind_by_kind() -> None:
+    table = run("bench.media", "--only", "wav-pcm_s16le_intact")
+    assert "wav-pcm_s16le" in table and "intact" in table and "wrong: 0" in table
+
+
+@pytest.mark.parametrize("bench", ["extractor", "orchestrator", "transcriber", "accuracy", "media"])
 def test_make_runs_each_bench(bench: str) -> None:
     planned = subprocess.run(["make", "-n", f"bench-{bench}"], cwd=ROOT, capture_output=True, text=True)
     assert f"-m bench.{bench}" in planned.stdout
