@@ -7,8 +7,10 @@ import numpy.typing as npt
 
 SAMPLE_RATE = 16_000
 WINDOW = SAMPLE_RATE // 200
-SILENCE = 0.07
-"""The level, of 1, below which a window of 5 ms is silent; the beeps' is 0.2."""
+QUIET = 0.35
+"""The level, of the loudest window's, below which a window of 5 ms is silent: a decoder may echo a beep softly."""
+SILENCE = 0.01
+"""The level, of 1, that is silence in any case."""
 GAP_SECONDS = 0.1
 SHORTEST_SECONDS = 0.1
 
@@ -24,7 +26,8 @@ class Beep(NamedTuple):
 def find_beeps(samples: npt.NDArray[np.int16]) -> list[Beep]:
     """The beeps of 16 kHz mono audio; gaps and tones under 0.1 s are ignored."""
     sound = samples[: len(samples) // WINDOW * WINDOW].astype(np.float32) / np.float32(32768)
-    loud = np.sqrt(np.mean(np.square(sound.reshape(-1, WINDOW)), axis=1)) > SILENCE
+    levels = np.sqrt(np.mean(np.square(sound.reshape(-1, WINDOW)), axis=1))
+    loud = levels > max(SILENCE, QUIET * levels.max(initial=0.0))
     edges = np.flatnonzero(np.diff(np.concatenate(([False], loud, [False])).astype(np.int8)))
     spans: list[list[int]] = []
     for start, end in edges.reshape(-1, 2).tolist():

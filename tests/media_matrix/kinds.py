@@ -38,12 +38,20 @@ OPEN_ENDINGS = {
     "thd": "frames follow each other without a count",
     "mlp": "frames follow each other without a count",
     "latm": "frames follow each other without a count",
-    "gsm": "frames of 33 bytes, without a header",
-    "g722": "bytes without a header",
     "ircam": "the header has no length: the file's size is its length",
     "dv": "frames of one size, without a header",
 }
 """Containers that state no length, with the reason why a cut cannot be known."""
+
+
+NOT_MADE = {
+    "amr": "Debian's ffmpeg has no encoder",
+    "bare gsm and g722": "no header: only the file's name says what they are",
+    "avi with dts, wav with aac, rm with real_144": "ffmpeg cannot read what its own muxer writes",
+    "mxf_d10, mxf_opatom": "their picture has to be of a profile that takes megabytes per second",
+    "swf, rso, smjpeg, apm, argo and other formats of games": "hold no recordings of people",
+}
+"""What ffmpeg can write and the matrix does not have, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ class Kind:
         suffix: of the file's name; ffmpeg chooses the muxer by it, if ``options`` have none.
         picture: codec of the picture; None if there is only sound.
         options: of the muxer.
-        rank: of the codec in its container; the first ones stand for all in what the codec does not change.
+        rank: of the codec in its container; the first ones represent all in what the codec does not change.
     """
 
     container: str
@@ -214,8 +222,6 @@ CONTAINERS = (
     Container("dts", "dts", "dts", Ending.OPEN, _BARE),
     Container("thd", "thd", "truehd", Ending.OPEN, Can.APPEND),
     Container("mlp", "mlp", "mlp", Ending.OPEN, Can.APPEND),
-    Container("gsm", "gsm", "gsm", Ending.OPEN, Can.APPEND),
-    Container("g722", "g722", "g722", Ending.OPEN, Can.APPEND),
     Container("adx", "adx", "adx", Ending.STATED),
 )  # fmt: skip
 

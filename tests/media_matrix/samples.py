@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tests.media_matrix.variants import Case
 
-SAMPLE = 64
+SAMPLE = 60
 """Cases that the tests take."""
 
 
