@@ -98,8 +98,12 @@ async def judge_all(
     async def judge(client: httpx.AsyncClient, case: Case, path: Path) -> Verdict:
         async with slots:
             held = await asyncio.to_thread(maker.held_seconds, path) if case.variant.cut_percent else 0.0
-            answer = await ask(client, path.name)
-        progress.advance(task)
+            try:
+                answer = await ask(client, path.name)
+            except httpx.TransportError as error:
+                return Verdict(case, WRONG, ["no answer"], repr(error))
+            finally:
+                progress.advance(task)
         wrong = faults(case, answer, held)
         word = UNKNOWN if case.right.certainty is Certainty.UNKNOWN else RIGHT
         return Verdict(case, WRONG if wrong else word, wrong, str(answer))
