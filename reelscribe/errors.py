@@ -163,6 +163,12 @@ class IncompleteRecording(ServiceError):
     status, code = 422, "incomplete_recording"
 
 
+class HeadersTooLarge(ServiceError):
+    """The request line and the headers are larger than any service accepts."""
+
+    status, code = 431, "headers_too_large"
+
+
 class Busy(ServiceError):
     """All slots are in use and the queue is full; ``retry_after`` is in seconds."""
 

@@ -14,7 +14,6 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
-from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
@@ -24,6 +23,7 @@ from reelscribe.contracts.messages import WireModel
 from reelscribe.errors import SettingsError
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
+from reelscribe.http.connections import ServiceServer, ServiceStream
 from reelscribe.http.parsing import parse_query, parse_request
 from reelscribe.settings.shared import Listener
 
@@ -107,7 +107,10 @@ class ServiceHandler(RequestHandler):
     def prepare(self) -> None:
         """Refuse requests without a token or of another site's page, and new work while the service stops."""
         self.set_header("X-Request-Id", self.request_id)
-        self.request.connection.set_max_body_size(self.max_body_bytes + DRAINED_BYTES)  # type: ignore[union-attr]
+        connection: Any = self.request.connection
+        connection.set_max_body_size(self.max_body_bytes + DRAINED_BYTES)
+        if isinstance(connection.stream, ServiceStream):
+            connection.stream.begin_request(self.request_id, self.request.version)
         headers = self.request.headers
         if not self.service.tokens:
             self.service.hosts.check(headers.get("Host"), headers.get("Origin"))
@@ -339,7 +342,7 @@ async def serve(
     Raises:
         SettingsError: the address is in use or not of this host, or the certificate is unusable.
     """
-    server = HTTPServer(
+    server = ServiceServer(
         application,
         ssl_options=_tls(listener),
         body_timeout=BODY_TIMEOUT_SECONDS,

@@ -10,12 +10,12 @@ import httpx
 import imageio_ffmpeg
 import psutil
 import pytest
-from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
 from extractor_api.routes import make_app
 from extractor_api.service import ExtractorService
 from reelscribe.http.auth import Tokens
+from reelscribe.http.connections import ServiceServer
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.extractor import ExtractionSection, PathsSection
@@ -84,7 +84,7 @@ async def serve(bucket: Path, local_ffmpeg: FFmpeg) -> AsyncIterator[Serve]:
 async def _running(service: ExtractorService) -> AsyncIterator[httpx.AsyncClient]:
     before = asyncio.all_tasks()
     socket, port = bind_unused_port()
-    server = HTTPServer(make_app(service))
+    server = ServiceServer(make_app(service))
     server.add_socket(socket)
     try:
         hooks = {"response": [assert_as_documented]}

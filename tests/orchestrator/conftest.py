@@ -13,7 +13,6 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
-from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
 from extractor_api.routes import make_app as extractor_app
@@ -37,6 +36,7 @@ from orchestrator.worker.transcription import transcription
 from orchestrator.worker.worker import Worker
 from reelscribe.contracts.events import Started
 from reelscribe.http.auth import Tokens
+from reelscribe.http.connections import ServiceServer
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.extractor import PathsSection
 from reelscribe.settings.loading import Settings
@@ -213,7 +213,7 @@ async def serving(orchestrator_service: OrchestratorService) -> AsyncIterator[Ca
 
     def start(tokens: Tokens) -> str:
         orchestrator_service.tokens = tokens
-        server = HTTPServer(make_app(orchestrator_service))
+        server = ServiceServer(make_app(orchestrator_service))
         socket, port = bind_unused_port()
         server.add_socket(socket)
         servers.append(server)
@@ -287,7 +287,7 @@ def bucket(tmp_path: Path) -> Path:
 async def extractor(bucket: Path, local_ffmpeg: FFmpeg) -> AsyncIterator[str]:
     """The URL of a real extractor on this bucket."""
     service = ExtractorService(Settings(paths=PathsSection(minio_data_path=bucket.parent)), local_ffmpeg, Tokens())
-    server = HTTPServer(extractor_app(service))
+    server = ServiceServer(extractor_app(service))
     socket, port = bind_unused_port()
     server.add_socket(socket)
     yield f"http://127.0.0.1:{port}"

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
 from extractor_api.routes import make_app
 from extractor_api.service import ExtractorService
 from reelscribe.http.auth import Tokens
+from reelscribe.http.connections import ServiceServer
 from reelscribe.media import ffmpeg
 from reelscribe.settings.extractor import PathsSection
 from reelscribe.settings.loading import Settings
@@ -39,7 +39,7 @@ async def watched_bucket(data_path: Path) -> AsyncIterator[Bucket]:
     (data_path / "videos").mkdir(parents=True)
     settings = Settings(paths=PathsSection(minio_data_path=data_path))
     socket, port = bind_unused_port()
-    server = HTTPServer(make_app(ExtractorService(settings, ffmpeg.locate(None), Tokens())))
+    server = ServiceServer(make_app(ExtractorService(settings, ffmpeg.locate(None), Tokens())))
     server.add_socket(socket)
     try:
         yield Bucket(data_path, f"http://127.0.0.1:{port}")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
 from reelscribe import errors
 from reelscribe.contracts.messages import WireModel
 from reelscribe.http.auth import Tokens
+from reelscribe.http.connections import ServiceServer
 from reelscribe.http.operations import Operation
 from reelscribe.http.routes import Api
 from reelscribe.http.server import Service, ServiceHandler
@@ -56,6 +56,14 @@ class WaitHandler(ServiceHandler):
         self.finish("done")
 
 
+class LateHandler(WaitHandler):
+    """Answers when the test lets it, if the client is still there."""
+
+    async def get(self) -> None:
+        await self.let_end.wait()
+        self.finish("done")
+
+
 class ShopFallback(ServiceHandler):
     """Answers for all of the shop that does not exist."""
 
@@ -69,6 +77,7 @@ API = Api(
     (
         Operation("POST", "/orders/{way}", "order", "", (), path_parameters={"way": r"\w+"}, handler=OrderHandler),
         Operation("GET", "/wait", "wait", "", (), handler=WaitHandler),
+        Operation("GET", "/late", "late", "", (), handler=LateHandler),
         Operation("GET", "/shop/a.b", "shop", "", (), handler=WaitHandler),
     ),
     fallbacks={"/shop/": ShopFallback},
@@ -98,7 +107,7 @@ class Served:
 async def serving(*tokens: str) -> AsyncIterator[Served]:
     service = Service("test-service", Tokens(tokens))
     service.let_end = asyncio.Event()  # type: ignore[attr-defined]
-    server = HTTPServer(API.application(service))
+    server = ServiceServer(API.application(service))
     listening, port = bind_unused_port()
     server.add_socket(listening)
     served = Served(service, port)

@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 import jiwer
 import pytest
-from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
 from reelscribe.contracts.events import Event, Segment, events
 from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.http.auth import Tokens
+from reelscribe.http.connections import ServiceServer
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.extractor import PathsSection
 from reelscribe.settings.loading import Settings
@@ -80,7 +80,7 @@ async def serve(mini: LoadedModel, local_ffmpeg: FFmpeg, script: Script, tmp_pat
             service = TranscriberService(chosen, local_ffmpeg, model, tokens)
             await stack.enter_async_context(service.open())
             socket, port = bind_unused_port()
-            server = HTTPServer(make_app(service))
+            server = ServiceServer(make_app(service))
             server.add_socket(socket)
             stack.push_async_callback(server.close_all_connections)
             stack.callback(server.stop)

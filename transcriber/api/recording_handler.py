@@ -16,6 +16,7 @@ from tornado.iostream import StreamClosedError
 
 from reelscribe.contracts.transcriber import Urgency
 from reelscribe.errors import BadRequest, BodyTooLarge, ServiceError, Stopping
+from reelscribe.http.connections import ServiceStream
 from reelscribe.http.server import DRAINED_BYTES, ServiceHandler
 from reelscribe.slots import Claim
 from transcriber.api.uploads import FIELDS_BYTES, FILE, Fields, Form, too_large
@@ -159,12 +160,12 @@ class RecordingHandler(ServiceHandler):
 
     async def _check_client(self) -> None:
         """Notice a client that sent a byte after its request and left: tornado does not before the answer has ended."""
-        stream = self.request.connection.stream  # type: ignore[union-attr]
+        stream: ServiceStream = self.request.connection.stream  # type: ignore[union-attr]
         if not stream.closed():
             watch = select.poll()
-            watch.register(stream.socket, select.POLLRDHUP)
+            watch.register(stream.fileno(), select.POLLRDHUP)
             if watch.poll(0):
-                stream.close()
+                stream.client_has_ended()
 
     async def send(self) -> None:
         """Send what was written.

@@ -10,6 +10,7 @@ import pytest
 
 from reelscribe.contracts.events import Event, Failed, Progress
 from reelscribe.contracts.transcriber import TranscribeFields, TranscribeRequest
+from tests.reelscribe.http.test_connections import HalfClosed
 from tests.transcriber.conftest import Serve, Transcriber, text, truth
 from tests.transcriber.peer import SPEECH, Script
 from transcriber import service
@@ -245,6 +246,20 @@ async def test_a_client_that_stays_after_a_byte_too_many_gets_its_answer(
     writer.write(head.encode() + body + b"\r\n")
     assert b" 200 " in await reader.readline()
     writer.close()
+
+
+@pytest.mark.parametrize("headers", ["", "Accept: application/json\r\n"], ids=["events", "document"])
+async def test_a_client_that_closes_only_its_own_side_gets_its_answer(
+    transcriber: Transcriber, script: Script, monkeypatch: pytest.MonkeyPatch, headers: str
+) -> None:
+    monkeypatch.setattr(recording_handler, "HEARTBEAT_SECONDS", 0.02)
+    script.delay_seconds = 0.2
+    body = '{"savepath":"short.flac"}'
+    head = f"POST /transcribe HTTP/1.1\r\nHost: b\r\n{headers}{DECLARED_JSON}Content-Length: {len(body)}\r\n\r\n"
+    port = transcriber.http.base_url.port
+    assert port
+    answer = await HalfClosed(port, head + body).answer()
+    assert answer.startswith(b"HTTP/1.1 200") and b"covered_seconds" in answer
 
 
 async def test_a_refused_request_frees_its_slot(serve: Serve) -> None:

@@ -1,0 +1,153 @@
+"""Connections of a service: what cannot be read as HTTP is answered as JSON, and a half-closed client gets its answer.
+
+Tornado answers what it cannot read with a bare 400, or not at all, and takes a client that has closed its sending side
+for one that has left. Both look the same to a server (RFC 9293, section 3.6), until it sends something: a client that
+has left resets the connection. So a client of HTTP/1.1 that closes its side before its answer has begun is sent
+``100 Continue``, which clients skip (RFC 9110, section 15.2), again and again until then.
+"""
+
+import json
+import select
+import sys
+import uuid
+from asyncio import Future
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPConnection, HTTPInputError, HTTPMessageDelegate
+from tornado.iostream import BaseIOStream, IOStream, SSLIOStream, StreamClosedError, UnsatisfiableReadError
+
+from reelscribe.errors import BadRequest, HeadersTooLarge, ServiceError
+
+PROBE_SECONDS = 0.5
+_BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_DROPPED_BYTES = 1 << 20
+"""How much of what has arrived already is dropped before a close, which would reset the connection otherwise."""
+
+
+class ServiceStream(BaseIOStream):
+    """A connection of a service; its state is that of the request being served."""
+
+    _request_id: str | None = None
+    """None until its headers are complete."""
+    _answered = _refused = _probing = _can_probe = _ended = False
+
+    def await_request(self) -> None:
+        """The next request comes now."""
+        self._request_id, self._answered, self._can_probe = None, False, False
+
+    def begin_request(self, request_id: str, version: str) -> None:
+        """The headers of a request have come, in this version of HTTP."""
+        self._request_id, self._can_probe = request_id, version == "HTTP/1.1"
+
+    def write(self, data: bytes | memoryview) -> "Future[None]":
+        if data == _BARE_REFUSAL and isinstance(unreadable := sys.exception(), HTTPInputError):
+            return self._refuse(BadRequest(f"the request is not valid HTTP: {unreadable}"))
+        self._answered = self._answered or not bytes(data[:12]).startswith(b"HTTP/1.1 100")
+        return super().write(data)
+
+    def _refuse(self, failure: ServiceError) -> "Future[None]":
+        answer = b"" if self._answered else _error_answer(failure, self._request_id or uuid.uuid4().hex)
+        self._answered = self._refused = True
+        return super().write(answer)
+
+    def close(self, exc_info: Any = False) -> None:
+        if not self.closed():
+            with suppress(StreamClosedError, OSError):
+                if isinstance(exc_info, UnsatisfiableReadError):
+                    in_body = BadRequest("the request is not valid HTTP: the length of a chunk is too long")
+                    self._refuse(in_body if self._request_id else HeadersTooLarge("the headers are over 64 KiB"))
+                if self._refused:
+                    self._drop_what_has_come()
+        super().close(exc_info)
+
+    def _drop_what_has_come(self) -> None:
+        buffer = bytearray(1 << 16)
+        for _ in range(_DROPPED_BYTES // len(buffer)):
+            if not super().read_from_fd(buffer):
+                return
+
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        count = super().read_from_fd(buf)
+        if count != 0:
+            return count
+        if self.reading():
+            if not self._ended:  # what has come already may be a complete request
+                self._ended = True
+                return None
+            if self._request_id:
+                self._refuse(BadRequest("the body ended before its declared length"))
+            return 0
+        if not self._may_be_there():
+            return 0
+        self._probe()
+        buf[:1] = b"\0"  # while something is unread, tornado does not look whether the client has left
+        return 1
+
+    def client_has_ended(self) -> None:
+        """The client has closed its side, which tornado has not noticed."""
+        if not self._probing:
+            if self._may_be_there():
+                self._probe()
+            else:
+                self.close()
+
+    def _may_be_there(self) -> bool:
+        return self._can_probe and not self._answered
+
+    def _probe(self) -> None:
+        self._probing = True
+        if self.closed():
+            return
+        if _is_reset(self):
+            self.close()
+            return
+        if not self._answered:
+            with suppress(StreamClosedError):
+                self.write(_CONTINUE)
+        self.io_loop.call_later(PROBE_SECONDS, self._probe)
+
+
+class _PlainStream(ServiceStream, IOStream):
+    pass
+
+
+class _TlsStream(ServiceStream, SSLIOStream):
+    pass
+
+
+class ServiceServer(HTTPServer):
+    """Tornado's server with connections of our own."""
+
+    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        # Tornado has no way to have it make another class of streams.
+        stream.__class__ = _TlsStream if isinstance(stream, SSLIOStream) else _PlainStream
+        super().handle_stream(stream, address)
+
+    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
+        stream = request_conn.stream  # type: ignore[attr-defined]
+        stream.await_request()
+        return super().start_request(server_conn, request_conn)
+
+
+def _is_reset(stream: BaseIOStream) -> bool:
+    poll = select.poll()
+    poll.register(stream.fileno(), 0)  # errors and hang-ups are always reported
+    return bool(poll.poll(0))
+
+
+def _error_answer(failure: ServiceError, request_id: str) -> bytes:
+    body = json.dumps({"error": {**failure.as_json(), "request_id": request_id}}).encode()
+    head = (
+        f"HTTP/1.1 {failure.status} {HTTPStatus(failure.status).phrase}",
+        "Server: reelscribe",
+        "Content-Type: application/json; charset=UTF-8",
+        "X-Content-Type-Options: nosniff",
+        f"X-Request-Id: {request_id}",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+    )
+    return "\r\n".join((*head, "", "")).encode() + body
