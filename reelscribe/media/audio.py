@@ -246,15 +246,7 @@ class AudioExtraction:
         url = "pipe:1" if self._output is None else f"file:/proc/self/fd/{self._output}"
         command = encode_command(self._ffmpeg, self._encoding, request, self._limits.mp3_compression_level, url)
         self._encoder = Encoder(self._ffmpeg, command, cpu_seconds=self._cpu_seconds, output=self._output)
-        return self._encoded(self._encoder)
-
-    async def _encoded(self, encoder: Encoder) -> AsyncGenerator[bytes, None]:
-        """The encoder is started once there is something to encode."""
-        async with aclosing(self._wav()) as wav:
-            if first := await anext(wav, b""):
-                async with aclosing(encoder.encode(_chain(first, wav))) as chunks:
-                    async for chunk in chunks:
-                        yield chunk
+        return self._encoder.encode(self._wav())
 
     async def _wav(self) -> AsyncGenerator[bytes, None]:
         async with aclosing(self._samples()) as samples:
@@ -342,9 +334,3 @@ class AudioExtraction:
             cpu_seconds=self._cpu_seconds,
         )
         self._verdict.check(self._stored.savepath, self._request.allow_incomplete)
-
-
-async def _chain(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    yield first
-    async for chunk in rest:
-        yield chunk

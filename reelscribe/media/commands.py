@@ -131,7 +131,7 @@ def encode_command(
     if encoding == "mp3":
         effort = ("-compression_level", str(mp3_compression_level))
         codec = ("-c:a", "libmp3lame", "-b:a", f"{request.bitrate_kbps}k", *effort)
-    source = ("-f", "wav", "-ignore_length", "1", "-i", "pipe:0")
+    source = ("-f", "wav", "-ignore_length", "1", "-probesize", "32", "-analyzeduration", "0", "-i", "pipe:0")
     return [str(ffmpeg.path), *_QUIET, *source, "-map_metadata", "-1", *codec, "-f", encoding, "-y", output]
 
 

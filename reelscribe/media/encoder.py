@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.pipe import Feed
 from reelscribe.media.process import FFmpegProcess
 
 
@@ -33,28 +34,36 @@ class Encoder:
 
     async def encode(self, wav: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         """The encoded bytes, if they are not written to a file. What ``wav`` raises is raised at their end."""
-        async with FFmpegProcess(
-            self._ffmpeg.sandbox,
-            self._command,
-            () if self._output is None else (self._output,),
-            cpu_seconds=self._cpu_seconds,
-            may_write=self._output is not None,
-            fed=True,
-        ) as process:
-            feeding = asyncio.create_task(_feed(process, wav))
-            try:
-                while chunk := await process.read():
-                    yield chunk
-                await feeding
-                self.exit_code = await process.wait()
-                self.messages = list(process.messages.last)
-            finally:
-                feeding.cancel()
-                await asyncio.gather(feeding, return_exceptions=True)
+        feed = Feed()
+        try:
+            async with FFmpegProcess(
+                self._ffmpeg.sandbox,
+                self._command,
+                () if self._output is None else (self._output,),
+                cpu_seconds=self._cpu_seconds,
+                may_write=self._output is not None,
+                feed=feed,
+            ) as process:
+                feeding = asyncio.create_task(_write(feed, wav))
+                try:
+                    while chunk := await process.read():
+                        yield chunk
+                    await feeding
+                    self.exit_code = await process.wait()
+                    self.messages = list(process.messages.last)
+                finally:
+                    feeding.cancel()
+                    await asyncio.gather(feeding, return_exceptions=True)
+        finally:
+            feed.close()
 
 
-async def _feed(process: FFmpegProcess, wav: AsyncGenerator[bytes, None]) -> None:
-    async with aclosing(wav) as chunks:
-        async for chunk in chunks:
-            await process.feed(chunk)
-    await process.end_feed()
+async def _write(feed: Feed, wav: AsyncGenerator[bytes, None]) -> None:
+    try:
+        async with aclosing(wav) as chunks:
+            async for chunk in chunks:
+                await feed.write(chunk)
+    except BrokenPipeError:
+        pass  # its exit code says why
+    finally:
+        feed.close()

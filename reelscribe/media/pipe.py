@@ -1,4 +1,4 @@
-"""A child's standard output, read in large pieces.
+"""A child's standard output, read in large pieces, and its standard input, written in such.
 
 asyncio's own pipes wake up for each 64 KiB that a child writes, and copy it three times; when ffmpeg writes WAV, that
 costs more than ffmpeg itself.
@@ -14,6 +14,8 @@ SMALL_READ_BYTES = 1 << 17
 LARGE_READ_BYTES = 1 << 19
 SHORTEST_PAUSE_SECONDS = 0.001
 LONGEST_PAUSE_SECONDS = 0.016
+ROOM_PAUSE_SECONDS = 0.005
+"""In that time a child makes room for much more than the page that ends the wait; the pipe still holds enough for it."""
 
 
 class Pipe:
@@ -79,3 +81,49 @@ class Pipe:
         """Close both ends; a child that still writes gets SIGPIPE."""
         self.close_writing()
         os.close(self._reading)
+
+
+class Feed:
+    """A pipe to write to: give ``reading`` to the child, close it here, and write."""
+
+    def __init__(self) -> None:
+        self.reading, self._writing = os.pipe()
+        os.set_blocking(self._writing, False)
+        with suppress(PermissionError):
+            fcntl.fcntl(self._writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+    def close_reading(self) -> None:
+        """Leave the reading end to the child alone, so that we learn when it has ended."""
+        if self.reading >= 0:
+            os.close(self.reading)
+            self.reading = -1
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """Write all of ``data``, as fast as the child reads.
+
+        Raises:
+            BrokenPipeError: the child reads no more.
+        """
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[os.write(self._writing, rest) :]
+            except BlockingIOError:
+                await self._writable()
+                await asyncio.sleep(ROOM_PAUSE_SECONDS)
+
+    async def _writable(self) -> None:
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        loop.add_writer(self._writing, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_writer(self._writing)
+
+    def close(self) -> None:
+        """Close both ends; the child sees the end of its input."""
+        self.close_reading()
+        if self._writing >= 0:
+            os.close(self._writing)
+            self._writing = -1

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
-from reelscribe.media.pipe import Pipe
+from reelscribe.media.pipe import Feed, Pipe
 from reelscribe.media.sandbox import Sandbox
 
 MAX_LINE_BYTES = 4096
@@ -56,7 +56,7 @@ class FFmpegProcess:
         network: it may reach addresses of this host.
         may_write: it may write to files that it inherits.
         report: a pipe to which it writes a report in addition to its output.
-        fed: its standard input is written with :meth:`feed`.
+        feed: its standard input, which is empty without it.
 
     Attributes:
         messages: all of them once :meth:`wait` has returned.
@@ -72,20 +72,20 @@ class FFmpegProcess:
         network: bool = False,
         may_write: bool = False,
         report: Pipe | None = None,
-        fed: bool = False,
+        feed: Feed | None = None,
     ) -> None:
         self.messages = Messages()
         self._command = sandbox.wrap(command, cpu_seconds=cpu_seconds, may_write=may_write, network=network)
         self._report = report
         self._descriptors = (*inherits, *((report.writing,) if report else ()))
-        self._fed = fed
+        self._feed = feed
 
     async def __aenter__(self) -> Self:
         self._output = Pipe()
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
-                stdin=PIPE if self._fed else DEVNULL,
+                stdin=self._feed.reading if self._feed else DEVNULL,
                 stdout=self._output.writing,
                 stderr=PIPE,
                 pass_fds=self._descriptors,
@@ -98,6 +98,8 @@ class FFmpegProcess:
         self._output.close_writing()
         if self._report:
             self._report.close_writing()
+        if self._feed:
+            self._feed.close_reading()
         self._draining = asyncio.create_task(self._drain_messages())
         return self
 
@@ -105,8 +107,6 @@ class FFmpegProcess:
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)  # the sandbox is a process too
         self._output.close()
-        if self._process.stdin:
-            self._process.stdin.close()
         await self.wait()
 
     @property
@@ -117,20 +117,6 @@ class FFmpegProcess:
     async def read(self) -> bytes:
         """Some of its standard output; empty at the end."""
         return await self._output.read()
-
-    async def feed(self, data: bytes) -> None:
-        """Write to its standard input; what it does not take because it has ended is dropped."""
-        assert self._process.stdin
-        self._process.stdin.write(data)
-        with suppress(ConnectionError):
-            await self._process.stdin.drain()
-
-    async def end_feed(self) -> None:
-        """Close its standard input."""
-        assert self._process.stdin
-        self._process.stdin.close()
-        with suppress(ConnectionError):
-            await self._process.stdin.wait_closed()
 
     async def wait(self) -> int:
         """Wait for its end; returns its exit code."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from reelscribe.media.pipe import Pipe
+from reelscribe.media.pipe import Feed, Pipe
 from reelscribe.media.process import FFmpegProcess
 from reelscribe.media.sandbox import Sandbox
 from reelscribe.media.stored_object import open_file
@@ -56,21 +56,23 @@ async def test_it_counts_messages_about_damage_but_not_those_about_the_picture(r
         assert (process.messages.errors, len(process.messages.last)) == (2, 3)
 
 
-async def test_it_is_fed_and_ends_with_its_input(recording: Path) -> None:
-    async with FFmpegProcess(Sandbox(), ["/bin/cat"], cpu_seconds=10, fed=True) as process:
-        await process.feed(b"one ")
-        await process.feed(b"two")
-        await process.end_feed()
-        assert await process.read() in (b"one two", b"one ")
+async def test_it_reads_what_it_is_fed(recording: Path) -> None:
+    feed = Feed()
+    async with FFmpegProcess(Sandbox(), ["/usr/bin/wc", "-c"], cpu_seconds=10, feed=feed) as process:
+        for _ in range(20):
+            await feed.write(bytes(1 << 20))
+        feed.close()
+        assert int(await process.read()) == 20 << 20
         assert await process.wait() == 0
 
 
-async def test_feeding_what_has_ended_is_no_error(recording: Path) -> None:
-    async with FFmpegProcess(Sandbox(), ["/bin/true"], cpu_seconds=10, fed=True) as process:
+async def test_feeding_what_has_ended_is_a_broken_pipe(recording: Path) -> None:
+    feed = Feed()
+    async with FFmpegProcess(Sandbox(), ["/bin/true"], cpu_seconds=10, feed=feed) as process:
         await process.wait()
-        for _ in range(20):
-            await process.feed(bytes(1 << 20))
-        await process.end_feed()
+        with pytest.raises(BrokenPipeError):
+            await feed.write(b"late")
+    feed.close()
 
 
 async def test_it_writes_a_report_beside_its_output(recording: Path) -> None:
