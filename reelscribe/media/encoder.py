@@ -35,6 +35,7 @@ class Encoder:
     async def encode(self, wav: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         """The encoded bytes, if they are not written to a file. What ``wav`` raises is raised at their end."""
         feed = Feed()
+        feeding = asyncio.create_task(_write(feed, wav))  # first, so that decoder and encoder start side by side
         try:
             async with FFmpegProcess(
                 self._ffmpeg.sandbox,
@@ -44,17 +45,14 @@ class Encoder:
                 may_write=self._output is not None,
                 feed=feed,
             ) as process:
-                feeding = asyncio.create_task(_write(feed, wav))
-                try:
-                    while chunk := await process.read():
-                        yield chunk
-                    await feeding
-                    self.exit_code = await process.wait()
-                    self.messages = list(process.messages.last)
-                finally:
-                    feeding.cancel()
-                    await asyncio.gather(feeding, return_exceptions=True)
+                while chunk := await process.read():
+                    yield chunk
+                await feeding
+                self.exit_code = await process.wait()
+                self.messages = list(process.messages.last)
         finally:
+            feeding.cancel()
+            await asyncio.gather(feeding, return_exceptions=True)
             feed.close()
 
 

@@ -15,7 +15,7 @@ LARGE_READ_BYTES = 1 << 19
 SHORTEST_PAUSE_SECONDS = 0.001
 LONGEST_PAUSE_SECONDS = 0.016
 ROOM_PAUSE_SECONDS = 0.005
-"""In that time a child makes room for much more than the page that ends the wait; the pipe still holds enough for it."""
+"""In that time a child makes room for much more than the page that ends the wait, and the pipe still holds enough."""
 
 
 class Pipe:
