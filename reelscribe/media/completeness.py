@@ -5,6 +5,9 @@ from reelscribe.media.structure.facts import AudioTrack, Structure
 TOLERATED_SECONDS = 0.5
 TOLERATED_SHARE = 0.005
 
+MEASURED_AT_THE_END = ("ogg", "fragmented mp4", "voc", "flv", "nut")
+"""Containers that declare no length in advance: theirs is where the last unit ends, and says nothing if it is cut."""
+
 
 def declared_seconds(
     structure: Structure, track: AudioTrack | None, start: float = 0.0, duration: float | None = None
@@ -19,8 +22,9 @@ def declared_seconds(
         track: the extracted one; None if the container does not list it.
         start, duration: of the request, in seconds.
     """
-    seconds = track.seconds if track else None
-    if seconds is None and structure.cut:
+    unknown = structure.cut and structure.container in MEASURED_AT_THE_END
+    seconds = track.seconds if track and not unknown else None
+    if seconds is None and structure.cut and not unknown:
         seconds = structure.seconds
     if seconds is None:
         return None

@@ -19,7 +19,8 @@ CLOCK_CYCLE = 1 << 33
 CYCLE_SECONDS = CLOCK_CYCLE / CLOCK_HZ
 
 TS_PACKET_SIZES = (188, 192, 204)
-PACK_START = b"\x00\x00\x01\xba"
+PREFIX = b"\x00\x00\x01"
+PACK_START = PREFIX + b"\xba"
 
 MAX_LEAD_SECONDS = 10
 """A stream whose first packet comes after that of another one begins at most so much before it; an earlier timestamp is
@@ -73,14 +74,19 @@ def _ts_times(head: bytes, size: int) -> Iterator[int]:
 
 def _ps_times(head: bytes) -> Iterator[int]:
     offset = 0
-    while (offset := head.find(b"\x00\x00\x01", offset)) >= 0:
-        yield from _pes_time(head[offset : offset + _MAX_PES_HEADER_BYTES])
-        offset += 3
+    while 0 <= offset < len(head) - _MAX_PES_HEADER_BYTES:
+        if head[offset : offset + 3] != PREFIX:
+            offset = head.find(PREFIX, offset)
+        elif head[offset + 3] == PACK_START[3]:
+            offset += 12 if head[offset + 4] >> 4 == 2 else 14 + (head[offset + 13] & 7)
+        else:
+            yield from _pes_time(head[offset : offset + _MAX_PES_HEADER_BYTES])
+            offset += 6 + int.from_bytes(head[offset + 4 : offset + 6], "big")
 
 
 def _pes_time(packet: bytes) -> Iterator[int]:
     """Its time; nothing if this is not the beginning of a PES packet with a time."""
-    if len(packet) < 14 or packet[:3] != b"\x00\x00\x01":
+    if len(packet) < 14 or packet[:3] != PREFIX:
         return
     if packet[3] not in _STREAM_IDS:
         return

@@ -87,7 +87,7 @@ class Timeline:
         cycle: seconds after which timestamps begin anew by themselves, if they do.
         sought: decoding began shortly before ``start`` instead of at the beginning.
         declared: seconds that the recording declares; bounds a hole.
-        holes: start and length, in seconds, of silence that timestamps leave out.
+        holes: start and length, in seconds, of silence that timestamps leave out, if they do not begin after it.
 
     Attributes:
         counts: of what has been placed.
@@ -146,10 +146,20 @@ class Timeline:
         for frame in frames:
             self._waiting.append(frame)
             self._waiting_samples += frame[1]
+        if self._next_pts is None and len(self._waiting) < 2 and not ended:
+            return
         while self._waiting and not self.finished:
             pts, samples = self._waiting[0]
+            if self._next_pts is None and self._begins_oddly:
+                self.irregular = True
+                if not ended and not self._sees_enough:
+                    return
+                self._correct_first()
+                pts, samples = self._waiting[0]
             while self._holes and pts + self._shift >= self._holes[0][0] - self._tolerated:
-                self._shift += self._holes.popleft()[1]
+                start, length = self._holes.popleft()
+                if self._next_pts is not None or pts + self._shift < start + length - self._tolerated:
+                    self._shift += length
             if self._next_pts is None:
                 yield from self._begin(pts)
             difference = pts + self._shift - self._cursor
@@ -166,6 +176,25 @@ class Timeline:
 
     def _jumps(self, pts: int) -> bool:
         return self._next_pts is not None and abs(pts - self._next_pts) > REGULAR_SECONDS * self._rate
+
+    @property
+    def _begins_oddly(self) -> bool:
+        (pts, samples), *others = islice(self._waiting, 2)
+        return any(abs(other - pts - samples) > self._tolerated for other, _ in others)
+
+    def _correct_first(self) -> None:
+        """The first timestamp may be of another clock than all that follow: ffmpeg scales it with a later rate."""
+        (pts, samples), *_ = self._waiting
+        offsets = [found - pts - before for found, before in self._followed_samples()]
+        if len(offsets) > 2 and abs(offsets[1] - median(offsets[1:])) <= self._tolerated:
+            self._waiting[0] = (pts + offsets[1], samples)
+
+    def _followed_samples(self) -> Iterator[tuple[int, int]]:
+        """Each frame's timestamp, and the samples before it."""
+        before = 0
+        for pts, samples in islice(self._waiting, MAX_LOOKAHEAD_FRAMES):
+            yield pts, before
+            before += samples
 
     @property
     def _sees_enough(self) -> bool:
@@ -202,10 +231,7 @@ class Timeline:
             yield from self._emit(difference, sound=False)
 
     def _differences(self) -> Iterator[int]:
-        position = self._cursor
-        for pts, samples in islice(self._waiting, MAX_LOOKAHEAD_FRAMES):
-            yield pts + self._shift - position
-            position += samples
+        return (pts + self._shift - self._cursor - before for pts, before in self._followed_samples())
 
     def _emit(self, samples: int, *, sound: bool) -> Iterator[Piece]:
         """Split at the borders of the requested part."""

@@ -115,7 +115,7 @@ async def judge(
     reason = (
         shortfall(declared, delivered, damaged)
         or excess(declared, delivered, _added_seconds(outcome.decoded))
-        or _cut(request, structure, selection, delivered)
+        or _cut(request, structure, declared, delivered)
         or (f"ffmpeg gave up after {delivered:.1f} s" if outcome.exit_code else None)
     )
     return Verdict(delivered, declared, damaged, reason, list(_remarks(declared, delivered, outcome.decoded)))
@@ -152,9 +152,9 @@ def _added_seconds(track: DecodedTrack | None) -> float:
     return track.timeline.counts.added / track.sample_rate if track and track.timeline else 0.0
 
 
-def _cut(request: ExtractAudioRequest, structure: Structure, selection: Selection, delivered: float) -> str | None:
-    """If a track declares a length, that decides: only the picture may be cut."""
-    if not structure.cut or (selection.declared and selection.declared.seconds is not None):
+def _cut(request: ExtractAudioRequest, structure: Structure, declared: float | None, delivered: float) -> str | None:
+    """If a length is declared, that decides: only the picture may be cut."""
+    if not structure.cut or declared is not None:
         return None
     if request.duration and delivered >= request.duration - TOLERATED_SECONDS:
         return None  # it may be cut, but after the requested part

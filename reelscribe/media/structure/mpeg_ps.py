@@ -32,8 +32,8 @@ def _walk(data: Bytes, position: int) -> tuple[bool, str | None]:
     """Whether packs and packets lead from here to the end of the file, and the phrase if the last one is cut."""
     for _ in range(MAX_UNITS):
         header = data.read(position, 14)
-        if not header.strip(b"\0") and position > 0:
-            return True, None  # the end, or padding
+        if not header or (len(header) > 3 and not header.strip(b"\0")):
+            return position > 0, None  # the end, or padding
         if not header.startswith(PREFIX[: len(header)]):
             return False, None
         if len(header) < 4 or (header[3] != END and len(header) < 6):

@@ -24,6 +24,7 @@ PLACEHOLDERS = (range(0x7FFF0000, 0x80001000), range(0xFFFF0000, 0x100000000))
 
 MAX_AVI_HEADER_BYTES = 1 << 20
 MAX_AVI_INDEX_BYTES = 1 << 20
+DELAY_TWICE_SECONDS = 0.1
 SHORTEST_HOLE = 0.1
 """In seconds."""
 MAX_HOLES = 100
@@ -119,9 +120,10 @@ def is_avi(head: bytes) -> bool:
 
 @dataclass(frozen=True)
 class _Stream:
-    """Of an AVI. ``unit`` is the seconds of one chunk; 0 if chunks hold any number of samples."""
+    """Of an AVI. ``unit`` is the seconds of one chunk; 0 if chunks hold any number of samples. ``start`` in seconds."""
 
     audio: bool = False
+    start: float = 0.0
     seconds: float | None = None
     unit: float = 0.0
     form: WaveFormat | None = None
@@ -137,17 +139,7 @@ def read_avi(data: Bytes) -> Structure:
     lists = [content for kind, content in _inside(header) if kind == b"LIST" and content[:4] == b"strl"]
     streams = [_avi_stream(content[4:]) for content in lists]
     cut = _avi_cut(data)
-    audio = tuple(
-        AudioTrack(
-            number,
-            stream.seconds,
-            stream.form.channels if stream.form else None,
-            bool(stream.form and stream.form.microphones),
-            _holes(index, number, stream),
-        )
-        for number, stream in enumerate(streams)
-        if stream.audio
-    )
+    audio = tuple(_avi_track(index, number, stream) for number, stream in enumerate(streams) if stream.audio)
     return Structure(
         "avi",
         audio if streams else None,
@@ -155,6 +147,16 @@ def read_avi(data: Bytes) -> Structure:
         cut,
         seekable=cut is None and (bool(index) or b"indx" in header) and not any(track.holes for track in audio),
     )
+
+
+def _avi_track(index: bytes, number: int, stream: _Stream) -> AudioTrack:
+    holes, seconds = _holes(index, number, stream), stream.seconds
+    if holes and abs(holes[0][1] - stream.start) <= DELAY_TWICE_SECONDS:
+        # ffmpeg writes a delay twice, as a start and as empty chunks; it reads it once.
+        seconds = None if seconds is None else seconds - holes[0][1]
+        holes = holes[1:]
+    channels = stream.form.channels if stream.form else None
+    return AudioTrack(number, seconds, channels, bool(stream.form and stream.form.microphones), holes)
 
 
 def _holes(index: bytes, number: int, stream: _Stream) -> tuple[tuple[float, float], ...]:
@@ -211,7 +213,7 @@ def _avi_stream(content: bytes) -> _Stream:
     if audio:
         with suppress(Unreadable):
             form = wave_format.parse(parts.get(b"strf", b""))
-    return _Stream(audio, seconds, 0.0 if sample_bytes else unit, form)
+    return _Stream(audio, start * unit, seconds, 0.0 if sample_bytes else unit, form)
 
 
 def _avi_cut(data: Bytes) -> str | None:
