@@ -237,6 +237,7 @@ class AudioExtraction:
             origin=await asyncio.to_thread(first_timestamp, self._stored),
             declared=structure.seconds,
             holes=track.holes if track else (),
+            joined=structure.joined and structure.container == "ogg",
             may_appear_late=structure.container in LATE_TRACKS,
             search=self._selection.search,
         )

@@ -26,6 +26,11 @@ def declared_seconds(
     seconds = track.seconds if track and not unknown else None
     if seconds is None and structure.cut and not unknown:
         seconds = structure.seconds
+    return part_seconds(seconds, start, duration)
+
+
+def part_seconds(seconds: float | None, start: float, duration: float | None) -> float | None:
+    """How much of ``seconds`` a request for a part asks for."""
     if seconds is None:
         return None
     rest = max(0.0, seconds - start)
@@ -49,17 +54,15 @@ def shortfall(declared: float | None, delivered: float, damaged: float) -> str |
     return f"{expected:.1f} s are declared, {delivered:.1f} s were delivered: the file is cut or its header is wrong"
 
 
-def excess(declared: float | None, delivered: float, added: float) -> str | None:
-    """A sentence if noticeably more was delivered than declared because silence was added, else None.
+def excess(declared: float | None, delivered: float, doubtful: float) -> str | None:
+    """A sentence if noticeably more was delivered than declared, and so much of it is doubtful, else None.
 
-    Sound that the header does not know of is not a loss: recordings are joined, and their headers stay.
+    Sound that a header does not know of is not a loss: recordings are joined, and their headers stay. Silence that was
+    added is doubtful.
     """
-    if declared is None or delivered - declared <= tolerated(declared) or added <= tolerated(declared):
+    if declared is None or min(delivered - declared, doubtful) <= tolerated(declared):
         return None
-    return (
-        f"{declared:.1f} s are declared, {delivered:.1f} s were delivered, {added:.1f} s of them silence in holes: "
-        "its timestamps or its header are wrong"
-    )
+    return f"{declared:.1f} s are declared, {delivered:.1f} s were delivered: its timestamps or its header are wrong"
 
 
 def tolerated(seconds: float) -> float:

@@ -36,6 +36,7 @@ class Part:
         origin: timestamp of the recording's beginning, in seconds, if timestamps do not count from it.
         declared: seconds that the recording declares.
         holes: see :class:`reelscribe.media.structure.facts.AudioTrack`.
+        joined: see :class:`reelscribe.media.timeline.Timeline`.
         may_appear_late: a track may appear that the beginning of the file does not mention.
         search: how far ffmpeg must look for streams.
     """
@@ -46,6 +47,7 @@ class Part:
     origin: float | None = None
     declared: float | None = None
     holes: tuple[tuple[float, float], ...] = ()
+    joined: bool = False
     may_appear_late: bool = False
     search: Search = field(default_factory=dict)
 
@@ -175,6 +177,7 @@ class DecodedTrack:
             sought=self.reading.seek is not None,
             declared=part.declared,
             holes=part.holes,
+            joined=part.joined,
         )
         return self.timeline
 

@@ -88,6 +88,7 @@ class Timeline:
         sought: decoding began shortly before ``start`` instead of at the beginning.
         declared: seconds that the recording declares; bounds a hole.
         holes: start and length, in seconds, of silence that timestamps leave out, if they do not begin after it.
+        joined: the recording consists of several with clocks of their own; jumps between their timestamps mean nothing.
 
     Attributes:
         counts: of what has been placed.
@@ -107,6 +108,7 @@ class Timeline:
         sought: bool = False,
         declared: float | None = None,
         holes: Sequence[tuple[float, float]] = (),
+        joined: bool = False,
     ) -> None:
         self.counts = Counts()
         self.gaps: list[Gap] = []
@@ -116,7 +118,7 @@ class Timeline:
         self._first = round(start * sample_rate)
         self._last = None if duration is None else self._first + round(duration * sample_rate)
         self._sought = sought
-        self._longest_gap = round(max(LONGEST_GAP_SECONDS, declared or 0.0) * sample_rate)
+        self._longest_gap = 0 if joined else round(max(LONGEST_GAP_SECONDS, declared or 0.0) * sample_rate)
         self._tolerated = round(TOLERATED_SECONDS * sample_rate)
         self._holes = deque((round(start * sample_rate), round(length * sample_rate)) for start, length in holes)
         self._waiting: deque[tuple[int, int]] = deque()

@@ -1,5 +1,6 @@
 """The verdict on an extraction that has ended: complete, incomplete and why, or failed."""
 
+import asyncio
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,14 @@ from reelscribe.errors import (
     ServiceError,
 )
 from reelscribe.media.choice import choose_track
-from reelscribe.media.completeness import TOLERATED_SECONDS, declared_seconds, excess, shortfall, tolerated
+from reelscribe.media.completeness import (
+    TOLERATED_SECONDS,
+    declared_seconds,
+    excess,
+    part_seconds,
+    shortfall,
+    tolerated,
+)
 from reelscribe.media.decoded_track import DecodedTrack
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.gaps import damaged_seconds
@@ -24,8 +32,12 @@ from reelscribe.media.sandbox import KILLED_EXIT_CODES
 from reelscribe.media.selection import Selection
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.structure.facts import Structure
+from reelscribe.media.structure.ogg_chain import chained_seconds
 
 log = logging.getLogger(__name__)
+
+EXACT = ("ogg",)
+"""Containers whose length is that of what they hold, not what a header says of it."""
 
 FULL_DISK_BYTES = 1 << 20
 DIAGNOSIS_SECONDS = 30.0
@@ -108,13 +120,15 @@ async def judge(
         killer = KILLED_EXIT_CODES.get(outcome.exit_code, f"signal {-outcome.exit_code}")
         raise InternalError(f"{savepath}: ffmpeg was killed by {killer}; try again")
     declared = declared_seconds(structure, selection.declared, request.start, request.duration)
+    if declared is None and structure.joined and structure.container == "ogg":
+        declared = part_seconds(await asyncio.to_thread(chained_seconds, stored), request.start, request.duration)
     if outcome.delivered <= 0:
         raise await _no_audio(ffmpeg, stored, request, outcome, declared)
     damaged = await _damaged(ffmpeg, stored, structure, outcome.decoded, cpu_seconds)
     delivered = outcome.delivered - damaged
     reason = (
         shortfall(declared, delivered, damaged)
-        or excess(declared, delivered, _added_seconds(outcome.decoded))
+        or excess(declared, delivered, delivered if structure.container in EXACT else _added_seconds(outcome.decoded))
         or _cut(request, structure, declared, delivered)
         or (f"ffmpeg gave up after {delivered:.1f} s" if outcome.exit_code else None)
     )

@@ -35,6 +35,7 @@ class Structure:
         cut: a phrase if the bytes themselves show that the file ends before its data does.
         seekable: seeking to a time gives the same timeline as reading from the start: there is one clock from start
             to end, and the container has exact times or an index.
+        joined: other recordings were appended to the first; each has its own clock.
     """
 
     container: str
@@ -42,6 +43,7 @@ class Structure:
     seconds: float | None = None
     cut: str | None = None
     seekable: bool = False
+    joined: bool = False
 
 
 def ends_early(declared: int, present: int, what: str = "bytes of data") -> str | None:

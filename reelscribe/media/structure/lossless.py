@@ -50,9 +50,10 @@ def read_wavpack(data: Bytes) -> Structure:
     blocks = [block for step in range(1, PROBES + 1) if (block := _last_block(data, step))]
     ends = [block[2] for block in blocks]
     appended = ends != sorted(ends) or (total and ends and ends[-1] > total)
-    seconds = total / rate if rate and total and not appended else None
+    seconds = (total + (ends[-1] if appended else 0)) / rate if rate and total else None
     cut = stops_inside("the last block", *blocks[-1][:2], data.size) if blocks else None
-    return Structure("wavpack", only(0, seconds, channels), seconds, cut, seconds is not None)
+    seekable = seconds is not None and not appended
+    return Structure("wavpack", only(0, seconds, channels), seconds, cut, seekable, joined=bool(appended))
 
 
 def _last_block(data: Bytes, step: int) -> tuple[int, int, int] | None:

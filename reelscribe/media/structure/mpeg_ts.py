@@ -77,9 +77,19 @@ def read(data: Bytes) -> Structure:
     tail_start = max(0, data.size - TAIL_BYTES) // length * length
     first = _streams(head, length, offset, 0)
     last = _streams(data.read(tail_start, TAIL_BYTES), length, offset, -1)
+    cut = cut or _moves(first, last)
     same = last in ([], first)
     audio = tuple(AudioTrack(index) for index, stream in enumerate(first) if stream.audio)
     return Structure("mpegts", audio if audio and same else None, cut=cut)
+
+
+def _moves(first: list[Stream], last: list[Stream]) -> str | None:
+    """The phrase if the sound goes on in a stream that was not there at the beginning."""
+    before = [stream.pid for stream in first if stream.audio]
+    after = [stream.pid for stream in last if stream.audio]
+    if not before or not after or set(before) & set(after):
+        return None
+    return f"its sound goes on in another stream (PID {after[0]:#x} instead of {before[0]:#x})"
 
 
 def _streams(packets: bytes, length: int, offset: int, which: int) -> list[Stream]:

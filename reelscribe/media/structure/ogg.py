@@ -67,7 +67,7 @@ def read(data: Bytes) -> Structure:
     pages, cut = _last_pages(data, streams)
     chained = _is_chained(data, {stream.serial for stream in streams}, pages)
     if chained:
-        return Structure("ogg", _tracks(streams, {}), None, cut)
+        return Structure("ogg", _tracks(streams, {}), None, cut, joined=True)
     begin = 0.0 if any(not stream.audio for stream in streams) else min(starts.values(), default=0.0)
     ends = {
         stream.serial: max(0.0, (stream.units(page.granule) - stream.skip) / stream.rate - begin)
@@ -94,7 +94,7 @@ def _tracks(streams: list[Stream], ends: dict[int, float]) -> tuple[AudioTrack, 
     )
 
 
-def _page(data: Bytes, position: int) -> Page | None:
+def page_at(data: Bytes, position: int) -> Page | None:
     head = data.read(position, 27)
     if len(head) < 27 or not head.startswith(b"OggS\0"):
         return None
@@ -111,13 +111,13 @@ def _first_pages(data: Bytes) -> tuple[list[Stream], int]:
     """The streams in the order of their first pages, which is that of ffmpeg's indexes."""
     streams: list[Stream] = []
     position = 0
-    while len(streams) < MAX_FIRST_PAGES and (page := _page(data, position)) and page.flags & 2:
-        streams.append(_stream(page))
+    while len(streams) < MAX_FIRST_PAGES and (page := page_at(data, position)) and page.flags & 2:
+        streams.append(stream_of(page))
         position = page.end
     return streams, position
 
 
-def _stream(page: Page) -> Stream:
+def stream_of(page: Page) -> Stream:
     content, serial = page.content, page.serial
     try:
         if content.startswith(b"OpusHead"):
@@ -149,7 +149,7 @@ def _starts(data: Bytes, position: int, streams: list[Stream]) -> dict[int, floa
     packets = dict.fromkeys(audio, 0)
     starts: dict[int, float] = {}
     for _ in range(MAX_FIRST_PAGES):
-        page = _page(data, position) if len(starts) < len(audio) else None
+        page = page_at(data, position) if len(starts) < len(audio) else None
         if page is None:
             break
         position = page.end
@@ -166,7 +166,7 @@ def _starts(data: Bytes, position: int, streams: list[Stream]) -> dict[int, floa
 def _pages_of(data: Bytes, start: int, content: bytes) -> Iterator[Page]:
     at = content.find(b"OggS\0")
     for _ in range(MAX_TAIL_PAGES):
-        page = _page(data, start + at) if at >= 0 else None
+        page = page_at(data, start + at) if at >= 0 else None
         if page is None:
             return
         yield page
@@ -218,7 +218,7 @@ def _is_chained(data: Bytes, serials: set[int], last: dict[int, Page]) -> bool:
         if b"OggS\0" not in content:
             content = data.read(start, MAX_PAGE_BYTES)
         at = content.find(b"OggS\0")
-        page = _page(data, start + at) if at >= 0 else None
+        page = page_at(data, start + at) if at >= 0 else None
         if page is None or page.end > data.size:
             continue
         if page.serial not in serials or page.number < numbers.get(page.serial, 0):
