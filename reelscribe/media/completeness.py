@@ -49,6 +49,8 @@ def shortfall(declared: float | None, delivered: float, damaged: float) -> str |
     missing = expected - delivered
     if missing <= tolerated(expected):
         return None
+    if declared is None:
+        return f"{delivered:.1f} s were delivered, {damaged:.1f} s more are damaged"
     if damaged >= missing - TOLERATED_SECONDS:
         return f"{expected:.1f} s are declared, {delivered:.1f} s were delivered: {damaged:.1f} s are damaged"
     return f"{expected:.1f} s are declared, {delivered:.1f} s were delivered: the file is cut or its header is wrong"

@@ -1,5 +1,6 @@
 """Whether silence that was added is a hole of the recording, or takes the place of sound that is damaged."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import NamedTuple
 
@@ -51,7 +52,7 @@ async def damaged_seconds(
     total = sum(gap.samples for gap in gaps) / sample_rate
     if total <= HARMLESS_SECONDS:
         return 0.0
-    if structure.container in CLOCKLESS or not is_continuous(stored, structure.container):
+    if structure.container in CLOCKLESS or not await asyncio.to_thread(is_continuous, stored, structure.container):
         return total
     packets = [packet async for packet in _packets(ffmpeg, stored, sound, reading, cpu_seconds)]
     damaged = sum(gap.samples for gap in gaps if _is_damage(gap, packets, sample_rate))

@@ -132,7 +132,7 @@ async def judge(
         or _cut(request, structure, declared, delivered)
         or (f"ffmpeg gave up after {delivered:.1f} s" if outcome.exit_code else None)
     )
-    return Verdict(delivered, declared, damaged, reason, list(_remarks(declared, delivered, outcome.decoded)))
+    return Verdict(delivered, declared, damaged, reason, list(_remarks(declared, delivered, damaged, outcome.decoded)))
 
 
 def no_room(savepath: str) -> NoRoom:
@@ -175,13 +175,14 @@ def _cut(request: ExtractAudioRequest, structure: Structure, declared: float | N
     return f"the stored file breaks off after {delivered:.1f} s: {structure.cut}"
 
 
-def _remarks(declared: float | None, delivered: float, track: DecodedTrack | None) -> Iterator[str]:
+def _remarks(declared: float | None, delivered: float, damaged: float, track: DecodedTrack | None) -> Iterator[str]:
     timeline = track.timeline if track else None
     if not track or not timeline:
         return
     if timeline.restarts:
-        yield f"timestamps begin anew {timeline.restarts} times; the parts follow each other without a pause"
-    holes = sum(gap.samples for gap in timeline.gaps) / track.sample_rate
+        times = "once" if timeline.restarts == 1 else f"{timeline.restarts} times"
+        yield f"timestamps begin anew {times}; the parts follow each other without a pause"
+    holes = sum(gap.samples for gap in timeline.gaps) / track.sample_rate - damaged
     if holes > TOLERATED_SECONDS:
         yield f"{holes:.1f} s of silence are in place of holes in the recording"
     if declared is not None and delivered - declared > tolerated(declared):

@@ -6,21 +6,24 @@ It reads the header of every unit, so it is asked only about recordings with hol
 import struct
 
 from reelscribe.media.stored_object import StoredObject
-from reelscribe.media.structure import matroska
+from reelscribe.media.structure import matroska, mpeg_ts
 from reelscribe.media.structure.bounded import Bytes, Unreadable
 
-MAX_UNITS = 1_000_000
+MAX_UNITS = 5_000_000
+TS_PACKETS_READ = 5_000
 MATROSKA_UNITS = (matroska.EBML_HEADER, matroska.SEGMENT, *matroska.IN_SEGMENT, *matroska.IN_CLUSTER)
 
 
 def is_continuous(stored: StoredObject, container: str) -> bool:
-    """False if an Ogg or Matroska file has something between its units, or a page is missing; True for any other."""
+    """False if an Ogg, Matroska or TS file has something between its units, or some are missing; True for any other."""
     data = Bytes(stored, times=MAX_UNITS)
     try:
         if container == "ogg":
             return _pages_follow(data)
         if container == "matroska":
             return _elements_follow(data)
+        if container == "mpegts":
+            return _packets_follow(data)
     except (Unreadable, struct.error):
         return False
     return True
@@ -49,6 +52,29 @@ def _elements_follow(data: Bytes) -> bool:
         element = matroska._element(data, position)
         if element is None or element.kind not in MATROSKA_UNITS:
             return data.size - position < 12
-        inside = element.kind == matroska.SEGMENT or element.end is None
+        inside = element.kind in (matroska.SEGMENT, matroska.CLUSTER) or element.end is None
         position = element.start if inside else element.end or data.size
+    return True
+
+
+def _packets_follow(data: Bytes) -> bool:
+    """Whether each packet has its sync byte, and the sound's packets count on (ISO/IEC 13818-1, 2.4.3.3)."""
+    length, offset = mpeg_ts.packet_layout(data.read(0, 1024)) or (188, 0)
+    pids = mpeg_ts.audio_pids(data)
+    counters: dict[int, int] = {}
+    for start in range(0, data.size - length, TS_PACKETS_READ * length):
+        block = data.read(start, TS_PACKETS_READ * length)
+        if set(block[offset::length]) - {mpeg_ts.SYNC}:
+            return False
+        headers = zip(*(block[offset + place :: length] for place in range(1, 6)), strict=False)
+        for high, low, control, adaptation, flags in headers:
+            pid = (high & 0x1F) << 8 | low
+            if pid not in pids or not control & 0x10:
+                continue
+            counter = control & 0x0F
+            begins_anew = control & 0x20 and adaptation and flags & 0x80
+            last = counters.get(pid, counter)
+            if counter not in (last, (last + 1) % 16) and not begins_anew:
+                return False
+            counters[pid] = counter
     return True

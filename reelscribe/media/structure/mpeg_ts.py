@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from reelscribe.media.structure.bounded import Bytes
 from reelscribe.media.structure.facts import AudioTrack, Structure
 
+SYNC = 0x47
 PACKET_BYTES = (188, 192, 204)
 HEAD_BYTES = 1 << 18
 TAIL_BYTES = 1 << 17
@@ -61,7 +62,7 @@ def packet_layout(head: bytes) -> tuple[int, int] | None:
     for length in PACKET_BYTES:
         offset = 4 if length == 192 else 0
         syncs = head[offset : offset + 5 * length : length]
-        if len(syncs) >= 3 and set(syncs) == {0x47}:
+        if len(syncs) >= 3 and set(syncs) == {SYNC}:
             return length, offset
     return None
 
@@ -81,6 +82,13 @@ def read(data: Bytes) -> Structure:
     same = last in ([], first)
     audio = tuple(AudioTrack(index) for index, stream in enumerate(first) if stream.audio)
     return Structure("mpegts", audio if audio and same else None, cut=cut)
+
+
+def audio_pids(data: Bytes) -> set[int]:
+    """Of the program map at the beginning."""
+    head = data.read(0, min(HEAD_BYTES, data.size))
+    layout = packet_layout(head[:1024])
+    return {stream.pid for stream in _streams(head, *layout, 0) if stream.audio} if layout else set()
 
 
 def _moves(first: list[Stream], last: list[Stream]) -> str | None:
@@ -113,7 +121,7 @@ def _sections(head: bytes, length: int, offset: int, pid: int, table: int) -> It
     gathered = b""
     for position in range(offset, len(head) - 187, length):
         packet = head[position : position + 188]
-        if packet[0] != 0x47 or int.from_bytes(packet[1:3], "big") & 0x1FFF != pid or not packet[3] & 0x10:
+        if packet[0] != SYNC or int.from_bytes(packet[1:3], "big") & 0x1FFF != pid or not packet[3] & 0x10:
             continue
         payload = packet[5 + packet[4] if packet[3] & 0x20 else 4 :]
         if packet[1] & 0x40 and payload:

@@ -16,7 +16,6 @@ from tests.reelscribe.media.structure.test_table import CASES
         ("a.opus", ("-c:a", "libopus")),
         ("a.ogg", ("-c:a", "libvorbis")),
         ("a.flac", ("-c:a", "flac")),
-        ("a.wv", ("-c:a", "wavpack")),
         ("a.tta", ("-c:a", "tta")),
         ("a.mp3", ("-c:a", "libmp3lame")),
         ("a.flv", ("-c:a", "aac")),
@@ -30,6 +29,15 @@ def test_appended_recordings_declare_no_length(
     found = structure(b"".join(parts[number].read_bytes() for number in order))
     assert (found.seconds, found.cut, found.seekable) == (None, None, False)
     assert [track.seconds for track in found.audio or ()] == [None]
+
+
+def test_two_wavpack_recordings_declare_their_sum_as_ffmpeg_stops_at_the_tag_between_them(
+    make: Make, structure: Read
+) -> None:
+    first, second = (make("a.wv", *options, "-c:a", "wavpack") for options in ((), ("-t", "2")))
+    alone = [structure(part.read_bytes()).seconds for part in (first, second)]
+    found = structure(first.read_bytes() + second.read_bytes())
+    assert (found.seconds, found.joined, found.seekable) == (sum(filter(None, alone)), True, False)
 
 
 def test_two_sessions_of_a_browser(structure: Read) -> None:
