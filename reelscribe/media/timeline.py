@@ -30,6 +30,9 @@ LOOKAHEAD_SECONDS = 1.0
 
 MAX_LOOKAHEAD_FRAMES = 400
 
+WRONG_FRAMES = 5
+"""One of more frames than that may have a wrong timestamp."""
+
 
 class Piece(NamedTuple):
     """Samples of the output, in order: decoded ones if ``sound``, else silence; ``keep`` is False outside the requested
@@ -169,7 +172,7 @@ class Timeline:
                 self.irregular = True
                 if not ended and not self._sees_enough:
                     return
-                yield from self._adjust(difference)
+                yield from self._adjust()
             self._waiting.popleft()
             self._waiting_samples -= samples
             self._next_pts = pts + samples
@@ -219,21 +222,36 @@ class Timeline:
         if position > self._cursor:
             yield from self._emit(position - self._cursor, sound=False)
 
-    def _adjust(self, difference: int) -> Iterator[Piece]:
-        """Add silence, or follow timestamps that begin anew, if the frame's jump is that of the frames after it too."""
-        lasting = round(median(self._differences()))
-        if abs(difference - lasting) > self._tolerated:
+    def _adjust(self) -> Iterator[Piece]:
+        """Add silence, or follow timestamps that begin again, if the next frame's jump lasts.
+
+        Silence is as long as the frames after the jump agree on: one of them may have a wrong timestamp, and those of a
+        burst come too late. Later jumps among them, forward or back, do not make it longer.
+        """
+        differences = list(self._differences())
+        restart = -RESTART_SECONDS * self._rate
+        if differences[0] < restart:
+            if median(differences) < restart:
+                self._shift -= max(differences[:WRONG_FRAMES])
+                self.restarts += 1
             return
-        if difference < -RESTART_SECONDS * self._rate or difference > self._longest_gap:
-            self._shift -= difference
+        agreed = sorted(difference for difference in differences if difference >= restart)
+        lasting = agreed[1 if len(agreed) > WRONG_FRAMES else 0]
+        if lasting > self._longest_gap:
+            self._shift -= lasting
             self.restarts += 1
-        elif difference > self._tolerated:
-            pts = self._waiting[0][0]
-            self.gaps.append(Gap(difference, self._next_pts or 0, pts, self.restarts))
-            yield from self._emit(difference, sound=False)
+        elif lasting > self._tolerated:
+            self.gaps.append(Gap(lasting, self._next_pts or 0, self._waiting[0][0], self.restarts))
+            yield from self._emit(lasting, sound=False)
 
     def _differences(self) -> Iterator[int]:
-        return (pts + self._shift - self._cursor - before for pts, before in self._followed_samples())
+        """How much later than their places the next frames' timestamps are, as far as a decision looks ahead."""
+        seen = 0
+        for pts, samples in islice(self._waiting, MAX_LOOKAHEAD_FRAMES + 1):
+            yield pts + self._shift - self._cursor - seen
+            seen += samples
+            if seen > LOOKAHEAD_SECONDS * self._rate:
+                return
 
     def _emit(self, samples: int, *, sound: bool) -> Iterator[Piece]:
         """Split at the borders of the requested part."""
