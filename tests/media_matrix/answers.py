@@ -64,7 +64,7 @@ async def ask(extractor: httpx.AsyncClient, savepath: str) -> Answer:
         except httpx.RemoteProtocolError:
             pass  # the receipt says why the stream was cut
     receipt = (await extractor.get(f"/extractions/{response.headers['X-Extraction-Id']}")).json()
-    samples = np.frombuffer(_samples(bytes(body)), np.int16)
+    samples = np.frombuffer(samples_of(bytes(body)), np.int16)
     return Answer(
         status=200,
         state=receipt["state"],
@@ -76,7 +76,7 @@ async def ask(extractor: httpx.AsyncClient, savepath: str) -> Answer:
     )
 
 
-def _samples(wav: bytes) -> bytes:
+def samples_of(wav: bytes) -> bytes:
     """What follows the header of the data chunk, whose length a stream leaves open."""
     at = 12
     while at + 8 <= len(wav):

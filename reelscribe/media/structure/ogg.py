@@ -42,6 +42,8 @@ class Stream:
         skip: units that are decoded but not shown.
         packet: units of a usual packet.
         shift: of a granule position whose lower bits count from the last key frame.
+        seekable: ffmpeg finds the time of its packets after a seek; near the end, those of FLAC and Speex get that of
+            another page.
     """
 
     serial: int
@@ -51,6 +53,7 @@ class Stream:
     skip: int = 0
     packet: int = 0
     channels: int | None = None
+    seekable: bool = False
     shift: int = 0
 
     def units(self, granule: int) -> int:
@@ -76,13 +79,12 @@ def read(data: Bytes) -> Structure:
         if page and page.granule > 0 and stream.rate
     }
     complete = all(stream.serial in ends for stream in streams if stream.audio or stream.video)
-    picture = any(not stream.audio for stream in streams)
     return Structure(
         "ogg",
         _tracks(streams, ends),
         max(ends.values(), default=None) if complete else None,
         cut,
-        seekable=bool(streams) and not picture and cut is None,
+        seekable=bool(streams) and all(stream.seekable for stream in streams) and cut is None,
     )
 
 
@@ -122,10 +124,10 @@ def stream_of(page: Page) -> Stream:
     try:
         if content.startswith(b"OpusHead"):
             channels, skip = struct.unpack_from("<BH", content, 9)
-            return Stream(serial, True, False, 48_000, skip, 960, channels)
+            return Stream(serial, True, False, 48_000, skip, 960, channels, seekable=True)
         if content.startswith(b"\x01vorbis"):
             channels, rate = struct.unpack_from("<BI", content, 11)
-            return Stream(serial, True, False, rate, 0, (1 << (content[28] >> 4)) // 2, channels)
+            return Stream(serial, True, False, rate, 0, (1 << (content[28] >> 4)) // 2, channels, seekable=True)
         if content.startswith(b"Speex   "):
             rate, _, _, channels, _, frame, _, frames = struct.unpack_from("<8I", content, 36)
             return Stream(serial, True, False, rate, 0, frame * max(1, frames), channels)
