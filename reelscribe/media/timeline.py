@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from statistics import median
+from statistics import median_high
 from typing import NamedTuple
 
 TOLERATED_SECONDS = 0.015
@@ -31,7 +31,8 @@ LOOKAHEAD_SECONDS = 1.0
 MAX_LOOKAHEAD_FRAMES = 400
 
 WRONG_FRAMES = 5
-"""One of more frames than that may have a wrong timestamp."""
+WRONG_SECONDS = 0.1
+"""One of more frames than that may have a wrong timestamp, if it differs by more than that from all others."""
 
 
 class Piece(NamedTuple):
@@ -168,8 +169,9 @@ class Timeline:
             if self._next_pts is None:
                 yield from self._begin(pts)
             difference = pts + self._shift - self._cursor
-            if self._jumps(pts) or not -RESTART_SECONDS * self._rate <= difference <= self._tolerated:
-                self.irregular = True
+            in_place = -RESTART_SECONDS * self._rate <= difference <= self._tolerated
+            self.irregular |= self._jumps(pts) or not in_place
+            if not in_place:
                 if not ended and not self._sees_enough:
                     return
                 yield from self._adjust()
@@ -231,12 +233,13 @@ class Timeline:
         differences = list(self._differences())
         restart = -RESTART_SECONDS * self._rate
         if differences[0] < restart:
-            if median(differences) < restart:
+            if median_high(differences) < restart:
                 self._shift -= max(differences[:WRONG_FRAMES])
                 self.restarts += 1
             return
         agreed = sorted(difference for difference in differences if difference >= restart)
-        lasting = agreed[1 if len(agreed) > WRONG_FRAMES else 0]
+        is_wrong = len(agreed) > WRONG_FRAMES and agreed[1] - agreed[0] > WRONG_SECONDS * self._rate
+        lasting = agreed[1 if is_wrong else 0]
         if lasting > self._longest_gap:
             self._shift -= lasting
             self.restarts += 1

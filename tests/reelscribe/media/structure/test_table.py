@@ -37,7 +37,7 @@ ROWS = [
     Row("a.webm", ("-c:a", "libopus", "-live", "1"), "matroska", None),
     Row("a.ogg", ("-c:a", "libvorbis"), "ogg", seekable=True),
     Row("a.opus", ("-c:a", "libopus"), "ogg", seekable=True),
-    Row("a.oga", ("-c:a", "flac"), "ogg", seekable=True),
+    Row("a.oga", ("-c:a", "flac"), "ogg"),
     Row("a.wav", ("-c:a", "pcm_s16le"), "wav", seekable=True),
     Row("a.wav", ("-c:a", "pcm_f32le"), "wav", seekable=True),
     Row("a.wav", ("-c:a", "pcm_alaw"), "wav", seekable=True),
