@@ -96,6 +96,8 @@ class ExtractAudioHandler(ResultSender):
         audio_format = request.audio_format or self.service.default_format
         if audio_format != "source":
             return audio_format
+        if request.channel is not None:
+            raise BadRequest("channel: the default format here is source, the track as stored; name an audio_format")
         return source_encoding(await self._probe(stored), request.track)
 
     async def _probe(self, stored: StoredObject) -> ProbeResult:

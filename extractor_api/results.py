@@ -106,7 +106,8 @@ def expected_bytes(request: ExtractAudioRequest, encoding: Encoding, probed: Pro
         return int(seconds * request.bitrate_kbps * 125) + HEADER_BYTES
     track = _track(probed, request.track)
     sample_rate = request.sample_rate or (track and track.sample_rate) or DEFAULT_SAMPLE_RATE
-    channels = request.channels or (track and track.channels) or 2
+    mixed = 1 if request.channel is not None else request.channels
+    channels = (None if mixed == "all" else mixed) or (track and track.channels) or 2
     return int(seconds * sample_rate * channels * 2) + HEADER_BYTES
 
 

@@ -140,7 +140,7 @@ class NotReadable(ServiceError):
 
 
 class NoAudioTrack(ServiceError):
-    """The object is a recording without the requested audio track."""
+    """The object is a recording without the requested audio track, or channel of it."""
 
     status, code = 422, "no_audio_track"
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from reelscribe.contracts.messages import ErrorObject, NonNegativeSeconds, ReceivedModel, Savepath, WireModel
 
@@ -28,7 +28,10 @@ class ExtractAudioRequest(WireModel):
     audio_format: AudioFormat | None = Field(default=None, description="default: config's default_audio_format")
     bitrate_kbps: int = Field(default=320, ge=128, le=320, description="mp3 only")
     sample_rate: int | None = Field(default=None, ge=8000, le=192_000, description="Hz; default: the source's")
-    channels: int | None = Field(default=None, ge=1, le=2, description="default: the source's")
+    channels: Literal[1, 2, "all"] | None = Field(
+        default=None, description="1, 2: mix down; all: as stored; default: as stored, but mp3 has two at most"
+    )
+    channel: int | None = Field(default=None, ge=0, le=63, description="only this one of its channels; default: all")
     start: NonNegativeSeconds = Field(default=0.0, description="seconds")
     duration: float | None = Field(default=None, gt=0, le=1e7, allow_inf_nan=False, description="seconds")
     track: int | None = Field(default=None, ge=0, le=255, description="audio stream; default: the container's")
@@ -47,10 +50,25 @@ class ExtractAudioRequest(WireModel):
             del data["video_path"]
         return data
 
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _true_is_not_one(cls, channels: Any) -> Any:
+        if isinstance(channels, bool):
+            raise ValueError('Input should be 1, 2 or "all"')
+        return channels
+
     @model_validator(mode="after")
     def _mp3_sample_rate(self) -> Self:
         if self.audio_format == "mp3" and self.sample_rate and self.sample_rate not in MP3_SAMPLE_RATES:
             raise ValueError(f"mp3 can only have one of the sample rates {', '.join(map(str, MP3_SAMPLE_RATES))} Hz")
+        return self
+
+    @model_validator(mode="after")
+    def _one_channel_is_mono(self) -> Self:
+        if self.channel is not None and self.channels not in (None, 1):
+            raise ValueError(f"channel is one channel, and channels = {self.channels} asks for more; leave out one")
+        if self.channel is not None and self.audio_format == "source":
+            raise ValueError("channel: source has all channels of the track as stored; take wav, flac or mp3")
         return self
 
 

@@ -20,6 +20,7 @@ class TranscribeOptions(WireModel):
     """How to transcribe a recording."""
 
     track: int | None = Field(default=None, ge=0, le=255)
+    channel: int | None = Field(default=None, ge=0, le=63, description="only this one; default: a mix of all")
     language: Language | None = Field(default=None, description="default: detected")
     task: Literal["transcribe", "translate"] = "transcribe"
     mode: Literal["batched", "sequential"] = "batched"

@@ -10,8 +10,8 @@ from contextlib import aclosing, asynccontextmanager
 
 from reelscribe.contracts.extractor import MP3_SAMPLE_RATES, AudioFormat, ExtractAudioRequest, ExtractionReceipt
 from reelscribe.contracts.messages import ErrorObject
-from reelscribe.errors import NoAudioInTime, ServiceError
-from reelscribe.media.commands import Encoding, Reading, Sound, encode_command
+from reelscribe.errors import NoAudioInTime, ServiceError, UnsupportedFormat
+from reelscribe.media.commands import MOST_CHANNELS, Encoding, Reading, Sound, encode_command
 from reelscribe.media.completeness import declared_seconds
 from reelscribe.media.copied_track import CopiedTrack
 from reelscribe.media.decoded_track import DecodedTrack, Part
@@ -255,6 +255,7 @@ class AudioExtraction:
             async for chunk in samples:
                 if not header:
                     header = True
+                    self._check_channels()
                     yield self._header(None)
                 yield chunk
 
@@ -287,6 +288,19 @@ class AudioExtraction:
         assert track
         return wav_header(track.sample_rate, track.channels, track.layout, data_bytes, room=self._output is not None)
 
+    def _check_channels(self) -> None:
+        """
+        Raises:
+            UnsupportedFormat: there are more than the encoding can hold.
+        """
+        assert self._decoded
+        channels, most = self._decoded.channels, MOST_CHANNELS.get(self._encoding)
+        if most and channels > most:
+            raise UnsupportedFormat(
+                f"{self._stored.savepath} has {channels} channels, and {self._encoding} can hold {most}; "
+                "take wav, or mix them down with channels = 1, or name one with channel"
+            )
+
     @property
     def _sound(self) -> Sound:
         declared, request = self._selection.declared, self._request
@@ -294,9 +308,10 @@ class AudioExtraction:
         return Sound(
             stream=self._selection.stream,
             sample_rates=(request.sample_rate,) if request.sample_rate else self._encodable_rates,
-            channels=request.channels,
-            at_most_stereo=self._encoding == "mp3",
+            channels=None if request.channels == "all" else request.channels,
+            at_most_stereo=self._encoding == "mp3" and request.channels != "all",
             microphones=channels,
+            channel=request.channel,
         )
 
     @property

@@ -59,6 +59,20 @@ def choose_track(streams: Sequence[InspectedStream], track: int | None, savepath
     return Choice(best.index, number, _reason(tracks, best))
 
 
+def check_channel(track: InspectedStream, channel: int | None, savepath: str) -> None:
+    """
+    Args:
+        channel: the requested one, counted from 0.
+
+    Raises:
+        NoAudioTrack: the track has not as many.
+    """
+    if channel is None or not track.channels or channel < track.channels:
+        return
+    there = "its only channel is 0" if track.channels == 1 else f"its channels are 0 to {track.channels - 1}"
+    raise NoAudioTrack(f"{savepath} has no channel {channel}; {there}")
+
+
 def _defects(stream: InspectedStream) -> tuple[bool, bool, bool]:
     """What speaks against a track; the worst first."""
     return (not stream.decodable, not stream.channels, not SECONDARY.keys().isdisjoint(stream.dispositions))

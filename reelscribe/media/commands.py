@@ -22,10 +22,13 @@ CONTENT_TYPES: dict[Encoding, str] = {
 JOINED_SAMPLES = 16_384
 """Frames are joined to that many samples while nothing is irregular: each frame costs ffmpeg several microseconds."""
 
-DOWNMIX = "center_mix_level=1.4142136:surround_mix_level=0.5:lfe_mix_level=0"
-"""Speech is in the centre: it counts twice as much as left and right, and they twice as much as the surround channels.
-ffmpeg scales the mix so that it cannot clip (``rematrix_maxval`` is 1 for 16-bit samples). Mono and stereo have neither
-centre nor surround: nothing changes for them."""
+DOWNMIX = "center_mix_level=1.4142136:surround_mix_level=0.5:lfe_mix_level=0:rematrix_maxval=1"
+"""Speech is in the centre: in stereo it counts 3 dB more than left and right, and they 6 dB more than each surround
+channel. Then the mix is scaled so that it cannot clip. Mono and stereo have neither centre nor surround: nothing
+changes for them. The levels are in docs/extractor.md."""
+
+MOST_CHANNELS: dict[Encoding, int] = {"mp3": 2, "flac": 8}
+"""ISO/IEC 11172-3, 2.4.2.3; RFC 9639, section 9.1.3."""
 
 REPORTED_OFFSET = 10**12
 """Added to the timestamps that :func:`packets_command` reports as durations, as those cannot be negative."""
@@ -178,9 +181,9 @@ def _input(ffmpeg: FFmpeg, stored: StoredObject, reading: Reading) -> list[str]:
 
 def _filters(sound: Sound, exact: bool) -> list[str]:
     filters = [] if exact else [f"asetnsamples={JOINED_SAMPLES}:p=0"]
-    if sound.channel is not None:
-        filters.append(f"pan=mono|c0=c{sound.channel}")
-    elif sound.microphones and sound.channels:
+    if sound.channel is not None:  # "pan" would make silence of a channel that does not exist
+        filters.append(f"channelmap=map={sound.channel}:channel_layout=mono")
+    elif sound.microphones and (sound.channels or sound.at_most_stereo):
         mixed = "+".join(f"{1 / sound.microphones:.6f}*c{number}" for number in range(sound.microphones))
         filters.append(f"pan=mono|c0={mixed}")
     filters.append(f"aresample={DOWNMIX}")

@@ -45,5 +45,8 @@ async def select_track(
         return Selection("0:a:0", 0, "the only audio track", listed[0])
     inspection = await inspect(ffmpeg, stored, timeout)
     choice = choose_track(inspection.streams, track, stored.savepath)
-    declared = next((found for found in listed or () if found.index == choice.index), None)
+    stream = inspection.streams[choice.index]
+    microphones = not stream.layout and (stream.channels or 0) > 2
+    unlisted = AudioTrack(choice.index, channels=stream.channels, microphones=microphones)
+    declared = next((found for found in listed or () if found.index == choice.index), unlisted)
     return Selection(f"0:{choice.index}", choice.track, choice.why, declared, search=SEARCHES[inspection.search])

@@ -193,7 +193,7 @@ class Timeline:
         """The first timestamp may be of another clock than all that follow: ffmpeg scales it with a later rate."""
         (pts, samples), *_ = self._waiting
         offsets = [found - pts - before for found, before in self._followed_samples()]
-        if len(offsets) > 2 and abs(offsets[1] - median(offsets[1:])) <= self._tolerated:
+        if len(offsets) > 2 and abs(offsets[1] - median_high(offsets[1:])) <= self._tolerated:
             self._waiting[0] = (pts + offsets[1], samples)
 
     def _followed_samples(self) -> Iterator[tuple[int, int]]:

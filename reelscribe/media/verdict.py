@@ -15,7 +15,7 @@ from reelscribe.errors import (
     PastTheEnd,
     ServiceError,
 )
-from reelscribe.media.choice import choose_track
+from reelscribe.media.choice import check_channel, choose_track
 from reelscribe.media.completeness import (
     TOLERATED_SECONDS,
     declared_seconds,
@@ -205,7 +205,8 @@ async def _no_audio(
         return PastTheEnd(f"{savepath} ends before start = {request.start:g} s")
     try:
         inspection = await inspect(ffmpeg, stored, DIAGNOSIS_SECONDS)
-        choose_track(inspection.streams, request.track, savepath)
+        choice = choose_track(inspection.streams, request.track, savepath)
+        check_channel(inspection.streams[choice.index], request.channel, savepath)
     except ServiceError as reason:
         return reason
     if request.start and not outcome.exit_code and declared is None:

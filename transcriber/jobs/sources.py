@@ -16,7 +16,7 @@ from reelscribe.settings.extractor import ExtractionSection
 from transcriber.audio.decoding import AudioStream, StreamFormat
 from transcriber.audio.vad import SAMPLE_RATE
 
-TO_EXTRACT = {"track", "start", "allow_incomplete"}
+TO_EXTRACT = {"track", "channel", "start", "allow_incomplete"}
 """Fields of a request to transcribe that say what to extract."""
 
 
@@ -118,12 +118,12 @@ class _LocalExtraction:
 def _extraction(
     request: TranscribeFields, savepath: str, audio_format: StreamFormat, bucket_name: str | None = None
 ) -> ExtractAudioRequest:
-    as_stored = audio_format == "source"
+    as_stored = audio_format == "source" and request.channel is None
     return ExtractAudioRequest(
         **request.model_dump(include=TO_EXTRACT),
         savepath=savepath,
         bucket_name=bucket_name,
-        audio_format=audio_format,
+        audio_format="wav" if audio_format == "source" and not as_stored else audio_format,
         sample_rate=None if as_stored else SAMPLE_RATE,
         channels=None if as_stored else 1,
     )
