@@ -8,7 +8,7 @@ from reelscribe.media.choice import Choice, choose_track
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection import InspectedStream, Inspection, inspect
 from reelscribe.media.stored_object import StoredObject
-from reelscribe.media.structure.reading import read_structure
+from reelscribe.media.structure.reading import read_structure, with_demuxer
 
 
 async def probe(ffmpeg: FFmpeg, stored: StoredObject, timeout: float) -> ProbeResult:
@@ -21,8 +21,8 @@ async def probe(ffmpeg: FFmpeg, stored: StoredObject, timeout: float) -> ProbeRe
         NotDecodable: it cannot be opened.
         NoAudioInTime: there was no answer in time.
     """
-    inspection = await inspect(ffmpeg, stored, timeout)
     structure = await asyncio.to_thread(read_structure, stored)
+    inspection = await inspect(ffmpeg, with_demuxer(stored, structure), timeout)
     seconds = {track.index: track.seconds for track in structure.audio or ()}
     choice, reason = _choice(inspection)
     return ProbeResult(

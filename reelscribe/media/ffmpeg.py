@@ -10,10 +10,13 @@ from reelscribe.errors import SettingsError
 from reelscribe.media.sandbox import Sandbox, find_sandbox
 
 CONTAINERS = (
-    "aac,aiff,amr,ape,asf,au,avi,caf,dts,eac3,ac3,flac,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,"
-    "mpegvideo,mxf,nut,ogg,oma,rm,tak,truehd,tta,voc,w64,wav,wv"
+    "aac,ac3,act,aea,aiff,amr,ape,asf,au,avi,avr,caf,codec2,dhav,dsf,dss,dts,dtshd,dv,eac3,epaf,flac,flv,gsm,gxf,hcom,"
+    "iff,ilbc,ircam,ivr,kux,loas,lvf,lxf,matroska,webm,mlp,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,mpegvideo,"
+    "mxf,mxg,nistsphere,nsp,nsv,nut,nuv,ogg,oma,pva,pvf,qcp,rm,sds,sdx,shn,sox,spdif,swf,tak,truehd,tta,ty,vivo,voc,"
+    "vqf,w64,wav,wsd,wtv,wv,wve,xwma"
 )
-"""Demuxers that read one file and nothing else: no playlist (hls, dash, concat, …), image, text or network."""
+"""Demuxers that read one file and nothing else: no playlist (hls, dash, concat, …), no set of files (mlv), image, text
+or network. Recordings are kept in them; those for the sounds and films of one game or console are left out."""
 
 FIXED_VERSIONS = ((7, 1, 5), (8, 0, 3), (8, 1, 2))
 """First releases of their branches with CVE-2026-8461 fixed."""

@@ -129,6 +129,7 @@ async def inspect(
     task = {
         "url": stored.url,
         "options": {**ffmpeg.input_options(stored.protocols), "scan_all_pmts": "1"},  # the latter as ffmpeg does
+        "demuxer": stored.demuxer,
         "codecs": ffmpeg.audio_codecs,
         "searches": list(searches),
     }
@@ -171,6 +172,8 @@ def _read(savepath: str, exit_code: int, answer: bytes, complaint: str) -> Inspe
         described = json.loads(answer)
         if "failure" in described:
             log.info("%s: libav cannot open it: %s", savepath, described["failure"])
+            if described["format"]:
+                raise NotDecodable(f"{savepath} is a file of the format {described['format']}, which is not read here")
             raise NotDecodable(f"{savepath} is not an audio or video file that ffmpeg can open")
         return Inspection.model_validate_json(answer)
     except (ValueError, TypeError, ValidationError) as unreadable:

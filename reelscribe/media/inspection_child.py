@@ -5,10 +5,12 @@ sees nothing of ours. Usage: ``python -I -S inspection_child.py TASK``, with a J
 
 * ``packages``: the folder that PyAV is installed in;
 * ``url`` and ``options``: for ``avformat_open_input``; without ``url``, only the version of PyAV is printed;
+* ``demuxer``: that must be used; null to find it;
 * ``codecs``: names of the audio codecs that ffmpeg can decode;
 * ``searches``: options for one attempt each, until one finds an audio stream with its format.
 
-The fields of the output are those of :class:`reelscribe.media.inspection.Inspection`, or ``failure``: libav's message.
+The fields of the output are those of :class:`reelscribe.media.inspection.Inspection`, or ``failure``: libav's message,
+and ``format``: that of the input, such as "dhav (Video DAV)", if it is none of those that may be opened.
 """
 
 import json
@@ -16,7 +18,7 @@ import re
 import sys
 from typing import Any
 
-LATE_STREAMS = ("mpegts", "mpeg", "flv")
+LATE_STREAMS = ("mpegts", "mpeg", "flv", "dhav", "pva", "ty", "wtv")
 """Demuxers that have no header: they find a stream, or its format, only when its first packet comes."""
 
 ONE_LENGTH = ("asf", "flv", "matroska,webm", "rm")
@@ -33,6 +35,13 @@ LONGEST_LANGUAGE = 35
 _ESTIMATED = "Estimating duration from bitrate, this may be inaccurate"
 """The complete message with which libav says so (estimate_timings_from_bit_rate); it has no other sign of it."""
 
+UNSURE_SCORE = 50
+"""libav's AVPROBE_SCORE_EXTENSION: no more certain than by the name of a file."""
+
+_REFUSED = "Format not on whitelist"
+_PROBED = re.compile(r"Format (\S+) probed with size=\d+ and score=(\d+)")
+"""Messages of libav (libavformat/demux.c, format.c), which come before anything of the input is read."""
+
 _TAGGED_SECONDS = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _UNNAMED_LAYOUT = re.compile(r"\d+ channels")
 
@@ -42,7 +51,7 @@ def describe(av: Any, task: dict[str, Any]) -> dict[str, Any]:
     described: dict[str, Any] = {}
     for number, search in enumerate(task["searches"]):
         with av.logging.Capture() as log:
-            container = av.open(task["url"], metadata_errors="replace", container_options={**task["options"], **search})
+            container = _open(av, task, search)
         with container:
             estimated = any(message.strip() == _ESTIMATED for _, _, message in log)
             described = {"search": number, **_container(av, container, estimated, set(task["codecs"]))}
@@ -50,6 +59,25 @@ def describe(av: Any, task: dict[str, Any]) -> dict[str, Any]:
         if found or described["container"] not in LATE_STREAMS:
             break
     return described
+
+
+def _open(av: Any, task: dict[str, Any], search: dict[str, str]) -> Any:
+    options = {**task["options"], **search}
+    return av.open(task["url"], format=task["demuxer"], metadata_errors="replace", container_options=options)
+
+
+def _refused_format(av: Any, task: dict[str, Any]) -> str | None:
+    """Name and title of the demuxer that libav chose, surely, and did not run because it is not on the whitelist."""
+    av.logging.set_level(av.logging.DEBUG)
+    with av.logging.Capture() as log:
+        try:
+            _open(av, task, {}).close()
+        except av.error.FFmpegError as failure:
+            if not failure.log or not failure.log[2].startswith(_REFUSED):
+                return None
+    scores = [(match[1], int(match[2])) for _, _, message in log if (match := _PROBED.match(message))]
+    name = next((name for name, score in scores if score > UNSURE_SCORE), None)
+    return name and f"{name} ({av.format.ContainerFormat(name, 'r').long_name})"
 
 
 def _container(av: Any, container: Any, estimated: bool, codecs: set[str]) -> dict[str, Any]:
@@ -140,7 +168,7 @@ def main() -> None:
         try:
             answer = describe(av, task)
         except av.error.FFmpegError as failure:
-            answer = {"failure": str(failure)}
+            answer = {"failure": str(failure), "format": _refused_format(av, task)}
     else:
         answer = {"version": av.__version__}
     sys.stdout.buffer.write(json.dumps(answer, ensure_ascii=False).encode(errors="replace"))

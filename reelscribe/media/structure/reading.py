@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from reelscribe.media.stored_object import StoredObject
@@ -76,6 +77,11 @@ def read_structure(stored: StoredObject) -> Structure:
         return reader(data)
     except (Unreadable, struct.error, IndexError, ValueError, OverflowError, ZeroDivisionError):
         return Structure(container)
+
+
+def with_demuxer(stored: StoredObject, structure: Structure) -> StoredObject:
+    """The object for ffmpeg, which may not recognise a few ADTS frames behind the rest of another one."""
+    return replace(stored, demuxer="aac") if structure.container == "aac" else stored
 
 
 def _recognised(data: Bytes) -> tuple[str, Reader]:

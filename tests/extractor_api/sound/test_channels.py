@@ -204,7 +204,7 @@ class TestOneChannel:
 
 
 class TestMicrophones:
-    """Channels without positions: nobody knows which one has the voice."""
+    """Channels without positions: any of them may have the voice."""
 
     @pytest.mark.parametrize("count", [3, 6, 10, 16, 24])
     async def test_a_voice_on_any_of_them_is_in_the_mix(
