@@ -8,7 +8,7 @@ from reelscribe.media.choice import Choice, choose_track
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection import InspectedStream, Inspection, inspect
 from reelscribe.media.stored_object import StoredObject
-from reelscribe.media.structure.reading import read_structure, with_demuxer
+from reelscribe.media.structure.reading import as_input, read_structure
 
 
 async def probe(ffmpeg: FFmpeg, stored: StoredObject, timeout: float) -> ProbeResult:
@@ -22,7 +22,7 @@ async def probe(ffmpeg: FFmpeg, stored: StoredObject, timeout: float) -> ProbeRe
         NoAudioInTime: there was no answer in time.
     """
     structure = await asyncio.to_thread(read_structure, stored)
-    inspection = await inspect(ffmpeg, with_demuxer(stored, structure), timeout)
+    inspection = await inspect(ffmpeg, as_input(stored, structure), timeout)
     seconds = {track.index: track.seconds for track in structure.audio or ()}
     choice, reason = _choice(inspection)
     return ProbeResult(

@@ -21,7 +21,7 @@ from reelscribe.media.first_timestamp import first_timestamp
 from reelscribe.media.selection import Selection, select_track
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.structure.facts import Structure
-from reelscribe.media.structure.reading import read_structure, with_demuxer
+from reelscribe.media.structure.reading import as_input, read_structure
 from reelscribe.media.verdict import Outcome, Verdict, judge, no_room
 from reelscribe.media.wav import wav_header
 from reelscribe.settings.extractor import ExtractionSection
@@ -60,7 +60,7 @@ async def extract_audio(
         NoAudioTrack, NotDecodable, NoAudioInTime: there is no track to extract.
     """
     structure = await asyncio.to_thread(read_structure, stored)
-    stored = with_demuxer(stored, structure)
+    stored = as_input(stored, structure)
     selection = await select_track(ffmpeg, stored, structure, request.track, limits.start_timeout)
     extraction = AudioExtraction(ffmpeg, stored, request, encoding, extraction_id, limits, structure, selection, output)
     try:

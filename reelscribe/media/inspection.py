@@ -126,10 +126,15 @@ async def inspect(
         NoAudioInTime: there was no answer in time.
         InternalError: the child process was killed, or PyAV does not work here.
     """
+    skipped = {"skip_initial_bytes": str(stored.adts_at)} if stored.adts_at else {}
     task = {
         "url": stored.url,
-        "options": {**ffmpeg.input_options(stored.protocols), "scan_all_pmts": "1"},  # the latter as ffmpeg does
-        "demuxer": stored.demuxer,
+        "options": {
+            **ffmpeg.input_options(stored.protocols),
+            **skipped,
+            "scan_all_pmts": "1",
+        },  # the last as ffmpeg does
+        "demuxer": "aac" if stored.adts_at else None,
         "codecs": ffmpeg.audio_codecs,
         "searches": list(searches),
     }

@@ -28,7 +28,7 @@ class StoredObject:
         protocols: that ffmpeg needs for ``url``, as in ``-protocol_whitelist``.
         descriptors: that ffmpeg must inherit.
         read: content from an offset on, at most so many bytes; fewer only at its end.
-        demuxer: that ffmpeg has to use; None if it finds it by itself.
+        adts_at: where ADTS frames begin behind bytes of something else, which confuse ffmpeg; else None.
         read_failure: why ffmpeg could not read all of it, if so; its output is then of no use.
     """
 
@@ -42,7 +42,7 @@ class StoredObject:
     protocols: str
     descriptors: tuple[int, ...]
     read: Read
-    demuxer: str | None = None
+    adts_at: int | None = None
     read_failure: Callable[[], ServiceError | None] = _no_failure
 
     @property

@@ -36,6 +36,7 @@ class Structure:
         seekable: seeking to a time gives the same timeline as reading from the start: there is one clock from start
             to end, and the container has exact times or an index.
         joined: other recordings were appended to the first; each has its own clock.
+        begins: bytes of something else before the first frame, as in a capture that begins in the middle of one.
     """
 
     container: str
@@ -44,6 +45,7 @@ class Structure:
     cut: str | None = None
     seekable: bool = False
     joined: bool = False
+    begins: int = 0
 
 
 def ends_early(declared: int, present: int, what: str = "bytes of data") -> str | None:

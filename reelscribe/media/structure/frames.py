@@ -129,9 +129,9 @@ def detect(head: bytes) -> tuple[str, int] | None:
     return None
 
 
-def read(data: Bytes, name: str) -> Structure:
+def read(data: Bytes, name: str, begins: int) -> Structure:
     """The structure of a file that has frames only; with several tracks in one stream there is but one."""
-    return Structure(name, only(0, None), cut=last_frame_cut(data, name))
+    return Structure(name, only(0, None), cut=last_frame_cut(data, name), begins=begins)
 
 
 def last_frame_cut(data: Bytes, name: str) -> str | None:

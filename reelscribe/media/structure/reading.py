@@ -79,9 +79,10 @@ def read_structure(stored: StoredObject) -> Structure:
         return Structure(container)
 
 
-def with_demuxer(stored: StoredObject, structure: Structure) -> StoredObject:
-    """The object for ffmpeg, which may not recognise a few ADTS frames behind the rest of another one."""
-    return replace(stored, demuxer="aac") if structure.container == "aac" else stored
+def as_input(stored: StoredObject, structure: Structure) -> StoredObject:
+    """The object as ffmpeg has to read it."""
+    captured = structure.container == "aac" and structure.begins > 0
+    return replace(stored, adts_at=structure.begins) if captured else stored
 
 
 def _recognised(data: Bytes) -> tuple[str, Reader]:
@@ -97,7 +98,9 @@ def _recognised(data: Bytes) -> tuple[str, Reader]:
     name, at = frames.detect(head) or ("unknown", 0)
     if name == "unknown":
         return name, _unknown
-    return name, frames.read_mp3 if name == "mp3" and at == 0 else partial(frames.read, name=name)
+    return name, frames.read_mp3 if name == "mp3" and at == 0 else partial(
+        frames.read, name=name, begins=start + at if at else 0
+    )
 
 
 def _unknown(_: Bytes) -> Structure:
