@@ -90,6 +90,8 @@ class ExtractAudioHandler(ResultSender):
                 self.set_header("X-Object-ETag", stored.etag)
                 if extraction.declared_seconds is not None:
                     self.set_header("X-Declared-Seconds", f"{extraction.declared_seconds:.3f}")
+                if extraction.begins is not None:
+                    self.set_header("X-Begins-Seconds", f"{extraction.begins:.6f}")
                 await self._stream(extraction, head)
 
     async def _encoding(self, stored: StoredObject, request: ExtractAudioRequest) -> Encoding:

@@ -36,6 +36,9 @@ STREAM_HEADERS = {
     "X-Declared-Seconds": Header(
         "delivery = stream: length of the part, if the container declares it", "number", always=False
     ),
+    "X-Begins-Seconds": Header(
+        "delivery = stream: time in the recording of the first sound in the body", "number", always=False
+    ),
     **{
         name: Header(f"delivery = file: {text}", always=False)
         for name, text in {

@@ -76,7 +76,8 @@ class Finished(ReceivedModel):
     """The end of a transcript, with the proof of what it covers.
 
     ``duration`` is the length of the recording; the other seconds are of the part from ``start`` on. ``etag``,
-    ``last_modified`` and ``size`` (bytes) are of the object.
+    ``last_modified`` and ``size`` (bytes) are of the object. ``track``, ``track_choice`` and ``remarks`` are those of
+    :class:`reelscribe.contracts.extractor.ExtractionReceipt`.
     """
 
     event: Literal["finished"] = "finished"
@@ -93,6 +94,9 @@ class Finished(ReceivedModel):
     extraction_id: str
     complete: bool
     reason: str | None = None
+    track: int | None = None
+    track_choice: str | None = None
+    remarks: list[str] = Field(default_factory=list)
 
 
 class Failed(ReceivedModel):

@@ -38,6 +38,7 @@ class ExtractedAudio:
         extraction_id: under which the extractor keeps the receipt.
         content_type: of the body.
         declared_seconds: length of the requested part as the container declares it; None if it declares none.
+        begins: time in the recording of the first sound in the body, in seconds; None if it was not sent.
         etag: of the object.
         receipt: once :meth:`chunks` has ended.
     """
@@ -51,6 +52,8 @@ class ExtractedAudio:
             self.etag: str = response.headers["X-Object-ETag"]
             declared = response.headers.get("X-Declared-Seconds")
             self.declared_seconds = float(declared) if declared else None
+            begins = response.headers.get("X-Begins-Seconds")
+            self.begins = float(begins) if begins else None
         except (KeyError, ValueError):
             raise unexpected(EXTRACTOR, response.status_code) from None
         self.receipt: ExtractionReceipt | None = None

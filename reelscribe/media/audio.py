@@ -95,7 +95,6 @@ class AudioExtraction:
         self._selection = selection
         self._output = output
         self._cpu_seconds = limits.max_duration * (os.cpu_count() or 1)
-        self._origin: float | None = None
         self._decoded: DecodedTrack | None = None
         self._copied: CopiedTrack | None = None
         self._encoder: Encoder | None = None
@@ -109,6 +108,11 @@ class AudioExtraction:
     def declared_seconds(self) -> float | None:
         """Length of the requested part as the container declares it."""
         return declared_seconds(self._structure, self._selection.declared, self._request.start, self._request.duration)
+
+    @property
+    def begins(self) -> float | None:
+        """Time in the recording of the first sound in the body, in seconds; None before it is known."""
+        return self._copied.begins if self._copied else self._request.start
 
     async def head(self, timeout: float) -> bytes:
         """The first bytes. If the audio ends within them, they are the complete body, and it has been judged.
@@ -172,6 +176,7 @@ class AudioExtraction:
         """What was delivered. ``failure`` says why the body was cut; without it, the extraction has ended by itself."""
         outcome = self._outcome()
         reason = self._verdict.reason if self._verdict else None
+        damaged = self._verdict.damaged if self._verdict else 0.0
         timeline = self._decoded.timeline if self._decoded else None
         return ExtractionReceipt(
             extraction_id=self._id,
@@ -185,8 +190,8 @@ class AudioExtraction:
             reason=failure.message if failure else reason,
             error=ErrorObject.model_validate(failure.as_json()) if failure else None,
             declared_seconds=self.declared_seconds,
-            delivered_seconds=outcome.delivered - (self._verdict.damaged if self._verdict else 0.0),
-            begins=self._copied.begins if self._copied else self._request.start,
+            delivered_seconds=self._copied.seconds if self._copied else outcome.delivered - damaged,
+            begins=self.begins,
             samples=timeline.counts.delivered if timeline else None,
             decoded_samples=timeline.counts.decoded if timeline else None,
             discarded_samples=timeline.counts.discarded if timeline else None,
@@ -220,7 +225,12 @@ class AudioExtraction:
         log.info("%s: ffmpeg started (%s)", self._stored.savepath, self._encoding)
         if self._format == "source":
             self._copied = CopiedTrack(
-                self._ffmpeg, self._stored, self._sound, self._reading, cpu_seconds=self._cpu_seconds
+                self._ffmpeg,
+                self._stored,
+                self._sound,
+                self._reading,
+                origin=await asyncio.to_thread(first_timestamp, self._stored),
+                cpu_seconds=self._cpu_seconds,
             )
             body = self._copied.chunks(self._request, self._encoding, self._output)
         else:
@@ -330,7 +340,7 @@ class AudioExtraction:
         if timeline and self._decoded:
             delivered = timeline.counts.delivered / self._decoded.sample_rate
         else:
-            delivered = self._copied.seconds if self._copied else 0.0
+            delivered = self._copied.seconds + self._copied.silence if self._copied else 0.0
         return Outcome(
             delivered=delivered,
             exit_code=(source.exit_code if source else 0) or (self._encoder.exit_code if self._encoder else 0),

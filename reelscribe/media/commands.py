@@ -33,6 +33,9 @@ MOST_CHANNELS: dict[Encoding, int] = {"mp3": 2, "flac": 8}
 REPORTED_OFFSET = 10**12
 """Added to the timestamps that :func:`packets_command` reports as durations, as those cannot be negative."""
 
+REPORT_BLOCK_BYTES = 512
+"""Some lines: where a copy begins must be known soon, and a write for each packet would take longer than the copy."""
+
 _QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning")
 _AUDIO_ONLY = ("-vn", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1")
 _ANY_DAMAGE = ("-max_error_rate", "1")
@@ -159,11 +162,11 @@ def copy_command(
         *_AUDIO_ONLY,
         *("-map", sound.stream, "-c:a", "copy", "-copypriorss", "0"),
     ]
-    reported = ("-flush_packets", "0", "-f", "framecrc", f"pipe:{report}")
+    reported = ("-flush_packets", "0", "-f", "framecrc", "-blocksize", f"{REPORT_BLOCK_BYTES}", f"pipe:{report}")
     return [
         str(ffmpeg.path), *_QUIET, *_input(ffmpeg, stored, reading),
-        *part, "-f", encoding, "-y", output,
         *part, *reported,
+        *part, "-f", encoding, "-y", output,
     ]  # fmt: skip
 
 

@@ -3,12 +3,20 @@
 from collections.abc import AsyncGenerator
 
 from reelscribe.contracts.extractor import ExtractAudioRequest
-from reelscribe.media.commands import Encoding, Reading, Sound, copy_command
+from reelscribe.media.commands import REPORTED_OFFSET, Encoding, Reading, Sound, copy_command, packets_command
 from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.first_timestamp import CYCLE_SECONDS
 from reelscribe.media.frame_report import FrameReport
 from reelscribe.media.pipe import Pipe
 from reelscribe.media.process import FFmpegProcess
 from reelscribe.media.stored_object import StoredObject
+from reelscribe.media.timeline import LONGEST_GAP_SECONDS, TOLERATED_SECONDS
+
+SHORTEST_SECONDS = 1e-6
+
+
+REPORT_WAIT_BYTES = 1 << 20
+"""The body waits for the first line of the report until there is so much of it."""
 
 
 class CopiedTrack:
@@ -17,14 +25,31 @@ class CopiedTrack:
     Attributes:
         begins: time of the first packet in the recording, in seconds; None before it.
         seconds: length of the packets.
+        silence: seconds of the part without packets: before the first one, and where timestamps leave a hole.
         exit_code, errors, messages: of ffmpeg.
+
+    Args:
+        ffmpeg: the binary.
+        stored: the object to read.
+        sound: the track.
+        reading: how to read it.
+        origin: timestamp of the recording's beginning, in seconds, if timestamps do not count from it.
+        cpu_seconds: after which the kernel ends ffmpeg.
     """
 
     def __init__(
-        self, ffmpeg: FFmpeg, stored: StoredObject, sound: Sound, reading: Reading, *, cpu_seconds: float
+        self,
+        ffmpeg: FFmpeg,
+        stored: StoredObject,
+        sound: Sound,
+        reading: Reading,
+        *,
+        origin: float | None,
+        cpu_seconds: float,
     ) -> None:
         self.begins: float | None = None
         self.seconds = 0.0
+        self.silence = 0.0
         self.exit_code = 0
         self.errors = 0
         self.messages: list[str] = []
@@ -32,16 +57,24 @@ class CopiedTrack:
         self._stored = stored
         self._sound = sound
         self._reading = reading
+        self._origin = origin
         self._cpu_seconds = cpu_seconds
+        self._end: float | None = None
 
     async def chunks(
         self, request: ExtractAudioRequest, encoding: Encoding, output: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        """The bytes; none if they are written to the descriptor ``output``. Closing the iterator ends ffmpeg."""
+        """The bytes; none if they are written to the descriptor ``output``. Closing the iterator ends ffmpeg.
+
+        ``begins`` is known when the first bytes come.
+        """
         url = "pipe:1" if output is None else f"file:/proc/self/fd/{output}"
         report, pipe = FrameReport(), Pipe()
+        lead = 0.0 if self._origin is None else await self._lead(self._origin)
+        part = _after(lead, request)
+        zero = lead + part.start
         command = copy_command(
-            self._ffmpeg, self._stored, self._sound, request, self._reading, encoding, url, pipe.writing
+            self._ffmpeg, self._stored, self._sound, part, self._reading, encoding, url, pipe.writing
         )
         try:
             async with FFmpegProcess(
@@ -54,19 +87,61 @@ class CopiedTrack:
                 report=pipe,
             ) as process:
                 while output is not None and (packets := await pipe.read()):
-                    self._count(report, packets, request.start)
+                    self._count(report, packets, zero, request.start)
+                waiting = b""
                 while chunk := await process.read():
-                    self._count(report, pipe.read_now(), request.start)
-                    yield chunk
-                self._count(report, await pipe.read_all(), request.start)
+                    self._count(report, pipe.read_now(), zero, request.start)
+                    waiting += chunk
+                    if self.begins is not None or len(waiting) > REPORT_WAIT_BYTES:
+                        yield waiting
+                        waiting = b""
+                self._count(report, await pipe.read_all(), zero, request.start)
+                if waiting:
+                    yield waiting
                 self.exit_code = await process.wait()
                 self.errors, self.messages = process.messages.errors, list(process.messages.last)
         finally:
             pipe.close()
 
-    def _count(self, report: FrameReport, data: bytes, start: float) -> None:
+    async def _lead(self, origin: float) -> float:
+        """Seconds from the recording's beginning to what ffmpeg takes for it if it reads this track alone."""
+        reading = Reading(None, self._reading.search, own_clock=True)
+        report = FrameReport()
+        async with FFmpegProcess(
+            self._ffmpeg.sandbox,
+            packets_command(self._ffmpeg, self._stored, self._sound, reading),
+            self._stored.descriptors,
+            cpu_seconds=self._cpu_seconds,
+            network=self._stored.needs_network,
+        ) as process:
+            while chunk := await process.read():
+                for frame in report.read(chunk):
+                    if frame.duration and report.time_base:
+                        lead = float((frame.duration - REPORTED_OFFSET) * report.time_base) - origin
+                        lead %= CYCLE_SECONDS
+                        return lead if lead <= LONGEST_GAP_SECONDS else 0.0
+        return 0.0
+
+    def _count(self, report: FrameReport, data: bytes, zero: float, start: float) -> None:
         for packet in report.read(data):
             assert report.time_base
-            if self.begins is None:
-                self.begins = start + float(packet.pts * report.time_base)
-            self.seconds += float(packet.duration * report.time_base)
+            begins, length = zero + float(packet.pts * report.time_base), float(packet.duration * report.time_base)
+            if self.begins is None or self._end is None:
+                self.begins = self._end = begins
+                self.silence += max(0.0, begins - start)
+            difference = begins - self._end
+            if abs(difference) <= TOLERATED_SECONDS:
+                self.seconds += difference  # the container rounds durations
+            elif 0 < difference <= LONGEST_GAP_SECONDS:
+                self.silence += difference
+            self.seconds += length
+            self._end = begins + length
+
+
+def _after(lead: float, request: ExtractAudioRequest) -> ExtractAudioRequest:
+    """The requested part of a track whose clock begins ``lead`` seconds after the recording."""
+    start = max(0.0, request.start - lead)
+    duration = request.duration
+    if duration:
+        duration = max(duration - max(0.0, lead - request.start), SHORTEST_SECONDS)
+    return request.model_copy(update={"start": start, "duration": duration})

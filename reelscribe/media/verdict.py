@@ -48,7 +48,7 @@ class Outcome:
     """How ffmpeg's run ended.
 
     Attributes:
-        delivered: seconds of audio in the body.
+        delivered: seconds of audio in the body, with the silence that a copied track leaves out.
         exit_code: of the decoder, else of the encoder.
         errors: number of its messages about damage.
         messages: its last messages, for the log.

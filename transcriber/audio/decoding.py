@@ -4,21 +4,17 @@ import asyncio
 import concurrent.futures
 import struct
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Literal, Protocol, Self
 
-import av
 import numpy as np
-from av.audio.frame import AudioFrame
 
 from reelscribe.contracts.extractor import ExtractionReceipt
 from reelscribe.errors import NotDecodable, PeerRefused, StreamCut
-from reelscribe.media.ffmpeg import CONTAINERS
+from reelscribe.media.completeness import tolerated
+from transcriber.audio.placed_sound import BLOCK_SAMPLES, PlacedSound, as_floats
 from transcriber.audio.vad import SAMPLE_RATE, Samples
-
-BLOCK_SAMPLES = 2 * SAMPLE_RATE
-"""Smaller chunks are joined: each block is handed to another thread, which costs more than a few samples."""
 
 UNKNOWN_SIZES = (0, 0xFFFFFFFF)
 """What ffmpeg writes into the header of a WAV that it cannot seek in."""
@@ -42,6 +38,10 @@ class AudioStream(Protocol):
     @property
     def declared_seconds(self) -> float | None:
         """Length as the container declares it; None if it declares none."""
+
+    @property
+    def begins(self) -> float | None:
+        """Time in the recording of the first sound in the body, in seconds; None if it is unknown."""
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The bytes as they arrive; they end without an error only if they are complete."""
@@ -68,9 +68,16 @@ class ChunkReader:
 
 
 class WavSamples:
-    """16-bit mono WAV, parsed by hand: the sizes in the header of a stream are placeholders."""
+    """16-bit mono WAV, parsed by hand: the sizes in the header of a stream are placeholders.
+
+    Attributes:
+        decoded: samples so far.
+        damaged: always 0.
+    """
 
     def __init__(self, chunks: ChunkReader) -> None:
+        self.decoded = 0
+        self.damaged = 0
         self._chunks = chunks
         self._rest = b""
         self._ended = False
@@ -97,7 +104,8 @@ class WavSamples:
                 break
             block, self._rest = self._rest[:size], self._rest[size:]
             left -= size
-            yield _as_floats(np.frombuffer(block, "<i2"))
+            self.decoded += size // 2
+            yield as_floats(np.frombuffer(block, "<i2"))
         if self._rest and left:
             raise StreamCut("the WAV from the extractor ends in the middle of a sample; try again")
         while await self._chunks.read():
@@ -134,16 +142,28 @@ class WavSamples:
 class DecodedSamples:
     """Any other format, decoded by PyAV in a thread of its own, so that other recordings do not wait for its audio.
 
-    It decodes only while a block is awaited. Leaving the context ends the thread.
+    It decodes only while a block is awaited. Leaving the context ends the thread. The arguments are those of
+    :class:`transcriber.audio.placed_sound.PlacedSound`.
     """
 
-    def __init__(self, chunks: ChunkReader) -> None:
+    def __init__(self, chunks: ChunkReader, begins: float | None = None, declared: float | None = None) -> None:
         self._chunks = chunks
         self._reading: concurrent.futures.Future[bytes] | None = None
         self._decoding: asyncio.Future[Samples | None] | None = None
-        self._blocks = _decode(_File(self._read))
+        self._sound = PlacedSound(self._read, begins, declared)
+        self._blocks = self._sound.blocks()
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "decoding")
         self._left = False
+
+    @property
+    def decoded(self) -> int:
+        """Samples that the decoder made so far, without silence in holes."""
+        return self._sound.decoded
+
+    @property
+    def damaged(self) -> int:
+        """Packets that could not be decoded so far."""
+        return self._sound.damaged
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -186,85 +206,44 @@ class DecodedSamples:
             return b""
 
 
-class _File:
-    """What PyAV reads from."""
+def check_length(receipt: ExtractionReceipt, audio_format: StreamFormat, decoded: int, damaged: int = 0) -> None:
+    """Compare the samples that were decoded with what the extractor says it sent.
 
-    def __init__(self, read: Callable[[], bytes]) -> None:
-        self._read = read
-        self._rest = b""
-
-    def read(self, size: int) -> bytes:
-        if not self._rest:
-            self._rest = self._read()
-        data, self._rest = self._rest[:size], self._rest[size:]
-        return data
-
-
-def _decode(file: _File) -> Generator[Samples, None, None]:
-    waiting: list[Samples] = []
-    try:
-        with av.open(file, options={"format_whitelist": CONTAINERS}) as container:
-            for frame in _resampled(container):
-                waiting.append(frame)
-                if sum(map(len, waiting)) >= BLOCK_SAMPLES:
-                    yield np.concatenate(waiting)
-                    waiting.clear()
-    except (av.FFmpegError, IndexError) as undecodable:
-        raise NotDecodable(f"the audio from the extractor cannot be decoded here: {undecodable}") from undecodable
-    if waiting:
-        yield np.concatenate(waiting)
-
-
-def _resampled(container: Any) -> Iterator[Samples]:
-    """16 kHz mono, with silence before a track that starts late and in its gaps: times are those of the recording."""
-    stream = container.streams.audio[0]
-    graph = av.filter.Graph()
-    graph.link_nodes(
-        graph.add_abuffer(template=stream),
-        graph.add("aresample", f"{SAMPLE_RATE}:async=1:first_pts=0"),
-        graph.add("aformat", f"sample_fmts=s16:channel_layouts=mono:sample_rates={SAMPLE_RATE}"),
-        graph.add("abuffersink"),
-    ).configure()
-    for frame in container.decode(stream):
-        graph.push(frame)
-        yield from _pulled(graph)
-    graph.push(None)
-    yield from _pulled(graph)
-
-
-def _pulled(graph: Any) -> Iterator[Samples]:
-    while True:
-        try:
-            frame: AudioFrame = graph.pull()
-        except (av.BlockingIOError, av.EOFError):
-            return
-        yield _as_floats(frame.to_ndarray().reshape(-1))
-
-
-def _as_floats(samples: np.ndarray[Any, Any]) -> Samples:
-    return samples.astype(np.float32) / 32768.0
-
-
-def check_length(receipt: ExtractionReceipt, audio_format: StreamFormat, samples: int) -> None:
-    """Compare the samples received with what the extractor says it sent.
+    Args:
+        receipt: of the extraction.
+        audio_format: of the stream.
+        decoded: samples, without silence that was added here.
+        damaged: packets that could not be decoded.
 
     Raises:
         StreamCut: they differ, or the extractor itself calls the extraction failed.
+        NotDecodable: they differ because packets are damaged.
     """
     if receipt.state not in ("complete", "incomplete"):
         raise StreamCut(f"the extractor calls this extraction {receipt.state}: {receipt.reason}; try again")
     if audio_format == "source" or receipt.samples is None:
-        same = abs(receipt.delivered_seconds - samples / SAMPLE_RATE) <= 0.5
+        same = abs(receipt.delivered_seconds - decoded / SAMPLE_RATE) <= tolerated(receipt.delivered_seconds)
     else:
-        same = abs(receipt.samples - samples) <= (2 if audio_format == "flac" else 0)
-    if not same:
-        raise StreamCut(
-            f"received {samples} samples ({samples / SAMPLE_RATE:.2f} s) of {receipt.savepath}; the extractor sent "
-            f"{receipt.samples} ({receipt.delivered_seconds:.2f} s); try again"
+        same = abs(receipt.samples - decoded) <= (2 if audio_format == "flac" else 0)
+    if same:
+        return
+    if damaged:
+        raise NotDecodable(
+            f"{damaged} packets of {receipt.savepath} cannot be decoded: {decoded / SAMPLE_RATE:.2f} of "
+            f"{receipt.delivered_seconds:.2f} s were"
         )
+    raise StreamCut(
+        f"received {decoded} samples ({decoded / SAMPLE_RATE:.2f} s) of {receipt.savepath}; the extractor sent "
+        f"{receipt.samples} ({receipt.delivered_seconds:.2f} s); try again"
+    )
 
 
-def sample_stream(audio: AudioStream, audio_format: StreamFormat) -> "tuple[ChunkReader, WavSamples | DecodedSamples]":
-    """The samples of an audio stream, and the reader of its chunks below them."""
+def sample_stream(
+    audio: AudioStream, audio_format: StreamFormat, start: float
+) -> "tuple[ChunkReader, WavSamples | DecodedSamples]":
+    """The samples of an audio stream from second ``start`` of its recording on, and the reader of its chunks."""
     chunks = ChunkReader(audio)
-    return chunks, (WavSamples(chunks) if audio_format == "wav" else DecodedSamples(chunks))
+    if audio_format == "wav":
+        return chunks, WavSamples(chunks)
+    begins = None if audio.begins is None else audio.begins - start
+    return chunks, DecodedSamples(chunks, begins, audio.declared_seconds)

@@ -45,12 +45,13 @@ def _word(start: float, end: float, word: str, probability: float, timeline: Tim
     return Word(start=start, end=end, word=word, probability=float(probability))
 
 
-def finished_event(receipt: ExtractionReceipt, start: float, samples: int, segments: int) -> Finished:
+def finished_event(receipt: ExtractionReceipt, start: float, samples: int, added: int, segments: int) -> Finished:
     """The end of a transcription, with the proof of what it covers.
 
     Args:
         start: second of the recording at which the audio began.
-        samples: of audio received.
+        samples: of audio, with silence where the recording has none.
+        added: how many of them are silence that was added here, because a track as stored leaves it out.
         segments: emitted.
     """
     covered = samples / SAMPLE_RATE
@@ -58,7 +59,7 @@ def finished_event(receipt: ExtractionReceipt, start: float, samples: int, segme
         duration=round(start + covered, 3),
         segments=segments,
         declared_seconds=receipt.declared_seconds,
-        delivered_seconds=receipt.delivered_seconds,
+        delivered_seconds=receipt.delivered_seconds + added / SAMPLE_RATE,
         covered_seconds=covered,
         samples=receipt.samples,
         sha256=receipt.sha256,
@@ -68,6 +69,9 @@ def finished_event(receipt: ExtractionReceipt, start: float, samples: int, segme
         extraction_id=receipt.extraction_id,
         complete=receipt.state == "complete",
         reason=receipt.reason,
+        track=receipt.track,
+        track_choice=receipt.track_choice,
+        remarks=receipt.remarks,
     )
 
 

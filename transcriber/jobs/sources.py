@@ -108,6 +108,10 @@ class _LocalExtraction:
     def declared_seconds(self) -> float | None:
         return self._extraction.declared_seconds
 
+    @property
+    def begins(self) -> float | None:
+        return self._extraction.begins
+
     async def chunks(self) -> AsyncIterator[bytes]:
         yield self._head
         async for chunk in self._extraction.chunks():

@@ -53,6 +53,7 @@ class _SubmittedWindow(NamedTuple):
 class _ReceivedAudio(NamedTuple):
     receipt: ExtractionReceipt
     samples: int
+    decoded: int
 
 
 class Transcription:
@@ -106,8 +107,8 @@ class Transcription:
             await self._emit_segments()
             if self._stopped:
                 raise stopping(self.reached)
-            receipt, samples = await reading
-            return finished_event(receipt, self._request.start, samples, self._segments)
+            receipt, samples, decoded = await reading
+            return finished_event(receipt, self._request.start, samples, samples - decoded, self._segments)
         finally:
             if self._queue:
                 self._queue.close()
@@ -138,7 +139,7 @@ class Transcription:
         if language:
             await self._start(audio, language, 1.0)
         windows, samples = make_windows(self._request), 0
-        chunks, stream = sample_stream(audio, self._source.audio_format)
+        chunks, stream = sample_stream(audio, self._source.audio_format, self._request.start)
         async with stream:
             async for block in stream.blocks():
                 samples += len(block)
@@ -153,8 +154,8 @@ class Transcription:
             await self._start(audio, *(await self._detection.decide() or (UNKNOWN_LANGUAGE, 0.0)))
             await self._submit_held(chunks)
         assert audio.receipt  # the stream has ended without an error
-        check_length(audio.receipt, self._source.audio_format, samples)
-        return _ReceivedAudio(audio.receipt, samples)
+        check_length(audio.receipt, self._source.audio_format, stream.decoded, stream.damaged)
+        return _ReceivedAudio(audio.receipt, samples, stream.decoded)
 
     def _cut(self, take: Callable[..., list[Window]], *block: Samples) -> list[Window]:
         with self._engine.metrics.working("vad"):
