@@ -81,7 +81,8 @@ async def complete_receipt(connection: Connection, attempt: Attempt, event: Fini
         update attempts set ended_at = now(), declared_seconds = %(declared_seconds)s, samples = %(samples)s,
             delivered_seconds = %(delivered_seconds)s, covered_seconds = %(covered_seconds)s,
             sha256 = %(sha256)s, etag = %(etag)s, extraction_id = %(extraction_id)s,
-            last_modified = %(last_modified)s, size = %(size)s, segments = %(segments)s
+            last_modified = %(last_modified)s, size = %(size)s, segments = %(segments)s, track = %(track)s,
+            track_choice = %(track_choice)s, remarks = %(remarks)s
         where transcription_id = %(id)s and attempt = %(attempt)s
         """,
         {**event.model_dump(), "id": attempt.id, "attempt": attempt.number},

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from pydantic import Field
+
 from orchestrator.jobs.models import Job, Record
 from reelscribe.contracts.events import Segment
 
@@ -10,7 +12,7 @@ class ReceiptPart(Record):
     """What one attempt covered: ``covered_seconds`` from ``start_seconds`` on. One that was cut has no sums.
 
     ``etag``, ``last_modified`` and ``size`` (bytes) are those of the object; the last two are None if the attempt
-    was cut. ``segments`` is how many the transcriber says it sent at the end.
+    was cut, as are ``track`` and ``track_choice``. ``segments`` is how many the transcriber says it sent at the end.
     """
 
     attempt: int
@@ -25,6 +27,9 @@ class ReceiptPart(Record):
     size: int | None
     extraction_id: str | None
     segments: int | None = None
+    track: int | None = None
+    track_choice: str | None = None
+    remarks: list[str] = Field(default_factory=list)
 
 
 class Receipt(Record):
@@ -33,6 +38,9 @@ class Receipt(Record):
     Attributes:
         samples: of one channel, and
         sha256: of the audio, if it was transcribed in one part; else the parts have their own.
+        track: which audio track was transcribed, as in a request, and
+        track_choice: why that one.
+        remarks: what a reader should know although nothing is missing, such as joined recordings or holes.
         parts: one for each attempt that made progress.
     """
 
@@ -43,6 +51,9 @@ class Receipt(Record):
     sha256: str | None
     complete: bool
     reason: str | None
+    track: int | None
+    track_choice: str | None
+    remarks: list[str]
     parts: list[ReceiptPart]
 
     @classmethod
@@ -63,6 +74,9 @@ class Receipt(Record):
             sha256=only.sha256 if only else None,
             complete=bool(job.complete),
             reason=job.reason,
+            track=last.track,
+            track_choice=last.track_choice,
+            remarks=list(dict.fromkeys(remark for part in parts for remark in part.remarks)),
             parts=parts,
         )
 

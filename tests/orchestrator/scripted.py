@@ -220,4 +220,7 @@ def finished(seconds: float, incomplete: str | None = None, segments: int = 0) -
         extraction_id="extraction-1",
         complete=incomplete is None,
         reason=incomplete,
+        track=1,
+        track_choice="the default track",
+        remarks=["2.0 s of silence are in place of holes in the recording"],
     )

@@ -71,7 +71,7 @@ class PlacedSound:
                 shift = 0.0 if self._begins is None else self._begins - float(first * stream.time_base)
             try:
                 frames = packet.decode()
-            except av.InvalidDataError:
+            except av.FFmpegError:
                 self.damaged += 1
                 continue
             for frame in frames:
@@ -81,9 +81,9 @@ class PlacedSound:
     def _place(self, frames: Iterator[Any], shift: float, *, ended: bool = False) -> Iterator[Samples]:
         places = []
         for frame in frames:
-            samples = as_floats(frame.to_ndarray().reshape(-1))
+            samples = as_floats(np.frombuffer(frame.planes[0], "<i2", frame.samples))
             self._placed_later.append(samples)
-            places.append((round((frame.pts * frame.time_base + shift) * SAMPLE_RATE), len(samples)))
+            places.append((round(frame.pts + shift * SAMPLE_RATE), len(samples)))
         for piece in self._timeline.place(places, ended=ended):
             yield from self._take(piece.samples, piece.keep) if piece.sound else _silence(piece.samples * piece.keep)
 
@@ -113,7 +113,7 @@ class _File:
 
 
 class _Resampler:
-    """To 16 kHz mono, with timestamps; a stream may change its sample rate and channels."""
+    """To 16 kHz mono, with timestamps in samples; a stream may change its sample rate and channels."""
 
     def __init__(self) -> None:
         self._graph: Any = None

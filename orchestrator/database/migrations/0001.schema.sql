@@ -92,6 +92,9 @@ create table attempts (
     last_modified timestamptz,
     size bigint check (size >= 0),
     extraction_id text,
+    track integer,
+    track_choice text,
+    remarks text[] not null default '{}',
     error_code text,
     error_message text,
     primary key (transcription_id, attempt)
@@ -102,6 +105,8 @@ comment on column attempts.segments is 'stored by this attempt; of a finished on
 comment on column attempts.etag is 'of the object that this attempt transcribed';
 comment on column attempts.last_modified is 'of the object; null for an attempt that was cut';
 comment on column attempts.size is 'of the object, in bytes; null for an attempt that was cut';
+comment on column attempts.track_choice is 'why that track; null for an attempt that was cut';
+comment on column attempts.remarks is 'what a reader should know although nothing is missing';
 
 
 create table segments (

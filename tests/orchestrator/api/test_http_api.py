@@ -181,7 +181,9 @@ async def test_a_json_transcript_carries_segments_and_receipt(api, done):
     transcript = (await api.get("/api/transcripts/one.mp4")).json()
     assert transcript["text"].startswith("sentence 0 sentence 1")
     assert transcript["segments"][0]["tokens"] == [0, 1]
-    assert transcript["receipt"]["covered_seconds"] == 30.0
+    receipt = transcript["receipt"]
+    assert (receipt["covered_seconds"], receipt["track"], receipt["track_choice"]) == (30.0, 1, "the default track")
+    assert receipt["remarks"]
 
 
 async def test_a_savepath_may_hold_any_letters(api, done):

@@ -237,6 +237,7 @@ async def test_show_prints_the_transcript_in_each_format(orchestrator, submit, w
     assert srt.startswith("1\n00:00:01,000 --> 00:00:04,000\nsentence 0\n\n2\n")
     receipt = json.loads((await orchestrator.run("show", "talk.mp4", "--json")).out)["receipt"]
     assert (receipt["declared_seconds"], receipt["complete"], receipt["samples"]) == (30.0, True, 480_000)
+    assert (receipt["track"], receipt["track_choice"]) == (1, "the default track")
 
 
 async def test_show_says_that_a_transcript_is_incomplete(orchestrator, submit, working, job_in, transcriber):

@@ -52,6 +52,8 @@ async def test_the_receipt_is_stored_with_the_transcript(submit, working, job_in
     receipt = (await transcript()).receipt
     assert (receipt.declared_seconds, receipt.delivered_seconds, receipt.covered_seconds) == (LONG, LONG, LONG)
     assert (receipt.samples, receipt.sha256, receipt.complete) == (480_000, "5" * 64, True)
+    assert (receipt.track, receipt.track_choice) == (1, "the default track")
+    assert receipt.remarks == receipt.parts[0].remarks == ["2.0 s of silence are in place of holes in the recording"]
 
 
 async def test_all_of_a_segment_is_kept(submit, working, job_in, transcriber, transcript):
