@@ -44,6 +44,9 @@ OPEN_ENDINGS = {
 """Containers that state no length, with the reason why a cut cannot be known."""
 
 
+BYTES_ONLY = ("wav-adpcm_yamaha", "wav-g722", "aiff-adpcm_ima_qt")
+"""Kinds whose header states how many bytes there are, but not reliably for how many seconds."""
+
 NOT_MADE = {
     "amr": "Debian's ffmpeg has no encoder",
     "bare gsm and g722": "no header: only the file's name says what they are",

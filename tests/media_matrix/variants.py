@@ -53,6 +53,8 @@ _DV = "36 MB each, and the same frames throughout"
 LEFT_OUT: dict[tuple[str, Variant], str] = {
     ("mp4-index-last-aac", Variant.CUT_10): "as at 90 %: nothing can be read without the index",
     ("mp4-index-last-aac", Variant.CUT_50): "as at 90 %: nothing can be read without the index",
+    ("flac-flac", Variant.LAYOUT): "ffmpeg 9 decodes the second header as a second of sound; version 5 skips it",
+    ("flac-flac", Variant.RATE): "ffmpeg 9 decodes the second header as a second of sound; version 5 skips it",
     ("wv-wavpack", Variant.LAYOUT): "all blocks of a WavPack file have one rate and layout",
     ("wv-wavpack", Variant.RATE): "all blocks of a WavPack file have one rate and layout",
     ("dv-pcm_stereo", Variant.CUT_10): _DV,
@@ -66,6 +68,16 @@ LEFT_OUT: dict[tuple[str, Variant], str] = {
     ("mov-pcm_s16le", Variant.SOUND_HOLE): "QuickTime's PCM has one duration for all samples",
 }
 """Single combinations that are not made, with the reason."""
+
+MAY_STOP = {
+    **dict.fromkeys(
+        [(kind, variant) for kind in ("ogg-vorbis", "ogg-opus", "ogg-speex", "opus-opus", "spx-speex")
+         for variant in (Variant.LAYOUT, Variant.RATE)],
+        "ffmpeg 9 ends where the parameters change, or misreads what follows; version 5 reads on",
+    ),
+    ("wv-wavpack", Variant.RESTART): "ffmpeg ends at the tag between the recordings",
+}  # fmt: skip
+"""Complete recordings that may be reported as incomplete, as ffmpeg does not read all of them."""
 
 PADDING = {"gxf": 0.3}
 """Its packets hold 32768 samples, the last one too."""
