@@ -1,7 +1,7 @@
 """The sound of one track as 16-bit samples on the timeline of its recording, while ffmpeg decodes it."""
 
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from itertools import groupby, repeat
@@ -15,7 +15,7 @@ from reelscribe.media.phase import PhaseCheck
 from reelscribe.media.pipe import Pipe
 from reelscribe.media.process import FFmpegProcess
 from reelscribe.media.stored_object import StoredObject
-from reelscribe.media.timeline import Piece, Timeline
+from reelscribe.media.timeline import REGULAR_SECONDS, Piece, Timeline
 from reelscribe.media.wav import SAMPLE_BYTES
 
 SILENCE_BYTES = 1 << 19
@@ -88,6 +88,8 @@ class DecodedTrack:
         self._part = part
         self._cpu_seconds = cpu_seconds
         self._exact = False
+        self._withheld: list[Piece] = []
+        self._next_pts: int | None = None
         self._phase_checked = sound.channels != 1 or sound.channel is not None or bool(sound.microphones)
         self._leads = deque(LONGER_SEEK_LEADS)
 
@@ -110,7 +112,7 @@ class DecodedTrack:
 
     async def _decode(self) -> AsyncGenerator[bytes, None]:
         report, pipe, output = FrameReport(), Pipe(), _Output()
-        self.timeline = None
+        self.timeline, self._withheld, self._next_pts = None, [], None
         try:
             command = decode_command(
                 self._ffmpeg, self._stored, self.sound, self.reading, pipe.writing, exact=self._exact
@@ -141,7 +143,7 @@ class DecodedTrack:
                     for ready in output.ready():
                         yield ready
                     frames = []
-                    if self.timeline and self.timeline.finished and output.is_empty:
+                    if self.timeline and self.timeline.finished and output.is_empty and not self._withheld:
                         return
                 self.exit_code = await process.wait()
                 self.errors, self.messages = process.messages.errors, list(process.messages.last)
@@ -154,12 +156,25 @@ class DecodedTrack:
             return []
         timeline = self.timeline or self._begin(report, frames[0])
         width = SAMPLE_BYTES * self.channels
-        placed = timeline.place(((frame.pts, frame.size // width) for frame in frames), ended=ended)
-        pieces = _joined(placed)
-        if timeline.irregular and not self._exact:
+        sequence = [(frame.pts, frame.size // width) for frame in frames]
+        if self._exact:
+            return _joined(timeline.place(sequence, ended=ended))
+        pieces = [*self._withheld, *timeline.place(sequence[:-1])]
+        self._withheld = list(timeline.place(sequence[-1:], ended=ended))
+        if timeline.irregular or not self._follow(sequence):
             self._exact = True
             raise _Again
-        return pieces
+        if ended:
+            pieces, self._withheld = [*pieces, *self._withheld], []
+        return _joined(pieces)
+
+    def _follow(self, sequence: Sequence[tuple[int, int]]) -> bool:
+        """Whether no frame has a hole in it: only the timestamp of the frame after a joined one shows that."""
+        for pts, samples in sequence:
+            if self._next_pts is not None and abs(pts - self._next_pts) > REGULAR_SECONDS * self.sample_rate:
+                return False
+            self._next_pts = pts + samples
+        return True
 
     def _begin(self, report: FrameReport, first: Frame) -> Timeline:
         part = self._part

@@ -162,3 +162,16 @@ async def test_once_the_part_is_complete_ffmpeg_is_ended(local_ffmpeg: FFmpeg, m
     assert track.exit_code == 0
     assert track.timeline
     assert track.timeline.counts.decoded < 60 * RATE
+
+
+@pytest.mark.usefixtures("order")
+async def test_a_part_that_ends_soon_after_a_hole_begins_has_no_sound_from_behind_it(
+    local_ffmpeg: FFmpeg, make: Make
+) -> None:
+    async with opened(make("a.mkv", "-af", HOLE, "-c:a", "flac")) as stored:
+        track, part = await decoded(local_ffmpeg, stored, Part(4.5, 0.618))
+    assert len(part) == round(0.618 * RATE)
+    assert part[: RATE // 4].any()
+    assert not part[round(0.6 * RATE) :].any()
+    assert track.timeline
+    assert len(track.timeline.gaps) == 1
