@@ -251,6 +251,7 @@ class AudioExtraction:
             joined=structure.joined and structure.container == "ogg",
             may_appear_late=structure.container in LATE_TRACKS,
             search=self._selection.search,
+            mono=bool(track and track.channels == 1),
         )
         self._decoded = DecodedTrack(self._ffmpeg, self._stored, self._sound, part, cpu_seconds=self._cpu_seconds)
         if self._encoding == "wav":

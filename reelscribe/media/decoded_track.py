@@ -11,7 +11,7 @@ from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.first_timestamp import CYCLE_SECONDS
 from reelscribe.media.frame_report import Frame, FrameReport
 from reelscribe.media.inspection import LONG_SEARCH, Search
-from reelscribe.media.phase import PhaseCheck
+from reelscribe.media.phase import LONG_QUIET_SECONDS, LongestQuiet, PhaseCheck, cancels_later
 from reelscribe.media.pipe import Pipe
 from reelscribe.media.process import FFmpegProcess
 from reelscribe.media.stored_object import StoredObject
@@ -39,6 +39,7 @@ class Part:
         joined: see :class:`reelscribe.media.timeline.Timeline`.
         may_appear_late: a track may appear that the beginning of the file does not mention.
         search: how far ffmpeg must look for streams.
+        mono: the track is known to have one channel.
     """
 
     start: float = 0.0
@@ -50,6 +51,7 @@ class Part:
     joined: bool = False
     may_appear_late: bool = False
     search: Search = field(default_factory=dict)
+    mono: bool = False
 
 
 class _Again(Exception):
@@ -65,6 +67,7 @@ class DecodedTrack:
         reading: how the input is read.
         sound: the samples that are made.
         phase_cancelled: the first channel was taken instead of the mono mix, in which channels cancel each other.
+        cancelled_at: seconds of the recording where they cancel each other although they do not at its beginning.
         exit_code: of ffmpeg; 0 if it was ended because the requested part was complete.
         errors: number of ffmpeg's messages about damage.
         messages: ffmpeg's last messages, for the log.
@@ -77,6 +80,7 @@ class DecodedTrack:
         self.timeline: Timeline | None = None
         self.sound = sound
         self.phase_cancelled = False
+        self.cancelled_at: float | None = None
         lead = max(0.0, part.start - SEEK_LEAD_SECONDS)
         seek = lead if part.seekable and not part.holes and lead else None
         self.reading = Reading(seek, part.search, own_clock=part.origin is not None)
@@ -91,6 +95,8 @@ class DecodedTrack:
         self._withheld: list[Piece] = []
         self._next_pts: int | None = None
         self._phase_checked = sound.channels != 1 or sound.channel is not None or bool(sound.microphones)
+        self._quiet = None if self._phase_checked or part.mono else LongestQuiet()
+        self._first_pts = 0
         self._leads = deque(LONGER_SEEK_LEADS)
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
@@ -106,6 +112,7 @@ class DecodedTrack:
                         delivered += len(rest)
                         if rest:
                             yield rest
+                await self._judge_quiet()
                 return
             except _Again:
                 pass
@@ -113,6 +120,7 @@ class DecodedTrack:
     async def _decode(self) -> AsyncGenerator[bytes, None]:
         report, pipe, output = FrameReport(), Pipe(), _Output()
         self.timeline, self._withheld, self._next_pts = None, [], None
+        quiet = self._quiet = self._quiet and LongestQuiet()
         try:
             command = decode_command(
                 self._ffmpeg, self._stored, self.sound, self.reading, pipe.writing, exact=self._exact
@@ -132,6 +140,8 @@ class DecodedTrack:
                     chunk = await process.read()
                     ended = not chunk
                     output.add_samples(chunk)
+                    if quiet and chunk:
+                        quiet.add(chunk)
                     frames += report.read(await pipe.read_all() if ended else pipe.read_now())
                     if phase:
                         phase.add(chunk)
@@ -180,6 +190,7 @@ class DecodedTrack:
         part = self._part
         assert report.sample_rate
         self.sample_rate, self.layout = report.sample_rate, report.layout
+        self._first_pts = first.pts
         self.channels = first.size // (SAMPLE_BYTES * first.duration)
         if self.reading.seek is not None and first.pts > part.start * self.sample_rate and self._leads:
             self._seek_earlier()
@@ -215,7 +226,16 @@ class DecodedTrack:
         if phase.quiet and await phase.cancels(self._ffmpeg, self._stored, self.sound, self.reading):
             self.sound = replace(self.sound, channel=0)
             self.phase_cancelled = True
+            self._quiet = None
             raise _Again
+
+    async def _judge_quiet(self) -> None:
+        quiet, rate = self._quiet, self.sample_rate
+        if not quiet or quiet.length < LONG_QUIET_SECONDS * rate or not rate:
+            return
+        start = (self._first_pts + quiet.start) / rate - (self._part.origin or 0.0)
+        if await cancels_later(self._ffmpeg, self._stored, self.sound, self.reading, max(0.0, start), rate):
+            self.cancelled_at = start
 
 
 class _Output:

@@ -189,6 +189,8 @@ def _remarks(declared: float | None, delivered: float, damaged: float, track: De
         yield f"{declared:.1f} s are declared, {delivered:.1f} s were found"
     if track.phase_cancelled:
         yield "the channels cancel each other; the first one was taken instead of their mix"
+    if track.cancelled_at is not None:
+        yield f"from {track.cancelled_at:.0f} s on the channels cancel each other in the mix; ask for channel = 0"
 
 
 async def _no_audio(

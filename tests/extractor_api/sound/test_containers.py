@@ -91,7 +91,7 @@ async def test_the_sound_is_complete_and_in_its_place(
     made(videos / f"a.{suffix}", run_ffmpeg)
     answer = await extract(extractor, f"a.{suffix}", channels=1, sample_rate=16000)
     sound = np.frombuffer(answer.content[44:], np.int16).astype(float)
-    assert len(sound) / 16000 == pytest.approx(SECONDS, abs=0.5 if suffix == "gxf" else 0.2)  # its packets are whole
+    assert len(sound) / 16000 == pytest.approx(SECONDS, abs=0.5 if suffix == "gxf" else 0.2)  # has large packets
     loud = np.flatnonzero(abs(sound) > 4000) / 16000
     assert (loud[0], loud[-1]) == (pytest.approx(1, abs=0.15), pytest.approx(2, abs=0.15))
     receipt = (await extractor.get(f"/extractions/{answer.headers['X-Extraction-Id']}")).json()

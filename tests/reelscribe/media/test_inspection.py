@@ -219,11 +219,17 @@ def test_ffmpegs_codecs_are_known_by_the_names_that_libav_uses(local_ffmpeg: FFm
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"not a video\n" * 1000, b"ffconcat version 1.0\nfile 'x'\n", b"#EXTM3U\n#EXTINF:1,\nx\n"]
+    ("content", "why"),
+    [
+        (b"", "not an audio or video file"),
+        (b"not a video\n" * 1000, "not an audio or video file"),
+        (b"#EXTM3U\n#EXTINF:1,\nx\n", "not an audio or video file"),
+        (b"ffconcat version 1.0\nfile 'x'\n", "a file of the format concat"),
+    ],
 )
-def test_what_is_not_a_recording_is_refused(inspect: Inspect, tmp_path: Path, content: bytes) -> None:
+def test_what_is_not_a_recording_is_refused(inspect: Inspect, tmp_path: Path, content: bytes, why: str) -> None:
     (tmp_path / "a.mp4").write_bytes(content)
-    with pytest.raises(NotDecodable, match=r"^a\.mp4 is not an audio or video file"):
+    with pytest.raises(NotDecodable, match=rf"^a\.mp4 is {why}"):
         inspect(tmp_path / "a.mp4")
 
 
