@@ -24,7 +24,7 @@ PACK_START = PREFIX + b"\xba"
 
 MAX_LEAD_SECONDS = 10
 """A stream whose first packet comes after that of another one begins at most so much before it; an earlier timestamp is
-of a clock that begins anew."""
+of a clock that begins again."""
 
 OGG_PICTURES = (b"\x80theora", b"\x01video")
 """First bytes of Ogg's streams of pictures, which begin at zero (Theora I, A.2.3)."""

@@ -1,8 +1,8 @@
 """Where decoded sound belongs on the timeline of its recording.
 
 A container gives each frame a time, and a decoder gives it samples; the two disagree where sound begins late, where a
-part is missing, where timestamps are rounded or come in bursts, and where they begin anew. No sample is discarded to
-make them agree: silence is added where time passes without sound, and where timestamps begin anew, the sound goes on.
+part is missing, where timestamps are rounded or come in bursts, and where they begin again. No sample is discarded to
+make them agree: silence is added where time passes without sound, and if timestamps begin again, the sound continues.
 """
 
 from collections import deque
@@ -20,7 +20,7 @@ REGULAR_SECONDS = 0.005
 """Frames that follow each other this closely are taken for continuous without a look at the frames after them."""
 
 RESTART_SECONDS = 1.0
-"""Timestamps that fall back further than this begin anew; a smaller step is that of a burst."""
+"""Timestamps that fall back further than this begin again; a smaller step is that of a burst."""
 
 LONGEST_GAP_SECONDS = 7200.0
 """A longer jump forward is another clock, not a hole, unless the recording declares that it lasts that long."""
@@ -51,7 +51,7 @@ class Gap:
     Attributes:
         samples: how long it is.
         before, after: the timestamps at its ends, in samples.
-        restarts: how often timestamps had begun anew before it.
+        restarts: how often timestamps had begun again before it.
     """
 
     samples: int
@@ -88,7 +88,7 @@ class Timeline:
         start: of the requested part, in seconds.
         duration: of the requested part, in seconds; None for all that follows.
         origin: the timestamp of the recording's beginning, in seconds.
-        cycle: seconds after which timestamps begin anew by themselves, if they do.
+        cycle: seconds after which timestamps begin again by themselves, if they do.
         sought: decoding began shortly before ``start`` instead of at the beginning.
         declared: seconds that the recording declares; bounds a hole.
         holes: start and length, in seconds, of silence that timestamps leave out, if they do not begin after it.
@@ -97,7 +97,7 @@ class Timeline:
     Attributes:
         counts: of what has been placed.
         gaps: where silence was added, but before the first sound.
-        restarts: how often timestamps began anew.
+        restarts: how often timestamps began again.
         irregular: frames do not follow each other; their exact borders matter.
     """
 

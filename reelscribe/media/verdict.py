@@ -181,7 +181,7 @@ def _remarks(declared: float | None, delivered: float, damaged: float, track: De
         return
     if timeline.restarts:
         times = "once" if timeline.restarts == 1 else f"{timeline.restarts} times"
-        yield f"timestamps begin anew {times}; the parts follow each other without a pause"
+        yield f"timestamps begin again {times}; the parts follow each other without a pause"
     holes = sum(gap.samples for gap in timeline.gaps) / track.sample_rate - damaged
     if holes > TOLERATED_SECONDS:
         yield f"{holes:.1f} s of silence are in place of holes in the recording"
@@ -200,7 +200,7 @@ async def _no_audio(
     outcome: Outcome,
     declared: float | None,
 ) -> ServiceError:
-    """Why nothing came out; a second look at the recording tells."""
+    """Why nothing came out, from another description of the recording."""
     savepath = stored.savepath
     track = outcome.decoded
     if request.start and (declared == 0 or (track and track.timeline and not track.timeline.counts.delivered)):

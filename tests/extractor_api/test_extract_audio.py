@@ -108,6 +108,16 @@ async def test_a_track_that_starts_late_keeps_its_times(extractor: httpx.AsyncCl
     assert first_second == bytes(len(first_second)), "silence until the track begins"
 
 
+@pytest.mark.parametrize(("audio_format", "begins"), [("wav", 1.0), ("source", 2.5)])
+async def test_the_answer_says_when_its_sound_begins(
+    extractor: httpx.AsyncClient, audio_format: str, begins: float
+) -> None:
+    response = await extract(extractor, "late.mp4", audio_format=audio_format, start=1)
+    receipt = (await extractor.get(f"/extractions/{response.headers['X-Extraction-Id']}")).json()
+    assert float(response.headers["X-Begins-Seconds"]) == pytest.approx(begins, abs=0.05)
+    assert receipt["begins"] == pytest.approx(begins, abs=0.05)
+
+
 async def test_video_path_of_older_clients_is_a_savepath(extractor: httpx.AsyncClient) -> None:
     response = await extractor.post("/extract-audio", json={"video_path": "short.mp4"})
     assert response.status_code == 200
