@@ -75,7 +75,7 @@ async def test_feeding_what_has_ended_is_a_broken_pipe(recording: Path) -> None:
     feed.close()
 
 
-async def test_it_writes_a_report_next to_its_output(recording: Path) -> None:
+async def test_it_writes_a_report_next_to_its_output(recording: Path) -> None:
     report = Pipe()
     command = ["/bin/sh", "-c", f"echo audio; echo report >/proc/self/fd/{report.writing}"]
     try:
