@@ -114,8 +114,8 @@ async def test_the_answer_says_when_its_sound_begins(
 ) -> None:
     response = await extract(extractor, "late.mp4", audio_format=audio_format, start=1)
     receipt = (await extractor.get(f"/extractions/{response.headers['X-Extraction-Id']}")).json()
-    assert float(response.headers["X-Begins-Seconds"]) == pytest.approx(begins, abs=0.05)
-    assert receipt["begins"] == pytest.approx(begins, abs=0.05)
+    assert float(response.headers["X-Begins-Seconds"]) == pytest.approx(begins, abs=0.1)
+    assert receipt["begins"] == pytest.approx(begins, abs=0.1)
 
 
 async def test_video_path_of_older_clients_is_a_savepath(extractor: httpx.AsyncClient) -> None:
