@@ -13,17 +13,17 @@ from reelscribe.contracts.messages import ErrorObject
 from reelscribe.errors import NoAudioInTime, ServiceError, UnsupportedFormat
 from reelscribe.media.commands import MOST_CHANNELS, Encoding, Reading, Sound, encode_command
 from reelscribe.media.completeness import declared_seconds
-from reelscribe.media.copied_track import CopiedTrack
-from reelscribe.media.decoded_track import DecodedTrack, Part
-from reelscribe.media.encoder import Encoder
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.first_timestamp import first_timestamp
 from reelscribe.media.selection import Selection, select_track
+from reelscribe.media.sound.copied_track import CopiedTrack
+from reelscribe.media.sound.decoded_track import DecodedTrack, Part
+from reelscribe.media.sound.encoder import Encoder
+from reelscribe.media.sound.wav import wav_header
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.structure.facts import Structure
+from reelscribe.media.structure.mpeg.first_timestamp import first_timestamp
 from reelscribe.media.structure.reading import as_input, read_structure
 from reelscribe.media.verdict import Outcome, Verdict, judge, no_room
-from reelscribe.media.wav import wav_header
 from reelscribe.settings.extractor import ExtractionSection
 
 log = logging.getLogger(__name__)

@@ -56,13 +56,13 @@ def shortfall(declared: float | None, delivered: float, damaged: float) -> str |
     return f"{expected:.1f} s are declared, {delivered:.1f} s were delivered: the file is cut or its header is wrong"
 
 
-def excess(declared: float | None, delivered: float, doubtful: float) -> str | None:
-    """A sentence if noticeably more was delivered than declared, and so much of it is doubtful, else None.
+def excess(declared: float | None, delivered: float, uncertain: float) -> str | None:
+    """A sentence if noticeably more was delivered than declared, and so much of it is uncertain, else None.
 
     Sound that a header does not know of is not a loss: recordings are joined, and their headers stay. Silence that was
-    added is doubtful.
+    added is uncertain.
     """
-    if declared is None or min(delivered - declared, doubtful) <= tolerated(declared):
+    if declared is None or min(delivered - declared, uncertain) <= tolerated(declared):
         return None
     return f"{declared:.1f} s are declared, {delivered:.1f} s were delivered: its timestamps or its header are wrong"
 

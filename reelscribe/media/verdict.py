@@ -24,12 +24,12 @@ from reelscribe.media.completeness import (
     shortfall,
     tolerated,
 )
-from reelscribe.media.decoded_track import DecodedTrack
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.gaps import damaged_seconds
 from reelscribe.media.inspection import inspect
 from reelscribe.media.sandbox import KILLED_EXIT_CODES
 from reelscribe.media.selection import Selection
+from reelscribe.media.sound.decoded_track import DecodedTrack
+from reelscribe.media.sound.gaps import damaged_seconds
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.structure.facts import Structure
 from reelscribe.media.structure.ogg_chain import chained_seconds

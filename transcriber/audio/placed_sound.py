@@ -10,7 +10,7 @@ import numpy as np
 from reelscribe.errors import NotDecodable
 from reelscribe.media.commands import DOWNMIX
 from reelscribe.media.ffmpeg import CONTAINERS
-from reelscribe.media.timeline import Timeline
+from reelscribe.media.sound.timeline import Timeline
 from transcriber.audio.vad import SAMPLE_RATE, Samples
 
 BLOCK_SAMPLES = 2 * SAMPLE_RATE

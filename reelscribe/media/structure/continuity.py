@@ -6,8 +6,9 @@ It reads the header of every unit, so it is asked only about recordings with hol
 import struct
 
 from reelscribe.media.stored_object import StoredObject
-from reelscribe.media.structure import matroska, mpeg_ts
+from reelscribe.media.structure import matroska
 from reelscribe.media.structure.bounded import Bytes, Unreadable
+from reelscribe.media.structure.mpeg import transport_stream
 
 MAX_UNITS = 5_000_000
 TS_PACKETS_READ = 5_000
@@ -49,7 +50,7 @@ def _elements_follow(data: Bytes) -> bool:
     for _ in range(MAX_UNITS):
         if position >= data.size:
             return True
-        element = matroska._element(data, position)
+        element = matroska.element_at(data, position)
         if element is None or element.kind not in MATROSKA_UNITS:
             return data.size - position < 12
         inside = element.kind in (matroska.SEGMENT, matroska.CLUSTER) or element.end is None
@@ -59,12 +60,12 @@ def _elements_follow(data: Bytes) -> bool:
 
 def _packets_follow(data: Bytes) -> bool:
     """Whether each packet has its sync byte, and the sound's packets count on (ISO/IEC 13818-1, 2.4.3.3)."""
-    length, offset = mpeg_ts.packet_layout(data.read(0, 1024)) or (188, 0)
-    pids = mpeg_ts.audio_pids(data)
+    length, offset = transport_stream.packet_layout(data.read(0, 1024)) or (188, 0)
+    pids = transport_stream.audio_pids(data)
     counters: dict[int, int] = {}
     for start in range(0, data.size - length, TS_PACKETS_READ * length):
         block = data.read(start, TS_PACKETS_READ * length)
-        if set(block[offset::length]) - {mpeg_ts.SYNC}:
+        if set(block[offset::length]) - {transport_stream.SYNC}:
             return False
         headers = zip(*(block[offset + place :: length] for place in range(1, 6)), strict=False)
         for high, low, control, adaptation, flags in headers:
@@ -72,9 +73,9 @@ def _packets_follow(data: Bytes) -> bool:
             if pid not in pids or not control & 0x10:
                 continue
             counter = control & 0x0F
-            begins_anew = control & 0x20 and adaptation and flags & 0x80
+            starts_over = control & 0x20 and adaptation and flags & 0x80
             last = counters.get(pid, counter)
-            if counter not in (last, (last + 1) % 16) and not begins_anew:
+            if counter not in (last, (last + 1) % 16) and not starts_over:
                 return False
             counters[pid] = counter
     return True

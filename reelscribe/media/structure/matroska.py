@@ -72,8 +72,8 @@ def is_matroska(head: bytes) -> bool:
 
 
 def read(data: Bytes) -> Structure:
-    header = _element(data, 0)
-    segment = _element(data, header.end) if header and header.end else None
+    header = element_at(data, 0)
+    segment = element_at(data, header.end) if header and header.end else None
     if segment is None or segment.kind != SEGMENT:
         return Structure("matroska")
     found = _Segment()
@@ -87,7 +87,7 @@ def read(data: Bytes) -> Structure:
     return Structure("matroska", _audio(found, _plausible(found), found.seconds), seconds, cut, seekable)
 
 
-def _element(data: Bytes, position: int) -> Element | None:
+def element_at(data: Bytes, position: int) -> Element | None:
     head = data.read(position, 12)
     width = 9 - head[0].bit_length() if head and head[0] else 0
     if not 1 <= width <= 4 or len(head) <= width:
@@ -107,7 +107,7 @@ def _children(data: Bytes, start: int, end: int) -> Iterator[Element]:
     for _ in range(MAX_ELEMENTS):
         if position is None or position >= end:
             return
-        element = _element(data, position)
+        element = element_at(data, position)
         if element is None:
             return
         yield element
@@ -124,7 +124,7 @@ def _read_segment(data: Bytes, segment: Element, found: _Segment) -> None:
     for kind in (INFO, TRACKS, TAGS, CUES):
         position = found.places.get(kind)
         if kind not in found.read and position is not None:
-            element_there = _element(data, position)
+            element_there = element_at(data, position)
             if element_there and element_there.kind == kind:
                 _read_top(data, element_there, segment.start, found)
 
@@ -256,7 +256,7 @@ def _first_time(data: Bytes, cluster: Element, scale: int) -> float:
     """Of a cluster's first block, in seconds."""
     base, position = 0, cluster.start
     for _ in range(16):
-        element = _element(data, position)
+        element = element_at(data, position)
         if element is None:
             break
         if element.kind == TIMESTAMP:
@@ -281,8 +281,8 @@ def _end(data: Bytes, segment: Element) -> tuple[str | None, bool]:
     for _ in range(MAX_SESSIONS):
         if segment.end is None:
             break
-        header = _element(data, segment.end) if data.read(segment.end, 4) == EBML else None
-        following = _element(data, header.end) if header and header.end else None
+        header = element_at(data, segment.end) if data.read(segment.end, 4) == EBML else None
+        following = element_at(data, header.end) if header and header.end else None
         if following is None or following.kind != SEGMENT:
             return stops_inside("the Segment", segment.position, segment.end, data.size), appended
         segment, appended = following, True
@@ -290,8 +290,8 @@ def _end(data: Bytes, segment: Element) -> tuple[str | None, bool]:
         start, tail = data.tail(window)
         found = tail.rfind(CLUSTER.to_bytes(4, "big"))
         while found >= 0:
-            cluster = _element(data, start + found)
-            first = _element(data, cluster.start) if cluster else None
+            cluster = element_at(data, start + found)
+            first = element_at(data, cluster.start) if cluster else None
             if cluster and first and first.kind in (TIMESTAMP, CRC, VOID, SIMPLE_BLOCK):
                 return _walk_to_end(data, cluster), appended
             found = tail.rfind(CLUSTER.to_bytes(4, "big"), 0, found)
@@ -306,7 +306,7 @@ def _walk_to_end(data: Bytes, cluster: Element) -> str | None:
         return stops_inside("the last Cluster", cluster.position, cluster.end, data.size)
     position = cluster.start if cluster.end is None else cluster.end
     while position < data.size:
-        element = _element(data, position)
+        element = element_at(data, position)
         if element is None:
             rest = data.read(position, 12)
             begun = len(rest) < 12 and rest[:1] in (b"\xa3", b"\xa0", b"\x1f", b"\x1c")

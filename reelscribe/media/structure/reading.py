@@ -12,12 +12,9 @@ from reelscribe.media.structure import (
     au_voc,
     flac,
     flv,
-    frames,
     lossless,
     matroska,
     mp4,
-    mpeg_ps,
-    mpeg_ts,
     mxf,
     nut,
     ogg,
@@ -27,6 +24,7 @@ from reelscribe.media.structure import (
 from reelscribe.media.structure.bounded import Bytes, Unreadable
 from reelscribe.media.structure.facts import Structure
 from reelscribe.media.structure.id3 import after_id3
+from reelscribe.media.structure.mpeg import frames, program_stream, transport_stream
 
 HEAD_BYTES = 64 << 10
 
@@ -50,8 +48,8 @@ READERS: tuple[tuple[str, Matches, Reader], ...] = (
     ("nut", nut.is_nut, nut.read),
     ("rm", realmedia.is_realmedia, realmedia.read),
     ("mxf", mxf.is_mxf, mxf.read),
-    ("mpegts", lambda head: mpeg_ts.packet_layout(head) is not None, mpeg_ts.read),
-    ("mpeg", mpeg_ps.is_program_stream, mpeg_ps.read),
+    ("mpegts", lambda head: transport_stream.packet_layout(head) is not None, transport_stream.read),
+    ("mpeg", program_stream.is_program_stream, program_stream.read),
 )
 """Name of a container, whether a file's first bytes are of it, and its reader."""
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.wav import wav_header
+from reelscribe.media.sound.wav import wav_header
 from tests.extractor_api.conftest import Serve
 
 RATE = 48_000

@@ -12,7 +12,7 @@ from tests.extractor_api.sound.test_channels import extract
 
 TONE = "0.4*sin(2*PI*440*t)"
 LATER = "from 40 s on the channels cancel each other in the mix; ask for channel = 0"
-AT_ONCE = "the channels cancel each other; the first one was taken instead of their mix"
+IMMEDIATELY = "the channels cancel each other; the first one was taken instead of their mix"
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ async def remarks(client: httpx.AsyncClient, savepath: str, **fields: object) ->
         (TONE, f"if(lt(t,40),1,-1)*{TONE}", [LATER]),
         (TONE, f"if(between(t,40,55),-1,1)*{TONE}", []),
         (f"if(lt(t,40),1,0)*{TONE}", f"if(lt(t,40),1,0)*{TONE}", []),
-        (TONE, f"-1*{TONE}", [AT_ONCE]),
+        (TONE, f"-1*{TONE}", [IMMEDIATELY]),
     ],
     ids=["after 40 s", "for 15 s", "silence after 40 s", "from the beginning"],
 )

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from reelscribe.media.commands import Sound
-from reelscribe.media.decoded_track import DecodedTrack, Part
 from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.sound.decoded_track import DecodedTrack, Part
 from reelscribe.media.stored_object import StoredObject, open_file
 
 CPU_SECONDS = 60.0

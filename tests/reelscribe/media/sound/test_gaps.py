@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.gaps import damaged_seconds
+from reelscribe.media.sound.gaps import damaged_seconds
 from reelscribe.media.structure.reading import read_structure
 from tests.reelscribe.media.decoding import CPU_SECONDS, decoded, opened
 

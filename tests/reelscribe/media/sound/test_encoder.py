@@ -13,9 +13,9 @@ import pytest
 
 from reelscribe.contracts.extractor import ExtractAudioRequest
 from reelscribe.media.commands import Encoding, encode_command
-from reelscribe.media.encoder import Encoder
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.wav import wav_header
+from reelscribe.media.sound.encoder import Encoder
+from reelscribe.media.sound.wav import wav_header
 
 RATE = 16_000
 SECONDS = 20

@@ -8,15 +8,15 @@ from itertools import groupby, repeat
 
 from reelscribe.media.commands import Reading, Sound, decode_command
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.first_timestamp import CYCLE_SECONDS
-from reelscribe.media.frame_report import Frame, FrameReport
 from reelscribe.media.inspection import LONG_SEARCH, Search
-from reelscribe.media.phase import LONG_QUIET_SECONDS, LongestQuiet, PhaseCheck, cancels_later
 from reelscribe.media.pipe import Pipe
 from reelscribe.media.process import FFmpegProcess
+from reelscribe.media.sound.frame_report import Frame, FrameReport
+from reelscribe.media.sound.phase import LONG_QUIET_SECONDS, LongestQuiet, PhaseCheck, cancels_later
+from reelscribe.media.sound.timeline import REGULAR_SECONDS, Piece, Timeline
+from reelscribe.media.sound.wav import SAMPLE_BYTES
 from reelscribe.media.stored_object import StoredObject
-from reelscribe.media.timeline import REGULAR_SECONDS, Piece, Timeline
-from reelscribe.media.wav import SAMPLE_BYTES
+from reelscribe.media.structure.mpeg.first_timestamp import CYCLE_SECONDS
 
 SILENCE_BYTES = 1 << 19
 SEEK_LEAD_SECONDS = 0.5
@@ -36,7 +36,7 @@ class Part:
         origin: timestamp of the recording's beginning, in seconds, if timestamps do not count from it.
         declared: seconds that the recording declares.
         holes: see :class:`reelscribe.media.structure.facts.AudioTrack`.
-        joined: see :class:`reelscribe.media.timeline.Timeline`.
+        joined: see :class:`reelscribe.media.sound.timeline.Timeline`.
         may_appear_late: a track may appear that the beginning of the file does not mention.
         search: how far ffmpeg must look for streams.
         mono: the track is known to have one channel.

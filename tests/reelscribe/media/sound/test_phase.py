@@ -8,7 +8,7 @@ import pytest
 
 from reelscribe.media.commands import Sound
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.phase import CHECKED_SECONDS, QUIET, PhaseCheck
+from reelscribe.media.sound.phase import CHECKED_SECONDS, QUIET, PhaseCheck
 from tests.reelscribe.media.decoding import decoded, opened
 
 MONO = Sound(sample_rates=(16_000,), channels=1)

@@ -11,10 +11,10 @@ import psutil
 import pytest
 
 from reelscribe.media.commands import Sound
-from reelscribe.media.decoded_track import DecodedTrack, Part
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.pipe import Pipe
 from reelscribe.media.process import FFmpegProcess
+from reelscribe.media.sound.decoded_track import DecodedTrack, Part
 from tests.reelscribe.media.decoding import CPU_SECONDS, decoded, opened
 
 HOLE = "asetpts=PTS+gte(T\\,5)*3/TB"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reelscribe.media.first_timestamp import CLOCK_HZ, CYCLE_SECONDS, first_timestamp
+from reelscribe.media.structure.mpeg.first_timestamp import CLOCK_HZ, CYCLE_SECONDS, first_timestamp
 from tests.reelscribe.media.files import ask
 
 LATE_SECONDS = 4

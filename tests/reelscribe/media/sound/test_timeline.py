@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from reelscribe.media.timeline import LONGEST_GAP_SECONDS, Piece, Timeline
+from reelscribe.media.sound.timeline import LONGEST_GAP_SECONDS, Piece, Timeline
 
 RATE = 1000
 FRAME = 20

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from reelscribe.media.commands import REPORTED_OFFSET, Reading, Sound, packets_command
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.frame_report import FrameReport
 from reelscribe.media.process import FFmpegProcess
+from reelscribe.media.sound.frame_report import FrameReport
+from reelscribe.media.sound.timeline import LONGEST_GAP_SECONDS, RESTART_SECONDS, Gap
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.structure.continuity import is_continuous
 from reelscribe.media.structure.facts import Structure
-from reelscribe.media.timeline import LONGEST_GAP_SECONDS, RESTART_SECONDS, Gap
 
 HARMLESS_SECONDS = 0.5
 """So little added silence is not looked into: reading all packets again takes time."""

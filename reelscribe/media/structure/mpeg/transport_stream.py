@@ -92,12 +92,12 @@ def audio_pids(data: Bytes) -> set[int]:
 
 
 def _moves(first: list[Stream], last: list[Stream]) -> str | None:
-    """The phrase if the sound goes on in a stream that was not there at the beginning."""
+    """The phrase if the sound continues in a stream that was not there at the beginning."""
     before = [stream.pid for stream in first if stream.audio]
     after = [stream.pid for stream in last if stream.audio]
     if not before or not after or set(before) & set(after):
         return None
-    return f"its sound goes on in another stream (PID {after[0]:#x} instead of {before[0]:#x})"
+    return f"its sound continues in another stream (PID {after[0]:#x} instead of {before[0]:#x})"
 
 
 def _streams(packets: bytes, length: int, offset: int, which: int) -> list[Stream]:

@@ -10,8 +10,8 @@ from reelscribe.media.commands import Reading, Sound, decode_command
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.pipe import Pipe
 from reelscribe.media.process import FFmpegProcess
+from reelscribe.media.sound.wav import SAMPLE_BYTES
 from reelscribe.media.stored_object import StoredObject
-from reelscribe.media.wav import SAMPLE_BYTES
 
 QUIET = 100
 """Highest sample (of 32767) of a mix that may be silence: -50 dB, above what codecs leave of channels that cancel."""

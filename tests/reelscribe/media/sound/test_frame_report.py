@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.frame_report import Frame, FrameReport
+from reelscribe.media.sound.frame_report import Frame, FrameReport
 
 REPORT = b"""#software: Lavf59.27.100
 #tb 0: 1/48000

@@ -5,12 +5,12 @@ from collections.abc import AsyncGenerator
 from reelscribe.contracts.extractor import ExtractAudioRequest
 from reelscribe.media.commands import REPORTED_OFFSET, Encoding, Reading, Sound, copy_command, packets_command
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.first_timestamp import CYCLE_SECONDS
-from reelscribe.media.frame_report import FrameReport
 from reelscribe.media.pipe import Pipe
 from reelscribe.media.process import FFmpegProcess
+from reelscribe.media.sound.frame_report import FrameReport
+from reelscribe.media.sound.timeline import LONGEST_GAP_SECONDS, TOLERATED_SECONDS
 from reelscribe.media.stored_object import StoredObject
-from reelscribe.media.timeline import LONGEST_GAP_SECONDS, TOLERATED_SECONDS
+from reelscribe.media.structure.mpeg.first_timestamp import CYCLE_SECONDS
 
 SHORTEST_SECONDS = 1e-6
 

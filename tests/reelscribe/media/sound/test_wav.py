@@ -8,7 +8,7 @@ import wave
 import pytest
 
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.wav import SPEAKERS, UNKNOWN_SIZE, wav_header
+from reelscribe.media.sound.wav import SPEAKERS, UNKNOWN_SIZE, wav_header
 
 FORMAT_AT = {False: 20, True: 56}
 """Where the content of the format chunk begins, without and with room for 64-bit sizes."""

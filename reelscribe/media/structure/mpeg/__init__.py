@@ -1,0 +1,1 @@
+"""MPEG transport and program streams, and frames without a container."""
