@@ -26,8 +26,9 @@ STRIDE = 7
 LONG_QUIET_SECONDS = 30.0
 """So long a quiet stretch, later in the mix, is checked too: for a remark, as the sound before it has been sent."""
 
+BLOCK_BYTES = 1 << 15
 PROBES = 64
-"""Samples of a chunk that are looked at to find it."""
+"""Samples of a block that are looked at to find it."""
 
 
 class PhaseCheck:
@@ -76,6 +77,10 @@ class LongestQuiet:
 
     def add(self, chunk: bytes) -> None:
         """Take in samples of the mix."""
+        for at in range(0, len(chunk), BLOCK_BYTES):
+            self._add(chunk[at : at + BLOCK_BYTES])
+
+    def _add(self, chunk: bytes) -> None:
         first = self._bytes % SAMPLE_BYTES
         whole = (len(chunk) - first) // SAMPLE_BYTES
         samples = memoryview(chunk)[first : first + whole * SAMPLE_BYTES].cast("h")
