@@ -52,7 +52,7 @@ NOT_MADE = {
     "bare gsm and g722": "no header: only the file's name says what they are",
     "avi with dts, wav with aac, rm with real_144": "ffmpeg cannot read what its own muxer writes",
     "mxf_d10, mxf_opatom": "their picture has to be of a profile that takes megabytes per second",
-    "swf, rso, smjpeg, apm, argo and other formats of games": "hold no recordings of people",
+    "swf, rso, smjpeg, apm, argo, adx and other formats of games": "hold no recordings of people",
 }
 """What ffmpeg can write and the matrix does not have, with the reason."""
 
@@ -108,7 +108,6 @@ CODECS = {
     "adpcm_ms": "-c:a adpcm_ms",
     "adpcm_swf": "-c:a adpcm_swf -ar 22050",
     "adpcm_yamaha": "-c:a adpcm_yamaha",
-    "adx": "-c:a adpcm_adx",
     "alac": "-c:a alac",
     "dts": "-c:a dca -strict -2 -ac 2 -b:a 384k",
     "eac3": "-c:a eac3 -b:a 96k",
@@ -225,7 +224,6 @@ CONTAINERS = (
     Container("dts", "dts", "dts", Ending.OPEN, _BARE),
     Container("thd", "thd", "truehd", Ending.OPEN, Can.APPEND),
     Container("mlp", "mlp", "mlp", Ending.OPEN, Can.APPEND),
-    Container("adx", "adx", "adx", Ending.STATED),
 )  # fmt: skip
 
 KINDS = tuple(
