@@ -277,15 +277,19 @@ class AudioExtraction:
         async with aclosing(self._samples()) as samples:
             async for chunk in samples:
                 position = position or len(self._header(None))
-                position += await asyncio.to_thread(self._write, output, chunk, position)
+                await asyncio.to_thread(self._write, output, chunk, position)
+                position += len(chunk)
         if position:
             os.pwrite(output, self._header(position - len(self._header(None))), 0)
         return
         yield b""
 
-    def _write(self, output: int, chunk: bytes, position: int) -> int:
+    def _write(self, output: int, chunk: bytes, position: int) -> None:
+        rest = memoryview(chunk)
         try:
-            return os.pwrite(output, chunk, position)
+            while rest:
+                written = os.pwrite(output, rest, position)
+                rest, position = rest[written:], position + written
         except OSError as failure:
             if failure.errno == errno.ENOSPC:
                 raise no_room(self._stored.savepath) from None
