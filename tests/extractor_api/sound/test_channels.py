@@ -206,7 +206,7 @@ class TestOneChannel:
 class TestMicrophones:
     """Channels without positions: any of them may have the voice."""
 
-    @pytest.mark.parametrize("count", [3, 6, 10, 16, 24])
+    @pytest.mark.parametrize("count", [3, 10, 24])
     async def test_a_voice_on_any_of_them_is_in_the_mix(
         self, extractor: httpx.AsyncClient, videos: Path, decode: Decode, count: int
     ) -> None:
@@ -216,7 +216,7 @@ class TestMicrophones:
                 samples = decode((await extract(extractor, "a.wav", **fields)).content)
                 assert decibels(peak(samples), 0.9 / count) == pytest.approx(level, abs=0.1), voice
 
-    @pytest.mark.parametrize("count", [3, 6, 10, 16, 24])
+    @pytest.mark.parametrize("count", [3, 10, 24])
     async def test_the_mix_of_all_at_full_scale_is_at_full_scale(
         self, extractor: httpx.AsyncClient, videos: Path, decode: Decode, count: int
     ) -> None:
@@ -224,7 +224,7 @@ class TestMicrophones:
         assert peak(decode((await extract(extractor, "a.wav", channels=1)).content)) == pytest.approx(1, abs=0.001)
 
     @pytest.mark.parametrize("suffix", ["w64", "caf", "aiff", "mka"])
-    @pytest.mark.parametrize("count", [3, 6, 10, 16])
+    @pytest.mark.parametrize("count", [3, 10])
     async def test_in_every_container_of_plain_samples(
         self,
         extractor: httpx.AsyncClient,
