@@ -199,7 +199,7 @@ CONTAINERS = (
     Container("vob", "vob", "ac3 mp2 pcm_dvd dts", Ending.BREAKS_OFF, Can.TIMES | Can.TRACKS | Can.APPEND,
               "mpeg2video"),
     Container("mxf", "mxf", "pcm_s16le pcm_s24le", Ending.STATED, Can.TRACKS | Can.TAGS, "mpeg2video-25"),
-    Container("gxf", "gxf", "pcm_s16le", Ending.STATED, Can.NOTHING, "mpeg2video-pal"),
+    Container("gxf", "gxf", "pcm_s16le", Ending.BREAKS_OFF, Can.NOTHING, "mpeg2video-pal"),
     Container("wtv", "wtv", "mp2 ac3", Ending.INDEX_LAST, Can.TIMES, "mpeg2video"),
     Container("dv", "dv", "pcm_stereo", Ending.OPEN, Can.NOTHING, "dvvideo"),
     # ---- the web before MP4

@@ -20,6 +20,7 @@ from reelscribe.media.structure import (
     ogg,
     realmedia,
     riff,
+    sized,
 )
 from reelscribe.media.structure.bounded import Bytes, Unreadable
 from reelscribe.media.structure.facts import Structure
@@ -48,6 +49,11 @@ READERS: tuple[tuple[str, Matches, Reader], ...] = (
     ("nut", nut.is_nut, nut.read),
     ("rm", realmedia.is_realmedia, realmedia.read),
     ("mxf", mxf.is_mxf, mxf.read),
+    ("sox", sized.is_sox, sized.read_sox),
+    ("sphere", sized.is_sphere, sized.read_sphere),
+    ("iff", sized.is_iff, sized.read_iff),
+    ("dsf", sized.is_dsf, sized.read_dsf),
+    ("gxf", sized.is_gxf, sized.read_gxf),
     ("mpegts", lambda head: transport_stream.packet_layout(head) is not None, transport_stream.read),
     ("mpeg", program_stream.is_program_stream, program_stream.read),
 )

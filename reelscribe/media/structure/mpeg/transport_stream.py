@@ -84,13 +84,6 @@ def read(data: Bytes) -> Structure:
     return Structure("mpegts", audio if audio and same else None, cut=cut)
 
 
-def audio_pids(data: Bytes) -> set[int]:
-    """Of the program map at the beginning."""
-    head = data.read(0, min(HEAD_BYTES, data.size))
-    layout = packet_layout(head[:1024])
-    return {stream.pid for stream in _streams(head, *layout, 0) if stream.audio} if layout else set()
-
-
 def _moves(first: list[Stream], last: list[Stream]) -> str | None:
     """The phrase if the sound continues in a stream that was not there at the beginning."""
     before = [stream.pid for stream in first if stream.audio]
