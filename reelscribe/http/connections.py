@@ -33,7 +33,7 @@ class ServiceStream(BaseIOStream):
 
     _request_id: str | None = None
     """None until its headers are complete."""
-    _answered = _refused = _probing = _can_probe = _ended = False
+    _answered = _refused = _probing = _continued = _can_probe = _ended = False
 
     def await_request(self) -> None:
         """The next request comes now."""
@@ -99,16 +99,28 @@ class ServiceStream(BaseIOStream):
         return self._can_probe and not self._answered
 
     def _probe(self) -> None:
-        self._probing = True
+        """See whether the client has left, now and every half second."""
+        self._see_whether_it_has_left()
+        if not self._probing:
+            self._probing = True
+            self.io_loop.call_later(PROBE_SECONDS, self._probe_again)
+
+    def _probe_again(self) -> None:
+        if self.closed():
+            return
+        self._continued = False
+        self._see_whether_it_has_left()
+        self.io_loop.call_later(PROBE_SECONDS, self._probe_again)
+
+    def _see_whether_it_has_left(self) -> None:
         if self.closed():
             return
         if _is_reset(self):
             self.close()
-            return
-        if not self._answered:
+        elif not self._answered and not self._continued:
+            self._continued = True
             with suppress(StreamClosedError):
                 self.write(_CONTINUE)
-        self.io_loop.call_later(PROBE_SECONDS, self._probe)
 
 
 class _PlainStream(ServiceStream, IOStream):
