@@ -279,7 +279,7 @@ def child_python() -> ChildPython:
         library,
         library.resolve(),
         Path(sysconfig.get_path("stdlib")),
-        Path(sysconfig.get_path("platstdlib")),
+        Path(sysconfig.get_path("platstdlib", vars={"platbase": sys.base_exec_prefix})),  # not that of our environment
         package,
         package.with_name("av.libs"),
         CHILD,

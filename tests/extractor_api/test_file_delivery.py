@@ -93,7 +93,9 @@ async def test_a_cut_file_is_refused_and_leaves_nothing(extractor: httpx.AsyncCl
 async def test_a_client_that_leaves_ends_ffmpeg_and_frees_the_disk(extractor: httpx.AsyncClient) -> None:
     before = open_files()
     with pytest.raises(httpx.ReadTimeout):
-        await extractor.post("/extract-audio", json={"savepath": "long.mp4", "delivery": "file"}, timeout=0.4)
+        await extractor.post(
+            "/extract-audio", json={"savepath": "long.mp4", "delivery": "file"}, timeout=httpx.Timeout(20, read=0.4)
+        )
     for _ in range(100):
         if not running_ffmpeg() and open_files() == before:
             return

@@ -230,10 +230,15 @@ class DecodedTrack:
             raise _Again
 
     async def _judge_quiet(self) -> None:
-        quiet, rate = self._quiet, self.sample_rate
-        if not quiet or quiet.length < LONG_QUIET_SECONDS * rate or not rate:
+        quiet, rate, part = self._quiet, self.sample_rate, self._part
+        if not quiet or not rate:
             return
-        start = (self._first_pts + quiet.start) / rate - (self._part.origin or 0.0)
+        start = (self._first_pts + quiet.start) / rate - (part.origin or 0.0)
+        end = start + quiet.length / rate
+        if part.duration is not None:
+            end = min(end, part.start + part.duration)  # more may have been decoded
+        if end - start < LONG_QUIET_SECONDS:
+            return
         if await cancels_later(self._ffmpeg, self._stored, self.sound, self.reading, max(0.0, start), rate):
             self.cancelled_at = start
 

@@ -156,7 +156,7 @@ class Timeline:
             return
         while self._waiting and not self.finished:
             pts, samples = self._waiting[0]
-            if self._next_pts is None and self._begins_oddly:
+            if self._next_pts is None and not self._sought and self._begins_oddly:
                 self.irregular = True
                 if not ended and not self._sees_enough:
                     return
