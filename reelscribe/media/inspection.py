@@ -7,13 +7,10 @@ import asyncio
 import importlib.util
 import json
 import logging
-import os
-import signal
 import sys
 import sysconfig
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reelscribe.errors import InternalError, NoAudioInTime, NotDecodable, SettingsError
 from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.process import end_once_started
 from reelscribe.media.sandbox import KILLED_EXIT_CODES, Sandbox, child_environment
 from reelscribe.media.stored_object import StoredObject
 
@@ -215,18 +213,7 @@ async def _run(
         )
         return await process.wait(), answer, complaint.decode(errors="replace")
     finally:
-        await asyncio.shield(_end(starting))
-
-
-async def _end(starting: "asyncio.Task[asyncio.subprocess.Process]") -> None:
-    """Kill it once it has started: cancelled while it starts, asyncio may wait for its pipes indefinitely."""
-    try:
-        process = await starting
-    except OSError:
-        return
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # the sandbox is a process too
-    await process.wait()
+        await asyncio.shield(end_once_started(starting))
 
 
 async def _read_all(stream: asyncio.StreamReader, most: int) -> bytes:

@@ -122,8 +122,12 @@ class Feed:
             loop.remove_writer(self._writing)
 
     def close(self) -> None:
-        """Close both ends; the child sees the end of its input."""
+        """Close both ends."""
         self.close_reading()
+        self.end()
+
+    def end(self) -> None:
+        """Close our end; the child sees the end of its input."""
         if self._writing >= 0:
             os.close(self._writing)
             self._writing = -1

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from reelscribe.media.pipe import Feed, Pipe
-from reelscribe.media.sandbox import Sandbox
+from reelscribe.media.sandbox import Sandbox, child_environment
 
 MAX_LINE_BYTES = 4096
 READ_BYTES = 1 << 16
@@ -82,18 +82,22 @@ class FFmpegProcess:
 
     async def __aenter__(self) -> Self:
         self._output = Pipe()
-        try:
-            self._process = await asyncio.create_subprocess_exec(
+        starting = asyncio.create_task(
+            asyncio.create_subprocess_exec(
                 *self._command,
                 stdin=self._feed.reading if self._feed else DEVNULL,
                 stdout=self._output.writing,
                 stderr=PIPE,
                 pass_fds=self._descriptors,
-                env=_environment(),
+                env=child_environment(),
                 start_new_session=True,
             )
+        )
+        try:
+            self._process = await asyncio.shield(starting)
         except BaseException:
             self._output.close()
+            await asyncio.shield(end_once_started(starting))
             raise
         self._output.close_writing()
         if self._report:
@@ -135,6 +139,12 @@ class FFmpegProcess:
         self.messages.add(rest)
 
 
-def _environment() -> dict[str, str]:
-    """What finds ffmpeg's libraries, but no secret of ours to read and no proxy to send URLs to."""
-    return {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "LANG") if name in os.environ}
+async def end_once_started(starting: "asyncio.Task[asyncio.subprocess.Process]") -> None:
+    """Kill a process and its group. Cancelled while it starts, asyncio may wait for its pipes indefinitely."""
+    try:
+        process = await starting
+    except OSError:
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # the sandbox is a process too
+    await process.wait()

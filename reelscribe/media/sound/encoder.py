@@ -64,4 +64,4 @@ async def _write(feed: Feed, wav: AsyncGenerator[bytes, None]) -> None:
     except BrokenPipeError:
         pass  # its exit code says why
     finally:
-        feed.close()
+        feed.end()

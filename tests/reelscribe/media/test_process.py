@@ -130,3 +130,17 @@ async def test_what_cannot_be_started_leaves_no_descriptor_behind(recording: Pat
             async with FFmpegProcess(Sandbox(), ["/no/such/ffmpeg"], (file.fileno(),), cpu_seconds=10):
                 pass
         assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_a_process_that_is_given_up_while_it_starts_is_ended() -> None:
+    async def run() -> None:
+        async with FFmpegProcess(Sandbox(), ["/bin/sleep", "60"], cpu_seconds=10) as process:
+            await process.wait()
+
+    for milliseconds in range(12):
+        running = asyncio.create_task(run())
+        await asyncio.sleep(milliseconds / 1000)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert not [child for child in psutil.Process().children(recursive=True) if child.name() == "sleep"]
