@@ -1,13 +1,21 @@
-"""MPEG program streams and VOB: no list of tracks and no length; a pack or packet may be cut at the end.
+"""MPEG program streams and VOB: no length; a pack or packet may be cut at the end.
+
+They list no tracks either: those of the first packets are known, in the order in which ffmpeg makes streams of them.
 
 ISO/IEC 13818-1: 2.5.3.3 (packs), 2.5.3.5 (system header), 2.4.3.6 (PES packets); ISO/IEC 11172-1: 2.4.3 (MPEG-1).
 """
 
 from reelscribe.media.structure.bounded import Bytes
-from reelscribe.media.structure.facts import Structure, stops_inside
+from reelscribe.media.structure.facts import AudioTrack, Structure, stops_inside
 
 PREFIX = b"\0\0\x01"
 PACK, END, FIRST_PACKET = 0xBA, 0xB9, 0xBB
+PRIVATE = 0xBD
+AUDIO_IDS, VIDEO_IDS = range(0xC0, 0xE0), range(0xE0, 0xF0)
+SUBTITLES, DVD_AUDIO = range(0x20, 0x40), (*range(0x80, 0x90), *range(0xA0, 0xA8), *range(0xC0, 0xD0))
+"""First byte of the payload of private stream 1 on DVDs: AC-3, DTS, LPCM; on HD DVDs E-AC-3 too."""
+
+HEAD_BYTES = 1 << 18
 TAIL_WINDOWS = (1 << 16, 1 << 19)
 MAX_UNITS = 1_000
 
@@ -17,15 +25,41 @@ def is_program_stream(head: bytes) -> bool:
 
 
 def read(data: Bytes) -> Structure:
+    return Structure("mpeg", _audio(data.read(0, HEAD_BYTES)), cut=_cut(data))
+
+
+def _audio(head: bytes) -> tuple[AudioTrack, ...] | None:
+    """The sound of the first packets; None if there is none, or one of them may be sound or not."""
+    streams: list[int] = []
+    position = 0
+    while position + 14 <= len(head) and head.startswith(PREFIX, position):
+        kind = head[position + 3]
+        if kind == PACK:
+            position += 12 if head[position + 4] >> 4 == 2 else 14 + (head[position + 13] & 7)
+            continue
+        stream = kind
+        if kind == PRIVATE:
+            payload = position + 9 + head[position + 8]
+            if payload >= len(head) or head[payload] not in (*SUBTITLES, *DVD_AUDIO):
+                return None
+            stream = PRIVATE << 8 | head[payload]
+        if (kind == PRIVATE or kind in AUDIO_IDS or kind in VIDEO_IDS) and stream not in streams:
+            streams.append(stream)
+        position += 6 + int.from_bytes(head[position + 4 : position + 6], "big")
+    sounds = [stream in AUDIO_IDS or (stream & 0xFF in DVD_AUDIO and stream > 0xFF) for stream in streams]
+    return tuple(AudioTrack(index) for index, is_sound in enumerate(sounds) if is_sound) or None
+
+
+def _cut(data: Bytes) -> str | None:
     for window in TAIL_WINDOWS:
         start, tail = data.tail(window)
         at = tail.find(PREFIX + bytes([PACK]))
         while at >= 0:
             reached, phrase = _walk(data, start + at)
             if reached:
-                return Structure("mpeg", cut=phrase)
+                return phrase
             at = tail.find(PREFIX + bytes([PACK]), at + 4)
-    return Structure("mpeg")
+    return None
 
 
 def _walk(data: Bytes, position: int) -> tuple[bool, str | None]:
