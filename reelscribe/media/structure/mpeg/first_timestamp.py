@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from reelscribe.media.stored_object import StoredObject
 
 HEAD_BYTES = 4096
-MAX_BYTES = 4 << 20
+MAX_BYTES = 1 << 20
 """Read from the beginning of the file."""
 
 CLOCK_HZ = 90_000
