@@ -32,7 +32,7 @@ from reelscribe.media.sound.decoded_track import DecodedTrack
 from reelscribe.media.sound.gaps import damaged_seconds
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.structure.facts import Structure
-from reelscribe.media.structure.ogg_chain import chained_seconds
+from reelscribe.media.structure.ogg.chain import chained_seconds
 
 log = logging.getLogger(__name__)
 

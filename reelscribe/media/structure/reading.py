@@ -17,7 +17,6 @@ from reelscribe.media.structure import (
     mp4,
     mxf,
     nut,
-    ogg,
     realmedia,
     riff,
     sized,
@@ -26,6 +25,7 @@ from reelscribe.media.structure.bounded import Bytes, Unreadable
 from reelscribe.media.structure.facts import Structure
 from reelscribe.media.structure.id3 import after_id3
 from reelscribe.media.structure.mpeg import frames, program_stream, transport_stream
+from reelscribe.media.structure.ogg import pages
 
 HEAD_BYTES = 64 << 10
 
@@ -38,7 +38,7 @@ READERS: tuple[tuple[str, Matches, Reader], ...] = (
     ("wav", riff.is_wav, riff.read_wav),
     ("w64", riff.is_wave64, riff.read_wave64),
     ("avi", riff.is_avi, riff.read_avi),
-    ("ogg", ogg.is_ogg, ogg.read),
+    ("ogg", pages.is_ogg, pages.read),
     ("asf", asf.is_asf, asf.read),
     ("flv", flv.is_flv, flv.read),
     ("aiff", aiff_caf.is_aiff, aiff_caf.read_aiff),

@@ -4,8 +4,8 @@ RFC 3533, section 4 (chaining). Nothing but the whole file says how many there a
 """
 
 from reelscribe.media.stored_object import StoredObject
-from reelscribe.media.structure import ogg
 from reelscribe.media.structure.bounded import Bytes, Unreadable
+from reelscribe.media.structure.ogg import pages
 
 LARGER_LIMITS = 10_000
 MAX_PAGES = 1_000_000
@@ -16,10 +16,10 @@ def chained_seconds(stored: StoredObject) -> float | None:
     """Seconds of sound in all recordings of the chain; None if that cannot be read."""
     data = Bytes(stored, times=LARGER_LIMITS)
     total, lengths, position, begun = 0.0, dict[int, float](), 0, True
-    streams: dict[int, ogg.Stream] = {}
+    streams: dict[int, pages.Stream] = {}
     try:
         for _ in range(MAX_PAGES):
-            page = ogg.page_at(data, position)
+            page = pages.page_at(data, position)
             if page is None:
                 break
             if page.flags & BEGINS and not begun:
@@ -27,7 +27,7 @@ def chained_seconds(stored: StoredObject) -> float | None:
                 lengths, streams = {}, {}
             begun = bool(page.flags & BEGINS)
             if begun:
-                streams[page.serial] = ogg.stream_of(page)
+                streams[page.serial] = pages.stream_of(page)
             stream = streams.get(page.serial)
             if stream and stream.audio and stream.rate and page.granule > 0:
                 lengths[page.serial] = (stream.units(page.granule) - stream.skip) / stream.rate

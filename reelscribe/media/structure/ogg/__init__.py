@@ -1,0 +1,1 @@
+"""Ogg: its pages, and chains of recordings."""
