@@ -33,9 +33,12 @@ class TemporaryFolder:
             otherwise: what the caller can do if there is no space, for the error.
 
         Raises:
-            NoRoom: the disk cannot hold them in addition to what other files still need.
+            NoRoom: the disk cannot hold them in addition to what other files still need, or temp_dir is unusable.
         """
-        disk = os.statvfs(self._path)
+        try:
+            disk = os.statvfs(self._path)
+        except OSError as unusable:
+            raise NoRoom(f"temp_dir cannot be used ({unusable.strerror}): create it; {otherwise}") from None
         free = disk.f_bavail * disk.f_frsize - self._unwritten_bytes() - SPARE_BYTES
         if wanted > free:
             raise NoRoom(

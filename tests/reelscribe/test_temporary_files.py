@@ -68,3 +68,9 @@ def test_a_file_that_grows_larger_than_expected_is_counted_once(folder: Temporar
     with folder.create(0, OTHERWISE) as one, folder.create(100 * MIB, OTHERWISE):
         one.truncate(300 * MIB)
         assert space(folder) == available - 400
+
+
+def test_a_folder_that_is_missing_is_named_by_its_setting_and_not_by_its_path(tmp_path: Path):
+    with pytest.raises(NoRoom, match=r"temp_dir cannot be used \(No such file or directory\)") as refused:
+        TemporaryFolder(tmp_path / "missing").create(1, "otherwise")
+    assert str(tmp_path) not in refused.value.message
