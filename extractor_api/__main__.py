@@ -13,6 +13,7 @@ from reelscribe.errors import ServiceError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.server import serve
 from reelscribe.media import ffmpeg, inspection
+from reelscribe.media.inspection_process import keep_ready
 from reelscribe.settings.loading import Settings, load_settings
 
 cli = typer.Typer(
@@ -39,7 +40,8 @@ async def _serve(chosen: Settings) -> None:
     service = ExtractorService(chosen, binary, Tokens.from_file(chosen.auth.token_file))
     await inspection.check(binary)
     service.log_start()
-    await serve(service, make_app(service), chosen.server)
+    async with keep_ready(binary.sandbox, chosen.extraction.start_timeout):
+        await serve(service, make_app(service), chosen.server)
 
 
 @cli.command(epilog="Example: extractor-api check --config config.cfg")

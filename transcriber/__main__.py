@@ -17,6 +17,7 @@ from reelscribe.http.extractor_client import ExtractorClient
 from reelscribe.http.server import serve
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.inspection_process import keep_ready
 from reelscribe.settings.loading import Settings, load_settings
 from reelscribe.settings.transcriber import TranscriberSection
 from transcriber.api.routes import make_app
@@ -66,7 +67,7 @@ async def _serve(chosen: Settings, binary: FFmpeg, tokens: Tokens) -> _End:
     for warning in binary.warnings:
         log.warning("transcriber: %s", warning)
     service = TranscriberService(chosen, binary, model, tokens)
-    async with service.open():
+    async with keep_ready(binary.sandbox, chosen.extraction.start_timeout), service.open():
         await serve(service, make_app(service), chosen.transcriber, service.stop)
     return _End(int(service.model.broken), service.model.busy)
 

@@ -4,31 +4,20 @@ The values are libav's own fields, not text that it prints: a tag can say what i
 """
 
 import asyncio
-import importlib.util
 import json
 import logging
-import sys
-import sysconfig
-from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reelscribe.errors import InternalError, NoAudioInTime, NotDecodable, SettingsError
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.process import end_once_started
-from reelscribe.media.sandbox import KILLED_EXIT_CODES, Sandbox, child_environment
+from reelscribe.media.inspection_process import answer
+from reelscribe.media.sandbox import KILLED_EXIT_CODES
 from reelscribe.media.stored_object import StoredObject
 
 log = logging.getLogger(__name__)
 
-CHILD = Path(__file__).with_name("inspection_child.py")
-MAX_ANSWER_BYTES = 1 << 20
-MAX_COMPLAINT_BYTES = 1 << 12
 TRIAL_SECONDS = 30
 
 Search = dict[str, str]
@@ -138,7 +127,7 @@ async def inspect(
     }
     try:
         async with asyncio.timeout(timeout):
-            exit_code, answer, complaint = await _run(
+            exit_code, description, complaint = await answer(
                 ffmpeg.sandbox, task, timeout, stored.descriptors, stored.needs_network
             )
     except TimeoutError:
@@ -147,7 +136,7 @@ async def inspect(
         ) from None
     if failure := stored.read_failure():
         raise failure
-    return _read(stored.savepath, exit_code, answer, complaint)
+    return _read(stored.savepath, exit_code, description, complaint)
 
 
 async def check(ffmpeg: FFmpeg) -> str:
@@ -158,8 +147,8 @@ async def check(ffmpeg: FFmpeg) -> str:
     """
     try:
         async with asyncio.timeout(TRIAL_SECONDS):
-            _, answer, complaint = await _run(ffmpeg.sandbox, {}, TRIAL_SECONDS)
-        return str(json.loads(answer)["version"])
+            _, description, complaint = await answer(ffmpeg.sandbox, {}, TRIAL_SECONDS)
+        return str(json.loads(description)["version"])
     except (OSError, ValueError, TimeoutError) as failure:
         reason = complaint.strip().splitlines()[-1:] if isinstance(failure, ValueError) else [str(failure)]
         raise SettingsError([f"PyAV, which describes recordings, does not run: {''.join(reason)}"]) from None
@@ -167,108 +156,18 @@ async def check(ffmpeg: FFmpeg) -> str:
         raise SettingsError([missing.message]) from None
 
 
-def _read(savepath: str, exit_code: int, answer: bytes, complaint: str) -> Inspection:
+def _read(savepath: str, exit_code: int, description: bytes, complaint: str) -> Inspection:
     if exit_code < 0 or exit_code in KILLED_EXIT_CODES:
         killer = KILLED_EXIT_CODES.get(exit_code, f"signal {-exit_code}")
         raise InternalError(f"{savepath}: the process that describes it was killed by {killer}; try again")
     try:
-        described = json.loads(answer)
+        described = json.loads(description)
         if "failure" in described:
             log.info("%s: libav cannot open it: %s", savepath, described["failure"])
             if described["format"]:
                 raise NotDecodable(f"{savepath} is a file of the format {described['format']}, which is not read here")
             raise NotDecodable(f"{savepath} is not an audio or video file that ffmpeg can open")
-        return Inspection.model_validate_json(answer)
+        return Inspection.model_validate_json(description)
     except (ValueError, TypeError, ValidationError) as unreadable:
         log.error("%s: no description (exit code %d): %s; %s", savepath, exit_code, unreadable, complaint)
         raise InternalError(f"{savepath}: its streams could not be described; the log says why") from None
-
-
-async def _run(
-    sandbox: Sandbox, task: dict[str, Any], cpu_seconds: float, descriptors: Sequence[int] = (), network: bool = False
-) -> tuple[int, bytes, str]:
-    """Run the child: its exit code, its standard output and the end of its standard error.
-
-    Raises:
-        InternalError: it writes too much.
-    """
-    python = child_python()
-    command = [*python.command, str(CHILD), json.dumps({**task, "packages": python.packages})]
-    starting = asyncio.create_task(
-        asyncio.create_subprocess_exec(
-            *sandbox.seeing(python.visible).wrap(command, cpu_seconds=cpu_seconds, network=network),
-            stdin=DEVNULL,
-            stdout=PIPE,
-            stderr=PIPE,
-            pass_fds=descriptors,
-            env=child_environment(),
-            start_new_session=True,
-        )
-    )
-    try:
-        process = await asyncio.shield(starting)
-        assert process.stdout and process.stderr
-        answer, complaint = await asyncio.gather(
-            _read_all(process.stdout, MAX_ANSWER_BYTES), _read_end(process.stderr, MAX_COMPLAINT_BYTES)
-        )
-        return await process.wait(), answer, complaint.decode(errors="replace")
-    finally:
-        await asyncio.shield(end_once_started(starting))
-
-
-async def _read_all(stream: asyncio.StreamReader, most: int) -> bytes:
-    content = b""
-    while chunk := await stream.read(most):
-        content += chunk
-        if len(content) > most:
-            raise InternalError(f"the description of a recording is longer than {most} bytes")
-    return content
-
-
-async def _read_end(stream: asyncio.StreamReader, most: int) -> bytes:
-    content = b""
-    while chunk := await stream.read(most):
-        content = (content + chunk)[-most:]
-    return content
-
-
-@dataclass(frozen=True)
-class ChildPython:
-    """The Python that the child runs in.
-
-    Attributes:
-        command: the interpreter, without site-packages and without our environment.
-        packages: the folder that PyAV is installed in.
-        visible: what it must be able to read: the interpreter, PyAV, and the libraries of both.
-    """
-
-    command: tuple[str, ...]
-    packages: str
-    visible: tuple[Path, ...]
-
-
-@cache
-def child_python() -> ChildPython:
-    """The Python that runs us, cut down to what the child needs.
-
-    Raises:
-        InternalError: PyAV is not installed.
-    """
-    found = importlib.util.find_spec("av")
-    if not found or not found.origin:
-        raise InternalError("PyAV is not installed; install reelscribe[extractor]")
-    package, started_as = Path(found.origin).resolve().parent, Path(sys.executable)
-    interpreter = started_as.resolve()
-    library = Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib") / str(sysconfig.get_config_var("INSTSONAME"))
-    visible = (
-        interpreter,
-        started_as.parent.parent / "pyvenv.cfg",  # if the virtual environment has a copy of the interpreter
-        library,
-        library.resolve(),
-        Path(sysconfig.get_path("stdlib")),
-        Path(sysconfig.get_path("platstdlib", vars={"platbase": sys.base_exec_prefix})),  # not that of our environment
-        package,
-        package.with_name("av.libs"),
-        CHILD,
-    )
-    return ChildPython((str(interpreter), "-I", "-S", "-B"), str(package.parent), tuple(dict.fromkeys(visible)))

@@ -1,9 +1,10 @@
 """Describes one recording with libav, as JSON on standard output; :mod:`reelscribe.media.inspection` starts it.
 
 A program of its own, because it opens untrusted input: it runs in the sandbox, by its path, without site-packages, and
-sees nothing of ours. Usage: ``python -I -S inspection_child.py TASK``, with a JSON object of
+sees nothing of ours. Usage: ``python -I -S inspection_child.py PACKAGES``, the folder that PyAV is installed in.
+When PyAV is loaded, one message comes from the socket that is standard input, with open files and a JSON object of
 
-* ``packages``: the folder that PyAV is installed in;
+* ``descriptors``: the numbers under which the files are needed;
 * ``url`` and ``options``: for ``avformat_open_input``; without ``url``, only the version of PyAV is printed;
 * ``demuxer``: that must be used; null to find it;
 * ``codecs``: names of the audio codecs that ffmpeg can decode;
@@ -13,8 +14,11 @@ The fields of the output are those of :class:`reelscribe.media.inspection.Inspec
 and ``format``: that of the input, such as "dhav (Video DAV)", if it is none of those that may be opened.
 """
 
+import fcntl
 import json
+import os
 import re
+import socket
 import sys
 from typing import Any
 
@@ -28,6 +32,10 @@ DISPOSITIONS = (
     *("dub", "original", "comment", "lyrics", "karaoke"),
     *("hearing_impaired", "visual_impaired", "clean_effects", "descriptions"),
 )
+LONGEST_TASK_BYTES = 1 << 18
+MOST_FILES = 253
+"""The kernel's limit for one message (SCM_MAX_FD)."""
+
 LONGEST_TITLE = 100
 LONGEST_LANGUAGE = 35
 """Characters (RFC 5646, section 4.4.1). 1000 streams, the most that libav allows, then fit into 1 MiB."""
@@ -156,11 +164,26 @@ def _undecodable_names(av: Any, container: Any) -> dict[int, str]:
     return {int(match[1]): (match[2] or match[3]).lower() for match in lines.finditer(container.dumps_format())}
 
 
+def _receive() -> dict[str, Any] | None:
+    """The task, once it comes; None if who could give it is gone."""
+    with socket.socket(fileno=sys.stdin.fileno()) as giver:
+        message, files, _, _ = socket.recv_fds(giver, LONGEST_TASK_BYTES, MOST_FILES)
+    if not message:
+        return None
+    task: dict[str, Any] = json.loads(message)
+    aside = [fcntl.fcntl(file, fcntl.F_DUPFD, max(task["descriptors"]) + 1) for file in files]
+    for file, number in zip(aside, task["descriptors"], strict=True):
+        os.dup2(file, number)
+    return task
+
+
 def main() -> None:
-    task = json.loads(sys.argv[1])
-    sys.path.append(task["packages"])
+    sys.path.append(sys.argv[1])
     import av
 
+    task = _receive()
+    if task is None:
+        return
     answer: dict[str, Any]
     if "url" in task:
         av.logging.set_level(av.logging.WARNING)
@@ -172,6 +195,8 @@ def main() -> None:
     else:
         answer = {"version": av.__version__}
     sys.stdout.buffer.write(json.dumps(answer, ensure_ascii=False).encode(errors="replace"))
+    sys.stdout.buffer.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import psutil
 
-from reelscribe.media.inspection import CHILD
+from reelscribe.media.inspection_process import CHILD
 from reelscribe.media.stored_object import StoredObject, open_file
 
 Answer = TypeVar("Answer")

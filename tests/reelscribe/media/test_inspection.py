@@ -18,7 +18,8 @@ import pytest
 from reelscribe.errors import NoAudioInTime, NotDecodable, SettingsError, StreamCut
 from reelscribe.media import inspection
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.inspection import LONG_SEARCH, USUAL_SEARCH, InspectedStream, Inspection, Search, child_python
+from reelscribe.media.inspection import LONG_SEARCH, USUAL_SEARCH, InspectedStream, Inspection, Search
+from reelscribe.media.inspection_process import CHILD, MAX_ANSWER_BYTES, child_python
 from reelscribe.media.sandbox import Sandbox
 from reelscribe.media.stored_object import StoredObject, open_file
 from tests.reelscribe.media.files import describing_processes
@@ -292,7 +293,7 @@ def test_as_many_streams_as_can_be_are_described(inspect: Inspect, run_ffmpeg: R
     inspected = inspect(tmp_path / "a.mka")
     assert len(inspected.audio) == 120
     size = len(inspected.model_dump_json())
-    assert size / 120 * MAX_STREAMS < inspection.MAX_ANSWER_BYTES
+    assert size / 120 * MAX_STREAMS < MAX_ANSWER_BYTES
 
 
 def test_it_is_checked_at_the_start_that_the_child_runs(local_ffmpeg: FFmpeg, tmp_path: Path) -> None:
@@ -332,9 +333,9 @@ class TestTheSandboxOfTheChild:
             assert "FileNotFoundError" in run(f"open({str(path)!r}).read()")
 
     def test_it_writes_no_file(self, run: Callable[[str], str]) -> None:
-        for path in (inspection.CHILD, Path(av.__file__), Path("/tmp/x"), Path("/x")):
+        for path in (CHILD, Path(av.__file__), Path("/tmp/x"), Path("/x")):
             assert "Error" in run(f"file = open({str(path)!r}, 'a'); file.write('x'); file.close()")
-        assert inspection.CHILD.read_text().endswith("main()\n")
+        assert CHILD.read_text().endswith("main()\n")
 
     def test_it_reaches_no_address(self, run: Callable[[str], str]) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
