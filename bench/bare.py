@@ -18,7 +18,7 @@ from ctranslate2 import StorageView
 from faster_whisper import BatchedInferencePipeline, WhisperModel, decode_audio
 from faster_whisper.audio import pad_or_trim
 
-from transcriber.model.loading import BUNDLED
+from transcriber.model.finding import find_model
 
 Way = Literal["WhisperModel", "BatchedInferencePipeline", "encoder"]
 """``encoder``: only the model's encoder, on all recordings in one batch, each padded to 30 s."""
@@ -63,7 +63,7 @@ def load(model: str, url: str, threads: int = 0) -> WhisperModel:
         threads: CPU threads; 0: faster-whisper's choice.
     """
     health = httpx.get(f"{url}/healthz").json()
-    folder = str(BUNDLED.get(model, model))
+    folder = str(find_model(model).folder)
     return WhisperModel(folder, health["device"], compute_type=health["compute_type"], cpu_threads=threads)
 
 

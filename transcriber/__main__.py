@@ -98,7 +98,7 @@ def _load_by(section: TranscriberSection) -> LoadedModel:
 
 
 def _describe(model: LoadedModel) -> str:
-    return f"{model.name} on {model.device} as {model.compute_type} in {model.load_seconds:.1f} s"
+    return f"{model.name} on {model.device} as {model.compute_type} in {model.load_seconds:.1f} s, from {model.source}"
 
 
 @cli.command(epilog="Example: transcriber check --config config.cfg")
@@ -118,7 +118,7 @@ def check(context: typer.Context, config: ConfigOption = None) -> None:
     except SettingsError as unusable:
         passed.append(print_check("model", unusable))
     else:
-        passed.append(print_check("model", f"{model.name}, loaded in {model.load_seconds:.1f} s"))
+        passed.append(print_check("model", f"{model.name} from {model.source}, loaded in {model.load_seconds:.1f} s"))
         passed.append(print_check("device", f"{model.device} as {model.compute_type}"))
     passed.append(asyncio.run(_check_extractor(section.extractor_url, tokens)))
     raise typer.Exit(0 if all(passed) else 1)

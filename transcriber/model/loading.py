@@ -1,4 +1,4 @@
-"""Loads the model: the bundled one, or any that faster-whisper can load, with the fastest type of the device."""
+"""Loads the model, with the fastest type of the device."""
 
 import os
 import time
@@ -10,12 +10,12 @@ from pathlib import Path
 import ctranslate2
 import numpy as np
 import numpy.typing as npt
-from faster_whisper import WhisperModel, available_models
+from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import Tokenizer
 
 from reelscribe.errors import SettingsError
+from transcriber.model.finding import find_model
 from transcriber.model.memory import is_out_of_memory
-
-BUNDLED = {"mini": Path(__file__).parent / "mini"}
 
 FASTEST_FIRST = {
     "cuda": ("float16", "bfloat16", "int8_float16", "int8", "float32"),
@@ -29,7 +29,28 @@ MAX_IDLE_THREADS = 1 / 8
 """Of a CPU whose threads cannot be shared out evenly; more would cost more than another call gains."""
 
 
-class _EncodingOneByOne(WhisperModel):  # type: ignore[misc]
+class _FittingPrompts(WhisperModel):  # type: ignore[misc]
+    """Hints and the text before a window share the room for a prompt: half of the tokens, the rest is for the answer.
+
+    faster-whisper gives each of them half, and a window whose prompt takes all of it has no room for its own words.
+    """
+
+    def get_prompt(
+        self,
+        tokenizer: Tokenizer,
+        previous_tokens: list[int],
+        without_timestamps: bool = False,
+        prefix: str | None = None,
+        hotwords: str | None = None,
+    ) -> list[int]:
+        hints = tokenizer.encode(f" {hotwords.strip()}") if hotwords else []
+        room = max(0, self.max_length // 2 - 1 - len(hints))
+        kept = previous_tokens[-room:] if room else []
+        prompt: list[int] = super().get_prompt(tokenizer, kept, without_timestamps, prefix, hotwords)
+        return prompt
+
+
+class _EncodingOneByOne(_FittingPrompts):
     """For a CPU: windows are decoded together, but encoded one after the other.
 
     One window keeps a CPU busy, and what the encoder holds of several windows does not fit its cache: this takes a
@@ -49,6 +70,7 @@ class LoadedModel:
 
     Attributes:
         name: as in the settings; of a folder, only its own name.
+        source: where its files come from, in words that follow "from".
         workers: how many calls it can process concurrently: one for each GPU, or one for each part of the CPU.
         load_seconds: time it took to load and to warm up.
         loaded_at: seconds since 1970.
@@ -56,6 +78,7 @@ class LoadedModel:
 
     whisper: WhisperModel
     name: str
+    source: str
     device: str
     compute_type: str
     workers: int
@@ -112,9 +135,10 @@ def load_model(
     chosen_type = _compute_type(device, compute_type)
     threads = cpu_threads or len(os.sched_getaffinity(0))
     workers = len(device_index) if device == "cuda" else cpu_workers(threads)
+    found = find_model(name)
     try:
-        whisper = (WhisperModel if device == "cuda" else _EncodingOneByOne)(
-            str(BUNDLED.get(name, name)),
+        whisper = (_FittingPrompts if device == "cuda" else _EncodingOneByOne)(
+            str(found.folder),
             device=device,
             device_index=list(device_index) if device == "cuda" else 0,
             compute_type=chosen_type,
@@ -122,14 +146,21 @@ def load_model(
             num_workers=1 if device == "cuda" else workers,
         )
     except Exception as unusable:  # huggingface_hub, tokenizers and CTranslate2 each have their own kinds
-        raise SettingsError([_unusable(name, device, chosen_type, unusable)]) from unusable
+        raise SettingsError([_unusable(name, found.folder, device, chosen_type, unusable)]) from unusable
     try:
         encode_silence(whisper)
     except (RuntimeError, MemoryError) as broken:
         raise SettingsError([_not_running(name, device, chosen_type, broken)]) from broken
     shown = Path(name).name if Path(name).is_dir() else name
     return LoadedModel(
-        whisper, shown, device, whisper.model.compute_type, workers, time.monotonic() - started, int(time.time())
+        whisper,
+        shown,
+        found.source,
+        device,
+        whisper.model.compute_type,
+        workers,
+        time.monotonic() - started,
+        int(time.time()),
     )
 
 
@@ -171,21 +202,11 @@ def _compute_type(device: str, compute_type: str) -> str:
     return compute_type
 
 
-def _unusable(name: str, device: str, compute_type: str, reason: Exception) -> str:
-    key = "[transcriber] model"
+def _unusable(name: str, folder: Path, device: str, compute_type: str, reason: Exception) -> str:
     if is_out_of_memory(reason):
         return _too_large(name, device, compute_type)
     cause = " ".join(str(reason).split())[:300]
-    if Path(name).is_dir() or name in BUNDLED:
-        return f"{key}: the folder {name} does not load on {device} as {compute_type}: {cause}"
-    if "/" not in name and name not in available_models():
-        tried = f"there is no folder of that name, and faster-whisper knows only {', '.join(available_models())}"
-    else:
-        tried = f"there is no folder of that name, and loading it through Hugging Face on {device} failed: {cause}"
-    return (
-        f"{key}: {name!r} cannot be loaded: {tried}. Instead, copy the folder of a CTranslate2 Whisper model here "
-        "and set model to its path, or set model = mini (bundled, 216 English words)"
-    )
+    return f"[transcriber] model: the folder {folder} does not load on {device} as {compute_type}: {cause}"
 
 
 def _not_running(name: str, device: str, compute_type: str, reason: Exception) -> str:

@@ -20,7 +20,7 @@ import pytest
 from reelscribe.contracts.events import Failed
 from tests.transcriber.conftest import Serve
 from tests.transcriber.peer import Script, extractor
-from transcriber.model.loading import BUNDLED
+from transcriber.model.finding import BUNDLED
 
 GRACE_SECONDS = 5
 HALF_A_FORM = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + bytes(3_000_000)

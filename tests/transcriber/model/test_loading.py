@@ -6,6 +6,7 @@ import pytest
 
 from reelscribe.errors import SettingsError
 from transcriber.model import loading
+from transcriber.model.finding import BUNDLED, FoundModel
 
 
 def too_large(*arguments: Any, **options: Any) -> Any:
@@ -16,6 +17,7 @@ def too_large(*arguments: Any, **options: Any) -> Any:
 def test_a_model_that_does_not_fit_asks_for_a_smaller_one_or_more_memory(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(loading, "find_model", lambda name: FoundModel(BUNDLED["mini"], "a test"))
     monkeypatch.setattr(loading, "_EncodingOneByOne", too_large)
     with pytest.raises(SettingsError) as raised:
         loading.load_model(name, "cpu", "int8")
