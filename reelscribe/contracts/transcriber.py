@@ -27,11 +27,9 @@ class TranscribeOptions(WireModel):
     multilingual: bool = Field(default=False, description="detect the language of each window again")
     vad: bool = Field(default=True, description="leave out what Silero VAD judges silent")
     vad_threshold: VadThreshold = Field(default=0.5, description="probability from which it is speech")
-    vad_min_silence_duration_ms: PauseMilliseconds | None = Field(
-        default=None, description="a shorter silence is not a pause; default: 160, and 2000 in sequential mode"
-    )
-    vad_speech_pad_ms: PadMilliseconds = Field(default=400, description="kept on both sides of speech")
-    beam_size: int = Field(default=5, ge=1, le=10, description="1 is fastest")
+    vad_min_silence_duration_ms: PauseMilliseconds = Field(default=3000, description="a shorter silence is kept")
+    vad_speech_pad_ms: PadMilliseconds = Field(default=800, description="kept on both sides of speech")
+    beam_size: int = Field(default=3, ge=1, le=10, description="1 is fastest")
     word_timestamps: bool = False
     max_segment_seconds: float = Field(default=15.0, ge=1, le=30, description="a longer segment is split between words")
     initial_prompt: str | None = Field(default=None, max_length=HINT_CHARACTERS)

@@ -22,7 +22,7 @@ class TranscriberSection(Listener):
     device_index: Annotated[tuple[GpuIndex, ...], CommaSeparated, Field(min_length=1)] = (0,)
     cpu_threads: int = Field(default=0, ge=0, le=1024)
     batch_size: int = Field(default=8, ge=1, le=256)
-    audio_context: Literal["full", "fitted"] = "full"
+    audio_context: Literal["full", "fitted"] = "fitted"
     max_jobs: int = Field(default=4, ge=1, le=1000)
     queue_length: int = Field(default=16, ge=0, le=10_000)
     idle_unload_seconds: float = Field(default=0, ge=0, le=30 * 86400)

@@ -15,6 +15,7 @@ import httpx
 import psutil
 import pytest
 
+from reelscribe.media.inspection_process import CHILD
 from tests.transcriber.peer import SPEECH, Script, extractor
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -97,7 +98,7 @@ def test_mistakes_in_the_settings_are_printed_one_per_line(run: Run, config: Pat
 
 @pytest.mark.parametrize(
     ("model", "tried"),
-    [("smal", "faster-whisper knows only"), ("someone/some-model", "through Hugging Face")],
+    [("smal", "faster-whisper knows only"), ("someone/some-model", "the Hugging Face hub failed (HF_HUB_OFFLINE")],
     ids=["misspelt", "offline"],
 )
 def test_a_model_that_is_not_there_is_one_message_with_what_to_do(
@@ -131,6 +132,7 @@ def test_check_names_what_does_not_work(run: Run, config: Path) -> None:
         1,
         ["ok   config", "ok   ffmpeg", "ok   model", "ok   device", "FAIL extractor"],
     )
+    assert "model: mini from what is bundled, loaded in " in completed.stdout
 
 
 async def test_sigterm_hands_running_jobs_back_and_exits_with_0(start: Callable[..., Service], config: Path) -> None:
@@ -202,7 +204,9 @@ def test_a_client_that_leaves_ends_the_ffmpeg_of_the_real_extractor(
     transcriber = start("transcriber", config, REELSCRIBE_TRANSCRIBER__EXTRACTOR_URL=extractor.url)
 
     def running() -> list[psutil.Process]:
-        return [child for child in psutil.Process(extractor.process.pid).children(recursive=True) if child.is_running()]
+        children = psutil.Process(extractor.process.pid).children(recursive=True)
+        alive = [child for child in children if child.is_running()]
+        return [child for child in alive if CHILD.name not in " ".join(child.cmdline())]  # it waits for a recording
 
     body = {"savepath": "long.wav", "vad": False}
     with httpx.stream("POST", f"{transcriber.url}/transcribe", json=body, timeout=30) as answer:

@@ -1,5 +1,6 @@
 """A window of a recording as the model gets it: a log-mel spectrogram."""
 
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ FRAMES_PER_SECOND = 100
 FULL_SECONDS = 30
 """What Whisper was trained on."""
 FITTED_SECONDS = (10, 15, 20, 25, FULL_SECONDS)
-SPARE_SECONDS = 1.0
+SPARE_SECONDS = 0.2
 """Of silence after the audio, from which the model knows that it has ended."""
 
 
@@ -30,21 +31,26 @@ class MelWindow(NamedTuple):
     Attributes:
         features: (mel bands, frames); zero after the end of the audio.
         seconds: length of the audio.
-        pauses: seconds of it between two pieces of speech; None if silence has not been left out.
-        longest_pause: seconds of silence that it may hold in one stretch.
+        speech: start and end of each stretch of speech, in seconds of the window; None: all of it may be speech.
     """
 
     features: Features
     seconds: float
-    pauses: tuple[float, ...] | None = None
-    longest_pause: float = 0.0
+    speech: tuple[tuple[float, float], ...] | None = None
 
-    def halves(self, cut: float) -> "tuple[MelWindow, MelWindow]":
-        """The parts before and after a second of the audio, as windows of their own, filled up to 30 s."""
-        frame = round(cut * FRAMES_PER_SECOND)
-        before = tuple(pause for pause in self.pauses or () if pause < cut)
-        behind = tuple(pause - cut for pause in self.pauses or () if pause > cut)
-        return (
-            MelWindow(pad_or_trim(self.features[:, :frame]), cut, before, self.longest_pause),
-            MelWindow(pad_or_trim(self.features[:, frame:]), self.seconds - cut, behind, self.longest_pause),
-        )
+    def speech_between(self, start: float, end: float) -> float:
+        """Seconds of speech between two times of the window."""
+        stretches = ((0.0, self.seconds),) if self.speech is None else self.speech
+        return sum(max(0.0, min(end, until) - max(start, since)) for since, until in stretches)
+
+    def rest(self, start: float, fitted: bool) -> "MelWindow":
+        """What comes from a second on, as a window of its own."""
+        seconds = self.seconds - start
+        first = round(start * FRAMES_PER_SECOND)
+        audio = self.features[:, first : first + ceil(seconds * FRAMES_PER_SECOND)]
+        speech = self.speech and tuple((max(0.0, s - start), e - start) for s, e in self.speech if e > start)
+        return MelWindow(pad_or_trim(audio, context_frames(seconds, fitted)), seconds, speech)
+
+    def in_full_context(self) -> "MelWindow":
+        """The same, filled up to 30 s."""
+        return self._replace(features=pad_or_trim(self.features, FULL_SECONDS * FRAMES_PER_SECOND))

@@ -1,11 +1,12 @@
 """From audio to segments, with faster-whisper's own parts; what BatchedInferencePipeline drops is kept here.
 
 A batch of windows goes through ``options`` (how to decode), the model, ``fallback`` (again at higher temperatures),
-``segments`` (cut at timestamps), ``word_times`` (long segments split, times of words) and ``second_pass`` (again in
-halves). Sequential mode is ``long_form``. Both cut loops with ``repetition``.
+``segments`` (cut at timestamps), ``word_times`` (long segments split, times of words) and ``second_pass`` (again, if it
+went wrong). Sequential mode is ``long_form``. Both cut loops with ``repetition``.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,10 @@ from transcriber.decoding.fallback import apply_fallback
 from transcriber.decoding.long_form import LongFormDecoder
 from transcriber.decoding.options import DecodingOptions, as_transcription_options
 from transcriber.decoding.request_check import check_request
-from transcriber.decoding.second_pass import run_second_pass
+from transcriber.decoding.rests import joined
+from transcriber.decoding.second_pass import Outcome, Span, better, is_poor
 from transcriber.decoding.segments import (
+    SHORTEST_REST_SECONDS,
     DecodedSegment,
     DecodedWindow,
     as_segments,
@@ -29,8 +32,13 @@ from transcriber.decoding.segments import (
     cut_at_timestamps,
 )
 from transcriber.decoding.tokenizers import Tokenizers
-from transcriber.decoding.word_times import Aligner
+from transcriber.decoding.word_times import Aligner, Part
 from transcriber.model.loading import LoadedModel
+
+MAX_RESTS = 4
+"""Calls of the model for what others leave over of one window."""
+WIDE_BEAM = 5
+"""For rests, which are short and have little context, and for the second pass."""
 
 
 class Recogniser:
@@ -62,9 +70,9 @@ class Recogniser:
         """
         check_request(request, self.model, self._tokenizers)
 
-    def features(self, audio: Samples) -> Features:
+    def features(self, audio: Samples, full_context: bool = False) -> Features:
         """The log-mel spectrogram of one window, filled up to what the model is to see. Safe in any thread."""
-        frames = context_frames(len(audio) / SAMPLE_RATE, self._fitted_context)
+        frames = context_frames(len(audio) / SAMPLE_RATE, self._fitted_context and not full_context)
         features: Features = pad_or_trim(self._whisper.feature_extractor(audio)[..., :-1], frames)
         return features
 
@@ -76,9 +84,14 @@ class Recogniser:
     def decode(self, windows: Sequence[MelWindow], options: DecodingOptions) -> list[list[DecodedSegment]]:
         """The segments of each window, with times in seconds of that window."""
         end_of_text = self._tokenizers.get(None, options.task).eot
-        return run_second_pass(
-            windows, self._decode(windows, options), lambda some: self._decode(some, options), end_of_text
-        )
+        outcomes = self._decode_whole(windows, options, self._fitted_context)
+        poor = [number for number, one in enumerate(outcomes) if is_poor(windows[number], one, end_of_text)]
+        if poor:
+            full = [windows[number].in_full_context() for number in poor]
+            again = self._decode_whole(full, _with_wide_beam(options), fitted=False)
+            for number, second in zip(poor, again, strict=True):
+                outcomes[number] = better(windows[number], outcomes[number], second, end_of_text)
+        return [one.segments for one in outcomes]
 
     def decode_long_form(
         self,
@@ -90,17 +103,36 @@ class Recogniser:
         """See :meth:`transcriber.decoding.long_form.LongFormDecoder.decode`."""
         return self._long_form.decode(audio, options, previous_tokens, condition_on_previous_text)
 
-    def _decode(self, windows: Sequence[MelWindow], options: DecodingOptions) -> list[list[DecodedSegment]]:
-        """In one pass; windows of one length go through the model together."""
+    def _decode_whole(self, windows: Sequence[MelWindow], options: DecodingOptions, fitted: bool) -> list[Outcome]:
+        """Each window up to its end: what a call of the model leaves over goes through the next one."""
+        outcomes = self._decode(windows, options)
+        for turn in range(MAX_RESTS):
+            open_ = [
+                number
+                for number, one in enumerate(outcomes)
+                if windows[number].seconds - one.settled > SHORTEST_REST_SECONDS
+            ]
+            if not open_:
+                break
+            rests = [windows[number].rest(outcomes[number].settled, fitted) for number in open_]
+            decoded = self._decode(rests, _with_wide_beam(options), keep_rest=turn == MAX_RESTS - 1)
+            for number, rest in zip(open_, decoded, strict=True):
+                outcomes[number] = joined(outcomes[number], rest, self._tokenizers.get(options.language, options.task))
+        return outcomes
+
+    def _decode(self, windows: Sequence[MelWindow], options: DecodingOptions, keep_rest: bool = False) -> list[Outcome]:
+        """In one call for each length of windows."""
         lengths = [window.features.shape[1] for window in windows]
-        found: dict[int, list[DecodedSegment]] = {}
+        found: dict[int, Outcome] = {}
         for length in set(lengths):
             numbers = [number for number, other in enumerate(lengths) if other == length]
-            decoded = self._decode_together([windows[number] for number in numbers], options)
+            decoded = self._decode_together([windows[number] for number in numbers], options, keep_rest)
             found.update(zip(numbers, decoded, strict=True))
         return [found[number] for number in range(len(windows))]
 
-    def _decode_together(self, windows: Sequence[MelWindow], options: DecodingOptions) -> list[list[DecodedSegment]]:
+    def _decode_together(
+        self, windows: Sequence[MelWindow], options: DecodingOptions, keep_rest: bool
+    ) -> list[Outcome]:
         tokenizer = self._tokenizers.get(options.language, options.task)
         transcription = as_transcription_options(options, tokenizer)
         features = [window.features for window in windows]
@@ -112,18 +144,35 @@ class Recogniser:
             apply_fallback(_decoded_window(one, output), spectrogram, self._whisper, one, transcription)
             for spectrogram, output, one in zip(features, outputs, tokenizers, strict=True)
         ]
-        parts = [cut_at_timestamps(self._whisper, *window) for window in zip(tokenizers, decoded, seconds, strict=True)]
+        cuts = [
+            cut_at_timestamps(self._whisper, one, tokens, window, keep_rest)
+            for one, tokens, window in zip(tokenizers, decoded, windows, strict=True)
+        ]
+        parts = [cut.parts for cut in cuts]
+        spans = [[_span(part, one.eot) for part in own] for one, own in zip(tokenizers, parts, strict=True)]
         self._aligner.split(parts, tokenizers, encoded, seconds, options.max_segment_seconds)
         if options.word_timestamps:
             self._aligner.add_words(parts, tokenizers, encoded, seconds)
         return [
-            [] if window.is_silent else list(as_segments(one, window, own, language))
-            for one, window, own, language in zip(tokenizers, decoded, parts, languages, strict=True)
+            Outcome([], [], window.seconds)
+            if tokens.is_silent
+            else Outcome(list(as_segments(one, tokens, cut.parts, language)), own, cut.settled)
+            for one, tokens, window, cut, own, language in zip(
+                tokenizers, decoded, windows, cuts, spans, languages, strict=True
+            )
         ]
 
     def _detect_each(self, encoded: Any) -> list[str]:
         """The language of each window of a batch."""
         return [str(found[0][0][2:-2]) for found in self._whisper.model.detect_language(encoded)]
+
+
+def _with_wide_beam(options: DecodingOptions) -> DecodingOptions:
+    return replace(options, beam_size=max(options.beam_size, WIDE_BEAM))
+
+
+def _span(part: Part, end_of_text: int) -> Span:
+    return Span(float(part["start"]), float(part["end"]), sum(token < end_of_text for token in part["tokens"]))
 
 
 def _decoded_window(tokenizer: Tokenizer, output: dict[str, Any]) -> DecodedWindow:

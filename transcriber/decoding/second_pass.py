@@ -1,116 +1,97 @@
-"""Second pass: windows whose segments leave speech out or repeat themselves are decoded again in two halves.
+"""Second pass: the few windows in which a hole, a loop or a low probability shows are decoded again.
 
-Whisper's thresholds miss the two most frequent mistakes of decoding 30 s in one piece: a sentence that is left out
-keeps the log probability high, and one that is written twice keeps the compression ratio low. The halves are taken if
-their quality score is better; ``make bench-accuracy`` shows the effect on the word error rate. Windows that fail the
-thresholds are decoded again by ``fallback``.
+It is done with all that helps: the context of 30 s that Whisper was trained on, and a wider beam. What comes out is
+taken if it is better by the same measure. Windows that fail Whisper's own thresholds have been decoded at higher
+temperatures by ``fallback`` before.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from transcriber.audio.mel import MelWindow
 from transcriber.decoding.repetition import repeats
 from transcriber.decoding.segments import DecodedSegment
 from transcriber.decoding.thresholds import MAX_NO_SPEECH_PROB, MIN_LOGPROB
 
-LEFT_OUT_SECONDS = 1.0
-"""A stretch of this length without a segment was left out, unless the window may hold a pause as long."""
+LEFT_OUT_SECONDS = 0.7
+"""Of speech between two segments, from which it was left out."""
 POOR_SCORE = 3.0
-"""Windows with this quality score or a worse one are decoded again."""
+"""A window with this quality score or a worse one is decoded again."""
+POOR_LOGPROB = -0.8
+"""Of a token on average, below which a window is decoded again."""
 SCORE_PER_SECOND = 2.0
 """A second that was left out counts as much as two repeated tokens."""
-SHORTEST_PHRASE = 2
-SHORTEST_WINDOW_SECONDS = 8.0
-MAX_CUTS = 2
-"""A window is decoded in quarters at most, and only if its halves are better already."""
-
-Decode = Callable[[Sequence[MelWindow]], list[list[DecodedSegment]]]
+SHORTEST_PHRASE = 3
+SLOWEST_TOKEN_SECONDS = 0.6
+"""Of speech; people take half of that for a token. A segment with fewer tokens hides words that were left out."""
 
 
-def run_second_pass(
-    windows: Sequence[MelWindow],
-    decoded: list[list[DecodedSegment]],
-    decode: Decode,
-    end_of_text: int,
-    cuts: int = MAX_CUTS,
-    only: Collection[int] | None = None,
-) -> list[list[DecodedSegment]]:
-    """The segments of each window; windows with a poor quality score get those of their halves if these are better.
+class Span(NamedTuple):
+    """A part of a window that the model says it has written down: its times in seconds, and how many tokens of text."""
 
-    Args:
-        decoded: the segments of each window from the first pass, with times in seconds of the window.
-        decode: decodes windows together; it gets at most as many in one call as there are here.
-        end_of_text: tokens from this one on are no text, but timestamps.
-        only: numbers of the windows to consider; None: all.
+    start: float
+    end: float
+    tokens: int
+
+
+class Outcome(NamedTuple):
+    """What the model has made of a window.
+
+    Attributes:
+        segments: with times in seconds of the window.
+        spans: what they were before words were aligned: whether words are asked for changes nothing.
+        settled: second of the window up to which it was decoded.
     """
-    scores = [quality_score(window, segments, end_of_text) for window, segments in zip(windows, decoded, strict=True)]
-    numbers = range(len(windows)) if only is None else only
-    poor = [number for number in numbers if scores[number] >= POOR_SCORE]
-    # Not a window without a word: the model finds no speech in it.
-    poor = [number for number in poor if decoded[number] and windows[number].seconds >= SHORTEST_WINDOW_SECONDS]
-    if not poor or not cuts:
-        return decoded
-    halves = [windows[number].halves(_middle(windows[number])) for number in poor]
-    befores, behinds = zip(*halves, strict=True)
-    firsts, seconds = decode(befores), decode(behinds)
-    promising = [
-        index
-        for index, number in enumerate(poor)
-        if quality_score(befores[index], firsts[index], end_of_text)
-        + quality_score(behinds[index], seconds[index], end_of_text)
-        < scores[number]
-    ]
-    firsts = run_second_pass(befores, firsts, decode, end_of_text, cuts - 1, promising)
-    seconds = run_second_pass(behinds, seconds, decode, end_of_text, cuts - 1, promising)
-    result = list(decoded)
-    for number, (before, behind), first, second in zip(poor, halves, firsts, seconds, strict=True):
-        score = quality_score(before, first, end_of_text) + quality_score(behind, second, end_of_text)
-        joined = [*first, *(_move(segment, before.seconds) for segment in second)]
-        if _is_sure(joined) and (score, -_logprob(joined)) < (scores[number], -_logprob(decoded[number])):
-            result[number] = joined
-    return result
+
+    segments: list[DecodedSegment]
+    spans: list[Span]
+    settled: float
 
 
-def quality_score(window: MelWindow, segments: Sequence[DecodedSegment], end_of_text: int) -> float:
-    """How much of a window is probably repeated or left out, in tokens; 0 is best, and the score of windows
-    whose pauses are unknown."""
-    if window.pauses is None:
-        return 0.0
-    text = [token for segment in segments for token in segment.tokens if token < end_of_text]
-    repeated = sum(len(again) for again in repeats(text, times=2, shortest=SHORTEST_PHRASE))
-    return repeated + SCORE_PER_SECOND * _left_out(window, segments)
+def is_poor(window: MelWindow, outcome: Outcome, end_of_text: int) -> bool:
+    """Whether a window is to be decoded again; one without a word is not: the model finds no speech in it."""
+    if not outcome.segments:
+        return False
+    return quality_score(window, outcome, end_of_text) >= POOR_SCORE or _logprob(outcome.segments) < POOR_LOGPROB
 
 
-def _is_sure(segments: Sequence[DecodedSegment]) -> bool:
-    """Whether the segments pass Whisper's thresholds; if not, any words would cover what was left out."""
-    return all(
-        segment.avg_logprob >= MIN_LOGPROB and segment.no_speech_prob <= MAX_NO_SPEECH_PROB for segment in segments
+def better(window: MelWindow, first: Outcome, second: Outcome, end_of_text: int) -> Outcome:
+    """The one with the better quality score; of two with equal ones the more probable one."""
+    if not second.segments or not _is_sure(second.segments):  # any words would cover what was left out
+        return first
+    return min(
+        first, second, key=lambda outcome: (quality_score(window, outcome, end_of_text), -_logprob(outcome.segments))
     )
 
 
-def _left_out(window: MelWindow, segments: Sequence[DecodedSegment]) -> float:
-    """Seconds of the stretches that no segment covers."""
-    ends = [0.0]
-    for segment in segments:
-        ends.append(max(ends[-1], segment.end))
-    starts = [*(segment.start for segment in segments), window.seconds]
-    gaps = [float(start - end) for start, end in zip(starts, ends, strict=True)]
-    return sum((gap for gap in gaps if gap >= max(LEFT_OUT_SECONDS, window.longest_pause)), 0.0)
+def quality_score(window: MelWindow, outcome: Outcome, end_of_text: int) -> float:
+    """How much of a window is probably repeated or left out, in tokens; 0 is best."""
+    text = [token for segment in outcome.segments for token in segment.tokens if token < end_of_text]
+    repeated = sum(len(again) for again in repeats(text, times=2, shortest=SHORTEST_PHRASE))
+    missing = sum(end - start for start, end in left_out(window, outcome))
+    slow = sum(
+        max(0.0, window.speech_between(span.start, span.end) - SLOWEST_TOKEN_SECONDS * span.tokens)
+        for span in outcome.spans
+    )
+    return repeated + SCORE_PER_SECOND * (missing + slow)
 
 
-def _middle(window: MelWindow) -> float:
-    """The pause next to the middle, or the middle itself; in seconds."""
-    middle = window.seconds / 2
-    inner = [pause for pause in window.pauses or () if abs(pause - middle) <= middle / 2]
-    return min(inner, key=lambda pause: abs(pause - middle), default=middle)
+def left_out(window: MelWindow, outcome: Outcome) -> list[tuple[float, float]]:
+    """The stretches that hold speech and no segment; nothing is known of a window without voice activity detection."""
+    if window.speech is None:
+        return []
+    found, position = [], 0.0
+    for start, end, _ in [*sorted(outcome.spans), Span(window.seconds, window.seconds, 0)]:
+        if window.speech_between(position, start) > LEFT_OUT_SECONDS:
+            found.append((position, start))
+        position = max(position, end)
+    return found
 
 
-def _move(segment: DecodedSegment, seconds: float) -> DecodedSegment:
-    words = segment.words and [
-        replace(word, start=word.start + seconds, end=word.end + seconds) for word in segment.words
-    ]
-    return replace(segment, start=segment.start + seconds, end=segment.end + seconds, words=words)
+def _is_sure(segments: Sequence[DecodedSegment]) -> bool:
+    return all(
+        segment.avg_logprob >= MIN_LOGPROB and segment.no_speech_prob <= MAX_NO_SPEECH_PROB for segment in segments
+    )
 
 
 def _logprob(segments: Sequence[DecodedSegment]) -> float:

@@ -1,13 +1,11 @@
 """What a request means for cutting windows and for decoding them."""
 
-from dataclasses import replace
-
 from faster_whisper.vad import VadOptions
 
 from reelscribe.contracts.transcriber import TranscribeFields
-from transcriber.audio.windows import MAX_WINDOW_SECONDS, VAD_OPTIONS, GaplessWindows, SpeechWindows, Windows
+from transcriber.audio.windows import MAX_WINDOW_SECONDS, GaplessWindows, SpeechWindows, Windows
 from transcriber.decoding.options import DecodingOptions
-from transcriber.scheduling.sequential import MAX_BLOCK_SECONDS, MIN_SILENCE_MS
+from transcriber.scheduling.sequential import MAX_BLOCK_SECONDS
 
 
 def make_windows(request: TranscribeFields) -> Windows:
@@ -15,18 +13,12 @@ def make_windows(request: TranscribeFields) -> Windows:
     longest = MAX_BLOCK_SECONDS if request.mode == "sequential" else MAX_WINDOW_SECONDS
     if not request.vad:
         return GaplessWindows(longest, request.start)
-    return SpeechWindows(longest, request.start, _vad_options(request))
-
-
-def _vad_options(request: TranscribeFields) -> VadOptions:
-    given = request.vad_min_silence_duration_ms
-    usual = MIN_SILENCE_MS if request.mode == "sequential" else VAD_OPTIONS.min_silence_duration_ms
-    return replace(
-        VAD_OPTIONS,
+    vad = VadOptions(
         threshold=request.vad_threshold,
-        min_silence_duration_ms=usual if given is None else given,
+        min_silence_duration_ms=request.vad_min_silence_duration_ms,
         speech_pad_ms=request.vad_speech_pad_ms,
     )
+    return SpeechWindows(longest, request.start, vad)
 
 
 def decoding_options(request: TranscribeFields, language: str) -> DecodingOptions:

@@ -147,7 +147,7 @@ class Batcher:
     def _mel(self, window: Window) -> MelWindow:
         with self._metrics.working("mel"):
             features = self._recogniser.features(window.audio)
-        return MelWindow(features, window.seconds, window.timeline.pauses, window.longest_pause)
+        return MelWindow(features, window.seconds, window.speech)
 
     async def _run(self) -> None:
         while True:

@@ -9,8 +9,8 @@ from collections import defaultdict
 import numpy as np
 from faster_whisper.vad import VadOptions, collect_chunks, get_speech_timestamps
 
+from transcriber.audio.mel import FULL_SECONDS
 from transcriber.audio.vad import SAMPLE_RATE, Samples
-from transcriber.audio.windows import MAX_WINDOW_SECONDS
 from transcriber.decoding.recogniser import Recogniser
 from transcriber.model.pool import ModelPool
 
@@ -71,5 +71,6 @@ class LanguageDetection:
         return np.asarray(speech, np.float32)
 
     async def _detect(self, audio: Samples) -> tuple[str, float]:
-        features = await asyncio.to_thread(self._recogniser.features, audio[: MAX_WINDOW_SECONDS * SAMPLE_RATE])
+        first = audio[: FULL_SECONDS * SAMPLE_RATE]
+        features = await asyncio.to_thread(self._recogniser.features, first, full_context=True)
         return await self._model.call(lambda: self._recogniser.detect_language(features))

@@ -9,8 +9,6 @@ from transcriber.decoding.segments import DecodedSegment
 from transcriber.model.pool import ModelPool
 
 MAX_BLOCK_SECONDS = 120
-MIN_SILENCE_MS = 2000
-"""A shorter silence is no pause: what faster-whisper leaves out for this algorithm, which finds sentences by them."""
 MAX_PREVIOUS_TOKENS = 223
 RESET_TEMPERATURE = 0.5
 """Text that needed a higher one is not passed to the next block, as in Whisper."""

@@ -226,7 +226,7 @@ async def test_jobs_share_batches_and_all_are_right(serve: Serve, monkeypatch: p
     for events in await asyncio.gather(*(transcriber.events("minute.flac") for _ in range(4))):
         assert word_error_rate("minute.flac", text(events)) <= 0.1
     calls = await transcriber.metric("reelscribe_batch_windows_count")
-    assert await transcriber.metric("reelscribe_batch_windows_sum") == 8
+    assert await transcriber.metric("reelscribe_batch_windows_sum") == 12
     assert await transcriber.metric("reelscribe_batch_jobs_sum") > calls
 
 

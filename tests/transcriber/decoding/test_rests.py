@@ -1,0 +1,164 @@
+"""What a call of the model leaves over at the end of a window goes through it once more."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from faster_whisper.transcribe import Word
+
+from tests.transcriber.peer import recording
+from transcriber.audio.mel import MelWindow
+from transcriber.decoding.options import DecodingOptions
+from transcriber.decoding.recogniser import Recogniser
+from transcriber.decoding.rests import joined
+from transcriber.decoding.second_pass import Outcome, Span
+from transcriber.decoding.segments import OVERLAP_SECONDS, Cut, DecodedSegment, DecodedWindow, cut_at_timestamps
+from transcriber.model.loading import LoadedModel
+
+ENGLISH = DecodingOptions("en")
+SHORT = ["The green hammer was empty and expensive.", "Why was every lemon in my garden?"]
+
+
+@pytest.fixture
+def recogniser(mini: LoadedModel) -> Recogniser:
+    return Recogniser(mini, fitted_context=True)
+
+
+def cut(
+    recogniser: Recogniser,
+    said: Sequence[str | float],
+    speech: tuple[tuple[float, float], ...] | None,
+    keep_rest: bool = False,
+) -> Cut:
+    """Cut a window of 12 s, decoded as these words and timestamps."""
+    tokenizer = recogniser._tokenizers.get("en", "transcribe")
+    tokens = [
+        token
+        for one in said
+        for token in (
+            tokenizer.encode(one) if isinstance(one, str) else [tokenizer.timestamp_begin + round(one / 0.02)]
+        )
+    ]
+    window = MelWindow(np.zeros((80, 1500), np.float32), 12.0, speech)
+    return cut_at_timestamps(
+        recogniser.model.whisper, tokenizer, DecodedWindow(tokens, -0.2, 0.1, 1.0), window, keep_rest
+    )
+
+
+def times(found: Cut) -> list[tuple[float, float]]:
+    return [(round(part["start"], 2), round(part["end"], 2)) for part in found.parts]
+
+
+UNFINISHED = (0.0, " The green hammer", 5.0, 5.0, " was empty")
+FINISHED = (0.0, " The green hammer", 5.0, 5.0, " was empty", 9.0)
+
+
+def test_a_sentence_that_was_not_finished_is_left_to_the_rest(recogniser: Recogniser) -> None:
+    found = cut(recogniser, UNFINISHED, ((0.5, 11.5),))
+    assert times(found) == [(0.3, 5.0)]
+    assert found.settled == 5.0 - OVERLAP_SECONDS
+
+
+def test_a_rest_begins_in_the_pause_next_to_the_last_timestamp(recogniser: Recogniser) -> None:
+    assert cut(recogniser, UNFINISHED, ((0.5, 5.1), (5.3, 11.5))).settled == pytest.approx(5.2)
+
+
+def test_without_speech_after_the_last_timestamp_there_is_no_rest(recogniser: Recogniser) -> None:
+    found = cut(recogniser, UNFINISHED, ((0.5, 5.1),))
+    assert (times(found), found.settled) == ([(0.3, 5.0)], 12.0)
+
+
+def test_speech_after_a_finished_sentence_is_a_rest_too(recogniser: Recogniser) -> None:
+    assert cut(recogniser, FINISHED, ((0.5, 8.8), (9.2, 11.5))).settled == pytest.approx(9.0)
+    assert cut(recogniser, FINISHED, ((0.5, 9.3),)).settled == 12.0
+
+
+def test_the_last_call_takes_the_text_as_it_is(recogniser: Recogniser) -> None:
+    found = cut(recogniser, UNFINISHED, ((0.5, 11.5),), keep_rest=True)
+    assert (times(found), found.settled) == ([(0.3, 5.0), (5.0, 11.7)], 12.0)
+
+
+def test_words_after_the_end_of_the_audio_are_dropped(recogniser: Recogniser) -> None:
+    found = cut(recogniser, (0.0, " The green hammer", 8.0, 8.0, " was", 13.0, 13.0, " was", 16.0), ((0.5, 11.5),))
+    assert times(found) == [(0.3, 8.0), (8.0, 11.7)]
+
+
+def test_a_sentence_said_again_in_the_silence_at_the_end_is_dropped(recogniser: Recogniser) -> None:
+    twice = (0.0, " The green hammer", 5.0, 5.0, " The green hammer", 9.0)
+    assert times(cut(recogniser, twice, ((0.5, 4.8),))) == [(0.3, 5.0)]
+    assert times(cut(recogniser, twice, ((0.5, 4.8), (5.2, 8.8)))) == [(0.3, 5.0), (5.0, 9.0)]
+
+
+def test_a_window_that_settles_nothing_is_taken_as_it_is(recogniser: Recogniser) -> None:
+    found = cut(recogniser, (0.0, " The", 0.4, 0.4, " green hammer"), ((0.2, 11.5),))
+    assert (times(found), found.settled) == ([(0.0, 0.4), (0.4, 11.7)], 12.0)
+
+
+def test_a_segment_begins_and_ends_with_its_speech(recogniser: Recogniser) -> None:
+    found = cut(recogniser, (0.0, " The green hammer", 5.0, 5.0, " was empty", 12.0), ((2.0, 4.0), (6.5, 9.0)))
+    assert times(found) == [(1.8, 4.2), (6.3, 9.2)]
+
+
+def test_a_rest_is_decoded_and_joined(recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch) -> None:
+    generate = recogniser._pipeline.generate_segment_batched
+    lengths: list[int] = []
+
+    def stop_after_the_first_sentence(features: Any, tokenizer: Any, options: Any) -> Any:
+        encoded, outputs = generate(features, tokenizer, options)
+        lengths.append(features.shape[2])
+        if len(lengths) == 1:
+            (output,) = outputs
+            tokens = output["tokens"]
+            ends = [at for at in range(2, len(tokens)) if min(tokens[at - 1 : at + 1]) >= tokenizer.timestamp_begin]
+            outputs = [{**output, "tokens": tokens[: ends[0] + 2]}]
+        return encoded, outputs
+
+    monkeypatch.setattr(recogniser._pipeline, "generate_segment_batched", stop_after_the_first_sentence)
+    audio = recording("short.flac")
+    window = MelWindow(recogniser.features(audio), len(audio) / 16_000, ((0.3, 3.6), (4.6, 7.3)))
+    (segments,) = recogniser.decode([window], ENGLISH)
+    assert lengths[:2] == [1000, 1000]
+    assert [segment.text.strip() for segment in segments] == SHORT
+    assert segments[1].start == pytest.approx(4.2, abs=0.8)
+
+
+def outcome(recogniser: Recogniser, text: str, end: float, settled: float) -> Outcome:
+    tokenizer = recogniser._tokenizers.get("en", "transcribe")
+    tokens = tokenizer.encode(text)
+    words = [Word(0.1 * number, 0.1 * number + 0.1, f" {word}", 0.9) for number, word in enumerate(text.split())]
+    segment = DecodedSegment(
+        id=0, seek=0, start=0.0, end=end, text=text, tokens=tokens, avg_logprob=-0.2, compression_ratio=1.0,
+        no_speech_prob=0.0, words=words, temperature=0.0,
+    )  # fmt: skip
+    return Outcome([segment], [Span(0.0, end, len(tokens))], settled)
+
+
+@pytest.mark.parametrize(
+    ("settled", "rest", "expected"),
+    [
+        (4.9, " empty and expensive", [" The hammer was empty", " and expensive"]),
+        (4.9, " was empty and expensive", [" The hammer was empty", " and expensive"]),
+        (4.9, " empty", [" The hammer was empty"]),
+        (4.9, " and expensive", [" The hammer was empty", " and expensive"]),
+        (5.2, " empty and expensive", [" The hammer was empty", " empty and expensive"]),
+    ],
+)
+def test_what_is_said_on_both_sides_of_a_seam_without_a_pause_is_kept_once(
+    recogniser: Recogniser, settled: float, rest: str, expected: list[str]
+) -> None:
+    first, second = outcome(recogniser, " The hammer was empty", 5.0, settled), outcome(recogniser, rest, 3.0, 3.0)
+    found = joined(first, second, recogniser._tokenizers.get("en", "transcribe"))
+    assert [segment.text for segment in found.segments] == expected
+    assert ["".join(word.word for word in segment.words or ()) for segment in found.segments] == expected
+    assert found.settled == settled + 3.0
+
+
+def test_words_are_the_same_with_and_without_their_times(recogniser: Recogniser) -> None:
+    audio = recording("minute.flac")[: 24 * 16_000]
+    window = MelWindow(recogniser.features(audio), 24.0, ((0.3, 23.9),))
+    plain, aligned = (
+        [segment.text for segment in recogniser.decode([window], DecodingOptions("en", word_timestamps=words))[0]]
+        for words in (False, True)
+    )
+    assert plain == aligned

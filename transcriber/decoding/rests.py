@@ -1,0 +1,54 @@
+"""A window and its rest, which goes through the model on its own, become one again."""
+
+from dataclasses import replace
+
+from faster_whisper.tokenizer import Tokenizer
+
+from transcriber.decoding.second_pass import Outcome, Span
+from transcriber.decoding.segments import DecodedSegment
+
+MAX_TWICE = 4
+"""Tokens at a seam that may be in both."""
+
+
+def joined(first: Outcome, rest: Outcome, tokenizer: Tokenizer) -> Outcome:
+    """What was made of a window up to where it settled, and of its rest from there on.
+
+    A rest that begins before the last segment ends, since there is no pause, may begin with the same words: they are
+    kept once.
+    """
+    offset = first.settled
+    later = [_later(segment, offset) for segment in rest.segments]
+    if later and first.segments and first.spans and offset < first.spans[-1].end:
+        later[:1] = _without_repeated(first.segments[-1], later[0], tokenizer)
+    return Outcome(
+        [*first.segments, *later],
+        [*first.spans, *(Span(start + offset, end + offset, tokens) for start, end, tokens in rest.spans)],
+        offset + rest.settled,
+    )
+
+
+def _without_repeated(before: DecodedSegment, segment: DecodedSegment, tokenizer: Tokenizer) -> list[DecodedSegment]:
+    said = [token for token in before.tokens if token < tokenizer.eot]
+    again = [token for token in segment.tokens if token < tokenizer.eot]
+    longest = min(MAX_TWICE, len(said), len(again))
+    count = next((count for count in range(longest, 0, -1) if said[-count:] == again[:count]), 0)
+    if not count:
+        return [segment]
+    if count == len(again):
+        return []
+    tokens = segment.tokens[segment.tokens.index(again[0]) + count :]
+    text, words = tokenizer.decode(tokens), segment.words
+    if words:
+        dropped = len(segment.text) - len(text)
+        starts = [sum(len(word.word) for word in words[:number]) for number in range(len(words))]
+        words = [word for word, start in zip(words, starts, strict=True) if start >= dropped]
+    start = max(segment.start, before.end) if segment.end > before.end else segment.start
+    return [replace(segment, tokens=tokens, text=text, words=words, start=start)]
+
+
+def _later(segment: DecodedSegment, seconds: float) -> DecodedSegment:
+    words = segment.words and [
+        replace(word, start=word.start + seconds, end=word.end + seconds) for word in segment.words
+    ]
+    return replace(segment, start=segment.start + seconds, end=segment.end + seconds, words=words)
