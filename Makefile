@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test soak lint fix bench-extractor bench-orchestrator bench-transcriber bench-accuracy bench-media clean
+.PHONY: help demo serve test soak lint fix bench-extractor bench-orchestrator bench-transcriber bench-accuracy bench-real bench-media clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench-transcriber: .venv/test ## measure the transcriber against bare faster-whi
 
 bench-accuracy: .venv/test ## compare the transcriber's word errors with bare faster-whisper's (about 5 minutes)
 	$(BIN)/python -m bench.accuracy $(ARGS)
+
+bench-real: .venv/test ## compare with faster-whisper on human speech, with Whisper's weights (about 15 minutes)
+	$(BIN)/python -m bench.real $(ARGS)
 
 bench-media: .venv/test ## extract 800 recordings of all kinds and check every beep in them (about 10 minutes)
 	$(BIN)/python -m bench.media $(ARGS)

@@ -71,6 +71,42 @@ def off(found: dict[str, Any]) -> str:
     return "" if found["time_off_s"] is None else f"{found['time_off_s']:.3f} s"
 
 
+def real(report: dict[str, Any]) -> list[str]:
+    total, clips, long = report["all"], report["clips"], report["long"]
+    ways = list(total["ways"])
+    sums = [*report["groups"].values(), {"title": "all in English with speech", **total}]
+    uploads = f"{clips['clips']} clips, uploaded at the same time"
+    of_long = [long["cpu_s"][way] / long["cpu_s"]["Batched, timestamps"] for way in ways]
+    of_clips = [found["cpu_s"] / clips["ways"]["WhisperModel"]["cpu_s"] for found in clips["ways"].values()]
+    return [
+        f"{report['machine']}; {report['model']}, int8, CPU threads of each side: {report['threads']}; CPU time: "
+        f"medians of {report['rounds']} rounds.",
+        "",
+        f"| wrong words: substituted / left out / put in | recordings | words | {' | '.join(ways)} |",
+        "| --- | --- | --- |" + " --- |" * len(ways),
+        *(f"| {row['title']} | {row['recordings']} | {row['words']} | {' | '.join(wrong(row))} |" for row in sums),
+        f"| {uploads} | {clips['clips']} | {clips['words']} | {' | '.join(wrong(clips))} | |",
+        "",
+        f"| | {' | '.join(ways)} |",
+        "| --- |" + " --- |" * len(ways),
+        f"| CPU time for the recording of {long['seconds'] / 60:.0f} minutes, over that of "
+        f"`BatchedInferencePipeline` with timestamps | {' | '.join(shares(of_long))} |",
+        f"| CPU time for {uploads}, over that of a loop of `WhisperModel` | {' | '.join(shares(of_clips))} | |",
+        f"| peak memory of the process | {report['memory_mb']:.0f} MB |" + " |" * (len(ways) - 1),
+    ]
+
+
+def wrong(row: dict[str, Any]) -> list[str]:
+    numbers = [[found[key] for key in ("substituted", "left_out", "put_in")] for found in row["ways"].values()]
+    if not row["words"]:
+        return [f"{put_in} words" for _, _, put_in in numbers]
+    return [f"{sum(those) / row['words']:.2%} {' / '.join(map(str, those))}" for those in numbers]
+
+
+def shares(ratios: list[float]) -> list[str]:
+    return [f"**{ratios[0]:.2f}**", *(f"{ratio:.2f}" for ratio in ratios[1:])]
+
+
 def orchestrator(report: dict[str, Any]) -> list[str]:
     overhead, throughput, submit = report["overhead"], report["throughput"], report["submit"]
     queries = {what: row for what, row in report["queries"].items() if what != report["baseline_query"]}
@@ -103,6 +139,7 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "transcriber": speed,
     "transcriber-cuda": speed,
     "accuracy": accuracy,
+    "real": real,
     "orchestrator": orchestrator,
 }
 PAGES = {"orchestrator": DOCS / "orchestrator.md"}
