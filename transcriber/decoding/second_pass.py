@@ -22,8 +22,8 @@ POOR_LOGPROB = -0.8
 SCORE_PER_SECOND = 2.0
 """A second that was left out counts as much as two repeated tokens."""
 SHORTEST_PHRASE = 3
-SLOWEST_TOKEN_SECONDS = 0.6
-"""Of speech; people take half of that for a token. A segment with fewer tokens hides words that were left out."""
+SLOWEST_TOKEN_SECONDS = 0.5
+"""Of speech; people take 0.3 s for a token. A segment with fewer tokens hides words that were left out."""
 
 
 class Span(NamedTuple):
