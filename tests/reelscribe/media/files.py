@@ -23,6 +23,7 @@ def ask(path: Path, question: Callable[[StoredObject], Answer]) -> Answer:
 
 
 def describing_processes() -> list[psutil.Process]:
-    """The processes of this test run that describe a recording and have not ended."""
-    alive = [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+    """The processes that this one has started to describe a recording, and that have not ended; services that run in
+    processes of their own keep one ready each."""
+    alive = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
     return [child for child in alive if CHILD.name in " ".join(child.cmdline())]
