@@ -194,8 +194,8 @@ def mode_figures() -> list[str]:
     batched, sequential = (accuracy["ways"][way]["errors"] / accuracy["words"]
                            for way in ("the transcriber", "the transcriber, sequential"))  # fmt: skip
     return [
-        f"With the bundled model, sequential gets {sequential:.1%} of the words wrong, batched {batched:.1%}, measured with "
-        "the windows of 30 s that were the default before "
+        f"With the bundled model, sequential gets {sequential:.1%} of the words wrong, batched {batched:.1%}, "
+        "measured with the windows of 30 s that were the default before "
         "([docs/benchmarks.md](docs/benchmarks.md))."
     ]
 
