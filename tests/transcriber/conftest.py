@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,10 @@ from reelscribe.settings.transcriber import TranscriberSection
 from tests.transcriber.contract import CONTRACT
 from tests.transcriber.peer import SPEECH, Script, extractor
 from transcriber.api.routes import make_app
+from transcriber.audio.mel import MelWindow
+from transcriber.decoding.options import DecodingOptions
+from transcriber.decoding.recogniser import Recogniser
+from transcriber.decoding.segments import DecodedSegment
 from transcriber.model.loading import LoadedModel, load_model
 from transcriber.service import TranscriberService
 
@@ -94,6 +98,19 @@ async def serve(mini: LoadedModel, local_ffmpeg: FFmpeg, script: Script, tmp_pat
 @pytest.fixture
 async def transcriber(serve: Serve) -> Transcriber:
     return await serve()
+
+
+def decoded(
+    recogniser: Recogniser, windows: Sequence[MelWindow], options: DecodingOptions
+) -> list[list[DecodedSegment]]:
+    """The segments of windows that share their calls of the model with no others."""
+    passes = [recogniser.passes(window, options) for window in windows]
+    while waiting := [(one, one.call) for one in passes if one.call]:
+        key = recogniser.key(waiting[0][1])
+        together = [(one, call) for one, call in waiting if recogniser.key(call) == key]
+        for (one, _), outcome in zip(together, recogniser.decode([call for _, call in together]), strict=True):
+            one.take(outcome)
+    return [one.segments for one in passes]
 
 
 def truth(name: str) -> dict[str, Any]:

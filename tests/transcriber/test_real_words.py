@@ -18,6 +18,7 @@ import pytest
 
 from bench.scores import normal
 from reelscribe.contracts.transcriber import TranscribeFields
+from tests.transcriber.conftest import decoded
 from transcriber.audio.mel import MelWindow
 from transcriber.audio.vad import Samples
 from transcriber.audio.windows import Window
@@ -68,14 +69,14 @@ def segments_of(name: str, **options: Any) -> list[Said]:
     cut = windows(name)
     chosen = decoding_options(TranscribeFields(**options), "en")
     mels = [MelWindow(recogniser().features(one.audio), one.seconds, one.speech) for one in cut]
-    decoded = [
+    found = [
         segments
         for first in range(0, len(mels), BATCH)
-        for segments in recogniser().decode(mels[first : first + BATCH], chosen)
+        for segments in decoded(recogniser(), mels[first : first + BATCH], chosen)
     ]
     return [
         Said(*window.timeline.span(segment.start, segment.end), segment.text)
-        for window, segments in zip(cut, decoded, strict=True)
+        for window, segments in zip(cut, found, strict=True)
         for segment in segments
     ]
 

@@ -38,6 +38,11 @@ class MelWindow(NamedTuple):
     seconds: float
     speech: tuple[tuple[float, float], ...] | None = None
 
+    @property
+    def frames(self) -> int:
+        """What the model sees of it, silence after the audio included."""
+        return int(self.features.shape[1])
+
     def speech_between(self, start: float, end: float) -> float:
         """Seconds of speech between two times of the window."""
         stretches = ((0.0, self.seconds),) if self.speech is None else self.speech

@@ -1,12 +1,12 @@
 """From audio to segments, with faster-whisper's own parts; what BatchedInferencePipeline drops is kept here.
 
-A batch of windows goes through ``options`` (how to decode), the model, ``fallback`` (again at higher temperatures),
-``segments`` (cut at timestamps), ``word_times`` (long segments split, times of words) and ``second_pass`` (again, if it
-went wrong). Sequential mode is ``long_form``. Both cut loops with ``repetition``.
+A window takes the calls of ``passes``: a first one, others for what is left over (``rests``), and a ``second_pass`` if
+it went wrong. A call goes through ``options`` (how to decode), the model, ``fallback`` (again at higher temperatures),
+``segments`` (cut at timestamps) and ``word_times`` (long segments split, times of words). Sequential mode is
+``long_form``. Both cut loops with ``repetition``.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,10 @@ from transcriber.audio.vad import SAMPLE_RATE, Samples
 from transcriber.decoding.fallback import apply_fallback
 from transcriber.decoding.long_form import LongFormDecoder
 from transcriber.decoding.options import DecodingOptions, as_transcription_options
+from transcriber.decoding.passes import Call, Passes
 from transcriber.decoding.request_check import check_request
-from transcriber.decoding.rests import joined
-from transcriber.decoding.second_pass import Outcome, Span, better, is_poor
+from transcriber.decoding.second_pass import Outcome, Span
 from transcriber.decoding.segments import (
-    SHORTEST_REST_SECONDS,
     DecodedSegment,
     DecodedWindow,
     as_segments,
@@ -34,11 +33,6 @@ from transcriber.decoding.segments import (
 from transcriber.decoding.tokenizers import Tokenizers
 from transcriber.decoding.word_times import Aligner, Part
 from transcriber.model.loading import LoadedModel
-
-MAX_RESTS = 4
-"""Calls of the model for what others leave over of one window."""
-WIDE_BEAM = 5
-"""For rests, which are short and have little context, and for the second pass."""
 
 
 class Recogniser:
@@ -81,61 +75,25 @@ class Recogniser:
         language, probability, _ = self._whisper.detect_language(features=features)
         return language, float(probability)
 
-    def decode(self, windows: Sequence[MelWindow], options: DecodingOptions) -> list[list[DecodedSegment]]:
-        """The segments of each window, with times in seconds of that window."""
-        end_of_text = self._tokenizers.get(None, options.task).eot
-        outcomes = self._decode_whole(windows, options, self._fitted_context)
-        poor = [number for number, one in enumerate(outcomes) if is_poor(windows[number], one, end_of_text)]
-        if poor:
-            full = [windows[number].in_full_context() for number in poor]
-            again = self._decode_whole(full, _with_wide_beam(options), fitted=False)
-            for number, second in zip(poor, again, strict=True):
-                outcomes[number] = better(windows[number], outcomes[number], second, end_of_text)
-        return [one.segments for one in outcomes]
+    def passes(self, window: MelWindow, options: DecodingOptions) -> Passes:
+        """The calls that a window takes; its segments have times in seconds of the window. Safe in any thread."""
+        return Passes(window, options, self._tokenizers.get(options.language, options.task), self._fitted_context)
 
-    def decode_long_form(
-        self,
-        audio: Samples,
-        options: DecodingOptions,
-        previous_tokens: Sequence[int],
-        condition_on_previous_text: bool,
-    ) -> Iterator[DecodedSegment]:
-        """See :meth:`transcriber.decoding.long_form.LongFormDecoder.decode`."""
-        return self._long_form.decode(audio, options, previous_tokens, condition_on_previous_text)
+    def key(self, call: Call) -> Hashable:
+        """Calls with equal keys can be made together. Safe in any thread.
 
-    def _decode_whole(self, windows: Sequence[MelWindow], options: DecodingOptions, fitted: bool) -> list[Outcome]:
-        """Each window up to its end: what a call of the model leaves over goes through the next one."""
-        outcomes = self._decode(windows, options)
-        for turn in range(MAX_RESTS):
-            open_ = [
-                number
-                for number, one in enumerate(outcomes)
-                if windows[number].seconds - one.settled > SHORTEST_REST_SECONDS
-            ]
-            if not open_:
-                break
-            rests = [windows[number].rest(outcomes[number].settled, fitted) for number in open_]
-            decoded = self._decode(rests, _with_wide_beam(options), keep_rest=turn == MAX_RESTS - 1)
-            for number, rest in zip(open_, decoded, strict=True):
-                outcomes[number] = joined(outcomes[number], rest, self._tokenizers.get(options.language, options.task))
-        return outcomes
+        On a CPU, they have the same length. A GPU needs full batches more than short windows.
+        """
+        return call.options if self.model.device == "cuda" else (call.options, call.window.frames)
 
-    def _decode(self, windows: Sequence[MelWindow], options: DecodingOptions, keep_rest: bool = False) -> list[Outcome]:
-        """In one call for each length of windows."""
-        lengths = [window.features.shape[1] for window in windows]
-        found: dict[int, Outcome] = {}
-        for length in set(lengths):
-            numbers = [number for number, other in enumerate(lengths) if other == length]
-            decoded = self._decode_together([windows[number] for number in numbers], options, keep_rest)
-            found.update(zip(numbers, decoded, strict=True))
-        return [found[number] for number in range(len(windows))]
-
-    def _decode_together(
-        self, windows: Sequence[MelWindow], options: DecodingOptions, keep_rest: bool
-    ) -> list[Outcome]:
+    def decode(self, calls: Sequence[Call]) -> list[Outcome]:
+        """What comes out of calls with equal keys, made together."""
+        options = calls[0].options
         tokenizer = self._tokenizers.get(options.language, options.task)
         transcription = as_transcription_options(options, tokenizer)
-        features = [window.features for window in windows]
+        windows = [call.window for call in calls]
+        longest = max(window.frames for window in windows)
+        features = [pad_or_trim(window.features, longest) for window in windows]
         seconds = [window.seconds for window in windows]
         encoded, outputs = self._pipeline.generate_segment_batched(np.stack(features), tokenizer, transcription)
         languages = self._detect_each(encoded) if options.language is None else [None] * len(outputs)
@@ -145,8 +103,8 @@ class Recogniser:
             for spectrogram, output, one in zip(features, outputs, tokenizers, strict=True)
         ]
         cuts = [
-            cut_at_timestamps(self._whisper, one, tokens, window, keep_rest)
-            for one, tokens, window in zip(tokenizers, decoded, windows, strict=True)
+            cut_at_timestamps(self._whisper, one, tokens, call.window, call.keep_rest)
+            for one, tokens, call in zip(tokenizers, decoded, calls, strict=True)
         ]
         parts = [cut.parts for cut in cuts]
         spans = [[_span(part, one.eot) for part in own] for one, own in zip(tokenizers, parts, strict=True)]
@@ -162,13 +120,19 @@ class Recogniser:
             )
         ]
 
+    def decode_long_form(
+        self,
+        audio: Samples,
+        options: DecodingOptions,
+        previous_tokens: Sequence[int],
+        condition_on_previous_text: bool,
+    ) -> Iterator[DecodedSegment]:
+        """See :meth:`transcriber.decoding.long_form.LongFormDecoder.decode`."""
+        return self._long_form.decode(audio, options, previous_tokens, condition_on_previous_text)
+
     def _detect_each(self, encoded: Any) -> list[str]:
         """The language of each window of a batch."""
         return [str(found[0][0][2:-2]) for found in self._whisper.model.detect_language(encoded)]
-
-
-def _with_wide_beam(options: DecodingOptions) -> DecodingOptions:
-    return replace(options, beam_size=max(options.beam_size, WIDE_BEAM))
 
 
 def _span(part: Part, end_of_text: int) -> Span:

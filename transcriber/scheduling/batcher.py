@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections import deque
+from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from types import TracebackType
@@ -15,6 +16,7 @@ from reelscribe.errors import ModelBroken, ModelOutOfMemory
 from transcriber.audio.mel import MelWindow
 from transcriber.audio.windows import Window
 from transcriber.decoding.options import DecodingOptions
+from transcriber.decoding.passes import Call, Passes
 from transcriber.decoding.recogniser import Recogniser
 from transcriber.decoding.segments import DecodedSegment
 from transcriber.metrics import Metrics
@@ -30,24 +32,35 @@ FAIR_EVERY = 4
 
 
 class _WaitingWindow:
-    """A window on its way through the model."""
+    """A window on its way through the model; it waits before each call that it takes."""
 
-    def __init__(self, mel: "asyncio.Future[MelWindow]", urgency: Urgency) -> None:
-        self.mel = mel
-        self.urgency = urgency
+    def __init__(self, passes: "asyncio.Future[Passes]", queue: "WindowQueue") -> None:
+        self.passes = passes
+        self.queue = queue
         self.since = time.monotonic()
         self.segments: asyncio.Future[list[DecodedSegment]] = asyncio.get_running_loop().create_future()
+        passes.add_done_callback(self._made)
 
     @property
-    def ready(self) -> bool:
-        """Whether its spectrogram is made."""
-        return self.mel.done()
+    def call(self) -> Call | None:
+        """What the model is to do next with it; None: its spectrogram is not made yet, or its segments are there."""
+        made = self.passes.done() and not self.passes.cancelled() and not self.passes.exception()
+        return self.passes.result().call if made else None
+
+    def finish(self) -> None:
+        """Pass the segments to the transcription that waits for them."""
+        if not self.segments.done():
+            self.segments.set_result(self.passes.result().segments)
 
     def fail(self, failure: BaseException) -> None:
         """Pass the failure to the transcription that waits for the segments."""
         if not self.segments.done():
             self.segments.set_exception(failure)
             self.segments.exception()  # read, for asyncio: a transcription reads only the first failure of its windows
+
+    def _made(self, passes: "asyncio.Future[Passes]") -> None:
+        if not passes.cancelled() and (failure := passes.exception()):
+            self.fail(failure)
 
 
 class WindowQueue:
@@ -60,9 +73,10 @@ class WindowQueue:
 
     def __init__(self, batcher: "Batcher", options: DecodingOptions, urgency: Urgency) -> None:
         self.options = options
+        self.urgency = urgency
         self.interactive = urgency == "interactive"
-        self._urgency = urgency
         self.waiting: deque[_WaitingWindow] = deque()
+        self.closed = False
         self._batcher = batcher
 
     @property
@@ -71,20 +85,25 @@ class WindowQueue:
         return self._batcher.share
 
     @property
-    def ready(self) -> bool:
-        """Whether its next window can go into a batch."""
-        return bool(self.waiting) and self.waiting[0].ready
+    def next_call(self) -> Call | None:
+        """Of the first window that is ready for one."""
+        return next((window.call for window in self.waiting if window.call), None)
+
+    def with_key(self, key: Hashable) -> list[_WaitingWindow]:
+        """The windows whose next call can be made together with others of this key."""
+        return [window for window in self.waiting if window.call and self._batcher.key(window.call) == key]
 
     def submit(self, window: Window) -> "asyncio.Future[list[DecodedSegment]]":
         """Let the window wait for the next batch; its segments, with times in seconds of the window."""
-        waiting = _WaitingWindow(self._batcher.mel(window), self._urgency)
+        waiting = _WaitingWindow(self._batcher.passes(window, self.options), self)
         self.waiting.append(waiting)
         return waiting.segments
 
     def close(self) -> None:
-        """Drop what still waits; what is in the model is finished."""
+        """Drop what still waits; a call of the model that has begun is finished."""
+        self.closed = True
         for window in self.waiting:
-            window.mel.cancel()
+            window.passes.cancel()
             window.segments.cancel()
         self.waiting.clear()
         self._batcher.remove(self)
@@ -92,6 +111,8 @@ class WindowQueue:
 
 class Batcher:
     """Makes batches while it is entered. A batch is what waits when the model is free: it never waits to fill.
+
+    A window takes several calls of the model (``transcriber.decoding.passes``); it waits for a batch before each.
 
     Args:
         recogniser: decodes a batch.
@@ -138,65 +159,72 @@ class Batcher:
         if queue in self._queues:
             self._queues.remove(queue)
 
-    def mel(self, window: Window) -> "asyncio.Future[MelWindow]":
-        """The spectrogram of a window, made in a thread ahead of the model."""
-        task = asyncio.get_running_loop().run_in_executor(self._mel_threads, self._mel, window)
+    def key(self, call: Call) -> Hashable:
+        """Calls with equal keys can share a batch."""
+        return self._recogniser.key(call)
+
+    def passes(self, window: Window, options: DecodingOptions) -> "asyncio.Future[Passes]":
+        """The way of a window through the model; its spectrogram is made in a thread ahead of the model."""
+        task = asyncio.get_running_loop().run_in_executor(self._mel_threads, self._passes, window, options)
         task.add_done_callback(lambda _: self._work.set())
         return task
 
-    def _mel(self, window: Window) -> MelWindow:
+    def _passes(self, window: Window, options: DecodingOptions) -> Passes:
         with self._metrics.working("mel"):
             features = self._recogniser.features(window.audio)
-        return MelWindow(features, window.seconds, window.speech)
+        return self._recogniser.passes(MelWindow(features, window.seconds, window.speech), options)
 
     async def _run(self) -> None:
         while True:
             await self._work.wait()
-            groups = self._next_groups()
+            groups = self._ready_groups()
             if not groups:
                 self._work.clear()
                 continue
-            await self._decode(self._fill(groups), groups[0][0].options)
+            await self._decode(self._fill(groups))
 
-    def _next_groups(self) -> list[list[WindowQueue]]:
-        """The queues that can share the next batch, in groups, none of them empty; the first group may fill it."""
+    def _ready_groups(self) -> list[list[WindowQueue]]:
+        """The queues with a window for the next batch, in groups, none of them empty; the first group may fill it."""
         self._batches += 1
-        ready = [queue for queue in self._queues if queue.ready]
+        ready = [queue for queue in self._queues if queue.next_call]
         if self._batches % FAIR_EVERY:
             groups = [[one for one in ready if one.interactive], [one for one in ready if not one.interactive]]
         else:
             groups = [ready]
-        options = next((group[0].options for group in groups if group), None)
-        sharing = [[queue for queue in group if queue.options == options] for group in groups]
-        return [group for group in sharing if group]
+        return [group for group in groups if group]
 
     def _fill(self, groups: list[list[WindowQueue]]) -> list[_WaitingWindow]:
         """One window of each queue of a group, again and again, until the batch is full or nothing is ready.
 
-        While less is ready than all workers could take, each takes its part of it.
+        The first one decides which others fit. While less is ready than all workers could take, each takes its part
+        of it.
         """
-        ready = sum(window.ready for group in groups for queue in group for window in queue.waiting)
+        first = groups[0][0].next_call
+        assert first
+        key = self.key(first)
+        fitting = [[deque(queue.with_key(key)) for queue in group] for group in groups]
+        ready = sum(len(windows) for group in fitting for windows in group)
         room = min(self._batch_size, ceil(ready / self._model.workers))
         batch: list[_WaitingWindow] = []
-        sharing: dict[WindowQueue, None] = {}
-        for group in groups:
-            while queues := [queue for queue in group if queue.ready][: room - len(batch)]:
-                batch += [queue.waiting.popleft() for queue in queues]
-                sharing.update(dict.fromkeys(queues))
+        for group in fitting:
+            while windows := [one for one in group if one][: room - len(batch)]:
+                batch += [one.popleft() for one in windows]
+        sharing = dict.fromkeys(window.queue for window in batch)
+        for window in batch:
+            window.queue.waiting.remove(window)
         for queue in sharing:  # to the end: the queue that was served the longest ago comes first
             self._queues.remove(queue)
             self._queues.append(queue)
         for window in batch:
-            self._metrics.window_wait.labels(window.urgency).observe(time.monotonic() - window.since)
+            self._metrics.window_wait.labels(window.queue.urgency).observe(time.monotonic() - window.since)
         self._metrics.batch_windows.observe(len(batch))
         self._metrics.batch_jobs.observe(len(sharing))
         return batch
 
-    async def _decode(self, batch: list[_WaitingWindow], options: DecodingOptions) -> None:
-        """Set the segments of all windows. If a batch fails, its halves are tried: a window must not fail others."""
+    async def _decode(self, batch: list[_WaitingWindow]) -> None:
+        """Make one call for all windows. If it fails, the halves are tried: a window must not fail others."""
         try:
-            windows = [window.mel.result() for window in batch]
-            decoded = await self._model.call(lambda: self._recogniser.decode(windows, options))
+            await self._model.call(lambda: self._advance([window.passes.result() for window in batch]))
         except Exception as failure:  # of any kind: the transcriptions must get it, and others continue
             if len(batch) == 1 or isinstance(failure, ModelBroken):
                 for window in batch:
@@ -206,9 +234,20 @@ class Batcher:
             if isinstance(failure, ModelOutOfMemory):
                 self._batch_size = min(self._batch_size, half)
                 log.warning("%d windows are too much for the memory; batches hold at most %d now", len(batch), half)
-            await self._decode(batch[:half], options)
-            await self._decode(batch[half:], options)
+            await self._decode(batch[:half])
+            await self._decode(batch[half:])
             return
-        for window, segments in zip(batch, decoded, strict=True):
-            if not window.segments.done():
-                window.segments.set_result(segments)
+        for window in reversed(batch):
+            if not window.call:
+                window.finish()
+            elif window.queue.closed:
+                window.segments.cancel()
+            else:  # before those that have not been in the model yet: their text comes later
+                window.since = time.monotonic()
+                window.queue.waiting.appendleft(window)
+                self._work.set()
+
+    def _advance(self, windows: Sequence[Passes]) -> None:
+        outcomes = self._recogniser.decode([window.call for window in windows if window.call])
+        for window, outcome in zip(windows, outcomes, strict=True):
+            window.take(outcome)

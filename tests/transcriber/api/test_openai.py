@@ -1,7 +1,7 @@
 """OpenAI's own Python client, unmodified, against the transcriber."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from openai import AsyncOpenAI
 from reelscribe.contracts.transcriber import TranscribeFields
 from tests.transcriber.conftest import Serve, Transcriber, truth
 from tests.transcriber.peer import SPEECH
-from transcriber.decoding.options import DecodingOptions
+from transcriber.decoding.passes import Call
 from transcriber.decoding.recogniser import Recogniser
 from transcriber.service import TranscriberService
 
@@ -115,7 +115,10 @@ async def test_japanese_has_no_spaces_between_segments(
     decode = transcriber.service.recogniser.decode
 
     def in_japanese(*arguments: Any) -> Any:
-        return [[replace(one, text=" 今日は") for one in window] for window in decode(*arguments)]
+        return [
+            outcome._replace(segments=[replace(one, text=" 今日は") for one in outcome.segments])
+            for outcome in decode(*arguments)
+        ]
 
     monkeypatch.setattr(transcriber.service.recogniser, "decode", in_japanese)
     client = client_of(transcriber)
@@ -177,9 +180,9 @@ def prompts(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     """Those that windows are decoded with."""
     decode, seen = Recogniser.decode, list[str | None]()
 
-    def noted(recogniser: Recogniser, windows: Any, options: DecodingOptions) -> Any:
-        seen.append(options.initial_prompt)
-        return decode(recogniser, windows, options)
+    def noted(recogniser: Recogniser, calls: Sequence[Call]) -> Any:
+        seen.extend(call.options.initial_prompt for call in calls)
+        return decode(recogniser, calls)
 
     monkeypatch.setattr(Recogniser, "decode", noted)
     return seen

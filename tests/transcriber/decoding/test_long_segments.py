@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.transcriber.conftest import Transcriber, segments, text, truth
+from tests.transcriber.conftest import Transcriber, decoded, segments, text, truth
 from tests.transcriber.peer import recording
 from transcriber.audio.mel import MelWindow
 from transcriber.decoding.options import DecodingOptions
@@ -46,7 +46,7 @@ def one_paragraph(mini: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> Recogni
 
 def decode(recogniser: Recogniser, **options: Any) -> list[DecodedSegment]:
     audio = recording("minute.flac")[: 30 * 16_000]
-    (found,) = recogniser.decode([MelWindow(recogniser.features(audio), 30.0)], DecodingOptions("en", **options))
+    (found,) = decoded(recogniser, [MelWindow(recogniser.features(audio), 30.0)], DecodingOptions("en", **options))
     return found
 
 

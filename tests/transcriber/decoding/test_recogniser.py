@@ -8,7 +8,7 @@ import pytest
 
 from reelscribe.contracts.transcriber import TranscribeOptions
 from reelscribe.errors import BadRequest
-from tests.transcriber.conftest import words_wrong
+from tests.transcriber.conftest import decoded, words_wrong
 from tests.transcriber.peer import recording
 from transcriber.audio.mel import MelWindow
 from transcriber.decoding.options import DecodingOptions
@@ -34,14 +34,14 @@ def test_a_short_window_may_be_encoded_as_such(mini: LoadedModel, recogniser: Re
     windows = [
         MelWindow(one.features(audio), len(audio) / 16_000) for one in (fitted, recogniser) for audio in (short, minute)
     ]
-    decoded = [texts(segments) for segments in fitted.decode(windows, ENGLISH)]
-    assert decoded[0] == decoded[2] == texts(decode(recogniser)[0])
-    assert words_wrong(" ".join(decoded[3]), " ".join(decoded[1])) <= 0.1
+    found = [texts(segments) for segments in decoded(fitted, windows, ENGLISH)]
+    assert found[0] == found[2] == texts(decode(recogniser)[0])
+    assert words_wrong(" ".join(found[3]), " ".join(found[1])) <= 0.1
 
 
 def decode(recogniser: Recogniser, options: DecodingOptions = ENGLISH, copies: int = 1) -> list[list[DecodedSegment]]:
     window = MelWindow(recogniser.features(recording("short.flac")), 7.5)
-    return recogniser.decode([window] * copies, options)
+    return decoded(recogniser, [window] * copies, options)
 
 
 def texts(segments: list[DecodedSegment]) -> list[str]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from faster_whisper.transcribe import Word
 
+from tests.transcriber.conftest import decoded
 from tests.transcriber.peer import recording
 from transcriber.audio.mel import MelWindow
 from transcriber.decoding.options import DecodingOptions
@@ -117,7 +118,7 @@ def test_a_rest_is_decoded_and_joined(recogniser: Recogniser, monkeypatch: pytes
     monkeypatch.setattr(recogniser._pipeline, "generate_segment_batched", stop_after_the_first_sentence)
     audio = recording("short.flac")
     window = MelWindow(recogniser.features(audio), len(audio) / 16_000, ((0.3, 3.6), (4.6, 7.3)))
-    (segments,) = recogniser.decode([window], ENGLISH)
+    (segments,) = decoded(recogniser, [window], ENGLISH)
     assert lengths[:2] == [1000, 1000]
     assert [segment.text.strip() for segment in segments] == SHORT
     assert segments[1].start == pytest.approx(4.2, abs=0.8)
@@ -158,7 +159,7 @@ def test_words_are_the_same_with_and_without_their_times(recogniser: Recogniser)
     audio = recording("minute.flac")[: 24 * 16_000]
     window = MelWindow(recogniser.features(audio), 24.0, ((0.3, 23.9),))
     plain, aligned = (
-        [segment.text for segment in recogniser.decode([window], DecodingOptions("en", word_timestamps=words))[0]]
+        [segment.text for segment in decoded(recogniser, [window], DecodingOptions("en", word_timestamps=words))[0]]
         for words in (False, True)
     )
     assert plain == aligned

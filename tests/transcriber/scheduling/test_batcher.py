@@ -2,8 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import AsyncExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,14 @@ from tests.transcriber.conftest import Serve, Transcriber, text, word_error_rate
 from transcriber.audio.mel import MelWindow
 from transcriber.audio.windows import Timeline, Window
 from transcriber.decoding.options import DecodingOptions
+from transcriber.decoding.passes import WIDE_BEAM, Call, Passes
+from transcriber.decoding.second_pass import Outcome
 from transcriber.metrics import Metrics
 from transcriber.model.pool import ModelPool
 from transcriber.scheduling.batcher import FAIR_EVERY, Batcher, WindowQueue
 
 ENGLISH, GERMAN = DecodingOptions("en"), DecodingOptions("de")
+ENGLISH_WITH_WIDE_BEAM = DecodingOptions("en", beam_size=WIDE_BEAM)
 
 
 class Recorder:
@@ -29,14 +33,23 @@ class Recorder:
     def __init__(self) -> None:
         self.batches: list[list[float]] = []
         self.allowed = threading.Event()
+        self.settled: dict[float, float] = {}
+        """Up to where windows of some lengths are decoded by the first call."""
+        self.lengths_matter = False
 
     def features(self, audio: Any) -> Any:
-        return audio
+        return np.zeros((80, len(audio) // 160), np.float32)
 
-    def decode(self, windows: Sequence[MelWindow], options: DecodingOptions) -> list[list[Any]]:
+    def passes(self, window: MelWindow, options: DecodingOptions) -> Passes:
+        return Passes(window, options, SimpleNamespace(eot=0), True)  # type: ignore[arg-type]
+
+    def key(self, call: Call) -> Hashable:
+        return (call.options, call.window.seconds) if self.lengths_matter else call.options
+
+    def decode(self, calls: Sequence[Call]) -> list[Outcome]:
         assert self.allowed.wait(10)
-        self.batches.append([window.seconds for window in windows])
-        return [[] for _ in windows]
+        self.batches.append([call.window.seconds for call in calls])
+        return [Outcome([], [], self.settled.get(one.window.seconds, one.window.seconds)) for one in calls]
 
 
 Start = Callable[..., Awaitable[Batcher]]
@@ -85,7 +98,7 @@ async def submitted(batcher: Batcher, options: DecodingOptions, urgency: Urgency
     queue = batcher.open_queue(options, urgency)
     for length in seconds:
         queue.submit(window(length))
-    while not all(waiting.ready for waiting in queue.waiting):
+    while not all(waiting.call for waiting in queue.waiting):
         await asyncio.sleep(0.01)
     return queue
 
@@ -123,6 +136,61 @@ async def test_windows_with_other_options_are_in_another_batch(start: Start, rec
     assert sorted(map(sorted, await all_done(recorder, english, german))) == [[1, 2], [11, 12]]
 
 
+async def test_windows_that_cannot_be_decoded_together_are_in_different_batches(
+    start: Start, recorder: Recorder
+) -> None:
+    recorder.lengths_matter = True
+    batcher = await start()
+    await busy(batcher)
+    long = await submitted(batcher, ENGLISH, "batch", 1, 2, 1)
+    short = await submitted(batcher, ENGLISH, "batch", 2, 1)
+    assert await all_done(recorder, long, short) == [[1, 1, 1], [2, 2]]
+
+
+async def test_what_a_call_leaves_over_shares_the_next_batch_with_other_windows(
+    start: Start, recorder: Recorder
+) -> None:
+    recorder.settled = {9: 4, 8: 2}
+    batcher = await start(batch_size=3)
+    await busy(batcher)
+    queue = await submitted(batcher, ENGLISH_WITH_WIDE_BEAM, "batch", 9, 8, 7, 3, 1)
+    assert await all_done(recorder, queue) == [[9, 8, 7], [5, 6, 3], [1]]
+
+
+async def test_a_window_of_a_closed_queue_takes_no_further_call(start: Start, recorder: Recorder) -> None:
+    recorder.settled = {9: 4}
+    batcher = await start(batch_size=1)
+    queue = await submitted(batcher, ENGLISH, "batch")
+    segments = queue.submit(window(9))
+    while queue.waiting:
+        await asyncio.sleep(0.01)
+    queue.close()
+    recorder.allowed.set()
+    await asyncio.wait([segments], timeout=10)
+    assert segments.cancelled()
+    assert recorder.batches == [[9]]
+
+
+async def test_a_spectrogram_that_cannot_be_made_fails_its_own_job_only(
+    start: Start, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = recorder.features
+
+    def none_of_9_seconds(audio: Any) -> Any:
+        if len(audio) == 9 * 16_000:
+            raise MemoryError
+        return features(audio)
+
+    monkeypatch.setattr(recorder, "features", none_of_9_seconds)
+    batcher = await start()
+    recorder.allowed.set()
+    queues = [batcher.open_queue(ENGLISH, "batch") for _ in range(2)]
+    failing, other = queues[0].submit(window(9)), queues[1].submit(window(3))
+    await asyncio.wait([failing, other], timeout=10)
+    assert isinstance(failing.exception(), MemoryError)
+    assert other.result() == []
+
+
 async def test_interactive_windows_go_first(start: Start, recorder: Recorder) -> None:
     batcher = await start(batch_size=2)
     await busy(batcher)
@@ -157,10 +225,10 @@ async def test_a_window_that_the_model_fails_on_fails_its_own_job_only(
 ) -> None:
     decode = recorder.decode
 
-    def fails_on_7(windows: Sequence[MelWindow], options: DecodingOptions) -> Any:
-        if 7 in [window.seconds for window in windows]:
+    def fails_on_7(calls: Sequence[Call]) -> Any:
+        if 7 in [call.window.seconds for call in calls]:
             raise RuntimeError("no audio like this")
-        return decode(windows, options)
+        return decode(calls)
 
     monkeypatch.setattr(recorder, "decode", fails_on_7)
     batcher = await start(batch_size=8)
@@ -198,11 +266,11 @@ async def test_many_jobs_share_the_room_that_one_has_alone(start: Start) -> None
 def too_much(limit: int, decode: Callable[..., Any], seen: list[int]) -> Callable[..., Any]:
     """``decode`` on a GPU that holds ``limit`` windows."""
 
-    def decode_if_it_fits(windows: Sequence[MelWindow], options: DecodingOptions) -> Any:
-        seen.append(len(windows))
-        if len(windows) > limit:
+    def decode_if_it_fits(calls: Sequence[Call]) -> Any:
+        seen.append(len(calls))
+        if len(calls) > limit:
             raise RuntimeError("CUDA failed with error out of memory")
-        return decode(windows, options)
+        return decode(calls)
 
     return decode_if_it_fits
 

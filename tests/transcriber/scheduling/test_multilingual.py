@@ -10,12 +10,14 @@ from reelscribe.contracts.events import Started
 from reelscribe.contracts.transcriber import TranscribeOptions
 from reelscribe.errors import BadRequest
 from tests.transcriber import sounds
-from tests.transcriber.conftest import Serve, segments
+from tests.transcriber.conftest import Serve, decoded, segments
 from tests.transcriber.peer import Script, recording, wav
 from tools.random_model import make_model
 from transcriber.audio.mel import Features, MelWindow
 from transcriber.decoding.options import DecodingOptions
+from transcriber.decoding.passes import Call
 from transcriber.decoding.recogniser import Recogniser
+from transcriber.decoding.second_pass import Outcome
 from transcriber.decoding.segments import DecodedSegment
 from transcriber.model.loading import LoadedModel, load_model
 from transcriber.scheduling.language_detection import LanguageDetection
@@ -34,7 +36,7 @@ def decode(
     recogniser: Recogniser, sounds: list[sounds.Sound], language: str | None, **options: object
 ) -> list[list[DecodedSegment]]:
     windows = [MelWindow(recogniser.features(sound), len(sound) / 16_000) for sound in sounds]
-    return recogniser.decode(windows, DecodingOptions(language, **options))  # type: ignore[arg-type]
+    return decoded(recogniser, windows, DecodingOptions(language, **options))  # type: ignore[arg-type]
 
 
 def texts_and_times(window: list[DecodedSegment]) -> list[tuple[str, float, float]]:
@@ -148,9 +150,9 @@ async def test_each_segment_has_its_language_over_http(
     windows: list[MelWindow] = []
     decode = transcriber.service.recogniser.decode
 
-    def noted(batch: Sequence[MelWindow], options: DecodingOptions) -> list[list[DecodedSegment]]:
-        windows.extend(batch)
-        return decode(batch, options)
+    def noted(calls: Sequence[Call]) -> list[Outcome]:
+        windows.extend(call.window for call in calls)
+        return decode(calls)
 
     monkeypatch.setattr(transcriber.service.recogniser, "decode", noted)
     events = await transcriber.events("short.flac", multilingual=True)

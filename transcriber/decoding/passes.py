@@ -1,0 +1,81 @@
+"""The calls of the model that a window takes, one after the other: the first pass, what it leaves over, and a second.
+
+Each window says what its next call is (see :class:`Call`), and windows of all transcriptions share calls of the model.
+"""
+
+from collections.abc import Generator
+from dataclasses import replace
+from typing import NamedTuple
+
+from faster_whisper.tokenizer import Tokenizer
+
+from transcriber.audio.mel import MelWindow
+from transcriber.decoding.options import DecodingOptions
+from transcriber.decoding.rests import joined
+from transcriber.decoding.second_pass import Outcome, better, is_poor
+from transcriber.decoding.segments import SHORTEST_REST_SECONDS, DecodedSegment
+
+MAX_RESTS = 4
+"""Calls of the model for what others leave over of one window."""
+WIDE_BEAM = 5
+"""For rests, which are short and have little context, and for the second pass."""
+
+
+class Call(NamedTuple):
+    """What the model is to decode next of a window.
+
+    Attributes:
+        keep_rest: take the text after the last pair of timestamps as it is; there is no further call.
+    """
+
+    window: MelWindow
+    options: DecodingOptions
+    keep_rest: bool = False
+
+
+class Passes:
+    """One window on its way through the model.
+
+    Attributes:
+        call: the next one; None once the segments are there.
+        segments: of the window, once no call is left.
+    """
+
+    def __init__(self, window: MelWindow, options: DecodingOptions, tokenizer: Tokenizer, fitted: bool) -> None:
+        self._steps = _window(window, options, tokenizer, fitted)
+        self.call: Call | None = next(self._steps)
+        self.segments: list[DecodedSegment] = []
+
+    def take(self, outcome: Outcome) -> None:
+        """Take what has come out of the call; there may be another one after it."""
+        try:
+            self.call = self._steps.send(outcome)
+        except StopIteration as end:
+            self.call, self.segments = None, end.value.segments
+
+
+_Steps = Generator[Call, Outcome, Outcome]
+
+
+def _window(window: MelWindow, options: DecodingOptions, tokenizer: Tokenizer, fitted: bool) -> _Steps:
+    first = yield from _to_its_end(window, options, tokenizer, fitted)
+    if not is_poor(window, first, tokenizer.eot):
+        return first
+    second = yield from _to_its_end(window.in_full_context(), _with_wide_beam(options), tokenizer, fitted=False)
+    return better(window, first, second, tokenizer.eot)
+
+
+def _to_its_end(window: MelWindow, options: DecodingOptions, tokenizer: Tokenizer, fitted: bool) -> _Steps:
+    """What a call of the model leaves over goes through the next one."""
+    outcome = yield Call(window, options)
+    for turn in range(MAX_RESTS):
+        if window.seconds - outcome.settled <= SHORTEST_REST_SECONDS:
+            break
+        rest = window.rest(outcome.settled, fitted)
+        decoded = yield Call(rest, _with_wide_beam(options), keep_rest=turn == MAX_RESTS - 1)
+        outcome = joined(outcome, decoded, tokenizer)
+    return outcome
+
+
+def _with_wide_beam(options: DecodingOptions) -> DecodingOptions:
+    return replace(options, beam_size=max(options.beam_size, WIDE_BEAM))
