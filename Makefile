@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test soak lint fix bench-extractor bench-orchestrator bench-transcriber bench-accuracy bench-real bench-media clean
+.PHONY: help demo serve test soak lint fix bench-extractor bench-orchestrator bench-transcriber bench-accuracy bench-real bench-gpu bench-media clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench-real: .venv/test ## compare with faster-whisper on human speech, with Whis
 
 bench-media: .venv/test ## extract 800 recordings of all kinds and check every beep in them (about 10 minutes)
 	$(BIN)/python -m bench.media $(ARGS)
+
+bench-gpu: .venv/test ## compare with faster-whisper on a GPU, with tiny.en and weights of turbo's size (about 4 minutes)
+	$(BIN)/python -m bench.gpu $(ARGS)
 
 clean: ## remove .venv, builds, caches and the demo's data (data/ stays: it may hold your transcripts)
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo/data

@@ -42,12 +42,18 @@ def test_the_orchestrator_is_compared_with_bare_procrastinate() -> None:
         assert row in tables
 
 
+def test_a_gpu_is_compared_with_both_ways_of_faster_whisper() -> None:
+    table = run("bench.gpu", "--quick", "--runs=1", "--seconds=20", "--clips=2", "--batch-size=2")
+    for column in ("of Batched, timestamps", "batches filled", "of loop"):
+        assert column in table
+
+
 def test_media_are_judged_kind_by_kind() -> None:
     table = run("bench.media", "--only", "wav-pcm_s16le_intact")
     assert "wav-pcm_s16le" in table and "intact" in table and "wrong: 0" in table
 
 
-@pytest.mark.parametrize("bench", ["extractor", "orchestrator", "transcriber", "accuracy", "real", "media"])
+@pytest.mark.parametrize("bench", ["extractor", "orchestrator", "transcriber", "accuracy", "real", "gpu", "media"])
 def test_make_runs_each_bench(bench: str) -> None:
     planned = subprocess.run(["make", "-n", f"bench-{bench}"], cwd=ROOT, capture_output=True, text=True)
     assert f"-m bench.{bench}" in planned.stdout
