@@ -31,7 +31,7 @@ MOST_PIECES = 300
 SENTENCE_ENDS = tuple(".?!…。\uff1f\uff01")
 CLAUSE_ENDS = tuple(",;:—\u2013、\uff0c\uff1b\uff1a")
 CLOSING_MARKS = "\"')]»”\u2019」』"
-ABBREVIATION = re.compile(r"\W*(?:(?:[^\W\d_]\.)+|(?:Mr|Mrs|Ms|Dr|St|Prof|Gen|Col|Capt|Lt|Sgt|Rev|Hon|Nr)\.)")
+ABBREVIATION = re.compile(r"\W*(?:(?:[A-Za-zÀ-ÿА-я]\.)+|(?:Mr|Mrs|Ms|Dr|St|Prof|Gen|Col|Capt|Lt|Sgt|Rev|Hon|Nr)\.)")
 """Of a title or a name: its full stop ends no sentence."""
 
 CUE_COST, UNEVEN_COST = 0.1, 0.2

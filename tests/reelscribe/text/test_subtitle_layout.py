@@ -155,6 +155,7 @@ def test_a_sentence_too_short_to_be_read_shares_the_cue_of_the_next_one():
         ("left.\u201d", " The", True),
         ("left!", " 12", True),
         ("left。", "彼", True),
+        ("本.", "彼", True),
         ("left", " The", False),
         ("left,", " The", False),
         ("Mr.", " Smith", False),
