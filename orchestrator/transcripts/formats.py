@@ -8,11 +8,11 @@ from textwrap import indent
 from typing import Any, Literal
 
 from orchestrator.transcripts.models import Transcript
-from orchestrator.transcripts.subtitle_layout import Cue, CueStream
 from reelscribe.contracts.events import Segment
 from reelscribe.text.formats import Format
 from reelscribe.text.running_text import running_text
 from reelscribe.text.srt_vtt import clock, one_line, srt, vtt
+from reelscribe.text.subtitle_layout import Cue, CueStream
 
 
 def text(segments: Iterable[Segment], timestamps: bool = False) -> str:

@@ -18,6 +18,7 @@ import pytest
 
 from bench.scores import normal
 from reelscribe.contracts.transcriber import TranscribeFields
+from reelscribe.text.subtitle_layout import CLAUSE_ENDS, CLOSING_MARKS, SENTENCE_ENDS, cues
 from tests.transcriber.conftest import decoded
 from transcriber.audio.mel import MelWindow
 from transcriber.audio.vad import Samples
@@ -44,6 +45,7 @@ class Said(NamedTuple):
     start: float
     end: float
     text: str
+    words: None = None
 
 
 @cache
@@ -130,6 +132,15 @@ def test_hints_cost_no_words(hints: dict[str, str]) -> None:
     plain = sum(len(words(name).split()) for name in JOINED)
     hinted = sum(len(words(name, **hints).split()) for name in JOINED)
     assert hinted >= 0.96 * plain
+
+
+def test_subtitles_end_where_sentences_or_clauses_do() -> None:
+    ends, cut = 0, []
+    for name in (*JOINED, "lsjoin_533.flac", "lsjoin_1688.flac", "lsjoin_2033.flac"):
+        shown = cues(segments_of(name))
+        ends += len(shown)
+        cut += [cue.text for cue in shown if not cue.text.rstrip(CLOSING_MARKS).endswith(SENTENCE_ENDS + CLAUSE_ENDS)]
+    assert len(cut) <= 0.15 * ends
 
 
 def test_silence_noise_and_music_have_hardly_any_words() -> None:

@@ -32,6 +32,7 @@ class TranscriptionUpload(TranscriptionForm):
 
     file: bytes = RECORDING
     timestamp_granularities: tuple[Granularity, ...] = Field(("segment",), alias="timestamp_granularities[]")
+    keywords: tuple[str, ...] = Field((), alias="keywords[]", description="words to expect, as hotwords")
 
 
 class EventLine(RootModel[Event]):
@@ -81,10 +82,12 @@ class Usage(ReceivedModel):
 
 
 class Text(ReceivedModel):
-    """``response_format = json``."""
+    """``response_format = json``; ``complete`` and the ``reason`` why not with ``allow_incomplete``."""
 
     text: str
     usage: Usage
+    complete: bool | None = None
+    reason: str | None = None
 
 
 class VerboseSegment(ReceivedModel):

@@ -1,17 +1,18 @@
 """OpenAI's audio API: its clients work unchanged."""
 
+import asyncio
 import logging
 from typing import Any
 
 from tornado.web import HTTPError
 
 from reelscribe.contracts.events import Event, Progress, Segment
-from reelscribe.errors import InternalError, ModelNotFound, ServiceError
+from reelscribe.errors import BadRequest, InternalError, ModelNotFound, ServiceError
 from reelscribe.http.server import ServiceHandler
 from reelscribe.text.running_text import running_text
 from transcriber.api import schemas
 from transcriber.api.recording_handler import RecordingHandler
-from transcriber.api.schemas import ALIAS, CONTENT_TYPES, TranscriptionForm, TranslationForm
+from transcriber.api.schemas import ALIASES, CONTENT_TYPES, TranscriptionForm, TranslationForm
 from transcriber.jobs.events import ClientLeft
 from transcriber.jobs.sources import AudioSource
 from transcriber.service import TranscriberService
@@ -34,8 +35,12 @@ class OpenAIErrors(ServiceHandler):
             ModelNotFound: it is not the loaded one.
         """
         loaded = self.service.recogniser.model.name
-        if name not in (loaded, ALIAS):
-            raise ModelNotFound(f"the model {name!r} is not loaded here; use {loaded!r} or {ALIAS!r}", fields=["model"])
+        if name not in (loaded, *ALIASES):
+            raise ModelNotFound(
+                f"the model {name!r} is not loaded here; use {loaded!r}, or one of OpenAI's names for it: "
+                f"{', '.join(ALIASES)}",
+                fields=["model"],
+            )
 
 
 class _AudioHandler(OpenAIErrors, RecordingHandler):
@@ -52,12 +57,19 @@ class _AudioHandler(OpenAIErrors, RecordingHandler):
             return
         transcript = await collect_transcript(self.service, form.fields(), source, self.claim())
         self.set_header("Content-Type", CONTENT_TYPES[form.response_format])
-        self.finish(schemas.render(transcript, form))
+        self.finish(await asyncio.to_thread(schemas.render, transcript, form))
 
     async def _read(self) -> tuple[TranslationForm, AudioSource]:
         fields, upload = await self.read_form()
         form = schemas.parse_form(self.form_type, fields)
-        prompt = self.service.recogniser.model.end_of_prompt(form.prompt)
+        model = self.service.recogniser.model
+        keywords = model.hint_tokens(form.hotwords)
+        if keywords > model.max_hint_tokens:
+            raise BadRequest(
+                f"keywords[]: they are {keywords} tokens together; at most {model.max_hint_tokens} fit",
+                fields=["keywords[]"],
+            )
+        prompt = model.end_of_prompt(form.prompt, model.max_hint_tokens - keywords)
         return form.model_copy(update={"prompt": prompt}), self.service.uploaded(upload)
 
     async def _stream(self, form: TranslationForm, source: AudioSource) -> None:
@@ -77,8 +89,8 @@ class _AudioHandler(OpenAIErrors, RecordingHandler):
                 await self.send()
 
         try:
-            await self.service.transcribe(form.fields(), source, self.claim(), emit)
-            last = schemas.done(running_text(texts))
+            finished = await self.service.transcribe(form.fields(), source, self.claim(), emit)
+            last = schemas.done(running_text(texts), finished, form)
         except ServiceError as failure:
             if not self._headers_written:
                 raise
@@ -111,7 +123,7 @@ class ModelsHandler(OpenAIErrors):
 
     def get(self) -> None:
         loaded = self.service.recogniser.model
-        models = [schemas.model(name, loaded.loaded_at) for name in dict.fromkeys((loaded.name, ALIAS))]
+        models = [schemas.model(name, loaded.loaded_at) for name in dict.fromkeys((loaded.name, *ALIASES))]
         self.finish({"object": "list", "data": models})
 
 

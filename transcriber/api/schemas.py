@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
 
-from reelscribe.contracts.events import Segment
+from reelscribe.contracts.events import Finished, Segment
 from reelscribe.contracts.messages import WireModel
 from reelscribe.contracts.transcriber import (
     HINT_CHARACTERS,
@@ -19,14 +19,22 @@ from reelscribe.errors import BadRequest, ServiceError
 from reelscribe.http.parsing import parse_query
 from reelscribe.text.running_text import space
 from reelscribe.text.srt_vtt import srt, vtt
+from reelscribe.text.subtitle_layout import cues
 from transcriber.api import languages
 from transcriber.api.uploads import Fields
 from transcriber.transcript import CompleteTranscript
 
-ALIAS = "whisper-1"
-"""OpenAI's own model, which clients name by default; here it is the loaded one."""
+ALIASES = ("whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
+"""OpenAI's own models, which clients name by default; here they are the loaded one."""
 
-LIST = "timestamp_granularities"
+LISTS = ("timestamp_granularities", "keywords")
+"""Fields that clients send once for each value, with ``[]`` after the name."""
+NOT_HERE = {
+    "include": "log probabilities of tokens are not kept; response_format = verbose_json has avg_logprob of segments",
+    "known_speaker_names": "speakers are not distinguished here; leave it out",
+    "known_speaker_references": "speakers are not distinguished here; leave it out",
+}
+"""Fields of OpenAI's that are refused, and why."""
 STRATEGY = "chunking_strategy"
 Granularity = Literal["segment", "word"]
 ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json"]
@@ -52,18 +60,38 @@ def _end(prompt: str) -> str:
     return prompt[-HINT_CHARACTERS:]
 
 
+def _without_speakers(value: Any) -> Any:
+    if value == "diarized_json":
+        raise ValueError("speakers are not distinguished here; use verbose_json, which has the times of segments")
+    return value
+
+
 class TranslationForm(WireModel):
     """Fields of ``POST /v1/audio/translations`` in addition to ``file``.
 
     The end of ``prompt`` is used, as with OpenAI: clients send all of the text so far. ``temperature`` is checked and
     changes nothing: decoding begins at 0 and is repeated with higher values if the result looks wrong, which is what
-    OpenAI's own default of 0 means.
+    OpenAI's own default of 0 means. ``raw`` gives one subtitle for each segment. ``allow_incomplete`` takes a file that
+    is cut or damaged; the answer then says whether it is ``complete``.
     """
 
     model: str = Field(min_length=1, max_length=200)
     prompt: Annotated[str, AfterValidator(_end)] = ""
-    response_format: ResponseFormat = "json"
+    response_format: Annotated[ResponseFormat, BeforeValidator(_without_speakers)] = "json"
     temperature: float = Field(default=0.0, ge=0, le=1)
+    raw: bool = Field(default=False, description="one subtitle for each segment; only with srt and vtt")
+    allow_incomplete: bool = False
+
+    @model_validator(mode="after")
+    def _check_raw_fits(self) -> Self:
+        if self.raw and self.response_format not in ("srt", "vtt"):
+            raise ValueError("raw: it is about subtitles; use it with response_format = srt or vtt")
+        return self
+
+    @property
+    def hotwords(self) -> str | None:
+        """Words to expect."""
+        return None
 
     @property
     def streamed(self) -> bool:
@@ -77,18 +105,21 @@ class TranslationForm(WireModel):
 
     def fields(self) -> TranscribeFields:
         """The same as fields of ``POST /transcribe``."""
-        return TranscribeFields(task="translate", initial_prompt=self.prompt or None)
+        return TranscribeFields(
+            task="translate", initial_prompt=self.prompt or None, allow_incomplete=self.allow_incomplete
+        )
 
 
 class TranscriptionForm(TranslationForm):
     """Fields of ``POST /v1/audio/transcriptions`` in addition to ``file``.
 
     ``chunking_strategy`` = ``auto`` changes nothing either: recordings are always cut at pauses. An object says what
-    counts as one.
+    counts as one. ``keywords`` are hotwords.
     """
 
     language: Annotated[str | None, BeforeValidator(_language_code)] = Field(default=None, min_length=2, max_length=3)
     timestamp_granularities: Annotated[tuple[Granularity, ...], BeforeValidator(_split)] = ("segment",)
+    keywords: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
     stream: bool = False
     chunking_strategy: Literal["auto"] | None = None
     chunking: Literal["server_vad"] | None = Field(None, validation_alias=f"{STRATEGY}[type]")
@@ -102,9 +133,15 @@ class TranscriptionForm(TranslationForm):
     def _check_format_fits(self) -> Self:
         if "word" in self.timestamp_granularities and self.response_format != "verbose_json":
             raise ValueError("timestamp_granularities[]: times of words need response_format = verbose_json")
+        if len(self.hotwords or "") > HINT_CHARACTERS:
+            raise ValueError(f"keywords[]: they are over {HINT_CHARACTERS} characters together")
         if self.stream and self.response_format not in ("json", "text"):
             raise ValueError(f"stream: response_format = {self.response_format} cannot be streamed; leave it out")
         return self
+
+    @property
+    def hotwords(self) -> str | None:
+        return ", ".join(filter(None, map(str.strip, self.keywords))) or None
 
     @property
     def streamed(self) -> bool:
@@ -118,6 +155,8 @@ class TranscriptionForm(TranslationForm):
         return TranscribeFields(
             language=self.language,
             initial_prompt=self.prompt or None,
+            hotwords=self.hotwords,
+            allow_incomplete=self.allow_incomplete,
             word_timestamps="word" in self.granularities,
             **self.model_dump(
                 include={"vad_threshold", "vad_min_silence_duration_ms", "vad_speech_pad_ms"}, exclude_none=True
@@ -131,10 +170,15 @@ def parse_form(form: type[TranslationForm], fields: Fields) -> TranslationForm:
     Raises:
         BadRequest: some are wrong; the message names each of them.
     """
+    for name in fields:
+        if reason := NOT_HERE.get(name.removesuffix("[]")):
+            raise BadRequest(f"{name}: {reason}", fields=[name])
     fields = _flat(fields)
-    plain = {name: values for name, values in fields.items() if name.removesuffix("[]") != LIST}
-    listed = [*fields.get(f"{LIST}[]", ()), *fields.get(LIST, ())]
-    parsed: TranslationForm = parse_query(form, {**plain, **({LIST: [b",".join(listed)]} if listed else {})})
+    joined = {name: values for name, values in fields.items() if name.removesuffix("[]") not in LISTS}
+    for name in LISTS:
+        if listed := [*fields.get(f"{name}[]", ()), *fields.get(name, ())]:
+            joined[name] = [b",".join(listed)]
+    parsed: TranslationForm = parse_query(form, joined)
     return parsed
 
 
@@ -155,13 +199,14 @@ def render(transcript: CompleteTranscript, form: TranslationForm) -> str:
     """The body of an answer in the form's ``response_format``."""
     if form.response_format == "text":
         return transcript.text + "\n"
-    if form.response_format == "srt":
-        return srt(transcript.segments)
-    if form.response_format == "vtt":
-        return vtt(transcript.segments)
+    if form.response_format in ("srt", "vtt"):
+        shown = transcript.segments if form.raw else cues(transcript.segments)
+        return srt(shown) if form.response_format == "srt" else vtt(shown)
     if form.response_format == "json":
-        return _json({"text": transcript.text, "usage": usage(transcript.finished.covered_seconds)})
-    return _json(_verbose(transcript, form))
+        about = {"text": transcript.text, "usage": usage(transcript.finished.covered_seconds)}
+    else:
+        about = _verbose(transcript, form)
+    return _json({**about, **completeness(transcript.finished, form)})
 
 
 def _verbose(transcript: CompleteTranscript, form: TranslationForm) -> dict[str, Any]:
@@ -189,6 +234,11 @@ def _words(segments: Iterable[Segment]) -> Iterable[dict[str, Any]]:
             yield {"word": word.word.strip(), "start": word.start, "end": word.end}
 
 
+def completeness(finished: Finished, form: TranslationForm) -> dict[str, Any]:
+    """Whether all of the recording is in the text, for clients that accept that it is not."""
+    return {"complete": finished.complete, "reason": finished.reason} if form.allow_incomplete else {}
+
+
 def usage(seconds: float) -> dict[str, Any]:
     """What OpenAI would charge for."""
     return {"type": "duration", "seconds": round(seconds)}
@@ -199,9 +249,9 @@ def delta(before: str, text: str) -> bytes:
     return _sse({"type": "transcript.text.delta", "delta": space(before, text) + text})
 
 
-def done(text: str) -> bytes:
+def done(text: str, finished: Finished, form: TranslationForm) -> bytes:
     """The server-sent event of the complete text, the last one."""
-    return _sse({"type": "transcript.text.done", "text": text})
+    return _sse({"type": "transcript.text.done", "text": text, **completeness(finished, form)})
 
 
 def failed(failure: ServiceError) -> bytes:

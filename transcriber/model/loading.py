@@ -98,10 +98,14 @@ class LoadedModel:
         """Tokens of hints that a window has room for, besides those of its text."""
         return int(self.whisper.max_length) // 2 - 1
 
-    def end_of_prompt(self, text: str) -> str:
-        """The end of a text, as many tokens as a hint may have."""
-        end = text.strip()
-        while (excess := len(starts := self._token_starts(end)) - self.max_hint_tokens) > 0:
+    def hint_tokens(self, text: str | None) -> int:
+        """How many tokens of hints a text is."""
+        return len(self._token_starts(text.strip())) if text else 0
+
+    def end_of_prompt(self, text: str, most_tokens: int) -> str:
+        """The end of a text, of at most so many tokens."""
+        end = text.strip() if most_tokens else ""
+        while end and (excess := len(starts := self._token_starts(end)) - most_tokens) > 0:
             # What is left may be cut into more tokens than it was; a letter may be several.
             end = end[max(1, starts[excess] - 1) :].strip()
         return end

@@ -106,7 +106,7 @@ async def test_a_finished_transcript_is_stored_next_to_its_savepath(storing, sto
         await status(pending=0)
     assert names(s3) == ["out/talks/ä b.mp4.json", "out/talks/ä b.mp4.srt"]
     assert json.loads(read(s3, "out/talks/ä b.mp4.json"))["text"] == "hello world"
-    assert read(s3, "out/talks/ä b.mp4.srt").startswith("1\n00:00:00,000 --> 00:00:03,000\nhello\n")
+    assert read(s3, "out/talks/ä b.mp4.srt").startswith("1\n00:00:00,000 --> 00:00:07,000\nhello world\n")
     kind = s3.stat_object(bucket_name="words", object_name="out/talks/ä b.mp4.srt").content_type
     assert kind == "application/x-subrip; charset=utf-8"
 

@@ -13,6 +13,7 @@ from openai import AsyncOpenAI
 from reelscribe.contracts.transcriber import TranscribeFields
 from tests.transcriber.conftest import Serve, Transcriber, truth
 from tests.transcriber.peer import SPEECH
+from transcriber.api.schemas import ALIASES
 from transcriber.decoding.passes import Call
 from transcriber.decoding.recogniser import Recogniser
 from transcriber.service import TranscriberService
@@ -188,6 +189,47 @@ def prompts(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     return seen
 
 
+async def test_keywords_are_hotwords(client: AsyncOpenAI, requests: list[TranscribeFields]) -> None:
+    assert (await transcribe(client, model="gpt-transcribe", keywords=["Peter", " Alice ", ""])).text
+    assert (await transcribe(client, keywords=[])).text
+    assert [request.hotwords for request in requests] == ["Peter, Alice", None]
+
+
+async def test_keywords_leave_room_for_the_end_of_the_prompt(
+    client: AsyncOpenAI, requests: list[TranscribeFields]
+) -> None:
+    for count in (0, 20, 80):
+        assert (await transcribe(client, prompt="garden hammer " * 400, keywords=["garden"] * count)).text
+    lengths = [len(request.initial_prompt or "") for request in requests]
+    assert lengths == sorted(lengths, reverse=True) and len(set(lengths)) == 3
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
+async def test_an_incomplete_recording_is_taken_if_asked(
+    client: AsyncOpenAI, make_video: Callable[..., Path], tmp_path: Path, stream: bool
+) -> None:
+    data = make_video(tmp_path / "a.mp4").read_bytes()
+    half = ("half.mp4", data[: len(data) // 2])
+    with pytest.raises(openai.UnprocessableEntityError) as raised:
+        await transcribe(client, file=half, stream=stream)
+    assert error(raised.value)["code"] == "incomplete_recording"
+    answer = await transcribe(client, file=half, stream=stream, extra_body={"allow_incomplete": True})
+    if stream:
+        *_, answer = [event async for event in answer]
+    assert answer.text and answer.complete is False and answer.reason
+
+
+async def test_a_complete_recording_is_said_to_be_if_asked(client: AsyncOpenAI) -> None:
+    answer = await transcribe(client, extra_body={"allow_incomplete": True})
+    assert (answer.complete, answer.reason) == (True, None)
+    assert not hasattr(await transcribe(client), "complete")
+
+
+async def test_speakers_are_refused_with_what_to_use_instead(client: AsyncOpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match="speakers are not distinguished here; use verbose_json"):
+        await transcribe(client, response_format="diarized_json")
+
+
 VAD = {"type": "server_vad", "threshold": 0.95, "silence_duration_ms": 2000, "prefix_padding_ms": 50}
 
 
@@ -222,26 +264,28 @@ async def test_a_strategy_that_leaves_it_to_the_server_changes_nothing(
 
 
 async def test_models(client: AsyncOpenAI) -> None:
-    assert [model.id async for model in client.models.list()] == ["mini", "whisper-1"]
+    assert [model.id async for model in client.models.list()] == ["mini", *ALIASES]
     model = await client.models.retrieve("mini")
     assert (model.id, model.object, model.owned_by) == ("mini", "model", "reelscribe")
     assert model.created > 1_700_000_000
 
 
-async def test_the_loaded_models_own_name_is_accepted(client: AsyncOpenAI) -> None:
-    assert (await transcribe(client, model="mini")).text == TEXT
+@pytest.mark.parametrize("name", ["mini", *ALIASES])
+async def test_the_loaded_model_has_its_own_name_and_those_of_openai(client: AsyncOpenAI, name: str) -> None:
+    assert (await transcribe(client, model=name)).text == TEXT
+    assert (await client.models.retrieve(name)).id == name
 
 
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda client: transcribe(client, model="gpt-4o-transcribe"),
-        lambda client: client.models.retrieve("gpt-4o-transcribe"),
+        lambda client: transcribe(client, model="gpt-4o-transcribe-diarize"),
+        lambda client: client.models.retrieve("gpt-4o-transcribe-diarize"),
     ],
     ids=["transcribe", "retrieve"],
 )
 async def test_another_model_is_not_found(client: AsyncOpenAI, ask: Callable[[AsyncOpenAI], Awaitable[Any]]) -> None:
-    with pytest.raises(openai.NotFoundError, match="'gpt-4o-transcribe' is not loaded here; use 'mini'") as raised:
+    with pytest.raises(openai.NotFoundError, match="diarize' is not loaded here; use 'mini', or one of") as raised:
         await ask(client)
     assert (error(raised.value)["code"], error(raised.value)["param"]) == ("model_not_found", "model")
 
@@ -280,6 +324,10 @@ async def test_a_bad_file_is_no_stream(client: AsyncOpenAI) -> None:
         ({"timestamp_granularities": ["letter"], "response_format": "verbose_json"}, "timestamp_granularities.0"),
         ({"stream": True, "response_format": "srt"}, None),
         ({"include": ["logprobs"]}, "include[]"),
+        ({"known_speaker_names": ["Peter"]}, "known_speaker_names[]"),
+        ({"keywords": ["garden"] * 250}, "keywords[]"),
+        ({"keywords": ["x" * 2001]}, None),
+        ({"extra_body": {"raw": True}}, None),
         ({"chunking_strategy": "sometimes"}, "chunking_strategy"),
         ({"chunking_strategy": "{"}, "chunking_strategy"),
         ({"chunking_strategy": {"type": "client_vad"}}, "chunking_strategy[type]"),

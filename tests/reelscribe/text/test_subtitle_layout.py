@@ -11,10 +11,18 @@ import srt
 import webvtt
 from rich.cells import cell_len
 
-from orchestrator.transcripts.subtitle_layout import LINE_WIDTH, MAX_SECONDS, MIN_SECONDS, cues
 from reelscribe.contracts.events import Segment, Word
 from reelscribe.text.srt_vtt import srt as as_srt
 from reelscribe.text.srt_vtt import vtt as as_vtt
+from reelscribe.text.subtitle_layout import (
+    LINE_WIDTH,
+    MAX_SECONDS,
+    MIN_SECONDS,
+    CueStream,
+    cues,
+    ends_sentence,
+    width,
+)
 
 LONG = (
     "We repaired your very happy horse on Friday night, and David borrowed the very slow chair. "
@@ -98,18 +106,97 @@ def test_no_cue_stays_longer_than_7_seconds():
 
 
 def test_a_short_cue_stays_a_second_if_there_is_room():
-    first, second, third = cues([segment(0, 0.2, "a"), segment(0.5, 0.7, "b"), segment(5, 5.1, "c")])
-    assert (first.end, second.end, third.end) == (0.5, 1.5, 6)
+    first, second, third = cues([segment(0, 0.2, "Yes."), segment(0.8, 1.0, "No."), segment(5, 5.1, "Yes.")])
+    assert (first.end, second.end, third.end) == (0.8, 1.8, 6)
 
 
 def test_cues_of_overlapping_segments_follow_each_other():
-    first, second = cues([segment(0, 5, "a"), segment(3, 6, "b")])
+    first, second = cues([segment(0, 5, "Yes."), segment(3, 6, "No.")])
     assert (first.end, second.start) == (3, 3)
 
 
 def test_segments_at_one_time_are_shown_one_after_the_other():
-    shown = cues([segment(5, 5, "a"), segment(5, 5, "b")])
-    assert [(cue.start, cue.end) for cue in shown] == [(5, 6), (6, 7)]
+    first, second = LONG[:88], LONG[91:180]
+    shown = cues([segment(5, 5, first), segment(5, 5, second)])
+    assert [(cue.start, cue.end) for cue in shown] == [(5 + number, 6 + number) for number in range(len(shown))]
+    assert len(shown) > 2
+
+
+SENTENCE = "The quick brown fox jumps over the lazy dog, which does not care at all."
+
+
+@pytest.mark.parametrize("timed", [False, True], ids=["without times of words", "with them"])
+@pytest.mark.parametrize("border", [2, 5, 9, 12])
+def test_a_sentence_is_one_cue_whatever_segments_it_is_in(border, timed):
+    words = SENTENCE.split()
+    segments, end = [], 0.0
+    for text in (f"Look. {' '.join(words[:border])}", f"{' '.join(words[border:])} And then it was over."):
+        segments.append(spoken(text, end, 0.4))
+        end = segments[-1].end
+    shown = cues([one if timed else one.model_copy(update={"words": None}) for one in segments])
+    assert [cue.text.replace("\n", " ") for cue in shown][-1] == "And then it was over."
+    assert SENTENCE in [cue.text.replace("\n", " ").removeprefix("Look. ") for cue in shown]
+
+
+def test_a_cue_ends_when_the_speaker_pauses_for_long():
+    shown = cues([segment(0, 2, "and then he"), segment(4.5, 6, "left the house.")])
+    assert [(cue.start, cue.end) for cue in shown] == [(0, 2), (4.5, 6)]
+
+
+def test_a_sentence_too_short_to_be_read_shares_the_cue_of_the_next_one():
+    [cue] = cues([segment(0, 0.4, "Yes."), segment(0.5, 3, "He has left.")])
+    assert cue.text == "Yes. He has left."
+
+
+@pytest.mark.parametrize(
+    ("text", "following", "ends"),
+    [
+        ("left.", " The", True),
+        ("left.\u201d", " The", True),
+        ("left!", " 12", True),
+        ("left。", "彼", True),
+        ("本.", "彼", True),
+        ("left", " The", False),
+        ("left,", " The", False),
+        ("Mr.", " Smith", False),
+        ("(Dr.", " Smith", False),
+        ("J.", " Smith", False),
+        ("U.S.", " Army", False),
+        ("left.", " and", False),
+        ("\u201cWho?\u201d", " he", False),
+    ],
+)
+def test_what_ends_a_sentence(text, following, ends):
+    assert ends_sentence(text, following) is ends
+
+
+def test_a_long_sentence_is_split_after_a_comma():
+    text = "When the rain had stopped at last, the children ran out into the garden to look for the cat they had lost."
+    assert [cue[-1][-1] for cue in lines(text, 0, 8)] == [",", "."]
+
+
+def test_segments_that_come_one_by_one_make_the_same_cues(anything):
+    stream = CueStream()
+    assert [cue for one in anything for cue in stream.add([one])] + stream.end() == cues(anything)
+
+
+def test_a_text_without_an_end_is_not_kept_in_memory():
+    stream = CueStream()
+    words = " ".join(["word"] * 10)
+    made = [cue for number in range(200) for cue in stream.add([segment(5 * number, 5 * number + 5, words)])]
+    assert len(made) > 100
+    shown = " ".join(cue.text.replace("\n", " ") for cue in made + stream.end())
+    assert shown == " ".join([words] * 200)
+
+
+def test_japanese_segments_are_joined_without_a_space():
+    [cue] = cues([segment(0, 1, "今日は"), segment(1, 2, "「いい」天気です。")])
+    assert cue.text == "今日は「いい」天気です。"
+
+
+@pytest.mark.parametrize("text", ["plain", "naïve", "今日は。", "ไทย", "e\u0301", "\uff21"])
+def test_a_width_is_that_of_a_terminal(text):
+    assert width(text) == cell_len(text)
 
 
 def test_an_empty_segment_is_no_cue():
