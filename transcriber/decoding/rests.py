@@ -20,7 +20,8 @@ def joined(first: Outcome, rest: Outcome, tokenizer: Tokenizer) -> Outcome:
     offset = first.settled
     later = [_later(segment, offset) for segment in rest.segments]
     if later and first.segments and first.spans and offset < first.spans[-1].end:
-        later[:1] = _without_repeated(first.segments[-1], later[0], tokenizer)
+        before = first.segments[-1]
+        later[:1] = [_after(before, one) for one in _without_repeated(before, later[0], tokenizer)]
     return Outcome(
         [*first.segments, *later],
         [*first.spans, *(Span(start + offset, end + offset, tokens) for start, end, tokens in rest.spans)],
@@ -32,7 +33,8 @@ def _without_repeated(before: DecodedSegment, segment: DecodedSegment, tokenizer
     said = [token for token in before.tokens if token < tokenizer.eot]
     again = [token for token in segment.tokens if token < tokenizer.eot]
     longest = min(MAX_TWICE, len(said), len(again))
-    count = next((count for count in range(longest, 0, -1) if said[-count:] == again[:count]), 0)
+    last, next_ = ([tokenizer.decode([token]).lower() for token in tokens] for tokens in (said[-longest:], again))
+    count = next((count for count in range(longest, 0, -1) if last[-count:] == next_[:count]), 0)
     if not count:
         return [segment]
     if count == len(again):
@@ -43,8 +45,11 @@ def _without_repeated(before: DecodedSegment, segment: DecodedSegment, tokenizer
         dropped = len(segment.text) - len(text)
         starts = [sum(len(word.word) for word in words[:number]) for number in range(len(words))]
         words = [word for word, start in zip(words, starts, strict=True) if start >= dropped]
-    start = max(segment.start, before.end) if segment.end > before.end else segment.start
-    return [replace(segment, tokens=tokens, text=text, words=words, start=start)]
+    return [replace(segment, tokens=tokens, text=text, words=words)]
+
+
+def _after(before: DecodedSegment, segment: DecodedSegment) -> DecodedSegment:
+    return replace(segment, start=max(segment.start, before.end)) if segment.end > before.end else segment
 
 
 def _later(segment: DecodedSegment, seconds: float) -> DecodedSegment:

@@ -10,6 +10,7 @@ import pytest
 
 from reelscribe.contracts.events import Event, Failed, Progress
 from reelscribe.contracts.transcriber import TranscribeFields, TranscribeRequest
+from reelscribe.settings.transcriber import TranscriberSection
 from tests.reelscribe.http.test_connections import HalfClosed
 from tests.transcriber.conftest import Serve, Transcriber, text, truth
 from tests.transcriber.peer import SPEECH, Script
@@ -268,6 +269,24 @@ async def test_a_refused_request_frees_its_slot(serve: Serve) -> None:
         assert (await transcriber.http.post("/transcribe", json=body)).status_code == 400
     assert (await transcriber.http.post("/transcribe", files={"other": b"1"})).status_code == 400
     await until(transcriber, free=1, waiting=0)
+
+
+async def test_with_the_default_settings_none_of_64_clips_at_the_same_time_is_refused(
+    serve: Serve, script: Script
+) -> None:
+    transcriber = await serve()
+    script.hold = asyncio.Event()
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=transcriber.http.base_url, limits=limits, timeout=60) as client:
+        requests = [
+            asyncio.create_task(client.post("/transcribe", json={"savepath": "silence.flac"}, headers=JSON))
+            for _ in range(64)
+        ]
+        await until(transcriber, waiting=64 - TranscriberSection().max_jobs, free=0)
+        script.hold.set()
+        answers = await asyncio.gather(*requests)
+    assert {answer.status_code for answer in answers} == {200}
+    assert all('"finished"' in answer.text for answer in answers)
 
 
 async def test_a_hundred_clients_that_come_and_leave_do_not_keep_a_slot(serve: Serve, script: Script) -> None:

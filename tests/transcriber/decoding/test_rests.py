@@ -140,6 +140,7 @@ def outcome(recogniser: Recogniser, text: str, end: float, settled: float) -> Ou
     [
         (4.9, " empty and expensive", [" The hammer was empty", " and expensive"]),
         (4.9, " was empty and expensive", [" The hammer was empty", " and expensive"]),
+        (4.9, " Empty and expensive", [" The hammer was empty", " and expensive"]),
         (4.9, " empty", [" The hammer was empty"]),
         (4.9, " and expensive", [" The hammer was empty", " and expensive"]),
         (5.2, " empty and expensive", [" The hammer was empty", " empty and expensive"]),
@@ -153,6 +154,16 @@ def test_what_is_said_on_both_sides_of_a_seam_without_a_pause_is_kept_once(
     assert [segment.text for segment in found.segments] == expected
     assert ["".join(word.word for word in segment.words or ()) for segment in found.segments] == expected
     assert found.settled == settled + 3.0
+
+
+def test_segments_do_not_overlap_at_a_seam(recogniser: Recogniser) -> None:
+    first, second = outcome(recogniser, " The hammer was", 5.0, 4.9), outcome(recogniser, " empty", 3.0, 3.0)
+    found = joined(first, second, recogniser._tokenizers.get("en", "transcribe"))
+    assert times_of(found.segments) == [(0.0, 5.0), (5.0, pytest.approx(7.9))]
+
+
+def times_of(segments: list[DecodedSegment]) -> list[tuple[float, float]]:
+    return [(segment.start, segment.end) for segment in segments]
 
 
 def test_words_are_the_same_with_and_without_their_times(recogniser: Recogniser) -> None:
