@@ -26,7 +26,7 @@ class SpeechWithoutWords(ReceivedModel):
     ``seconds`` and ``count`` are of all of them, ``stretches`` lists the first 100. Each has more than 1 s of speech.
     """
 
-    seconds: NonNegativeSeconds = 0.0
+    seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     count: int = Field(default=0, ge=0)
     stretches: list[Stretch] = Field(default_factory=list, max_length=MOST_STRETCHES)
 
