@@ -127,19 +127,19 @@ def breaks_off_after(windows: int) -> Script:
     return script
 
 
-def leaves_out(*times: tuple[float, float], ends_after: int = WINDOWS) -> Script:
-    """As :func:`transcribes`, without words for these stretches; after some windows the connection ends."""
+def leaves_out(*times: tuple[float, float], cut_after: int | None = None) -> Script:
+    """As :func:`transcribes`, without words for these stretches; perhaps the connection ends after some windows."""
 
     async def script(b: _Transcribe) -> None:
         def so_far(seconds: float) -> SpeechWithoutWords:
             return without_words(*(one for one in times if b.start <= one[0] and one[1] <= seconds))
 
         await b.tell(started(LONG))
-        for number in range(int(b.start // WINDOW_SECONDS), ends_after):
+        for number in range(int(b.start // WINDOW_SECONDS), WINDOWS if cut_after is None else cut_after):
             *segments, progress = window(number)
             known = so_far(progress.seconds)
             await b.tell(*segments, progress.model_copy(update={"speech_without_words": known}))
-        if ends_after < WINDOWS:
+        if cut_after is not None:
             b.detach().close()
         else:
             end = finished(LONG - b.start, None, 2 * (WINDOWS - int(b.start // WINDOW_SECONDS)))

@@ -63,7 +63,7 @@ async def test_less_than_the_submission_allows_is_complete(done, transcriber):
 
 
 async def test_attempts_that_were_cut_count_too(done, transcriber, receipt):
-    transcriber.scripts = [leaves_out((2, 5), ends_after=1), leaves_out((11, 14), ends_after=2), leaves_out((21, 24))]
+    transcriber.scripts = [leaves_out((2, 5), cut_after=1), leaves_out((11, 14), cut_after=2), leaves_out((21, 24))]
     job = await done(max_speech_without_words=8)
     assert [request.get("start", 0) for request in transcriber.requests] == [0, 10, 20]
     assert job.speech_without_words == without_words((2, 5), (11, 14), (21, 24))
@@ -73,16 +73,9 @@ async def test_attempts_that_were_cut_count_too(done, transcriber, receipt):
 
 
 async def test_what_is_transcribed_again_after_a_step_back_is_counted_once(done, transcriber):
-    cut_at_the_end = leaves_out((2, 5), (11, 14), (21, 24), (25, 28))
-
-    async def without_an_end(b):
-        tell = b.tell
-        b.tell = lambda *events: tell(*(event for event in events if event.event != "finished"))
-        await cut_at_the_end(b)
-        b.detach().close()
-
+    cut_at_the_end = leaves_out((2, 5), (11, 14), (21, 24), (25, 28), cut_after=3)
     past_the_end = fails("past_the_end", "there is no more", False)
-    transcriber.scripts = [without_an_end, past_the_end, leaves_out((21, 24))]
+    transcriber.scripts = [cut_at_the_end, past_the_end, leaves_out((21, 24))]
     job = await done()
     assert [request.get("start", 0) for request in transcriber.requests] == [0, LONG, 20]
     assert job.speech_without_words == without_words((2, 5), (11, 14), (21, 24))
