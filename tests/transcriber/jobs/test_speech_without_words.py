@@ -1,6 +1,8 @@
 """Speech for which the model has no words is reported, and counts as incomplete only if the request says so."""
 
+import asyncio
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import httpx
@@ -10,7 +12,9 @@ from reelscribe.contracts.events import Event, Finished, Progress
 from reelscribe.contracts.speech_without_words import SpeechWithoutWords
 from tests.transcriber.conftest import Transcriber, segments
 from tests.transcriber.peer import SPEECH, Script
+from transcriber.audio.windows import Window
 from transcriber.decoding.segments import DecodedSegment
+from transcriber.scheduling.batcher import WindowQueue
 
 SEQUENTIAL: dict[str, Any] = {"mode": "sequential", "condition_on_previous_text": False}
 SECOND_WINDOW = [(16.06, 22.02), (23.33, 26.14), (28.22, 30.59), (32.0, 34.18)]
@@ -36,19 +40,22 @@ def about(times: list[tuple[float, float]]) -> Any:
 
 
 @pytest.fixture
-def wordless(transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Have the model make nothing of a window, in batched mode."""
+def wordless(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Have nothing come out of the model for a window, in batched mode."""
+    submit = WindowQueue.submit
 
     def choose(number: int) -> None:
-        decode, count = transcriber.service.recogniser.decode, 0
+        numbers = count()
 
-        def some(windows: Any, options: Any) -> list[list[DecodedSegment]]:
-            nonlocal count
-            decoded = decode(windows, options)
-            numbers = range(count, count := count + len(windows))
-            return [[] if one == number else found for one, found in zip(numbers, decoded, strict=True)]
+        async def nothing(segments: "asyncio.Future[list[DecodedSegment]]") -> list[DecodedSegment]:
+            await segments
+            return []
 
-        monkeypatch.setattr(transcriber.service.recogniser, "decode", some)
+        def submit_some(queue: WindowQueue, window: Window) -> "asyncio.Future[list[DecodedSegment]]":
+            segments = submit(queue, window)
+            return asyncio.ensure_future(nothing(segments)) if next(numbers) == number else segments
+
+        monkeypatch.setattr(WindowQueue, "submit", submit_some)
 
     return choose
 
