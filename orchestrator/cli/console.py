@@ -44,7 +44,7 @@ def job_table(jobs: Sequence[Job]) -> Table:
         table.add_column("BUCKET", no_wrap=True)
     table.add_column("SAVEPATH", overflow="fold")
     for job in jobs:
-        note = job.error.message if job.error else f"incomplete: {job.reason}" if job.complete is False else ""
+        note = job.error.message if job.error else job.note
         table.add_row(
             str(job.id),
             Text(job.state, style=COLOURS[job.state]),
@@ -93,8 +93,8 @@ def closing_line(job: Job) -> str:
         took = (job.finished_at - job.started_at).total_seconds()
         # The time of a job with several attempts holds what was done twice, and the waits between them.
         speed = f", {job.progress_seconds / took:.1f} x real time" if took > 0 and job.attempt == 1 else ""
-        lack = "" if job.complete else f"; incomplete: {visible(job.reason or 'no reason is known')}"
-        return f"{line}: {job.progress_seconds:.1f} s{speed}{lack}"
+        note = f"; {visible(job.note)}" if job.note else ""
+        return f"{line}: {job.progress_seconds:.1f} s{speed}{note}"
     return line
 
 

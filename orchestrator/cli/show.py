@@ -63,8 +63,8 @@ def show(
             async for part in parts(session.pool, about, wanted, timestamps):
                 sys.stdout.write(part)
         sys.stdout.flush()
-        if not about.receipt.complete:
-            print_error(f"this transcript is incomplete: {about.receipt.reason}")
+        if job.note:
+            print_error(visible(job.note if job.complete else f"this transcript is {job.note}"))
         if results and (sentence := results_sentence(results)):
             print_error(visible(sentence))
         return 0

@@ -6,8 +6,11 @@ Functions take the connection, so that the caller says what belongs to one trans
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.database.sql import Connection, fetch_value
+from psycopg.types.json import Jsonb
+
+from orchestrator.database.sql import Connection, fetch_all, fetch_column, fetch_value
 from reelscribe.contracts.events import Finished, Started
+from reelscribe.contracts.speech_without_words import SpeechWithoutWords, total
 from reelscribe.errors import ServiceError
 
 
@@ -58,16 +61,20 @@ async def open_receipt(connection: Connection, attempt: Attempt, transcriber_url
     )
 
 
-async def extend_receipt(connection: Connection, attempt: Attempt, new_segments: int) -> None:
-    """Note how far the attempt has come."""
+async def extend_receipt(
+    connection: Connection, attempt: Attempt, new_segments: int, without_words: SpeechWithoutWords | None
+) -> None:
+    """Note how far the attempt has come, and what has no words up to there if something was added to that."""
     await connection.execute(
         """
-        update attempts set covered_seconds = %s - start_seconds, segments = %s
+        update attempts set covered_seconds = %s - start_seconds, segments = %s,
+            speech_without_words = coalesce(%s, speech_without_words)
         where transcription_id = %s and attempt = %s
         """,
         (
             attempt.progress_seconds,
             attempt.segments + new_segments - attempt.first_segment,
+            _json(without_words),
             attempt.id,
             attempt.number,
         ),
@@ -82,10 +89,15 @@ async def complete_receipt(connection: Connection, attempt: Attempt, event: Fini
             delivered_seconds = %(delivered_seconds)s, covered_seconds = %(covered_seconds)s,
             sha256 = %(sha256)s, etag = %(etag)s, extraction_id = %(extraction_id)s,
             last_modified = %(last_modified)s, size = %(size)s, segments = %(segments)s, track = %(track)s,
-            track_choice = %(track_choice)s, remarks = %(remarks)s
+            track_choice = %(track_choice)s, remarks = %(remarks)s, speech_without_words = %(without_words)s
         where transcription_id = %(id)s and attempt = %(attempt)s
         """,
-        {**event.model_dump(), "id": attempt.id, "attempt": attempt.number},
+        {
+            **event.model_dump(exclude={"speech_without_words"}),
+            "without_words": _json(event.speech_without_words),
+            "id": attempt.id,
+            "attempt": attempt.number,
+        },
     )
 
 
@@ -113,6 +125,32 @@ async def cut_receipts(connection: Connection, id: int, seconds: float) -> None:
         """,
         {"seconds": seconds, "id": id},
     )
+    rows = await fetch_all(
+        connection,
+        """
+        select attempt, speech_without_words from attempts
+        where transcription_id = %s and speech_without_words is not null
+        """,
+        (id,),
+    )
+    for number, without_words in rows:
+        await connection.execute(
+            "update attempts set speech_without_words = %s where transcription_id = %s and attempt = %s",
+            (_json(SpeechWithoutWords.model_validate(without_words).before(seconds)), id, number),
+        )
+
+
+async def speech_without_words(connection: Connection, id: int) -> SpeechWithoutWords | None:
+    """What the receipts of a transcription say of it, added up; None if they say nothing."""
+    parts = await fetch_column(
+        connection,
+        """
+        select speech_without_words from attempts
+        where transcription_id = %s and speech_without_words is not null order by attempt
+        """,
+        (id,),
+    )
+    return total(map(SpeechWithoutWords.model_validate, parts))
 
 
 async def earlier_etag(connection: Connection, attempt: Attempt) -> str | None:
@@ -126,3 +164,7 @@ async def earlier_etag(connection: Connection, attempt: Attempt) -> str | None:
         (attempt.id, attempt.number),
     )
     return etag
+
+
+def _json(without_words: SpeechWithoutWords | None) -> Jsonb | None:
+    return None if without_words is None else Jsonb(without_words.model_dump())

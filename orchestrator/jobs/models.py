@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from reelscribe.contracts.messages import Savepath
+from reelscribe.contracts.speech_without_words import SpeechWithoutWords
 from reelscribe.contracts.transcriber import TranscribeOptions
 from reelscribe.savepath import mistake_in
 
@@ -80,6 +81,7 @@ class Job(Record):
         failures: transient failures so far.
         progress_seconds: all before it is stored.
         complete: of a ``done`` job: whether it covers the whole recording; if not, ``reason`` says why.
+        speech_without_words: of a ``done`` job; None if it is not known.
     """
 
     id: int
@@ -99,6 +101,7 @@ class Job(Record):
     progress_seconds: float
     complete: bool | None
     reason: str | None
+    speech_without_words: SpeechWithoutWords | None = None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -107,6 +110,15 @@ class Job(Record):
     def finished(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.state not in UNFINISHED
+
+    @property
+    def note(self) -> str:
+        """What a reader of its transcript should know; empty for most jobs."""
+        without_words = self.speech_without_words.sentence if self.speech_without_words else ""
+        if self.complete is not False:
+            return without_words
+        incomplete = f"incomplete: {self.reason or 'no reason is known'}"
+        return incomplete if without_words in incomplete else f"{incomplete}; {without_words}"
 
     def situation(self, default_bucket: str) -> str:
         """Its state in words, with what can be done."""
@@ -119,7 +131,7 @@ class Job(Record):
             "queued": "it is queued",
             "running": f"it is being transcribed ({done} s)",
             "waiting": f"it waits: {reason}",
-            "done": "it is done" if self.complete else f"it is done, but incomplete: {self.reason}",
+            "done": f"it is done, {'with' if self.complete else 'but'} {self.note}" if self.note else "it is done",
             "failed": f"it failed: {reason}; try again with: {retry}",
             "cancelled": f"it was cancelled; queue it again with: {retry}",
         }[self.state]

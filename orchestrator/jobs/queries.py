@@ -29,7 +29,7 @@ _JOBS = """
             'code', j.error_code, 'message', j.error_message, 'details', coalesce(j.error_details, '{}')
         ) end as error,
         j.model, j.language, j.language_probability, j.declared_seconds, j.progress_seconds, j.complete, j.reason,
-        j.created_at, j.started_at, j.finished_at
+        j.speech_without_words, j.created_at, j.started_at, j.finished_at
     from jobs j left join media m on m.id = j.media_id
 """
 

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from orchestrator.jobs.models import Job, Record
 from reelscribe.contracts.events import Segment
+from reelscribe.contracts.speech_without_words import SpeechWithoutWords
 
 
 class ReceiptPart(Record):
@@ -30,6 +31,7 @@ class ReceiptPart(Record):
     track: int | None = None
     track_choice: str | None = None
     remarks: list[str] = Field(default_factory=list)
+    speech_without_words: SpeechWithoutWords | None = None
 
 
 class Receipt(Record):
@@ -41,6 +43,7 @@ class Receipt(Record):
         track: which audio track was transcribed, as in a request, and
         track_choice: why that one.
         remarks: what a reader should know although nothing is missing, such as joined recordings or holes.
+        speech_without_words: None if speech was not detected (``vad = false``).
         parts: one for each attempt that made progress.
     """
 
@@ -54,6 +57,7 @@ class Receipt(Record):
     track: int | None
     track_choice: str | None
     remarks: list[str]
+    speech_without_words: SpeechWithoutWords | None
     parts: list[ReceiptPart]
 
     @classmethod
@@ -77,6 +81,7 @@ class Receipt(Record):
             track=last.track,
             track_choice=last.track_choice,
             remarks=list(dict.fromkeys(remark for part in parts for remark in part.remarks)),
+            speech_without_words=job.speech_without_words,
             parts=parts,
         )
 

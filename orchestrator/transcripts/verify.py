@@ -4,13 +4,13 @@ PostgreSQL gathers the numbers of a thousand transcripts at a time; what they me
 """
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
 
 from psycopg.rows import class_row
 
 from orchestrator.database.pool import Pool
 from orchestrator.jobs.models import Record
 from orchestrator.jobs.versions import replaced
+from reelscribe.contracts.speech_without_words import SpeechWithoutWords
 from reelscribe.media.completeness import TOLERATED_SECONDS, TOLERATED_SHARE
 
 SAMPLE_RATE = 16_000
@@ -29,8 +29,7 @@ class Finding(Record):
     message: str
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(Record):
     """The numbers of one transcript. ``start_seconds`` to ``sha256`` are of the last part, the others of all of it.
 
     Attributes:
@@ -48,6 +47,7 @@ class Evidence:
     savepath: str
     complete: bool
     transcribed_seconds: float
+    speech_without_words: SpeechWithoutWords | None
     segments: int
     first: int | None
     last: int | None
@@ -131,7 +131,7 @@ def _mistakes(of: Evidence) -> Iterator[tuple[str, str]]:
 
 _EVIDENCE = f"""
     with job as materialized (
-        select t.id, m.bucket, m.savepath, t.complete, t.progress_seconds
+        select t.id, m.bucket, m.savepath, t.complete, t.progress_seconds, t.speech_without_words
         from transcriptions t join media m on m.id = t.media_id
         where t.state = 'done' and t.id > %(after)s and not (t.superseded and {replaced("t")})
             and (%(bucket)s::text is null or m.bucket = %(bucket)s)
@@ -160,6 +160,7 @@ _EVIDENCE = f"""
         from part group by transcription_id
     )
     select job.id as job, job.bucket, job.savepath, job.complete, job.progress_seconds as transcribed_seconds,
+        job.speech_without_words,
         coalesce(text.segments, 0) as segments, text.first, text.last, text.disordered, text.ends,
         receipt.gap_seconds, coalesce(receipt.etags, 0) as etags,
         part.start_seconds, part.declared_seconds, part.delivered_seconds, part.covered_seconds, part.samples,

@@ -5,6 +5,8 @@ Every write names its attempt (:func:`orchestrator.jobs.transitions.advance`), a
 
 from collections.abc import Sequence
 
+from psycopg.types.json import Jsonb
+
 from orchestrator.database.pool import Pool, retry_on_reconnect
 from orchestrator.database.sql import Connection
 from orchestrator.errors import ObjectChanged
@@ -14,6 +16,7 @@ from orchestrator.queue.procrastinate import Queue
 from orchestrator.transcripts import segments as stored_segments
 from orchestrator.worker.retry import ResumeFrom
 from reelscribe.contracts.events import Finished, Segment, Started
+from reelscribe.contracts.speech_without_words import SpeechWithoutWords
 
 
 class TranscriptionProgress:
@@ -50,8 +53,18 @@ class TranscriptionProgress:
             await attempts.open_receipt(connection, attempt, transcriber_url, event)
 
     @retry_on_reconnect
-    async def store(self, attempt: Attempt, segments: Sequence[Segment], seconds: float) -> None:
-        """All before ``seconds`` is here: store it, to resume there should this attempt break off."""
+    async def store(
+        self,
+        attempt: Attempt,
+        segments: Sequence[Segment],
+        seconds: float,
+        without_words: SpeechWithoutWords | None = None,
+    ) -> None:
+        """All before ``seconds`` is here: store it, to resume there should this attempt break off.
+
+        Args:
+            without_words: of this attempt so far, if these segments leave more of it.
+        """
         async with self._pool.connection() as connection:
             await transitions.advance(
                 connection,
@@ -66,7 +79,7 @@ class TranscriptionProgress:
                 """,
                 seconds=seconds,
             )
-            await attempts.extend_receipt(connection, attempt, len(segments))
+            await attempts.extend_receipt(connection, attempt, len(segments), without_words)
             await stored_segments.insert(connection, attempt.id, attempt.segments, segments)
         attempt.segments += len(segments)
 
@@ -80,19 +93,23 @@ class TranscriptionProgress:
         async with self._pool.connection() as connection:
             await _check_object(connection, attempt, event.etag)
             await attempts.complete_receipt(connection, attempt, event)
+            without_words = await attempts.speech_without_words(connection, attempt.id)
+            most_seconds = attempt.options.get("max_speech_without_words")
+            lack = without_words.too_long(most_seconds) if without_words else None
             await transitions.finish(
                 connection,
                 attempt,
                 """
                 complete = %(complete)s, reason = %(reason)s,
                 declared_seconds = coalesce(%(start)s + %(declared)s, declared_seconds),
-                progress_seconds = %(start)s + %(covered)s
+                progress_seconds = %(start)s + %(covered)s, speech_without_words = %(without_words)s
                 """,
                 start=attempt.start_seconds,
-                complete=event.complete,
-                reason=event.reason,
+                complete=event.complete and not lack,
+                reason=event.reason or lack,
                 declared=event.declared_seconds,
                 covered=event.covered_seconds,
+                without_words=Jsonb(without_words.model_dump()) if without_words else None,
             )
             await stored_segments.insert(connection, attempt.id, attempt.segments, segments)
             followers = await transitions.add_follow_ups(connection, attempt.kind, attempt.media_id)

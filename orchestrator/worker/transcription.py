@@ -80,7 +80,7 @@ async def _store(progress: TranscriptionProgress, attempt: Attempt, stream: JobS
                 case Progress():
                     ready = [segment for segment in pending if segment.start < event.seconds]
                     pending = pending[len(ready) :]
-                    await progress.store(attempt, ready, event.seconds)
+                    await progress.store(attempt, ready, event.seconds, event.speech_without_words)
                 case Finished():
                     await progress.finish(attempt, pending, event)
                     return

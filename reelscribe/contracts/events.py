@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 
 from reelscribe.contracts.messages import ReceivedModel
+from reelscribe.contracts.speech_without_words import SpeechWithoutWords
 from reelscribe.errors import StreamCut
 
 NDJSON = "application/x-ndjson"
@@ -66,10 +67,12 @@ class Progress(ReceivedModel):
     """Every segment before ``seconds`` of the recording has been sent; a resumed request may ``start`` there.
 
     Sent after the segments of each window, and at least every 5 s: a stream that is silent for longer is broken.
+    ``speech_without_words`` is of all before ``seconds``, null if nothing has been added to it.
     """
 
     event: Literal["progress"] = "progress"
     seconds: float
+    speech_without_words: SpeechWithoutWords | None = None
 
 
 class Finished(ReceivedModel):
@@ -77,7 +80,8 @@ class Finished(ReceivedModel):
 
     ``duration`` is the length of the recording; the other seconds are of the part from ``start`` on. ``etag``,
     ``last_modified`` and ``size`` (bytes) are of the object. ``track``, ``track_choice`` and ``remarks`` are those of
-    :class:`reelscribe.contracts.extractor.ExtractionReceipt`.
+    :class:`reelscribe.contracts.extractor.ExtractionReceipt`. ``speech_without_words`` is null if speech was not
+    detected (``vad = false``).
     """
 
     event: Literal["finished"] = "finished"
@@ -97,6 +101,7 @@ class Finished(ReceivedModel):
     track: int | None = None
     track_choice: str | None = None
     remarks: list[str] = Field(default_factory=list)
+    speech_without_words: SpeechWithoutWords | None = None
 
 
 class Failed(ReceivedModel):

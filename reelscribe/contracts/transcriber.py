@@ -12,6 +12,7 @@ Language = Annotated[str, Field(min_length=2, max_length=3, pattern=r"^[A-Za-z]*
 VadThreshold = Annotated[float, Field(ge=0.05, le=0.95)]
 PauseMilliseconds = Annotated[int, Field(ge=0, le=5000)]
 PadMilliseconds = Annotated[int, Field(ge=0, le=1000)]
+NEED_VAD = ("vad_threshold", "vad_min_silence_duration_ms", "vad_speech_pad_ms", "max_speech_without_words")
 HINT_CHARACTERS = 2000
 """Longest hint to the model, which takes a few hundred tokens of it."""
 
@@ -36,13 +37,16 @@ class TranscribeOptions(WireModel):
     hotwords: str | None = Field(default=None, max_length=HINT_CHARACTERS)
     condition_on_previous_text: bool = Field(default=True, description="sequential mode only")
     allow_incomplete: bool = False
+    max_speech_without_words: NonNegativeSeconds | None = Field(
+        default=None, description="with more seconds of it, the transcript is incomplete; default: it is only reported"
+    )
 
     @model_validator(mode="after")
     def _without_contradictions(self) -> Self:
         if self.multilingual and self.language is not None:
             raise ValueError("multilingual: it detects the language of each window, so leave out language")
         if not self.vad:
-            for name in ("vad_threshold", "vad_min_silence_duration_ms", "vad_speech_pad_ms"):
+            for name in NEED_VAD:
                 if getattr(self, name) != type(self).model_fields[name].default:
                     raise ValueError(f"{name}: it has no effect with vad = false; leave it out, or vad = false")
         return self

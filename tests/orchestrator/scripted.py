@@ -13,6 +13,7 @@ from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
 from reelscribe.contracts.events import NDJSON, Failed, Finished, Progress, Segment, Started, Word, event_line
+from reelscribe.contracts.speech_without_words import SpeechWithoutWords, Stretch
 
 WINDOW_SECONDS = 10.0
 WINDOWS = 3
@@ -126,6 +127,36 @@ def breaks_off_after(windows: int) -> Script:
     return script
 
 
+def leaves_out(*times: tuple[float, float], cut_after: int | None = None) -> Script:
+    """As :func:`transcribes`, without words for these stretches; perhaps the connection ends after some windows."""
+
+    async def script(b: _Transcribe) -> None:
+        def so_far(seconds: float) -> SpeechWithoutWords:
+            return without_words(*(one for one in times if b.start <= one[0] and one[1] <= seconds))
+
+        await b.tell(started(LONG))
+        for number in range(int(b.start // WINDOW_SECONDS), WINDOWS if cut_after is None else cut_after):
+            *segments, progress = window(number)
+            known = so_far(progress.seconds)
+            await b.tell(*segments, progress.model_copy(update={"speech_without_words": known}))
+        if cut_after is not None:
+            b.detach().close()
+        else:
+            end = finished(LONG - b.start, None, 2 * (WINDOWS - int(b.start // WINDOW_SECONDS)))
+            await b.tell(end.model_copy(update={"speech_without_words": so_far(LONG)}))
+
+    return script
+
+
+def without_words(*times: tuple[float, float]) -> SpeechWithoutWords:
+    """What a transcriber reports of these stretches."""
+    return SpeechWithoutWords(
+        seconds=sum(end - start for start, end in times),
+        count=len(times),
+        stretches=[Stretch(start=start, end=end) for start, end in times],
+    )
+
+
 async def breaks_off_at_the_end(b: _Transcribe) -> None:
     """All windows, then the connection ends instead of finished."""
     await b.tell(started(LONG))
@@ -175,14 +206,14 @@ def started(duration: float, etag: str = "etag-1") -> Started:
     return Started(model="scripted", language="en", language_probability=0.9, duration=duration, etag=etag)
 
 
-def window(number: int, words: bool = False) -> list[Segment | Progress]:
+def window(number: int, words: bool = False) -> tuple[Segment, Segment, Progress]:
     """Two segments and the progress that makes them final."""
     begin = number * WINDOW_SECONDS
-    return [
+    return (
         _segment(2 * number, begin + 1, begin + 4, words),
         _segment(2 * number + 1, begin + 5, begin + 9, words),
         Progress(seconds=begin + WINDOW_SECONDS),
-    ]
+    )
 
 
 def _segment(index: int, start: float, end: float, words: bool) -> Segment:

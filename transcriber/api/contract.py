@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field, RootModel, create_model
 
 from reelscribe.contracts.events import Event, Finished, Segment, Started
 from reelscribe.contracts.messages import Health, ReceivedModel
+from reelscribe.contracts.speech_without_words import SpeechWithoutWords
 from reelscribe.contracts.transcriber import TranscribeFields
 from transcriber.api.schemas import Granularity, TranscriptionForm, TranslationForm
 from transcriber.model.weights import LoadState
@@ -121,6 +122,7 @@ class VerboseText(Text):
     duration: float
     segments: list[VerboseSegment] | None = None
     words: list[VerboseWord] | None = None
+    speech_without_words: SpeechWithoutWords | None = None
 
 
 class AnyText(RootModel[VerboseText | Text]):

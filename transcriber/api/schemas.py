@@ -219,6 +219,7 @@ def _verbose(transcript: CompleteTranscript, form: TranslationForm) -> dict[str,
         "text": transcript.text,
         **({"segments": [_segment(segment) for segment in transcript.segments]} if segments else {}),
         **({"words": list(_words(transcript.segments))} if words else {}),
+        "speech_without_words": transcript.finished.model_dump()["speech_without_words"],
         "usage": usage(seconds),
     }
 

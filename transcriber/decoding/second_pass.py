@@ -12,6 +12,7 @@ from transcriber.audio.mel import MelWindow
 from transcriber.decoding.repetition import repeats
 from transcriber.decoding.segments import DecodedSegment
 from transcriber.decoding.thresholds import MAX_NO_SPEECH_PROB, MIN_LOGPROB
+from transcriber.decoding.uncovered import gaps
 
 LEFT_OUT_SECONDS = 0.7
 """Of speech between two segments, from which it was left out."""
@@ -80,12 +81,9 @@ def left_out(window: MelWindow, outcome: Outcome) -> list[tuple[float, float]]:
     """The stretches that hold speech and no segment; nothing is known of a window without voice activity detection."""
     if window.speech is None:
         return []
-    found, position = [], 0.0
-    for start, end, _ in [*sorted(outcome.spans), Span(window.seconds, window.seconds, 0)]:
-        if window.speech_between(position, start) > LEFT_OUT_SECONDS:
-            found.append((position, start))
-        position = max(position, end)
-    return found
+    covered = [(span.start, span.end) for span in outcome.spans]
+    found = gaps(window.speech, covered, window.seconds)
+    return [(gap.start, gap.end) for gap in found if gap.speech_seconds > LEFT_OUT_SECONDS]
 
 
 def _is_sure(segments: Sequence[DecodedSegment]) -> bool:

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 
 from reelscribe.contracts.events import Event, Finished, Segment, Word
 from reelscribe.contracts.extractor import ExtractionReceipt
+from reelscribe.contracts.speech_without_words import SpeechWithoutWords
+from reelscribe.contracts.transcriber import TranscribeFields
 from reelscribe.errors import Stopping
 from transcriber.audio.vad import SAMPLE_RATE
 from transcriber.audio.windows import Timeline
@@ -45,18 +47,26 @@ def _word(start: float, end: float, word: str, probability: float, timeline: Tim
     return Word(start=start, end=end, word=word, probability=float(probability))
 
 
-def finished_event(receipt: ExtractionReceipt, start: float, samples: int, added: int, segments: int) -> Finished:
+def finished_event(
+    receipt: ExtractionReceipt,
+    request: TranscribeFields,
+    samples: int,
+    added: int,
+    segments: int,
+    without_words: SpeechWithoutWords | None,
+) -> Finished:
     """The end of a transcription, with the proof of what it covers.
 
     Args:
-        start: second of the recording at which the audio began.
         samples: of audio, with silence where the recording has none.
         added: how many of them are silence that was added here, because a track as stored leaves it out.
         segments: emitted.
+        without_words: the speech that they do not cover, if that is known.
     """
     covered = samples / SAMPLE_RATE
+    lack = without_words.too_long(request.max_speech_without_words) if without_words else None
     return Finished(
-        duration=round(start + covered, 3),
+        duration=round(request.start + covered, 3),
         segments=segments,
         declared_seconds=receipt.declared_seconds,
         delivered_seconds=receipt.delivered_seconds + added / SAMPLE_RATE,
@@ -67,11 +77,12 @@ def finished_event(receipt: ExtractionReceipt, start: float, samples: int, added
         last_modified=receipt.last_modified,
         size=receipt.size,
         extraction_id=receipt.extraction_id,
-        complete=receipt.state == "complete",
-        reason=receipt.reason,
+        complete=receipt.state == "complete" and not lack,
+        reason=receipt.reason or lack,
         track=receipt.track,
         track_choice=receipt.track_choice,
         remarks=receipt.remarks,
+        speech_without_words=without_words,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from reelscribe.contracts.events import Event, Finished, Progress, Started
 from reelscribe.contracts.extractor import ExtractionReceipt
+from reelscribe.contracts.speech_without_words import SpeechWithoutWords
 from reelscribe.contracts.transcriber import TranscribeFields
 from transcriber.audio.decoding import AudioStream, ChunkReader, check_length, sample_stream
 from transcriber.audio.vad import SAMPLE_RATE, Samples
@@ -14,6 +15,7 @@ from transcriber.audio.windows import VAD_OPTIONS, Timeline, Window
 from transcriber.decoding.recogniser import Recogniser
 from transcriber.decoding.segments import DecodedSegment
 from transcriber.decoding.thresholds import MIN_LOGPROB
+from transcriber.decoding.uncovered import Times, UncoveredSpeech
 from transcriber.jobs.events import Emit, finished_event, segment_event, stopping
 from transcriber.jobs.request_options import decoding_options, make_windows
 from transcriber.jobs.sources import AudioSource
@@ -46,6 +48,7 @@ class Engine(NamedTuple):
 
 class _SubmittedWindow(NamedTuple):
     timeline: Timeline
+    speech: list[Times]
     resume: float
     segments: asyncio.Future[list[DecodedSegment]]
 
@@ -81,6 +84,8 @@ class Transcription:
         self._emitted_at = time.monotonic()
         self._started = False
         self._segments = 0
+        self._uncovered = UncoveredSpeech() if request.vad else None
+        self._reported: SpeechWithoutWords | None = None
         self._queue: WindowQueue | BlockQueue | None = None
         self._unsubmitted: list[Window] = []  # until the language is known
         self._detection = LanguageDetection(engine.recogniser, engine.model, None if request.vad else VAD_OPTIONS)
@@ -108,7 +113,8 @@ class Transcription:
             if self._stopped:
                 raise stopping(self.reached)
             receipt, samples, decoded = await reading
-            return finished_event(receipt, self._request.start, samples, samples - decoded, self._segments)
+            without_words = self._uncovered.report if self._uncovered else None
+            return finished_event(receipt, self._request, samples, samples - decoded, self._segments, without_words)
         finally:
             if self._queue:
                 self._queue.close()
@@ -203,7 +209,8 @@ class Transcription:
             await self._reading_ahead(self._window_done.wait(), chunks)
         self._windows_in_work += 1
         segments = self._queue.submit(window)
-        self._submitted.put_nowait(_SubmittedWindow(window.timeline, window.resume, segments))
+        speech = [window.timeline.span(*stretch) for stretch in window.speech]
+        self._submitted.put_nowait(_SubmittedWindow(window.timeline, speech, window.resume, segments))
 
     async def _reading_ahead(self, work: Coroutine[Any, Any, Result], chunks: ChunkReader) -> Result:
         return await wait_while_calling(work, chunks.read_ahead, READ_AHEAD_SECONDS)
@@ -214,15 +221,26 @@ class Transcription:
             await asyncio.wait([submitted.segments])
             if submitted.segments.cancelled():
                 return
+            covered: list[Times] = []
             for segment in submitted.segments.result():
                 if segment.avg_logprob < MIN_LOGPROB and submitted.timeline.is_silent(segment.start, segment.end):
                     continue  # with vad = false: no model is sure of words in noise
-                await self._emit(segment_event(segment, submitted.timeline, self._segments))
+                event = segment_event(segment, submitted.timeline, self._segments)
+                await self._emit(event)
                 self._segments += 1
+                covered.append((event.start, event.end))
             self.reached = submitted.resume
             self._windows_in_work -= 1
             self._window_done.set()
-            await self._emit(self._progress())
+            await self._emit(self._progress(self._newly_without_words(submitted.speech, covered)))
+
+    def _newly_without_words(self, speech: list[Times], covered: list[Times]) -> SpeechWithoutWords | None:
+        """All speech without words up to the end of this window, if the window has added to it."""
+        if not self._uncovered:
+            return None
+        self._uncovered.add(speech, covered)
+        known, self._reported = self._reported, self._uncovered.report
+        return None if known == self._reported else self._reported
 
     async def _heartbeat(self) -> None:
         while True:
@@ -231,8 +249,8 @@ class Transcription:
                 await self._emit(self._progress())
             await asyncio.sleep(max(0.1, HEARTBEAT_SECONDS - quiet))
 
-    def _progress(self) -> Progress:
-        return Progress(seconds=round(self.reached, 3))
+    def _progress(self, without_words: SpeechWithoutWords | None = None) -> Progress:
+        return Progress(seconds=round(self.reached, 3), speech_without_words=without_words)
 
     async def _emit(self, event: Event) -> None:
         async with self._emitting:

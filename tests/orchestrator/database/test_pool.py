@@ -40,7 +40,7 @@ async def test_processes_that_come_at_the_same_time_migrate_once(empty_url, post
 async def test_a_migration_that_died_is_repeated(empty_url, postgres):
     prepare(empty_url)
     with psycopg.connect(empty_url) as connection:
-        connection.execute("delete from _yoyo_migration where migration_id like '0001%'")
+        connection.execute("delete from _yoyo_migration where migration_id like '000%'")
         connection.execute(
             """
             drop table segments, attempts, jobs, media, queue_rules, follow_ups, listings, state_changes cascade;
@@ -51,6 +51,29 @@ async def test_a_migration_that_died_is_repeated(empty_url, postgres):
         connection.execute("insert into yoyo_lock (locked, ctime, pid) values (1, now(), 1)")
     prepare(empty_url)
     assert tables(empty_url) == tables(postgres)
+
+
+def test_a_database_of_before_gets_its_new_columns(empty_url):
+    prepare(empty_url)
+    with psycopg.connect(empty_url) as connection:
+        connection.execute(
+            """
+            delete from _yoyo_migration where migration_id like '0002%';
+            drop view transcriptions;
+            alter table jobs drop column speech_without_words;
+            alter table attempts drop column speech_without_words;
+            create view transcriptions as select * from jobs where kind = 'transcribe';
+            alter view transcriptions alter column kind set default 'transcribe';
+            insert into media (bucket, savepath) values ('videos', 'old.mp4');
+            insert into transcriptions (media_id) select id from media
+            """
+        )
+    prepare(empty_url)
+    with psycopg.connect(empty_url) as connection:
+        connection.execute("insert into transcriptions (media_id, options) select id, '{\"track\": 1}' from media")
+        rows = connection.execute("select kind, speech_without_words from transcriptions").fetchall()
+        assert rows == [("transcribe", None)] * 2
+        assert connection.execute("select speech_without_words from attempts").fetchall() == []
 
 
 async def test_connections_that_are_cut_in_the_middle_of_a_job_cost_nothing(submit, working, job_in, transcriber, sql):

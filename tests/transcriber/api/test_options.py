@@ -28,6 +28,11 @@ def parsed(**fields: str) -> TranscribeFields:
         ({"max_segment_seconds": "0.5"}, "max_segment_seconds: Input should be greater than or equal to 1"),
         ({"vad": "false", "vad_threshold": "0.3"}, "vad_threshold: it has no effect with vad = false"),
         ({"vad": "false", "vad_speech_pad_ms": "50"}, "vad_speech_pad_ms: it has no effect with vad = false"),
+        (
+            {"vad": "false", "max_speech_without_words": "5"},
+            "max_speech_without_words: it has no effect with vad = false",
+        ),
+        ({"max_speech_without_words": "-1"}, "max_speech_without_words: Input should be greater than or equal to 0"),
         ({"multilingual": "true", "language": "de"}, "multilingual: it detects the language of each window"),
     ],
 )
