@@ -79,6 +79,7 @@ class Job(Record):
         attempt: number of the attempt that may write.
         failures: transient failures so far.
         progress_seconds: all before it is stored.
+        language_uncertain: it was detected with a probability below 0.5.
         complete: of a ``done`` job: whether it covers the whole recording; if not, ``reason`` says why.
     """
 
@@ -95,6 +96,7 @@ class Job(Record):
     model: str | None
     language: str | None
     language_probability: float | None
+    language_uncertain: bool | None
     declared_seconds: float | None
     progress_seconds: float
     complete: bool | None

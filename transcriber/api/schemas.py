@@ -10,6 +10,7 @@ from reelscribe.contracts.events import Segment
 from reelscribe.contracts.messages import WireModel
 from reelscribe.contracts.transcriber import (
     HINT_CHARACTERS,
+    Languages,
     PadMilliseconds,
     PauseMilliseconds,
     TranscribeFields,
@@ -26,7 +27,8 @@ from transcriber.transcript import CompleteTranscript
 ALIAS = "whisper-1"
 """OpenAI's own model, which clients name by default; here it is the loaded one."""
 
-LIST = "timestamp_granularities"
+LISTS = ("timestamp_granularities", "languages")
+"""Fields that clients send once for each value, with ``[]`` after the name."""
 STRATEGY = "chunking_strategy"
 Granularity = Literal["segment", "word"]
 ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json"]
@@ -46,6 +48,10 @@ def _split(value: Any) -> Any:
 
 def _language_code(value: Any) -> Any:
     return (languages.code(value) or None) if isinstance(value, str) else value
+
+
+def _language_codes(value: Any) -> Any:
+    return tuple(filter(None, map(languages.code, value.split(",")))) if isinstance(value, str) else value
 
 
 def _end(prompt: str) -> str:
@@ -88,6 +94,7 @@ class TranscriptionForm(TranslationForm):
     """
 
     language: Annotated[str | None, BeforeValidator(_language_code)] = Field(default=None, min_length=2, max_length=3)
+    languages: Annotated[Languages, BeforeValidator(_language_codes)] = ()
     timestamp_granularities: Annotated[tuple[Granularity, ...], BeforeValidator(_split)] = ("segment",)
     stream: bool = False
     chunking_strategy: Literal["auto"] | None = None
@@ -102,6 +109,8 @@ class TranscriptionForm(TranslationForm):
     def _check_format_fits(self) -> Self:
         if "word" in self.timestamp_granularities and self.response_format != "verbose_json":
             raise ValueError("timestamp_granularities[]: times of words need response_format = verbose_json")
+        if self.languages and self.language is not None:
+            raise ValueError("languages[]: language names the only one, so leave out one of the two")
         if self.stream and self.response_format not in ("json", "text"):
             raise ValueError(f"stream: response_format = {self.response_format} cannot be streamed; leave it out")
         return self
@@ -117,6 +126,7 @@ class TranscriptionForm(TranslationForm):
     def fields(self) -> TranscribeFields:
         return TranscribeFields(
             language=self.language,
+            languages=self.languages,
             initial_prompt=self.prompt or None,
             word_timestamps="word" in self.granularities,
             **self.model_dump(
@@ -132,9 +142,11 @@ def parse_form(form: type[TranslationForm], fields: Fields) -> TranslationForm:
         BadRequest: some are wrong; the message names each of them.
     """
     fields = _flat(fields)
-    plain = {name: values for name, values in fields.items() if name.removesuffix("[]") != LIST}
-    listed = [*fields.get(f"{LIST}[]", ()), *fields.get(LIST, ())]
-    parsed: TranslationForm = parse_query(form, {**plain, **({LIST: [b",".join(listed)]} if listed else {})})
+    joined = {name: values for name, values in fields.items() if name.removesuffix("[]") not in LISTS}
+    for name in LISTS:
+        if listed := [*fields.get(f"{name}[]", ()), *fields.get(name, ())]:
+            joined[name] = [b",".join(listed)]
+    parsed: TranslationForm = parse_query(form, joined)
     return parsed
 
 

@@ -19,6 +19,7 @@ class DecodingOptions:
 
     Attributes:
         language: None: detected in each window.
+        languages: those that may be detected; empty: any.
         max_segment_seconds: longer segments are split between words.
     """
 
@@ -29,6 +30,7 @@ class DecodingOptions:
     word_timestamps: bool = False
     beam_size: int = 5
     max_segment_seconds: float = 30.0
+    languages: tuple[str, ...] = ()
 
 
 def as_transcription_options(options: DecodingOptions, tokenizer: Tokenizer) -> TranscriptionOptions:

@@ -29,10 +29,16 @@ MAX_IDLE_THREADS = 1 / 8
 """Of a CPU whose threads cannot be shared out evenly; more would cost more than another call gains."""
 
 
-class _FittingPrompts(WhisperModel):  # type: ignore[misc]
-    """Hints and the text before a window share the room for a prompt: half of the tokens, the rest is for the answer.
+PROMPT_TIMESTAMP = 100
+"""The end of a prompt's segments: 2 s, in steps of 0.02 s."""
 
-    faster-whisper gives each of them half, and a window whose prompt takes all of it has no room for its own words.
+
+class _FittingPrompts(WhisperModel):  # type: ignore[misc]
+    """Prompts of hints and of the text before a window, which leave room for the answer and keep its timestamps.
+
+    Both share half of the tokens. faster-whisper gives each of them half, and a window whose prompt takes all of it has
+    no room for its own words. Each of them is written as Whisper writes a segment, between two timestamps: after text
+    without timestamps Whisper writes none either, so that a window is one segment of 30 s, and words are lost.
     """
 
     def get_prompt(
@@ -46,8 +52,15 @@ class _FittingPrompts(WhisperModel):  # type: ignore[misc]
         hints = tokenizer.encode(f" {hotwords.strip()}") if hotwords else []
         room = max(0, self.max_length // 2 - 1 - len(hints))
         kept = previous_tokens[-room:] if room else []
-        prompt: list[int] = super().get_prompt(tokenizer, kept, without_timestamps, prefix, hotwords)
-        return prompt
+        before = [*_as_segment(hints, tokenizer), *_as_segment(kept, tokenizer)]
+        prompt: list[int] = super().get_prompt(tokenizer, [], without_timestamps, prefix)
+        return [tokenizer.sot_prev, *before, *prompt] if before else prompt
+
+
+def _as_segment(tokens: Sequence[int], tokenizer: Tokenizer) -> list[int]:
+    """The tokens as if they had been said, in two seconds."""
+    first = tokenizer.timestamp_begin
+    return [first, *tokens, first + PROMPT_TIMESTAMP] if tokens else []
 
 
 class _EncodingOneByOne(_FittingPrompts):
