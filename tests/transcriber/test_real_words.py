@@ -11,15 +11,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import av
 import jiwer
-import numpy as np
 import pytest
 
+from bench.recordings import samples
 from bench.scores import normal
 from reelscribe.contracts.transcriber import TranscribeFields
 from transcriber.audio.mel import MelWindow
-from transcriber.audio.vad import Samples
 from transcriber.audio.windows import Window
 from transcriber.decoding.recogniser import Recogniser
 from transcriber.jobs.request_options import decoding_options, make_windows
@@ -51,16 +49,10 @@ def recogniser() -> Recogniser:
     return Recogniser(load_model(str(Path(PACKAGE.origin).parent / "model"), "cpu", "int8"), fitted_context=True)
 
 
-def samples(name: str) -> Samples:
-    with av.open(str(RECORDINGS / name)) as container:
-        frames = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
-    return (np.concatenate(frames) / 32768).astype(np.float32)
-
-
 @cache
 def windows(name: str) -> list[Window]:
     cutter = make_windows(TranscribeFields())
-    return [*cutter.feed(samples(name)), *cutter.finish()]
+    return [*cutter.feed(samples(RECORDINGS / name)), *cutter.finish()]
 
 
 @cache
