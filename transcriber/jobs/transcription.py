@@ -215,7 +215,7 @@ class Transcription:
             if submitted.segments.cancelled():
                 return
             for segment in submitted.segments.result():
-                if _is_invented(segment, submitted.timeline):
+                if is_invented(segment, submitted.timeline):
                     continue
                 await self._emit(segment_event(segment, submitted.timeline, self._segments))
                 self._segments += 1
@@ -240,7 +240,7 @@ class Transcription:
             await self._send(event)
 
 
-def _is_invented(segment: DecodedSegment, timeline: Timeline) -> bool:
+def is_invented(segment: DecodedSegment, timeline: Timeline) -> bool:
     """Whether text is of noise or music, with ``vad = false``: no speech by Silero VAD, and none by Whisper either.
 
     Whisper may be sure of such text: "You" in silence has an average log probability above its threshold.
