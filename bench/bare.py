@@ -15,9 +15,10 @@ from typing import Any, Literal, NamedTuple, Protocol
 import httpx
 import numpy as np
 from ctranslate2 import StorageView
-from faster_whisper import BatchedInferencePipeline, WhisperModel, decode_audio
+from faster_whisper import BatchedInferencePipeline, WhisperModel
 from faster_whisper.audio import pad_or_trim
 
+from bench.recordings import samples
 from transcriber.model.finding import find_model
 
 Way = Literal["WhisperModel", "BatchedInferencePipeline", "encoder"]
@@ -83,13 +84,13 @@ def main(model: str, url: str, threads: int) -> None:
 
 def transcribed(transcribe: Any, recording: str, options: dict[str, Any]) -> Took:
     started = time.perf_counter()
-    segments, _ = transcribe(recording, **options)
+    segments, _ = transcribe(samples(Path(recording)), **options)
     tokens = sum(len(segment.tokens) for segment in segments)  # the generator does the work
     return Took(time.perf_counter() - started, tokens)
 
 
 def encode(whisper: WhisperModel, recordings: list[str]) -> Took:
-    spectrograms = [whisper.feature_extractor(decode_audio(recording))[..., :-1] for recording in recordings]
+    spectrograms = [whisper.feature_extractor(samples(Path(recording)))[..., :-1] for recording in recordings]
     features = np.ascontiguousarray([pad_or_trim(one) for one in spectrograms], np.float32)
     started = time.perf_counter()
     whisper.model.encode(StorageView.from_array(features), to_cpu=True)

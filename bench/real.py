@@ -30,6 +30,7 @@ from whisper_normalizer.basic import BasicTextNormalizer
 
 from bench import bare, hardware
 from bench.client import Client
+from bench.recordings import samples
 from bench.scores import normal
 from bench.services import extractor, transcriber
 
@@ -203,10 +204,10 @@ def measure(chosen: Sequence[Recording], bucket: Path, model: Path, threads: int
         whisper = bare.load(str(model), url, threads)
         pipeline = BatchedInferencePipeline(whisper)
         others: dict[str, Transcribe] = {
-            SEQUENTIAL: lambda path: joined(segment.text for segment in whisper.transcribe(str(path))[0]),
+            SEQUENTIAL: lambda path: joined(segment.text for segment in whisper.transcribe(samples(path))[0]),
             BATCHED: lambda path: joined(
                 segment.text
-                for segment in pipeline.transcribe(str(path), batch_size=BATCH_SIZE, without_timestamps=False)[0]
+                for segment in pipeline.transcribe(samples(path), batch_size=BATCH_SIZE, without_timestamps=False)[0]
             ),
         }
         if not whisper.model.is_multilingual:

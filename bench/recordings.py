@@ -7,9 +7,9 @@ import wave
 from pathlib import Path
 from typing import NamedTuple
 
+import av
 import numpy as np
 import numpy.typing as npt
-from faster_whisper import decode_audio
 
 from reelscribe.media.ffmpeg import FFmpeg
 
@@ -37,9 +37,12 @@ def sentences(recording: Path) -> list[Sentence]:
 
 
 def samples(recording: Path) -> Samples:
-    """The decoded samples of a recording."""
-    decoded: Samples = decode_audio(str(recording), SAMPLE_RATE)
-    return decoded
+    """The decoded samples of a recording. (``decode_audio`` of faster-whisper 1.2 does not work with PyAV 19.)"""
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+    with av.open(str(recording)) as container:
+        frames = [*container.decode(audio=0), None]  # None: what the resampler still holds
+        parts = [part.to_ndarray().reshape(-1) for frame in frames for part in resampler.resample(frame)]
+    return np.concatenate(parts).astype(np.float32) / 32768
 
 
 def write_wav(path: Path, sound: Samples) -> Path:

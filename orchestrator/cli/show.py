@@ -13,13 +13,13 @@ from orchestrator.cli.console import NO_WORKER, out, visible
 from orchestrator.cli.options import BucketOption, checked
 from orchestrator.exports.pending_results import pending_results, results_sentence
 from orchestrator.jobs import queries as job_queries
-from orchestrator.jobs.models import UNFINISHED, as_argument
+from orchestrator.jobs.models import UNFINISHED, Job, as_argument
 from orchestrator.session import Session, print_error, run
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.models import Transcript
 from orchestrator.transcripts.reader import pages, parts
 from reelscribe.command_line import ConfigOption
-from reelscribe.contracts.events import Segment
+from reelscribe.contracts.events import UNKNOWN_LANGUAGE, Segment
 from reelscribe.errors import ServiceError
 from reelscribe.text.formats import Format
 from reelscribe.text.srt_vtt import clock, one_line
@@ -65,11 +65,23 @@ def show(
         sys.stdout.flush()
         if job.note:
             print_error(visible(job.note if job.complete else f"this transcript is {job.note}"))
+        if job.language_uncertain and any(part.segments for part in about.receipt.parts):
+            print_error(_uncertain(job))
         if results and (sentence := results_sentence(results)):
             print_error(visible(sentence))
         return 0
 
     run(config, work)
+
+
+def _uncertain(job: Job) -> str:
+    if job.language == UNKNOWN_LANGUAGE:
+        return "the language is unknown: the first minutes hold no speech; --json has that of each segment"
+    probability = job.language_probability or 0.0
+    return (
+        f"the language, {job.language}, is uncertain: its probability is {probability:.2f}; submit again with "
+        "--language, or with --languages to choose among some"
+    )
 
 
 async def _report_missing(session: Session, why: ServiceError, argument: str) -> int:

@@ -100,6 +100,10 @@ def submit(
     language: Annotated[
         str | None, typer.Option(metavar="CODE", help="Such as en; default: detected.", show_default=False)
     ] = None,
+    languages: Annotated[
+        str | None,
+        typer.Option(metavar="CODES", help="Detect one of these only, such as de,en.", show_default="any"),
+    ] = None,
     word_timestamps: Annotated[bool, typer.Option("--word-timestamps", help="Times of each word.")] = False,
     mode: Annotated[
         Mode | None, typer.Option(help="sequential keeps the context, and is slower.", show_default="batched")
@@ -123,6 +127,7 @@ def submit(
     options = parsed_options(
         option or (),
         language=language,
+        languages=languages,
         mode=mode and mode.value,
         word_timestamps="true" if word_timestamps else None,
         allow_incomplete="true" if allow_incomplete else None,

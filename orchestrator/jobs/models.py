@@ -80,6 +80,7 @@ class Job(Record):
         attempt: number of the attempt that may write.
         failures: transient failures so far.
         progress_seconds: all before it is stored.
+        language_uncertain: it was detected with a probability below 0.5.
         complete: of a ``done`` job: whether it covers the whole recording; if not, ``reason`` says why.
         speech_without_words: of a ``done`` job; None if it is not known.
     """
@@ -97,6 +98,7 @@ class Job(Record):
     model: str | None
     language: str | None
     language_probability: float | None
+    language_uncertain: bool | None
     declared_seconds: float | None
     progress_seconds: float
     complete: bool | None

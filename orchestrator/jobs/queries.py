@@ -20,16 +20,18 @@ from orchestrator.database.sql import (
 )
 from orchestrator.jobs.models import TRANSCRIBE, UNFINISHED, Job, Options, State, as_argument
 from orchestrator.jobs.object_changes import NewestJob
+from reelscribe.contracts.events import SURE_PROBABILITY
 from reelscribe.errors import TranscriptNotFound
 
-_JOBS = """
+_JOBS = f"""
     select j.id, j.kind, coalesce(m.bucket, '') as bucket, coalesce(m.savepath, '') as savepath, j.options, j.state,
         j.priority, j.attempt, j.failures,
         case when j.error_message is not null then jsonb_build_object(
-            'code', j.error_code, 'message', j.error_message, 'details', coalesce(j.error_details, '{}')
+            'code', j.error_code, 'message', j.error_message, 'details', coalesce(j.error_details, '{{}}')
         ) end as error,
-        j.model, j.language, j.language_probability, j.declared_seconds, j.progress_seconds, j.complete, j.reason,
-        j.speech_without_words, j.created_at, j.started_at, j.finished_at
+        j.model, j.language, j.language_probability, j.language_probability < {SURE_PROBABILITY} as language_uncertain,
+        j.declared_seconds, j.progress_seconds, j.complete, j.reason, j.speech_without_words,
+        j.created_at, j.started_at, j.finished_at
     from jobs j left join media m on m.id = j.media_id
 """
 

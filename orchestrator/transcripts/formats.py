@@ -160,7 +160,7 @@ def _about(transcript: Transcript) -> dict[str, Any]:
     job = transcript.job.model_dump(mode="json")
     return {
         **{key: job[key] for key in ("id", "bucket", "savepath", "options", "model", "language")},
-        "language_probability": job["language_probability"],
+        **{key: job[key] for key in ("language_probability", "language_uncertain")},
         "duration": job["declared_seconds"],
         "created_at": job["created_at"],
         "finished_at": job["finished_at"],

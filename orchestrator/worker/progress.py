@@ -41,10 +41,15 @@ class TranscriptionProgress:
                 connection,
                 attempt,
                 """
-                model = %(model)s, language = %(language)s, language_probability = %(probability)s,
+                model = %(model)s,
+                language_probability = case
+                    when %(resumed)s and language = %(language)s then language_probability else %(probability)s
+                end,
+                language = %(language)s,
                 declared_seconds = coalesce(%(declared)s, declared_seconds)
                 """,
                 model=event.model,
+                resumed=attempt.segments > 0,  # in the language that was detected, which is not detected again
                 language=event.language,
                 probability=event.language_probability,
                 declared=event.duration,

@@ -12,7 +12,7 @@ from orchestrator.worker.progress import TranscriptionProgress
 from orchestrator.worker.retry import RetryPolicy
 from orchestrator.worker.transcriber_choice import RETRY_SECONDS, JobStream, Transcribers
 from orchestrator.worker.transcriber_client import UNAVAILABLE_CODES
-from reelscribe.contracts.events import Failed, Finished, Progress, Segment, Started
+from reelscribe.contracts.events import UNKNOWN_LANGUAGE, Failed, Finished, Progress, Segment, Started
 from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import RemoteError, ServiceError, StreamCut
 
@@ -56,12 +56,15 @@ def _request(attempt: Attempt, default_bucket: str) -> TranscribeRequest:
     The extractor knows its default bucket by itself.
     """
     attempt.start_seconds, attempt.first_segment = attempt.progress_seconds, attempt.segments
-    resumed = {"language": attempt.language} if attempt.segments and not attempt.options.get("multilingual") else {}
+    options = dict(attempt.options)
+    if attempt.segments and attempt.language != UNKNOWN_LANGUAGE and not options.get("multilingual"):
+        options.pop("languages", None)
+        options.setdefault("language", attempt.language)
     return TranscribeRequest(
         savepath=attempt.savepath,
         bucket_name=None if attempt.bucket == default_bucket else attempt.bucket,
         start=attempt.start_seconds,
-        **{**resumed, **attempt.options},
+        **options,
     )
 
 

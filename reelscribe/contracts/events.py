@@ -30,15 +30,25 @@ class Word(ReceivedModel):
     probability: float
 
 
+SURE_PROBABILITY = 0.5
+"""A language that is detected with less is uncertain, as for faster-whisper (``language_detection_threshold``)."""
+
+UNKNOWN_LANGUAGE = "und"
+"""ISO 639's code of a language that is not known."""
+
+
 class Started(ReceivedModel):
     """The language is known and the model at work. ``duration`` is what the container declares, in seconds; ``etag``
     is of the object.
+
+    ``language`` is ``und`` if the first minutes hold no speech; each segment has its own then.
     """
 
     event: Literal["started"] = "started"
     model: str
     language: str
     language_probability: float
+    language_uncertain: bool = Field(default=False, description="detected with a probability below 0.5")
     duration: float | None = None
     etag: str
 
@@ -46,7 +56,7 @@ class Started(ReceivedModel):
 class Segment(ReceivedModel):
     """A final segment; times in seconds from the start of the recording (not from ``start`` of the request).
 
-    ``language`` is the one detected in its window, if the request was ``multilingual``.
+    ``language`` is the one detected in its window, if the request was ``multilingual`` or the recording's is ``und``.
     """
 
     event: Literal["segment"] = "segment"

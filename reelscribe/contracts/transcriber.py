@@ -1,14 +1,35 @@
 """The transcriber's requests; its answers are :mod:`reelscribe.contracts.events`."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from reelscribe.contracts.messages import NonNegativeSeconds, Savepath, WireModel
 
 Urgency = Literal["interactive", "batch"]
 PRIORITY = "which recording goes first when several wait for a slot, or for the model"
 Language = Annotated[str, Field(min_length=2, max_length=3, pattern=r"^[A-Za-z]*$", examples=["en"])]
+
+
+def _as_tuple(value: Any) -> Any:
+    """``de,en`` of a form or a command, or a list, as a tuple."""
+    if isinstance(value, str):
+        return tuple(filter(None, map(str.strip, value.split(","))))
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _without_order(languages: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(set(languages)))
+
+
+Languages = Annotated[
+    tuple[Language, ...],
+    Field(max_length=100),
+    BeforeValidator(_as_tuple),
+    AfterValidator(_without_order),
+]
+"""Their order and repetitions mean nothing: requests with the same ones are equal."""
+
 VadThreshold = Annotated[float, Field(ge=0.05, le=0.95)]
 PauseMilliseconds = Annotated[int, Field(ge=0, le=5000)]
 PadMilliseconds = Annotated[int, Field(ge=0, le=1000)]
@@ -23,6 +44,9 @@ class TranscribeOptions(WireModel):
     track: int | None = Field(default=None, ge=0, le=255)
     channel: int | None = Field(default=None, ge=0, le=63, description="only this one; default: a mix of all")
     language: Language | None = Field(default=None, description="default: detected")
+    languages: Languages = Field(
+        default=(), description="detect one of these only; default: any", examples=[["de", "en"]]
+    )
     task: Literal["transcribe", "translate"] = "transcribe"
     mode: Literal["batched", "sequential"] = "batched"
     multilingual: bool = Field(default=False, description="detect the language of each window again")
@@ -30,7 +54,9 @@ class TranscribeOptions(WireModel):
     vad_threshold: VadThreshold = Field(default=0.5, description="probability from which it is speech")
     vad_min_silence_duration_ms: PauseMilliseconds = Field(default=3000, description="a shorter silence is kept")
     vad_speech_pad_ms: PadMilliseconds = Field(default=800, description="kept on both sides of speech")
-    beam_size: int = Field(default=3, ge=1, le=10, description="1 is fastest")
+    beam_size: int | None = Field(
+        default=None, ge=1, le=10, description="1 is fastest; default: 3 on a CPU, 5 on a GPU"
+    )
     word_timestamps: bool = False
     max_segment_seconds: float = Field(default=15.0, ge=1, le=30, description="a longer segment is split between words")
     initial_prompt: str | None = Field(default=None, max_length=HINT_CHARACTERS)
@@ -45,6 +71,8 @@ class TranscribeOptions(WireModel):
     def _without_contradictions(self) -> Self:
         if self.multilingual and self.language is not None:
             raise ValueError("multilingual: it detects the language of each window, so leave out language")
+        if self.languages and self.language is not None:
+            raise ValueError("languages: language names the only one, so leave out one of the two")
         if not self.vad:
             for name in NEED_VAD:
                 if getattr(self, name) != type(self).model_fields[name].default:

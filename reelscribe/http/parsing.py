@@ -1,7 +1,7 @@
 """Parsing untrusted input (JSON bodies, queries, forms) into messages; a refusal names each mistake."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import ValidationError
 
@@ -32,16 +32,18 @@ def parse_request(model: type[WireModel], body: bytes) -> Any:
 
 
 def parse_query(model: type[WireModel], arguments: Mapping[str, Sequence[bytes]]) -> Any:
-    """Read the arguments of a URL's query, or the fields of a form.
+    """Read the arguments of a URL's query, or the fields of a form. A list may be given once, with commas, or in turn.
 
     Raises:
         BadRequest: they do not fit this model; the sentence names each wrong one.
     """
-    repeated = [name for name, values in arguments.items() if len(values) > 1]
+    lists = {name for name, field in model.model_fields.items() if get_origin(field.annotation) is tuple}
+    repeated = [name for name, values in arguments.items() if len(values) > 1 and name not in lists]
     if repeated:
         raise BadRequest(f"{', '.join(repeated)}: give it once", fields=repeated)
     try:
-        return model.model_validate({name: values[0].decode() for name, values in arguments.items()}, strict=False)
+        given = {name: b",".join(values).decode() for name, values in arguments.items()}
+        return model.model_validate(given, strict=False)
     except UnicodeDecodeError:
         raise BadRequest("the arguments are not UTF-8") from None
     except ValidationError as invalid:

@@ -70,8 +70,9 @@ def describe(av: Any, task: dict[str, Any]) -> dict[str, Any]:
 
 
 def _open(av: Any, task: dict[str, Any], search: dict[str, str]) -> Any:
-    options = {**task["options"], **search}
-    return av.open(task["url"], format=task["demuxer"], metadata_errors="replace", container_options=options)
+    # PyAV 19 has no such argument any more: it always keeps what is not UTF-8 that way.
+    errors = {"metadata_errors": "surrogateescape"} if int(av.__version__.split(".")[0]) < 19 else {}
+    return av.open(task["url"], format=task["demuxer"], container_options={**task["options"], **search}, **errors)
 
 
 def _refused_format(av: Any, task: dict[str, Any]) -> str | None:
@@ -126,7 +127,8 @@ def _stream(stream: Any, demuxer: str, estimated: bool, codecs: set[str], names:
 
 
 def _tag(stream: Any, name: str, longest: int) -> str | None:
-    text = stream.metadata.get(name, "")[:longest]
+    stored = stream.metadata.get(name, "").encode(errors="surrogateescape")
+    text = stored.decode(errors="replace")[:longest]
     return "".join(letter if letter.isprintable() else " " for letter in text).strip() or None
 
 

@@ -11,6 +11,7 @@ from itertools import accumulate, pairwise
 from math import inf
 from typing import NamedTuple, Protocol
 
+from reelscribe.text.punctuation import CLAUSE_ENDS, CLOSING_MARKS, SENTENCE_ENDS
 from reelscribe.text.running_text import space
 from reelscribe.text.srt_vtt import Timed, one_line
 
@@ -28,9 +29,6 @@ SHORT_PAUSE_SECONDS = 0.5
 MOST_PIECES = 300
 """Of a text that has no end of a sentence, before some of it is decided."""
 
-SENTENCE_ENDS = tuple(".?!…。\uff1f\uff01")
-CLAUSE_ENDS = tuple(",;:—\u2013、\uff0c\uff1b\uff1a")
-CLOSING_MARKS = "\"')]»”\u2019」』"
 ABBREVIATION = re.compile(r"\W*(?:(?:[A-Za-zÀ-ÿА-я]\.)+|(?:Mr|Mrs|Ms|Dr|St|Prof|Gen|Col|Capt|Lt|Sgt|Rev|Hon|Nr)\.)")
 """Of a title or a name: its full stop ends no sentence."""
 

@@ -114,11 +114,12 @@ def transcribes(
     return script
 
 
-def breaks_off_after(windows: int) -> Script:
+def breaks_off_after(windows: int, language: str = "en", probability: float = 0.9) -> Script:
     """Some windows and half a segment of the next, then the connection ends."""
 
     async def script(b: _Transcribe) -> None:
-        await b.tell(started(LONG))
+        detected = {"language": language, "language_probability": probability}
+        await b.tell(started(LONG).model_copy(update=detected))
         for number in range(int(b.start // WINDOW_SECONDS), windows):
             await b.tell(*window(number))
         await b.tell(window(windows)[0])

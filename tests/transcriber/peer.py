@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from faster_whisper.audio import decode_audio
 from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
 from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
+from bench.recordings import samples
 from reelscribe.contracts.extractor import ExtractAudioRequest, ExtractionReceipt
 from reelscribe.errors import ServiceError
 
@@ -30,7 +30,7 @@ PLACEHOLDER = 0xFFFFFFFF
 @cache
 def recording(name: str) -> npt.NDArray[np.float32]:
     """A speech fixture at 16 kHz."""
-    return np.asarray(decode_audio(str(SPEECH / name)), np.float32)
+    return samples(SPEECH / name)
 
 
 def wav(samples: bytes) -> bytes:

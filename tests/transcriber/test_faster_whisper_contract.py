@@ -50,8 +50,6 @@ CALLED: list[tuple[Callable[..., Any], str]] = [
         "self, tokenizer, tokens, time_offset, segment_size, segment_duration, seek",
     ),
     (get_compression_ratio, "text"),
-    # decoding.long_form
-    (WhisperModel.generate_segments, "self, features, tokenizer, options, log_progress, encoder_output=None"),
     # decoding.word_times
     (
         WhisperModel.find_alignment,
@@ -93,7 +91,7 @@ def names(kind: Any) -> set[str]:
 
 
 def test_dataclasses_have_the_fields_that_are_read_and_set() -> None:
-    assert names(Segment) == names(DecodedSegment) - {"language"}  # decoding.long_form
+    assert names(Segment) == names(DecodedSegment) - {"language"}
     assert names(Word) == {"start", "end", "word", "probability"}
     assert names(VadOptions) == {  # audio.vad
         *("threshold", "neg_threshold", "min_speech_duration_ms", "max_speech_duration_s", "min_silence_duration_ms"),

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, RootModel, create_model
 from reelscribe.contracts.events import Event, Finished, Segment, Started
 from reelscribe.contracts.messages import Health, ReceivedModel
 from reelscribe.contracts.speech_without_words import SpeechWithoutWords
-from reelscribe.contracts.transcriber import TranscribeFields
+from reelscribe.contracts.transcriber import Languages, TranscribeFields
 from transcriber.api.schemas import Granularity, TranscriptionForm, TranslationForm
 from transcriber.model.weights import LoadState
 
@@ -34,6 +34,7 @@ class TranscriptionUpload(TranscriptionForm):
     file: bytes = RECORDING
     timestamp_granularities: tuple[Granularity, ...] = Field(("segment",), alias="timestamp_granularities[]")
     keywords: tuple[str, ...] = Field((), alias="keywords[]", description="words to expect, as hotwords")
+    languages: Languages = Field((), alias="languages[]", description="detect one of these only; default: any")
 
 
 class EventLine(RootModel[Event]):

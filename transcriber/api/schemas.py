@@ -10,6 +10,7 @@ from reelscribe.contracts.events import Finished, Segment
 from reelscribe.contracts.messages import WireModel
 from reelscribe.contracts.transcriber import (
     HINT_CHARACTERS,
+    Languages,
     PadMilliseconds,
     PauseMilliseconds,
     TranscribeFields,
@@ -27,7 +28,7 @@ from transcriber.transcript import CompleteTranscript
 ALIASES = ("whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
 """OpenAI's own models, which clients name by default; here they are the loaded one."""
 
-LISTS = ("timestamp_granularities", "keywords")
+LISTS = ("timestamp_granularities", "languages", "keywords")
 """Fields that clients send once for each value, with ``[]`` after the name."""
 NOT_HERE = {
     "include": "log probabilities of tokens are not kept; response_format = verbose_json has avg_logprob of segments",
@@ -54,6 +55,10 @@ def _split(value: Any) -> Any:
 
 def _language_code(value: Any) -> Any:
     return (languages.code(value) or None) if isinstance(value, str) else value
+
+
+def _language_codes(value: Any) -> Any:
+    return tuple(filter(None, map(languages.code, value.split(",")))) if isinstance(value, str) else value
 
 
 def _end(prompt: str) -> str:
@@ -118,6 +123,7 @@ class TranscriptionForm(TranslationForm):
     """
 
     language: Annotated[str | None, BeforeValidator(_language_code)] = Field(default=None, min_length=2, max_length=3)
+    languages: Annotated[Languages, BeforeValidator(_language_codes)] = ()
     timestamp_granularities: Annotated[tuple[Granularity, ...], BeforeValidator(_split)] = ("segment",)
     keywords: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
     stream: bool = False
@@ -135,6 +141,8 @@ class TranscriptionForm(TranslationForm):
             raise ValueError("timestamp_granularities[]: times of words need response_format = verbose_json")
         if len(self.hotwords or "") > HINT_CHARACTERS:
             raise ValueError(f"keywords[]: they are over {HINT_CHARACTERS} characters together")
+        if self.languages and self.language is not None:
+            raise ValueError("languages[]: language names the only one, so leave out one of the two")
         if self.stream and self.response_format not in ("json", "text"):
             raise ValueError(f"stream: response_format = {self.response_format} cannot be streamed; leave it out")
         return self
@@ -154,6 +162,7 @@ class TranscriptionForm(TranslationForm):
     def fields(self) -> TranscribeFields:
         return TranscribeFields(
             language=self.language,
+            languages=self.languages,
             initial_prompt=self.prompt or None,
             hotwords=self.hotwords,
             allow_incomplete=self.allow_incomplete,

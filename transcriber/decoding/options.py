@@ -9,6 +9,10 @@ from faster_whisper.transcribe import TranscriptionOptions, get_suppressed_token
 from transcriber.decoding.thresholds import MAX_COMPRESSION_RATIO, MAX_NO_SPEECH_PROB, MIN_LOGPROB
 from transcriber.decoding.word_times import APPENDED_PUNCTUATION, PREPENDED_PUNCTUATION
 
+WIDE_BEAM = 5
+"""Whisper's own; for what is short and has little context, and for the second pass."""
+DEFAULT_BEAM = {"cpu": 3, "cuda": WIDE_BEAM}
+"""By device: a GPU takes hardly longer with a wide one, and then all calls can share its batches."""
 BEST_OF = 5
 """Samples drawn at a temperature above 0."""
 
@@ -19,6 +23,7 @@ class DecodingOptions:
 
     Attributes:
         language: None: detected in each window.
+        languages: those that may be detected; empty: any.
         max_segment_seconds: longer segments are split between words.
     """
 
@@ -27,8 +32,9 @@ class DecodingOptions:
     initial_prompt: str | None = None
     hotwords: str | None = None
     word_timestamps: bool = False
-    beam_size: int = 5
+    beam_size: int = WIDE_BEAM
     max_segment_seconds: float = 30.0
+    languages: tuple[str, ...] = ()
 
 
 def as_transcription_options(options: DecodingOptions, tokenizer: Tokenizer) -> TranscriptionOptions:

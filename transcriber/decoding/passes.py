@@ -10,15 +10,13 @@ from typing import NamedTuple
 from faster_whisper.tokenizer import Tokenizer
 
 from transcriber.audio.mel import MelWindow
-from transcriber.decoding.options import DecodingOptions
+from transcriber.decoding.options import WIDE_BEAM, DecodingOptions
 from transcriber.decoding.rests import joined
 from transcriber.decoding.second_pass import Outcome, better, is_poor
 from transcriber.decoding.segments import SHORTEST_REST_SECONDS, DecodedSegment
 
 MAX_RESTS = 4
 """Calls of the model for what others leave over of one window."""
-WIDE_BEAM = 5
-"""For rests, which are short and have little context, and for the second pass."""
 
 
 class Call(NamedTuple):

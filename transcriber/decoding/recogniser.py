@@ -2,11 +2,11 @@
 
 A window takes the calls of ``passes``: a first one, others for what is left over (``rests``), and a ``second_pass`` if
 it went wrong. A call goes through ``options`` (how to decode), the model, ``fallback`` (again at higher temperatures),
-``segments`` (cut at timestamps) and ``word_times`` (long segments split, times of words). Sequential mode is
-``long_form``. Both cut loops with ``repetition``.
+``segments`` (cut at timestamps) and ``word_times`` (long segments split, times of words). Loops are cut with
+``repetition``.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,19 +18,18 @@ from reelscribe.contracts.transcriber import TranscribeOptions
 from transcriber.audio.mel import Features, MelWindow, context_frames
 from transcriber.audio.vad import SAMPLE_RATE, Samples
 from transcriber.decoding.fallback import apply_fallback
-from transcriber.decoding.long_form import LongFormDecoder
 from transcriber.decoding.options import DecodingOptions, as_transcription_options
 from transcriber.decoding.passes import Call, Passes
 from transcriber.decoding.request_check import check_request
 from transcriber.decoding.second_pass import Outcome, Span
 from transcriber.decoding.segments import (
-    DecodedSegment,
     DecodedWindow,
     as_segments,
     compression_ratio,
     cut_at_timestamps,
 )
 from transcriber.decoding.tokenizers import Tokenizers
+from transcriber.decoding.window_languages import PerWindow, most_probable
 from transcriber.decoding.word_times import Aligner, Part
 from transcriber.model.loading import LoadedModel
 
@@ -50,7 +49,6 @@ class Recogniser:
         self._tokenizers = Tokenizers(model.whisper)
         self._pipeline = BatchedInferencePipeline(model.whisper)
         self._aligner = Aligner(model.whisper)
-        self._long_form = LongFormDecoder(model.whisper, self._tokenizers, self._aligner)
 
     @property
     def only_language(self) -> str | None:
@@ -70,10 +68,10 @@ class Recogniser:
         features: Features = pad_or_trim(self._whisper.feature_extractor(audio)[..., :-1], frames)
         return features
 
-    def detect_language(self, features: Features) -> tuple[str, float]:
-        """The language of a window and its probability."""
-        language, probability, _ = self._whisper.detect_language(features=features)
-        return language, float(probability)
+    def detect_language(self, features: Features, languages: Collection[str] = ()) -> tuple[str, float]:
+        """The language of a window and its probability, among ``languages`` if there are any."""
+        *_, detected = self._whisper.detect_language(features=features)
+        return most_probable(detected, languages)
 
     def passes(self, window: MelWindow, options: DecodingOptions) -> Passes:
         """The calls that a window takes; its segments have times in seconds of the window. Safe in any thread."""
@@ -95,8 +93,9 @@ class Recogniser:
         longest = max(window.frames for window in windows)
         features = [pad_or_trim(window.features, longest) for window in windows]
         seconds = [window.seconds for window in windows]
-        encoded, outputs = self._pipeline.generate_segment_batched(np.stack(features), tokenizer, transcription)
-        languages = self._detect_each(encoded) if options.language is None else [None] * len(outputs)
+        pipeline = self._pipeline if options.language else self._pipeline_per_window(tokenizer, options)
+        encoded, outputs = pipeline.generate_segment_batched(np.stack(features), tokenizer, transcription)
+        languages = [None] * len(outputs) if options.language else self._detect_each(encoded, options.languages)
         tokenizers = [self._tokenizers.get(one, options.task) if one else tokenizer for one in languages]
         decoded = [
             apply_fallback(_decoded_window(one, output), spectrogram, self._whisper, one, transcription)
@@ -120,19 +119,13 @@ class Recogniser:
             )
         ]
 
-    def decode_long_form(
-        self,
-        audio: Samples,
-        options: DecodingOptions,
-        previous_tokens: Sequence[int],
-        condition_on_previous_text: bool,
-    ) -> Iterator[DecodedSegment]:
-        """See :meth:`transcriber.decoding.long_form.LongFormDecoder.decode`."""
-        return self._long_form.decode(audio, options, previous_tokens, condition_on_previous_text)
+    def _pipeline_per_window(self, tokenizer: Tokenizer, options: DecodingOptions) -> BatchedInferencePipeline:
+        return BatchedInferencePipeline(PerWindow(self._whisper, tokenizer, options.languages))
 
-    def _detect_each(self, encoded: Any) -> list[str]:
+    def _detect_each(self, encoded: Any, languages: Collection[str]) -> list[str]:
         """The language of each window of a batch."""
-        return [str(found[0][0][2:-2]) for found in self._whisper.model.detect_language(encoded)]
+        detected = self._whisper.model.detect_language(encoded)
+        return [most_probable(((name[2:-2], share) for name, share in one), languages)[0] for one in detected]
 
 
 def _span(part: Part, end_of_text: int) -> Span:

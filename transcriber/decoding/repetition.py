@@ -1,7 +1,6 @@
 """Loops of the decoder: the same words again and again, although they were said once or never.
 
-Cut in windows that loop at every temperature: by ``fallback`` in batched mode, by ``long_form`` in sequential mode;
-``second_pass`` counts them in its quality score.
+Cut by ``fallback`` in windows that loop at every temperature; ``second_pass`` counts them in its quality score.
 """
 
 from collections.abc import Iterator, Sequence

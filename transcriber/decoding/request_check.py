@@ -17,13 +17,20 @@ def check_request(request: TranscribeOptions, model: LoadedModel, tokenizers: To
         raise BadRequest(
             f"language: {model.name} does not know {request.language!r}; it knows {allowed}", fields=["language"]
         )
+    if unknown := [language for language in request.languages if language not in known]:
+        allowed = "English (en) only" if len(known) == 1 else ", ".join(known)
+        raise BadRequest(
+            f"languages: {model.name} does not know {', '.join(unknown)}; it knows {allowed}", fields=["languages"]
+        )
     if request.multilingual and tokenizers.only_language:
         raise BadRequest(
             f"multilingual: {model.name} knows English only; leave it out, or load a multilingual model",
             fields=["multilingual"],
         )
-    if request.task == "translate" and tokenizers.only_language:
-        raise BadRequest(f"{model.name} knows English only and cannot translate; load a multilingual model")
+    if request.task == "translate" and tokenizers.only_language and request.language is None:
+        raise BadRequest(
+            f"{model.name} knows English only and cannot translate; load a multilingual model", fields=["task"]
+        )
     encode = tokenizers.get(None, "transcribe").encode
     length = sum(len(encode(" " + hint.strip())) for hint in (request.initial_prompt, request.hotwords) if hint)
     if length > model.max_hint_tokens:

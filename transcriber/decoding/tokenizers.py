@@ -3,6 +3,8 @@
 from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 
+from transcriber.decoding.window_languages import task_in
+
 
 class Tokenizers:
     """Made on first use and kept; they work while the model is unloaded, too.
@@ -26,14 +28,16 @@ class Tokenizers:
 
     def get(self, language: str | None, task: str) -> Tokenizer:
         """The shared tokenizer of a language; of any language if None."""
-        key = (language or self.languages[0], task)
+        key = (language or self.languages[0], task_in(language, task))
         if key not in self._made:
-            self._made[key] = self.new(*key)
+            self._made[key] = self._make(*key)
         return self._made[key]
 
     def new(self, language: str | None, task: str) -> Tokenizer:
         """A tokenizer of its own, for code that changes its language."""
-        language = language or self.languages[0]
+        return self._make(language or self.languages[0], task_in(language, task))
+
+    def _make(self, language: str, task: str) -> Tokenizer:
         return Tokenizer(self._vocabulary, self._is_multilingual, task=task, language=language)
 
     def _has_token(self, language: str) -> bool:

@@ -10,10 +10,10 @@ from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import merge_punctuations
 
+from reelscribe.text.punctuation import CLAUSE_ENDS, SENTENCE_ENDS
+
 PREPENDED_PUNCTUATION = "\"'“¿([{-"
 APPENDED_PUNCTUATION = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001
-SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", "।", "؟")  # noqa: RUF001
-CLAUSE_ENDS = (",", ";", ":", "，", "、", "；", "：", "،")  # noqa: RUF001
 
 Part = dict[str, Any]
 """A segment as faster-whisper hands it around: ``seek``, ``start``, ``end``, ``tokens``, perhaps ``words``."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from reelscribe.contracts.events import Event, Finished, Segment, Word
+from reelscribe.contracts.events import UNKNOWN_LANGUAGE, Event, Finished, Segment, Started, Word
 from reelscribe.contracts.extractor import ExtractionReceipt
 from reelscribe.contracts.speech_without_words import SpeechWithoutWords
 from reelscribe.contracts.transcriber import TranscribeFields
@@ -84,6 +84,19 @@ def finished_event(
         remarks=receipt.remarks,
         speech_without_words=without_words,
     )
+
+
+def with_remark_on_language(finished: Finished, started: Started) -> Finished:
+    """The end of a transcription, which says if the language of its text is a guess."""
+    if not started.language_uncertain or not finished.segments:
+        return finished
+    remark = (
+        f"the language is uncertain: it was detected as {started.language} with a probability of "
+        f"{started.language_probability:.2f}; language names it, languages those to choose from"
+        if started.language != UNKNOWN_LANGUAGE
+        else "the language is unknown: the first minutes hold no speech; each segment has one that was detected for it"
+    )
+    return finished.model_copy(update={"remarks": [*finished.remarks, remark]})
 
 
 def stopping(resume: float) -> Stopping:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, TypeVar
 
-from reelscribe.contracts.events import Event, Finished, Progress, Started
+from reelscribe.contracts.events import SURE_PROBABILITY, Event, Finished, Progress, Started
 from reelscribe.contracts.extractor import ExtractionReceipt
 from reelscribe.contracts.speech_without_words import SpeechWithoutWords
 from reelscribe.contracts.transcriber import TranscribeFields
@@ -14,9 +14,9 @@ from transcriber.audio.vad import SAMPLE_RATE, Samples
 from transcriber.audio.windows import VAD_OPTIONS, Timeline, Window
 from transcriber.decoding.recogniser import Recogniser
 from transcriber.decoding.segments import DecodedSegment
-from transcriber.decoding.thresholds import MIN_LOGPROB
+from transcriber.decoding.thresholds import MAX_NO_SPEECH_PROB, MIN_LOGPROB
 from transcriber.decoding.uncovered import Times, UncoveredSpeech
-from transcriber.jobs.events import Emit, finished_event, segment_event, stopping
+from transcriber.jobs.events import Emit, finished_event, segment_event, stopping, with_remark_on_language
 from transcriber.jobs.request_options import decoding_options, make_windows
 from transcriber.jobs.sources import AudioSource
 from transcriber.jobs.waiting import wait_while_calling
@@ -24,15 +24,13 @@ from transcriber.metrics import Metrics
 from transcriber.model.pool import ModelPool
 from transcriber.scheduling.batcher import Batcher, WindowQueue
 from transcriber.scheduling.language_detection import LanguageDetection
-from transcriber.scheduling.sequential import BlockQueue
+from transcriber.scheduling.sequential import SequentialQueue
 
 HEARTBEAT_SECONDS = 4.0
 """Longest time without an event; a client may rely on 5 s."""
 
 READ_AHEAD_SECONDS = 4.0
 """While the model is behind, a chunk is read this often: the extractor ends extractions whose client reads nothing."""
-
-UNKNOWN_LANGUAGE = "und"
 
 Result = TypeVar("Result")
 
@@ -82,13 +80,15 @@ class Transcription:
         self._send = emit
         self._emitting = asyncio.Lock()
         self._emitted_at = time.monotonic()
-        self._started = False
+        self._started: Started | None = None
         self._segments = 0
         self._uncovered = UncoveredSpeech() if request.vad else None
         self._reported: SpeechWithoutWords | None = None
-        self._queue: WindowQueue | BlockQueue | None = None
+        self._queue: WindowQueue | SequentialQueue | None = None
         self._unsubmitted: list[Window] = []  # until the language is known
-        self._detection = LanguageDetection(engine.recogniser, engine.model, None if request.vad else VAD_OPTIONS)
+        self._detection = LanguageDetection(
+            engine.recogniser, engine.model, None if request.vad else VAD_OPTIONS, request.languages
+        )
         self._window_done = asyncio.Event()
         self._submitted: asyncio.Queue[_SubmittedWindow | None] = asyncio.Queue()
         self._windows_in_work = 0
@@ -114,7 +114,9 @@ class Transcription:
                 raise stopping(self.reached)
             receipt, samples, decoded = await reading
             without_words = self._uncovered.report if self._uncovered else None
-            return finished_event(receipt, self._request, samples, samples - decoded, self._segments, without_words)
+            finished = finished_event(receipt, self._request, samples, samples - decoded, self._segments, without_words)
+            assert self._started  # it is read to its end
+            return with_remark_on_language(finished, self._started)
         finally:
             if self._queue:
                 self._queue.close()
@@ -141,8 +143,8 @@ class Transcription:
             return await self._cut_into_windows(audio)
 
     async def _cut_into_windows(self, audio: AudioStream) -> _ReceivedAudio:
-        language = self._request.language or self._engine.recogniser.only_language
-        if language:
+        (chosen,) = self._request.languages if len(self._request.languages) == 1 else (None,)
+        if language := self._request.language or chosen or self._engine.recogniser.only_language:
             await self._start(audio, language, 1.0)
         windows, samples = make_windows(self._request), 0
         chunks, stream = sample_stream(audio, self._source.audio_format, self._request.start)
@@ -157,7 +159,7 @@ class Transcription:
         for window in await asyncio.to_thread(self._cut, windows.finish):
             await self._submit(window, audio, chunks)
         if not self._started:
-            await self._start(audio, *(await self._detection.decide() or (UNKNOWN_LANGUAGE, 0.0)))
+            await self._start(audio, *self._detection.decide())
             await self._submit_held(chunks)
         assert audio.receipt  # the stream has ended without an error
         check_length(audio.receipt, self._source.audio_format, stream.decoded, stream.damaged)
@@ -169,30 +171,28 @@ class Transcription:
 
     async def _start(self, audio: AudioStream, language: str, probability: float) -> None:
         declared = audio.declared_seconds
-        self._started = True
-        await self._emit(
-            Started(
-                model=self._engine.recogniser.model.name,
-                language=language,
-                language_probability=probability,
-                duration=None if declared is None else self._request.start + declared,
-                etag=audio.etag,
-            )
+        self._started = Started(
+            model=self._engine.recogniser.model.name,
+            language=language,
+            language_probability=probability,
+            language_uncertain=probability < SURE_PROBABILITY,
+            duration=None if declared is None else self._request.start + declared,
+            etag=audio.etag,
         )
-        if language != UNKNOWN_LANGUAGE:
-            self._queue = self._open_queue(language)
+        await self._emit(self._started)
+        self._queue = self._open_queue(language)
 
-    def _open_queue(self, language: str) -> WindowQueue | BlockQueue:
+    def _open_queue(self, language: str) -> WindowQueue | SequentialQueue:
         request, engine = self._request, self._engine
-        options = decoding_options(request, language)
+        options = decoding_options(request, language, engine.recogniser.model.device)
         if request.mode == "sequential":
-            return BlockQueue(engine.recogniser, engine.model, options, request.condition_on_previous_text)
+            return SequentialQueue(engine.recogniser, engine.model, options, request.condition_on_previous_text)
         return engine.batcher.open_queue(options, request.priority)
 
     async def _submit(self, window: Window, audio: AudioStream, chunks: ChunkReader) -> None:
         self._unsubmitted.append(window)
         if not self._queue:
-            detected = await self._reading_ahead(self._detection.add(window.audio), chunks)
+            detected = await self._reading_ahead(self._detection.add(window), chunks)
             if not detected:
                 return
             await self._start(audio, *detected)
@@ -223,8 +223,8 @@ class Transcription:
                 return
             covered: list[Times] = []
             for segment in submitted.segments.result():
-                if segment.avg_logprob < MIN_LOGPROB and submitted.timeline.is_silent(segment.start, segment.end):
-                    continue  # with vad = false: no model is sure of words in noise
+                if is_invented(segment, submitted.timeline):
+                    continue
                 event = segment_event(segment, submitted.timeline, self._segments)
                 await self._emit(event)
                 self._segments += 1
@@ -256,3 +256,12 @@ class Transcription:
         async with self._emitting:
             self._emitted_at = time.monotonic()
             await self._send(event)
+
+
+def is_invented(segment: DecodedSegment, timeline: Timeline) -> bool:
+    """Whether text is of noise or music, with ``vad = false``: no speech by Silero VAD, and none by Whisper either.
+
+    Whisper may be sure of such text: "You" in silence has an average log probability above its threshold.
+    """
+    unsure = segment.avg_logprob < MIN_LOGPROB or segment.no_speech_prob > MAX_NO_SPEECH_PROB
+    return unsure and timeline.is_silent(segment.start, segment.end)

@@ -14,6 +14,7 @@ from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 
 from reelscribe.errors import SettingsError
+from reelscribe.text.punctuation import CLAUSE_ENDS, SENTENCE_ENDS
 from transcriber.model.finding import find_model
 from transcriber.model.memory import is_out_of_memory
 
@@ -29,10 +30,19 @@ MAX_IDLE_THREADS = 1 / 8
 """Of a CPU whose threads cannot be shared out evenly; more would cost more than another call gains."""
 
 
-class _FittingPrompts(WhisperModel):  # type: ignore[misc]
-    """Hints and the text before a window share the room for a prompt: half of the tokens, the rest is for the answer.
+PROMPT_CLAUSE_TOKENS = 12
+"""A segment of a prompt ends with a sentence, or at the next comma if it is as long as this."""
 
-    faster-whisper gives each of them half, and a window whose prompt takes all of it has no room for its own words.
+TICKS_PER_TOKEN, MOST_TICKS = 12, 1400
+"""How long a token of a prompt is said to take, and all of them together: in steps of 0.02 s."""
+
+
+class _FittingPrompts(WhisperModel):  # type: ignore[misc]
+    """Prompts of hints and of the text before a window, which leave room for the answer and keep its timestamps.
+
+    Both share half of the tokens. faster-whisper gives each of them half, and a window whose prompt takes all of it has
+    no room for its own words. They are written as Whisper writes segments, each between two timestamps: after text
+    without timestamps Whisper writes none either, so that a window is one segment of 30 s, and words are lost.
     """
 
     def get_prompt(
@@ -46,8 +56,23 @@ class _FittingPrompts(WhisperModel):  # type: ignore[misc]
         hints = tokenizer.encode(f" {hotwords.strip()}") if hotwords else []
         room = max(0, self.max_length // 2 - 1 - len(hints))
         kept = previous_tokens[-room:] if room else []
-        prompt: list[int] = super().get_prompt(tokenizer, kept, without_timestamps, prefix, hotwords)
-        return prompt
+        before = [*_as_segments(hints, tokenizer), *_as_segments(kept, tokenizer)]
+        prompt: list[int] = super().get_prompt(tokenizer, [], without_timestamps, prefix)
+        return [tokenizer.sot_prev, *before, *prompt] if before else prompt
+
+
+def _as_segments(tokens: Sequence[int], tokenizer: Tokenizer) -> list[int]:
+    """The tokens as if they had been said: sentences and clauses, each between its timestamps."""
+    ticks = min(TICKS_PER_TOKEN, MOST_TICKS // max(1, len(tokens)))
+    found, start = [], 0
+    for end in range(1, len(tokens) + 1):
+        ending = tokenizer.decode([tokens[end - 1]]).rstrip()
+        clause = end - start >= PROMPT_CLAUSE_TOKENS and ending.endswith(CLAUSE_ENDS)
+        if clause or end == len(tokens) or ending.endswith(SENTENCE_ENDS):
+            first, last = (tokenizer.timestamp_begin + ticks * position for position in (start, end))
+            found += [first, *tokens[start:end], last]
+            start = end
+    return found
 
 
 class _EncodingOneByOne(_FittingPrompts):

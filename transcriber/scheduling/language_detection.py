@@ -5,23 +5,27 @@ For ``multilingual`` requests, the recogniser also detects the language of each 
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Collection
 
 import numpy as np
 from faster_whisper.vad import VadOptions, collect_chunks, get_speech_timestamps
 
+from reelscribe.contracts.events import SURE_PROBABILITY, UNKNOWN_LANGUAGE
 from transcriber.audio.mel import FULL_SECONDS
 from transcriber.audio.vad import SAMPLE_RATE, Samples
+from transcriber.audio.windows import Window
 from transcriber.decoding.recogniser import Recogniser
 from transcriber.model.pool import ModelPool
-
-SURE_PROBABILITY = 0.5
-"""From this one on, one window is enough: faster-whisper's ``language_detection_threshold``."""
 
 MAX_SPEECH_WINDOWS = 3
 """If none of them is sure, the most probable language of all counts. Until then no segment is sent."""
 
+ENOUGH_SPEECH_SECONDS = 1.0
+"""Less of it lowers the probability in proportion: Silero VAD finds half a second of speech in music, and Whisper a
+language in anything."""
+
 MAX_SILENT_SECONDS = 300
-"""After this much without speech, the language is taken from what there is: windows wait for it in memory."""
+"""After this much without speech, the language stays unknown: windows wait for it in memory."""
 
 
 class LanguageDetection:
@@ -31,38 +35,40 @@ class LanguageDetection:
 
     Args:
         vad: what counts as speech; None: the windows hold nothing else.
+        languages: those that it may be; empty: any.
     """
 
-    def __init__(self, recogniser: Recogniser, model: ModelPool, vad: VadOptions | None) -> None:
+    def __init__(
+        self, recogniser: Recogniser, model: ModelPool, vad: VadOptions | None, languages: Collection[str] = ()
+    ) -> None:
         self._recogniser = recogniser
         self._model = model
         self._vad = vad
+        self._languages = languages
         self._windows = 0
         self._silent_seconds = 0.0
         self._probabilities: defaultdict[str, float] = defaultdict(float)
-        self._first: Samples | None = None
 
-    async def add(self, audio: Samples) -> tuple[str, float] | None:
+    async def add(self, window: Window) -> tuple[str, float] | None:
         """The language and its probability, after one more window; None if it takes another one."""
-        if self._first is None:
-            self._first = audio
-        speech = await asyncio.to_thread(self._speech, audio)
+        speech = await asyncio.to_thread(self._speech, window.audio)
         if not len(speech):
-            self._silent_seconds += len(audio) / SAMPLE_RATE
-            return None if self._silent_seconds < MAX_SILENT_SECONDS else await self.decide()
+            self._silent_seconds += window.seconds
+            return None if self._silent_seconds < MAX_SILENT_SECONDS else self.decide()
         language, probability = await self._detect(speech)
+        probability *= min(1.0, sum(end - start for start, end in window.speech) / ENOUGH_SPEECH_SECONDS)
         if probability >= SURE_PROBABILITY:
             return language, probability
         self._windows += 1
         self._probabilities[language] += probability
-        return await self.decide() if self._windows == MAX_SPEECH_WINDOWS else None
+        return self.decide() if self._windows == MAX_SPEECH_WINDOWS else None
 
-    async def decide(self) -> tuple[str, float] | None:
-        """The most probable language of the windows so far, even without speech; None if there were none."""
-        if self._windows:
-            language, total = max(self._probabilities.items(), key=lambda item: item[1])
-            return language, total / self._windows
-        return None if self._first is None else await self._detect(self._first)
+    def decide(self) -> tuple[str, float]:
+        """The most probable language of the windows so far; unknown if none of them holds speech."""
+        if not self._windows:
+            return UNKNOWN_LANGUAGE, 0.0
+        language, total = max(self._probabilities.items(), key=lambda item: item[1])
+        return language, total / self._windows
 
     def _speech(self, audio: Samples) -> Samples:
         if self._vad is None:
@@ -73,4 +79,4 @@ class LanguageDetection:
     async def _detect(self, audio: Samples) -> tuple[str, float]:
         first = audio[: FULL_SECONDS * SAMPLE_RATE]
         features = await asyncio.to_thread(self._recogniser.features, first, full_context=True)
-        return await self._model.call(lambda: self._recogniser.detect_language(features))
+        return await self._model.call(lambda: self._recogniser.detect_language(features, self._languages))

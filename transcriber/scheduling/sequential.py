@@ -1,24 +1,28 @@
-"""faster-whisper's long-form algorithm on a stream: one block after the other, each with the text before it."""
+"""Sequential mode: the windows of a transcription one after the other, each with the text before it as its prompt."""
 
 import asyncio
+from dataclasses import replace
+from functools import partial
 
+from transcriber.audio.mel import MelWindow
 from transcriber.audio.windows import Window
 from transcriber.decoding.options import DecodingOptions
 from transcriber.decoding.recogniser import Recogniser
 from transcriber.decoding.segments import DecodedSegment
 from transcriber.model.pool import ModelPool
 
-MAX_BLOCK_SECONDS = 120
-MAX_PREVIOUS_TOKENS = 223
+PREVIOUS_CHARACTERS = 2000
+"""Of the text before a window; the prompt takes as many tokens from its end as fit."""
+
 RESET_TEMPERATURE = 0.5
-"""Text that needed a higher one is not passed to the next block, as in Whisper."""
+"""Text that needed a higher one is not passed to the next window, as in Whisper."""
 
 
-class BlockQueue:
-    """The blocks of one transcription, in order; windows of other transcriptions go through the model in between.
+class SequentialQueue:
+    """The windows of one transcription, in order; those of other transcriptions go through the model in between.
 
     Attributes:
-        capacity: how many blocks a transcription may have submitted without making the model wait.
+        capacity: how many windows a transcription may have submitted without making the model wait.
     """
 
     capacity = 2
@@ -30,36 +34,36 @@ class BlockQueue:
         self._model = model
         self._options = options
         self._condition = condition_on_previous_text
-        self._previous_tokens: list[int] = []
-        self._blocks: list[asyncio.Task[list[DecodedSegment]]] = []
+        self._previous_text = ""
+        self._windows: list[asyncio.Task[list[DecodedSegment]]] = []
 
     def submit(self, window: Window) -> "asyncio.Future[list[DecodedSegment]]":
-        """Let the block wait for those before it; its segments, with times in seconds of the block."""
-        self._blocks = [block for block in self._blocks if not block.done()]
-        before = self._blocks[-1] if self._blocks else None
-        block = asyncio.create_task(self._decode(window, before))
-        block.add_done_callback(lambda done: done.cancelled() or done.exception())  # read, even if no other code does
-        self._blocks.append(block)
-        return block
+        """Let the window wait for those before it; its segments, with times in seconds of the window."""
+        self._windows = [task for task in self._windows if not task.done()]
+        before = self._windows[-1] if self._windows else None
+        task = asyncio.create_task(self._decode(window, before))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # read, even if no other code does
+        self._windows.append(task)
+        return task
 
     def close(self) -> None:
-        """Drop all blocks; the window that is in the model is finished first."""
-        for block in self._blocks:
-            block.cancel()
+        """Drop all windows; the one that is in the model is finished first."""
+        for task in self._windows:
+            task.cancel()
 
     async def _decode(self, window: Window, before: asyncio.Task[list[DecodedSegment]] | None) -> list[DecodedSegment]:
+        features = await asyncio.to_thread(self._recogniser.features, window.audio)
         if before:
             await asyncio.wait([before])
-        remaining = await self._model.call(
-            lambda: self._recogniser.decode_long_form(
-                window.audio, self._options, self._previous_tokens, self._condition
-            )
-        )
-        segments: list[DecodedSegment] = []
-        while segment := await self._model.call(lambda: next(remaining, None)):
-            segments.append(segment)
+        mel = MelWindow(features, window.seconds, window.speech)
+        options = replace(self._options, initial_prompt=self._previous_text or self._options.initial_prompt)
+        passes = self._recogniser.passes(mel, options)
+        while call := passes.call:
+            (outcome,) = await self._model.call(partial(self._recogniser.decode, [call]))
+            passes.take(outcome)
+        segments = passes.segments
         if self._condition and segments:
-            tokens = [token for segment in segments for token in segment.tokens]
-            hot = (segments[-1].temperature or 0) > RESET_TEMPERATURE
-            self._previous_tokens = [] if hot else tokens[-MAX_PREVIOUS_TOKENS:]
+            hot = any((segment.temperature or 0) > RESET_TEMPERATURE for segment in segments)
+            said = "" if hot else self._previous_text + "".join(segment.text for segment in segments)
+            self._previous_text = said[-PREVIOUS_CHARACTERS:]
         return segments

@@ -78,6 +78,7 @@ async def test_submit_takes_savepaths_from_standard_input_and_from_files(orchest
         ([""], "SAVEPATH: String should have at least 1 character"),
         (["x" * 1025], "SAVEPATH: String should have at most 1024 characters"),
         (["--from-file", "missing.txt"], "missing.txt cannot be read: No such file or directory"),
+        (["a.mp4", "--language", "en", "--languages", "de,en"], "languages: language names the only one"),
         (["a.mp4", "--language", "english"], "language: String should have at most 3 characters"),
         (["a.mp4", "--mode", "fast"], "'fast' is not one of"),
         (["a\udcff.mp4"], "SAVEPATH: Input should be a valid string, unable to parse raw data as a unicode string"),
@@ -238,6 +239,17 @@ async def test_show_prints_the_transcript_in_each_format(orchestrator, submit, w
     receipt = json.loads((await orchestrator.run("show", "talk.mp4", "--json")).out)["receipt"]
     assert (receipt["declared_seconds"], receipt["complete"], receipt["samples"]) == (30.0, True, 480_000)
     assert (receipt["track"], receipt["track_choice"]) == (1, "the default track")
+
+
+async def test_show_says_that_a_language_is_uncertain(orchestrator, submit, working, job_in, transcriber):
+    transcriber.scripts = [breaks_off_after(1, probability=0.27), transcribes()]
+    async with working():
+        await job_in((await submit()).id, "done")
+    outcome = await orchestrator.run("show", "talk.mp4")
+    assert (outcome.code, outcome.err.count("\n")) == (0, 1)
+    assert outcome.err.startswith("the language, en, is uncertain: its probability is 0.27")
+    shown = json.loads((await orchestrator.run("show", "talk.mp4", "--json")).out)
+    assert (shown["language"], shown["language_probability"], shown["language_uncertain"]) == ("en", 0.27, True)
 
 
 async def test_show_says_that_a_transcript_is_incomplete(orchestrator, submit, working, job_in, transcriber):

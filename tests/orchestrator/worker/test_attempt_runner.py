@@ -93,6 +93,23 @@ async def test_a_cut_stream_is_resumed_after_the_last_stored_window(
     assert [segment.index for segment in found.segments] == list(range(6))
 
 
+async def test_a_resumed_job_keeps_its_language_and_how_sure_it_is(submit, working, job_in, transcriber):
+    transcriber.scripts = [breaks_off_after(1, probability=0.27), transcribes()]
+    async with working():
+        job = await job_in((await submit(languages=("de", "en"))).id, "done")
+    first, second = transcriber.requests
+    assert (first["languages"], second.get("languages"), second["language"]) == (["de", "en"], None, "en")
+    assert (job.language, job.language_probability, job.language_uncertain) == ("en", 0.27, True)
+
+
+async def test_an_unknown_language_is_detected_again(submit, working, job_in, transcriber):
+    transcriber.scripts = [breaks_off_after(1, language="und", probability=0.0), transcribes()]
+    async with working():
+        job = await job_in((await submit()).id, "done")
+    assert [request.get("language") for request in transcriber.requests] == [None, None]
+    assert (job.language, job.language_uncertain) == ("en", False)
+
+
 async def test_the_receipt_of_a_resumed_job_covers_the_whole_and_names_its_parts(
     submit, working, job_in, transcriber, transcript
 ):

@@ -102,6 +102,20 @@ async def test_times_of_words_and_segments(client: AsyncOpenAI) -> None:
     assert answer.words and len(answer.segments) == 2
 
 
+async def test_languages_to_choose_from(client: AsyncOpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed: list[tuple[str, ...]] = []
+
+    def detect(self: Recogniser, features: Any, languages: tuple[str, ...]) -> tuple[str, float]:
+        allowed.append(languages)
+        return "en", 0.9
+
+    monkeypatch.setattr(Recogniser, "only_language", None)
+    monkeypatch.setattr(Recogniser, "check", lambda *_: None)
+    monkeypatch.setattr(Recogniser, "detect_language", detect)
+    await transcribe(client, extra_body={"languages": ["English", "de"]})
+    assert allowed == [("de", "en")]
+
+
 async def test_stream(client: AsyncOpenAI) -> None:
     events = [event async for event in await transcribe(client, stream=True)]
     assert [event.type for event in events] == ["transcript.text.delta"] * 2 + ["transcript.text.done"]
@@ -320,6 +334,8 @@ async def test_a_bad_file_is_no_stream(client: AsyncOpenAI) -> None:
         ({"temperature": 1.5}, "temperature"),
         ({"language": "klingon"}, "language"),
         ({"language": "de"}, "language"),
+        ({"extra_body": {"languages": ["en", "de"]}}, "languages"),
+        ({"language": "en", "extra_body": {"languages": ["en"]}}, None),
         ({"timestamp_granularities": ["word"]}, None),
         ({"timestamp_granularities": ["letter"], "response_format": "verbose_json"}, "timestamp_granularities.0"),
         ({"stream": True, "response_format": "srt"}, None),

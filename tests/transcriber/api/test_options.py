@@ -33,6 +33,8 @@ def parsed(**fields: str) -> TranscribeFields:
             "max_speech_without_words: it has no effect with vad = false",
         ),
         ({"max_speech_without_words": "-1"}, "max_speech_without_words: Input should be greater than or equal to 0"),
+        ({"language": "de", "languages": "de,en"}, "languages: language names the only one"),
+        ({"languages": "de,e"}, "languages.1: String should have at least 2 characters"),
         ({"multilingual": "true", "language": "de"}, "multilingual: it detects the language of each window"),
     ],
 )
@@ -49,7 +51,16 @@ def test_options_come_from_forms_and_from_json_alike() -> None:
 def test_what_the_orchestrator_stores_of_older_options_has_not_changed() -> None:
     stored: dict[str, Any] = {"language": "en", "word_timestamps": True}
     assert Options(**stored).chosen() == stored
-    assert Options(beam_size=3, max_segment_seconds=15.0, vad_threshold=0.5).chosen() == {}
+    assert Options(beam_size=None, max_segment_seconds=15.0, vad_threshold=0.5).chosen() == {}
+
+
+def test_languages_come_in_any_order_and_number() -> None:
+    assert parsed(languages="en, de").languages == ("de", "en")
+    assert parse_query(TranscribeFields, {"languages": [b"en", b"de", b"en"]}).languages == ("de", "en")
+    assert parse_request(TranscribeFields, b'{"languages": ["en", "de"]}').languages == ("de", "en")
+    stored = Options(languages=("en", "de")).chosen()
+    assert stored == {"languages": ["de", "en"]}
+    assert Options(**stored).languages == ("de", "en")
 
 
 async def test_an_english_only_model_refuses_multilingual(transcriber: Transcriber) -> None:

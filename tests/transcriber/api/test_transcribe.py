@@ -18,6 +18,9 @@ from transcriber.decoding.recogniser import Recogniser
 from transcriber.jobs import request_options, transcription
 
 SEQUENTIAL = {"mode": "sequential", "condition_on_previous_text": False}
+from transcriber.audio.mel import MelWindow
+from transcriber.decoding.options import DecodingOptions
+from transcriber.decoding.passes import Passes
 
 
 async def test_events_come_in_the_order_of_the_contract(transcriber: Transcriber) -> None:
@@ -110,36 +113,19 @@ async def test_sequential_mode_gives_the_same_words(transcriber: Transcriber) ->
 async def test_sequential_mode_keeps_short_pauses_by_default(
     transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lengths: list[int] = []
-    decode = transcriber.service.recogniser.decode_long_form
+    lengths: list[float] = []
+    passes = transcriber.service.recogniser.passes
 
-    def noted(audio: Any, *arguments: Any) -> Any:
-        lengths.append(len(audio))
-        return decode(audio, *arguments)
+    def noted(window: MelWindow, options: DecodingOptions) -> Passes:
+        lengths[-1] += window.seconds
+        return passes(window, options)
 
-    monkeypatch.setattr(transcriber.service.recogniser, "decode_long_form", noted)
-    await transcriber.events("minute.flac", **SEQUENTIAL)
-    await transcriber.events("minute.flac", **SEQUENTIAL, vad_min_silence_duration_ms=160, vad_speech_pad_ms=100)
+    monkeypatch.setattr(transcriber.service.recogniser, "passes", noted)
+    for options in ({}, {"vad_min_silence_duration_ms": 160, "vad_speech_pad_ms": 100}):
+        lengths.append(0.0)
+        await transcriber.events("minute.flac", **SEQUENTIAL, **options)
     kept, cut = lengths
-    assert 16_000 * 60 > kept > 16_000 * 54 > cut
-
-
-async def test_sequential_mode_carries_its_text_from_block_to_block(
-    transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(request_options, "MAX_BLOCK_SECONDS", 30)
-    given: list[list[int]] = []
-    decode = transcriber.service.recogniser.decode_long_form
-
-    def noted(audio: Any, options: Any, previous: list[int], condition: bool) -> Any:
-        given.append(list(previous))
-        return decode(audio, options, previous, condition)
-
-    monkeypatch.setattr(transcriber.service.recogniser, "decode_long_form", noted)
-    events = await transcriber.events("minute.flac", mode="sequential")
-    first = next(position for position, event in enumerate(events) if isinstance(event, Progress))
-    assert given[0] == []
-    assert given[1] == [token for one in segments(events[:first]) for token in one.tokens][-223:]
+    assert 60 > kept > 54 > cut
 
 
 async def test_without_vad_nothing_is_left_out(transcriber: Transcriber) -> None:
@@ -158,7 +144,7 @@ def multilingual(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Let the model detect languages; the frames of each window that it gets for that."""
     asked: list[int] = []
 
-    def detect(self: Recogniser, features: Features) -> tuple[str, float]:
+    def detect(self: Recogniser, features: Features, languages: object) -> tuple[str, float]:
         asked.append(features.shape[-1])
         return "en", 0.75
 

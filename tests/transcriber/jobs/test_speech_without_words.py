@@ -1,7 +1,7 @@
 """Speech for which the model has no words is reported, and counts as incomplete only if the request says so."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -15,6 +15,7 @@ from tests.transcriber.peer import SPEECH, Script
 from transcriber.audio.windows import Window
 from transcriber.decoding.segments import DecodedSegment
 from transcriber.scheduling.batcher import WindowQueue
+from transcriber.scheduling.sequential import SequentialQueue
 
 SEQUENTIAL: dict[str, Any] = {"mode": "sequential", "condition_on_previous_text": False}
 SECOND_WINDOW = [(16.06, 22.02), (23.33, 26.14), (28.22, 30.59), (32.0, 34.18)]
@@ -41,8 +42,7 @@ def about(times: list[tuple[float, float]]) -> Any:
 
 @pytest.fixture
 def wordless(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Have nothing come out of the model for a window, in batched mode."""
-    submit = WindowQueue.submit
+    """Have nothing come out of the model for a window."""
 
     def choose(number: int) -> None:
         numbers = count()
@@ -51,11 +51,15 @@ def wordless(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
             await segments
             return []
 
-        def submit_some(queue: WindowQueue, window: Window) -> "asyncio.Future[list[DecodedSegment]]":
-            segments = submit(queue, window)
-            return asyncio.ensure_future(nothing(segments)) if next(numbers) == number else segments
+        def some_of(submit: Callable[..., Any]) -> Callable[..., Any]:
+            def submit_some(queue: Any, window: Window) -> "asyncio.Future[list[DecodedSegment]]":
+                segments = submit(queue, window)
+                return asyncio.ensure_future(nothing(segments)) if next(numbers) == number else segments
 
-        monkeypatch.setattr(WindowQueue, "submit", submit_some)
+            return submit_some
+
+        for queue in (WindowQueue, SequentialQueue):
+            monkeypatch.setattr(queue, "submit", some_of(queue.submit))
 
     return choose
 
@@ -115,15 +119,8 @@ async def test_times_are_those_of_the_recording_whatever_second_a_request_starts
     assert times[0] == pytest.approx(SECOND_WINDOW[0], abs=0.1)
 
 
-async def test_a_part_of_a_block_of_sequential_mode_is_reported_too(
-    transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    decode = transcriber.service.recogniser.decode_long_form
-
-    def some(*arguments: Any) -> Iterator[DecodedSegment]:
-        return (one for one in decode(*arguments) if not 15.5 < (one.start + one.end) / 2 < 35)
-
-    monkeypatch.setattr(transcriber.service.recogniser, "decode_long_form", some)
+async def test_in_sequential_mode_it_is_reported_too(transcriber: Transcriber, wordless: Callable[[int], None]) -> None:
+    wordless(1)
     events = await transcriber.events("minute.flac", **SEQUENTIAL, max_speech_without_words=0)
     assert reported(events) == about(SECOND_WINDOW)
     assert not end(events).complete

@@ -15,7 +15,27 @@ def test_a_prompt_takes_no_more_than_half_of_the_tokens(mini: LoadedModel, hints
     length = len(tokenizer.encode(f" {hotwords}")) if hotwords else 0
     before = tokenizer.encode(" the empty hammer" * ROOM)[-ROOM:]
     prompt = whisper.get_prompt(tokenizer, before, hotwords=hotwords)
-    start = prompt.index(tokenizer.sot)
-    assert start - 1 <= ROOM
-    kept = prompt[1 + length : start]
-    assert kept == (before[-(ROOM - length) :] if length < ROOM else [])
+    past = prompt[1 : prompt.index(tokenizer.sot)]
+    words = [token for token in past if token < tokenizer.eot]
+    assert words[length:] == (before[-(ROOM - length) :] if length < ROOM else [])
+    assert len(words) <= ROOM
+
+
+def test_what_comes_before_a_window_is_written_as_segments_with_times(mini: LoadedModel) -> None:
+    """After text without timestamps Whisper writes none: a window becomes one segment, and words are lost."""
+    whisper, tokenizer = mini.whisper, Tokenizers(mini.whisper).get("en", "transcribe")
+    hints, before, first = tokenizer.encode(" green"), tokenizer.encode(" hammer"), tokenizer.timestamp_begin
+    segments = [first, *hints, first + 12 * len(hints), first, *before, first + 12 * len(before)]
+    assert whisper.get_prompt(tokenizer, before, hotwords="green") == [tokenizer.sot_prev, *segments, tokenizer.sot]
+    assert whisper.get_prompt(tokenizer, []) == [tokenizer.sot]
+
+
+def test_each_sentence_of_a_prompt_has_its_times(mini: LoadedModel) -> None:
+    whisper, tokenizer = mini.whisper, Tokenizers(mini.whisper).get("en", "transcribe")
+    said = tokenizer.encode(" The garden is green. The hammer is empty. " + "the green garden, " * 60)
+    prompt = whisper.get_prompt(tokenizer, said)
+    times = [token - tokenizer.timestamp_begin for token in prompt if token >= tokenizer.timestamp_begin]
+    assert len(times) >= 12
+    assert times == sorted(times)
+    assert times[-1] <= 1500
+    assert [token for token in prompt[1:] if token < tokenizer.eot] == said[-ROOM:]

@@ -16,8 +16,8 @@ from reelscribe.errors import ModelBroken, ModelFailed, ModelOutOfMemory
 from tests.transcriber.conftest import Serve, Transcriber, text, word_error_rate
 from transcriber.audio.mel import MelWindow
 from transcriber.audio.windows import Timeline, Window
-from transcriber.decoding.options import DecodingOptions
-from transcriber.decoding.passes import WIDE_BEAM, Call, Passes
+from transcriber.decoding.options import WIDE_BEAM, DecodingOptions
+from transcriber.decoding.passes import Call, Passes
 from transcriber.decoding.second_pass import Outcome
 from transcriber.metrics import Metrics
 from transcriber.model.pool import ModelPool

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from transcriber.audio.mel import MelWindow
 from transcriber.audio.windows import Timeline, Window
-from transcriber.decoding.options import DecodingOptions
+from transcriber.decoding.options import DEFAULT_BEAM, DecodingOptions
 from transcriber.decoding.passes import Call, Passes
 from transcriber.decoding.second_pass import Outcome
 from transcriber.metrics import Metrics
@@ -22,7 +22,7 @@ from transcriber.scheduling.batcher import Batcher
 
 BATCH_SIZE = 16
 CALL_SECONDS = 0.02
-OPTIONS = DecodingOptions("en", beam_size=5)
+OPTIONS = DecodingOptions("en", beam_size=DEFAULT_BEAM["cuda"])
 
 
 class SimulatedGpu:

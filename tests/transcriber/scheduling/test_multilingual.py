@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from reelscribe.contracts.events import Started
+from reelscribe.contracts.events import Finished, Started
 from reelscribe.contracts.transcriber import TranscribeOptions
 from reelscribe.errors import BadRequest
 from tests.transcriber import sounds
@@ -14,6 +15,8 @@ from tests.transcriber.conftest import Serve, decoded, segments
 from tests.transcriber.peer import Script, recording, wav
 from tools.random_model import make_model
 from transcriber.audio.mel import Features, MelWindow
+from transcriber.audio.vad import Piece
+from transcriber.audio.windows import Timeline, Window
 from transcriber.decoding.options import DecodingOptions
 from transcriber.decoding.passes import Call
 from transcriber.decoding.recogniser import Recogniser
@@ -79,16 +82,11 @@ def test_translating_changes_what_is_decoded(polyglot: Recogniser) -> None:
     assert transcribed != decode(polyglot, [SPEECH], "de", task="translate")
 
 
-def test_sequential_mode_reports_the_language_of_each_window(polyglot: Recogniser) -> None:
-    (segment, *_) = polyglot.decode_long_form(SPEECH, DecodingOptions(None), [], False)
-    assert segment.language == polyglot.detect_language(polyglot.features(SPEECH))[0]
-
-
 def detect_in_turn(recogniser: Recogniser, probabilities: list[float], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Let the model detect one language after the other with these probabilities; those it has detected."""
     detected: list[str] = []
 
-    def detect(features: object) -> tuple[str, float]:
+    def detect(features: object, languages: object) -> tuple[str, float]:
         detected.append(["de", "fr", "fr", "es"][len(detected)])
         return detected[-1], probabilities[len(detected) - 1]
 
@@ -113,14 +111,29 @@ async def test_more_speech_is_used_while_no_language_is_sure(
     detection = LanguageDetection(transcriber.service.recogniser, transcriber.service.model, None)
     found = None
     while not found:
-        found = await detection.add(SPEECH)
+        found = await detection.add(window(SPEECH, 20.0))
     assert (found[0], len(detected)) == (language, windows)
+
+
+def window(sound: sounds.Sound, speech: float) -> Window:
+    """A window of sound with that many seconds of speech."""
+    return Window(sound, Timeline([Piece(0, len(sound))], 0.0), len(sound) / 16_000, ((0.0, speech),))
+
+
+async def test_half_a_second_of_speech_makes_no_language_sure(
+    serve: Serve, polyglot: Recogniser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transcriber = await serve(loaded=polyglot.model)
+    monkeypatch.setattr(transcriber.service.recogniser, "detect_language", lambda *_: ("ro", 0.7))
+    detection = LanguageDetection(transcriber.service.recogniser, transcriber.service.model, None)
+    assert await detection.add(window(SPEECH, 0.5)) is None
+    assert detection.decide() == ("ro", pytest.approx(0.35))
 
 
 async def test_the_language_is_that_of_the_first_speech_not_of_the_silence_before_it(
     serve: Serve, script: Script, polyglot: Recogniser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def detect(features: Features) -> tuple[str, float]:
+    def detect(features: Features, languages: object = ()) -> tuple[str, float]:
         return ("fr" if np.ptp(features) > 0.1 else "de"), 0.9
 
     transcriber = await serve(loaded=polyglot.model)
@@ -135,12 +148,60 @@ async def test_the_language_is_that_of_the_first_speech_not_of_the_silence_befor
     assert segments(rest)[0].start < 30  # what came before the language was known is not lost
 
 
-async def test_silence_alone_ends_with_some_language(serve: Serve, polyglot: Recogniser) -> None:
+async def test_silence_alone_has_no_language(serve: Serve, polyglot: Recogniser) -> None:
     transcriber = await serve(loaded=polyglot.model)
     started, *_, finished = await transcriber.events("silence.flac", vad=False)
     assert isinstance(started, Started)
-    assert started.language == polyglot.detect_language(polyglot.features(recording("silence.flac")))[0]
-    assert finished.event == "finished"
+    assert (started.language, started.language_probability, started.language_uncertain) == ("und", 0.0, True)
+    assert isinstance(finished, Finished)
+    assert finished.segments or not finished.remarks
+
+
+async def test_an_uncertain_language_is_said_to_be_so(
+    serve: Serve, polyglot: Recogniser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transcriber = await serve(loaded=polyglot.model)
+    for probability, uncertain in ((0.27, True), (0.8, False)):
+        monkeypatch.setattr(transcriber.service.recogniser, "detect_language", lambda *_: ("de", probability))  # noqa: B023
+        started, *_, finished = await transcriber.events("short.flac")
+        assert isinstance(started, Started)
+        assert isinstance(finished, Finished)
+        assert started.language_uncertain is uncertain
+        assert any("de with a probability of 0.27" in remark for remark in finished.remarks) is uncertain
+
+
+@pytest.mark.parametrize("options", [{}, {"vad": False}, {"mode": "sequential"}])
+async def test_only_an_allowed_language_is_detected(
+    serve: Serve, polyglot: Recogniser, options: dict[str, Any]
+) -> None:
+    transcriber = await serve(loaded=polyglot.model)
+    anything, *_ = await transcriber.events("short.flac", **options)
+    assert isinstance(anything, Started)
+    allowed = sorted({"de", "fr", "ja"} - {anything.language})
+    started, *_ = await transcriber.events("short.flac", languages=allowed, **options)
+    assert isinstance(started, Started)
+    assert started.language in allowed
+    assert 1 / len(allowed) < started.language_probability <= 1  # among these
+    one, *_ = await transcriber.events("short.flac", languages=["ja"], **options)
+    assert isinstance(one, Started)
+    assert (one.language, one.language_probability, one.language_uncertain) == ("ja", 1.0, False)
+
+
+@pytest.mark.parametrize("mode", ["batched", "sequential"])
+async def test_each_window_has_an_allowed_language(serve: Serve, polyglot: Recogniser, mode: str) -> None:
+    transcriber = await serve(loaded=polyglot.model)
+    started, *rest = await transcriber.events("minute.flac", mode=mode, multilingual=True, languages=["cy", "fr", "ja"])
+    assert isinstance(started, Started)
+    assert {started.language, *(segment.language for segment in segments(rest))} <= {"cy", "fr", "ja"}
+    assert segments(rest)
+
+
+def test_english_is_not_translated_into_english(polyglot: Recogniser) -> None:
+    assert decode(polyglot, [SPEECH], "en", task="translate") == decode(polyglot, [SPEECH], "en")
+    windows = decode(polyglot, [SPEECH, LOW], None, task="translate", languages=("en",))
+    assert [texts_and_times(one) for one in windows] == [
+        texts_and_times(one) for one in decode(polyglot, [SPEECH, LOW], None, languages=("en",))
+    ]
 
 
 async def test_each_segment_has_its_language_over_http(
@@ -163,6 +224,15 @@ async def test_each_segment_has_its_language_over_http(
 def test_a_language_that_only_newer_models_have_is_refused(polyglot: Recogniser) -> None:
     with pytest.raises(BadRequest, match="does not know 'yue'"):
         polyglot.check(TranscribeOptions(language="yue"))
+    with pytest.raises(BadRequest, match="does not know yue"):
+        polyglot.check(TranscribeOptions(languages=("de", "yue")))
+
+
+def test_an_english_only_model_translates_what_is_said_to_be_english(mini: LoadedModel) -> None:
+    recogniser = Recogniser(mini)
+    recogniser.check(TranscribeOptions(task="translate", language="en"))
+    with pytest.raises(BadRequest, match="cannot translate"):
+        recogniser.check(TranscribeOptions(task="translate"))
 
 
 def test_an_english_only_model_refuses_to_detect_languages(mini: LoadedModel) -> None:
