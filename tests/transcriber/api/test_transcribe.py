@@ -13,14 +13,13 @@ import pytest
 from reelscribe.contracts.events import Finished, Progress, Segment, Started
 from tests.transcriber.conftest import Serve, Transcriber, segments, text, truth, word_error_rate
 from tests.transcriber.peer import SPEECH, Script
-from transcriber.audio.mel import Features
+from transcriber.audio.mel import Features, MelWindow
+from transcriber.decoding.options import DecodingOptions
+from transcriber.decoding.passes import Passes
 from transcriber.decoding.recogniser import Recogniser
 from transcriber.jobs import request_options, transcription
 
 SEQUENTIAL = {"mode": "sequential", "condition_on_previous_text": False}
-from transcriber.audio.mel import MelWindow
-from transcriber.decoding.options import DecodingOptions
-from transcriber.decoding.passes import Passes
 
 
 async def test_events_come_in_the_order_of_the_contract(transcriber: Transcriber) -> None:
