@@ -23,6 +23,7 @@ from reelscribe.settings.transcriber import TranscriberSection
 from transcriber.api.routes import make_app
 from transcriber.jobs.waiting import Interrupted, wait_unless
 from transcriber.model.loading import LoadedModel, load_model
+from transcriber.model.memory import share_heaps
 from transcriber.service import TranscriberService
 
 log = logging.getLogger("transcriber")
@@ -41,6 +42,7 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
     if context.invoked_subcommand:
         return
     logs.configure()
+    share_heaps()
     with report_settings_errors():
         chosen = load_settings(config)
         tokens = Tokens.from_file(chosen.auth.token_file)

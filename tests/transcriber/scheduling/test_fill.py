@@ -21,7 +21,7 @@ from transcriber.model.pool import ModelPool
 from transcriber.scheduling.batcher import Batcher
 
 BATCH_SIZE = 16
-CALL_SECONDS = 0.02
+CALL_SECONDS = 0.06
 OPTIONS = DecodingOptions("en", beam_size=DEFAULT_BEAM["cuda"])
 
 
