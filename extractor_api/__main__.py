@@ -1,6 +1,7 @@
 """The ``extractor-api`` command."""
 
 import asyncio
+import resource
 
 import typer
 
@@ -30,6 +31,8 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
     if context.invoked_subcommand:
         return
     logs.configure()
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # an object may consist of 10,000 part files
     with report_settings_errors():
         chosen = load_settings(config)
         asyncio.run(_serve(chosen))

@@ -71,8 +71,8 @@ def _open_version(stack: ExitStack, version: XlVersion, folder: Path, bucket_nam
         url, protocols = f"file:/proc/self/fd/{content}", "file"
         descriptors: tuple[int, ...] = (content,)
     else:
+        _check_descriptor_limit(version, savepath)
         ranges = _block_ranges(stack, version, folder, savepath)
-        _check_descriptor_limit(len(ranges), savepath)
         listing = _memory_file(stack, "".join(map(_subfile, ranges)).encode())
         url, protocols = f"concatf:/proc/self/fd/{listing}", "concatf,subfile,file"
         descriptors = (listing, *dict.fromkeys(descriptor for descriptor, _, _ in ranges))
@@ -120,11 +120,13 @@ def _memory_file(stack: ExitStack, content: bytes) -> int:
     return descriptor
 
 
-def _check_descriptor_limit(needed: int, savepath: str) -> None:
-    """ffmpeg has all blocks open at the same time."""
+def _check_descriptor_limit(version: XlVersion, savepath: str) -> None:
+    """ffmpeg has all parts and all blocks of them open at the same time."""
     _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit != resource.RLIM_INFINITY and needed + SPARE_DESCRIPTORS > limit:
+    blocks = sum(-(-size // version.block_bytes) for _, size in version.parts)
+    needed = len(version.parts) + blocks + SPARE_DESCRIPTORS
+    if limit != resource.RLIM_INFINITY and needed > limit:
         raise NotReadableHere(
-            f"{savepath}: its {needed} blocks are more than the {limit} files that the extractor may open; "
-            "raise its hard limit of open files (LimitNOFILE in its systemd unit)"
+            f"{savepath}: its {len(version.parts)} parts with {blocks} blocks are more than the {limit} files that the "
+            "extractor may open; raise its hard limit of open files (LimitNOFILE in its systemd unit)"
         )

@@ -2,7 +2,8 @@
 
 A program of its own, because it opens untrusted input: it runs in the sandbox, by its path, without site-packages, and
 sees nothing of ours. Usage: ``python -I -S inspection_child.py PACKAGES``, the folder that PyAV is installed in.
-When PyAV is loaded, one message comes from the socket that is standard input, with open files and a JSON object of
+When PyAV is loaded, one message comes from the socket that is standard input, and after it messages with open files, of
+which each holds as many as fit. The first is a JSON object of
 
 * ``descriptors``: the numbers under which the files are needed;
 * ``url`` and ``options``: for ``avformat_open_input``; without ``url``, only the version of PyAV is printed;
@@ -169,14 +170,25 @@ def _undecodable_names(av: Any, container: Any) -> dict[int, str]:
 def _receive() -> dict[str, Any] | None:
     """The task, once it comes; None if who could give it is gone."""
     with socket.socket(fileno=sys.stdin.fileno()) as giver:
-        message, files, _, _ = socket.recv_fds(giver, LONGEST_TASK_BYTES, MOST_FILES)
-    if not message:
-        return None
-    task: dict[str, Any] = json.loads(message)
-    aside = [fcntl.fcntl(file, fcntl.F_DUPFD, max(task["descriptors"]) + 1) for file in files]
-    for file, number in zip(aside, task["descriptors"], strict=True):
-        os.dup2(file, number)
+        message = giver.recv(LONGEST_TASK_BYTES)
+        if not message:
+            return None
+        task: dict[str, Any] = json.loads(message)
+        numbers: list[int] = task["descriptors"]
+        for first in range(0, len(numbers), MOST_FILES):
+            _, files, _, _ = socket.recv_fds(giver, 1, MOST_FILES)
+            _renumber(files, numbers[first : first + MOST_FILES], above=max(numbers))
     return task
+
+
+def _renumber(files: list[int], numbers: list[int], above: int) -> None:
+    """Give open files other numbers; those of ``files`` may be needed for another one."""
+    aside = [fcntl.fcntl(file, fcntl.F_DUPFD, above + 1) for file in files]
+    for file in files:
+        os.close(file)
+    for file, number in zip(aside, numbers, strict=True):
+        os.dup2(file, number)
+        os.close(file)
 
 
 def main() -> None:

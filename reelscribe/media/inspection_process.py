@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from reelscribe.errors import InternalError
+from reelscribe.media.inspection_child import MOST_FILES
 from reelscribe.media.process import end_once_started
 from reelscribe.media.sandbox import Sandbox, child_environment
 
@@ -77,8 +78,9 @@ class InspectionProcess:
         process: Process = await asyncio.shield(self._starting)
         self._theirs.close()
         with suppress(BrokenPipeError, ConnectionResetError):  # it has ended: its exit code says how
-            message = json.dumps({**task, "descriptors": list(descriptors)}).encode()
-            socket.send_fds(self._socket, [message], list(descriptors))
+            self._socket.send(json.dumps({**task, "descriptors": list(descriptors)}).encode())
+            for first in range(0, len(descriptors), MOST_FILES):
+                socket.send_fds(self._socket, [b"\0"], list(descriptors[first : first + MOST_FILES]))
         assert process.stdout and process.stderr
         answer, complaint = await asyncio.gather(
             _read_all(process.stdout, MAX_ANSWER_BYTES), _read_end(process.stderr, MAX_COMPLAINT_BYTES)

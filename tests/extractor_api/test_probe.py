@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.inspection_child import MOST_FILES
 from tests.extractor_api.conftest import Serve
 from tests.extractor_api.minio_drive import Version, format_drive, write_object
 from tests.extractor_api.test_hostile_files import PLAYLISTS
@@ -118,6 +119,19 @@ async def test_an_object_in_minios_own_layout_is_described_like_a_file(
     plain = await probe(serve, each_ffmpeg, bucket.parent, "short.mp4")
     for field in ("container", "duration", "streams", "chosen_track", "size"):
         assert stored[field] == plain[field]
+
+
+async def test_an_object_of_more_part_files_than_one_message_can_carry_is_described(
+    serve: Serve, local_ffmpeg: FFmpeg, bucket: Path, tmp_path: Path
+) -> None:
+    format_drive(tmp_path)
+    (tmp_path / "videos").mkdir()
+    content = (bucket / "short.mp4").read_bytes()
+    size = len(content) // 300
+    parts = [content[start : start + size] for start in range(0, len(content), size)]
+    assert len(parts) > MOST_FILES
+    write_object(tmp_path / "videos", "a.mp4", [Version(parts=parts)])
+    assert (await probe(serve, local_ffmpeg, tmp_path, "a.mp4"))["chosen_track"] == 0
 
 
 @pytest.mark.parametrize(

@@ -213,11 +213,12 @@ def test_an_overwrite_between_meta_and_parts_is_read_again(
     assert content(storage) == b"new"
 
 
-def test_more_blocks_than_open_files_are_allowed_is_refused_before_ffmpeg_starts(
-    storage: LocalStorage, bucket: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("parts", [[bytes(5 * BLOCK)], [b"a", b"b", b"c"]])
+def test_more_parts_and_blocks_than_open_files_are_allowed_is_refused_before_ffmpeg_starts(
+    storage: LocalStorage, bucket: Path, monkeypatch: pytest.MonkeyPatch, parts: list[bytes]
 ) -> None:
-    write_object(bucket, "a.mp4", [Version([bytes(3 * BLOCK)])])
-    monkeypatch.setattr("resource.getrlimit", lambda kind: (66, 66))
+    write_object(bucket, "a.mp4", [Version(parts)])
+    monkeypatch.setattr("resource.getrlimit", lambda kind: (68, 68))
     with pytest.raises(NotReadable, match="LimitNOFILE"):
         content(storage)
 
