@@ -19,8 +19,12 @@ CONTENT_TYPES: dict[Encoding, str] = {
     "adts": "audio/aac",
 }
 
-JOINED_SAMPLES = 16_384
+JOINED_SAMPLES = 14_336
 """Frames are joined to that many samples while nothing is irregular: each frame costs ffmpeg several microseconds."""
+
+APPENDED_SECONDS = 2
+"""Silence that is appended before frames are joined, so long that one of the joined begins in it (from 7168 Hz on). Its
+timestamp says when the sound really ends: nothing else shows a hole within the last of the joined."""
 
 DOWNMIX = "center_mix_level=1.4142136:surround_mix_level=0.5:lfe_mix_level=0:rematrix_maxval=1"
 """Speech is in the centre: in stereo it counts 3 dB more than left and right, and they 6 dB more than each surround
@@ -94,7 +98,7 @@ def decode_command(
 ) -> list[str]:
     """Decode to 16-bit samples on standard output, and report each frame's timestamp to the descriptor ``report``.
 
-    ``exact`` keeps frames as they are, instead of joining them.
+    ``exact`` keeps frames as they are, instead of appending ``APPENDED_SECONDS`` of silence and joining them.
     """
     return [
         str(ffmpeg.path),
@@ -184,7 +188,7 @@ def _input(ffmpeg: FFmpeg, stored: StoredObject, reading: Reading) -> list[str]:
 
 
 def _filters(sound: Sound, exact: bool) -> list[str]:
-    filters = [] if exact else [f"asetnsamples={JOINED_SAMPLES}:p=0"]
+    filters = [] if exact else [f"apad=pad_dur={APPENDED_SECONDS}", f"asetnsamples={JOINED_SAMPLES}:p=0"]
     if sound.channel is not None:  # "pan" would make silence of a channel that does not exist
         filters.append(f"channelmap=map={sound.channel}:channel_layout=mono")
     elif sound.microphones and (sound.channels or sound.at_most_stereo):

@@ -1,12 +1,12 @@
 """The sound of one track as 16-bit samples on the timeline of its recording, while ffmpeg decodes it."""
 
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from itertools import groupby, repeat
 
-from reelscribe.media.commands import Reading, Sound, decode_command
+from reelscribe.media.commands import APPENDED_SECONDS, Reading, Sound, decode_command
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection import LONG_SEARCH, Search
 from reelscribe.media.pipe import Pipe
@@ -92,7 +92,8 @@ class DecodedTrack:
         self._part = part
         self._cpu_seconds = cpu_seconds
         self._exact = False
-        self._withheld: list[Piece] = []
+        self._withheld: deque[Frame] = deque()
+        self._withheld_samples = 0
         self._next_pts: int | None = None
         self._phase_checked = sound.channels != 1 or sound.channel is not None or bool(sound.microphones)
         self._quiet = None if self._phase_checked or part.mono else LongestQuiet()
@@ -119,7 +120,8 @@ class DecodedTrack:
 
     async def _decode(self) -> AsyncGenerator[bytes, None]:
         report, pipe, output = FrameReport(), Pipe(), _Output()
-        self.timeline, self._withheld, self._next_pts = None, [], None
+        self.timeline, self._next_pts = None, None
+        self._withheld, self._withheld_samples = deque(), 0
         quiet = self._quiet = self._quiet and LongestQuiet()
         try:
             command = decode_command(
@@ -153,7 +155,7 @@ class DecodedTrack:
                     for ready in output.ready():
                         yield ready
                     frames = []
-                    if self.timeline and self.timeline.finished and output.is_empty and not self._withheld:
+                    if self.timeline and self.timeline.finished and output.is_empty:
                         return
                 self.exit_code = await process.wait()
                 self.errors, self.messages = process.messages.errors, list(process.messages.last)
@@ -162,29 +164,39 @@ class DecodedTrack:
             pipe.close()
 
     def _place(self, report: FrameReport, frames: list[Frame], ended: bool) -> list[Piece]:
+        if not self._exact:
+            frames = self._known_to_follow(report, frames, ended)
         if not frames and not (ended and self.timeline):
             return []
         timeline = self.timeline or self._begin(report, frames[0])
         width = SAMPLE_BYTES * self.channels
-        sequence = [(frame.pts, frame.size // width) for frame in frames]
-        if self._exact:
-            return _joined(timeline.place(sequence, ended=ended))
-        pieces = [*self._withheld, *timeline.place(sequence[:-1])]
-        self._withheld = list(timeline.place(sequence[-1:], ended=ended))
-        if timeline.irregular or not self._follow(sequence):
+        pieces = _joined(timeline.place([(frame.pts, frame.size // width) for frame in frames], ended=ended))
+        if timeline.irregular and not self._exact:
             self._exact = True
             raise _Again
-        if ended:
-            pieces, self._withheld = [*pieces, *self._withheld], []
-        return _joined(pieces)
+        return pieces
 
-    def _follow(self, sequence: Sequence[tuple[int, int]]) -> bool:
-        """Whether no frame has a hole in it: only the timestamp of the frame after a joined one shows that."""
-        for pts, samples in sequence:
-            if self._next_pts is not None and abs(pts - self._next_pts) > REGULAR_SECONDS * self.sample_rate:
-                return False
-            self._next_pts = pts + samples
-        return True
+    def _known_to_follow(self, report: FrameReport, frames: list[Frame], ended: bool) -> list[Frame]:
+        """Joined frames, withheld until as much as is appended has come after them; without what was appended.
+
+        Only the timestamp of the next one shows that a joined frame has a hole in it.
+        """
+        rate = report.sample_rate or 0
+        for frame in frames:
+            if self._next_pts is not None and abs(frame.pts - self._next_pts) > REGULAR_SECONDS * rate:
+                self._exact = True
+                raise _Again
+            self._next_pts = frame.pts + frame.duration
+            self._withheld.append(frame)
+            self._withheld_samples += frame.duration
+        known = []
+        while self._withheld and self._withheld_samples - self._withheld[0].duration >= APPENDED_SECONDS * rate:
+            known.append(self._withheld.popleft())
+            self._withheld_samples -= known[-1].duration
+        rest = self._withheld_samples - APPENDED_SECONDS * rate
+        if ended and rest > 0:
+            known.append(_shortened(self._withheld.popleft(), rest))
+        return known
 
     def _begin(self, report: FrameReport, first: Frame) -> Timeline:
         part = self._part
@@ -235,6 +247,8 @@ class DecodedTrack:
             return
         start = (self._first_pts + quiet.start) / rate - (part.origin or 0.0)
         end = start + quiet.length / rate
+        if self.timeline:
+            end = min(end, self.timeline.position / rate)  # silence may have been appended
         if part.duration is not None:
             end = min(end, part.start + part.duration)  # more may have been decoded
         if end - start < LONG_QUIET_SECONDS:
@@ -281,6 +295,10 @@ class _Output:
             if size:
                 self._pieces.appendleft((size, sound, keep))
                 return
+
+
+def _shortened(frame: Frame, samples: int) -> Frame:
+    return frame._replace(duration=samples, size=frame.size // frame.duration * samples)
 
 
 def _silence(size: int) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """A track as samples on its timeline: with real ffmpeg, and its report ahead of the samples or behind them."""
 
 import asyncio
+import math
 import os
 import subprocess
 from collections.abc import Callable
@@ -92,6 +93,28 @@ async def test_a_hole_is_silence_between_all_the_samples(local_ffmpeg: FFmpeg, m
     assert not samples[at : at + gap.samples - 10].any()
     sound = np.delete(samples, slice(at, at + gap.samples))
     assert sound.tobytes() == plainly_sounding(local_ffmpeg, path)
+
+
+@pytest.mark.usefixtures("order")
+async def test_a_hole_just_before_the_end_is_seen(local_ffmpeg: FFmpeg, make: Make) -> None:
+    path = make("a.mka", "-af", "asetpts=PTS+gte(T\\,9.9)*3/TB", "-c:a", "flac", "-frame_size", "1024")
+    async with opened(path) as stored:
+        track, samples = await decoded(local_ffmpeg, stored)
+    assert track.timeline and len(track.timeline.gaps) == 1
+    assert len(samples) == pytest.approx(13 * RATE, abs=RATE // 500)
+
+
+@pytest.mark.parametrize("seconds", [0.01, 1.234, 5])
+@pytest.mark.parametrize("rate", [8000, 16_000, 44_100])
+async def test_nothing_of_the_silence_that_is_appended_to_see_that_is_delivered(
+    local_ffmpeg: FFmpeg, make: Make, seconds: float, rate: int
+) -> None:
+    path = make("a.wav", seconds=seconds)
+    async with opened(path) as stored:
+        track, samples = await decoded(local_ffmpeg, stored, sound=Sound(sample_rates=(rate,)))
+    assert track.timeline and not track.timeline.irregular
+    assert len(samples) == track.timeline.counts.decoded == math.ceil(round(seconds * RATE) * rate / RATE)
+    assert samples[-rate // 100 :].any()
 
 
 def plainly_sounding(ffmpeg: FFmpeg, path: Path) -> bytes:
