@@ -22,6 +22,7 @@ from reelscribe.media.sound.wav import wav_header
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.structure.facts import Structure
 from reelscribe.media.structure.mpeg.first_timestamp import first_timestamp
+from reelscribe.media.structure.mpeg.frames import amr_seconds
 from reelscribe.media.structure.reading import as_input, read_structure
 from reelscribe.media.verdict import Outcome, Verdict, judge, no_room
 from reelscribe.settings.extractor import ExtractionSection
@@ -252,6 +253,7 @@ class AudioExtraction:
             may_appear_late=structure.container in LATE_TRACKS,
             search=self._selection.search,
             mono=bool(track and track.channels == 1),
+            ends=self._end_of_pauses,
         )
         self._decoded = DecodedTrack(self._ffmpeg, self._stored, self._sound, part, cpu_seconds=self._cpu_seconds)
         if self._encoding == "wav":
@@ -260,6 +262,12 @@ class AudioExtraction:
         command = encode_command(self._ffmpeg, self._encoding, request, self._limits.mp3_compression_level, url)
         self._encoder = Encoder(self._ffmpeg, command, cpu_seconds=self._cpu_seconds, output=self._output)
         return self._encoder.encode(self._wav())
+
+    def _end_of_pauses(self) -> float | None:
+        track = self._selection.declared
+        if not track or not track.pauses or self._structure.cut:
+            return None
+        return amr_seconds(self._stored) if self._structure.container == "amr" else track.seconds
 
     async def _wav(self) -> AsyncGenerator[bytes, None]:
         async with aclosing(self._samples()) as samples:

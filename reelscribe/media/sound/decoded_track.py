@@ -1,7 +1,8 @@
 """The sound of one track as 16-bit samples on the timeline of its recording, while ffmpeg decodes it."""
 
+import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from itertools import groupby, repeat
@@ -26,6 +27,10 @@ LONGER_SEEK_LEADS = (10.0, None)
 """Tried in turn if the first frame comes after ``start``; None is to decode from the beginning."""
 
 
+def _unknown() -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Part:
     """What to deliver of a track.
@@ -40,6 +45,7 @@ class Part:
         may_appear_late: a track may appear that the beginning of the file does not mention.
         search: how far ffmpeg must look for streams.
         mono: the track is known to have one channel.
+        ends: where the recording ends, in seconds, if it may do so in silence without frames; called after decoding.
     """
 
     start: float = 0.0
@@ -52,6 +58,7 @@ class Part:
     may_appear_late: bool = False
     search: Search = field(default_factory=dict)
     mono: bool = False
+    ends: Callable[[], float | None] = _unknown
 
 
 class _Again(Exception):
@@ -152,6 +159,8 @@ class DecodedTrack:
                         await self._judge_phase(phase)
                         phase = None
                     output.add_pieces(self._place(report, frames, ended), SAMPLE_BYTES * self.channels)
+                    if ended and self.timeline and (seconds := await asyncio.to_thread(self._part.ends)):
+                        output.add_pieces(self.timeline.extend(seconds), SAMPLE_BYTES * self.channels)
                     for ready in output.ready():
                         yield ready
                     frames = []

@@ -28,11 +28,13 @@ class FrameReport:
 
     Attributes:
         time_base: seconds per unit; None until the header has been read.
+        codec: as ffmpeg names it, such as ``amr_nb``.
         sample_rate: Hz.
         layout: name of the channel layout, such as ``stereo``.
     """
 
     time_base: Fraction | None = None
+    codec: str | None = None
     sample_rate: int | None = None
     layout: str | None = None
     _rest: bytes = field(default=b"", repr=False)
@@ -54,6 +56,8 @@ class FrameReport:
         key, _, value = line[1:].partition(": ")
         if key == "tb 0":
             self.time_base = Fraction(value)
+        elif key == "codec_id 0":
+            self.codec = value
         elif key == "sample_rate 0":
             self.sample_rate = int(value)
         elif key == "channel_layout_name 0":

@@ -19,8 +19,9 @@ HARMLESS_SECONDS = 0.5
 CLOCKLESS = ("flac", "mp3", "aac", "ac3", "eac3", "dts", "truehd", "mp2", "wav", "tta", "wavpack", "ape", "tak")
 """Frames without timestamps, one after the other: they have no holes, only damage."""
 
-EMPTY_BYTES = 1
-"""Size of a packet that says that there is no sound (AMR's NO_DATA)."""
+EMPTY_BYTES = {"amr_nb": 6, "amr_wb": 6}
+"""Size of the largest packet that holds no speech, by codec: AMR's SID, which describes noise (RFC 4867, 3.6 and 4.3).
+Speech has 13 bytes and more."""
 
 TOLERATED_SECONDS = 0.005
 NEAR_SECONDS = 0.2
@@ -29,7 +30,7 @@ NEAR_SECONDS = 0.2
 class _Packet(NamedTuple):
     seconds: float
     clock: int
-    size: int
+    sounds: bool
     corrupt: bool
 
 
@@ -65,7 +66,7 @@ def _is_damage(gap: Gap, packets: Sequence[_Packet], sample_rate: int) -> bool:
         if packet.clock != gap.restarts:
             continue
         inside = start + TOLERATED_SECONDS < packet.seconds < end - TOLERATED_SECONDS
-        if inside and packet.size > EMPTY_BYTES:
+        if inside and packet.sounds:
             return True
         if packet.corrupt and start - NEAR_SECONDS < packet.seconds < end + NEAR_SECONDS:
             return True
@@ -91,4 +92,5 @@ async def _packets(
                 if last is not None and not -RESTART_SECONDS <= seconds - last <= LONGEST_GAP_SECONDS:
                     clock += 1
                 last = seconds
-                yield _Packet(seconds, clock, frame.size, frame.corrupt)
+                sounds = frame.size > EMPTY_BYTES.get(report.codec or "", 1)
+                yield _Packet(seconds, clock, sounds, frame.corrupt)

@@ -181,6 +181,13 @@ class Timeline:
             self.counts.decoded += samples
             yield from self._emit(samples, sound=True)
 
+    def extend(self, seconds: float) -> Iterator[Piece]:
+        """Silence up to ``seconds`` of the recording, if all frames have been placed and end before."""
+        missing = round(seconds * self._rate) - self._cursor
+        if 0 < missing <= self._longest_gap and self._next_pts is not None and not self.finished:
+            self.gaps.append(Gap(missing, self._next_pts, self._next_pts + missing, self.restarts))
+            yield from self._emit(missing, sound=False)
+
     def _jumps(self, pts: int) -> bool:
         return self._next_pts is not None and abs(pts - self._next_pts) > REGULAR_SECONDS * self._rate
 

@@ -15,6 +15,7 @@ class AudioTrack:
         microphones: its channels have no speaker layout: they are as many separate recordings.
         holes: start and length, in seconds, of each silence that is contained in ``seconds`` but not in ffmpeg's
             timestamps: it drops the empty chunks with which an AVI delays its sound.
+        pauses: its codec holds no sound in pauses (AMR), so what has no sound at its end is silence.
     """
 
     index: int
@@ -22,6 +23,7 @@ class AudioTrack:
     channels: int | None = None
     microphones: bool = False
     holes: tuple[tuple[float, float], ...] = ()
+    pauses: bool = False
 
 
 @dataclass(frozen=True)

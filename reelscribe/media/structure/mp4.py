@@ -49,7 +49,9 @@ def _of_tables(movie: Movie, cut: str | None) -> Structure:
     return Structure(
         "mp4",
         tuple(
-            AudioTrack(index, track.end - first if track.end else None, track.channels, track.microphones)
+            AudioTrack(
+                index, track.end - first if track.end else None, track.channels, track.microphones, pauses=track.pauses
+            )
             for index, track in audio
         ),
         max(ends, default=None),
@@ -75,7 +77,9 @@ def _of_fragments(data: Bytes, movie: Movie, top: list[Box]) -> Structure:
     return Structure(
         "fragmented mp4",
         tuple(
-            AudioTrack(index, None if end is None else end - begin, track.channels, track.microphones)
+            AudioTrack(
+                index, None if end is None else end - begin, track.channels, track.microphones, pauses=track.pauses
+            )
             for index, track, end in tracks
             if track.audio
         ),

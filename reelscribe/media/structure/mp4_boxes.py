@@ -22,6 +22,7 @@ FIRST_KINDS = (b"ftyp", b"moov", b"free", b"wide", b"mdat", b"skip", b"styp", b"
 ESSENTIAL = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"sidx", b"mfra", b"imda", b"prft", b"emsg")
 """Boxes whose cut shows that of the file; any other is not missed, or is no box."""
 
+AMR = (b"samr", b"sawb")
 PCM = (b"sowt", b"twos", b"lpcm", b"in24", b"in32", b"fl32", b"fl64", b"raw ", b"NONE", b"ipcm", b"fpcm")
 
 
@@ -42,6 +43,7 @@ class Track:
     Attributes:
         empty: before its first sample, from empty edits.
         edited: length of all other edits; None without an edit list.
+        pauses: its codec holds no sound in pauses.
         skipped: at the start of its media, such as an encoder's delay.
         length: of the track header; media: of the media header.
     """
@@ -56,6 +58,7 @@ class Track:
     skipped: float = 0.0
     channels: int | None = None
     microphones: bool = False
+    pauses: bool = False
 
     @property
     def end(self) -> float | None:
@@ -187,7 +190,7 @@ def _declared(data: Bytes, found: dict[bytes, Box], movie_scale: int) -> Track:
     empty, edited, skipped = 0.0, None, 0.0
     if b"elst" in found:
         empty, edited, skipped = _edits(content(data, found[b"elst"]), movie_scale, scale)
-    channels, microphones = _channels(data, found[b"minf"]) if audio and b"minf" in found else (None, False)
+    channels, microphones, pauses = _sound(data, found[b"minf"]) if audio and b"minf" in found else (None, False, False)
     return Track(
         number=struct.unpack_from(">I", track, 20 if track[:1] == b"\x01" else 12)[0],
         audio=audio,
@@ -199,6 +202,7 @@ def _declared(data: Bytes, found: dict[bytes, Box], movie_scale: int) -> Track:
         skipped=skipped,
         channels=channels,
         microphones=microphones,
+        pauses=pauses,
     )
 
 
@@ -217,18 +221,18 @@ def _edits(table: bytes, movie_scale: int, media_scale: int) -> tuple[float, flo
     return empty / movie_scale, whole, skipped / media_scale if media_scale else 0.0
 
 
-def _channels(data: Bytes, minf: Box) -> tuple[int | None, bool]:
-    """Channels of the first sample entry, and whether they are PCM without a speaker layout."""
+def _sound(data: Bytes, minf: Box) -> tuple[int | None, bool, bool]:
+    """Channels of the first sample entry, whether they are PCM without a speaker layout, and whether it is AMR."""
     table = next((box for box in children(data, minf) if box.kind == b"stbl"), None)
     entries = next((box for box in children(data, table) if box.kind == b"stsd"), None) if table else None
     entry = next(iter(children(data, entries, 8)), None) if entries else None
     if entry is None:
-        return None, False
+        return None, False, False
     version, channels = struct.unpack_from(">8xH6xH", content(data, entry))
     header = 28 + {1: 16, 2: 36}.get(version, 0)
     if version == 2:
         channels = struct.unpack_from(">40xI", content(data, entry))[0]
     if entry.kind == b"mp4a":
-        return None, False  # the decoder's configuration says it: many writers always state 2 here
+        return None, False, False  # the decoder's configuration says it: many writers always state 2 here
     laid_out = any(box.kind in (b"chan", b"chnl") for box in children(data, entry, header))
-    return channels or None, entry.kind in PCM and channels > 2 and not laid_out
+    return channels or None, entry.kind in PCM and channels > 2 and not laid_out, entry.kind in AMR

@@ -9,11 +9,12 @@ Info, LAME); mp3-tech.org: "VBRI header".
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from reelscribe.media.structure.bounded import Bytes
-from reelscribe.media.structure.facts import Structure, ends_early, only, stops_inside
+from reelscribe.media.stored_object import StoredObject
+from reelscribe.media.structure.bounded import Bytes, Unreadable
+from reelscribe.media.structure.facts import AudioTrack, Structure, ends_early, only, stops_inside
 from reelscribe.media.structure.id3 import after_id3, before_tags
 
 FrameLength = Callable[[bytes], int]
@@ -26,6 +27,10 @@ CHAIN = 3
 
 MAX_AMR_BYTES = 1 << 18
 """AMR has no sync words: only a short file is read from its start."""
+
+AMR_READ_BYTES = 1 << 18
+AMR_SECONDS = 0.02
+LARGER_LIMITS = 16
 
 TOLERATED_BYTES = 4_096
 """Some writers count the tags, or leave out the first frame."""
@@ -168,14 +173,31 @@ def is_amr(head: bytes) -> bool:
 
 
 def read_amr(data: Bytes) -> Structure:
+    cut = None
+    if data.size <= MAX_AMR_BYTES:
+        for start, end in _amr_frames(data):
+            cut = stops_inside("the last frame", start, end, data.size)
+    return Structure("amr", (AudioTrack(0, None, 1, pauses=True),), cut=cut)
+
+
+def amr_seconds(stored: StoredObject) -> float | None:
+    """The length of AMR, with the frames that hold no sound; asked after decoding, as all of it is read."""
+    data = Bytes(stored, times=LARGER_LIMITS)
+    try:
+        return AMR_SECONDS * sum(end <= data.size for _, end in _amr_frames(data))
+    except Unreadable:
+        return None
+
+
+def _amr_frames(data: Bytes) -> Iterator[tuple[int, int]]:
     wide = data.read(0, 9) == b"#!AMR-WB\n"
-    sizes, at = (_AMR_WB_SIZES, 9) if wide else (_AMR_SIZES, 6)
-    content = data.read(0, data.size) if data.size <= MAX_AMR_BYTES else b""
-    while at < len(content):
-        start, at = at, at + 1 + sizes[content[at] >> 3 & 15]
-        if at > len(content):
-            return Structure("amr", only(0, None, 1), cut=stops_inside("the last frame", start, at, data.size))
-    return Structure("amr", only(0, None, 1))
+    sizes, end = (_AMR_WB_SIZES, 9) if wide else (_AMR_SIZES, 6)
+    while end < data.size:
+        first = end
+        content = data.read(first, AMR_READ_BYTES)
+        while end - first < len(content):
+            start, end = end, end + 1 + sizes[content[end - first] >> 3 & 15]
+            yield start, end
 
 
 @dataclass(frozen=True)

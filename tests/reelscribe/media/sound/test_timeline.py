@@ -55,6 +55,14 @@ def test_frames_that_follow_each_other_are_joined() -> None:
     assert (timeline.irregular, timeline.gaps, timeline.restarts, timeline.position) == (False, [], 0, 10_000)
 
 
+def test_it_is_extended_by_silence_but_not_by_more_than_a_hole_may_have() -> None:
+    timeline = Timeline(RATE, duration=14)
+    placed(timeline, seconds(10))
+    assert joined(timeline.extend(9)) == joined(timeline.extend(11 + LONGEST_GAP_SECONDS)) == []
+    assert joined(timeline.extend(13)) == [("silence", 3000)]
+    assert [gap.samples for gap in timeline.gaps] == [3000]
+
+
 def test_a_recording_without_frames_has_no_output() -> None:
     assert place([]) == []
 
