@@ -35,6 +35,9 @@ HEAD_BYTES = 4096
 LATE_TRACKS = ("mpegts", "mpeg", "flv")
 """Containers in which a track may appear that the beginning of the file does not mention."""
 
+OWN_CLOCKS = ("ogg", "aac")
+"""Containers in which each of several joined recordings has a clock of its own."""
+
 
 @asynccontextmanager
 async def extract_audio(
@@ -249,7 +252,7 @@ class AudioExtraction:
             origin=await asyncio.to_thread(first_timestamp, self._stored),
             declared=structure.seconds,
             holes=track.holes if track else (),
-            joined=structure.joined and structure.container == "ogg",
+            joined=structure.joined and structure.container in OWN_CLOCKS,
             may_appear_late=structure.container in LATE_TRACKS,
             search=self._selection.search,
             mono=bool(track and track.channels == 1),

@@ -180,8 +180,7 @@ def _remarks(declared: float | None, delivered: float, damaged: float, track: De
     if not track or not timeline:
         return
     if timeline.restarts:
-        times = "once" if timeline.restarts == 1 else f"{timeline.restarts} times"
-        yield f"timestamps begin again {times}; the parts follow each other without a pause"
+        yield "timestamps begin again; the parts follow each other without a pause"
     holes = sum(gap.samples for gap in timeline.gaps) / track.sample_rate - damaged
     if holes > TOLERATED_SECONDS:
         yield f"{holes:.1f} s of silence are in place of holes in the recording"

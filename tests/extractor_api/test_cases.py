@@ -118,7 +118,7 @@ async def test_the_track_with_an_odd_language_is_listed(extractor: httpx.AsyncCl
 
 async def test_the_receipt_remarks_on_what_was_done(extractor: httpx.AsyncClient) -> None:
     expected = {
-        "02-two-mediarecorder-sessions.webm": "begin again once",
+        "02-two-mediarecorder-sessions.webm": "timestamps begin again;",
         "07-hole-15s.ts": "15.0 s of silence",
         "13-antiphase.wav": "cancel each other",
         "01-mono-then-stereo.mp3": None,

@@ -28,6 +28,7 @@ class Answer:
     Attributes:
         status, code: of the response; the code of an error, else None.
         state, declared, delivered, reason: of the receipt.
+        remarks: of the receipt.
         seconds: of audio in the body.
         beeps: in the body.
     """
@@ -38,6 +39,7 @@ class Answer:
     declared: float | None = None
     delivered: float = 0.0
     reason: str | None = None
+    remarks: tuple[str, ...] = ()
     seconds: float = 0.0
     beeps: tuple[Beep, ...] = ()
 
@@ -71,6 +73,7 @@ async def ask(extractor: httpx.AsyncClient, savepath: str) -> Answer:
         declared=receipt["declared_seconds"],
         delivered=receipt["delivered_seconds"],
         reason=receipt["reason"],
+        remarks=tuple(receipt["remarks"]),
         seconds=len(samples) / SAMPLE_RATE,
         beeps=tuple(find_beeps(samples)),
     )

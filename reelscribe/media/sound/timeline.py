@@ -97,7 +97,7 @@ class Timeline:
     Attributes:
         counts: of what has been placed.
         gaps: where silence was added, but before the first sound.
-        restarts: how often timestamps began again.
+        restarts: how often timestamps began again: not where they only run slower or faster than the sound.
         irregular: frames do not follow each other; their exact borders matter.
     """
 
@@ -239,17 +239,18 @@ class Timeline:
         """
         differences = list(self._differences())
         restart = -RESTART_SECONDS * self._rate
+        steps = self._next_pts is not None and abs(self._waiting[0][0] - self._next_pts) > -restart
         if differences[0] < restart:
             if median_high(differences) < restart:
                 self._shift -= max(differences[:WRONG_FRAMES])
-                self.restarts += 1
+                self.restarts += steps
             return
         agreed = sorted(difference for difference in differences if difference >= restart)
         is_wrong = len(agreed) > WRONG_FRAMES and agreed[1] - agreed[0] > WRONG_SECONDS * self._rate
         lasting = agreed[1 if is_wrong else 0]
         if lasting > self._longest_gap:
             self._shift -= lasting
-            self.restarts += 1
+            self.restarts += steps
         elif lasting > self._tolerated:
             self.gaps.append(Gap(lasting, self._next_pts or 0, self._waiting[0][0], self.restarts))
             yield from self._emit(lasting, sound=False)

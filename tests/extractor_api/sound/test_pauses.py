@@ -1,4 +1,4 @@
-"""AMR has frames without sound in pauses: of noise (SID), or of nothing (NO_DATA). They are silence of the same length."""
+"""AMR has frames without sound in pauses: of noise (SID), or of nothing (NO_DATA). They are silence, as long as they are."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -22,6 +22,8 @@ FrameLength = Callable[[bytes], int]
 
 HEADER_BYTES = 8
 FIRST_BYTES = b"\xff\x0b\x7f"
+PROBES = 8
+PROBE_BYTES = 1 << 13
 CHAIN = 3
 """So many frames in a row are no coincidence."""
 
@@ -136,7 +138,20 @@ def detect(head: bytes) -> tuple[str, int] | None:
 
 def read(data: Bytes, name: str, begins: int) -> Structure:
     """The structure of a file that has frames only; with several tracks in one stream there is but one."""
-    return Structure(name, only(0, None), cut=last_frame_cut(data, name), begins=begins)
+    joined = name == "aac" and _changes_rate(data, begins)
+    return Structure(name, only(0, None), cut=last_frame_cut(data, name), joined=joined, begins=begins)
+
+
+def _changes_rate(data: Bytes, begins: int) -> bool:
+    """Whether ADTS has another sampling frequency later: ffmpeg measures its time by the first one throughout."""
+    rates = set()
+    for step in range(PROBES):
+        last = max(0, data.size - begins - PROBE_BYTES)
+        content = data.read(begins + last * step // (PROBES - 1), PROBE_BYTES)
+        found = (match.start() for match in re.finditer(FORMATS[0][2], content, re.DOTALL))
+        at = next((position for position in found if _in_a_row(content, position, adts_length)), None)
+        rates |= set() if at is None else {content[at + 2] >> 2 & 15}
+    return len(rates) > 1
 
 
 def last_frame_cut(data: Bytes, name: str) -> str | None:

@@ -120,6 +120,14 @@ def test_timestamps_that_begin_again_continue_without_a_pause() -> None:
     assert (timeline.restarts, timeline.gaps, timeline.counts.added) == (2, [], 0)
 
 
+@pytest.mark.parametrize("pace", [0.9, 1.1])
+def test_timestamps_of_another_pace_than_the_sound_do_not_begin_again(pace: float) -> None:
+    timeline = Timeline(RATE, joined=True)
+    drifting = [(round(5_000 + pace * pts), samples) for pts, samples in seconds(20)]
+    assert placed(timeline, [*seconds(5), *drifting]) == [("sound", 25_000)]
+    assert (timeline.restarts, timeline.gaps) == (0, [])
+
+
 def test_a_second_session_may_have_a_hole_too() -> None:
     timeline = Timeline(RATE)
     sequence = [*seconds(5), *seconds(2), *seconds(3, start=10)]

@@ -17,6 +17,14 @@ def test_a_capture_may_begin_within_a_frame(name: str, options: tuple[str, ...],
         assert structure(content[begin:-5]).cut
 
 
+def test_adts_whose_sample_rate_changes_is_joined(make: Make, structure: Read) -> None:
+    first, second = (make(f"{rate}.aac", "-c:a", "aac", "-ar", f"{rate}").read_bytes() for rate in (44_100, 48_000))
+    assert not structure(first + first).joined
+    assert structure(first + second).joined
+    assert structure(20 * first + second).joined
+    assert structure(first + second + first).joined
+
+
 @pytest.mark.parametrize("after", [b"TAG" + bytes(125), bytes(500), b"APETAGEX" + bytes(4) + b"\x20" + bytes(19)])
 def test_tags_after_the_last_frame_are_no_cut(after: bytes, make: Make, structure: Read) -> None:
     for options in (PLAIN_MP3, ("-c:a", "libmp3lame")):

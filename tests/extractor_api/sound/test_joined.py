@@ -1,0 +1,61 @@
+"""Recordings that were appended to each other by ``cat``: all are delivered, or the answer says that they are not.
+
+Each has a beep at 1 and at 6 s, and lasts 10 s.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from reelscribe.media.ffmpeg import FFmpeg
+from tests.extractor_api.conftest import Serve
+from tests.media_matrix.answers import Answer, ask
+
+BEGIN_AGAIN = "timestamps begin again; the parts follow each other without a pause"
+
+Make = Callable[..., bytes]
+
+
+@pytest.fixture
+async def extractor(serve: Serve, each_ffmpeg: FFmpeg, tmp_path: Path) -> httpx.AsyncClient:
+    (tmp_path / "videos").mkdir()
+    return await serve(ffmpeg=each_ffmpeg, data_path=tmp_path)
+
+
+@pytest.fixture
+def make(run_ffmpeg: Callable[..., None], tmp_path: Path) -> Make:
+    def make(name: str, *options: str, rate: int = 44_100) -> bytes:
+        beeps = f"aevalsrc=0.5*between(mod(t\\,5)\\,1\\,2)*sin(2*PI*440*t):duration=10:sample_rate={rate}"
+        run_ffmpeg("-f", "lavfi", "-i", beeps, *options, tmp_path / name)
+        return (tmp_path / name).read_bytes()
+
+    return make
+
+
+async def asked(extractor: httpx.AsyncClient, tmp_path: Path, name: str, content: bytes) -> Answer:
+    (tmp_path / "videos" / name).write_bytes(content)
+    return await ask(extractor, name)
+
+
+def check_both(answer: Answer) -> None:
+    assert answer.state == "complete", answer
+    assert (answer.seconds, answer.delivered) == pytest.approx((20, 20), abs=0.12), answer
+    assert [beep.start for beep in answer.beeps] == pytest.approx([1, 6, 11, 16], abs=0.06), answer
+
+
+@pytest.mark.parametrize("rates", [(44_100, 48_000), (48_000, 32_000), (44_100, 44_100)])
+async def test_adts_of_two_sample_rates_is_complete_without_a_remark(
+    extractor: httpx.AsyncClient, make: Make, tmp_path: Path, rates: tuple[int, int]
+) -> None:
+    content = b"".join(make(f"{rate}.aac", rate=rate) for rate in rates)
+    answer = await asked(extractor, tmp_path, "a.aac", content)
+    check_both(answer)
+    assert answer.remarks == ()
+
+
+async def test_flac_begins_again(extractor: httpx.AsyncClient, make: Make, tmp_path: Path) -> None:
+    answer = await asked(extractor, tmp_path, "a.flac", 2 * make("a.flac"))
+    check_both(answer)
+    assert answer.remarks == (BEGIN_AGAIN,)
