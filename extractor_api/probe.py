@@ -22,7 +22,7 @@ async def probe(ffmpeg: FFmpeg, stored: StoredObject, timeout: float) -> ProbeRe
         NoAudioInTime: there was no answer in time.
     """
     structure = await asyncio.to_thread(read_structure, stored)
-    inspection = await inspect(ffmpeg, as_input(stored, structure), timeout)
+    inspection = await inspect(ffmpeg, as_input(stored, structure), timeout, cut=structure.cut)
     seconds = {track.index: track.seconds for track in structure.audio or ()}
     choice, reason = _choice(inspection)
     return ProbeResult(

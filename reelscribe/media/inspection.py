@@ -99,6 +99,8 @@ async def inspect(
     stored: StoredObject,
     timeout: float,
     searches: Sequence[Search] = SEARCHES,
+    *,
+    cut: str | None = None,
 ) -> Inspection:
     """Describe an open object without decoding it.
 
@@ -107,6 +109,7 @@ async def inspect(
         timeout: longest wait, in seconds.
         searches: each is tried only if the one before found no audio, and the container is one in which audio may
             begin late.
+        cut: why it may be that libav cannot open it; see :class:`reelscribe.media.structure.facts.Structure`.
 
     Raises:
         NotDecodable: libav cannot open it.
@@ -136,7 +139,7 @@ async def inspect(
         ) from None
     if failure := stored.read_failure():
         raise failure
-    return _read(stored.savepath, exit_code, description, complaint)
+    return _read(stored.savepath, exit_code, description, complaint, cut)
 
 
 async def check(ffmpeg: FFmpeg) -> str:
@@ -156,7 +159,7 @@ async def check(ffmpeg: FFmpeg) -> str:
         raise SettingsError([missing.message]) from None
 
 
-def _read(savepath: str, exit_code: int, description: bytes, complaint: str) -> Inspection:
+def _read(savepath: str, exit_code: int, description: bytes, complaint: str, cut: str | None) -> Inspection:
     if exit_code < 0 or exit_code in KILLED_EXIT_CODES:
         killer = KILLED_EXIT_CODES.get(exit_code, f"signal {-exit_code}")
         raise InternalError(f"{savepath}: the process that describes it was killed by {killer}; try again")
@@ -166,7 +169,9 @@ def _read(savepath: str, exit_code: int, description: bytes, complaint: str) -> 
             log.info("%s: libav cannot open it: %s", savepath, described["failure"])
             if described["format"]:
                 raise NotDecodable(f"{savepath} is a file of the format {described['format']}, which is not read here")
-            raise NotDecodable(f"{savepath} is not an audio or video file that ffmpeg can open")
+            raise NotDecodable(
+                f"{savepath} is not an audio or video file that ffmpeg can open" + (f": {cut}" if cut else "")
+            )
         return Inspection.model_validate_json(description)
     except (ValueError, TypeError, ValidationError) as unreadable:
         log.error("%s: no description (exit code %d): %s; %s", savepath, exit_code, unreadable, complaint)

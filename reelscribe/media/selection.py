@@ -43,7 +43,7 @@ async def select_track(
         return Selection(f"0:a:{track}", track, f"track {track}, as requested", listed[track])
     if track is None and listed is not None and len(listed) == 1:
         return Selection("0:a:0", 0, "the only audio track", listed[0])
-    inspection = await inspect(ffmpeg, stored, timeout)
+    inspection = await inspect(ffmpeg, stored, timeout, cut=structure.cut)
     choice = choose_track(inspection.streams, track, stored.savepath)
     stream = inspection.streams[choice.index]
     microphones = not stream.layout and (stream.channels or 0) > 2

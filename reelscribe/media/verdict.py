@@ -31,10 +31,14 @@ from reelscribe.media.selection import Selection
 from reelscribe.media.sound.decoded_track import DecodedTrack
 from reelscribe.media.sound.gaps import damaged_seconds
 from reelscribe.media.stored_object import StoredObject
+from reelscribe.media.structure.appended import appended_at
 from reelscribe.media.structure.facts import Structure
-from reelscribe.media.structure.ogg.chain import chained_seconds
+from reelscribe.media.structure.ogg.chain import read_chain
 
 log = logging.getLogger(__name__)
+
+INCOMPLETE_IF_APPENDED = ("flv", "tta", "ape", "wavpack")
+"""Containers of which nothing says to a listener that ffmpeg reads only the first of several recordings."""
 
 EXACT = ("ogg",)
 """Containers whose length is that of what they hold, not what a header says of it."""
@@ -120,19 +124,27 @@ async def judge(
         killer = KILLED_EXIT_CODES.get(outcome.exit_code, f"signal {-outcome.exit_code}")
         raise InternalError(f"{savepath}: ffmpeg was killed by {killer}; try again")
     declared = declared_seconds(structure, selection.declared, request.start, request.duration)
+    chain = None
     if declared is None and structure.joined and structure.container == "ogg":
-        declared = part_seconds(await asyncio.to_thread(chained_seconds, stored), request.start, request.duration)
+        chain = await asyncio.to_thread(read_chain, stored)
+        declared = part_seconds(chain.seconds if chain else None, request.start, request.duration)
     if outcome.delivered <= 0:
-        raise await _no_audio(ffmpeg, stored, request, outcome, declared)
+        raise await _no_audio(ffmpeg, stored, request, outcome, declared, structure.cut)
     damaged = await _damaged(ffmpeg, stored, structure, outcome.decoded, cpu_seconds)
     delivered = outcome.delivered - damaged
+    appended = await asyncio.to_thread(appended_at, stored, structure)
     reason = (
-        shortfall(declared, delivered, damaged)
+        _only_first(request, structure, appended, delivered)
+        or (_stops_in_chain(declared, delivered) if chain and not chain.alike else None)
+        or shortfall(declared, delivered, damaged)
         or excess(declared, delivered, delivered if structure.container in EXACT else _added_seconds(outcome.decoded))
         or _cut(request, structure, declared, delivered)
         or (f"ffmpeg gave up after {delivered:.1f} s" if outcome.exit_code else None)
     )
-    return Verdict(delivered, declared, damaged, reason, list(_remarks(declared, delivered, damaged, outcome.decoded)))
+    remarks = list(_remarks(declared, delivered, damaged, outcome.decoded))
+    if appended is not None and not reason:
+        remarks.append(f"another recording is appended at byte {appended:,}; only the first is read")
+    return Verdict(delivered, declared, damaged, reason, remarks)
 
 
 def no_room(savepath: str) -> NoRoom:
@@ -170,9 +182,31 @@ def _cut(request: ExtractAudioRequest, structure: Structure, declared: float | N
     """If a length is declared, that decides: only the picture may be cut."""
     if not structure.cut or declared is not None:
         return None
-    if request.duration and delivered >= request.duration - TOLERATED_SECONDS:
+    if _is_all(request, delivered):
         return None  # it may be cut, but after the requested part
     return f"the stored file breaks off after {delivered:.1f} s: {structure.cut}"
+
+
+def _only_first(
+    request: ExtractAudioRequest, structure: Structure, appended: int | None, delivered: float
+) -> str | None:
+    """In formats whose header says how long the recording is, what follows is not part of it."""
+    if appended is None or structure.container not in INCOMPLETE_IF_APPENDED or _is_all(request, delivered):
+        return None
+    return f"another recording is appended at byte {appended:,}; only the first was delivered, {delivered:.1f} s"
+
+
+def _stops_in_chain(declared: float | None, delivered: float) -> str | None:
+    if not shortfall(declared, delivered, 0.0):
+        return None
+    return (
+        f"{declared:.1f} s are declared in recordings that follow each other, {delivered:.1f} s were delivered: "
+        "this ffmpeg does not decode those with another codec, sample rate or number of channels than the first"
+    )
+
+
+def _is_all(request: ExtractAudioRequest, delivered: float) -> bool:
+    return request.duration is not None and delivered >= request.duration - TOLERATED_SECONDS
 
 
 def _remarks(declared: float | None, delivered: float, damaged: float, track: DecodedTrack | None) -> Iterator[str]:
@@ -198,6 +232,7 @@ async def _no_audio(
     request: ExtractAudioRequest,
     outcome: Outcome,
     declared: float | None,
+    cut: str | None,
 ) -> ServiceError:
     """Why nothing came out, from another description of the recording."""
     savepath = stored.savepath
@@ -205,7 +240,7 @@ async def _no_audio(
     if request.start and (declared == 0 or (track and track.timeline and not track.timeline.counts.delivered)):
         return PastTheEnd(f"{savepath} ends before start = {request.start:g} s")
     try:
-        inspection = await inspect(ffmpeg, stored, DIAGNOSIS_SECONDS)
+        inspection = await inspect(ffmpeg, stored, DIAGNOSIS_SECONDS, cut=cut)
         choice = choose_track(inspection.streams, request.track, savepath)
         check_channel(inspection.streams[choice.index], request.channel, savepath)
     except ServiceError as reason:

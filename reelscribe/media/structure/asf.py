@@ -57,6 +57,15 @@ def read(data: Bytes) -> Structure:
     return Structure("asf", audio if streams else None, seconds or None, cut, not broadcast and cut is None)
 
 
+def stated_size(data: Bytes) -> int | None:
+    """Of the file, in bytes; None if it is a broadcast."""
+    length = struct.unpack("<16xQ", data.exactly(0, 24))[0]
+    for kind, content in _objects(data.read(0, min(length, MAX_HEADER_BYTES)), 30):
+        if kind == FILE_PROPERTIES and len(content) >= 80:
+            return int.from_bytes(content[16:24], "little") or None
+    return None
+
+
 def _objects(content: bytes, offset: int) -> Iterator[tuple[bytes, bytes]]:
     for _ in range(MAX_OBJECTS):
         if offset + 24 > len(content):

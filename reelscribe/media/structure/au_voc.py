@@ -12,6 +12,7 @@ AU_SAMPLE_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}
 """By encoding: mu-law, linear, float, A-law."""
 
 AU_UNKNOWN = (0, 0xFFFFFFFF)
+VOC_MAGIC = b"Creative Voice File\x1a"
 VOC_MAX_BLOCKS = 2_000
 
 
@@ -29,7 +30,7 @@ def read_au(data: Bytes) -> Structure:
 
 
 def is_voc(head: bytes) -> bool:
-    return head.startswith(b"Creative Voice File\x1a")
+    return head.startswith(VOC_MAGIC)
 
 
 def read_voc(data: Bytes) -> Structure:

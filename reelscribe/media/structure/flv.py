@@ -4,6 +4,7 @@ Adobe, "Adobe Flash Video File Format Specification 10.1", annex E: E.2 (header)
 (onMetaData).
 """
 
+import re
 import struct
 
 from reelscribe.media.structure.bounded import Bytes
@@ -13,6 +14,8 @@ HEADER_BYTES = 13
 TOLERATED_SECONDS = 1.0
 MOST = 1e15
 HAS_AUDIO, HAS_VIDEO = 4, 1
+FIRST_BYTES = re.compile(rb"FLV\x01[\x01\x04\x05]\0\0\0\x09\0\0\0\0")
+"""Of a file: version, which streams there are, size of the header, and that no tag comes before."""
 
 
 def is_flv(head: bytes) -> bool:
@@ -31,6 +34,11 @@ def read(data: Bytes) -> Structure:
     seconds = None if longer else stated
     sound_only = flags & (HAS_AUDIO | HAS_VIDEO) == HAS_AUDIO
     return Structure("flv", only(0, seconds) if sound_only else None, seconds, cut)
+
+
+def stated_size(data: Bytes) -> int | None:
+    """Of the file, in bytes, by onMetaData."""
+    return int(_stated(data, b"filesize") or 0) or None
 
 
 def _last_time(data: Bytes) -> float | None:

@@ -21,23 +21,31 @@ MAX_SYNCS = 50
 MAX_TAG_BYTES = 1 << 14
 """Looked through for a recording that was appended."""
 MAX_TTA_FRAMES = 1 << 18
+MAX_BLOCKS = 200_000
 
 
 def read_tta(data: Bytes) -> Structure:
     start = after_id3(data)
     channels, _, rate, samples = struct.unpack("<6xHHII", data.exactly(start, 18))
-    per_frame = 256 * rate // 245
-    frames = -(-samples // per_frame)
     seconds = samples / rate if samples not in (0, UNKNOWN) else None
-    cut = None
-    if seconds and frames <= MAX_TTA_FRAMES:
-        table = data.read(start + 22, 4 * frames)
-        sizes = struct.unpack(f"<{len(table) // 4}I", table[: len(table) // 4 * 4])
-        length = 22 + 4 * frames + 4 + sum(sizes)
-        cut = ends_early(length, data.size - start)
-        if b"TTA1" in data.read(start + length, MAX_TAG_BYTES):  # another one was appended
-            return Structure("tta", only(0, None, channels))
+    end = tta_end(data)
+    if end and b"TTA1" in data.read(end, MAX_TAG_BYTES):  # another one was appended
+        return Structure("tta", only(0, None, channels))
+    cut = ends_early(end - start, data.size - start) if end else None
     return Structure("tta", only(0, seconds, channels), seconds, cut, seekable=seconds is not None)
+
+
+def tta_end(data: Bytes) -> int | None:
+    """Where the last frame ends, by the table of frames; None if there is none."""
+    start = after_id3(data)
+    rate = int.from_bytes(data.exactly(start, 18)[10:14], "little")
+    samples = int.from_bytes(data.exactly(start, 18)[14:], "little")
+    frames = -(-samples // (256 * rate // 245))
+    if samples in (0, UNKNOWN) or frames > MAX_TTA_FRAMES:
+        return None
+    table = data.read(start + 22, 4 * frames)
+    sizes: tuple[int, ...] = struct.unpack(f"<{len(table) // 4}I", table[: len(table) // 4 * 4])
+    return start + 22 + 4 * frames + 4 + sum(sizes)
 
 
 def read_wavpack(data: Bytes) -> Structure:
@@ -54,6 +62,17 @@ def read_wavpack(data: Bytes) -> Structure:
     cut = stops_inside("the last block", *blocks[-1][:2], data.size) if blocks else None
     seekable = seconds is not None and not appended
     return Structure("wavpack", only(0, seconds, channels), seconds, cut, seekable, joined=bool(appended))
+
+
+def wavpack_end(data: Bytes) -> int | None:
+    """Where the first block that no other follows immediately ends."""
+    position = after_id3(data)
+    for _ in range(MAX_BLOCKS):
+        header = data.read(position, 8)
+        if not header.startswith(b"wvpk") or len(header) < 8:
+            return position
+        position += 8 + int.from_bytes(header[4:], "little")
+    return None
 
 
 def _last_block(data: Bytes, step: int) -> tuple[int, int, int] | None:
@@ -90,6 +109,13 @@ def read_ape(data: Bytes) -> Structure:
     if b"MAC " in data.read(start + before + sound + lengths[6], MAX_TAG_BYTES):  # another one was appended
         return Structure("ape", only(0, None, channels))
     return Structure("ape", only(0, seconds, channels), seconds, cut, seekable=seconds is not None)
+
+
+def ape_end(data: Bytes) -> int | None:
+    """Where the sound and what belongs to it end, by the header."""
+    start = after_id3(data)
+    version, *lengths = struct.unpack("<4xH2x7I", data.exactly(start, 36))
+    return int(start + sum(lengths) + (lengths[5] << 32) - lengths[5]) if version >= 3980 else None
 
 
 def read_tak(data: Bytes) -> Structure:

@@ -34,7 +34,7 @@ def read(data: Bytes) -> Structure:
     top, cut = top_level(data)
     moov = next((box for box in top if box.kind == b"moov"), None)
     if moov is None:
-        return Structure("mp4", cut=cut or "it has no index (no moov box)")
+        return Structure("mp4", cut=f"it has no index (no moov box){f': {cut}' if cut else ''}")
     try:
         movie = read_movie(data, moov)
     except (Unreadable, struct.error):

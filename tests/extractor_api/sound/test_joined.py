@@ -55,6 +55,63 @@ async def test_adts_of_two_sample_rates_is_complete_without_a_remark(
     assert answer.remarks == ()
 
 
+@pytest.mark.parametrize("name", ["a.flv", "a.tta", "a.wv"])
+async def test_what_ffmpeg_does_not_read_is_said_to_be_missing(
+    extractor: httpx.AsyncClient, make: Make, tmp_path: Path, name: str
+) -> None:
+    content = make(name)
+    answer = await asked(extractor, tmp_path, name, 2 * content)
+    said = f"another recording is appended at byte {len(content):,}; only the first was delivered, 10.0 s"
+    assert (answer.state, answer.reason) == ("incomplete", said), answer
+    assert (await asked(extractor, tmp_path, name, content)).state == "complete"
+
+
+async def test_flv_without_its_size_is_searched(extractor: httpx.AsyncClient, make: Make, tmp_path: Path) -> None:
+    content = make("a.flv", "-flvflags", "no_duration_filesize")
+    answer = await asked(extractor, tmp_path, "a.flv", 2 * content)
+    assert answer.reason and f"byte {len(content):,}" in answer.reason, answer
+    assert (await asked(extractor, tmp_path, "a.flv", content)).state == "complete"
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.aiff", "a.caf", "a.w64", "a.voc", "a.m4a", "a.mp4", "a.wma"])
+async def test_what_belongs_to_no_header_is_remarked_on(
+    extractor: httpx.AsyncClient, make: Make, tmp_path: Path, name: str
+) -> None:
+    content = make(name)
+    answer = await asked(extractor, tmp_path, name, 2 * content)
+    assert answer.state == "complete" and answer.seconds == pytest.approx(10, abs=0.2), answer
+    assert answer.remarks == (f"another recording is appended at byte {len(content):,}; only the first is read",)
+    assert (await asked(extractor, tmp_path, name, content)).remarks == ()
+
+
+@pytest.mark.parametrize("options", [("-ar", "22050"), ("-ac", "2")])
+async def test_a_chain_of_other_formats_is_complete_or_it_is_said_why_not(
+    extractor: httpx.AsyncClient, make: Make, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    content = b"".join(
+        make(f"{number}.ogg", "-c:a", "libvorbis", *choice) for number, choice in enumerate(((), options))
+    )
+    answer = await asked(extractor, tmp_path, "a.ogg", content)
+    if answer.state == "complete":
+        check_both(answer)
+    else:
+        assert answer.reason and "this ffmpeg does not decode those with another" in answer.reason, answer
+
+
+@pytest.mark.parametrize("name", ["a.m4a", "a.mov"])
+async def test_without_an_index_it_is_said_that_there_is_none(
+    extractor: httpx.AsyncClient, make: Make, tmp_path: Path, name: str
+) -> None:
+    content = make(name)
+    (tmp_path / "videos" / name).write_bytes(content[: len(content) // 2])
+    for response in (
+        await extractor.get("/probe", params={"savepath": name}),
+        await extractor.post("/extract-audio", json={"savepath": name}),
+    ):
+        assert response.json()["error"]["code"] == "not_decodable"
+        assert "it has no index (no moov box)" in response.json()["error"]["message"]
+
+
 async def test_flac_begins_again(extractor: httpx.AsyncClient, make: Make, tmp_path: Path) -> None:
     answer = await asked(extractor, tmp_path, "a.flac", 2 * make("a.flac"))
     check_both(answer)

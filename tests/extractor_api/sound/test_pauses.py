@@ -1,4 +1,4 @@
-"""AMR has frames without sound in pauses: of noise (SID), or of nothing (NO_DATA). They are silence, as long as they are."""
+"""AMR has frames without sound in pauses: of noise (SID) or of nothing (NO_DATA). They are silence, and count."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
