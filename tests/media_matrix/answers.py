@@ -28,9 +28,9 @@ class Answer:
     Attributes:
         status, code: of the response; the code of an error, else None.
         state, declared, delivered, reason: of the receipt.
-        remarks: of the receipt.
         seconds: of audio in the body.
         beeps: in the body.
+        remarks: of the receipt.
     """
 
     status: int
@@ -39,9 +39,9 @@ class Answer:
     declared: float | None = None
     delivered: float = 0.0
     reason: str | None = None
-    remarks: tuple[str, ...] = ()
     seconds: float = 0.0
     beeps: tuple[Beep, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.code:
