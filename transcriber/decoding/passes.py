@@ -59,7 +59,7 @@ def _window(window: MelWindow, options: DecodingOptions, tokenizer: Tokenizer, f
     first = yield from _to_its_end(window, options, tokenizer, fitted)
     if not is_poor(window, first, tokenizer.eot):
         return first
-    second = yield from _to_its_end(window.in_full_context(), _with_wide_beam(options), tokenizer, fitted=False)
+    second = yield from _to_its_end(window.in_full_context(), _unprompted(options), tokenizer, fitted=False)
     return better(window, first, second, tokenizer.eot)
 
 
@@ -77,3 +77,8 @@ def _to_its_end(window: MelWindow, options: DecodingOptions, tokenizer: Tokenize
 
 def _with_wide_beam(options: DecodingOptions) -> DecodingOptions:
     return replace(options, beam_size=max(options.beam_size, WIDE_BEAM))
+
+
+def _unprompted(options: DecodingOptions) -> DecodingOptions:
+    """A window may go wrong because its prompt is repeated in place of what is said."""
+    return replace(_with_wide_beam(options), initial_prompt=None, hotwords=None)

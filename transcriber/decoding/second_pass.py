@@ -1,8 +1,8 @@
 """Second pass: the few windows in which a hole, a loop or a low probability shows are decoded again.
 
-It is done with all that helps: the context of 30 s that Whisper was trained on, and a wider beam. What comes out is
-taken if it is better by the same measure. Windows that fail Whisper's own thresholds have been decoded at higher
-temperatures by ``fallback`` before.
+It is done with all that helps: the context of 30 s that Whisper was trained on, a wider beam, and no prompt, which the
+model may have repeated in place of what is said. What comes out is taken if it is better by the same measure. Windows
+that fail Whisper's own thresholds have been decoded at higher temperatures by ``fallback`` before.
 """
 
 from collections.abc import Sequence
