@@ -101,6 +101,7 @@ class TranscriptionProgress:
             without_words = await attempts.speech_without_words(connection, attempt.id)
             most_seconds = attempt.options.get("max_speech_without_words")
             lack = without_words.too_long(most_seconds) if without_words else None
+            own_lack = event.speech_without_words and event.speech_without_words.too_long(most_seconds)
             await transitions.finish(
                 connection,
                 attempt,
@@ -111,7 +112,7 @@ class TranscriptionProgress:
                 """,
                 start=attempt.start_seconds,
                 complete=event.complete and not lack,
-                reason=event.reason or lack,
+                reason=lack if own_lack and event.reason == own_lack else event.reason or lack,
                 declared=event.declared_seconds,
                 covered=event.covered_seconds,
                 without_words=Jsonb(without_words.model_dump()) if without_words else None,

@@ -132,7 +132,7 @@ async def judge(
         raise await _no_audio(ffmpeg, stored, request, outcome, declared, structure.cut)
     damaged = await _damaged(ffmpeg, stored, structure, outcome.decoded, cpu_seconds)
     delivered = outcome.delivered - damaged
-    appended = await asyncio.to_thread(appended_at, stored, structure)
+    appended = None if _is_all(request, delivered) else await asyncio.to_thread(appended_at, stored, structure)
     reason = (
         _only_first(request, structure, appended, delivered)
         or (_stops_in_chain(declared, delivered) if chain and not chain.alike else None)

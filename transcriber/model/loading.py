@@ -30,8 +30,8 @@ MAX_IDLE_THREADS = 1 / 8
 """Of a CPU whose threads cannot be shared out evenly; more would cost more than another call gains."""
 
 
-PROMPT_CLAUSE_TOKENS = 12
-"""A segment of a prompt ends with a sentence, or at the next comma if it is as long as this."""
+LEAST_SEGMENT_TOKENS = 12
+"""Of a prompt's segments, which end with a sentence or a clause: their timestamps, too, take room from the answer."""
 
 TICKS_PER_TOKEN, MOST_TICKS = 12, 1400
 """How long a token of a prompt is said to take, and all of them together: in steps of 0.02 s."""
@@ -67,8 +67,8 @@ def _as_segments(tokens: Sequence[int], tokenizer: Tokenizer) -> list[int]:
     found, start = [], 0
     for end in range(1, len(tokens) + 1):
         ending = tokenizer.decode([tokens[end - 1]]).rstrip()
-        clause = end - start >= PROMPT_CLAUSE_TOKENS and ending.endswith(CLAUSE_ENDS)
-        if clause or end == len(tokens) or ending.endswith(SENTENCE_ENDS):
+        ends = end - start >= LEAST_SEGMENT_TOKENS and ending.endswith(SENTENCE_ENDS + CLAUSE_ENDS)
+        if ends or end == len(tokens):
             first, last = (tokenizer.timestamp_begin + ticks * position for position in (start, end))
             found += [first, *tokens[start:end], last]
             start = end

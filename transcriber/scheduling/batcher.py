@@ -5,7 +5,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from types import TracebackType
@@ -18,6 +18,7 @@ from transcriber.audio.windows import Window
 from transcriber.decoding.options import DecodingOptions
 from transcriber.decoding.passes import Call, Passes
 from transcriber.decoding.recogniser import Recogniser
+from transcriber.decoding.second_pass import Outcome
 from transcriber.decoding.segments import DecodedSegment
 from transcriber.metrics import Metrics
 from transcriber.model.pool import ModelPool
@@ -47,10 +48,12 @@ class _WaitingWindow:
         made = self.passes.done() and not self.passes.cancelled() and not self.passes.exception()
         return self.passes.result().call if made else None
 
-    def finish(self) -> None:
-        """Pass the segments to the transcription that waits for them."""
-        if not self.segments.done():
-            self.segments.set_result(self.passes.result().segments)
+    def take(self, outcome: Outcome) -> None:
+        """Take what has come out of the call."""
+        try:
+            self.passes.result().take(outcome)
+        except Exception as failure:  # of any kind, lack of memory perhaps: the transcription must get it
+            self.fail(failure)
 
     def fail(self, failure: BaseException) -> None:
         """Pass the failure to the transcription that waits for the segments."""
@@ -223,8 +226,9 @@ class Batcher:
 
     async def _decode(self, batch: list[_WaitingWindow]) -> None:
         """Make one call for all windows. If it fails, the halves are tried: a window must not fail others."""
+        calls = [window.call for window in batch if window.call]
         try:
-            await self._model.call(lambda: self._advance([window.passes.result() for window in batch]))
+            outcomes = await self._model.call(lambda: self._recogniser.decode(calls))
         except Exception as failure:  # of any kind: the transcriptions must get it, and others continue
             if len(batch) == 1 or isinstance(failure, ModelBroken):
                 for window in batch:
@@ -237,17 +241,15 @@ class Batcher:
             await self._decode(batch[:half])
             await self._decode(batch[half:])
             return
-        for window in reversed(batch):
+        for window, outcome in reversed(list(zip(batch, outcomes, strict=True))):
+            window.take(outcome)
+            if window.segments.done():
+                continue
             if not window.call:
-                window.finish()
+                window.segments.set_result(window.passes.result().segments)
             elif window.queue.closed:
                 window.segments.cancel()
             else:  # before those that have not been in the model yet: their text comes later
                 window.since = time.monotonic()
                 window.queue.waiting.appendleft(window)
                 self._work.set()
-
-    def _advance(self, windows: Sequence[Passes]) -> None:
-        outcomes = self._recogniser.decode([window.call for window in windows if window.call])
-        for window, outcome in zip(windows, outcomes, strict=True):
-            window.take(outcome)

@@ -30,7 +30,7 @@ def test_what_comes_before_a_window_is_written_as_segments_with_times(mini: Load
     assert whisper.get_prompt(tokenizer, []) == [tokenizer.sot]
 
 
-def test_each_sentence_of_a_prompt_has_its_times(mini: LoadedModel) -> None:
+def test_sentences_of_a_prompt_have_their_times(mini: LoadedModel) -> None:
     whisper, tokenizer = mini.whisper, Tokenizers(mini.whisper).get("en", "transcribe")
     said = tokenizer.encode(" The garden is green. The hammer is empty. " + "the green garden, " * 60)
     prompt = whisper.get_prompt(tokenizer, said)
@@ -39,3 +39,14 @@ def test_each_sentence_of_a_prompt_has_its_times(mini: LoadedModel) -> None:
     assert times == sorted(times)
     assert times[-1] <= 1500
     assert [token for token in prompt[1:] if token < tokenizer.eot] == said[-ROOM:]
+
+
+@pytest.mark.parametrize("hints", ["?" * 220, "U.S.A. F.B.I. " * 20, "Yes. No. " * 40, "a,b;" * 60])
+def test_sentences_of_a_single_word_leave_room_for_the_answer(mini: LoadedModel, hints: str) -> None:
+    """Each has a pair of timestamps: they took all 448 tokens, and the model failed."""
+    whisper, tokenizer = mini.whisper, Tokenizers(mini.whisper).get("en", "transcribe")
+    hints = mini.end_of_prompt(hints, mini.max_hint_tokens)
+    assert mini.hint_tokens(hints) > ROOM - 10
+    before = whisper.get_prompt(tokenizer, [], hotwords=hints)
+    assert len(before) <= ROOM + 2 * (ROOM // 12 + 1) + 2
+    assert len(whisper.get_prompt(tokenizer, tokenizer.encode(f" {hints}"))) == len(before)

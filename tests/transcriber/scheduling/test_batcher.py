@@ -171,6 +171,27 @@ async def test_a_window_of_a_closed_queue_takes_no_further_call(start: Start, re
     assert recorder.batches == [[9]]
 
 
+async def test_an_outcome_that_cannot_be_used_fails_its_own_job_only(
+    start: Start, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = Passes.take
+
+    def of_9_seconds_fails(passes: Passes, outcome: Outcome) -> None:
+        if outcome.settled == 9:
+            raise MemoryError
+        take(passes, outcome)
+
+    monkeypatch.setattr(Passes, "take", of_9_seconds_fails)
+    batcher = await start()
+    await busy(batcher)
+    queue = await submitted(batcher, ENGLISH, "batch", 3, 9, 4)
+    waiting = [window.segments for window in queue.waiting]
+    recorder.allowed.set()
+    await asyncio.wait(waiting, timeout=10)
+    assert [type(window.exception()) for window in waiting] == [type(None), MemoryError, type(None)]
+    assert recorder.batches == [[30], [3, 9, 4]]
+
+
 async def test_a_spectrogram_that_cannot_be_made_fails_its_own_job_only(
     start: Start, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

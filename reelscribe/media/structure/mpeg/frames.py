@@ -32,6 +32,8 @@ MAX_AMR_BYTES = 1 << 18
 
 AMR_READ_BYTES = 1 << 18
 AMR_SECONDS = 0.02
+MOST_AMR_FRAMES = 20 * 3600 * 50
+"""Of 0.02 s, that are counted."""
 LARGER_LIMITS = 16
 
 TOLERATED_BYTES = 4_096
@@ -196,12 +198,20 @@ def read_amr(data: Bytes) -> Structure:
 
 
 def amr_seconds(stored: StoredObject) -> float | None:
-    """The length of AMR, with the frames that hold no sound; asked after decoding, as all of it is read."""
+    """The length of AMR, with the frames that hold no sound; asked after decoding, as all of it is read.
+
+    None if it is longer than :data:`MOST_AMR_FRAMES`: a byte may be a frame.
+    """
     data = Bytes(stored, times=LARGER_LIMITS)
+    count = 0
     try:
-        return AMR_SECONDS * sum(end <= data.size for _, end in _amr_frames(data))
+        for _, end in _amr_frames(data):
+            count += end <= data.size
+            if count > MOST_AMR_FRAMES:
+                return None
     except Unreadable:
         return None
+    return AMR_SECONDS * count
 
 
 def _amr_frames(data: Bytes) -> Iterator[tuple[int, int]]:
