@@ -205,8 +205,13 @@ def test_a_client_that_leaves_ends_the_ffmpeg_of_the_real_extractor(
 
     def running() -> list[psutil.Process]:
         children = psutil.Process(extractor.process.pid).children(recursive=True)
-        alive = [child for child in children if child.is_running()]
-        return [child for child in alive if CHILD.name not in " ".join(child.cmdline())]  # it waits for a recording
+        return [child for child in children if is_at_work(child)]
+
+    def is_at_work(child: psutil.Process) -> bool:
+        try:
+            return CHILD.name not in " ".join(child.cmdline())  # it waits for a recording
+        except psutil.NoSuchProcess:  # it has just ended
+            return False
 
     body = {"savepath": "long.wav", "vad": False}
     with httpx.stream("POST", f"{transcriber.url}/transcribe", json=body, timeout=30) as answer:

@@ -79,8 +79,9 @@ def windows(name: str) -> list[Window]:
 
 
 @cache
-def segments_of(name: str, **options: Any) -> list[Said]:
-    cut, request = windows(name), TranscribeFields(**options)
+def segments_of(name: str, most: int | None = None, **options: Any) -> list[Said]:
+    """Those of a recording, or of its first windows, ``most`` of them."""
+    cut, request = windows(name)[:most], TranscribeFields(**options)
     if request.mode == "sequential":
         found = asyncio.run(in_turn(cut, request))
     else:
@@ -165,8 +166,8 @@ def test_times_of_words_change_no_word() -> None:
 @pytest.mark.parametrize("mode", ["batched", "sequential"])
 def test_hints_cost_no_words(mode: str, tokens: int, kind: str) -> None:
     """They took the timestamps away, and with them a quarter of the words in sequential mode."""
-    plain = segments_of(HINTED, mode=mode)
-    hinted = segments_of(HINTED, mode=mode, **{kind: hint(tokens)})
+    plain = segments_of(HINTED, 2, mode=mode)
+    hinted = segments_of(HINTED, 2, mode=mode, **{kind: hint(tokens)})
     counts = [len(normal(" ".join(segment.text for segment in each)).split()) for each in (plain, hinted)]
     assert counts[1] >= 0.98 * counts[0]
     assert len(hinted) >= 0.6 * len(plain)
@@ -174,7 +175,7 @@ def test_hints_cost_no_words(mode: str, tokens: int, kind: str) -> None:
 
 @pytest.mark.parametrize("mode", ["batched", "sequential"])
 def test_words_with_hints_have_their_own_times(mode: str) -> None:
-    found = segments_of(HINTED, mode=mode, word_timestamps=True, hotwords=hint(20))
+    found = segments_of(HINTED, 2, mode=mode, word_timestamps=True, hotwords=hint(20))
     assert max(segment.longest for segment in found) <= 2
 
 
@@ -183,13 +184,13 @@ def test_no_speech_has_hardly_any_words_without_voice_activity_detection() -> No
     request = TranscribeFields(vad=False)
     sounds = [samples(RECORDINGS / name) for name in silent() if not name.startswith("x_white")]
     said = []
-    for sound in (*sounds, np.zeros(50 * 16_000, np.float32)):
+    for sound in (*(sound[: 20 * 16_000] for sound in sounds), np.zeros(50 * 16_000, np.float32)):
         cutter = make_windows(request)
         for window in (*cutter.feed(sound), *cutter.finish()):
             mel = MelWindow(recogniser().features(window.audio), window.seconds, window.speech)
             (found,) = decoded(recogniser(), [mel], decoding_options(request, "en", "cpu"))
             said += [one.text for one in found if not is_invented(one, window.timeline)]
-    assert len(" ".join(said).split()) <= 6
+    assert len(" ".join(said).split()) <= 4
 
 
 def test_subtitles_end_where_sentences_or_clauses_do() -> None:

@@ -3,13 +3,14 @@
 Windows that pass the thresholds and are wrong all the same are decoded again by the second pass (``second_pass``).
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
+from ctranslate2 import StorageView
 from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import TranscriptionOptions
 
-from transcriber.audio.mel import Features
 from transcriber.decoding.repetition import without_loops
 from transcriber.decoding.segments import DecodedWindow, compression_ratio
 from transcriber.decoding.thresholds import MAX_NO_SPEECH_PROB
@@ -19,7 +20,7 @@ FALLBACK_TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 def apply_fallback(
     first: DecodedWindow,
-    features: Features,
+    encode: Callable[[], StorageView],
     whisper: WhisperModel,
     tokenizer: Tokenizer,
     options: TranscriptionOptions,
@@ -33,9 +34,7 @@ def apply_fallback(
         return first
     prompt = whisper.get_prompt(tokenizer, tokenizer.encode(options.initial_prompt or ""), hotwords=options.hotwords)
     retried = replace(options, temperatures=list(FALLBACK_TEMPERATURES))
-    result, avg_logprob, temperature, ratio = whisper.generate_with_fallback(
-        whisper.encode(features), prompt, tokenizer, retried
-    )
+    result, avg_logprob, temperature, ratio = whisper.generate_with_fallback(encode(), prompt, tokenizer, retried)
     second = DecodedWindow(result.sequences_ids[0], avg_logprob, result.no_speech_prob, ratio, temperature)
     if second.is_good or second.is_silent:
         return second

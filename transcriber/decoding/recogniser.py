@@ -7,6 +7,7 @@ it went wrong. A call goes through ``options`` (how to decode), the model, ``fal
 """
 
 from collections.abc import Collection, Hashable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -98,8 +99,14 @@ class Recogniser:
         languages = [None] * len(outputs) if options.language else self._detect_each(encoded, options.languages)
         tokenizers = [self._tokenizers.get(one, options.task) if one else tokenizer for one in languages]
         decoded = [
-            apply_fallback(_decoded_window(one, output), spectrogram, self._whisper, one, transcription)
-            for spectrogram, output, one in zip(features, outputs, tokenizers, strict=True)
+            apply_fallback(
+                _decoded_window(one, output),
+                partial(self._whisper.encoded_window, encoded, number, features[number]),
+                self._whisper,
+                one,
+                transcription,
+            )
+            for number, (output, one) in enumerate(zip(outputs, tokenizers, strict=True))
         ]
         cuts = [
             cut_at_timestamps(self._whisper, one, tokens, call.window, call.keep_rest)

@@ -15,6 +15,9 @@ from reelscribe.text.punctuation import CLAUSE_ENDS, SENTENCE_ENDS
 PREPENDED_PUNCTUATION = "\"'“¿([{-"
 APPENDED_PUNCTUATION = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001
 
+MAX_WORD_SECONDS = 2.0
+"""What is aligned as longer holds sounds for which the model has no word."""
+
 Part = dict[str, Any]
 """A segment as faster-whisper hands it around: ``seek``, ``start``, ``end``, ``tokens``, perhaps ``words``."""
 
@@ -73,6 +76,8 @@ class Aligner:
             )
         for number, parts in enumerate(windows, start=1):
             _move(parts, -60 * number, self._whisper.frames_per_second)
+            for word in (word for part in parts for word in part["words"]):
+                word["end"] = min(word["end"], word["start"] + MAX_WORD_SECONDS)
 
     def _frames(self, seconds: Sequence[float]) -> list[int]:
         return [ceil(length) * self._whisper.frames_per_second for length in seconds]

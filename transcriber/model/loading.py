@@ -60,6 +60,12 @@ class _FittingPrompts(WhisperModel):  # type: ignore[misc]
         prompt: list[int] = super().get_prompt(tokenizer, [], without_timestamps, prefix)
         return [tokenizer.sot_prev, *before, *prompt] if before else prompt
 
+    def encoded_window(
+        self, batch: ctranslate2.StorageView, number: int, features: npt.NDArray[np.float32]
+    ) -> ctranslate2.StorageView:
+        """The output of the encoder for one window of a batch."""
+        return self.encode(features)
+
 
 def _as_segments(tokens: Sequence[int], tokenizer: Tokenizer) -> list[int]:
     """The tokens as if they had been said: sentences and clauses, each between its timestamps."""
@@ -87,6 +93,11 @@ class _EncodingOneByOne(_FittingPrompts):
         if features.ndim == 2 or len(features) == 1:
             return encode(features)
         return ctranslate2.StorageView.from_array(np.concatenate([np.asarray(encode(window)) for window in features]))
+
+    def encoded_window(
+        self, batch: ctranslate2.StorageView, number: int, features: npt.NDArray[np.float32]
+    ) -> ctranslate2.StorageView:
+        return ctranslate2.StorageView.from_array(np.asarray(batch)[number : number + 1])
 
 
 @dataclass(frozen=True)
