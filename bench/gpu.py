@@ -39,7 +39,7 @@ class Weights(NamedTuple):
 
 
 ROWS = (Weights("tiny.en", "int8"), Weights("random, large-v3-turbo", "float16", "large-v3-turbo"))
-QUICK_ROWS = (Weights("mini", "int8"), Weights("random, nano", "int8", "nano"))
+QUICK_ROWS = (Weights("random, nano", "int8", "nano"),)
 
 
 def main(
