@@ -220,22 +220,6 @@ def test_the_measurements_are_what_the_benches_printed(marker: str) -> None:
     assert between(marker, README).splitlines() == BENCHES[marker](), "run: python -m tests.test_readme"
 
 
-def mode_figures() -> list[str]:
-    """How the modes differ with the bundled `mini`."""
-    accuracy = json.loads((ROOT / "bench" / "results" / "accuracy.json").read_text())["all"]
-    batched, sequential = (accuracy["ways"][way]["errors"] / accuracy["words"]
-                           for way in ("the transcriber", "the transcriber, sequential"))  # fmt: skip
-    return [
-        f"With the bundled `mini`, sequential gets {sequential:.1%} of the words wrong, batched {batched:.1%}, "
-        "measured with the windows of 30 s that were the default before "
-        "([docs/benchmarks.md](docs/benchmarks.md))."
-    ]
-
-
-def test_the_modes_differ_as_measured() -> None:
-    assert between("modes", README).splitlines() == mode_figures(), "run: python -m tests.test_readme"
-
-
 def between(marker: str, page: str) -> str:
     shown = re.search(rf"<!-- {marker} -->\n(.*?)\n<!-- /{marker} -->", page, re.DOTALL)
     assert shown
@@ -250,7 +234,7 @@ def test_every_link_to_a_file_leads_somewhere() -> None:
 
 if __name__ == "__main__":
     page = README
-    made = {"settings": settings_table, "modes": mode_figures, **BENCHES}
+    made = {"settings": settings_table, **BENCHES}
     for marker, lines in ((marker, make()) for marker, make in made.items()):
         block = "\n".join([f"<!-- {marker} -->", *lines, f"<!-- /{marker} -->"])
         page = re.sub(rf"<!-- {marker} -->.*?<!-- /{marker} -->", lambda _, block=block: block, page, flags=re.DOTALL)
