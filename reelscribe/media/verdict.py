@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from reelscribe.contracts.extractor import ExtractAudioRequest
 from reelscribe.errors import (
@@ -32,7 +33,7 @@ from reelscribe.media.sound.decoded_track import DecodedTrack
 from reelscribe.media.sound.gaps import damaged_seconds
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.structure.appended import appended_at
-from reelscribe.media.structure.facts import Structure
+from reelscribe.media.structure.facts import AudioTrack, Structure
 from reelscribe.media.structure.ogg.chain import read_chain
 
 log = logging.getLogger(__name__)
@@ -135,6 +136,7 @@ async def judge(
     appended = None if _is_all(request, delivered) else await asyncio.to_thread(appended_at, stored, structure)
     reason = (
         _only_first(request, structure, appended, delivered)
+        or (_edited(request, selection.declared) if selection.declared else None)
         or (_stops_in_chain(declared, delivered) if chain and not chain.alike else None)
         or shortfall(declared, delivered, damaged)
         or excess(declared, delivered, delivered if structure.container in EXACT else _added_seconds(outcome.decoded))
@@ -194,6 +196,16 @@ def _only_first(
     if appended is None or structure.container not in INCOMPLETE_IF_APPENDED or _is_all(request, delivered):
         return None
     return f"another recording is appended at byte {appended:,}; only the first was delivered, {delivered:.1f} s"
+
+
+def _edited(request: ExtractAudioRequest, track: AudioTrack) -> str | None:
+    """ffmpeg plays sound of elsewhere where an edit list has silence, and copies what it leaves out."""
+    end = request.start + (inf if request.duration is None else request.duration)
+    if track.edit_gap is not None and request.start <= track.edit_gap < end:
+        return f"its edit list has silence at {track.edit_gap:.1f} s, where ffmpeg plays other sound of the recording"
+    if request.audio_format == "source" and track.edits_skip:
+        return "its edit list leaves out some of the stored sound, and a copy of the track holds it"
+    return None
 
 
 def _stops_in_chain(declared: float | None, delivered: float) -> str | None:

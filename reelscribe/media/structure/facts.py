@@ -16,6 +16,8 @@ class AudioTrack:
         holes: start and length, in seconds, of each silence that is contained in ``seconds`` but not in ffmpeg's
             timestamps: it drops the empty chunks with which an AVI delays its sound.
         pauses: its codec holds no sound in pauses (AMR), so what has no sound at its end is silence.
+        edits_skip: its edit list leaves out stored sound between stretches that it plays.
+        edit_gap: when its edit list has silence after the first of them, in seconds; None if it has not.
     """
 
     index: int
@@ -24,6 +26,8 @@ class AudioTrack:
     microphones: bool = False
     holes: tuple[tuple[float, float], ...] = ()
     pauses: bool = False
+    edits_skip: bool = False
+    edit_gap: float | None = None
 
 
 @dataclass(frozen=True)

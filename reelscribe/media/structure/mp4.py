@@ -50,7 +50,13 @@ def _of_tables(movie: Movie, cut: str | None) -> Structure:
         "mp4",
         tuple(
             AudioTrack(
-                index, track.end - first if track.end else None, track.channels, track.microphones, pauses=track.pauses
+                index,
+                track.end - first if track.end else None,
+                track.channels,
+                track.microphones,
+                pauses=track.pauses,
+                edits_skip=track.edits_skip,
+                edit_gap=None if track.edit_gap is None else track.edit_gap - first,
             )
             for index, track in audio
         ),

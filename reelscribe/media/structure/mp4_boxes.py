@@ -7,6 +7,7 @@ and 12.2.3 (audio sample entries); QuickTime File Format, "Sound sample descript
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from reelscribe.media.structure.bounded import Bytes, Unreadable
 from reelscribe.media.structure.facts import stops_inside
@@ -45,6 +46,7 @@ class Track:
         edited: length of all other edits; None without an edit list.
         pauses: its codec holds no sound in pauses.
         skipped: at the start of its media, such as an encoder's delay.
+        edits_skip: media is left out between edits; edit_gap: when the first empty one after others begins.
         length: of the track header; media: of the media header.
     """
 
@@ -59,6 +61,8 @@ class Track:
     channels: int | None = None
     microphones: bool = False
     pauses: bool = False
+    edits_skip: bool = False
+    edit_gap: float | None = None
 
     @property
     def end(self) -> float | None:
@@ -187,9 +191,7 @@ def _declared(data: Bytes, found: dict[bytes, Box], movie_scale: int) -> Track:
     )
     audio = handler[8:12] == b"soun"
     scale = struct.unpack_from(">I", media, 20 if media[:1] == b"\x01" else 12)[0]
-    empty, edited, skipped = 0.0, None, 0.0
-    if b"elst" in found:
-        empty, edited, skipped = _edits(content(data, found[b"elst"]), movie_scale, scale)
+    edits = _edits(content(data, found[b"elst"]), movie_scale, scale) if b"elst" in found else _Edits()
     channels, microphones, pauses = _sound(data, found[b"minf"]) if audio and b"minf" in found else (None, False, False)
     return Track(
         number=struct.unpack_from(">I", track, 20 if track[:1] == b"\x01" else 12)[0],
@@ -197,28 +199,48 @@ def _declared(data: Bytes, found: dict[bytes, Box], movie_scale: int) -> Track:
         scale=scale,
         length=_duration(track, 20, 28, movie_scale),
         media=_duration(media, 16, 24, scale),
-        empty=empty,
-        edited=edited,
-        skipped=skipped,
+        empty=edits.empty,
+        edited=edits.edited,
+        skipped=edits.skipped,
         channels=channels,
         microphones=microphones,
         pauses=pauses,
+        edits_skip=edits.skip,
+        edit_gap=edits.gap,
     )
 
 
-def _edits(table: bytes, movie_scale: int, media_scale: int) -> tuple[float, float | None, float]:
-    """Seconds of empty edits at the start, of all after that, and of media that the first edit skips."""
+SHORTEST_SKIP_SECONDS = 0.1
+"""Between two edits; lengths are rounded to the movie's time scale."""
+
+
+class _Edits(NamedTuple):
+    """Seconds of empty edits at the start, of all after that, and of media that the first edit skips; see `Track`."""
+
+    empty: float = 0.0
+    edited: float | None = None
+    skipped: float = 0.0
+    skip: bool = False
+    gap: float | None = None
+
+
+def _edits(table: bytes, movie_scale: int, media_scale: int) -> _Edits:
     layout = struct.Struct(">Qq4x" if table[:1] == b"\x01" else ">Ii4x")
     count = min(struct.unpack_from(">4xI", table)[0], (len(table) - 8) // layout.size)
-    empty, edited, skipped = 0, None, 0
+    empty, edited, skipped, gap, skip, played_to = 0, None, 0, None, False, None
     for length, media_time in layout.iter_unpack(table[8 : 8 + count * layout.size]):
         if media_time < 0 and edited is None:
             empty += length
         else:
+            if media_time < 0 and gap is None:
+                gap = (empty + (edited or 0)) / movie_scale
+            if media_time >= 0:
+                skip = skip or (played_to is not None and media_time > played_to + media_scale * SHORTEST_SKIP_SECONDS)
+                played_to = media_time + length * media_scale / movie_scale
             skipped = media_time if edited is None else 0 if media_time < skipped else skipped
             edited = (edited or 0) + length
     whole = None if edited is None else edited / movie_scale
-    return empty / movie_scale, whole, skipped / media_scale if media_scale else 0.0
+    return _Edits(empty / movie_scale, whole, skipped / media_scale if media_scale else 0.0, skip, gap)
 
 
 def _sound(data: Bytes, minf: Box) -> tuple[int | None, bool, bool]:

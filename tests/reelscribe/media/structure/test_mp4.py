@@ -1,6 +1,7 @@
 """MP4: where its boxes end, and what edit lists and fragments say."""
 
 import re
+import struct
 
 import pytest
 
@@ -54,3 +55,40 @@ def test_fragments_of_a_live_stream_are_counted_from_the_first(make: Make, struc
     starts = fragments(content)
     found = structure(content[: starts[0]] + content[starts[5] :])
     assert found.seconds == pytest.approx(1.5, abs=0.25)
+
+
+def with_edits(content: bytes, *edits: tuple[float, float]) -> bytes:
+    """The file with another edit list: length and first second of the media of each edit, -1 for silence."""
+    (scale,) = struct.unpack_from(">I", content, content.index(b"mdhd") + 16)
+    entries = [
+        struct.pack(">IiI", round(1000 * seconds), -1 if first < 0 else round(scale * first), 1 << 16)
+        for seconds, first in edits
+    ]
+    at = content.index(b"elst") - 4
+    (size,) = struct.unpack_from(">I", content, at)
+    table = box(b"elst", bytes(4) + struct.pack(">I", len(entries)) + b"".join(entries))
+    changed = bytearray(content[:at] + table + content[at + size :])
+    for kind in (b"moov", b"trak", b"edts"):
+        start = changed.index(kind) - 4
+        (old,) = struct.unpack_from(">I", changed, start)
+        struct.pack_into(">I", changed, start, old + len(table) - size)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("edits", "gap", "skips"),
+    [
+        ([(3.0, 0.0)], None, False),
+        ([(0.5, -1), (1.0, 0.0), (1.0, 1.0)], None, False),
+        ([(1.0, 0.0), (1.0, 2.0)], None, True),
+        ([(1.0, 2.0), (1.0, 0.0)], None, False),
+        ([(1.0, 0.0), (0.5, -1), (1.0, 1.0)], 1.0, False),
+    ],
+    ids=["one", "late", "skipping", "back", "with silence in between"],
+)
+def test_what_ffmpeg_does_not_play_as_an_edit_list_says_is_known(
+    edits: list[tuple[float, float]], gap: float | None, skips: bool, make: Make, structure: Read
+) -> None:
+    found = structure(with_edits(make("a.mp4", "-c:a", "aac").read_bytes(), *edits))
+    assert found.audio
+    assert (found.audio[0].edit_gap, found.audio[0].edits_skip) == (gap, skips)
