@@ -59,9 +59,9 @@ def test_fragments_of_a_live_stream_are_counted_from_the_first(make: Make, struc
 
 def with_edits(content: bytes, *edits: tuple[float, float]) -> bytes:
     """The file with another edit list: length and first second of the media of each edit, -1 for silence."""
-    (scale,) = struct.unpack_from(">I", content, content.index(b"mdhd") + 16)
+    shown, scale = (struct.unpack_from(">I", content, content.index(kind) + 16)[0] for kind in (b"mvhd", b"mdhd"))
     entries = [
-        struct.pack(">IiI", round(1000 * seconds), -1 if first < 0 else round(scale * first), 1 << 16)
+        struct.pack(">IiI", round(shown * seconds), -1 if first < 0 else round(scale * first), 1 << 16)
         for seconds, first in edits
     ]
     at = content.index(b"elst") - 4
