@@ -25,5 +25,11 @@ def ask(path: Path, question: Callable[[StoredObject], Answer]) -> Answer:
 def describing_processes() -> list[psutil.Process]:
     """The processes that this one has started to describe a recording, and that have not ended; services that run in
     processes of their own keep one ready each."""
-    alive = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
-    return [child for child in alive if CHILD.name in " ".join(child.cmdline())]
+    return [child for child in psutil.Process().children() if _describes(child)]
+
+
+def _describes(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and CHILD.name in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # it has just ended
+        return False
