@@ -21,13 +21,13 @@ cli = typer.Typer(
     help="The extractor: POST /extract-audio turns a savepath of a MinIO bucket into a stream of audio.",
     epilog="Example: extractor-api --config config.cfg",
     add_completion=False,
+    rich_markup_mode=None,
 )
 
 
 @cli.callback(invoke_without_command=True)
 def run(context: typer.Context, config: ConfigOption = None) -> None:
     """Serve until Ctrl-C or SIGTERM."""
-    context.obj = config
     if context.invoked_subcommand:
         return
     logs.configure()
@@ -48,10 +48,10 @@ async def _serve(chosen: Settings) -> None:
 
 
 @cli.command(epilog="Example: extractor-api check --config config.cfg")
-def check(context: typer.Context, config: ConfigOption = None) -> None:
+def check(config: ConfigOption = None) -> None:
     """Check config, ffmpeg, bucket and, if it is set, MinIO, one line each; exit 1 if one of them fails."""
     with report_settings_errors():
-        chosen = load_settings(config or context.obj)
+        chosen = load_settings(config)
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
         pyav = asyncio.run(inspection.check(binary))
         tokens = Tokens.from_file(chosen.auth.token_file)

@@ -12,9 +12,22 @@ from reelscribe.errors import SettingsError
 
 USAGE_EXIT_CODE = 2
 
+
+def _here_or_before(context: typer.Context, file: Path | None) -> Path | None:
+    """The file that is named after the command, else the one before it."""
+    before: Path | None = context.parent.obj if context.parent else None
+    context.obj = file or before
+    return file or before
+
+
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="Default: ./config.cfg, then /etc/reelscribe/config.cfg."),
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Default: ./config.cfg, then /etc/reelscribe/config.cfg.",
+        callback=_here_or_before,
+    ),
 ]
 
 

@@ -32,13 +32,13 @@ cli = typer.Typer(
     help="The transcriber: turns a savepath, or an uploaded file, into segments of text, sent as they are decoded.",
     epilog="Example: transcriber --config config.cfg",
     add_completion=False,
+    rich_markup_mode=None,
 )
 
 
 @cli.callback(invoke_without_command=True)
 def run(context: typer.Context, config: ConfigOption = None) -> None:
     """Serve until Ctrl-C or SIGTERM."""
-    context.obj = config
     if context.invoked_subcommand:
         return
     logs.configure()
@@ -104,10 +104,10 @@ def _describe(model: LoadedModel) -> str:
 
 
 @cli.command(epilog="Example: transcriber check --config config.cfg")
-def check(context: typer.Context, config: ConfigOption = None) -> None:
+def check(config: ConfigOption = None) -> None:
     """Check config, ffmpeg, model, device and the extractor, one line each; exit 1 if one of them fails."""
     with report_settings_errors():
-        chosen = load_settings(config or context.obj)
+        chosen = load_settings(config)
         tokens = Tokens.from_file(chosen.auth.token_file)
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
     section = chosen.transcriber

@@ -1,1 +1,1 @@
-"""The command line: one module per command."""
+"""The command line: ``arguments`` has what each command takes, the module of the same name what it does."""

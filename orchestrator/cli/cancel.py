@@ -1,35 +1,22 @@
 """The command ``cancel``."""
 
-from typing import Annotated
-
-import typer
+from pathlib import Path
 
 from orchestrator.cli.change_jobs import change_many, change_named
-from orchestrator.cli.options import BucketOption, JsonOption, SavepathsArgument, checked_all, checked_text, usage
+from orchestrator.cli.options import checked_all, usage
 from orchestrator.jobs import queries as job_queries
 from orchestrator.session import Session, run
-from reelscribe.command_line import ConfigOption
 
 CANCELLED = "cancelled"
 
 
-def register(cli: typer.Typer) -> None:
-    """Add this command."""
-    cli.command(epilog="Example: orchestrator cancel --prefix youtube/2026/")(cancel)
-
-
 def cancel(
-    savepaths: SavepathsArgument = None,
-    prefix: Annotated[
-        str | None,
-        typer.Option(
-            help="All unfinished jobs whose savepaths start with this.", show_default=False, callback=checked_text
-        ),
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All unfinished jobs of the bucket.")] = False,
-    bucket: BucketOption = None,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
+    savepaths: list[str] | None,
+    prefix: str | None,
+    everything: bool,
+    bucket: str | None,
+    as_json: bool,
+    config: Path | None,
 ) -> None:
     """Cancel jobs; running ones stop immediately. What they have stored stays, and retry continues there."""
     if bool(savepaths) + (prefix is not None) + everything != 1:

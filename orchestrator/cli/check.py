@@ -2,30 +2,25 @@
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import NamedTuple
 
 import typer
 
 from orchestrator.cli.console import print_json
-from orchestrator.cli.options import JsonOption
 from orchestrator.database.pool import CONNECTION_ERRORS, one_line
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.session import open_session
 from orchestrator.worker.transcriber_client import TranscriberClient
 from reelscribe import logs
-from reelscribe.command_line import ConfigOption, print_check, report_settings_errors
+from reelscribe.command_line import print_check, report_settings_errors
 from reelscribe.errors import ServiceError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import ExtractorClient
 from reelscribe.settings.loading import Settings, load_settings
 
 
-def register(cli: typer.Typer) -> None:
-    """Add this command."""
-    cli.command(epilog="Example: orchestrator check")(check)
-
-
-def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+def check(as_json: bool, config: Path | None) -> None:
     """Check config, database, extractor and each transcriber, one line each; exit 1 if one of them fails."""
     logs.configure(logging.CRITICAL)
     with report_settings_errors():

@@ -3,31 +3,23 @@
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from orchestrator.cli.console import print_json, visible
-from orchestrator.cli.options import BucketOption, JsonOption, SavepathsArgument, checked_all, checked_text, usage
+from orchestrator.cli.options import PARQUET, ExportFormat, checked_all, usage
 from orchestrator.errors import NotWritten
 from orchestrator.exports.files import MirrorFolder
 from orchestrator.session import Session, print_error, run
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.formats import render
 from orchestrator.transcripts.partitions import touched
-from reelscribe.command_line import ConfigOption
 from reelscribe.text.formats import Format, parse_format
 
 STANDARD_OUTPUT = "-"
-
-
-PARQUET = "parquet"
-ExportFormat = StrEnum("ExportFormat", [*Format, PARQUET])  # type: ignore[misc]  # mypy wants literals
-DEFAULT_FORMAT = ExportFormat(Format.TXT)
 
 
 class TranscriptSelection(NamedTuple):
@@ -40,39 +32,17 @@ class TranscriptSelection(NamedTuple):
 EVERYTHING = TranscriptSelection(None, "")
 
 
-def register(cli: typer.Typer) -> None:
-    """Add this command."""
-    cli.command(epilog="Example: orchestrator export --all --format srt --output subtitles")(export)
-
-
 def export(
-    savepaths: SavepathsArgument = None,
-    prefix: Annotated[
-        str | None,
-        typer.Option(help="All savepaths that start with this.", show_default=False, callback=checked_text),
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All that have a transcript.")] = False,
-    format: Annotated[
-        ExportFormat, typer.Option(help="json: one document each; jsonl and parquet: one row per segment.")
-    ] = DEFAULT_FORMAT,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder to mirror the savepaths in; - for standard output.",
-            show_default=False,
-            callback=checked_text,
-        ),
-    ] = None,
-    bucket: BucketOption = None,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
+    savepaths: list[str] | None,
+    prefix: str | None,
+    everything: bool,
+    format: ExportFormat,
+    output: str | None,
+    bucket: str | None,
+    as_json: bool,
+    config: Path | None,
 ) -> None:
-    """Write transcripts to files, or the one of a single SAVEPATH to standard output.
-
-    Exit code 1 if one is missing or could not be written; the others are written nevertheless. --json prints how
-    many there were of each.
-    """
+    """Write transcripts to files, or the one of a single SAVEPATH to standard output."""
     if bool(savepaths) + (prefix is not None) + everything != 1:
         usage("name savepaths, or give --prefix or --all")
     named = list(dict.fromkeys(checked_all(savepaths))) or None

@@ -2,25 +2,18 @@
 
 import shlex
 from collections import Counter
+from pathlib import Path
 
-import typer
 from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli.console import print_json, print_table, visible
-from orchestrator.cli.options import JsonOption
 from orchestrator.jobs import failures
 from orchestrator.jobs.failures import FailureGroup
 from orchestrator.session import Session, run
-from reelscribe.command_line import ConfigOption
 
 
-def register(cli: typer.Typer) -> None:
-    """Add this command."""
-    cli.command(epilog="Example: orchestrator failed")(failed)
-
-
-def failed(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+def failed(as_json: bool, config: Path | None) -> None:
     """Show the failed jobs by reason, each with the command that has just those tried again."""
 
     async def work(session: Session) -> int:

@@ -1,35 +1,42 @@
 """What the commands take: options that several share, and savepaths from arguments, files and standard input."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn, TypeVar
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.jobs.models import Options, StorableSavepath, storable
 from reelscribe.command_line import USAGE_EXIT_CODE
-from reelscribe.http.parsing import sentence
-from reelscribe.settings.fields import BucketName
+from reelscribe.text.formats import Format
+
+if TYPE_CHECKING:
+    from orchestrator.jobs.models import Options
+
+Value = TypeVar("Value")
 
 STANDARD_INPUT = "-"
 
-_savepath: TypeAdapter[str] = TypeAdapter(StorableSavepath)
-_bucket: TypeAdapter[str] = TypeAdapter(BucketName)
-
 
 def _checked_bucket(name: str | None) -> str | None:
-    try:
-        return name and _bucket.validate_python(name)
-    except ValidationError as invalid:
-        usage(f"--bucket: {sentence(invalid)}")
+    if not name:
+        return name
+    from pydantic import TypeAdapter
+
+    from reelscribe.settings.fields import BucketName
+
+    return _or_usage(lambda: TypeAdapter(BucketName).validate_python(name), "--bucket: ")
 
 
 def checked_text(parameter: typer.CallbackParam, text: str | None) -> str | None:
     """Callback of each option that takes free text: the text, if PostgreSQL and the extractor can take it."""
+    if not text:
+        return text
+    from orchestrator.jobs.models import storable
+
     try:
-        return text and storable(text)
+        return storable(text)
     except ValueError as mistake:
         name = parameter.opts[0]
         usage(f"{name if name.startswith('-') else name.upper()}: {mistake}")
@@ -42,6 +49,17 @@ BucketOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
+PARQUET = "parquet"
+ExportFormat = StrEnum("ExportFormat", [*Format, PARQUET])  # type: ignore[misc]  # mypy wants literals
+DEFAULT_FORMAT = ExportFormat(Format.TXT)
+
+
+class Mode(StrEnum):
+    """How the transcriber goes through a recording."""
+
+    batched = "batched"
+    sequential = "sequential"
+
 
 def usage(mistake: str) -> NoReturn:
     """End a command that was called wrongly, with a sentence."""
@@ -51,10 +69,11 @@ def usage(mistake: str) -> NoReturn:
 
 def checked(savepath: str, where: str = "SAVEPATH") -> str:
     """The savepath, if it can be one; else the command ends with a sentence that says which argument it was."""
-    try:
-        return _savepath.validate_python(savepath)
-    except ValidationError as invalid:
-        usage(f"{where}: {sentence(invalid)}")
+    from pydantic import TypeAdapter
+
+    from orchestrator.jobs.models import StorableSavepath
+
+    return _or_usage(lambda: TypeAdapter(StorableSavepath).validate_python(savepath), f"{where}: ")
 
 
 def checked_all(savepaths: Sequence[str] | None) -> list[str]:
@@ -74,14 +93,13 @@ def open_list(file: str) -> BinaryIO:
 
 def validated(model: type[Any], **values: Any) -> Any:
     """A model of these options; else the command ends with what is wrong."""
-    try:
-        return model(**values)
-    except ValidationError as invalid:
-        usage(sentence(invalid))
+    return _or_usage(lambda: model(**values))
 
 
-def parsed_options(pairs: Iterable[str], **flags: str | None) -> Options:
+def parsed_options(pairs: Iterable[str], **flags: str | None) -> "Options":
     """The options of flags and of ``NAME=VALUE`` pairs; else the command ends with what is wrong."""
+    from orchestrator.jobs.models import Options
+
     given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -92,7 +110,16 @@ def parsed_options(pairs: Iterable[str], **flags: str | None) -> Options:
         if name in given:
             usage(f"{name} is given twice")
         given[name] = value
+    return _or_usage(lambda: Options.model_validate_strings(given, strict=False))
+
+
+def _or_usage(read: Callable[[], Value], where: str = "") -> Value:
+    """What could be read; else the command ends with what is wrong, after ``where``."""
+    from pydantic import ValidationError
+
+    from reelscribe.http.parsing import sentence
+
     try:
-        return Options.model_validate_strings(given, strict=False)
+        return read()
     except ValidationError as invalid:
-        usage(sentence(invalid))
+        usage(where + sentence(invalid))

@@ -3,31 +3,15 @@
 import getpass
 import os
 import platform
-from typing import Annotated
-
-import typer
+from pathlib import Path
 
 from orchestrator.cli.console import visible
-from orchestrator.cli.options import JsonOption, checked_text
 from orchestrator.cli.queue_rules import show_rules, subject
 from orchestrator.queue import rules
-from orchestrator.queue.order import EVERYTHING
 from orchestrator.session import Session, print_error, run
-from reelscribe.command_line import ConfigOption
-
-PrefixOption = Annotated[
-    str,
-    typer.Option("--prefix", help="Only savepaths with this prefix.", show_default="all", callback=checked_text),
-]
 
 
-def register(cli: typer.Typer) -> None:
-    """Add these commands."""
-    cli.command(epilog="Example: orchestrator pause --prefix archive/")(pause)
-    cli.command(epilog="Example: orchestrator resume --prefix archive/")(resume)
-
-
-def pause(prefix: PrefixOption = EVERYTHING, as_json: JsonOption = False, config: ConfigOption = None) -> None:
+def pause(prefix: str, as_json: bool, config: Path | None) -> None:
     """Start no more jobs, on any worker, until resume. Running jobs are completed."""
 
     async def work(session: Session) -> int:
@@ -38,7 +22,7 @@ def pause(prefix: PrefixOption = EVERYTHING, as_json: JsonOption = False, config
     run(config, work)
 
 
-def resume(prefix: PrefixOption = EVERYTHING, as_json: JsonOption = False, config: ConfigOption = None) -> None:
+def resume(prefix: str, as_json: bool, config: Path | None) -> None:
     """End a pause: that of the queue, or that of a prefix."""
 
     async def work(session: Session) -> int:

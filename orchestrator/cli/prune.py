@@ -3,15 +3,14 @@
 import re
 import sys
 from datetime import timedelta
-from typing import Annotated
+from pathlib import Path
 
 import typer
 
 from orchestrator.cli.console import print_json
-from orchestrator.cli.options import JsonOption, usage
+from orchestrator.cli.options import usage
 from orchestrator.jobs import versions
 from orchestrator.session import Session, run
-from reelscribe.command_line import ConfigOption
 
 PRUNED_PER_TRANSACTION = 200
 """Few, for each version may have thousands of segments."""
@@ -19,20 +18,7 @@ PRUNED_PER_TRANSACTION = 200
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
-def register(cli: typer.Typer) -> None:
-    """Add this command."""
-    cli.command(epilog="Example: orchestrator prune --older-than 30d")(prune)
-
-
-def prune(
-    older_than: Annotated[
-        str, typer.Option(metavar="AGE", help="Replaced at least this long ago: hours (12h), days (30d), weeks (4w).")
-    ] = "30d",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
+def prune(older_than: str, dry_run: bool, yes: bool, as_json: bool, config: Path | None) -> None:
     """Remove versions of transcripts that a newer one has replaced. The newest finished one always stays."""
     age = _age(older_than)
     if not (dry_run or yes or sys.stdin.isatty()):

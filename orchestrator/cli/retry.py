@@ -1,41 +1,24 @@
 """The command ``retry``."""
 
-from typing import Annotated
-
-import typer
+from pathlib import Path
 
 from orchestrator.cli.change_jobs import change_many, change_named
-from orchestrator.cli.options import BucketOption, JsonOption, SavepathsArgument, checked_all, checked_text, usage
+from orchestrator.cli.options import checked_all, usage
 from orchestrator.jobs import failures
 from orchestrator.session import Session, run
-from reelscribe.command_line import ConfigOption
 from reelscribe.errors import JobNotFound
 
 RETRIED = "again"
 
 
-def register(cli: typer.Typer) -> None:
-    """Add this command."""
-    cli.command(epilog="Example: orchestrator retry --all-failed")(retry)
-
-
 def retry(
-    savepaths: SavepathsArgument = None,
-    all_failed: Annotated[bool, typer.Option("--all-failed", help="All jobs that failed.")] = False,
-    code: Annotated[
-        str | None, typer.Option(help="All that failed with this code.", show_default=False, callback=checked_text)
-    ] = None,
-    reason: Annotated[
-        str | None,
-        typer.Option(
-            help="With --code: only those with this REASON of: orchestrator failed.",
-            show_default=False,
-            callback=checked_text,
-        ),
-    ] = None,
-    bucket: BucketOption = None,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
+    savepaths: list[str] | None,
+    all_failed: bool,
+    code: str | None,
+    reason: str | None,
+    bucket: str | None,
+    as_json: bool,
+    config: Path | None,
 ) -> None:
     """Queue failed and cancelled jobs again; they continue where they stopped."""
     if bool(savepaths) + all_failed + (code is not None) != 1:

@@ -3,43 +3,28 @@
 import re
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from pathlib import Path
 
-import typer
 from rich.console import Console
 from rich.text import Text
 
 from orchestrator.cli.console import print_json, visible
-from orchestrator.cli.options import BucketOption, JsonOption, validated
+from orchestrator.cli.options import validated
 from orchestrator.session import Session, print_error, run
 from orchestrator.transcripts.search import Found, Hit, SearchQuery, search
-from reelscribe.command_line import ConfigOption
 from reelscribe.settings.orchestrator import OrchestratorSection
 from reelscribe.text.srt_vtt import clock
 
 
-def register(cli: typer.Typer) -> None:
-    """Add this command."""
-    cli.command(name="search", epilog='Example: orchestrator search "happy horse" --prefix youtube/')(search_segments)
-
-
 def search_segments(
-    words: Annotated[
-        list[str],
-        typer.Argument(metavar="WORDS", help='All must be in a segment; "two words" are a phrase, hors* a beginning.'),
-    ],
-    prefix: Annotated[str, typer.Option(help="Only savepaths that start with this.", show_default=False)] = "",
-    language: Annotated[
-        str | None, typer.Option(metavar="CODE", help="Only recordings in this language.", show_default=False)
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="DATE", help="Only recordings modified then or later, UTC.", show_default=False),
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Segments to show.")] = 20,
-    bucket: BucketOption = None,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
+    words: list[str],
+    prefix: str,
+    language: str | None,
+    since: str | None,
+    limit: int,
+    bucket: str | None,
+    as_json: bool,
+    config: Path | None,
 ) -> None:
     """Search what was said, in the newest transcript of each savepath; exit 1 if it was said nowhere."""
     query: SearchQuery = validated(

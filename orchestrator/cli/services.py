@@ -1,34 +1,24 @@
 """The commands that run until they are stopped: worker, serve, up, watch."""
 
 import logging
-
-import typer
+from pathlib import Path
 
 from orchestrator.services.all_in_one import bring_up
 from orchestrator.services.run import serve_session, watch_session, work_session
 from orchestrator.session import Session, run
-from reelscribe.command_line import ConfigOption
 
 
-def register(cli: typer.Typer) -> None:
-    """Add these commands."""
-    cli.command(epilog="Example: orchestrator up --config config.cfg")(up)
-    cli.command(epilog="Example: orchestrator serve --config /etc/reelscribe/config.cfg")(serve)
-    cli.command(epilog="Example: orchestrator worker --config /etc/reelscribe/config.cfg")(worker)
-    cli.command(epilog="Example: orchestrator watch --config config.cfg")(watch)
-
-
-def worker(config: ConfigOption = None) -> None:
+def worker(config: Path | None) -> None:
     """Take jobs out of the queue until Ctrl-C or SIGTERM. Any number of workers share one queue."""
     run(config, work_session, logging.INFO)
 
 
-def serve(config: ConfigOption = None) -> None:
+def serve(config: Path | None) -> None:
     """Run a worker and the HTTP API until Ctrl-C or SIGTERM."""
     run(config, serve_session, logging.INFO)
 
 
-def up(config: ConfigOption = None) -> None:
+def up(config: Path | None) -> None:
     """Run all three services on this host, in the foreground, until Ctrl-C or SIGTERM."""
 
     async def work(session: Session) -> int:
@@ -37,6 +27,6 @@ def up(config: ConfigOption = None) -> None:
     run(config, work, logging.INFO)
 
 
-def watch(config: ConfigOption = None) -> None:
+def watch(config: Path | None) -> None:
     """Submit what comes into the bucket's local folder, for a MinIO that sends no events, until Ctrl-C or SIGTERM."""
     run(config, watch_session, logging.INFO)

@@ -3,14 +3,13 @@
 import math
 import sys
 from collections.abc import AsyncIterator, Sequence
-from typing import Annotated
+from pathlib import Path
 
-import typer
 from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli.console import NO_WORKER, out, visible
-from orchestrator.cli.options import BucketOption, checked
+from orchestrator.cli.options import checked
 from orchestrator.exports.pending_results import pending_results, results_sentence
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import UNFINISHED, Job, as_argument
@@ -18,7 +17,6 @@ from orchestrator.session import Session, print_error, run
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.models import Transcript
 from orchestrator.transcripts.reader import pages, parts
-from reelscribe.command_line import ConfigOption
 from reelscribe.contracts.events import UNKNOWN_LANGUAGE, Segment
 from reelscribe.errors import ServiceError
 from reelscribe.text.formats import Format
@@ -28,21 +26,8 @@ CONFIDENCES = ((0.8, "green", "80 % and more"), (0.5, "yellow", "50 to 80 %"), (
 """From which probability on a word has which colour, and how the legend says it."""
 
 
-def register(cli: typer.Typer) -> None:
-    """Add this command."""
-    cli.command(epilog="Example: orchestrator show youtube/abc123.mp4 --format srt > abc123.srt")(show)
-
-
 def show(
-    savepath: Annotated[str, typer.Argument(metavar="SAVEPATH")],
-    format: Annotated[
-        Format | None,
-        typer.Option(help="json has all: receipt, words, tokens.", show_default="coloured on a terminal, else txt"),
-    ] = None,
-    timestamps: Annotated[bool, typer.Option("--timestamps", help="Times before each line of txt.")] = False,
-    bucket: BucketOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
-    config: ConfigOption = None,
+    savepath: str, format: Format | None, timestamps: bool, bucket: str | None, as_json: bool, config: Path | None
 ) -> None:
     """Print a transcript; on a terminal with times, and words coloured by how sure the model is of them."""
     checked(savepath)

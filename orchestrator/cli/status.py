@@ -4,16 +4,16 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
-import typer
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli.console import COLOURS, NO_WORKER, job_table, length, out, print_json, situation_line, visible
-from orchestrator.cli.options import BucketOption, JsonOption, checked
+from orchestrator.cli.options import checked
 from orchestrator.cli.queue_rules import rule_lines, rules_json
 from orchestrator.exports.pending_results import pending_results, results_sentence
 from orchestrator.jobs import queries as job_queries
@@ -21,7 +21,6 @@ from orchestrator.jobs.models import Job
 from orchestrator.jobs.stats import Overview, PendingWork, overview
 from orchestrator.queue.rules import Rule, active_rules
 from orchestrator.session import Session, run
-from reelscribe.command_line import ConfigOption
 
 WATCH_SECONDS = 1.0
 """How often ``--watch`` looks."""
@@ -86,30 +85,10 @@ class StatusView(NamedTuple):
         return self.queue is None and all(job.finished for job in self.jobs)
 
 
-def register(cli: typer.Typer) -> None:
-    """Add this command."""
-    cli.command(epilog="Example: orchestrator status --watch")(status)
-
-
 def status(
-    savepath: Annotated[str | None, typer.Argument(metavar="SAVEPATH", show_default=False)] = None,
-    watch: Annotated[
-        bool,
-        typer.Option(
-            "--watch", help="Continue until Ctrl-C, or until SAVEPATH is finished. In a pipe: one line per change."
-        ),
-    ] = False,
-    bucket: BucketOption = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Jobs to show: running ones, then the newest.")] = 10,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
+    savepath: str | None, watch: bool, bucket: str | None, limit: int, as_json: bool, config: Path | None
 ) -> None:
-    """Show the queue, its speed, and about how long it will take; or the jobs of one savepath.
-
-    The queue is that of all buckets, or of --bucket.
-
-    With SAVEPATH and --watch, exit code 1 if it failed or was cancelled.
-    """
+    """Show the queue, its speed, and about how long it will take; or the jobs of one savepath."""
     if savepath is not None:
         checked(savepath)
 

@@ -4,20 +4,15 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterator
-from enum import StrEnum
-from typing import Annotated, BinaryIO, NamedTuple
-
-import typer
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 from orchestrator.cli import savepath_lists
 from orchestrator.cli.console import ProgressBars, ProgressLines, ProgressView
 from orchestrator.cli.options import (
     STANDARD_INPUT,
-    BucketOption,
-    JsonOption,
-    SavepathsArgument,
+    Mode,
     checked,
-    checked_text,
     open_list,
     parsed_options,
     usage,
@@ -30,17 +25,9 @@ from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import Job
 from orchestrator.queue.rules import active_rules
 from orchestrator.session import Session, print_error, run
-from reelscribe.command_line import ConfigOption
 
 WATCH_SECONDS = 0.5
 """How often ``submit --wait`` looks."""
-
-
-class Mode(StrEnum):
-    """How the transcriber goes through a recording."""
-
-    batched = "batched"
-    sequential = "sequential"
 
 
 class SubmitInput(NamedTuple):
@@ -68,57 +55,26 @@ class SubmitInput(NamedTuple):
             yield savepath_lists.named(item) if isinstance(item, str) else savepath_lists.lines(item, advance)
 
 
-def register(cli: typer.Typer) -> None:
-    """Add this command."""
-    cli.command(epilog="Example: orchestrator submit youtube/abc123.mp4 --wait")(submit)
-
-
 def submit(
-    savepaths: SavepathsArgument = None,
-    from_file: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="One savepath a line; - for standard input.", callback=checked_text),
-    ] = None,
-    prefix: Annotated[
-        str | None,
-        typer.Option(
-            help="All recordings of the bucket that start with this.", show_default=False, callback=checked_text
-        ),
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All recordings of the bucket.")] = False,
-    bucket: BucketOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Follow the jobs to their end; exit 1 if one fails.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Make a new version of what is already there.")] = False,
-    allow_incomplete: Annotated[
-        bool, typer.Option("--allow-incomplete", help="Accept recordings that are cut; their transcript says so.")
-    ] = False,
-    priority: Annotated[
-        int | None,
-        typer.Option(min=-1000, max=1000, help="Higher ones run first.", show_default="0, or what it is already"),
-    ] = None,
-    language: Annotated[
-        str | None, typer.Option(metavar="CODE", help="Such as en; default: detected.", show_default=False)
-    ] = None,
-    languages: Annotated[
-        str | None,
-        typer.Option(metavar="CODES", help="Detect one of these only, such as de,en.", show_default="any"),
-    ] = None,
-    word_timestamps: Annotated[bool, typer.Option("--word-timestamps", help="Times of each word.")] = False,
-    mode: Annotated[
-        Mode | None, typer.Option(help="sequential keeps the context, and is slower.", show_default="batched")
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Any other option of POST /transcribe: task=translate; repeatable."),
-    ] = None,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
+    savepaths: list[str] | None,
+    from_file: str | None,
+    prefix: str | None,
+    everything: bool,
+    bucket: str | None,
+    dry_run: bool,
+    wait: bool,
+    force: bool,
+    allow_incomplete: bool,
+    priority: int | None,
+    language: str | None,
+    languages: str | None,
+    word_timestamps: bool,
+    mode: Mode | None,
+    option: list[str] | None,
+    as_json: bool,
+    config: Path | None,
 ) -> None:
-    """Put savepaths into the queue; - reads them from standard input. What is transcribed or queued already is not
-    submitted again, unless the object has changed since. Exit code 1 if a line cannot be a savepath; the others are
-    queued nevertheless.
-    """
+    """Put savepaths into the queue."""
     names = [name if name == STANDARD_INPUT else checked(name) for name in savepaths or ()]
     if bool(names or from_file) + (prefix is not None) + everything != 1:
         usage("name at least one savepath, or a file of them with --from-file FILE, or give --prefix or --all")

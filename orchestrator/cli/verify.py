@@ -1,35 +1,21 @@
 """The command ``verify``."""
 
-from typing import Annotated, Any
-
-import typer
+from pathlib import Path
+from typing import Any
 
 from orchestrator.cli.console import print_json, visible
-from orchestrator.cli.options import BucketOption, JsonOption, SavepathsArgument, checked_all, usage
+from orchestrator.cli.options import checked_all, usage
 from orchestrator.jobs.models import as_argument
 from orchestrator.session import Session, print_error, run
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.verify import Evidence, Finding, evidence, findings
-from reelscribe.command_line import ConfigOption
 from reelscribe.contracts.speech_without_words import MOST_NAMED
 
 
-def register(cli: typer.Typer) -> None:
-    """Add this command."""
-    cli.command(epilog="Example: orchestrator verify --all")(verify)
-
-
 def verify(
-    savepaths: SavepathsArgument = None,
-    everything: Annotated[bool, typer.Option("--all", help="All transcripts of all buckets, or of --bucket.")] = False,
-    bucket: BucketOption = None,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
+    savepaths: list[str] | None, everything: bool, bucket: str | None, as_json: bool, config: Path | None
 ) -> None:
-    """Verify that transcripts are intact: segments without a gap, in order, within a recording that was transcribed to
-    its end, by the receipts of the extractor. One line for each thing that is wrong, and exit code 1. A line too for
-    each transcript with speech without words, which is nothing wrong: it may be music.
-    """
+    """Verify that transcripts are intact."""
     if bool(savepaths) == everything:
         usage("name savepaths, or give --all")
     named = checked_all(savepaths) or None

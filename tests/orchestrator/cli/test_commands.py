@@ -14,7 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from orchestrator.cli.console import ProgressLines
-from orchestrator.cli.main import cli
+from orchestrator.cli.main import COMMANDS, cli
 from orchestrator.intake.submission import CHUNK
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import Options
@@ -22,7 +22,6 @@ from tests.orchestrator.commands import read_all
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import breaks_off_after, falls_silent_after, refuses, transcribes
 
-COMMANDS = list(typer.main.get_group(cli).commands)
 SERVICES = {"up", "serve", "worker", "watch"}
 
 
@@ -34,8 +33,8 @@ def test_the_help_of_each_command_has_an_example(command):
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command not in SERVICES])
 def test_each_command_that_answers_can_answer_in_json(command):
-    options = [option for parameter in typer.main.get_group(cli).commands[command].params for option in parameter.opts]
-    assert "--json" in options
+    parameters = typer.main.get_group(cli).get_command(None, command).params
+    assert "--json" in [option for parameter in parameters for option in parameter.opts]
 
 
 def test_the_exit_codes_are_in_the_help():
@@ -53,6 +52,16 @@ def test_the_shell_can_complete_commands_and_options():
     completed = subprocess.run(program, env={**os.environ, **asked}, capture_output=True, text=True)
     assert completed.stdout.split() == ["export"]
     assert "--install-completion" in CliRunner().invoke(cli, ["--help"]).output
+
+
+async def test_config_is_taken_before_the_command_and_after_it(orchestrator, tmp_path):
+    config = str(orchestrator.config)
+    assert CliRunner().invoke(cli, ["--config", "/no.cfg", "status"]).stderr.startswith("/no.cfg: cannot be read")
+    after = await orchestrator.run("failed")
+    before = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "orchestrator", "--config", config, "failed"), stdout=subprocess.PIPE
+    )
+    assert (await before.communicate())[0].decode() == after.out == "no job has failed\n"
 
 
 async def test_submit_names_what_it_queued_and_that_no_worker_runs(orchestrator):
