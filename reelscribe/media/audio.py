@@ -16,7 +16,7 @@ from reelscribe.media.completeness import declared_seconds
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.selection import Selection, select_track
 from reelscribe.media.sound.copied_track import CopiedTrack
-from reelscribe.media.sound.decoded_track import DecodedTrack, Part
+from reelscribe.media.sound.decoded_track import Clock, DecodedTrack, Part
 from reelscribe.media.sound.encoder import Encoder
 from reelscribe.media.sound.wav import wav_header
 from reelscribe.media.stored_object import StoredObject
@@ -34,6 +34,9 @@ HEAD_BYTES = 4096
 
 LATE_TRACKS = ("mpegts", "mpeg", "flv")
 """Containers in which a track may appear that the beginning of the file does not mention."""
+
+CLOCKS: dict[str, Clock] = {"mp4": "exact", "matroska": "rounded", "asf": "rounded"}
+"""How sought containers keep time; others count samples."""
 
 OWN_CLOCKS = ("ogg", "aac")
 """Containers in which each of several joined recordings has a clock of its own."""
@@ -249,6 +252,7 @@ class AudioExtraction:
             start=request.start,
             duration=request.duration,
             seekable=structure.seekable,
+            clock=CLOCKS.get(structure.container, "samples"),
             origin=await asyncio.to_thread(first_timestamp, self._stored),
             declared=structure.seconds,
             holes=track.holes if track else (),

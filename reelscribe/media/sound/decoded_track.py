@@ -6,12 +6,14 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from itertools import groupby, repeat
+from typing import Literal
 
 from reelscribe.media.commands import APPENDED_SECONDS, Reading, Sound, decode_command
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection import LONG_SEARCH, Search
 from reelscribe.media.pipe import Pipe
 from reelscribe.media.process import FFmpegProcess
+from reelscribe.media.sound.alignment import alignment
 from reelscribe.media.sound.frame_report import Frame, FrameReport
 from reelscribe.media.sound.phase import LONG_QUIET_SECONDS, LongestQuiet, PhaseCheck, cancels_later
 from reelscribe.media.sound.timeline import REGULAR_SECONDS, Piece, Timeline
@@ -27,6 +29,9 @@ LONGER_SEEK_LEADS = (10.0, None)
 """Tried in turn if the first frame comes after ``start``; None is to decode from the beginning."""
 
 
+Clock = Literal["samples", "exact", "rounded"]
+
+
 def _unknown() -> None:
     return None
 
@@ -38,6 +43,7 @@ class Part:
     Attributes:
         start, duration: seconds.
         seekable: a seek gives the timeline of a read from the beginning.
+        clock: timestamps count samples; or are exact, but may run slower than the samples; or are rounded, too.
         origin: timestamp of the recording's beginning, in seconds, if timestamps do not count from it.
         declared: seconds that the recording declares.
         holes: see :class:`reelscribe.media.structure.facts.AudioTrack`.
@@ -51,6 +57,7 @@ class Part:
     start: float = 0.0
     duration: float | None = None
     seekable: bool = False
+    clock: Clock = "samples"
     origin: float | None = None
     declared: float | None = None
     holes: tuple[tuple[float, float], ...] = ()
@@ -106,14 +113,16 @@ class DecodedTrack:
         self._quiet = None if self._phase_checked or part.mono else LongestQuiet()
         self._first_pts = 0
         self._leads = deque(LONGER_SEEK_LEADS)
+        self._shift = 0.0
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The samples, little-endian and interleaved, in chunks of any size. Closing the iterator ends ffmpeg."""
         delivered = 0
         while True:
             skip = delivered
+            aligning = asyncio.create_task(self._align())
             try:
-                async with aclosing(self._decode()) as chunks:
+                async with aclosing(self._decode(aligning)) as chunks:
                     async for chunk in chunks:
                         rest = chunk[skip:]
                         skip = max(0, skip - len(chunk))
@@ -124,8 +133,11 @@ class DecodedTrack:
                 return
             except _Again:
                 pass
+            finally:
+                aligning.cancel()
+                await asyncio.wait((aligning,))
 
-    async def _decode(self) -> AsyncGenerator[bytes, None]:
+    async def _decode(self, aligning: asyncio.Task[float | None]) -> AsyncGenerator[bytes, None]:
         report, pipe, output = FrameReport(), Pipe(), _Output()
         self.timeline, self._next_pts = None, None
         self._withheld, self._withheld_samples = deque(), 0
@@ -152,6 +164,8 @@ class DecodedTrack:
                     if quiet and chunk:
                         quiet.add(chunk)
                     frames += report.read(await pipe.read_all() if ended else pipe.read_now())
+                    if frames and not self.timeline:
+                        self._use(await aligning)
                     if phase:
                         phase.add(chunk)
                         if not ended and phase.undecided(report.sample_rate):
@@ -171,6 +185,24 @@ class DecodedTrack:
                 self._look_further()
         finally:
             pipe.close()
+
+    async def _align(self) -> float | None:
+        if self.reading.seek is None or self._part.clock == "samples":
+            return 0.0
+        return await alignment(
+            self._ffmpeg,
+            self._stored,
+            self.sound.stream,
+            self.reading,
+            rounded=self._part.clock == "rounded",
+            cpu_seconds=self._cpu_seconds,
+        )
+
+    def _use(self, shift: float | None) -> None:
+        if shift is None:
+            self.reading = replace(self.reading, seek=None)
+            raise _Again
+        self._shift = shift
 
     def _place(self, report: FrameReport, frames: list[Frame], ended: bool) -> list[Piece]:
         if not self._exact:
@@ -219,7 +251,7 @@ class DecodedTrack:
             self.sample_rate,
             part.start,
             part.duration,
-            origin=part.origin or 0.0,
+            origin=(part.origin or 0.0) - self._shift,
             cycle=None if part.origin is None else CYCLE_SECONDS,
             sought=self.reading.seek is not None,
             declared=part.declared,
