@@ -252,7 +252,7 @@ class AudioExtraction:
             start=request.start,
             duration=request.duration,
             seekable=structure.seekable,
-            clock=CLOCKS.get(structure.container, "samples"),
+            clock="samples" if track and track.counts_samples else CLOCKS.get(structure.container, "samples"),
             origin=await asyncio.to_thread(first_timestamp, self._stored),
             declared=structure.seconds,
             holes=track.holes if track else (),

@@ -1,5 +1,6 @@
 """The ffmpeg commands of an extraction: argument lists, never a shell."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -128,6 +129,23 @@ def packets_command(ffmpeg: FFmpeg, stored: StoredObject, sound: Sound, reading:
         *("-map", sound.stream, "-c:a", "copy", "-bsf:a", f"setts={_OWN_ORDER}:{timestamp}"),
         *("-flush_packets", "0", "-f", "framecrc", "pipe:1"),
     ]
+
+
+def frames_command(
+    ffmpeg: FFmpeg, stored: StoredObject, stream: str, stretches: Sequence[tuple[Reading, float, int]]
+) -> list[str]:
+    """Report the frames of some stretches of the track, at its own sample rate.
+
+    Of each stretch, ``stretches`` has how to read it, its seconds, and the descriptor to report its frames to.
+    """
+    first, _, _ = stretches[0]
+    inputs: list[str] = []
+    outputs: list[str] = []
+    for number, (reading, seconds, report) in enumerate(stretches):
+        inputs += ["-t", f"{seconds:.6f}", *_input(ffmpeg, stored, reading)]
+        outputs += [*_AUDIO_ONLY, "-map", f"{number}{stream[1:]}", "-c:a", "pcm_s16le"]
+        outputs += ["-bsf:a", f"setts={_OWN_ORDER}:pts=PTS", "-f", "framecrc", f"pipe:{report}"]
+    return [str(ffmpeg.path), *_QUIET, *_ANY_DAMAGE, *_true_times(first), *inputs, *outputs]
 
 
 def encode_command(

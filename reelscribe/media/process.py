@@ -122,6 +122,10 @@ class FFmpegProcess:
         """Some of its standard output; empty at the end."""
         return await self._output.read()
 
+    async def read_all(self) -> bytes:
+        """All of its standard output."""
+        return await self._output.read_all()
+
     async def wait(self) -> int:
         """Wait for its end; returns its exit code."""
         await asyncio.shield(self._draining)  # a cancelled wait does not stop the draining

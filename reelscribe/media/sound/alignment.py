@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from math import gcd
 from statistics import median
 
-from reelscribe.media.commands import Reading, Sound, decode_command
+from reelscribe.media.commands import Reading, frames_command
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.pipe import Pipe
 from reelscribe.media.process import FFmpegProcess
@@ -20,10 +20,10 @@ from reelscribe.media.stored_object import StoredObject
 
 BEGINNING_SECONDS = 5.0
 SOUGHT_SECONDS = 1.0
-"""Sound that is decoded to find the grid, and a part's place on it."""
+"""Of the recording that is decoded to find the grid, and a part's place on it. If sound begins later than that,
+timestamps are taken as they are."""
 
-TIMEOUT_SECONDS = 2.0
-"""After that the timestamps are taken as they are: sound may begin hours after the picture."""
+STDOUT = 1
 
 ROUNDED_SECONDS = 0.001
 """Two timestamps that are rounded to a millisecond differ by that much from the samples between them."""
@@ -95,50 +95,30 @@ async def alignment(
     Returns:
         None if the clock is slower than the samples: then only a read from the beginning shows where a sample belongs.
     """
-
-    async def stretch(reading: Reading, seconds: float) -> Stretch | None:
-        return await _decoded_stretch(ffmpeg, stored, stream, reading, seconds, cpu_seconds=cpu_seconds)
-
-    async with asyncio.TaskGroup() as group:
-        beginning = group.create_task(stretch(replace(sought, seek=None), BEGINNING_SECONDS))
-        part = group.create_task(stretch(sought, SOUGHT_SECONDS)) if rounded else None
-    first = beginning.result()
+    at_seek = Pipe()
+    stretches = [(replace(sought, seek=None), BEGINNING_SECONDS, STDOUT)]
+    if rounded:
+        stretches.append((sought, SOUGHT_SECONDS, at_seek.writing))
+    try:
+        async with FFmpegProcess(
+            ffmpeg.sandbox,
+            frames_command(ffmpeg, stored, stream, stretches),
+            stored.descriptors,
+            cpu_seconds=cpu_seconds,
+            network=stored.needs_network,
+            report=at_seek,
+        ) as process:
+            reports = await asyncio.gather(process.read_all(), at_seek.read_all())
+    finally:
+        at_seek.close()
+    first, part = map(_stretch, reports)
     if first and first.falls_behind:
         return None
-    there = part.result() if part else None
-    return shift(first, there) if first and there else 0.0
+    return shift(first, part) if first and part else 0.0
 
 
-async def _decoded_stretch(
-    ffmpeg: FFmpeg, stored: StoredObject, stream: str, reading: Reading, seconds: float, *, cpu_seconds: float
-) -> Stretch | None:
-    """The first frames that a read gives; None if there are not enough of them."""
-    report, pipe = FrameReport(), Pipe()
-    frames: list[Frame] = []
-    samples = 0
-    command = decode_command(ffmpeg, stored, Sound(stream), reading, pipe.writing, exact=True)
-    try:
-        async with (
-            asyncio.timeout(TIMEOUT_SECONDS),
-            FFmpegProcess(
-                ffmpeg.sandbox,
-                command,
-                stored.descriptors,
-                cpu_seconds=cpu_seconds,
-                network=stored.needs_network,
-                report=pipe,
-            ) as process,
-        ):
-            while await process.read():
-                found = report.read(pipe.read_now())
-                frames += found
-                samples += sum(frame.duration for frame in found)
-                if samples > seconds * (report.sample_rate or 0):
-                    break
-            else:
-                frames += report.read(await pipe.read_all())
-    except TimeoutError:
-        return None
-    finally:
-        pipe.close()
-    return Stretch(report.sample_rate, tuple(frames)) if report.sample_rate and len(frames) > 3 else None
+def _stretch(report: bytes) -> Stretch | None:
+    """None if there are too few frames for a grid."""
+    reader = FrameReport()
+    frames = reader.read(report)
+    return Stretch(reader.sample_rate, tuple(frames)) if reader.sample_rate and len(frames) > 3 else None

@@ -17,6 +17,7 @@ class AudioTrack:
             timestamps: it drops the empty chunks with which an AVI delays its sound.
         pauses: its codec holds no sound in pauses (AMR), so what has no sound at its end is silence.
         edits_skip: its edit list leaves out stored sound between stretches that it plays.
+        counts_samples: its timestamps are known to count samples; a clock may be slower than they are.
         edit_gap: when its edit list has silence after the first of them, in seconds; None if it has not.
     """
 
@@ -28,6 +29,7 @@ class AudioTrack:
     pauses: bool = False
     edits_skip: bool = False
     edit_gap: float | None = None
+    counts_samples: bool = False
 
 
 @dataclass(frozen=True)

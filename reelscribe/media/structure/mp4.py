@@ -57,6 +57,7 @@ def _of_tables(movie: Movie, cut: str | None) -> Structure:
                 pauses=track.pauses,
                 edits_skip=track.edits_skip,
                 edit_gap=None if track.edit_gap is None else track.edit_gap - first,
+                counts_samples=track.counts_samples,
             )
             for index, track in audio
         ),

@@ -47,6 +47,7 @@ class Track:
         pauses: its codec holds no sound in pauses.
         skipped: at the start of its media, such as an encoder's delay.
         edits_skip: media is left out between edits; edit_gap: when the first empty one after others begins.
+        counts_samples: see :class:`reelscribe.media.structure.facts.AudioTrack`.
         length: of the track header; media: of the media header.
     """
 
@@ -63,6 +64,7 @@ class Track:
     pauses: bool = False
     edits_skip: bool = False
     edit_gap: float | None = None
+    counts_samples: bool = False
 
     @property
     def end(self) -> float | None:
@@ -192,7 +194,7 @@ def _declared(data: Bytes, found: dict[bytes, Box], movie_scale: int) -> Track:
     audio = handler[8:12] == b"soun"
     scale = struct.unpack_from(">I", media, 20 if media[:1] == b"\x01" else 12)[0]
     edits = _edits(content(data, found[b"elst"]), movie_scale, scale) if b"elst" in found else _Edits()
-    channels, microphones, pauses = _sound(data, found[b"minf"]) if audio and b"minf" in found else (None, False, False)
+    sound = _sound(data, found[b"minf"]) if audio and b"minf" in found else _Sound()
     return Track(
         number=struct.unpack_from(">I", track, 20 if track[:1] == b"\x01" else 12)[0],
         audio=audio,
@@ -202,11 +204,12 @@ def _declared(data: Bytes, found: dict[bytes, Box], movie_scale: int) -> Track:
         empty=edits.empty,
         edited=edits.edited,
         skipped=edits.skipped,
-        channels=channels,
-        microphones=microphones,
-        pauses=pauses,
+        channels=sound.channels,
+        microphones=sound.microphones,
+        pauses=sound.pauses,
         edits_skip=edits.skip,
         edit_gap=edits.gap,
+        counts_samples=sound.counts_samples,
     )
 
 
@@ -243,18 +246,40 @@ def _edits(table: bytes, movie_scale: int, media_scale: int) -> _Edits:
     return _Edits(empty / movie_scale, whole, skipped / media_scale if media_scale else 0.0, skip, gap)
 
 
-def _sound(data: Bytes, minf: Box) -> tuple[int | None, bool, bool]:
-    """Channels of the first sample entry, whether they are PCM without a speaker layout, and whether it is AMR."""
+FRAME_MULTIPLE = 32
+"""Frames of all codecs with a fixed size have a multiple of so many samples; time scales are sample rates as a rule."""
+
+
+class _Sound(NamedTuple):
+    """What the sample table says; see `AudioTrack`."""
+
+    channels: int | None = None
+    microphones: bool = False
+    pauses: bool = False
+    counts_samples: bool = False
+
+
+def _sound(data: Bytes, minf: Box) -> _Sound:
     table = next((box for box in children(data, minf) if box.kind == b"stbl"), None)
-    entries = next((box for box in children(data, table) if box.kind == b"stsd"), None) if table else None
-    entry = next(iter(children(data, entries, 8)), None) if entries else None
+    found = {box.kind: box for box in children(data, table)} if table else {}
+    entry = next(iter(children(data, found[b"stsd"], 8)), None) if b"stsd" in found else None
     if entry is None:
-        return None, False, False
+        return _Sound()
+    even = b"stts" in found and _counts_samples(content(data, found[b"stts"]))
     version, channels = struct.unpack_from(">8xH6xH", content(data, entry))
     header = 28 + {1: 16, 2: 36}.get(version, 0)
     if version == 2:
         channels = struct.unpack_from(">40xI", content(data, entry))[0]
-    if entry.kind == b"mp4a":
-        return None, False, False  # the decoder's configuration says it: many writers always state 2 here
+    if entry.kind == b"mp4a":  # the decoder's configuration has the channels: many writers always state 2 here
+        return _Sound(counts_samples=even)
     laid_out = any(box.kind in (b"chan", b"chnl") for box in children(data, entry, header))
-    return channels or None, entry.kind in PCM and channels > 2 and not laid_out, entry.kind in AMR
+    microphones = entry.kind in PCM and channels > 2 and not laid_out
+    return _Sound(channels or None, microphones, entry.kind in AMR, even or entry.kind in PCM)
+
+
+def _counts_samples(durations: bytes) -> bool:
+    """Whether the most frequent duration of a frame is one of whole frames."""
+    count = min(struct.unpack_from(">4xI", durations)[0], (len(durations) - 8) // 8)
+    table: Iterator[tuple[int, int]] = struct.iter_unpack(">II", durations[8 : 8 + 8 * count])
+    _, duration = max(table, default=(0, 1))
+    return duration % FRAME_MULTIPLE == 0

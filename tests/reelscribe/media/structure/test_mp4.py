@@ -92,3 +92,19 @@ def test_what_ffmpeg_does_not_play_as_an_edit_list_says_is_known(
     found = structure(with_edits(make("a.mp4", "-c:a", "aac").read_bytes(), *edits))
     assert found.audio
     assert (found.audio[0].edit_gap, found.audio[0].edits_skip) == (gap, skips)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "counts"),
+    [
+        ("a.mp4", ("-c:a", "aac"), True),
+        ("a.mp4", ("-c:a", "libopus"), True),
+        ("a.mov", ("-c:a", "pcm_s16le"), True),
+        ("a.mp4", ("-c:a", "aac", "-bsf:a", "setts=ts=TS*0.99"), False),
+    ],
+)
+def test_a_clock_that_may_be_slower_than_the_samples_is_known(
+    name: str, options: tuple[str, ...], counts: bool, make: Make, structure: Read
+) -> None:
+    found = structure(make(name, *options).read_bytes())
+    assert found.audio and found.audio[0].counts_samples is counts
