@@ -182,7 +182,7 @@ def test_words_with_hints_have_their_own_times(mode: str) -> None:
 def test_no_speech_has_hardly_any_words_without_voice_activity_detection() -> None:
     """Zeros had a "You" in every window, of which Whisper is sure although it finds no speech."""
     request = TranscribeFields(vad=False)
-    sounds = [samples(RECORDINGS / name) for name in silent() if not name.startswith("x_white")]
+    sounds = [samples(RECORDINGS / name) for name in silent()[::2] if not name.startswith("x_white")]
     said = []
     for sound in (*(sound[: 20 * 16_000] for sound in sounds), np.zeros(50 * 16_000, np.float32)):
         cutter = make_windows(request)
