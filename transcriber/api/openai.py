@@ -9,7 +9,6 @@ from tornado.web import HTTPError
 from reelscribe.contracts.events import Event, Progress, Segment
 from reelscribe.errors import BadRequest, InternalError, ModelNotFound, ServiceError
 from reelscribe.http.server import ServiceHandler
-from reelscribe.text.running_text import running_text
 from transcriber.api import schemas
 from transcriber.api.recording_handler import RecordingHandler
 from transcriber.api.schemas import ALIASES, CONTENT_TYPES, TranscriptionForm, TranslationForm
@@ -77,12 +76,12 @@ class _AudioHandler(OpenAIErrors, RecordingHandler):
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
         self.set_header("Cache-Control", "no-cache")
         self.do_not_buffer()
-        texts: list[str] = []
+        segments: list[Segment] = []
 
         async def emit(event: Event) -> None:
             if isinstance(event, Segment):
-                self.write(schemas.delta(texts[-1] if texts else "", event.text))
-                texts.append(event.text)
+                self.write(schemas.delta(segments[-1].text if segments else "", event, form))
+                segments.append(event)
                 await self.send()
             elif isinstance(event, Progress):
                 self.write(f": {event.seconds:.1f} s\n\n")  # a comment: it keeps proxies from closing the connection
@@ -90,7 +89,7 @@ class _AudioHandler(OpenAIErrors, RecordingHandler):
 
         try:
             finished = await self.service.transcribe(form.fields(), source, self.claim(), emit)
-            last = schemas.done(running_text(texts), finished, form)
+            last = schemas.done(segments, finished, form)
         except ServiceError as failure:
             if not self._headers_written:
                 raise

@@ -1,7 +1,8 @@
 """The forms, answers and errors of OpenAI's audio API, as its own clients send and expect them."""
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
@@ -18,7 +19,7 @@ from reelscribe.contracts.transcriber import (
 )
 from reelscribe.errors import BadRequest, ServiceError
 from reelscribe.http.parsing import parse_query
-from reelscribe.text.running_text import space
+from reelscribe.text.running_text import running_text, space
 from reelscribe.text.srt_vtt import srt, vtt
 from reelscribe.text.subtitle_layout import cues
 from transcriber.api import languages
@@ -28,15 +29,16 @@ from transcriber.transcript import CompleteTranscript
 ALIASES = ("whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
 """OpenAI's own models, which clients name by default; here they are the loaded one."""
 
-LISTS = ("timestamp_granularities", "languages", "keywords")
+LISTS = ("timestamp_granularities", "languages", "keywords", "include")
 """Fields that clients send once for each value, with ``[]`` after the name."""
 NOT_HERE = {
-    "include": "log probabilities of tokens are not kept; response_format = verbose_json has avg_logprob of segments",
     "known_speaker_names": "speakers are not distinguished here; leave it out",
     "known_speaker_references": "speakers are not distinguished here; leave it out",
 }
 """Fields of OpenAI's that are refused, and why."""
 STRATEGY = "chunking_strategy"
+LEAST_PROBABILITY = 1e-10
+"""Of a word; it has a logarithm."""
 Granularity = Literal["segment", "word"]
 ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json"]
 CONTENT_TYPES: dict[ResponseFormat, str] = {
@@ -104,6 +106,11 @@ class TranslationForm(WireModel):
         return False
 
     @property
+    def with_logprobs(self) -> bool:
+        """Whether the answer has the probabilities of words."""
+        return False
+
+    @property
     def granularities(self) -> tuple[Granularity, ...]:
         """What a verbose answer gives the times of."""
         return ("segment",)
@@ -119,13 +126,15 @@ class TranscriptionForm(TranslationForm):
     """Fields of ``POST /v1/audio/transcriptions`` in addition to ``file``.
 
     ``chunking_strategy`` = ``auto`` changes nothing either: recordings are always cut at pauses. An object says what
-    counts as one. ``keywords`` are hotwords.
+    counts as one. ``keywords`` are hotwords. ``include`` = ``logprobs`` gives the log probability of each word,
+    the unit in which text is aligned.
     """
 
     language: Annotated[str | None, BeforeValidator(_language_code)] = Field(default=None, min_length=2, max_length=3)
     languages: Annotated[Languages, BeforeValidator(_language_codes)] = ()
     timestamp_granularities: Annotated[tuple[Granularity, ...], BeforeValidator(_split)] = ("segment",)
     keywords: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
+    include: Annotated[tuple[Literal["logprobs"], ...], BeforeValidator(_split)] = ()
     stream: bool = False
     chunking_strategy: Literal["auto"] | None = None
     chunking: Literal["server_vad"] | None = Field(None, validation_alias=f"{STRATEGY}[type]")
@@ -139,6 +148,8 @@ class TranscriptionForm(TranslationForm):
     def _check_format_fits(self) -> Self:
         if "word" in self.timestamp_granularities and self.response_format != "verbose_json":
             raise ValueError("timestamp_granularities[]: times of words need response_format = verbose_json")
+        if self.include and self.response_format != "json":
+            raise ValueError("include[]: log probabilities need response_format = json")
         if len(self.hotwords or "") > HINT_CHARACTERS:
             raise ValueError(f"keywords[]: they are over {HINT_CHARACTERS} characters together")
         if self.languages and self.language is not None:
@@ -156,6 +167,10 @@ class TranscriptionForm(TranslationForm):
         return self.stream
 
     @property
+    def with_logprobs(self) -> bool:
+        return bool(self.include)
+
+    @property
     def granularities(self) -> tuple[Granularity, ...]:
         return self.timestamp_granularities
 
@@ -166,7 +181,7 @@ class TranscriptionForm(TranslationForm):
             initial_prompt=self.prompt or None,
             hotwords=self.hotwords,
             allow_incomplete=self.allow_incomplete,
-            word_timestamps="word" in self.granularities,
+            word_timestamps="word" in self.granularities or self.with_logprobs,
             **self.model_dump(
                 include={"vad_threshold", "vad_min_silence_duration_ms", "vad_speech_pad_ms"}, exclude_none=True
             ),
@@ -212,7 +227,11 @@ def render(transcript: CompleteTranscript, form: TranslationForm) -> str:
         shown = transcript.segments if form.raw else cues(transcript.segments)
         return srt(shown) if form.response_format == "srt" else vtt(shown)
     if form.response_format == "json":
-        about = {"text": transcript.text, "usage": usage(transcript.finished.covered_seconds)}
+        about = {
+            "text": transcript.text,
+            **logprobs(transcript.segments, form),
+            "usage": usage(transcript.finished.covered_seconds),
+        }
     else:
         about = _verbose(transcript, form)
     return _json({**about, **completeness(transcript.finished, form)})
@@ -244,6 +263,23 @@ def _words(segments: Iterable[Segment]) -> Iterable[dict[str, Any]]:
             yield {"word": word.word.strip(), "start": word.start, "end": word.end}
 
 
+def logprobs(segments: Iterable[Segment], form: TranslationForm) -> dict[str, Any]:
+    """The log probability of each word, as OpenAI gives those of tokens; nothing if the form does not ask for it."""
+    if not form.with_logprobs:
+        return {}
+    words = (word for segment in segments for word in segment.words or ())
+    return {
+        "logprobs": [
+            {
+                "token": word.word,
+                "bytes": list(word.word.encode()),
+                "logprob": round(math.log(max(word.probability, LEAST_PROBABILITY)), 4),
+            }
+            for word in words
+        ]
+    }
+
+
 def completeness(finished: Finished, form: TranslationForm) -> dict[str, Any]:
     """Whether all of the recording is in the text, for clients that accept that it is not."""
     return {"complete": finished.complete, "reason": finished.reason} if form.allow_incomplete else {}
@@ -254,14 +290,17 @@ def usage(seconds: float) -> dict[str, Any]:
     return {"type": "duration", "seconds": round(seconds)}
 
 
-def delta(before: str, text: str) -> bytes:
+def delta(before: str, segment: Segment, form: TranslationForm) -> bytes:
     """The server-sent event of more text; all of them together are the running text."""
-    return _sse({"type": "transcript.text.delta", "delta": space(before, text) + text})
+    text = space(before, segment.text) + segment.text
+    return _sse({"type": "transcript.text.delta", "delta": text, **logprobs((segment,), form)})
 
 
-def done(text: str, finished: Finished, form: TranslationForm) -> bytes:
+def done(segments: Sequence[Segment], finished: Finished, form: TranslationForm) -> bytes:
     """The server-sent event of the complete text, the last one."""
-    return _sse({"type": "transcript.text.done", "text": text, **completeness(finished, form)})
+    text = running_text([segment.text for segment in segments])
+    body = {"type": "transcript.text.done", "text": text, **logprobs(segments, form), **completeness(finished, form)}
+    return _sse(body)
 
 
 def failed(failure: ServiceError) -> bytes:

@@ -122,6 +122,19 @@ async def test_stream(client: AsyncOpenAI) -> None:
     assert "".join(event.delta for event in events[:-1]) == events[-1].text == TEXT
 
 
+async def test_log_probabilities_of_words(client: AsyncOpenAI) -> None:
+    answer = await transcribe(client, include=["logprobs"])
+    assert answer.text == TEXT
+    assert "".join(entry.token for entry in answer.logprobs).strip() == TEXT
+    assert all(bytes(map(int, entry.bytes)).decode() == entry.token for entry in answer.logprobs)
+    assert all(-25 < entry.logprob <= 0 for entry in answer.logprobs)
+    assert len({entry.logprob for entry in answer.logprobs}) > 3
+    events = [event async for event in await transcribe(client, include=["logprobs"], stream=True)]
+    assert [entry.token for event in events[:-1] for entry in event.logprobs] == [one.token for one in answer.logprobs]
+    assert [entry.token for entry in events[-1].logprobs] == [entry.token for entry in answer.logprobs]
+    assert (await transcribe(client)).logprobs is None
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
 async def test_japanese_has_no_spaces_between_segments(
     serve: Serve, client_of: Connect, monkeypatch: pytest.MonkeyPatch, stream: bool
@@ -339,7 +352,8 @@ async def test_a_bad_file_is_no_stream(client: AsyncOpenAI) -> None:
         ({"timestamp_granularities": ["word"]}, None),
         ({"timestamp_granularities": ["letter"], "response_format": "verbose_json"}, "timestamp_granularities.0"),
         ({"stream": True, "response_format": "srt"}, None),
-        ({"include": ["logprobs"]}, "include[]"),
+        ({"include": ["logprobs"], "response_format": "verbose_json"}, None),
+        ({"include": ["item"]}, "include.0"),
         ({"known_speaker_names": ["Peter"]}, "known_speaker_names[]"),
         ({"keywords": ["garden"] * 250}, "keywords[]"),
         ({"keywords": ["x" * 2001]}, None),
