@@ -5,6 +5,7 @@ import fcntl
 import logging
 import os
 import pwd
+import re
 import shlex
 import shutil
 import stat
@@ -63,6 +64,8 @@ STATUS_LINE = 7
 SOCKET_LOCK = ".s.PGSQL.5432.lock"
 STILL_IN_USE = ("pre-existing shared memory block", 'lock file "postmaster.pid" already exists')
 """What PostgreSQL says while a child of a server that was killed still runs, or as another start was faster."""
+GAVE_UP = re.compile(r"\b(?:FATAL|PANIC):.*")
+"""How PostgreSQL says why it does not start; one that was killed meanwhile says nothing."""
 
 
 @contextmanager
@@ -181,20 +184,25 @@ def _refuse_other_version(data_dir: Path) -> None:
 
 def _start(data_dir: Path) -> tuple[PostgresServer, str]:
     """The server, which is started if it does not run, and the URL of the database."""
-    began = time.monotonic()
-    deadline = began + ANSWER_SECONDS
+    latest = time.monotonic() + START_SECONDS
+    deadline = 0.0
+    seen: list[psutil.Process | None] = []
     while True:
+        said_before = _log_size(data_dir)
         try:
             with _alone(data_dir):
                 _refuse_other_owner(data_dir)
                 _initialise(data_dir)
                 _forget_dead_server(data_dir.resolve())
+                said_before = _log_size(data_dir)
                 server = _started(data_dir)
             return server, _database_url(server)
         except (*MAY_PASS, OSError, RuntimeError, KeyError) as failed:
-            if _is_on_its_way(data_dir, failed):
-                deadline = min(time.monotonic() + ANSWER_SECONDS, began + START_SECONDS)
-            if not _passes(data_dir, failed) or time.monotonic() > deadline:
+            said = _said(data_dir, said_before)
+            last, seen = seen, [_postmaster(data_dir)]
+            if seen != last or _is_on_its_way(data_dir, failed, said):
+                deadline = min(time.monotonic() + ANSWER_SECONDS, latest)
+            if not _passes(data_dir, failed, said) or time.monotonic() > deadline:
                 raise _given_up(data_dir, failed) from failed
         time.sleep(0.5)
 
@@ -223,26 +231,34 @@ def _started(data_dir: Path) -> PostgresServer:
     return server
 
 
-def _passes(data_dir: Path, failed: Exception) -> bool:
-    """Whether it is only that a server is about to die, or to come up, which may take long after a crash."""
+def _passes(data_dir: Path, failed: Exception, said: str) -> bool:
+    """Whether it is only that a server is about to die, or to come up, which may take long after a crash; or that it
+    was killed while it came up, and had no time to say why it does not.
+    """
     match failed:
+        case subprocess.CalledProcessError() if (data_dir / "PG_VERSION").exists():
+            is_final = GAVE_UP.search(said) and not _is_still_in_use(said)
+            return not is_final or _postmaster(data_dir) is not None
         case subprocess.CalledProcessError():
-            words = _last_words(data_dir, lines=10)
-            return _postmaster(data_dir) is not None or any(said in words for said in STILL_IN_USE)
+            return False  # of initdb
         case psycopg.Error():
             return failed.sqlstate in (None, postgres_errors.CannotConnectNow.sqlstate)
         case _:
             return isinstance(failed, MAY_PASS)
 
 
-def _is_on_its_way(data_dir: Path, failed: Exception) -> bool:
+def _is_on_its_way(data_dir: Path, failed: Exception, said: str) -> bool:
     """Whether a server is coming up, or going down, which may take long; one that merely runs has to answer soon."""
-    if isinstance(failed, subprocess.SubprocessError):
+    if isinstance(failed, subprocess.TimeoutExpired) or _is_still_in_use(said):
         return True
     try:
         return (data_dir / "postmaster.pid").read_text().splitlines()[STATUS_LINE].strip() in ("starting", "stopping")
     except (OSError, IndexError):
         return False
+
+
+def _is_still_in_use(said: str) -> bool:
+    return any(reason in said for reason in STILL_IN_USE)
 
 
 def _initialise(data_dir: Path) -> None:
@@ -312,6 +328,20 @@ def _reason(data_dir: Path, failed: Exception) -> str:
         return f"its disk is full, or nearly so: {free >> 20} MB are free"
     words = _last_words(data_dir)
     return "PostgreSQL does not start there" + (f": {words}" if words else "")
+
+
+def _log_size(data_dir: Path) -> int:
+    with suppress(OSError):
+        return (data_dir / "log").stat().st_size
+    return 0
+
+
+def _said(data_dir: Path, after: int) -> str:
+    """What PostgreSQL has logged since the log had this size."""
+    with suppress(OSError), (data_dir / "log").open("rb") as written:
+        written.seek(after)
+        return written.read().decode(errors="replace")
+    return ""
 
 
 def _last_words(data_dir: Path, lines: int = 3) -> str:

@@ -147,7 +147,19 @@ async def test_a_server_that_is_killed_while_it_is_in_use_is_started_again(data_
     assert await gone(data_dir), "the last one out stops the new one too"
 
 
-async def test_processes_that_start_a_killed_server_at_the_same_moment_share_it(data_dir):
+async def kill_as_it_comes_up(data_dir: Path, before: int) -> None:
+    """Kill the next server before it says that it is ready."""
+    for _ in range(20_000):
+        with suppress(OSError, IndexError, ValueError):
+            if (pid := postmaster(data_dir)) != before:
+                os.kill(pid, signal.SIGKILL)
+                return
+        await asyncio.sleep(0.0005)
+    raise AssertionError("no other server has come up")
+
+
+@pytest.mark.parametrize("killed", ["before", "before and while it comes up"])
+async def test_processes_that_start_a_killed_server_at_the_same_moment_share_it(killed, data_dir):
     with embedded.running(data_dir) as url:
         insert(url, 1)
     users = [
@@ -157,7 +169,7 @@ async def test_processes_that_start_a_killed_server_at_the_same_moment_share_it(
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        for _ in range(2)
+        for _ in range(3)
     ]
 
     async def say(text: bytes) -> list[bytes]:
@@ -165,11 +177,15 @@ async def test_processes_that_start_a_killed_server_at_the_same_moment_share_it(
             user.stdin.write(text)
         return [await user.stdout.readline() for user in users]
 
-    assert await say(b"") == [b"ready\n"] * 2
+    assert await say(b"") == [b"ready\n"] * 3
+    server = 0
     for _ in range(ROUNDS):
-        assert await say(b"start\n") == [b"1\n"] * 2
-        os.kill(postmaster(data_dir), signal.SIGKILL)
-        assert await say(b"leave\n") == [b"left\n"] * 2
+        killing = kill_as_it_comes_up(data_dir, server) if "while" in killed else asyncio.sleep(0)
+        answers, _ = await asyncio.gather(say(b"start\n"), killing)
+        assert answers == [b"1\n"] * 3
+        server = postmaster(data_dir)
+        os.kill(server, signal.SIGKILL)
+        assert await say(b"leave\n") == [b"left\n"] * 3
     errors = [(await user.communicate(b""))[1].decode() for user in users]
     assert "cannot be used" not in "".join(errors) and "Traceback" not in "".join(errors)
     assert await gone(data_dir)
