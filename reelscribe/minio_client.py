@@ -3,7 +3,6 @@
 The minio package comes with the extras of the extractor and the orchestrator: only they may import this module.
 """
 
-import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from minio.error import InvalidResponseError, S3Error, ServerError
 
 from reelscribe.errors import PeerRefused, PeerUnreachable, ServiceError
 from reelscribe.settings.shared import MinioSection
+from reelscribe.trust import tls_context
 
 CONNECT_SECONDS = 5
 
@@ -40,7 +40,7 @@ class MinioClient(ABC):
 
     def __init__(self, section: MinioSection, *, read_seconds: float, retries: int) -> None:
         self.endpoint = section.endpoint
-        self.tls = ssl.create_default_context()
+        self.tls = tls_context()
         self.api = Minio(
             endpoint=section.endpoint,
             access_key=section.access_key,

@@ -13,7 +13,7 @@ import pytest
 FLOORS = {
     "reelscribe": [
         ["child_process", "errors", "logs", "savepath"],
-        ["command_line", "contracts", "slots", "temporary_files", "text"],
+        ["command_line", "contracts", "slots", "temporary_files", "text", "trust"],
         ["settings"],
         ["http", "media", "minio_client"],
     ],

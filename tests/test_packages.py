@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SERVICES = {"extractor_api": "extractor", "transcriber": "transcriber", "orchestrator": "orchestrator"}
 OURS = {"reelscribe", *SERVICES}
-OTHER_NAMES = {"yoyo": "yoyo-migrations", "pynvml": "nvidia-ml-py"}
+OTHER_NAMES = {"docx": "python-docx", "yoyo": "yoyo-migrations", "pynvml": "nvidia-ml-py"}
 """Packages that are not imported by the name they are installed by."""
 MINIO_CLIENT, MINIO_CLIENT_PATH = "reelscribe.minio_client", ROOT / "reelscribe" / "minio_client.py"
 """The one shared module that imports what only some of the extras install."""

@@ -80,7 +80,7 @@ class OrchestratorHandler(ServiceHandler):
             kwargs["exc_info"] = (type(gone), gone, None)
         super().write_error(status_code, **kwargs)
 
-    async def send(self, text: str) -> None:
+    async def send(self, text: str | bytes) -> None:
         """Write a part of the answer, no faster than the client reads.
 
         Raises:
@@ -157,7 +157,7 @@ class RetryHandler(OrchestratorHandler):
 
 
 class TranscriptHandler(OrchestratorHandler):
-    """``GET /api/transcripts/{savepath}?format=json|jsonl|txt|srt|vtt|tsv``: a part at a time, never whole."""
+    """``GET /api/transcripts/{savepath}?format=``: a part at a time, never whole."""
 
     async def get(self, savepath: str) -> None:
         query = self.read_query(TranscriptQuery)

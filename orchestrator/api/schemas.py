@@ -67,7 +67,7 @@ def _known_format(name: Any) -> Any:
 
 
 class TranscriptQuery(WireModel):
-    """Query of ``GET /api/transcripts/{savepath}``; ``timestamps`` is for txt."""
+    """Query of ``GET /api/transcripts/{savepath}``; ``timestamps`` is for txt, paragraphs and docx."""
 
     format: Annotated[Format, BeforeValidator(_known_format), WithJsonSchema(FORMAT_SCHEMA)] = Format.JSON
     timestamps: bool = False

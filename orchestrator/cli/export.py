@@ -10,26 +10,36 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from orchestrator.cli.console import print_json, visible
-from orchestrator.cli.options import PARQUET, ExportFormat, checked_all, usage
+from orchestrator.cli.options import (
+    PARQUET,
+    ExportFormat,
+    checked_all,
+    refuse_binary_on_terminal,
+    usage,
+    validated,
+)
+from orchestrator.database.sql import Connection
 from orchestrator.errors import NotWritten
 from orchestrator.exports.files import MirrorFolder
+from orchestrator.exports.names import file_name
 from orchestrator.session import Session, print_error, run
 from orchestrator.transcripts import queries as transcript_queries
+from orchestrator.transcripts.filters import NO_FILTERS, TranscriptFilters
 from orchestrator.transcripts.formats import render
+from orchestrator.transcripts.models import Transcript
 from orchestrator.transcripts.partitions import touched
+from reelscribe.text.file_names import FileNames
 from reelscribe.text.formats import Format, parse_format
 
 STANDARD_OUTPUT = "-"
 
 
 class TranscriptSelection(NamedTuple):
-    """The savepaths that are named, or all that start with ``prefix``."""
+    """The savepaths that are named, or all that start with ``prefix``; of these, what the filters want."""
 
     savepaths: list[str] | None
     prefix: str
-
-
-EVERYTHING = TranscriptSelection(None, "")
+    filters: TranscriptFilters = NO_FILTERS
 
 
 def export(
@@ -38,6 +48,11 @@ def export(
     everything: bool,
     format: ExportFormat,
     output: str | None,
+    name: str | None,
+    language: str | None,
+    since: str | None,
+    min_confidence: float | None,
+    timestamps: bool,
     bucket: str | None,
     as_json: bool,
     config: Path | None,
@@ -54,18 +69,28 @@ def export(
         usage("standard output takes one transcript, or any number as jsonl; name a folder with --output DIR")
     if output == STANDARD_OUTPUT and as_json:
         usage("--json reports what was written to a folder (--output DIR); for a transcript as JSON: --format json")
-    wanted = TranscriptSelection(named, prefix or "")
+    if name is not None and (output == STANDARD_OUTPUT or format.value == PARQUET):
+        usage("--name is for the files in a folder: name it with --output DIR, and a format of one file per transcript")
+    if output == STANDARD_OUTPUT:
+        refuse_binary_on_terminal(format.value)
+    names = _names(name or "", format.value)
+    filters = validated(TranscriptFilters, language=language, since=since, min_confidence=min_confidence)
+    wanted = TranscriptSelection(named, prefix or "", filters)
 
     async def work(session: Session) -> int:
         bucket_name = session.bucket(bucket)
         if format.value == PARQUET:
             written, failures = await _to_parquet(session, bucket_name, wanted, Path(output))
         else:
-            written, failures = await _to_files(session, bucket_name, wanted, parse_format(format.value), output)
+            as_file = FileWriter(parse_format(format.value), names, timestamps, output)
+            written, failures = await _to_files(session, bucket_name, wanted, as_file)
         if as_json:
             print_json({"written": written, "failed": failures, "output": output})
         elif not written and not failures:
-            print_error("there is no transcript yet; see what there is: orchestrator status")
+            missing = (
+                "there is no transcript yet" if filters == NO_FILTERS else "no transcript is what the filters want"
+            )
+            print_error(f"{missing}; see what there is: orchestrator status")
         elif output != STANDARD_OUTPUT:
             print(f"{written} transcript{'' if written == 1 else 's'} in {output}")
         return 1 if failures or not written else 0
@@ -73,29 +98,59 @@ def export(
     run(config, work)
 
 
-async def _to_files(
-    session: Session, bucket: str, wanted: TranscriptSelection, format: Format, output: str
-) -> tuple[int, int]:
+def _names(template: str, format: str) -> FileNames:
+    try:
+        names = FileNames(template)
+        if format != PARQUET:
+            names.check((parse_format(format),))
+        return names
+    except ValueError as mistake:
+        usage(f"--name: {mistake}")
+
+
+class FileWriter:
+    """Writes transcripts in a format to standard output, or into a folder."""
+
+    def __init__(self, format: Format, names: FileNames, timestamps: bool, output: str) -> None:
+        self._format = format
+        self._names = names
+        self._timestamps = timestamps
+        self._folder = None if output == STANDARD_OUTPUT else MirrorFolder(Path(output))
+
+    async def write(self, connection: Connection, transcript: Transcript) -> None:
+        """Write one.
+
+        Raises:
+            NotWritten: its file cannot be written.
+        """
+        content = render(transcript, self._format, self._timestamps)
+        if self._folder:
+            name = await file_name(connection, self._names, transcript, self._format)
+            self._folder.write(transcript.job.savepath, name, content)
+        else:
+            sys.stdout.buffer.write(content)
+
+
+async def _to_files(session: Session, bucket: str, wanted: TranscriptSelection, writer: FileWriter) -> tuple[int, int]:
     """How many were written, and how many could not be."""
     failures = await _report_missing(session, bucket, wanted)
-    folder = None if output == STANDARD_OUTPUT else MirrorFolder(Path(output))
     written = 0
     with _bar(await _count(session, bucket, wanted)) as advance:
         async for savepath in _found(session, bucket, wanted):
             async with session.pool.connection() as connection:
                 transcript = await transcript_queries.transcript(connection, bucket, savepath)
-            if transcript is None:
-                continue  # it has just been removed
-            content = render(transcript, format)
-            if not transcript.receipt.complete:
-                print_error(f"{visible(savepath)} is incomplete: {visible(transcript.receipt.reason or '')}")
-            try:
-                folder.write(savepath, format, content) if folder else sys.stdout.write(content)
-                written += 1
-            except NotWritten as failure:
-                print_error(visible(failure.message))
-                failures += 1
+                if transcript is None:
+                    continue  # it has just been removed
+                if not transcript.receipt.complete:
+                    print_error(f"{visible(savepath)} is incomplete: {visible(transcript.receipt.reason or '')}")
+                try:
+                    await writer.write(connection, transcript)
+                    written += 1
+                except NotWritten as failure:
+                    print_error(visible(failure.message))
+                    failures += 1
             advance()
+    sys.stdout.flush()
     return written, failures
 
 
@@ -104,7 +159,7 @@ async def _to_parquet(session: Session, bucket: str, wanted: TranscriptSelection
 
     failures = await _report_missing(session, bucket, wanted)
     async with session.pool.connection() as connection:
-        partitions = await touched(connection, bucket, wanted.savepaths, wanted.prefix)
+        partitions = await touched(connection, bucket, *wanted)
         written = 0
         with _bar(sum(len(partition.jobs) for partition in partitions)) as advance:
             for partition in partitions:
@@ -114,7 +169,7 @@ async def _to_parquet(session: Session, bucket: str, wanted: TranscriptSelection
                 except NotWritten as failure:
                     print_error(visible(failure.message))
                     failures += 1
-    if wanted == EVERYTHING:
+    if wanted.savepaths is None and not wanted.prefix:
         parquet.remove_others(root, bucket, partitions)
     return written, failures
 
@@ -123,7 +178,7 @@ async def _report_missing(session: Session, bucket: str, wanted: TranscriptSelec
     """Print which of the named savepaths have no transcript, and why; their number."""
     if wanted.savepaths is None:
         return 0
-    there = {savepath async for savepath in _found(session, bucket, wanted)}
+    there = {savepath async for savepath in _found(session, bucket, wanted._replace(filters=NO_FILTERS))}
     missing = [savepath for savepath in wanted.savepaths if savepath not in there]
     async with session.pool.connection() as connection:
         for savepath in missing:
@@ -134,7 +189,9 @@ async def _report_missing(session: Session, bucket: str, wanted: TranscriptSelec
 
 async def _count(session: Session, bucket: str, wanted: TranscriptSelection) -> int:
     async with session.pool.connection() as connection:
-        return await transcript_queries.count_finished(connection, bucket, wanted.prefix, wanted.savepaths)
+        return await transcript_queries.count_finished(
+            connection, bucket, wanted.prefix, wanted.savepaths, wanted.filters
+        )
 
 
 async def _found(session: Session, bucket: str, wanted: TranscriptSelection) -> AsyncIterator[str]:
@@ -142,7 +199,7 @@ async def _found(session: Session, bucket: str, wanted: TranscriptSelection) -> 
     while True:
         async with session.pool.connection() as connection:
             page = await transcript_queries.finished_savepaths(
-                connection, bucket, wanted.prefix, wanted.savepaths, after
+                connection, bucket, wanted.prefix, wanted.savepaths, after, filters=wanted.filters
             )
         for savepath in page:
             yield savepath

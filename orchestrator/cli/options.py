@@ -81,6 +81,12 @@ def checked_all(savepaths: Sequence[str] | None) -> list[str]:
     return [checked(savepath) for savepath in savepaths or ()]
 
 
+def refuse_binary_on_terminal(format: str | None) -> None:
+    """End a command whose output, in this format, would garble the terminal."""
+    if format == Format.DOCX and sys.stdout.isatty():
+        usage(f"{format} is no text that a terminal can show; write it to a file: > FILE.{format}")
+
+
 def open_list(file: str) -> BinaryIO:
     """A list of savepaths that can be read, ``-`` being standard input; else the command ends."""
     if file == STANDARD_INPUT:

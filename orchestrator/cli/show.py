@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli.console import NO_WORKER, out, visible
-from orchestrator.cli.options import checked
+from orchestrator.cli.options import checked, refuse_binary_on_terminal
 from orchestrator.exports.pending_results import pending_results, results_sentence
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import UNFINISHED, Job, as_argument
@@ -31,6 +31,7 @@ def show(
 ) -> None:
     """Print a transcript; on a terminal with times, and words coloured by how sure the model is of them."""
     checked(savepath)
+    refuse_binary_on_terminal(format)
 
     async def work(session: Session) -> int:
         where = session.bucket(bucket)
@@ -46,7 +47,7 @@ def show(
         else:
             wanted = Format.JSON if as_json else format or Format.TXT
             async for part in parts(session.pool, about, wanted, timestamps):
-                sys.stdout.write(part)
+                sys.stdout.buffer.write(part)
         sys.stdout.flush()
         if job.note:
             print_error(visible(job.note if job.complete else f"this transcript is {job.note}"))

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Any
+from urllib.parse import urlencode
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -17,6 +18,7 @@ from orchestrator.database.locks import AdvisoryLock
 from orchestrator.database.sql import fetch_value
 from orchestrator.errors import DatabaseUnavailable
 from reelscribe.settings.orchestrator import DatabaseSection
+from reelscribe.trust import authorities
 
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
 
@@ -55,9 +57,21 @@ async def open_database(section: DatabaseSection) -> AsyncIterator[Pool]:
         url = section.url
         if url == "embedded":
             url = stack.enter_context(embedded.running(section.data_dir))
+        url = trusting(url)
         await asyncio.to_thread(prepare, url)
         async with make_pool(url, section.answer_timeout) as pool:
             yield pool
+
+
+def trusting(url: str) -> str:
+    """The URL with the authorities of ``[auth] tls_ca``, if it has PostgreSQL's certificate verified by none of its
+    own.
+    """
+    with suppress(psycopg.ProgrammingError):  # of which :func:`prepare` says more
+        parts, trusted = conninfo_to_dict(url), authorities()
+        if trusted and "sslrootcert" not in parts and str(parts.get("sslmode", "")).startswith("verify"):
+            return f"{url}&{urlencode({'sslrootcert': str(trusted)})}"
+    return url
 
 
 def make_pool(url: str, answer_timeout: float = 30) -> Pool:

@@ -12,6 +12,7 @@ from yoyo.backends import DatabaseBackend
 from yoyo.migrations import MigrationList
 
 from orchestrator.database.locks import AdvisoryLock
+from orchestrator.database.rights import read_rights
 from orchestrator.errors import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,10 @@ def migrate(url: str, connection: psycopg.Connection) -> None:
         connection: to the same database, in autocommit mode.
 
     Raises:
-        DatabaseUnavailable: another version of the orchestrator made the database.
+        DatabaseUnavailable: another version of the orchestrator made the database, or this user lacks rights to it.
     """
+    rights = read_rights(connection)
+    rights.check_use()
     ours, queues = yoyo.read_migrations(str(MIGRATIONS)), yoyo.read_migrations(SchemaManager.get_migrations_path())
     known = {migration.id for migration in (*ours, *queues)}
     applied = _applied(connection)
@@ -39,6 +42,7 @@ def migrate(url: str, connection: psycopg.Connection) -> None:
         )
     if known == applied:
         return
+    rights.check_migration()
     connection.execute("select pg_advisory_lock(%s)", (AdvisoryLock.MIGRATION,))
     try:
         with yoyo.get_backend(_yoyo_url(url)) as backend:

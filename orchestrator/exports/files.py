@@ -9,21 +9,28 @@ from orchestrator.errors import NotWritten
 
 
 class MirrorFolder:
-    """A folder with one file for each savepath; the file of ``a/b.mp4`` as srt is ``a/b.mp4.srt``."""
+    """A folder with one file for each savepath, in the same folders."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._written: set[int] = set()
 
-    def write(self, savepath: str, suffix: str, content: str) -> None:
-        """Write or replace the file of a savepath.
+    def write(self, savepath: str, name: str, content: bytes) -> None:
+        """Write or replace the file of a savepath, at ``name`` in this folder.
 
         Raises:
-            NotWritten: there can be no such file in this folder, or the disk refuses it.
+            NotWritten: there can be no such file in this folder, the disk refuses it, or another savepath has it.
         """
-        if any(part in ("", ".", "..") for part in savepath.split("/")):
+        if any(part in ("", ".", "..") for part in (*savepath.split("/"), *name.split("/"))):
             raise NotWritten(f"{savepath} cannot be the name of a file in {self._root}; export it alone, to a file")
-        with replacing(self._root, self._root / f"{savepath}.{suffix}") as unfinished:
-            unfinished.write_text(content, encoding="utf-8", newline="\n")
+        if (key := hash(name)) in self._written:
+            raise NotWritten(
+                f"{savepath} is not written: {self._root / name} is the file of another recording; use {{folder}}/ and "
+                "{name} in --name"
+            )
+        with replacing(self._root, self._root / name) as unfinished:
+            unfinished.write_bytes(content)
+        self._written.add(key)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pyarrow
-from pyarrow.parquet import ParquetWriter
+from pyarrow.parquet import ParquetWriter, read_schema
 
 from orchestrator.database.sql import Connection
 from orchestrator.exports.files import remove, replacing
@@ -17,6 +17,14 @@ from orchestrator.transcripts.formats import rows
 from orchestrator.transcripts.partitions import ROOT, Partition
 
 UTC_TIME = pyarrow.timestamp("us", tz="UTC")
+WORD = pyarrow.struct(
+    [
+        pyarrow.field("start", pyarrow.float64(), nullable=False),
+        pyarrow.field("end", pyarrow.float64(), nullable=False),
+        pyarrow.field("word", pyarrow.string(), nullable=False),
+        pyarrow.field("probability", pyarrow.float64(), nullable=False),
+    ]
+)
 SCHEMA = pyarrow.schema(
     [
         pyarrow.field("bucket", pyarrow.string(), nullable=False),
@@ -27,6 +35,7 @@ SCHEMA = pyarrow.schema(
         pyarrow.field("end", pyarrow.float64(), nullable=False),
         pyarrow.field("text", pyarrow.string(), nullable=False),
         pyarrow.field("tokens", pyarrow.list_(pyarrow.int32()), nullable=False),
+        pyarrow.field("words", pyarrow.list_(WORD)),
         pyarrow.field("model", pyarrow.string()),
         pyarrow.field("language", pyarrow.string()),
         pyarrow.field("avg_logprob", pyarrow.float64(), nullable=False),
@@ -86,9 +95,17 @@ def _keep_folders_text(root: Path) -> None:
     read ``2024`` and ``007`` as integers; if all were dates, DuckDB would read dates.
     """
     path = path_of(Partition(ROOT, datetime(1970, 1, 1), []), root, NO_ROWS)
-    if not path.exists():
+    if not _has_all_columns(path):
         with replacing(root, path) as unfinished, ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer:
             writer.write_table(SCHEMA.empty_table())
+
+
+def _has_all_columns(path: Path) -> bool:
+    """Whether this file, from which readers take the columns of all, is not that of an older version."""
+    try:
+        return bool(read_schema(path) == SCHEMA)
+    except (OSError, pyarrow.ArrowException):
+        return False
 
 
 def remove_others(root: Path, bucket: str, partitions: Sequence[Partition]) -> None:

@@ -6,6 +6,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Protocol
 
 from orchestrator.database.pool import Pool
+from orchestrator.exports.names import file_name
 from orchestrator.exports.pending_results import STORE_RESULT, without_result
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import transitions
@@ -17,6 +18,7 @@ from orchestrator.transcripts.models import Transcript
 from orchestrator.transcripts.reader import parts
 from reelscribe.errors import NoRoom
 from reelscribe.settings.orchestrator import ResultsSection
+from reelscribe.text.file_names import FileNames
 from reelscribe.text.formats import Format
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ class ResultStore:
         self._queue = queue
         self._bucket = bucket
         self._section = section
+        self._names = FileNames(section.name)
 
     async def follow_transcriptions(self) -> None:
         """From now on, store what is finished, by whichever worker; and what was finished before."""
@@ -75,11 +78,12 @@ class ResultStore:
         log.info("%s: result stored as %s", transcript.job.savepath, ", ".join(self._section.formats))
 
     async def _put(self, transcript: Transcript, format: Format) -> None:
-        name = f"{self._section.prefix}{transcript.job.savepath}.{format}"
+        async with self._pool.connection() as connection:
+            name = self._section.prefix + await file_name(connection, self._names, transcript, format)
         try:
             with SpooledTemporaryFile(IN_MEMORY_BYTES) as content:
                 async for part in parts(self._pool, transcript, format):
-                    content.write(part.encode())
+                    content.write(part)
                 await asyncio.to_thread(self._bucket.put, name, content, format.content_type)
         except OSError as full:
             reason = f"the temporary file of {name} cannot be written: {full.strerror or full}"

@@ -52,7 +52,7 @@ class RecordingFilter:
         )
 
     def _is_result(self, bucket: str, savepath: str) -> bool:
-        results, endings = self._results, tuple(f".{format}" for format in self._results.formats)
+        results, endings = self._results, tuple(f".{format.ending}" for format in self._results.formats)
         return bucket == results.bucket and savepath.startswith(results.prefix) and savepath.endswith(endings)
 
 

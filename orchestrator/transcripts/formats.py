@@ -1,15 +1,16 @@
-"""A transcript as text, as subtitles, and as rows and documents for programs."""
+"""A transcript as text, as subtitles, as a document to edit, and as rows and documents for programs."""
 
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from textwrap import indent
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from orchestrator.transcripts.models import Transcript
 from reelscribe.contracts.events import Segment
 from reelscribe.text.formats import Format
+from reelscribe.text.paragraphs import Paragraph, ParagraphStream
 from reelscribe.text.running_text import running_text
 from reelscribe.text.srt_vtt import clock, one_line, srt, vtt
 from reelscribe.text.subtitle_layout import Cue, CueStream
@@ -47,8 +48,8 @@ def rows(transcript: Transcript) -> Iterator[dict[str, Any]]:
         yield {**shared, **segment.model_dump(exclude={"event"}), "language": segment.language or job.language}
 
 
-def render(transcript: Transcript, wanted: Format, timestamps: bool = False) -> str:
-    """The complete transcript in a format; ``timestamps`` is for ``txt``."""
+def render(transcript: Transcript, wanted: Format, timestamps: bool = False) -> bytes:
+    """The complete transcript in a format; ``timestamps`` is for ``txt``, ``paragraphs`` and ``docx``."""
     writer = make_writer(transcript, wanted, timestamps)
     return writer.begin(plain_text(transcript.segments)) + writer.add(transcript.segments) + writer.end()
 
@@ -58,38 +59,66 @@ def plain_text(segments: Iterable[Segment]) -> str:
     return running_text(one_line(segment.text) for segment in segments)
 
 
-class Writer(ABC):
+class Writer(Protocol):
     """Writes a transcript part by part, so that it is never all in memory: begin, add segments, end."""
 
-    def begin(self, said: str) -> str:
+    def begin(self, said: str) -> bytes:
         """What comes before the segments; ``said`` is the :func:`plain_text` of all of them."""
-        return ""
 
-    @abstractmethod
-    def add(self, segments: Sequence[Segment]) -> str:
+    def add(self, segments: Sequence[Segment]) -> bytes:
         """The next segments, as far as they are decided."""
 
-    def end(self) -> str:
+    def end(self) -> bytes:
         """What comes after them."""
-        return ""
 
 
 def make_writer(transcript: Transcript, wanted: Format, timestamps: bool = False) -> Writer:
     """The writer of a format. Of the transcript it takes all but the segments, which are added to it."""
     match wanted:
+        case Format.DOCX:
+            from orchestrator.transcripts.word_document import WordDocument  # a library that no other format needs
+
+            return WordDocument(transcript, timestamps)
         case Format.JSON:
-            return _Document(transcript)
+            return _Encoded(_Document(transcript))
         case Format.JSONL:
-            return _Rows(transcript)
+            return _Encoded(_Rows(transcript))
         case Format.SRT | Format.VTT:
-            return _Subtitles(wanted)
+            return _Encoded(_Subtitles(wanted))
         case Format.TSV:
-            return _Table()
+            return _Encoded(_Table())
         case Format.TXT:
-            return _Lines(timestamps)
+            return _Encoded(_Lines(timestamps))
+        case Format.PARAGRAPHS:
+            return _Encoded(_Paragraphs(timestamps))
 
 
-class _Lines(Writer):
+class _TextWriter(ABC):
+    def begin(self, said: str) -> str:
+        return ""
+
+    @abstractmethod
+    def add(self, segments: Sequence[Segment]) -> str: ...
+
+    def end(self) -> str:
+        return ""
+
+
+class _Encoded(Writer):
+    def __init__(self, writer: _TextWriter) -> None:
+        self._writer = writer
+
+    def begin(self, said: str) -> bytes:
+        return self._writer.begin(said).encode()
+
+    def add(self, segments: Sequence[Segment]) -> bytes:
+        return self._writer.add(segments).encode()
+
+    def end(self) -> bytes:
+        return self._writer.end().encode()
+
+
+class _Lines(_TextWriter):
     def __init__(self, timestamps: bool) -> None:
         self._timestamps = timestamps
 
@@ -97,7 +126,28 @@ class _Lines(Writer):
         return text(segments, self._timestamps)
 
 
-class _Table(Writer):
+class _Paragraphs(_TextWriter):
+    def __init__(self, timestamps: bool) -> None:
+        self._timestamps = timestamps
+        self._paragraphs = ParagraphStream()
+        self._separator = ""
+
+    def add(self, segments: Sequence[Segment]) -> str:
+        return self._write(self._paragraphs.add(segments))
+
+    def end(self) -> str:
+        return self._write(self._paragraphs.end())
+
+    def _write(self, paragraphs: Sequence[Paragraph]) -> str:
+        written = ""
+        for paragraph in paragraphs:
+            time = f"[{clock(paragraph.start)}] " if self._timestamps else ""
+            written += f"{self._separator}{time}{paragraph.text}\n"
+            self._separator = "\n"
+        return written
+
+
+class _Table(_TextWriter):
     def begin(self, said: str) -> str:
         return tsv([])
 
@@ -105,7 +155,7 @@ class _Table(Writer):
         return tsv(segments).removeprefix(tsv([]))
 
 
-class _Subtitles(Writer):
+class _Subtitles(_TextWriter):
     def __init__(self, wanted: Literal[Format.SRT, Format.VTT]) -> None:
         self._wanted = wanted
         self._cues = CueStream()
@@ -125,7 +175,7 @@ class _Subtitles(Writer):
         return srt(cues, first) if self._wanted is Format.SRT else vtt(cues).removeprefix(vtt([]))
 
 
-class _Rows(Writer):
+class _Rows(_TextWriter):
     def __init__(self, transcript: Transcript) -> None:
         self._transcript = transcript
 
@@ -134,7 +184,7 @@ class _Rows(Writer):
         return "".join(json.dumps(row, ensure_ascii=False, default=datetime.isoformat) + "\n" for row in made)
 
 
-class _Document(Writer):
+class _Document(_TextWriter):
     def __init__(self, transcript: Transcript) -> None:
         self._transcript = transcript
         self._separator = "\n"

@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import Field
 
 from orchestrator.jobs.models import Job, Record
-from reelscribe.contracts.events import Segment
+from reelscribe.contracts.events import UNKNOWN_LANGUAGE, Segment
 from reelscribe.contracts.speech_without_words import SpeechWithoutWords
 
 
@@ -97,3 +97,8 @@ class Transcript(Record):
     def last_modified(self) -> datetime | None:
         """Of the object that was transcribed, if the extractor reported it."""
         return next((part.last_modified for part in reversed(self.receipt.parts) if part.last_modified), None)
+
+    @property
+    def text_language(self) -> str:
+        """Of its text, which may be a translation."""
+        return "en" if self.job.options.get("task") == "translate" else self.job.language or UNKNOWN_LANGUAGE

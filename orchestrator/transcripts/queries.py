@@ -3,37 +3,17 @@
 Functions take the connection, so that the caller says what belongs to one transaction.
 """
 
+from pathlib import PurePosixPath
+
 from psycopg.rows import class_row, dict_row
 
 from orchestrator.database.sql import Connection, starting_with
 from orchestrator.jobs.models import Job
 from orchestrator.jobs.queries import current_jobs, newest_finished, not_submitted
+from orchestrator.transcripts.filters import NO_FILTERS, TranscriptFilters, newest
 from orchestrator.transcripts.models import Receipt, ReceiptPart, Transcript
 from reelscribe.contracts.events import Segment
 from reelscribe.errors import ServiceError, TranscriptNotFound
-
-
-def newest(job: str) -> str:
-    """The condition that no newer transcript of the same savepath is finished; ``job`` is the alias of the job."""
-    return f"""
-    not exists (
-        select from transcriptions n where n.media_id = {job}.media_id and n.state = 'done'
-            and (n.finished_at, n.id) > ({job}.finished_at, {job}.id)
-    )
-    """
-
-
-def last_modified(job: str) -> str:
-    """When the object of a finished job was modified; if that is unknown, when its transcript was finished."""
-    return f"""
-    coalesce(
-        (
-            select a.last_modified from attempts a
-            where a.transcription_id = {job}.id and a.last_modified is not null order by a.attempt desc limit 1
-        ),
-        {job}.finished_at
-    )
-    """
 
 
 async def transcript(connection: Connection, bucket: str, savepath: str) -> Transcript | None:
@@ -70,12 +50,15 @@ async def segments(connection: Connection, id: int, after: int = -1, limit: int 
         return [Segment.model_validate(row) for row in await cursor.fetchall()]
 
 
-_FINISHED = """
+def _finished(filters: TranscriptFilters) -> str:
+    conditions = filters.conditions("t")
+    wanted = "".join(f" and {condition}" for condition in (newest("t"), *conditions)) if conditions else ""
+    return f"""
     from media m
     where m.bucket = %(bucket)s and m.savepath like %(prefix)s
         and (%(savepaths)s::text[] is null or m.savepath = any(%(savepaths)s))
-        and exists (select from transcriptions t where t.media_id = m.id and t.state = 'done')
-"""
+        and exists (select from transcriptions t where t.media_id = m.id and t.state = 'done'{wanted})
+    """
 
 
 async def finished_savepaths(
@@ -85,31 +68,57 @@ async def finished_savepaths(
     savepaths: list[str] | None = None,
     after: str = "",
     limit: int = 1000,
+    filters: TranscriptFilters = NO_FILTERS,
 ) -> list[str]:
     """Savepaths (of these, or of all) that have a transcript, in order; ``after`` is the last of the page before."""
     cursor = await connection.execute(
-        f"select m.savepath {_FINISHED} and m.savepath ~>~ %(after)s order by m.savepath using ~<~ limit %(limit)s",
+        f"""
+        select m.savepath {_finished(filters)} and m.savepath ~>~ %(after)s
+        order by m.savepath using ~<~ limit %(limit)s
+        """,
         {
             "bucket": bucket,
             "prefix": starting_with(prefix),
             "savepaths": savepaths,
             "after": after,
             "limit": limit,
+            **filters.parameters(),
         },
     )
     return [row[0] for row in await cursor.fetchall()]
 
 
 async def count_finished(
-    connection: Connection, bucket: str, prefix: str = "", savepaths: list[str] | None = None
+    connection: Connection,
+    bucket: str,
+    prefix: str = "",
+    savepaths: list[str] | None = None,
+    filters: TranscriptFilters = NO_FILTERS,
 ) -> int:
     """How many there are."""
     cursor = await connection.execute(
-        f"select count(*) {_FINISHED}",
-        {"bucket": bucket, "prefix": starting_with(prefix), "savepaths": savepaths},
+        f"select count(*) {_finished(filters)}",
+        {"bucket": bucket, "prefix": starting_with(prefix), "savepaths": savepaths, **filters.parameters()},
     )
     row = await cursor.fetchone()
     return row[0] if row else 0
+
+
+async def shares_stem(connection: Connection, bucket: str, savepath: str) -> bool:
+    """Whether another recording with a transcript has the same name up to its ending: ``a/b.mp4`` and ``a/b.wav``."""
+    begin = savepath.removesuffix(PurePosixPath(savepath).suffix)
+    cursor = await connection.execute(
+        """
+        select from media m
+        where m.bucket = %(bucket)s and m.savepath <> %(savepath)s
+            and (m.savepath like %(begin)s or m.savepath = %(stem)s)
+            and substr(m.savepath, length(%(stem)s::text) + 2) !~ '[/.]'
+            and exists (select from transcriptions t where t.media_id = m.id and t.state = 'done')
+        limit 1
+        """,
+        {"bucket": bucket, "savepath": savepath, "begin": starting_with(f"{begin}."), "stem": begin},
+    )
+    return await cursor.fetchone() is not None
 
 
 async def no_transcript(connection: Connection, bucket: str, savepath: str, default_bucket: str) -> ServiceError:

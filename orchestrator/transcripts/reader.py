@@ -16,7 +16,7 @@ from reelscribe.text.running_text import running_text
 SEGMENTS_PER_READ = 500
 
 
-async def parts(pool: Pool, transcript: Transcript, wanted: Format, timestamps: bool = False) -> AsyncIterator[str]:
+async def parts(pool: Pool, transcript: Transcript, wanted: Format, timestamps: bool = False) -> AsyncIterator[bytes]:
     """The transcript in a format; its segments are read from the database, those in ``transcript`` are ignored.
 
     Raises:

@@ -2,17 +2,16 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from psycopg.rows import class_row
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
 from orchestrator.database.sql import Connection, starting_with
 from orchestrator.jobs.models import Record, storable
 from orchestrator.transcripts import words
-from orchestrator.transcripts.queries import last_modified, newest
+from orchestrator.transcripts.filters import Since, TranscriptFilters, newest
 from reelscribe.contracts.messages import WireModel
 from reelscribe.contracts.transcriber import Language
 from reelscribe.settings.fields import BucketName
@@ -48,19 +47,6 @@ def parse(query: str) -> list[Term]:
 def _checked_query(query: str) -> str:
     parse(query)
     return query
-
-
-def _checked_time(given: object) -> object:
-    if isinstance(given, str) and not re.match(r"\d{4}-\d\d-\d\d", given):
-        raise ValueError(f"{given!r} is not a date; write it as 2026-01-31 or 2026-01-31T18:00:00Z")
-    return given
-
-
-def _in_utc(time: datetime) -> datetime:
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-Since = Annotated[datetime, BeforeValidator(_checked_time), Field(strict=False), AfterValidator(_in_utc)]
 
 
 class SearchQuery(WireModel):
@@ -120,12 +106,9 @@ def statement(query: SearchQuery, default_bucket: str) -> tuple[str, Mapping[str
     if query.prefix:
         conditions.append("m.savepath like %(prefix)s")
         parameters["prefix"] = starting_with(query.prefix)
-    if query.language:
-        conditions.append("t.language = %(language)s")
-        parameters["language"] = query.language
-    if query.since:
-        conditions.append(f"{last_modified('t')} >= %(since)s")
-        parameters["since"] = query.since
+    filters = TranscriptFilters(language=query.language, since=query.since)
+    conditions += filters.conditions("t")
+    parameters |= filters.parameters()
     if query.after:
         conditions.append("s.transcription_id <= %(job)s and (s.transcription_id < %(job)s or s.index > %(index)s)")
         parameters["job"], parameters["index"] = map(int, query.after.split("."))

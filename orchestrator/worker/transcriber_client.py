@@ -11,6 +11,7 @@ from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import PeerUnreachable, ServiceError, StreamCut
 from reelscribe.http.auth import Tokens
 from reelscribe.http.peer import as_service_errors, refusal, unexpected
+from reelscribe.trust import tls_context
 
 CONNECT_SECONDS = 3.0
 HEALTH_SECONDS = 3.0
@@ -67,6 +68,7 @@ class TranscriberClient:
             headers=tokens.headers(),
             timeout=httpx.Timeout(progress_timeout, connect=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+            verify=tls_context(),
         )
 
     async def __aenter__(self) -> Self:

@@ -20,6 +20,7 @@ from reelscribe.contracts.messages import ReceivedModel
 from reelscribe.errors import RemoteError, ServiceError, StreamCut
 from reelscribe.http.auth import Tokens
 from reelscribe.http.peer import as_service_errors, refusal, unexpected
+from reelscribe.trust import tls_context
 
 EXTRACTOR = "the extractor"
 CONNECT_SECONDS = 5.0
@@ -105,7 +106,9 @@ class ExtractorClient:
     def __init__(self, url: str, tokens: Tokens | None = None) -> None:
         headers = {"Accept-Encoding": "identity", **(tokens.headers() if tokens else {})}
         limits = httpx.Limits(max_connections=None)  # its user bounds them: an extraction holds one for hours
-        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=_timeout(), limits=limits)
+        self._http = httpx.AsyncClient(
+            base_url=url, headers=headers, timeout=_timeout(), limits=limits, verify=tls_context()
+        )
         self._where = f"{EXTRACTOR} at {self._http.base_url}"
 
     async def __aenter__(self) -> Self:

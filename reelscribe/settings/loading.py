@@ -18,6 +18,7 @@ from reelscribe.settings.fields import AnyPath
 from reelscribe.settings.orchestrator import DatabaseSection, EventsSection, OrchestratorSection, ResultsSection
 from reelscribe.settings.shared import AuthSection, MinioSection
 from reelscribe.settings.transcriber import TranscriberSection
+from reelscribe.trust import trust
 
 ENVIRONMENT_PREFIX = "REELSCRIBE_"
 SEARCHED = (Path("config.cfg"), Path("/etc/reelscribe/config.cfg"))
@@ -83,6 +84,7 @@ def load_settings(path: Path | None = None) -> Settings:
         raise SettingsError(problems + [_problem(error, file) for error in invalid.errors()]) from None
     if problems:
         raise SettingsError(problems)
+    trust(settings.auth.tls_ca)
     return settings
 
 

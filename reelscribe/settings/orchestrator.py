@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from reelscribe.settings.fields import (
     AnyPath,
@@ -16,6 +16,7 @@ from reelscribe.settings.fields import (
     Url,
 )
 from reelscribe.settings.shared import Listener, Section
+from reelscribe.text.file_names import FileNames
 from reelscribe.text.formats import Format
 
 
@@ -58,3 +59,10 @@ class ResultsSection(Section):
     bucket: Annotated[BucketName | None, EmptyIsNone] = None
     prefix: str = Field(default="", max_length=512)
     formats: Annotated[tuple[Format, ...], CommaSeparated, Field(min_length=1)] = (Format.JSON, Format.SRT)
+    name: str = Field(default="", max_length=512, validate_default=True)
+
+    @field_validator("name")
+    @classmethod
+    def _name_of_each_format(cls, name: str, info: ValidationInfo) -> str:
+        FileNames(name).check(info.data.get("formats", ()))
+        return name

@@ -67,6 +67,7 @@ class MinioSection(Section):
 
 
 class AuthSection(Section):
-    """``[auth]``: the bearer tokens that all services share."""
+    """``[auth]``: the bearer tokens that all services share, and whose certificates they trust."""
 
     token_file: OptionalPath = None
+    tls_ca: OptionalPath = None

@@ -39,6 +39,26 @@ def export(
             callback=checked_text,
         ),
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEMPLATE",
+            help="Name of each file: {stem}, {name}, {folder}, {language}, {format}, {model}.",
+            show_default="{stem}.{language}.{format} for subtitles, else {name}.{format}",
+        ),
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Only recordings in this language.", show_default=False)
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Only recordings modified then or later, UTC.", show_default=False),
+    ] = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(help="Only transcripts whose words have this mean probability, 0 to 1.", show_default=False),
+    ] = None,
+    timestamps: Annotated[bool, typer.Option("--timestamps", help="Times before each line, or paragraph.")] = False,
     bucket: BucketOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -50,4 +70,7 @@ def export(
     """
     from orchestrator.cli import export as work
 
-    work.export(savepaths, prefix, everything, format, output, bucket, as_json, config)
+    work.export(
+        *(savepaths, prefix, everything, format, output, name, language, since, min_confidence, timestamps),
+        *(bucket, as_json, config),
+    )

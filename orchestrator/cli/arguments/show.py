@@ -20,7 +20,7 @@ def show(
         Format | None,
         typer.Option(help="json has all: receipt, words, tokens.", show_default="coloured on a terminal, else txt"),
     ] = None,
-    timestamps: Annotated[bool, typer.Option("--timestamps", help="Times before each line of txt.")] = False,
+    timestamps: Annotated[bool, typer.Option("--timestamps", help="Times before each line, or paragraph.")] = False,
     bucket: BucketOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     config: ConfigOption = None,

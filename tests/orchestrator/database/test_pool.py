@@ -10,6 +10,7 @@ from psycopg.conninfo import make_conninfo
 
 from orchestrator.database import embedded
 from orchestrator.database.pool import make_pool, prepare
+from orchestrator.errors import DatabaseUnavailable
 from orchestrator.intake.submission import Submissions
 from orchestrator.jobs.models import Options
 from orchestrator.queue.procrastinate import Queue
@@ -24,6 +25,61 @@ def empty_url(postgres):
         connection.execute("create database fresh")
         yield postgres.replace("/reelscribe?", "/fresh?")
         connection.execute("drop database fresh with (force)")
+
+
+REFUSALS = {
+    "a user who may not create tables": (
+        "create database given owner postgres",
+        "",
+        "the user outsider may not create tables in the database given; let an administrator run there: "
+        "grant usage, create on schema public to outsider",
+    ),
+    "a database without an encoding": (
+        "create database given owner outsider encoding 'SQL_ASCII' template template0 locale 'C'",
+        "",
+        "the database given has the encoding SQL_ASCII, which does not hold all languages; make another one for "
+        "[database] url: createdb --owner=outsider --encoding=UTF8 --template=template0 NAME",
+    ),
+    "tables of another user": (
+        "create database given owner outsider",
+        "prepare",
+        "the tables in the database given belong to the user postgres, not to outsider; name postgres in "
+        "[database] url, or restore a dump of it as outsider, with pg_restore --no-owner",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSALS)
+def test_a_database_that_was_made_by_hand_is_refused_with_what_to_do(what, postgres):
+    making, prepared, sentence = REFUSALS[what]
+    with psycopg.connect(make_conninfo(postgres, dbname="postgres"), autocommit=True) as connection:
+        connection.execute("create role outsider login")
+        try:
+            connection.execute(making)
+            url = postgres.replace("/reelscribe?", "/given?")
+            if prepared:
+                prepare(url)
+            with pytest.raises(DatabaseUnavailable) as refused:
+                prepare(url.replace("postgres:@", "outsider:@"))
+            assert refused.value.message == sentence
+        finally:
+            connection.execute("drop database if exists given with (force)")
+            connection.execute("drop role outsider")
+
+
+def test_a_user_with_the_rights_that_the_sentence_names_can_use_the_database(postgres):
+    with psycopg.connect(make_conninfo(postgres, dbname="postgres"), autocommit=True) as connection:
+        connection.execute("create role outsider login")
+        try:
+            connection.execute("create database given")
+            url = postgres.replace("/reelscribe?", "/given?")
+            with psycopg.connect(url, autocommit=True) as inside:
+                inside.execute("grant usage, create on schema public to outsider")
+            prepare(url.replace("postgres:@", "outsider:@"))
+            assert "segments" in tables(url)
+        finally:
+            connection.execute("drop database if exists given with (force)")
+            connection.execute("drop role outsider")
 
 
 def tables(url: str) -> list[str]:

@@ -104,10 +104,10 @@ async def test_a_finished_transcript_is_stored_next_to_its_savepath(storing, sto
     await status(pending=1)
     async with storing(prefix="out/"):
         await status(pending=0)
-    assert names(s3) == ["out/talks/ä b.mp4.json", "out/talks/ä b.mp4.srt"]
+    assert names(s3) == ["out/talks/ä b.en.srt", "out/talks/ä b.mp4.json"]
     assert json.loads(read(s3, "out/talks/ä b.mp4.json"))["text"] == "hello world"
-    assert read(s3, "out/talks/ä b.mp4.srt").startswith("1\n00:00:00,000 --> 00:00:07,000\nhello world\n")
-    kind = s3.stat_object(bucket_name="words", object_name="out/talks/ä b.mp4.srt").content_type
+    assert read(s3, "out/talks/ä b.en.srt").startswith("1\n00:00:00,000 --> 00:00:07,000\nhello world\n")
+    kind = s3.stat_object(bucket_name="words", object_name="out/talks/ä b.en.srt").content_type
     assert kind == "application/x-subrip; charset=utf-8"
 
 
@@ -117,7 +117,16 @@ async def test_what_was_finished_before_the_setting_was_made_is_stored_too(stori
     await status(pending=0)
     async with storing(formats="vtt"):
         await status(pending=0)
-    assert names(s3) == ["0.mp4.vtt", "1.mp4.vtt", "2.mp4.vtt"]
+    assert names(s3) == ["0.en.vtt", "1.en.vtt", "2.en.vtt"]
+
+
+async def test_names_follow_the_setting_and_no_recording_takes_that_of_another(storing, store_transcript, s3, status):
+    for savepath in ("talks/a.mp4", "talks/a.wav", "talks/a.b.mp4"):
+        await store_transcript(savepath, f"of {savepath}")
+    async with storing(formats="srt", name="{language}/{folder}/{stem}.{format}"):
+        await status(pending=0)
+    assert names(s3) == ["en/talks/a.b.srt", "en/talks/a.mp4.srt", "en/talks/a.wav.srt"]
+    assert "of talks/a.wav" in read(s3, "en/talks/a.wav.srt")
 
 
 async def test_it_is_caught_up_with_in_steps(storing, store_transcript, s3, status, monkeypatch):
@@ -155,7 +164,7 @@ async def test_what_waits_is_stored_after_a_restart(storing, store_transcript, s
         assert "does not answer" in (await status(failing=1)).error
     async with storing():
         await status(pending=0)
-    assert names(s3) == ["a.mp4.json", "a.mp4.srt"]
+    assert names(s3) == ["a.en.srt", "a.mp4.json"]
 
 
 async def test_a_worker_that_does_not_store_results_leaves_them_alone(
@@ -246,7 +255,7 @@ async def test_serve_stores_results(orchestrator, submit, s3, s3_port, tmp_path,
     await job_in(job.id, "done", seconds=30)
     await status(pending=0)
     assert (await command.ends(signal.SIGTERM)).code == 0
-    assert names(s3) == ["a.mp4.json", "a.mp4.srt"]
+    assert names(s3) == ["a.en.srt", "a.mp4.json"]
 
 
 async def test_serve_without_the_keys_for_results_says_so(orchestrator):

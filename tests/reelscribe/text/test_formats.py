@@ -16,7 +16,7 @@ def test_a_format_is_found_by_its_name():
 
 
 def test_an_unknown_format_is_refused_with_those_there_are():
-    with pytest.raises(UnsupportedFormat, match="'doc' is not offered; take one of txt, srt, vtt, tsv, json, jsonl"):
+    with pytest.raises(UnsupportedFormat, match="'doc' is not offered; take one of txt, paragraphs, docx, srt, vtt"):
         parse_format("doc")
 
 

@@ -1,0 +1,90 @@
+"""Which transcripts are wanted: by language, time of the recording, and how sure the model was."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from reelscribe.contracts.messages import WireModel
+from reelscribe.contracts.transcriber import Language
+
+
+def newest(job: str) -> str:
+    """The condition that no newer transcript of the same savepath is finished; ``job`` is the alias of the job."""
+    return f"""
+    not exists (
+        select from transcriptions n where n.media_id = {job}.media_id and n.state = 'done'
+            and (n.finished_at, n.id) > ({job}.finished_at, {job}.id)
+    )
+    """
+
+
+def last_modified(job: str) -> str:
+    """When the object of a finished job was modified; if that is unknown, when its transcript was finished."""
+    return f"""
+    coalesce(
+        (
+            select a.last_modified from attempts a
+            where a.transcription_id = {job}.id and a.last_modified is not null order by a.attempt desc limit 1
+        ),
+        {job}.finished_at
+    )
+    """
+
+
+def _checked_time(given: object) -> object:
+    if isinstance(given, str) and not re.match(r"\d{4}-\d\d-\d\d", given):
+        raise ValueError(f"{given!r} is not a date; write it as 2026-01-31 or 2026-01-31T18:00:00Z")
+    return given
+
+
+def _in_utc(time: datetime) -> datetime:
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+Since = Annotated[datetime, BeforeValidator(_checked_time), Field(strict=False), AfterValidator(_in_utc)]
+
+
+class TranscriptFilters(WireModel):
+    """All of them must hold.
+
+    Attributes:
+        language: of the recording.
+        since: recordings that were modified then or later; without a zone, in UTC.
+        min_confidence: the mean probability of the words, from 0 to 1, weighted by the seconds of the segments. A
+            transcript without segments has none, and is not wanted then.
+    """
+
+    language: Language | None = None
+    since: Since | None = None
+    min_confidence: float | None = Field(default=None, ge=0, le=1)
+
+    def conditions(self, job: str) -> list[str]:
+        """In SQL; ``job`` is the alias of a finished transcription."""
+        return [
+            condition
+            for condition, value in (
+                (f"{job}.language = %(language)s", self.language),
+                (f"{last_modified(job)} >= %(since)s", self.since),
+                (f"{_confidence(job)} >= %(min_confidence)s", self.min_confidence),
+            )
+            if value is not None
+        ]
+
+    def parameters(self) -> dict[str, Any]:
+        """Of :meth:`conditions`."""
+        return self.model_dump(include=set(TranscriptFilters.model_fields))
+
+
+NO_FILTERS = TranscriptFilters()
+
+
+def _confidence(job: str) -> str:
+    return f"""
+    (
+        select exp(sum(s.avg_logprob * greatest(s.end_seconds - s.start_seconds, 0.01))
+            / sum(greatest(s.end_seconds - s.start_seconds, 0.01)))
+        from segments s where s.transcription_id = {job}.id
+    )
+    """
