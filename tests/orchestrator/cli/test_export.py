@@ -5,38 +5,28 @@ import csv
 import json
 import os
 import pty
-import shutil
-import subprocess
 import sys
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 
 import duckdb
 import pandas
 import pytest
-from docx import Document
 from pyarrow.dataset import dataset
 from pyarrow.parquet import write_table
 from typer.testing import CliRunner
 
-from orchestrator.cli.export import FileWriter
 from orchestrator.cli.main import cli
-from orchestrator.errors import NotWritten
 from orchestrator.exports import parquet
 from orchestrator.jobs.models import Options
 from orchestrator.transcripts import formats
-from orchestrator.transcripts.filters import TranscriptFilters
 from orchestrator.transcripts.partitions import touched
-from orchestrator.transcripts.queries import count_finished, finished_savepaths, transcript, transcript_of
+from orchestrator.transcripts.queries import transcript
 from reelscribe.contracts.events import Word
-from reelscribe.text.file_names import FileNames
-from reelscribe.text.formats import Format
 from tests.orchestrator.commands import read_all
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import segment
 
-ROOT = Path(__file__).parent.parent.parent.parent
 MODIFIED = datetime(2026, 1, 31, 9, 5, 59, tzinfo=UTC)
 
 
@@ -86,82 +76,6 @@ async def test_a_folder_mirrors_the_savepaths(orchestrator, transcripts, tmp_pat
     )
     assert (outcome.code, outcome.out) == (0, f"2 transcripts in {tmp_path / 'o'}\n")
     assert files(tmp_path / "o") == ["youtube/a.mp4.json", "youtube/deep/b.mp4.json"]
-
-
-async def test_a_player_finds_exported_subtitles_and_those_of_another_recording_are_not_overwritten(
-    orchestrator, transcripts, store_transcript, tmp_path
-):
-    for savepath in ("talks/two.mp4", "talks/two.wav"):
-        await store_transcript(savepath, f"Of {savepath}.")
-    folder = tmp_path / "o"
-    outcome = await orchestrator.run("export", "--all", "--format", "srt", "--output", str(folder))
-    assert outcome.code == 0
-    assert files(folder) == [
-        "talks/c.de.srt", "talks/two.mp4.en.srt", "talks/two.wav.en.srt", "youtube/a.en.srt", "youtube/deep/b.en.srt",
-    ]  # fmt: skip
-    assert "Of talks/two.wav." in (folder / "talks/two.wav.en.srt").read_text()
-    if mpv := shutil.which("mpv"):
-        shutil.copy(ROOT / "demo" / "demo.mp4", folder / "talks/c.mp4")
-        player = [mpv, "--no-config", "--vo=null", "--ao=null", "--frames=1", "--sub-auto=exact"]
-        shown = subprocess.run([*player, folder / "talks/c.mp4"], capture_output=True, text=True, timeout=60)
-        assert "--slang=de 'c.de.srt' (subrip) (external)" in shown.stdout
-
-
-async def test_the_name_of_each_file_can_be_chosen(orchestrator, transcripts, tmp_path):
-    outcome = await orchestrator.run(
-        *("export", "--all", "--format", "vtt", "--output", str(tmp_path / "o")),
-        *("--name", "{language}/{folder}/{stem}-{model}.{format}"),
-    )
-    assert (outcome.code, outcome.err) == (0, "")
-    assert files(tmp_path / "o") == [
-        "de/talks/c-scripted.vtt", "en/youtube/a-scripted.vtt", "en/youtube/deep/b-scripted.vtt",
-    ]  # fmt: skip
-
-
-async def test_two_recordings_never_share_a_file_whatever_the_name(pool, store_transcript, tmp_path):
-    writer = FileWriter(Format.TXT, FileNames("{stem}{language}.txt"), False, str(tmp_path))
-    async with pool.connection() as connection:
-        for savepath, language in (("talk.mp4", "yue"), ("talky.mp4", "ue")):
-            job = await store_transcript(savepath, savepath, language=language)
-            transcript = await transcript_of(connection, job)
-            if savepath == "talky.mp4":
-                with pytest.raises(NotWritten, match=r"talkyue.txt is the file of another recording"):
-                    await writer.write(connection, transcript)
-            else:
-                await writer.write(connection, transcript)
-    assert (tmp_path / "talkyue.txt").read_text() == "talk.mp4\n"
-
-
-async def test_filters_choose_what_is_exported(orchestrator, transcripts, pool, sql, tmp_path):
-    await sql("update segments set avg_logprob = ln(0.4) where text = 'Words.'")
-
-    async def found(**filters: object) -> list[str]:
-        async with pool.connection() as connection:
-            chosen = TranscriptFilters(**filters)
-            savepaths = await finished_savepaths(connection, BUCKET, filters=chosen)
-            assert await count_finished(connection, BUCKET, filters=chosen) == len(savepaths)
-            partitions = await touched(connection, BUCKET, filters=chosen)
-            assert sum(len(partition.jobs) for partition in partitions) == len(savepaths)
-        return savepaths
-
-    assert await found(language="de") == ["talks/c.mp4"]
-    assert await found(since=MODIFIED) == ["talks/c.mp4", "youtube/a.mp4"]
-    assert await found(min_confidence=0.41) == ["talks/c.mp4", "youtube/a.mp4"]
-    assert await found(min_confidence=0.39, language="en") == ["youtube/a.mp4", "youtube/deep/b.mp4"]
-    options = ("--language", "en", "--since", "2026-01-31T09:05:30Z", "--min-confidence", "0.41")
-    folder = str(tmp_path / "data")
-    outcome = await orchestrator.run("export", "--all", "--format", "parquet", "--output", folder, *options)
-    assert (outcome.code, outcome.out) == (0, f"1 transcript in {folder}\n")
-    assert set(pandas.read_parquet(folder)["savepath"]) == {"youtube/a.mp4"}
-
-
-async def test_a_word_document_goes_to_standard_output_as_it_is(orchestrator, transcripts):
-    command = await orchestrator.start("export", "youtube/a.mp4", "--format", "docx", "--timestamps")
-    written, errors = await command.process.communicate()
-    assert (command.process.returncode, errors) == (0, b"")
-    document = Document(BytesIO(written))
-    texts = [paragraph.text for paragraph in document.paragraphs]
-    assert texts == ["youtube/a.mp4", "00:00:00.000  Hello Peter. Good bye."]
 
 
 async def test_a_missing_transcript_is_reported_and_the_others_are_written(orchestrator, transcripts, submit, tmp_path):

@@ -1,0 +1,110 @@
+"""docs/three-machines.md, followed literally: its commands in their order, and its settings, in a root of its own."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.scratch_root import HOSTS, OF_WHEEL, POSTGRES, ROOT, ScratchRoot, can_be_made
+
+PAGE = ROOT / "docs" / "three-machines.md"
+INSTEAD = {
+    "git clone REPOSITORY": "git clone repository",
+    "model = large-v3-turbo": "model = mini",
+    "10.0.0.0/8": "127.0.0.0/8",
+    "sudo -u postgres createuser": "printf 'PASSWORD\\nPASSWORD\\n' | sudo -u postgres createuser",
+}
+"""What a reader types or replaces, and the model, which would be downloaded."""
+
+WRITE_SETTINGS = """
+import sys
+lines = open(sys.argv[1]).read().splitlines()
+section = ""
+for given in sys.stdin.read().splitlines():
+    if given.startswith("["):
+        section = given
+    elif given:
+        key = given.split(" = ")[0]
+        begin = lines.index(section) + 1
+        end = next((at for at in range(begin, len(lines)) if lines[at].startswith("[")), len(lines))
+        [at] = [at for at in range(begin, end) if lines[at].split(" =")[0] == key]
+        lines[at] = given
+open(sys.argv[1], "w").write("\\n".join(lines))
+"""
+HELPERS = f"""
+set -eo pipefail
+settings() {{ {sys.executable} /write_settings.py /etc/reelscribe/config.cfg; }}
+postgres() {{
+    sudo -u postgres {POSTGRES}/pg_ctl -w -s -l /var/lib/postgresql/log -D /var/lib/postgresql/data "$@" >/dev/null
+}}
+export PGHOST=/tmp
+"""
+START_POSTGRES = f"""
+sudo -u postgres {POSTGRES}/initdb --no-sync --encoding=SQL_ASCII --locale=C -D /var/lib/postgresql/data >/dev/null
+cd /var/lib/postgresql/data
+printf "listen_addresses = '*'\\nfsync = off\\nunix_socket_directories = '/tmp'\\n" >> postgresql.conf
+echo "local all all trust" > pg_hba.conf
+postgres start
+"""
+ENCRYPT_POSTGRES = """
+sed -i 's/^host /hostssl /' /var/lib/postgresql/data/pg_hba.conf
+postgres restart
+"""
+AFTERWARDS = """
+echo "=== afterwards"
+sudo -u reelscribe /opt/reelscribe/.venv/bin/orchestrator show short.flac --config /etc/reelscribe/config.cfg
+! sudo -u nobody cat /etc/reelscribe/tokens /etc/reelscribe/extractor-host.key 2>/dev/null
+"""
+"""It is what the page promises: a transcript, and secrets that others cannot read."""
+
+
+def commands_of_the_page() -> str:
+    """All blocks of the page as one script; between them is what it leaves to the reader."""
+    text = PAGE.read_text(encoding="utf-8")
+    for words, others in INSTEAD.items():
+        assert words in text
+        text = text.replace(words, others)
+    if POSTGRES == OF_WHEEL:  # which does not speak TLS
+        text = re.sub(r"^```text\nssl = on\n.*?^```", "", text.replace("?sslmode=verify-full", ""), flags=re.M | re.S)
+    script = HELPERS
+    for heading, language, block in re.findall(
+        r"^## ([^\n]*)|^```(sh|ini|text)\n(.*?)^```", text, re.MULTILINE | re.DOTALL
+    ):
+        if heading:
+            script += f"echo '=== {heading}'\n" + (START_POSTGRES if heading == "The database" else "")
+        elif language == "ini":
+            script += f"settings <<'END'\n{block}END\n"
+        elif block.startswith("host"):
+            script += f"cat >> /var/lib/postgresql/data/pg_hba.conf <<'END'\n{block}END\npostgres reload\n"
+        elif block.startswith("ssl = on"):
+            script += f"cat >> /var/lib/postgresql/data/postgresql.conf <<'END'\n{block}END\n{ENCRYPT_POSTGRES}"
+        else:
+            script += block
+    return script + ports_of_the_page() + AFTERWARDS
+
+
+def ports_of_the_page() -> str:
+    """A connection to each service at the port that the table names."""
+    names = {name.removesuffix("-host").replace("db.internal", "PostgreSQL"): name for name in HOSTS.values()}
+    rows = re.findall(r"^\| [^|]+ \| (\w+) \| (\d+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {service for service, _ in rows} == set(names)
+    return "".join(f"exec 3<>/dev/tcp/{names[service]}/{port}\n" for service, port in rows)
+
+
+@pytest.mark.skipif(not can_be_made(), reason="needs root, bubblewrap, setpriv, systemd-sysusers and openssl")
+def test_the_page_is_true_literally(tmp_path: Path) -> None:
+    root = ScratchRoot(tmp_path / "root")
+    root.write("write_settings.py", WRITE_SETTINGS)
+    recording = root.folder / "data/minio/videos/short.flac"
+    shutil.copy(ROOT / "tests/speech/short.flac", recording)
+    shutil.chown(recording, 901, 901)
+    done = root.run(commands_of_the_page(), seconds=110)
+    assert done.returncode == 0, done.stdout
+    headings = re.findall(r"^## (.*)", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.findall(r"^=== (.*)", done.stdout, re.MULTILINE) == [*headings, "afterwards"]
+    checked = re.findall(r"^(ok  |FAIL) (\S+): ", done.stdout, re.MULTILINE)
+    assert {mark for mark, _ in checked} == {"ok  "}
+    assert {"bucket", "model", "database", "https://transcriber-host:8889"} <= {subject for _, subject in checked}
+    assert done.stdout.rpartition("=== afterwards\n")[2].strip(), "a transcript"
