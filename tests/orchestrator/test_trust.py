@@ -1,0 +1,103 @@
+"""[auth] tls_ca: one list of authorities for every client of every service."""
+
+import asyncio
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from orchestrator.database.pool import trusting
+from orchestrator.exports.result_bucket import ResultBucket
+from orchestrator.worker.transcriber_client import TranscriberClient
+from reelscribe.errors import PeerRefused, RemoteError, ServiceError, SettingsError
+from reelscribe.http.auth import Tokens
+from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.settings.loading import load_settings
+from reelscribe.settings.orchestrator import ResultsSection
+from reelscribe.trust import trust
+from tests.extractor_api.s3_server import minio
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The certificate of a server, and its key, in one file; it is its own authority."""
+    file = tmp_path_factory.mktemp("tls") / "both.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-keyout", "-", "-days", "2", "-subj", "/CN=ours", "-addext", "subjectAltName=IP:127.0.0.1"]
+    file.write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
+    return file
+
+
+@pytest.fixture
+async def port(authority: Path) -> AsyncIterator[int]:
+    """Of a server that speaks TLS, and answers each request with 404."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(authority)
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Iterator[Callable[[Path | str], None]]:
+    """Reads a config.cfg with this ``tls_ca``."""
+
+    def read(tls_ca: Path | str) -> None:
+        config = tmp_path / "config.cfg"
+        config.write_text(f"[auth]\ntls_ca = {tls_ca}\n")
+        load_settings(config)
+
+    yield read
+    trust(None)
+
+
+async def of_extractor(port: int, folder: Path) -> None:
+    async with ExtractorClient(f"https://127.0.0.1:{port}") as client:
+        await client.health()
+
+
+async def of_transcriber(port: int, folder: Path) -> None:
+    async with TranscriberClient(Tokens(), 5) as client:
+        await client.health(f"https://127.0.0.1:{port}")
+
+
+async def of_minio(port: int, folder: Path) -> None:
+    bucket = ResultBucket(minio(folder, port, secure=True), ResultsSection(bucket="words"))
+    await asyncio.to_thread(bucket.put, "a", BytesIO(b"a"), "text/plain")
+
+
+@pytest.mark.parametrize("call", [of_extractor, of_transcriber, of_minio])
+async def test_each_client_trusts_its_authorities_and_nothing_without_them(call, port, authority, configured, tmp_path):
+    with pytest.raises(ServiceError, match="certificate verify failed"):
+        await call(port, tmp_path)
+    configured(authority)
+    with pytest.raises((RemoteError, PeerRefused), match=r"no answer of its API|does not speak S3"):
+        await call(port, tmp_path)
+
+
+def test_postgresql_gets_them_where_its_url_asks_for_verification(authority, configured):
+    plain, verified = "postgresql://a@b/c", "postgresql://a@b/c?sslmode=verify-full"
+    assert trusting(verified) == verified
+    configured(authority)
+    assert trusting(verified).startswith(f"{verified}&sslrootcert=")
+    assert [trusting(url) for url in (plain, f"{verified}&sslrootcert=x")] == [plain, f"{verified}&sslrootcert=x"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(None, "cannot be read: No such file or directory"), ("no PEM", "holds no certificate")]
+)
+def test_a_file_without_certificates_is_a_mistake_in_the_settings(content, reason, configured, tmp_path):
+    if content:
+        (tmp_path / "ca.pem").write_text(content)
+    with pytest.raises(SettingsError, match=rf"\[auth\] tls_ca: \S+ca.pem {reason}"):
+        configured("ca.pem")
