@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 
 import pandas
@@ -53,17 +52,6 @@ async def test_a_player_finds_exported_subtitles_and_those_of_another_recording_
         assert "--slang=de 'c.de.srt' (subrip) (external)" in shown.stdout
 
 
-async def test_the_name_of_each_file_can_be_chosen(orchestrator, transcripts, tmp_path):
-    outcome = await orchestrator.run(
-        *("export", "--all", "--format", "vtt", "--output", str(tmp_path / "o")),
-        *("--name", "{language}/{folder}/{stem}-{model}.{format}"),
-    )
-    assert (outcome.code, outcome.err) == (0, "")
-    assert files(tmp_path / "o") == [
-        "de/talks/c-scripted.vtt", "en/youtube/a-scripted.vtt", "en/youtube/deep/b-scripted.vtt",
-    ]  # fmt: skip
-
-
 async def test_two_recordings_never_share_a_file_whatever_the_name(pool, store_transcript, tmp_path):
     writer = FileWriter(Format.TXT, FileNames("{stem}{language}.txt"), False, str(tmp_path))
     async with pool.connection() as connection:
@@ -101,10 +89,12 @@ async def test_filters_choose_what_is_exported(orchestrator, transcripts, pool, 
     assert set(pandas.read_parquet(folder)["savepath"]) == {"youtube/a.mp4"}
 
 
-async def test_a_word_document_goes_to_standard_output_as_it_is(orchestrator, transcripts):
-    command = await orchestrator.start("export", "youtube/a.mp4", "--format", "docx", "--timestamps")
-    written, errors = await command.process.communicate()
-    assert (command.process.returncode, errors) == (0, b"")
-    document = Document(BytesIO(written))
+async def test_a_word_document_of_any_name(orchestrator, transcripts, tmp_path):
+    name = "{language}/{folder}/{stem}-{model}.{format}"
+    arguments = ("--format", "docx", "--timestamps", "--output", str(tmp_path / "o"), "--name", name)
+    outcome = await orchestrator.run("export", "--prefix", "youtube/", *arguments)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert files(tmp_path / "o") == ["en/youtube/a-scripted.docx", "en/youtube/deep/b-scripted.docx"]
+    document = Document(str(tmp_path / "o/en/youtube/a-scripted.docx"))
     texts = [paragraph.text for paragraph in document.paragraphs]
     assert texts == ["youtube/a.mp4", "00:00:00.000  Hello Peter. Good bye."]
