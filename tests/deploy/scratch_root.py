@@ -28,7 +28,7 @@ USERS = """\
 root:x:0:0:root:/root:/bin/sh
 minio-user:x:901:901::/data:/usr/sbin/nologin
 postgres:x:902:902::/var/lib/postgresql:/bin/sh
-nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin
+guest:x:903:65534::/nonexistent:/usr/sbin/nologin
 """
 GROUPS = "root:x:0:\nminio-user:x:901:\npostgres:x:902:\nnogroup:x:65534:\n"
 SHIMS = {

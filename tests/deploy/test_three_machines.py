@@ -55,7 +55,7 @@ postgres restart
 AFTERWARDS = """
 echo "=== afterwards"
 sudo -u reelscribe /opt/reelscribe/.venv/bin/orchestrator show short.flac --config /etc/reelscribe/config.cfg
-! sudo -u nobody cat /etc/reelscribe/tokens /etc/reelscribe/extractor-host.key 2>/dev/null
+! sudo -u guest cat /etc/reelscribe/tokens /etc/reelscribe/extractor-host.key 2>/dev/null
 """
 """It is what the page promises: a transcript, and secrets that others cannot read."""
 
@@ -94,13 +94,14 @@ def ports_of_the_page() -> str:
 
 
 @pytest.mark.skipif(not can_be_made(), reason="needs root, bubblewrap, setpriv, systemd-sysusers and openssl")
+@pytest.mark.timeout(240)
 def test_the_page_is_true_literally(tmp_path: Path) -> None:
     root = ScratchRoot(tmp_path / "root")
     root.write("write_settings.py", WRITE_SETTINGS)
     recording = root.folder / "data/minio/videos/short.flac"
     shutil.copy(ROOT / "tests/speech/short.flac", recording)
     shutil.chown(recording, 901, 901)
-    done = root.run(commands_of_the_page(), seconds=110)
+    done = root.run(commands_of_the_page(), seconds=220)
     assert done.returncode == 0, done.stdout
     headings = re.findall(r"^## (.*)", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert re.findall(r"^=== (.*)", done.stdout, re.MULTILINE) == [*headings, "afterwards"]

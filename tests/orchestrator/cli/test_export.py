@@ -197,7 +197,7 @@ async def test_pandas_reads_the_rows(to_parquet, transcripts):
     assert frame["last_modified"][0] == pandas.Timestamp(MODIFIED)
 
 
-async def test_parquet_has_the_columns_of_jsonl_and_words_where_they_are_known(to_parquet, transcripts, pool, sql):
+async def test_parquet_has_the_columns_of_jsonl_and_words_if_they_are_known(to_parquet, transcripts, pool, sql):
     await sql("""update segments set words = '[{"start": 4, "end": 5, "word": " bye", "probability": 0.5}]'
         where text like 'Good%%'""")
     frame = pandas.read_parquet(await to_parquet(), filters=[("folder", "==", "youtube")])
