@@ -14,6 +14,8 @@ from reelscribe.text.paragraphs import Paragraph, ParagraphStream
 from reelscribe.text.srt_vtt import clock
 
 GREY = RGBColor(0x70, 0x70, 0x70)
+LONGEST_PROPERTY = 255
+"""Characters, by the standard."""
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -25,8 +27,8 @@ class WordDocument:
         self._paragraphs = ParagraphStream()
         self._document = Document()
         job, about = transcript.job, self._document.core_properties
-        about.title, about.author, about.comments = _storable(job.savepath), "", ""
-        about.language = job.language or ""
+        about.title, about.author, about.comments = _storable(job.savepath)[:LONGEST_PROPERTY], "", ""
+        about.language = transcript.text_language
         if job.finished_at:
             about.created = about.modified = job.finished_at.astimezone(UTC).replace(tzinfo=None)
         self._document.add_heading(_storable(job.savepath), 0)

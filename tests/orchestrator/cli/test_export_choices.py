@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
 import pandas
@@ -12,6 +13,7 @@ from docx import Document
 from orchestrator.cli.export import FileWriter
 from orchestrator.errors import NotWritten
 from orchestrator.transcripts.filters import TranscriptFilters
+from orchestrator.transcripts.formats import render
 from orchestrator.transcripts.partitions import touched
 from orchestrator.transcripts.queries import count_finished, finished_savepaths, transcript_of
 from reelscribe.text.file_names import FileNames
@@ -87,6 +89,15 @@ async def test_filters_choose_what_is_exported(orchestrator, transcripts, pool, 
     outcome = await orchestrator.run("export", "--all", "--format", "parquet", "--output", folder, *options)
     assert (outcome.code, outcome.out) == (0, f"1 transcript in {folder}\n")
     assert set(pandas.read_parquet(folder)["savepath"]) == {"youtube/a.mp4"}
+
+
+async def test_a_word_document_takes_any_savepath_and_any_text(pool, store_transcript):
+    savepath, text = "/".join(["n" * 200] * 3), "Bell\x07 and \ud7ff \U0001f468\u200d\U0001f469 <&>."
+    job = await store_transcript(savepath, text, incomplete="20 of 60 s came out")
+    async with pool.connection() as connection:
+        document = Document(BytesIO(render(await transcript_of(connection, job), Format.DOCX)))
+    note = "incomplete: 20 of 60 s came out"
+    assert [paragraph.text for paragraph in document.paragraphs] == [savepath, note, text.replace("\x07", "")]
 
 
 async def test_a_word_document_of_any_name(orchestrator, transcripts, tmp_path):
