@@ -135,7 +135,7 @@ def test_bytes_that_are_not_utf_8_are_exit_code_2_and_a_sentence(arguments, name
 async def test_a_database_user_without_rights_is_exit_code_1_and_a_sentence(orchestrator, sql):
     await sql("create role ann login")
     try:
-        await sql("grant select on _yoyo_migration to ann")
+        await sql("grant all on _yoyo_migration, jobs, segments, procrastinate_jobs to ann")
         orchestrator.config.write_text(orchestrator.config.read_text().replace("//postgres:@", "//ann@"))
         outcome, checked = await orchestrator.run("status"), await orchestrator.run("check")
     finally:
