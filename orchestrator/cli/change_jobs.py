@@ -1,10 +1,9 @@
 """Changes jobs by command, named ones or many in chunks, and prints what has changed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-
-from rich.console import Console
-from rich.progress import track
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from orchestrator.cli.console import print_json, situation_line, visible
 from orchestrator.cli.submit_report import FEW
@@ -45,8 +44,10 @@ async def change_many(
     changed: list[int] = []
     chunks = [ids[begin : begin + CHUNK] for begin in range(0, len(ids), CHUNK)]
     try:
-        for chunk in track(chunks, word, console=Console(stderr=True), transient=True, disable=len(chunks) < 2):
-            changed += await change(chunk)
+        with _bar(word, len(chunks)) as advance:
+            for chunk in chunks:
+                changed += await change(chunk)
+                advance()
     except asyncio.CancelledError:
         print_error(f"stopped after {len(changed)} jobs; run it again to continue")
         raise
@@ -60,3 +61,18 @@ async def change_many(
     if not few:
         print(f"{len(changed)} jobs {word}" if changed else nothing)
     return 0
+
+
+@contextmanager
+def _bar(word: str, chunks: int) -> Iterator[Callable[[], None]]:
+    """A progress bar for a change of several chunks on a terminal; what it yields is called for each of them."""
+    if chunks < 2 or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    from orchestrator.cli.progress import bars
+
+    with bars(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()) as progress:
+        task = progress.add_task(word, total=chunks)
+        yield lambda: progress.advance(task)

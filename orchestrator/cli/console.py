@@ -1,17 +1,15 @@
-"""Jobs on a terminal: their table, and how those of ``submit --wait`` progress."""
+"""Jobs on a terminal: their table, and their lines."""
 
 import json
 import sys
-import time
 from collections.abc import Sequence
-from typing import Protocol
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from orchestrator.jobs.models import Job, State
+
+if TYPE_CHECKING:  # it takes long to import, and not every command draws
+    from rich.console import Console
+    from rich.table import Table
 
 COLOURS: dict[State, str] = {
     "queued": "dim",
@@ -22,8 +20,6 @@ COLOURS: dict[State, str] = {
     "cancelled": "magenta",
 }
 NO_WORKER = "no worker is running; start one with: orchestrator up (or serve, or worker)"
-PLAIN_SECONDS = 10.0
-"""How often a running job is mentioned if there is no terminal."""
 
 
 def visible(text: str) -> str:
@@ -33,8 +29,11 @@ def visible(text: str) -> str:
     )
 
 
-def job_table(jobs: Sequence[Job]) -> Table:
+def job_table(jobs: Sequence[Job]) -> "Table":
     """One row per job; with its bucket if there is more than one."""
+    from rich.table import Table
+    from rich.text import Text
+
     buckets = len({job.bucket for job in jobs}) > 1
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("ID", "STATE"):
@@ -48,19 +47,21 @@ def job_table(jobs: Sequence[Job]) -> Table:
         table.add_row(
             str(job.id),
             Text(job.state, style=COLOURS[job.state]),
-            _transcribed(job),
+            transcribed(job),
             *((Text(job.bucket),) if buckets else ()),
             Text.assemble(visible(job.savepath), (f"  {visible(note)}" if note else "", "dim")),
         )
     return table
 
 
-def out() -> Console:
+def out() -> "Console":
     """Standard output; as wide as needed if that is not a terminal, so that scripts see unbroken lines."""
+    from rich.console import Console
+
     return Console(width=None if sys.stdout.isatty() else 2000, highlight=False)
 
 
-def print_table(table: Table) -> None:
+def print_table(table: "Table") -> None:
     """To standard output."""
     out().print(table)
 
@@ -98,111 +99,8 @@ def closing_line(job: Job) -> str:
     return line
 
 
-class ProgressView(Protocol):
-    """Shows jobs while they run."""
-
-    def __enter__(self) -> "ProgressView": ...
-
-    def __exit__(self, *exc_info: object) -> None: ...
-
-    def show(self, job: Job) -> None:
-        """The job as it is now; called repeatedly."""
-
-
-class ProgressBars:
-    """A bar for each job that runs, and a line for each that is finished."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
-        self._progress = Progress(
-            TextColumn("{task.fields[state]:<9}"),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TextColumn("{task.fields[transcribed]}"),
-            TextColumn("{task.fields[note]}", markup=False),
-            console=self._console,
-            transient=True,
-        )
-        self._bars: dict[int, TaskID] = {}
-        self._finished: set[int] = set()
-        self._speed = _Speed()
-
-    def __enter__(self) -> "ProgressBars":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._progress.stop()
-
-    def show(self, job: Job) -> None:
-        if job.finished:
-            if job.id not in self._finished:
-                self._finished.add(job.id)
-                if job.id in self._bars:
-                    self._progress.remove_task(self._bars.pop(job.id))
-                self._console.print(Text(closing_line(job), style=COLOURS[job.state]))
-            return
-        if job.id not in self._bars:
-            self._bars[job.id] = self._progress.add_task(visible(job.savepath), state="", transcribed="", note="")
-        self._progress.update(
-            self._bars[job.id],
-            total=job.declared_seconds,
-            completed=job.progress_seconds,
-            visible=job.state != "queued" or len(self._bars) == 1,
-            state=job.state,
-            transcribed=_progress(job, self._speed.of(job)),
-            note=visible(job.error.message) if job.error else "",
-        )
-
-
-class ProgressLines:
-    """A line for each change, for logs and pipes."""
-
-    def __init__(self) -> None:
-        self._shown: dict[int, tuple[State, float]] = {}
-        self._speed = _Speed()
-
-    def __enter__(self) -> "ProgressLines":
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        pass
-
-    def show(self, job: Job) -> None:
-        state, when = self._shown.get(job.id, (None, 0.0))
-        speed = self._speed.of(job)
-        if state == job.state and (job.state != "running" or time.monotonic() < when + PLAIN_SECONDS):
-            return
-        self._shown[job.id] = (job.state, time.monotonic())
-        if state is None and job.state == "queued":
-            return  # submit has just said so
-        line = closing_line(job)
-        if job.state == "running" and (progress := _progress(job, speed)):
-            line += f": {progress}"
-        print(line, file=sys.stderr, flush=True)
-
-
-class _Speed:
-    """Seconds of recording per second, since a job was first seen running."""
-
-    def __init__(self) -> None:
-        self._first: dict[int, tuple[float, float]] = {}
-
-    def of(self, job: Job) -> str:
-        if job.state != "running":
-            self._first.pop(job.id, None)
-            return ""
-        now = time.monotonic()
-        began, transcribed = self._first.setdefault(job.id, (now, job.progress_seconds))
-        took = now - began
-        return f"{(job.progress_seconds - transcribed) / took:.1f} x real time" if took >= 1 else ""
-
-
-def _progress(job: Job, speed: str) -> str:
-    return ", ".join(filter(None, (_transcribed(job), speed)))
-
-
-def _transcribed(job: Job) -> str:
+def transcribed(job: Job) -> str:
+    """How much of its recording is transcribed."""
     if job.declared_seconds is None:
         return f"{job.progress_seconds:.1f} s" if job.progress_seconds else ""
     return f"{min(job.progress_seconds, job.declared_seconds):.1f} of {job.declared_seconds:.1f} s"

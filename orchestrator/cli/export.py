@@ -6,9 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from orchestrator.cli.console import print_json, visible
 from orchestrator.cli.options import (
     PARQUET,
@@ -135,7 +132,8 @@ async def _to_files(session: Session, bucket: str, wanted: TranscriptSelection, 
     """How many were written, and how many could not be."""
     failures = await _report_missing(session, bucket, wanted)
     written = 0
-    with _bar(await _count(session, bucket, wanted)) as advance:
+    shown = folder is not None or not sys.stdout.isatty()  # not among the transcripts
+    with _bar(await _count(session, bucket, wanted), shown) as advance:
         async for savepath in _found(session, bucket, wanted):
             async with session.pool.connection() as connection:
                 transcript = await transcript_queries.transcript(connection, bucket, savepath)
@@ -209,12 +207,15 @@ async def _found(session: Session, bucket: str, wanted: TranscriptSelection) -> 
 
 
 @contextmanager
-def _bar(total: int) -> Iterator[Callable[[], None]]:
+def _bar(total: int, shown: bool = True) -> Iterator[Callable[[], None]]:
     """A progress bar on a terminal; what it yields is called for each of ``total``."""
-    if not sys.stderr.isatty():
+    if not (shown and sys.stderr.isatty()):
         yield lambda: None
         return
-    columns = (TextColumn("export"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    from orchestrator.cli.progress import bars
+
+    with bars(TextColumn("export"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
         task = progress.add_task("", total=total)
         yield lambda: progress.advance(task)

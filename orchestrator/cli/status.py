@@ -128,7 +128,7 @@ async def _look(session: Session, savepath: str | None, bucket: str | None, limi
 async def _watch(look: Callable[[], Awaitable[StatusView]], as_json: bool) -> StatusView:
     """Show what changes, until nothing more will; the last of it."""
     if sys.stdout.isatty() and not as_json:
-        with Live(console=out(), auto_refresh=False) as live:
+        with Live(console=out(), auto_refresh=False, redirect_stdout=False) as live:
             while True:
                 view = await look()
                 live.update(view.tables(), refresh=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from orchestrator.cli import savepath_lists
-from orchestrator.cli.console import ProgressBars, ProgressLines, ProgressView
 from orchestrator.cli.options import (
     STANDARD_INPUT,
     Mode,
@@ -147,6 +146,8 @@ async def _take_all(session: Session, submission: Submission, given: SubmitInput
 
 async def _follow(session: Session, jobs: list[Job], as_json: bool) -> list[Job]:
     """Show jobs until all are finished."""
+    from orchestrator.cli.progress import ProgressBars, ProgressLines, ProgressView
+
     view: ProgressView = ProgressBars() if sys.stderr.isatty() and not as_json else ProgressLines()
     unfinished, finished = {job.id for job in jobs}, {}
     try:

@@ -6,9 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
 from orchestrator.cli.console import print_json, situation_line, visible
 from orchestrator.cli.savepath_lists import Refusal
 from orchestrator.intake.submission import Outcome
@@ -117,8 +114,12 @@ def bar(total_bytes: int | None) -> Iterator[tuple[Callable[[int], None], Callab
     if not sys.stderr.isatty():
         yield lambda read: None, lambda count: None
         return
-    columns = (TextColumn("submit"), BarColumn(), TextColumn("{task.fields[count]:,} savepaths"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+
+    from orchestrator.cli.progress import bars
+
+    count = TextColumn("{task.fields[count]:,} savepaths")
+    with bars(TextColumn("submit"), BarColumn(), count, TimeElapsedColumn()) as progress:
         task = progress.add_task("", total=total_bytes, count=0)
         yield lambda read: progress.advance(task, read), lambda count: progress.update(task, count=count)
 
