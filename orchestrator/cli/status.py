@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Group, RenderableType
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -128,6 +127,8 @@ async def _look(session: Session, savepath: str | None, bucket: str | None, limi
 async def _watch(look: Callable[[], Awaitable[StatusView]], as_json: bool) -> StatusView:
     """Show what changes, until nothing more will; the last of it."""
     if sys.stdout.isatty() and not as_json:
+        from rich.live import Live
+
         with Live(console=out(), auto_refresh=False, redirect_stdout=False) as live:
             while True:
                 view = await look()

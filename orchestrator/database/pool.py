@@ -11,9 +11,8 @@ from urllib.parse import urlencode
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from orchestrator.database import embedded, schema
+from orchestrator.database import schema
 from orchestrator.database.locks import AdvisoryLock
 from orchestrator.database.sql import fetch_value
 from orchestrator.errors import DatabaseUnavailable
@@ -56,6 +55,8 @@ async def open_database(section: DatabaseSection) -> AsyncIterator[Pool]:
     with ExitStack() as stack:
         url = section.url
         if url == "embedded":
+            from orchestrator.database import embedded  # its library takes long to import
+
             url = stack.enter_context(embedded.running(section.data_dir))
         url = trusting(url)
         await asyncio.to_thread(prepare, url)
@@ -114,18 +115,6 @@ async def _limit_idle_transactions(connection: psycopg.AsyncConnection[Any]) -> 
     """A process that was stopped in the middle of a transaction must not hold its locks indefinitely."""
     await connection.execute(f"set idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
     await connection.commit()
-
-
-RECONNECT_SECONDS = 20.0
-"""How long a write waits for a database that is gone."""
-
-retry_on_reconnect = retry(
-    retry=retry_if_exception_type(CONNECTION_ERRORS),
-    wait=wait_random_exponential(multiplier=0.2, max=2),
-    stop=stop_after_delay(RECONNECT_SECONDS),
-    reraise=True,
-)
-"""For writes that may be repeated: a connection can break after the commit, before its answer arrives."""
 
 
 @asynccontextmanager

@@ -1,19 +1,21 @@
 """Our tables and procrastinate's, created and migrated with yoyo-migrations by whichever process comes first."""
 
+import importlib.util
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import psycopg
-import yoyo
-from procrastinate.schema import SchemaManager
 from psycopg.conninfo import conninfo_to_dict
-from yoyo.backends import DatabaseBackend
-from yoyo.migrations import MigrationList
 
 from orchestrator.database.locks import AdvisoryLock
 from orchestrator.database.rights import read_rights
 from orchestrator.errors import DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from yoyo.backends import DatabaseBackend
+    from yoyo.migrations import MigrationList
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +34,7 @@ def migrate(url: str, connection: psycopg.Connection) -> None:
     """
     rights = read_rights(connection)
     rights.check_use()
-    ours, queues = yoyo.read_migrations(str(MIGRATIONS)), yoyo.read_migrations(SchemaManager.get_migrations_path())
-    known = {migration.id for migration in (*ours, *queues)}
+    known = known_migrations()
     applied = _applied(connection)
     if unknown := sorted(applied - known):
         raise DatabaseUnavailable(
@@ -43,6 +44,10 @@ def migrate(url: str, connection: psycopg.Connection) -> None:
     if known == applied:
         return
     rights.check_migration()
+    import yoyo  # only where something is missing: it takes long, as procrastinate does
+    from procrastinate.schema import SchemaManager
+
+    ours, queues = yoyo.read_migrations(str(MIGRATIONS)), yoyo.read_migrations(SchemaManager.get_migrations_path())
     connection.execute("select pg_advisory_lock(%s)", (AdvisoryLock.MIGRATION,))
     try:
         with yoyo.get_backend(_yoyo_url(url)) as backend:
@@ -54,14 +59,24 @@ def migrate(url: str, connection: psycopg.Connection) -> None:
         connection.execute("select pg_advisory_unlock(%s)", (AdvisoryLock.MIGRATION,))
 
 
+def known_migrations() -> set[str]:
+    """The ids of procrastinate's migrations and of ours, as yoyo reads them: the names of all files of their folders."""
+    procrastinate = importlib.util.find_spec("procrastinate")
+    assert procrastinate and procrastinate.origin
+    folders = (MIGRATIONS, Path(procrastinate.origin).parent / "sql" / "migrations")
+    return {file.stem for folder in folders for file in folder.iterdir() if file.suffix in (".sql", ".py")}
+
+
 def _applied(connection: psycopg.Connection) -> set[str]:
     if connection.execute("select to_regclass('_yoyo_migration')").fetchone() == (None,):
         return set()
     return {row[0] for row in connection.execute("select migration_id from _yoyo_migration")}
 
 
-def _apply_queue_schema(backend: DatabaseBackend, queues: MigrationList) -> None:
+def _apply_queue_schema(backend: "DatabaseBackend", queues: "MigrationList") -> None:
     """procrastinate's complete schema in a new database, and the migrations of a newer version in one that has it."""
+    from procrastinate.schema import SchemaManager
+
     if backend.execute("select to_regclass('procrastinate_jobs')").fetchone() != (None,):
         backend.apply_migrations(backend.to_apply(queues))
         return

@@ -12,7 +12,7 @@ from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import transitions
 from orchestrator.jobs.attempts import Attempt
 from orchestrator.jobs.models import TRANSCRIBE
-from orchestrator.queue.procrastinate import Queue
+from orchestrator.queue.entries import QueueEntries
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.models import Transcript
 from orchestrator.transcripts.reader import parts
@@ -39,7 +39,7 @@ class ResultBucket(Protocol):
 class ResultStore:
     """Stores the newest transcript of a recording, in the formats of ``[results]``."""
 
-    def __init__(self, pool: Pool, queue: Queue, bucket: ResultBucket, section: ResultsSection) -> None:
+    def __init__(self, pool: Pool, queue: QueueEntries, bucket: ResultBucket, section: ResultsSection) -> None:
         self._pool = pool
         self._queue = queue
         self._bucket = bucket

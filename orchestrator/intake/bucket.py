@@ -1,12 +1,15 @@
 """The objects of the bucket, as the extractor lists them, and how versions of an object are distinguished."""
 
 from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING
 
 from orchestrator.jobs.object_changes import Identity
-from reelscribe.contracts.extractor import ListedObject, ObjectPage, ObjectsQuery
 from reelscribe.errors import PeerUnreachable
 from reelscribe.http.auth import Tokens
-from reelscribe.http.extractor_client import ExtractorClient
+
+if TYPE_CHECKING:  # a submission that asks nothing need not wait for the import of an HTTP client
+    from reelscribe.contracts.extractor import ListedObject, ObjectPage
+    from reelscribe.http.extractor_client import ExtractorClient
 
 PAGE = 1000
 """Most objects of one page of a listing."""
@@ -25,13 +28,13 @@ class Objects:
         self._tokens = tokens
         self._default_bucket = default_bucket
 
-    async def pages(self, bucket: str, prefix: str = "") -> AsyncIterator[list[ListedObject]]:
+    async def pages(self, bucket: str, prefix: str = "") -> AsyncIterator[list["ListedObject"]]:
         """All objects whose savepaths start with ``prefix``, in order, a page at a time.
 
         Raises:
             ServiceError: the extractor does not answer, or refuses.
         """
-        async with ExtractorClient(self._url, self._tokens) as extractor:
+        async with self._client() as extractor:
             after: str | None = ""
             while after is not None:
                 page = await self._page(extractor, bucket, prefix=prefix, after=after)
@@ -50,7 +53,7 @@ class Objects:
         wanted = sorted(savepaths, key=str.encode, reverse=True)
         found: dict[str, Identity] = {}
         step = 1
-        async with ExtractorClient(self._url, self._tokens) as extractor:
+        async with self._client() as extractor:
             while wanted:
                 page = await self._page(extractor, bucket, after=_just_before(wanted[-1]), limit=step)
                 there = {listed.savepath: identity(listed) for listed in page.objects}
@@ -65,9 +68,16 @@ class Objects:
                 step = min(PAGE, step * 4) if len(passed) * 2 >= step else max(1, step // 4)
         return found
 
+    def _client(self) -> "ExtractorClient":
+        from reelscribe.http.extractor_client import ExtractorClient
+
+        return ExtractorClient(self._url, self._tokens)
+
     async def _page(
-        self, extractor: ExtractorClient, bucket: str, prefix: str = "", after: str = "", limit: int = PAGE
-    ) -> ObjectPage:
+        self, extractor: "ExtractorClient", bucket: str, prefix: str = "", after: str = "", limit: int = PAGE
+    ) -> "ObjectPage":
+        from reelscribe.contracts.extractor import ObjectsQuery
+
         named = None if bucket == self._default_bucket else bucket
         try:
             return await extractor.objects(ObjectsQuery(prefix=prefix, after=after, limit=limit, bucket_name=named))
@@ -75,7 +85,7 @@ class Objects:
             raise PeerUnreachable(f"{away.message}; see [orchestrator] extractor_url") from away
 
 
-def identity(listed: ListedObject) -> Identity:
+def identity(listed: "ListedObject") -> Identity:
     """Of an object in a listing."""
     return Identity(listed.etag, listed.size, listed.last_modified)
 

@@ -11,7 +11,7 @@ from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import transitions, versions
 from orchestrator.jobs.models import Job, Options
 from orchestrator.jobs.object_changes import Identity
-from orchestrator.queue.procrastinate import Queue
+from orchestrator.queue.entries import QueueEntries
 from reelscribe.errors import ServiceError
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Submissions:
         objects: knows whether an object has changed; without it, none has.
     """
 
-    def __init__(self, pool: Pool, queue: Queue, objects: Objects | None = None) -> None:
+    def __init__(self, pool: Pool, queue: QueueEntries, objects: Objects | None = None) -> None:
         self._pool = pool
         self._queue = queue
         self._objects = objects
@@ -114,7 +114,7 @@ class Submission:
     def __init__(
         self,
         pool: Pool,
-        queue: Queue,
+        queue: QueueEntries,
         objects: Objects | None,
         bucket: str,
         options: Options,

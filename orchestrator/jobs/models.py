@@ -59,7 +59,7 @@ class Options(TranscribeOptions):
 class Record(BaseModel):
     """A row of the database, ready for JSON."""
 
-    model_config = ConfigDict(frozen=True, protected_namespaces=())
+    model_config = ConfigDict(frozen=True, protected_namespaces=(), defer_build=True)
 
 
 class JobError(Record):

@@ -8,8 +8,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 
 import procrastinate
 from procrastinate.exceptions import ConnectorException
@@ -20,10 +19,10 @@ from psycopg.errors import ForeignKeyViolation
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from orchestrator.database.pool import CONNECTION_ERRORS, IDLE_SECONDS, Pool, one_line
-from orchestrator.database.sql import Connection, fetch_value
 from orchestrator.jobs.models import UNFINISHED
 from orchestrator.queue import backlog, fetch
-from orchestrator.queue.order import WAKE, savepath_of, sub_queue_of
+from orchestrator.queue.entries import QueueEntries
+from orchestrator.queue.order import WAKE
 
 log = logging.getLogger(__name__)
 
@@ -32,15 +31,6 @@ FINISH_SECONDS = 20.0
 """How long the end of a job waits for a database that is gone; then the job is put back."""
 UNSURE_SECONDS = 2.0 * IDLE_SECONDS
 """How long after a loss of the database a commit may still arrive there whose answer no client awaits."""
-
-
-@contextmanager
-def _own_errors() -> Iterator[None]:
-    """psycopg's errors as they were: procrastinate hides which of them a new connection cures."""
-    try:
-        yield
-    except ConnectorException as hidden:
-        raise hidden.__cause__ or hidden from None
 
 
 class _Manager(JobManager):
@@ -160,17 +150,11 @@ class _Manager(JobManager):
         )
 
 
-class Queue:
-    """Puts jobs into the queue; :class:`orchestrator.worker.worker.Worker` takes them out.
-
-    Args:
-        pool: an open pool, shared with everything else of this process.
-        worker_timeout: silence in seconds after which a worker is considered stalled.
-    """
+class Queue(QueueEntries):
+    """The queue as :class:`orchestrator.worker.worker.Worker` needs it, which takes jobs out."""
 
     def __init__(self, pool: Pool, worker_timeout: float = 20) -> None:
-        self.worker_timeout = worker_timeout
-        self._pool = pool
+        super().__init__(pool, worker_timeout)
         connector = procrastinate.PsycopgConnector()
         self._manager = _Manager(connector)
         self.app = procrastinate.App(connector=connector)
@@ -184,51 +168,6 @@ class Queue:
         """Say which kinds of work the worker of this process takes, each with how many at the same time."""
         self._manager.kinds = kinds
 
-    async def put(self, connection: Connection, ids: Sequence[int], delay_seconds: float = 0) -> None:
-        """Queue jobs, in the transaction of ``connection``, each with its own kind and priority."""
-        if not ids:
-            return
-        await connection.execute(
-            f"""
-            with wanted as (
-                select array_agg(id order by id) as ids, array_agg(
-                    row (
-                        {sub_queue_of("kind", savepath_of("j.id"))}, kind, priority, null, null,
-                        jsonb_build_object('job', id),
-                        case when %(delay)s > 0 then now() + make_interval(secs => %(delay)s) end
-                    )::procrastinate_job_to_defer_v1 order by id
-                ) as entries
-                from jobs j where id = any(%(ids)s)
-            ),
-            queued as (select ids, procrastinate_defer_jobs_v1(entries) as queue_jobs from wanted)
-            update jobs j set queue_job = placed.queue_job
-            from queued, unnest(queued.ids, queued.queue_jobs) as placed (id, queue_job) where j.id = placed.id
-            """,
-            {"delay": delay_seconds, "ids": list(ids)},
-        )
-
-    async def withdraw(self, connection: Connection, queue_jobs: Sequence[int]) -> None:
-        """Take entries out of the queue; a worker that runs one of them stops it."""
-        for queue_job in queue_jobs:
-            with _own_errors():
-                await self.app.job_manager.cancel_job_by_id_async(
-                    queue_job, abort=True, delete_job=True, connection=connection
-                )
-
     async def sort(self) -> None:
         """Bring forward what may start from behind blocked jobs; done regularly, no job waits for a blocked one."""
         await backlog.sort(self._pool, list(self._manager.kinds))
-
-    async def count_workers(self) -> int:
-        """How many workers show a heartbeat, on this host or another."""
-        async with self._pool.connection() as connection:
-            return int(
-                await fetch_value(
-                    connection,
-                    """
-                    select count(*) from procrastinate_workers
-                    where last_heartbeat > now() - make_interval(secs => %s)
-                    """,
-                    (self.worker_timeout,),
-                )
-            )

@@ -14,6 +14,7 @@ from orchestrator.exports.results import ResultStore
 from orchestrator.intake.bucket_listing import BucketListing
 from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.folder_watch import FolderWatch
+from orchestrator.queue.procrastinate import Queue
 from orchestrator.session import Session
 from orchestrator.worker.kinds import Kind
 from orchestrator.worker.progress import TranscriptionProgress
@@ -124,7 +125,9 @@ async def _working(session: Session, stopping: asyncio.Event, further_kinds: lis
     Raises:
         SettingsError: the token file is unusable.
     """
-    section, pool, queue = session.settings.orchestrator, session.pool, session.queue
+    section, pool = session.settings.orchestrator, session.pool
+    queue = Queue(pool, section.worker_timeout)
+    await queue.open()
     tokens = Tokens.from_file(session.settings.auth.token_file)
     async with Transcribers(section.transcriber_urls, tokens, section.progress_timeout) as transcribers:
         kinds = [

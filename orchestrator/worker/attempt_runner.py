@@ -6,11 +6,12 @@ from collections.abc import Coroutine
 
 from psycopg.errors import ProgramLimitExceeded
 
-from orchestrator.database.pool import CONNECTION_ERRORS, Pool, retry_on_reconnect
+from orchestrator.database.pool import CONNECTION_ERRORS, Pool
+from orchestrator.database.reconnect import retry_on_reconnect
 from orchestrator.errors import Superseded, Unavailable
 from orchestrator.jobs import transitions
 from orchestrator.jobs.attempts import Attempt, close_receipt
-from orchestrator.queue.procrastinate import Queue
+from orchestrator.queue.entries import QueueEntries
 from orchestrator.worker.kinds import Kind
 from orchestrator.worker.retry import GiveUp, ResumeFrom, Retry
 from reelscribe.errors import InternalError, ServiceError
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 class AttemptRunner:
     """Runs jobs of one kind; any number concurrently."""
 
-    def __init__(self, pool: Pool, queue: Queue, kind: Kind) -> None:
+    def __init__(self, pool: Pool, queue: QueueEntries, kind: Kind) -> None:
         self._pool = pool
         self._queue = queue
         self._kind = kind

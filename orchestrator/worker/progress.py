@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 from psycopg.types.json import Jsonb
 
-from orchestrator.database.pool import Pool, retry_on_reconnect
+from orchestrator.database.pool import Pool
+from orchestrator.database.reconnect import retry_on_reconnect
 from orchestrator.database.sql import Connection
 from orchestrator.errors import ObjectChanged
 from orchestrator.jobs import attempts, transitions
 from orchestrator.jobs.attempts import Attempt
-from orchestrator.queue.procrastinate import Queue
+from orchestrator.queue.entries import QueueEntries
 from orchestrator.transcripts import segments as stored_segments
 from orchestrator.worker.retry import ResumeFrom
 from reelscribe.contracts.events import Finished, Segment, Started
@@ -25,7 +26,7 @@ class TranscriptionProgress:
     All methods raise :class:`orchestrator.errors.Superseded` if the attempt is not the newest.
     """
 
-    def __init__(self, pool: Pool, queue: Queue) -> None:
+    def __init__(self, pool: Pool, queue: QueueEntries) -> None:
         self._pool = pool
         self._queue = queue
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from orchestrator.database.pool import Pool
 from orchestrator.jobs import transitions
 from orchestrator.queue import stalled
-from orchestrator.queue.procrastinate import Queue
+from orchestrator.queue.entries import QueueEntries
 
 
 class Sweeper:
@@ -20,7 +20,7 @@ class Sweeper:
         max_failures: losses of its worker after which a job without progress is failed.
     """
 
-    def __init__(self, pool: Pool, queue: Queue, max_failures: int) -> None:
+    def __init__(self, pool: Pool, queue: QueueEntries, max_failures: int) -> None:
         self._pool = pool
         self._queue = queue
         self._worker_timeout = queue.worker_timeout

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from reelscribe.contracts.messages import ReceivedModel
 from reelscribe.contracts.speech_without_words import SpeechWithoutWords
@@ -125,7 +125,7 @@ class Failed(ReceivedModel):
 
 
 Event = Annotated[Started | Segment | Progress | Finished | Failed, Field(discriminator="event")]
-_event: TypeAdapter[Event] = TypeAdapter(Event)
+_event: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(defer_build=True))
 
 
 def event_line(event: BaseModel) -> bytes:

@@ -11,7 +11,7 @@ NonNegativeSeconds = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
 class WireModel(BaseModel):
     """A message: frozen, strictly typed, unknown fields refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=(), defer_build=True)
 
 
 class ReceivedModel(WireModel):

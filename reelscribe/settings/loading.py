@@ -4,15 +4,15 @@ A value comes from, in this order: the environment (``REELSCRIBE_SECTION__KEY``)
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from iniconfig import IniConfig, ParseError
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reelscribe.errors import SettingsError
+from reelscribe.settings.config_file import CONFIG_VARIABLE, find_config
 from reelscribe.settings.extractor import ExtractionSection, PathsSection, ServerSection
 from reelscribe.settings.fields import AnyPath
 from reelscribe.settings.orchestrator import DatabaseSection, EventsSection, OrchestratorSection, ResultsSection
@@ -21,20 +21,12 @@ from reelscribe.settings.transcriber import TranscriberSection
 from reelscribe.trust import trust
 
 ENVIRONMENT_PREFIX = "REELSCRIBE_"
-SEARCHED = (Path("config.cfg"), Path("/etc/reelscribe/config.cfg"))
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All of config.cfg. Build it with :func:`load_settings`, which turns mistakes into a :class:`SettingsError`."""
 
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        env_prefix=ENVIRONMENT_PREFIX,
-        env_nested_delimiter="__",
-        enable_decoding=False,
-        case_sensitive=True,  # [Server] is a mistake; variables of the environment are read in any case
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     server: ServerSection = ServerSection()
     paths: PathsSection = PathsSection()
@@ -52,34 +44,23 @@ class Settings(BaseSettings):
         """The URL of the extractor that lists buckets for the orchestrator."""
         return self.orchestrator.extractor_url or self.transcriber.extractor_url
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment first, then config.cfg (handed in as arguments by :func:`load_settings`)."""
-        return EnvSettingsSource(settings_cls, case_sensitive=False), init_settings
-
 
 def load_settings(path: Path | None = None) -> Settings:
-    """Read config.cfg (``path``, else the first of ``SEARCHED`` that exists, else none) and the environment.
+    """Read config.cfg (``path``, else the one that :func:`find_config` finds) and the environment.
 
     Relative paths in the file are relative to the file's folder, those in the environment to the current one.
 
     Raises:
         SettingsError: with every mistake, each as ``config.cfg:12: [server] port: what is wrong``.
     """
-    if path is None:
-        path = next((candidate for candidate in SEARCHED if candidate.is_file()), None)
+    path = path or find_config()
     file = _read_file(path) if path else None
     problems = _unknown_environment(os.environ)
+    values = _values(file) if file else {}
+    for section, key, value in _environment_values(os.environ):
+        values.setdefault(section, {})[key] = value
     try:
-        values: dict[str, Any] = _values(file) if file else {}
-        settings = Settings(**values)
+        settings = Settings.model_validate(values)
     except ValidationError as invalid:
         raise SettingsError(problems + [_problem(error, file) for error in invalid.errors()]) from None
     if problems:
@@ -99,7 +80,7 @@ def _read_file(path: Path) -> IniConfig:
         raise SettingsError([f"{malformed.path}:{malformed.lineno + 1}: {malformed.msg}"]) from None
 
 
-def _values(file: IniConfig) -> dict[str, Any]:
+def _values(file: IniConfig) -> dict[str, dict[str, Any]]:
     """The file's sections, with relative paths made absolute."""
     base = Path(file.path).absolute().parent
     values: dict[str, dict[str, Any]] = {name: dict(keys) for name, keys in file.sections.items()}
@@ -118,13 +99,25 @@ def _path_keys(section_name: str) -> set[str]:
     return {key for key, field in fields.items() if field.annotation in (Path, Path | None, AnyPath | None)}
 
 
+def _environment_values(environment: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Section, key and value of each variable that sets one."""
+    for name, value in environment.items():
+        section, separator, key = name.lower().removeprefix(ENVIRONMENT_PREFIX.lower()).partition("__")
+        if name.upper().startswith(ENVIRONMENT_PREFIX) and separator and section in Settings.model_fields:
+            yield section, key, value
+
+
 def _unknown_environment(environment: Mapping[str, str]) -> list[str]:
-    return [
-        f"{name}: no section [{section}]; the sections are {', '.join(Settings.model_fields)}"
-        for name in sorted(environment)
-        if name.startswith(ENVIRONMENT_PREFIX)
-        and (section := name[len(ENVIRONMENT_PREFIX) :].partition("__")[0].lower()) not in Settings.model_fields
-    ]
+    problems = []
+    for name in sorted(environment):
+        section, separator, _ = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
+        if not name.startswith(ENVIRONMENT_PREFIX) or name == CONFIG_VARIABLE:
+            continue
+        if section not in Settings.model_fields:
+            problems.append(f"{name}: no section [{section}]; the sections are {', '.join(Settings.model_fields)}")
+        elif not separator:
+            problems.append(f"{name}: names no key; write {name}__KEY")
+    return problems
 
 
 def _problem(error: Any, file: IniConfig | None) -> str:

@@ -12,7 +12,7 @@ from reelscribe.settings.fields import CommaSeparated, HostName, HostPort, Optio
 class Section(BaseModel):
     """One section of config.cfg: frozen, and unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), defer_build=True)
 
 
 class Listener(Section):

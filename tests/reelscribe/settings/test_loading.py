@@ -111,7 +111,7 @@ class TestSearch:
 
     def test_no_file_means_defaults(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr("reelscribe.settings.loading.SEARCHED", (Path("config.cfg"),))
+        monkeypatch.setattr("reelscribe.settings.config_file.searched", lambda: (Path("config.cfg"),))
         assert load_settings() == Settings()
         assert load_settings().paths.temp_dir == Path(tempfile.gettempdir())
 
