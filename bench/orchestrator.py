@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -25,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import bare_queue, dispatching, hardware
+from bench.database import temporary_database
 from bench.dispatching import BUCKET, summary
-from orchestrator.database import embedded
 from orchestrator.database.pool import Pool, make_pool, prepare
 from orchestrator.intake.submission import CHUNK
 from orchestrator.jobs import queries as job_queries
@@ -53,8 +52,7 @@ def main(
     """Measure the orchestrator and print the results."""
     if quick:
         rows, rounds, dispatches, jobs = 2000, 5, 20, 100
-    with tempfile.TemporaryDirectory(prefix="reelscribe-bench-") as name, embedded.running(Path(name) / "data") as url:
-        folder = Path(name)
+    with temporary_database() as (folder, url):
         report: dict[str, Any] = {"machine": hardware.describe(), "load_before": round(os.getloadavg()[0], 1)}
         report |= dispatching.measure(url, folder, dispatches, jobs)
         report |= at_size(url, folder, rows, rounds)

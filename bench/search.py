@@ -9,7 +9,6 @@ import os
 import platform
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,7 +22,6 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from orchestrator.database import embedded
 from orchestrator.database.pool import Pool, make_pool, prepare
 from orchestrator.transcripts import words
 from orchestrator.transcripts.search import SearchQuery, search, statement
@@ -59,7 +57,7 @@ def main(
 ) -> None:
     """Measure search and print the results."""
     speech = Speech(seed=1)
-    with tempfile.TemporaryDirectory(prefix="reelscribe-bench-") as name, embedded.running(Path(name) / "data") as url:
+    with temporary_database() as (_, url):
         prepare(url)
         with psycopg.connect(url, autocommit=True) as connection:
             sample = fill(connection, speech, segments)

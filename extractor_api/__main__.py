@@ -1,83 +1,19 @@
-"""The ``extractor-api`` command."""
+"""The ``extractor-api`` command: its arguments; :mod:`extractor_api.command` has what it does."""
 
-import asyncio
-import resource
+from collections.abc import Callable
 
-import typer
-
-from extractor_api.minio.s3_client import S3Client
-from extractor_api.routes import make_app
-from extractor_api.service import ExtractorService
-from reelscribe import logs
-from reelscribe.command_line import ConfigOption, print_check, report_settings_errors
-from reelscribe.errors import ServiceError
-from reelscribe.http.auth import Tokens
-from reelscribe.http.server import serve
-from reelscribe.media import ffmpeg, inspection
-from reelscribe.media.inspection_process import keep_ready
-from reelscribe.settings.loading import Settings, load_settings
-
-cli = typer.Typer(
-    help="The extractor: POST /extract-audio turns a savepath of a MinIO bucket into a stream of audio.",
-    epilog="Example: extractor-api --config config.cfg",
-    add_completion=False,
-    rich_markup_mode=None,
-)
-
-
-@cli.callback(invoke_without_command=True)
-def run(context: typer.Context, config: ConfigOption = None) -> None:
-    """Serve until Ctrl-C or SIGTERM."""
-    if context.invoked_subcommand:
-        return
-    logs.configure()
-    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # an object may consist of 10,000 part files
-    with report_settings_errors():
-        chosen = load_settings(config)
-        asyncio.run(_serve(chosen))
-
-
-async def _serve(chosen: Settings) -> None:
-    binary = ffmpeg.locate(chosen.extraction.ffmpeg)
-    service = ExtractorService(chosen, binary, Tokens.from_file(chosen.auth.token_file))
-    await inspection.check(binary)
-    service.log_start()
-    async with keep_ready(binary.sandbox, chosen.extraction.start_timeout):
-        await serve(service, make_app(service), chosen.server)
-
-
-@cli.command(epilog="Example: extractor-api check --config config.cfg")
-def check(config: ConfigOption = None) -> None:
-    """Check config, ffmpeg, bucket and, if it is set, MinIO, one line each; exit 1 if one of them fails."""
-    with report_settings_errors():
-        chosen = load_settings(config)
-        binary = ffmpeg.locate(chosen.extraction.ffmpeg)
-        pyav = asyncio.run(inspection.check(binary))
-        tokens = Tokens.from_file(chosen.auth.token_file)
-        s3 = S3Client(chosen.minio) if chosen.minio.endpoint else None
-    bucket = chosen.paths.minio_data_path / chosen.paths.bucket_name
-    missing = FileNotFoundError(f"{bucket} is not a folder; see [paths] minio_data_path and bucket_name")
-    checks = [
-        print_check("config", "a token is asked for" if tokens else "read; no token is asked for"),
-        print_check("ffmpeg", f"{binary.version} at {binary.path}" + (f"; {binary.unfixed}" if binary.unfixed else "")),
-        print_check("PyAV", pyav),
-        print_check("bucket", str(bucket) if bucket.is_dir() else missing),
-        *([print_check("minio", _check_minio(s3, chosen.paths.bucket_name))] if s3 else ()),
-    ]
-    raise typer.Exit(0 if all(checks) else 1)
-
-
-def _check_minio(s3: S3Client, bucket_name: str) -> str | ServiceError:
-    try:
-        return s3.check(bucket_name)
-    except ServiceError as failure:
-        return failure
+from reelscribe.program import run_program
 
 
 def main() -> None:
     """Run the command line."""
-    cli()
+    run_program("extractor", _load)
+
+
+def _load() -> Callable[[], object]:
+    from extractor_api.arguments import cli
+
+    return cli
 
 
 if __name__ == "__main__":

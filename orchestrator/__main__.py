@@ -1,11 +1,19 @@
 """The ``orchestrator`` command."""
 
-from orchestrator.cli.main import cli
+from collections.abc import Callable
+
+from reelscribe.program import run_program
 
 
 def main() -> None:
     """Run the command line."""
-    cli()
+    run_program("orchestrator", _load)
+
+
+def _load() -> Callable[[], object]:
+    from orchestrator.cli.main import cli
+
+    return cli
 
 
 if __name__ == "__main__":

@@ -20,9 +20,11 @@ from reelscribe import logs
 from reelscribe.command_line import report_settings_errors
 from reelscribe.errors import ServiceError
 from reelscribe.http.auth import Tokens
+from reelscribe.program import INTERRUPTED_EXIT_CODE, work_begins
+from reelscribe.settings.config_file import choose_config
 from reelscribe.settings.loading import Settings, load_settings
+from reelscribe.stop_signals import STOP_SIGNALS
 
-INTERRUPTED_EXIT_CODE = 130
 CANCELLATIONS, CANCELLATION_SECONDS = 10, 0.2
 
 
@@ -41,36 +43,52 @@ class Session(NamedTuple):
 
 
 @asynccontextmanager
-async def open_session(chosen: Settings) -> AsyncIterator[Session]:
+async def open_session(chosen: Settings, creates: bool = False) -> AsyncIterator[Session]:
     """The database and the queue of these settings.
+
+    Args:
+        creates: the embedded database, if there is none yet.
 
     Raises:
         DatabaseUnavailable: see :func:`orchestrator.database.pool.open_database`.
         SettingsError: the token file is unusable.
     """
-    async with open_database(chosen.database) as pool:
+    async with open_database(chosen.database, creates) as pool:
         queue = QueueEntries(pool, chosen.orchestrator.worker_timeout)
         tokens = Tokens.from_file(chosen.auth.token_file)
         objects = Objects(chosen.listing_url, tokens, chosen.paths.bucket_name)
         yield Session(chosen, pool, queue, objects, Submissions(pool, queue, objects))
 
 
-def run(config: Path | None, work: Callable[[Session], Awaitable[int]], log_level: int = logging.ERROR) -> NoReturn:
-    """Do the work of a command and exit with the code it returns, or with 1 and a sentence where it fails."""
+def run(
+    config: Path | None,
+    work: Callable[[Session], Awaitable[int]],
+    log_level: int = logging.ERROR,
+    *,
+    creates: bool = False,
+) -> NoReturn:
+    """Do the work of a command and exit with the code it returns, or with 1 and a sentence where it fails.
+
+    Args:
+        creates: the embedded database, if there is none yet; a command that only reads leaves none behind.
+    """
 
     async def in_session(chosen: Settings) -> int:
         task = asyncio.current_task()
         assert task
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for number in STOP_SIGNALS:
+            if number != signal.SIGINT:  # asyncio cancels the task then
+                asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         try:
-            async with open_session(chosen) as session:
+            async with open_session(chosen, creates) as session:
                 return await work(session)
         finally:
             await _end_what_is_left()
 
     logs.configure(log_level)
     with report_settings_errors():
-        chosen = load_settings(config)
+        chosen = load_settings(choose_config(config))
+        work_begins()
         try:
             code = asyncio.run(in_session(chosen))
         except ServiceError as failure:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from reelscribe.errors import SettingsError
+from reelscribe.program import INTERRUPTED_EXIT_CODE
 
 USAGE_EXIT_CODE = 2
 
@@ -25,17 +26,33 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="Default: ./config.cfg, then /etc/reelscribe/config.cfg.",
+        help="Default: $REELSCRIBE_CONFIG, ./config.cfg, ~/.config/reelscribe/config.cfg, /etc/reelscribe/config.cfg.",
         callback=_here_or_before,
     ),
 ]
 
 
+def _print_version(context: typer.Context, wanted: bool | None) -> None:
+    if wanted:
+        from reelscribe.version import version
+
+        print(f"reelscribe {version()}")
+        raise typer.Exit(0)
+
+
+VersionOption = Annotated[
+    bool | None,
+    typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version),
+]
+
+
 @contextmanager
 def report_settings_errors() -> Iterator[None]:
-    """Print each mistake of config.cfg or the environment on its own line and exit with 2."""
+    """Print each mistake of config.cfg or the environment on its own line and exit with 2; Ctrl-C is a 130."""
     try:
         yield
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
     except SettingsError as wrong:
         print("\n".join(wrong.problems), file=sys.stderr)
         raise typer.Exit(USAGE_EXIT_CODE) from None

@@ -12,7 +12,7 @@ import pytest
 
 FLOORS = {
     "reelscribe": [
-        ["child_process", "errors", "logs", "savepath"],
+        ["child_process", "errors", "logs", "program", "savepath", "stop_signals", "version"],
         ["command_line", "contracts", "slots", "temporary_files", "text", "trust"],
         ["settings"],
         ["http", "media", "minio_client"],
@@ -25,6 +25,8 @@ FLOORS = {
         ["file_delivery"],
         ["handlers"],
         ["routes"],
+        ["command"],
+        ["arguments"],
         ["__main__"],
     ],
     "transcriber": [
@@ -37,6 +39,8 @@ FLOORS = {
         ["service"],
         ["transcript"],
         ["api"],
+        ["command"],
+        ["arguments"],
         ["__main__"],
     ],
     "orchestrator": [

@@ -161,6 +161,7 @@ def check_services(environments: dict[str, Environment], folder: Path) -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="reelscribe-wheel-") as name:
         folder = Path(name)
+        folder.chmod(0o755)  # root's PostgreSQL is another user
         wheel = build_wheel(folder / "dist")
         environments = {extra: Environment(folder, wheel, extra) for extra in COMMANDS}
         for environment in environments.values():

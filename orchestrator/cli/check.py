@@ -17,6 +17,8 @@ from reelscribe.command_line import print_check, report_settings_errors
 from reelscribe.errors import ServiceError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.program import work_begins
+from reelscribe.settings.config_file import choose_config
 from reelscribe.settings.loading import Settings, load_settings
 
 
@@ -24,8 +26,9 @@ def check(as_json: bool, config: Path | None) -> None:
     """Check config, database, extractor and each transcriber, one line each; exit 1 if one of them fails."""
     logs.configure(logging.CRITICAL)
     with report_settings_errors():
-        chosen = load_settings(config)
+        chosen = load_settings(choose_config(config))
         tokens = Tokens.from_file(chosen.auth.token_file)
+    work_begins()
     results = asyncio.run(_check(chosen, tokens, silently=as_json))
     if as_json:
         print_json([result._asdict() for result in results])

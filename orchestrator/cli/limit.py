@@ -18,4 +18,4 @@ def limit(prefix: str, max_running: int | None, no_limit: bool, as_json: bool, c
             await rules.limit(connection, prefix, max_running)
         return await show_rules(session, as_json)
 
-    run(config, work)
+    run(config, work, creates=True)

@@ -6,7 +6,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from reelscribe.command_line import ConfigOption
+from reelscribe.command_line import ConfigOption, VersionOption
 
 COMMANDS = {
     "submit": "submit",
@@ -65,5 +65,5 @@ cli = typer.Typer(
 
 
 @cli.callback()
-def orchestrator(config: ConfigOption = None) -> None:
+def orchestrator(config: ConfigOption = None, version: VersionOption = None) -> None:
     """Take ``--config`` before the command too."""

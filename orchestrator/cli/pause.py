@@ -19,7 +19,7 @@ def pause(prefix: str, as_json: bool, config: Path | None) -> None:
             await rules.pause(connection, prefix, _who())
         return await show_rules(session, as_json)
 
-    run(config, work)
+    run(config, work, creates=True)
 
 
 def resume(prefix: str, as_json: bool, config: Path | None) -> None:

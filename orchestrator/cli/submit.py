@@ -116,7 +116,7 @@ def submit(
         failed = wait and any(job.state in ("failed", "cancelled") for job in jobs)
         return 1 if failed or report.refusals or not report.submitted else 0
 
-    run(config, work)
+    run(config, work, creates=not dry_run)
 
 
 async def _pauses(session: Session, report: SubmitReport) -> list[str]:

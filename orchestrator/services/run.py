@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -26,6 +25,7 @@ from orchestrator.worker.worker import Worker
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
 from reelscribe.http.server import serve
+from reelscribe.stop_signals import STOP_SIGNALS
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ LONGEST_RESULT_PAUSE_SECONDS = 540
 async def work_session(session: Session) -> int:
     """Run a worker until SIGTERM or SIGINT; its running jobs then go back to the queue. Returns the exit code."""
     stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with _working(session, stopping, []):
         log.info("worker: takes up to %d jobs at the same time", session.settings.orchestrator.max_running)
@@ -55,7 +55,7 @@ async def serve_session(session: Session) -> int:
 async def watch_session(session: Session) -> int:
     """Submit what comes into the local folder of the bucket until SIGTERM or SIGINT. Returns the exit code."""
     stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     chosen = session.settings
     watch = FolderWatch(chosen.paths.minio_data_path, _make_intake(session), chosen.events.settle_seconds)

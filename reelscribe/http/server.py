@@ -26,10 +26,10 @@ from reelscribe.http.auth import Tokens
 from reelscribe.http.connections import ServiceServer, ServiceStream
 from reelscribe.http.parsing import parse_query, parse_request
 from reelscribe.settings.shared import Listener
+from reelscribe.stop_signals import STOP_SIGNALS
 
 log = logging.getLogger(__name__)
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 BODY_TIMEOUT_SECONDS = 30
 HEADER_TIMEOUT_SECONDS = 75
 DRAINED_BYTES = 16 << 20

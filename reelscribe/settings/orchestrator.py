@@ -1,5 +1,6 @@
 """The orchestrator's settings, with their defaults; the comments of config.cfg describe each key."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -32,11 +33,18 @@ class OrchestratorSection(Listener):
     worker_timeout: Seconds = 20
 
 
+def _default_data_dir() -> Path:
+    """Root's own folders are closed to the user as whom PostgreSQL runs then."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/reelscribe/postgres")
+    return Path("~/.local/share/reelscribe/postgres").expanduser()
+
+
 class DatabaseSection(Section):
     """``[database]``: the orchestrator's PostgreSQL."""
 
     url: DatabaseUrl = "embedded"
-    data_dir: AnyPath = Path("~/.local/share/reelscribe/postgres").expanduser()
+    data_dir: AnyPath = _default_data_dir()
     answer_timeout: Seconds = 30
 
 

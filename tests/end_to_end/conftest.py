@@ -59,6 +59,7 @@ class Reelscribe:
 def reelscribe(make_video: Callable[..., Path]) -> Iterator[Reelscribe]:
     with TemporaryDirectory(prefix="reelscribe-e2e-") as name:
         folder = Path(name)
+        folder.chmod(0o755)  # root's PostgreSQL is another user
         make_video(folder / "minio/videos/talks/short.mp4")
         make_video(folder / "minio/videos/talks/minute.mkv", "minute.flac")
         make_video(folder / "minio/videos/talks/ten_minutes.mp4", "ten_minutes.ogg")

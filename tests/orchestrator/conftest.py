@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,13 +53,16 @@ _numbers = itertools.count()
 def data_dir() -> Iterator[Path]:
     """Where a PostgreSQL can be made: not in pytest's folders, which it closes to root's pgserver."""
     with TemporaryDirectory(prefix="reelscribe-test-") as folder:
+        Path(folder).chmod(0o755)  # root's PostgreSQL is another user
         yield Path(folder) / "data" / "postgres"
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URL of a migrated database without connections: the template of all others."""
-    with TemporaryDirectory(prefix="reelscribe-test-") as folder, embedded.running(Path(folder) / "data") as url:
+    with TemporaryDirectory(prefix="reelscribe-test-") as folder, ExitStack() as stack:
+        Path(folder).chmod(0o755)
+        url = stack.enter_context(embedded.running(Path(folder) / "data"))
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("alter system set fsync = off")
             connection.execute("select pg_reload_conf()")

@@ -166,12 +166,24 @@ async def test_as_root_the_server_runs_as_another_user(data_dir):
     assert pwd.getpwuid(owner).pw_name == ("pgserver" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name)
 
 
-async def test_the_folders_above_are_not_opened_for_reading(data_dir):
+@pytest.mark.skipif(os.geteuid() != 0, reason="any other user runs PostgreSQL as himself")
+async def test_as_root_a_closed_folder_stays_closed(data_dir):
     closed = data_dir.parent.parent
     closed.chmod(0o700)
-    with embedded.running(data_dir):
-        mode = closed.stat().st_mode
-    assert not mode & (stat.S_IRGRP | stat.S_IROTH | stat.S_IWGRP | stat.S_IWOTH)
+    with pytest.raises(DatabaseUnavailable) as refused, embedded.running(data_dir):
+        pass
+    assert f"it cannot enter {closed}, which holds {data_dir}: name another folder" in refused.value.message
+    assert (stat.S_IMODE(closed.stat().st_mode), list(closed.iterdir())) == (0o700, [])
+
+
+async def test_a_command_that_only_reads_makes_no_database(orchestrator, data_dir):
+    for arguments in (["status"], ["submit", "a.mp4", "--dry-run"], ["check"]):
+        outcome = await orchestrator.run(*arguments)
+        assert (outcome.code, outcome.err.count("\n")) == (1, arguments != ["check"])
+        assert (
+            f"there is no database yet in [database] data_dir {data_dir}: orchestrator up" in outcome.err + outcome.out
+        )
+    assert not data_dir.parent.exists()
 
 
 @pytest.mark.parametrize(
