@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from bench.database import temporary_database
 from orchestrator.database.pool import Pool, make_pool, prepare
 from orchestrator.transcripts import words
 from orchestrator.transcripts.search import SearchQuery, search, statement

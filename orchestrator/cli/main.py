@@ -27,6 +27,7 @@ COMMANDS = {
     "worker": "services",
     "watch": "services",
     "check": "check",
+    "config": "config",
 }
 """Each command, and the module of :mod:`orchestrator.cli.arguments` that registers it."""
 

@@ -80,8 +80,8 @@ def running(data_dir: Path, creates: bool = True) -> Iterator[str]:
     _refuse_other_version(data_dir)
     if not creates and not data_dir.is_file() and not (data_dir / "PG_VERSION").exists():
         raise DatabaseUnavailable(
-            f"there is no database yet in [database] data_dir {data_dir}: orchestrator up, serve, worker or submit makes "
-            "one; if yours is elsewhere, name its config.cfg with --config"
+            f"there is no database yet in [database] data_dir {data_dir}: orchestrator up, serve, worker or submit "
+            "makes one; if yours is elsewhere, name its config.cfg with --config"
         )
     _refuse_closed_way(data_dir, "name another folder, such as /var/lib/reelscribe/postgres")
     _refuse_closed_way(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION], "install Reelscribe elsewhere")
@@ -175,8 +175,8 @@ def _refuse_closed_way(used: Path, way_out: str) -> None:
         if not found.st_mode & stat.S_IXOTH and _user_name(found.st_uid) != ROOTS_USER:
             raise DatabaseUnavailable(
                 f"PostgreSQL refuses to run as root, and as the user {ROOTS_USER} it cannot enter {folder}, which "
-                f"holds {used}: {way_out}, run the command as another user, name a server in [database] url, or let others "
-                f"pass: chmod o+x {shlex.quote(str(folder))}"
+                f"holds {used}: {way_out}, run the command as another user, name a server in [database] url, or let "
+                f"others pass: chmod o+x {shlex.quote(str(folder))}"
             )
 
 

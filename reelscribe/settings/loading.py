@@ -69,6 +69,21 @@ def load_settings(path: Path | None = None) -> Settings:
     return settings
 
 
+def places(path: Path | None) -> dict[tuple[str, str], str]:
+    """Where each setting comes from, by section and key; those that have their default are left out."""
+    found: dict[tuple[str, str], str] = {}
+    if path:
+        file = _read_file(path)
+        for section, keys in file.sections.items():
+            found |= {(section, key): f"{file.path}:{file.lineof(section, key)}" for key in keys}
+    of_environment = {(section, key): _variable(section, key) for section, key, _ in _environment_values(os.environ)}
+    return found | of_environment
+
+
+def _variable(section: str, key: str) -> str:
+    return f"{ENVIRONMENT_PREFIX}{section}__{key}".upper()
+
+
 def _read_file(path: Path) -> IniConfig:
     try:
         return IniConfig.parse(str(path), encoding="utf-8-sig")
@@ -122,7 +137,7 @@ def _unknown_environment(environment: Mapping[str, str]) -> list[str]:
 
 def _problem(error: Any, file: IniConfig | None) -> str:
     section, key = ([str(part) for part in error["loc"]] + ["", ""])[:2]
-    variable = f"{ENVIRONMENT_PREFIX}{section}__{key}".upper()
+    variable = _variable(section, key)
     if key and variable in (name.upper() for name in os.environ):
         where = variable
     elif file is not None:

@@ -180,9 +180,8 @@ async def test_a_command_that_only_reads_makes_no_database(orchestrator, data_di
     for arguments in (["status"], ["submit", "a.mp4", "--dry-run"], ["check"]):
         outcome = await orchestrator.run(*arguments)
         assert (outcome.code, outcome.err.count("\n")) == (1, arguments != ["check"])
-        assert (
-            f"there is no database yet in [database] data_dir {data_dir}: orchestrator up" in outcome.err + outcome.out
-        )
+        said = outcome.err + outcome.out
+        assert f"there is no database yet in [database] data_dir {data_dir}: orchestrator up" in said
     assert not data_dir.parent.exists()
 
 

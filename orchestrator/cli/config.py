@@ -1,0 +1,55 @@
+"""The command ``config``: the shipped config.cfg, or the settings that apply and where each comes from."""
+
+import re
+import sys
+from pathlib import Path
+
+from orchestrator.cli.console import print_json, visible
+from orchestrator.cli.options import usage
+from reelscribe.command_line import report_settings_errors
+from reelscribe.settings.config_file import choose_config, shipped_config
+from reelscribe.settings.loading import load_settings, places
+
+_PASSWORD = re.compile(r"(?<=://)([^/?#@]*?):[^/?#]*@|(?<=[?&]password=)[^&]*")
+
+
+def config(default: bool, as_json: bool, config: Path | None) -> None:
+    """Print the shipped file, or the settings in the form of a config.cfg."""
+    if default and as_json:
+        usage("--default prints a config.cfg, which is not JSON")
+    if default:
+        sys.stdout.write(shipped_config().read_text(encoding="utf-8"))
+        return
+    with report_settings_errors():
+        file = choose_config(config)
+        settings = load_settings(file)
+        of_settings = places(file)
+    rows = [
+        {"section": section, "key": key, "value": _shown(value), "from": of_settings.get((section, key), "default")}
+        for section, values in settings
+        for key, value in values
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    before = ""
+    for row in rows:
+        if row["section"] != before:
+            print(("\n" if before else "") + f"[{row['section']}]")
+            before = row["section"]
+        if row["from"] != "default":
+            print(visible(f"# {row['from']}"))
+        print(visible(f"{row['key']} = {row['value']}".rstrip()))
+
+
+def _shown(value: object) -> str:
+    """A value as config.cfg has it, without the password of a URL."""
+    if isinstance(value, tuple):
+        return ", ".join(map(_shown, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else _PASSWORD.sub(_without, str(value))
+
+
+def _without(found: "re.Match[str]") -> str:
+    return f"{found[1]}:***@" if found[1] is not None else "***"
