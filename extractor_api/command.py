@@ -15,6 +15,7 @@ from reelscribe.errors import ServiceError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.server import serve
 from reelscribe.media import ffmpeg, inspection
+from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection_process import keep_ready
 from reelscribe.program import work_begins
 from reelscribe.settings.config_file import choose_config
@@ -28,12 +29,12 @@ def run(config: Path | None) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # an object may consist of 10,000 part files
     with report_settings_errors():
         chosen = load_settings(choose_config(config))
+        binary = ffmpeg.locate(chosen.extraction.ffmpeg)
         work_begins()
-        asyncio.run(_serve(chosen))
+        asyncio.run(_serve(chosen, binary))
 
 
-async def _serve(chosen: Settings) -> None:
-    binary = ffmpeg.locate(chosen.extraction.ffmpeg)
+async def _serve(chosen: Settings, binary: FFmpeg) -> None:
     service = ExtractorService(chosen, binary, Tokens.from_file(chosen.auth.token_file))
     await inspection.check(binary)
     service.log_start()

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.jobs.models import Job, State
 
@@ -54,11 +54,15 @@ def job_table(jobs: Sequence[Job]) -> "Table":
     return table
 
 
-def out() -> "Console":
+def out(**options: Any) -> "Console":
     """Standard output; as wide as needed if that is not a terminal, so that scripts see unbroken lines."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 2000, highlight=False, emoji=False)
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich would exit with 1, as if something had failed
+
+    return Output(width=None if sys.stdout.isatty() else 2000, highlight=False, emoji=False, **options)
 
 
 def print_table(table: "Table") -> None:

@@ -1,14 +1,12 @@
 """The command ``search``: where something was said."""
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.text import Text
 
-from orchestrator.cli.console import print_json, visible
+from orchestrator.cli.console import out, print_json, visible
 from orchestrator.cli.options import validated
 from orchestrator.session import Session, print_error, run
 from orchestrator.transcripts.search import Found, Hit, SearchQuery, search
@@ -62,7 +60,7 @@ def _base_url(section: OrchestratorSection) -> str:
 
 
 def _print_hits(hits: Sequence[Hit]) -> None:
-    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 2000)
+    console = out(soft_wrap=True)
     for hit in hits:
         console.print(Text.assemble((visible(hit.savepath), "bold"), f"  {clock(hit.start)}"))
         console.print(Text("  ").append_text(_highlighted(hit)))
