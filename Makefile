@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test soak lint fix bench-extractor bench-orchestrator bench-transcriber bench-accuracy bench-real bench-gpu bench-media clean
+.PHONY: help demo serve test soak lint fix bench-extractor bench-orchestrator bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ bench-extractor: .venv/test ## measure the extractor against bare ffmpeg on an h
 
 bench-orchestrator: .venv/test ## measure the orchestrator, also with a million savepaths (about 5 minutes)
 	$(BIN)/python -m bench.orchestrator $(ARGS)
+
+bench-startup: .venv/test ## measure the CPU time of help, completion, status and submit against an earlier commit (3 minutes)
+	$(BIN)/python -m bench.startup $(ARGS)
 
 bench-transcriber: .venv/test ## measure the transcriber against bare faster-whisper (about 20 minutes)
 	$(BIN)/python -m bench.transcriber $(ARGS)

@@ -13,7 +13,7 @@ cli = typer.Typer(
 
 
 @cli.callback(invoke_without_command=True)
-def run(context: typer.Context, config: ConfigOption = None, version: VersionOption = None) -> None:
+def run(context: typer.Context, config: ConfigOption = None, version: VersionOption = False) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     if context.invoked_subcommand:
         return

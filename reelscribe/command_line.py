@@ -32,7 +32,7 @@ ConfigOption = Annotated[
 ]
 
 
-def _print_version(context: typer.Context, wanted: bool | None) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         from reelscribe.version import version
 
@@ -41,7 +41,7 @@ def _print_version(context: typer.Context, wanted: bool | None) -> None:
 
 
 VersionOption = Annotated[
-    bool | None,
+    bool,
     typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version),
 ]
 

