@@ -70,7 +70,7 @@ def commands(config: Path) -> dict[str, tuple[list[str], dict[str, str]]]:
 
 
 def measure(title: str, command: tuple[list[str], dict[str, str]], old: Path, rounds: int) -> dict[str, Any]:
-    """The medians of both commits, which take turns; the first run of each, which compiles, does not count."""
+    """The medians of both commits, which alternate; the first run of each, which compiles, does not count."""
     arguments, variables = command
     seconds: dict[Path, list[float]] = {old: [], ROOT: []}
     for _ in range(rounds + 1):

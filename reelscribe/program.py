@@ -62,7 +62,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 def _flush(code: str | int | None) -> str | int | None:
-    """The exit code, once everything is written; what nobody reads any more is dropped without a word."""
+    """The exit code, once everything is written; what has no reader any more is dropped without a word."""
     if not isinstance(sys.stdout, io.TextIOWrapper) and code == 1:
         code = PIPE_CLOSED_EXIT_CODE  # typer has put something in its place, as it does when the pipe is closed
     for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from orchestrator.cli.console import print_json, situation_line, visible
-from orchestrator.cli.submit_report import FEW
+from orchestrator.cli.submission.submit_report import FEW
 from orchestrator.intake.submission import CHUNK
 from orchestrator.jobs import queries as job_queries
 from orchestrator.session import Session, print_error
@@ -71,7 +71,7 @@ def _bar(word: str, chunks: int) -> Iterator[Callable[[], None]]:
         return
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    from orchestrator.cli.progress import bars
+    from orchestrator.cli.submission.progress import bars
 
     with bars(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()) as progress:
         task = progress.add_task(word, total=chunks)

@@ -114,6 +114,11 @@ class FileWriter:
         self._timestamps = timestamps
         self._folder = None if output == STANDARD_OUTPUT else MirrorFolder(Path(output))
 
+    @property
+    def writes_on_terminal(self) -> bool:
+        """Whether a progress bar would be among the transcripts."""
+        return self._folder is None and sys.stdout.isatty()
+
     async def write(self, connection: Connection, transcript: Transcript) -> None:
         """Write one.
 
@@ -132,8 +137,7 @@ async def _to_files(session: Session, bucket: str, wanted: TranscriptSelection, 
     """How many were written, and how many could not be."""
     failures = await _report_missing(session, bucket, wanted)
     written = 0
-    shown = folder is not None or not sys.stdout.isatty()  # not among the transcripts
-    with _bar(await _count(session, bucket, wanted), shown) as advance:
+    with _bar(await _count(session, bucket, wanted), shown=not writer.writes_on_terminal) as advance:
         async for savepath in _found(session, bucket, wanted):
             async with session.pool.connection() as connection:
                 transcript = await transcript_queries.transcript(connection, bucket, savepath)
@@ -214,7 +218,7 @@ def _bar(total: int, shown: bool = True) -> Iterator[Callable[[], None]]:
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    from orchestrator.cli.progress import bars
+    from orchestrator.cli.submission.progress import bars
 
     with bars(TextColumn("export"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
         task = progress.add_task("", total=total)

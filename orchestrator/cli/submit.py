@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from orchestrator.cli import savepath_lists
 from orchestrator.cli.options import (
     STANDARD_INPUT,
     Mode,
@@ -17,7 +16,8 @@ from orchestrator.cli.options import (
     usage,
 )
 from orchestrator.cli.queue_rules import pause_lines
-from orchestrator.cli.submit_report import MOST_NAMED, SubmitReport, bar
+from orchestrator.cli.submission import savepath_lists
+from orchestrator.cli.submission.submit_report import MOST_NAMED, SubmitReport, bar
 from orchestrator.intake import event_intake
 from orchestrator.intake.submission import Submission
 from orchestrator.jobs import queries as job_queries
@@ -146,7 +146,7 @@ async def _take_all(session: Session, submission: Submission, given: SubmitInput
 
 async def _follow(session: Session, jobs: list[Job], as_json: bool) -> list[Job]:
     """Show jobs until all are finished."""
-    from orchestrator.cli.progress import ProgressBars, ProgressLines, ProgressView
+    from orchestrator.cli.submission.progress import ProgressBars, ProgressLines, ProgressView
 
     view: ProgressView = ProgressBars() if sys.stderr.isatty() and not as_json else ProgressLines()
     unfinished, finished = {job.id for job in jobs}, {}

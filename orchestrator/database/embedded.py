@@ -70,7 +70,7 @@ def running(data_dir: Path, creates: bool = True) -> Iterator[str]:
     who gets it exclusively on leaving is the last one, and stops the server.
 
     Args:
-        creates: the database where there is none; else nothing at all is made or changed then.
+        creates: the database if there is none; else nothing at all is made or changed then.
 
     Raises:
         DatabaseUnavailable: there is none, the folder cannot be used, or PostgreSQL does not start.

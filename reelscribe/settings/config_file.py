@@ -31,7 +31,7 @@ def choose_config(named: Path | None) -> Path | None:
     """The file to read, and one line on standard error that says which, unless ``--config`` did.
 
     That none was found is always said, for then all of the user's settings are missing; which one was found only on a
-    terminal, for a script would mail it to somebody every hour.
+    terminal, for it would be in every mail of a script that runs by the clock.
     """
     found = find_config(named)
     if named is not None or os.environ.get(CONFIG_VARIABLE) == "":

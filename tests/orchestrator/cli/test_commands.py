@@ -14,7 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from orchestrator.cli.main import COMMANDS, cli
-from orchestrator.cli.progress import ProgressLines
+from orchestrator.cli.submission.progress import ProgressLines
 from orchestrator.intake.submission import CHUNK
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import Options

@@ -13,7 +13,7 @@ import pytest
 PROGRAM = """
 import fcntl, json, os, pty, select, struct, sys, tempfile, termios
 from importlib import import_module
-from orchestrator.cli import main, progress
+from orchestrator.cli import main
 from orchestrator.__main__ import main as command
 
 import orchestrator.database.schema, orchestrator.exports.files, rich.live, rich.progress, rich.table
@@ -46,7 +46,7 @@ def run(arguments, on_terminal, out):
         try:
             if not (some := b"".join(os.read(end, 65536) for end in readable)):
                 break
-        except OSError:  # nobody has the other end of the terminal any more
+        except OSError:  # the other end of the terminal is closed
             break
         shown += some
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from orchestrator.cli.console import print_json, situation_line, visible
-from orchestrator.cli.savepath_lists import Refusal
+from orchestrator.cli.submission.savepath_lists import Refusal
 from orchestrator.intake.submission import Outcome
 from orchestrator.jobs.models import Job
 from orchestrator.session import print_error
@@ -116,7 +116,7 @@ def bar(total_bytes: int | None) -> Iterator[tuple[Callable[[int], None], Callab
         return
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
-    from orchestrator.cli.progress import bars
+    from orchestrator.cli.submission.progress import bars
 
     count = TextColumn("{task.fields[count]:,} savepaths")
     with bars(TextColumn("submit"), BarColumn(), count, TimeElapsedColumn()) as progress:
