@@ -85,6 +85,11 @@ class Environment:
         found = self.run("python", "-c", find, *FOREIGN[self.extra])
         assert found.strip() == "[]", f"[{self.extra}] installs what it must not: {found}"
         command = COMMANDS[self.extra][0]
+        wheel_version = self.run("python", "-c", "from importlib.metadata import version; print(version('reelscribe'))")
+        assert self.run(command, "--version") == f"reelscribe {wheel_version}", f"{command} --version"
+        if self.extra == "orchestrator":
+            shipped = (ROOT / "config.cfg").read_text(encoding="utf-8")
+            assert self.run(command, "config", "--default") == shipped, "config --default is not config.cfg"
         assert "--config" in self.run(command, *COMMANDS[self.extra][1:], "--help"), f"{command} --help"
         say(f"[{self.extra}]: installed, without {', '.join(FOREIGN[self.extra])}")
 
