@@ -59,18 +59,24 @@ cd / && HOME="$home" exec setpriv --reuid "$user" --regid "$(id -g "$user")" --i
 # systemctl enable --now UNIT, systemctl restart UNIT...: what the unit starts, as its user.
 [ "$1" = enable ] && shift
 shift
-for unit; do
-    file=/etc/systemd/system/$unit.service
+restart() {
+    file=/etc/systemd/system/$1.service
     start=$(sed -n 's/^ExecStart=//p' "$file"); user=$(sed -n 's/^User=//p' "$file")
-    if [ -e "/run/$unit.pid" ]; then
-        kill -TERM "$(cat "/run/$unit.pid")"
-        while kill -0 "$(cat "/run/$unit.pid")" 2>/dev/null; do sleep 0.1; done
+    if [ -e "/run/$1.pid" ]; then
+        kill -TERM "$(cat "/run/$1.pid")"
+        while kill -0 "$(cat "/run/$1.pid")" 2>/dev/null; do sleep 0.1; done
     fi
-    sudo -u "$user" $start 2>"/run/$unit.log" &
-    echo $! > "/run/$unit.pid"
-    for try in $(seq 300); do grep -qs 'running on' "/run/$unit.log" && break; sleep 0.1; done
-    cat "/run/$unit.log"
+    sudo -u "$user" $start 2>"/run/$1.log" &
+    echo $! > "/run/$1.pid"
+    for try in $(seq 600); do grep -qs 'running on' "/run/$1.log" && break; sleep 0.1; done
+    cat "/run/$1.log"
+}
+waited=
+for unit; do
+    restart "$unit" &
+    waited="$waited $!"
 done
+wait $waited
 """,
 }
 
