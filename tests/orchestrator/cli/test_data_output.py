@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+from orchestrator.cli.submission.progress import bars
+
 PROGRAM = """
 import fcntl, json, os, pty, select, struct, sys, tempfile, termios
 from importlib import import_module
@@ -137,3 +139,11 @@ async def test_what_is_printed_does_not_depend_on_a_terminal_and_may_be_cut(orch
             pipe, closed = further
             assert pipe[:2] == [code, printed], arguments
             assert (closed[0], "Traceback" in closed[2], "Exception" in closed[2]) == (141, False, False), closed
+
+
+def test_what_is_printed_while_a_bar_is_shown_stays_on_standard_output(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes standard error for a terminal then
+    with bars() as progress:
+        progress.add_task("")
+        print("data")
+    assert capsys.readouterr().out == "data\n"
