@@ -2,9 +2,9 @@
 
 import typer
 
-from reelscribe.command_line import ConfigOption, VersionOption
+from reelscribe.command_line import CommandLine, ConfigOption, VersionOption
 
-cli = typer.Typer(
+cli = CommandLine(
     help="The extractor: POST /extract-audio turns a savepath of a MinIO bucket into a stream of audio.",
     epilog="Example: extractor-api --config config.cfg",
     add_completion=False,

@@ -31,6 +31,24 @@ class ObjectChanged(ServiceError):
     status, code, retryable = 409, "object_changed", True
 
 
+class InUse(ServiceError):
+    """Another process is at work on it for longer than a deletion waits."""
+
+    status, code, retryable = 409, "in_use", True
+
+
+class TranscriptKept(ServiceError):
+    """The job has a transcript, which is removed with its recording, and not as a job."""
+
+    status, code, retryable = 409, "transcript_kept", False
+
+
+class ObjectExists(ServiceError):
+    """The bucket has an object of this savepath, which was not to be replaced."""
+
+    status, code, retryable = 409, "object_exists", False
+
+
 class NotWritten(ServiceError):
     """A file of an export cannot be written."""
 

@@ -13,6 +13,7 @@ import typer
 from psycopg.errors import DiskFull, InsufficientPrivilege
 
 from orchestrator.database.pool import CONNECTION_ERRORS, Pool, one_line, open_database
+from orchestrator.exports.deletion import Deletions
 from orchestrator.intake.bucket import Objects
 from orchestrator.intake.submission import Submissions
 from orchestrator.queue.entries import QueueEntries
@@ -36,6 +37,7 @@ class Session(NamedTuple):
     queue: QueueEntries
     objects: Objects
     submissions: Submissions
+    deletions: Deletions
 
     def bucket(self, named: str | None) -> str:
         """The bucket that a command means."""
@@ -57,7 +59,8 @@ async def open_session(chosen: Settings, creates: bool = False) -> AsyncIterator
         queue = QueueEntries(pool, chosen.orchestrator.worker_timeout)
         tokens = Tokens.from_file(chosen.auth.token_file)
         objects = Objects(chosen.listing_url, tokens, chosen.paths.bucket_name)
-        yield Session(chosen, pool, queue, objects, Submissions(pool, queue, objects))
+        deletions = Deletions(pool, queue, chosen.minio)
+        yield Session(chosen, pool, queue, objects, Submissions(pool, queue, objects), deletions)
 
 
 def run(

@@ -1,17 +1,54 @@
 """What the commands of all services share: ``--config``, one line for each mistake in the settings, ``check``."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
+from typer.core import TyperCommand
 
 from reelscribe.errors import SettingsError
 from reelscribe.program import INTERRUPTED_EXIT_CODE
 
 USAGE_EXIT_CODE = 2
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class PlainCommand(TyperCommand):
+    """A command whose help and errors hold no words of Python: typer shows ``<list[str]>`` and pydantic's sentences."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        for parameter in self.params:
+            described = getattr(parameter, "type_descriptor", None)
+            if described is None or described.is_choice or getattr(parameter, "is_flag", False):
+                continue
+            if parameter.param_type_name == "argument":
+                setattr(parameter, "display_type_rich", lambda ctx: "")  # noqa: B010
+            elif parameter.metavar is None:
+                parameter.metavar = str(parameter.name).upper()
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as wrong:
+            from pydantic import ValidationError
+
+            from reelscribe.mistakes import sentence
+
+            if isinstance(wrong.__cause__, ValidationError):
+                wrong.message = sentence(wrong.__cause__)
+            raise
+
+
+class CommandLine(typer.Typer):
+    """A command line of such commands."""
+
+    def command(self, name: str | None = None, **options: Any) -> Callable[[Function], Function]:
+        return super().command(name, **{"cls": PlainCommand, **options})
 
 
 def _here_or_before(context: typer.Context, file: Path | None) -> Path | None:

@@ -12,7 +12,7 @@ import pytest
 
 FLOORS = {
     "reelscribe": [
-        ["child_process", "errors", "logs", "program", "savepath", "stop_signals", "version"],
+        ["child_process", "errors", "logs", "mistakes", "program", "savepath", "stop_signals", "version"],
         ["command_line", "contracts", "slots", "temporary_files", "text", "trust"],
         ["settings"],
         ["http", "media", "minio_client"],

@@ -2,9 +2,9 @@
 
 import typer
 
-from reelscribe.command_line import ConfigOption, VersionOption
+from reelscribe.command_line import CommandLine, ConfigOption, VersionOption
 
-cli = typer.Typer(
+cli = CommandLine(
     help="The transcriber: turns a savepath, or an uploaded file, into segments of text, sent as they are decoded.",
     epilog="Example: transcriber --config config.cfg",
     add_completion=False,

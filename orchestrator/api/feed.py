@@ -154,8 +154,11 @@ class Feed:
                 jobs = await job_queries.jobs_by_id(reading, sorted(self._followed(payloads)))
                 if stale and loop.time() >= counted + TOTALS_SECONDS:
                     totals, counted, stale = await stats.count_by_state(reading), loop.time(), False
+            changed, found = {int(payload) for payload in payloads if payload}, {job.id for job in jobs}
             for follower in self.followers:
                 follower.tell(jobs, totals)
+                if follower.job in changed - found:  # it has been removed: there is nothing more to follow
+                    follower.drop()
 
     def _followed(self, payloads: set[str]) -> set[int]:
         """Those of the changed jobs that a client follows."""

@@ -8,9 +8,10 @@ from prometheus_client import Gauge
 from tornado.iostream import StreamClosedError
 
 from orchestrator.api.feed import Feed
-from orchestrator.api.schemas import JobsQuery, Status, SubmitRequest, TranscriptQuery
+from orchestrator.api.schemas import DeleteQuery, JobsQuery, Status, SubmitRequest, TranscriptQuery
 from orchestrator.database.pool import CONNECTION_ERRORS, Pool
 from orchestrator.errors import DatabaseUnavailable
+from orchestrator.exports.deletion import Deletions
 from orchestrator.exports.pending_results import pending_results
 from orchestrator.intake.event_intake import EventIntake
 from orchestrator.intake.submission import Submissions
@@ -49,6 +50,7 @@ class OrchestratorService(Service):
         submissions: Submissions,
         default_bucket: str,
         intake: EventIntake,
+        deletions: Deletions,
         stores_results: bool = False,
         hosts: AllowedHosts | None = None,
     ) -> None:
@@ -58,6 +60,7 @@ class OrchestratorService(Service):
         self.submissions = submissions
         self.default_bucket = default_bucket
         self.intake = intake
+        self.deletions = deletions
         self.stores_results = stores_results
         self.feed = Feed(pool)
         streams = Gauge("reelscribe_event_streams", "Open streams of events", registry=self.registry)
@@ -132,10 +135,13 @@ class JobsHandler(OrchestratorHandler):
 
 
 class JobHandler(OrchestratorHandler):
-    """``GET /api/jobs/{id}``."""
+    """``GET /api/jobs/{id}``; ``DELETE`` removes one without a transcript."""
 
     async def get(self, id: str) -> None:
         self.finish((await self.job(id)).model_dump(mode="json"))
+
+    async def delete(self, id: str) -> None:
+        self.finish((await self.service.deletions.delete_job(int(id))).model_dump())
 
 
 class CancelHandler(OrchestratorHandler):
@@ -157,12 +163,20 @@ class RetryHandler(OrchestratorHandler):
 
 
 class TranscriptHandler(OrchestratorHandler):
-    """``GET /api/transcripts/{savepath}?format=``: a part at a time, never whole."""
+    """``GET /api/transcripts/{savepath}?format=``: a part at a time, never whole; ``DELETE`` forgets the recording."""
+
+    async def delete(self, savepath: str) -> None:
+        query = self.read_query(DeleteQuery)
+        _check_storable(savepath)
+        bucket = query.bucket_name or self.service.default_bucket
+        deleted = await self.service.deletions.delete(bucket, [savepath])
+        if not deleted.savepaths:
+            raise job_queries.not_submitted(bucket, savepath, self.service.default_bucket)
+        self.finish(deleted.model_dump())
 
     async def get(self, savepath: str) -> None:
         query = self.read_query(TranscriptQuery)
-        if "\0" in savepath:
-            raise BadRequest("a savepath holds no NUL character")
+        _check_storable(savepath)
         bucket = query.bucket_name or self.service.default_bucket
         async with self.service.pool.connection() as connection:
             job = await job_queries.newest_finished(connection, bucket, savepath)
@@ -182,6 +196,11 @@ class TranscriptHandler(OrchestratorHandler):
         self.finish()
 
 
+def _check_storable(savepath: str) -> None:
+    if "\0" in savepath:
+        raise BadRequest("a savepath holds no NUL character")
+
+
 class StatusHandler(OrchestratorHandler):
     """``GET /api/status``: jobs in each state, audio done and left, speed, rules, workers, and what is not stored."""
 
@@ -191,7 +210,9 @@ class StatusHandler(OrchestratorHandler):
             rules = await active_rules(connection)
             results = await pending_results(connection) if self.service.stores_results else None
         workers = await self.service.queue.count_workers()
-        self.finish(Status(**queue.figures(), rules=rules, workers=workers, results=results).model_dump(mode="json"))
+        self.finish(
+            Status(**queue.figures(workers), rules=rules, workers=workers, results=results).model_dump(mode="json")
+        )
 
 
 class SearchHandler(OrchestratorHandler):

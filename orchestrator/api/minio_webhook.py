@@ -3,11 +3,14 @@
 from orchestrator.api.handlers import OrchestratorHandler
 from orchestrator.api.schemas import HookAnswer
 from orchestrator.intake.event_intake import Outcomes
-from orchestrator.intake.minio_events import Notification, written
+from orchestrator.intake.minio_events import Notification, Reported, removed, written
+from reelscribe.savepath import mistake_in
 
 
 class MinioHookHandler(OrchestratorHandler):
-    """Submits what MinIO says was written; with ``HEAD``, MinIO checks that we are there."""
+    """Submits what MinIO says was written, and notes what it says was removed; with ``HEAD``, MinIO checks that we are
+    there.
+    """
 
     max_body_bytes = 4 << 20
 
@@ -20,10 +23,18 @@ class MinioHookHandler(OrchestratorHandler):
         self.finish()
 
     async def post(self) -> None:
-        by_bucket: dict[str, list[str]] = {}
-        for bucket, savepath in written(self.read_body(Notification)):
-            by_bucket.setdefault(bucket, []).append(savepath)
+        notification, intake = self.read_body(Notification), self.service.intake
         total = Outcomes()
-        for bucket, savepaths in by_bucket.items():
-            total += await self.service.intake.take(bucket, dict.fromkeys(savepaths))
+        for bucket, savepaths in _by_bucket(written(notification)).items():
+            total += await intake.take(bucket, dict.fromkeys(savepaths))
+        for bucket, savepaths in _by_bucket(removed(notification)).items():
+            storable = [savepath for savepath in savepaths if not mistake_in(savepath)]
+            total["removed"] += await intake.removed.check(bucket, storable)
         self.finish(HookAnswer(**total).model_dump())
+
+
+def _by_bucket(reported: list[Reported]) -> dict[str, list[str]]:
+    by_bucket: dict[str, list[str]] = {}
+    for bucket, savepath in reported:
+        by_bucket.setdefault(bucket, []).append(savepath)
+    return by_bucket

@@ -20,6 +20,7 @@ from orchestrator.api.handlers import (
 from orchestrator.api.minio_webhook import MinioHookHandler
 from orchestrator.api.schemas import (
     ChangedJob,
+    DeleteQuery,
     HitPage,
     HookAnswer,
     JobPage,
@@ -29,8 +30,9 @@ from orchestrator.api.schemas import (
     SubmitRequest,
     TranscriptQuery,
 )
-from orchestrator.errors import DatabaseUnavailable
+from orchestrator.errors import DatabaseUnavailable, InUse, TranscriptKept
 from orchestrator.intake.minio_events import Notification
+from orchestrator.jobs.deletion import Deleted
 from orchestrator.jobs.models import Job
 from orchestrator.transcripts.search import SearchQuery
 from reelscribe import errors
@@ -77,6 +79,16 @@ OPERATIONS = (
         "One job",
         (Answer("The job.", {JSON: Job}),),
         NO_SUCH_JOB,
+        path_parameters=JOB_ID,
+        handler=JobHandler,
+    ),
+    Operation(
+        "DELETE",
+        "/api/jobs/{id}",
+        "deleteJob",
+        "Remove a job without a transcript; a running one is cancelled",
+        (Answer("How much was removed.", {JSON: Deleted}),),
+        (*NO_SUCH_JOB, TranscriptKept, InUse),
         path_parameters=JOB_ID,
         handler=JobHandler,
     ),
@@ -149,6 +161,17 @@ OPERATIONS = (
         handler=TranscriptHandler,
     ),
     Operation(
+        "DELETE",
+        "/api/transcripts/{savepath}",
+        "deleteTranscript",
+        "Forget a recording: its jobs, all versions of its transcript, its stored results; running jobs are cancelled",
+        (Answer("How much was removed.", {JSON: Deleted}),),
+        (errors.TranscriptNotFound, errors.PeerUnreachable, errors.PeerRefused, InUse, DatabaseUnavailable),
+        query=DeleteQuery,
+        path_parameters={"savepath": ".+"},
+        handler=TranscriptHandler,
+    ),
+    Operation(
         "GET",
         "/api/search",
         "search",
@@ -162,7 +185,7 @@ OPERATIONS = (
         "POST",
         "/hooks/minio",
         "minioHook",
-        "Takes MinIO's bucket notifications and submits what was written",
+        "Takes MinIO's bucket notifications: submits what was written, notes what was removed",
         (Answer("How many objects became what.", {JSON: HookAnswer}),),
         (errors.BodyTooLarge, errors.PeerUnreachable, errors.StreamCut, DatabaseUnavailable),
         body=Notification,

@@ -74,6 +74,12 @@ class TranscriptQuery(WireModel):
     bucket_name: BucketName | None = None
 
 
+class DeleteQuery(WireModel):
+    """Query of ``DELETE /api/transcripts/{savepath}``."""
+
+    bucket_name: BucketName | None = None
+
+
 class SubmittedJob(Job):
     """A job, and what the submission did with it."""
 
@@ -121,7 +127,10 @@ class Status(Record):
     speed: float | None = Field(
         description="recent seconds of audio per second, all workers together; null if none worked"
     )
-    eta_seconds: float | None = Field(description="until all is done at this speed, estimated")
+    eta_seconds: float | None = Field(
+        description="until all is done at this speed, estimated; null while no worker or no transcriber is there"
+    )
+    no_transcriber: str | None = Field(description="why jobs wait for a transcriber while none runs")
     rules: list[Rule] = Field(description="the pauses and limits in force")
     workers: int = Field(description="that send heartbeats, on any host")
     results: PendingWork | None = Field(description="only if [results] names a bucket")
@@ -135,3 +144,4 @@ class HookAnswer(Record):
     again: int = 0
     known: int = 0
     ignored: int = 0
+    removed: int = 0

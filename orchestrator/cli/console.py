@@ -1,15 +1,13 @@
-"""Jobs on a terminal: their table, and their lines."""
+"""Jobs on a terminal: their lines."""
 
 import json
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.jobs.models import Job, State
 
 if TYPE_CHECKING:  # it takes long to import, and not every command draws
     from rich.console import Console
-    from rich.table import Table
 
 COLOURS: dict[State, str] = {
     "queued": "dim",
@@ -29,31 +27,6 @@ def visible(text: str) -> str:
     )
 
 
-def job_table(jobs: Sequence[Job]) -> "Table":
-    """One row per job; with its bucket if there is more than one."""
-    from rich.table import Table
-    from rich.text import Text
-
-    buckets = len({job.bucket for job in jobs}) > 1
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("ID", "STATE"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("TRANSCRIBED", justify="right", no_wrap=True)
-    if buckets:
-        table.add_column("BUCKET", no_wrap=True)
-    table.add_column("SAVEPATH", overflow="fold")
-    for job in jobs:
-        note = job.error.message if job.error else job.note
-        table.add_row(
-            str(job.id),
-            Text(job.state, style=COLOURS[job.state]),
-            transcribed(job),
-            *((Text(job.bucket),) if buckets else ()),
-            Text.assemble(visible(job.savepath), (f"  {visible(note)}" if note else "", "dim")),
-        )
-    return table
-
-
 def out(**options: Any) -> "Console":
     """Standard output; as wide as needed if that is not a terminal, so that scripts see unbroken lines."""
     from rich.console import Console
@@ -63,11 +36,6 @@ def out(**options: Any) -> "Console":
             raise BrokenPipeError  # rich would exit with 1, as if something had failed
 
     return Output(width=None if sys.stdout.isatty() else 2000, highlight=False, emoji=False, **options)
-
-
-def print_table(table: "Table") -> None:
-    """To standard output."""
-    out().print(table)
 
 
 def length(seconds: float) -> str:

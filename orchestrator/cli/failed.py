@@ -1,55 +1,90 @@
-"""The command that shows what was given up, and why."""
+"""The command that shows what was given up, why, and what helps."""
 
 import shlex
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 
-from orchestrator.cli.console import print_json, print_table, visible
+from orchestrator.cli.console import out, print_json, visible
+from orchestrator.cli.tables import Indented
 from orchestrator.jobs import failures
 from orchestrator.jobs.failures import FailureGroup
+from orchestrator.jobs.remedies import Remedy, remedy
 from orchestrator.session import Session, run
 
+FEW = 3
+"""Savepaths of each group that are named, unless a code is."""
 
-def failed(as_json: bool, config: Path | None) -> None:
-    """Show the failed jobs by reason, each with the command that has just those tried again."""
+
+def failed(code: str | None, as_json: bool, config: Path | None) -> None:
+    """Show the failed jobs by reason, each with what helps."""
 
     async def work(session: Session) -> int:
         async with session.pool.connection() as connection:
             groups = await failures.groups(connection)
-        commands = _commands(groups)
+        reasons = Counter(group.code for group in groups)
+        groups = [group for group in groups if code in (None, group.code)]
+        selections = [_selection(group, reasons[group.code] > 1) for group in groups]
         if as_json:
-            print_json([{**group.model_dump(), "retry": again} for group, again in zip(groups, commands, strict=True)])
+            print_json([_document(*found) for found in zip(groups, selections, strict=True)])
         elif not groups:
-            print("no job has failed")
+            print("no job has failed" if code is None else f"no job has failed with the code {code}")
         else:
-            print_table(_table(groups))
-            print()
-            for again in commands:
-                print(visible(again))
+            most = FEW if code is None else failures.MOST_SAVEPATHS
+            for group, selection in zip(groups, selections, strict=True):
+                out().print(_block(group, selection, most))
         return 0
 
     run(config, work)
 
 
-def _table(groups: list[FailureGroup]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("JOBS", justify="right", no_wrap=True)
-    table.add_column("CODE", no_wrap=True)
-    table.add_column("REASON", overflow="fold")
-    table.add_column("NEWEST", overflow="fold")
-    for group in groups:
-        table.add_row(str(group.count), Text(group.code), Text(visible(group.reason)), Text(visible(group.example)))
-    return table
+def _selection(group: FailureGroup, several: bool) -> str:
+    """The options of ``retry`` and ``delete`` that mean just this group."""
+    return f"--code {group.code}" + (f" --reason {shlex.quote(group.reason)}" if several else "")
 
 
-def _commands(groups: list[FailureGroup]) -> list[str]:
-    """What has just the jobs of each group tried again."""
-    reasons = Counter(group.code for group in groups)
-    return [
-        f"orchestrator retry --code {group.code}"
-        + (f" --reason {shlex.quote(group.reason)}" if reasons[group.code] > 1 else "")
-        for group in groups
-    ]
+def _document(group: FailureGroup, selection: str) -> dict[str, Any]:
+    """For scripts; ``retry`` and ``allow_incomplete`` are null if they do not help."""
+    helps = remedy(group.code)
+    return {
+        **group.model_dump(),
+        "retry": f"orchestrator retry {selection}" if helps is Remedy.RETRY else None,
+        "allow_incomplete": (
+            f"orchestrator retry {selection} --allow-incomplete" if helps is Remedy.ALLOW_INCOMPLETE else None
+        ),
+        "delete": f"orchestrator delete {selection}",
+    }
+
+
+def _block(group: FailureGroup, selection: str, most: int) -> RenderableType:
+    """For people: the reason, some savepaths, and what helps."""
+    jobs = "1 job" if group.count == 1 else f"{group.count:,} jobs"
+    shown = [visible(savepath) for savepath in group.savepaths[:most]]
+    if group.count > len(shown):
+        shown.append(f"… and {group.count - len(shown):,} more: orchestrator failed --code {group.code}")
+    return Group(
+        Indented(Text.assemble((jobs, "bold"), ", ", (group.code, "red"), f": {visible(group.reason)}"), 0),
+        *(Indented(line, style="dim") for line in shown),
+        *(Text(visible(line), no_wrap=True, overflow="ignore") for line in _advice(group.code, selection)),
+        Text(),
+    )
+
+
+def _advice(code: str, selection: str) -> tuple[str, ...]:
+    """Each command on a line of its own, to be pasted."""
+    match remedy(code):
+        case Remedy.RETRY:
+            return (f"  try again with: orchestrator retry {selection}",)
+        case Remedy.ALLOW_INCOMPLETE:
+            return (
+                "  replace them and submit them again, or accept what there is of them with:",
+                f"  orchestrator retry {selection} --allow-incomplete",
+            )
+        case Remedy.REPLACE:
+            return (
+                "  submit the right recordings, or with other options; remove these jobs with:",
+                f"  orchestrator delete {selection}",
+            )

@@ -7,22 +7,24 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from reelscribe.command_line import ConfigOption, VersionOption
+from reelscribe.command_line import CommandLine, ConfigOption, VersionOption
 
 COMMANDS = {
     "submit": "submit",
     "status": "status",
+    "list": "list_transcripts",
     "show": "show",
     "retry": "retry",
     "cancel": "cancel",
     "failed": "failed",
     "pause": "pause",
     "resume": "pause",
-    "limit": "limit",
+    "limit": "pause",
     "search": "search",
     "export": "export",
     "verify": "verify",
     "prune": "prune",
+    "delete": "delete",
     "up": "services",
     "serve": "services",
     "worker": "services",
@@ -51,7 +53,7 @@ class LazyGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"orchestrator.cli.arguments.{COMMANDS[cmd_name]}")
-        of_module = typer.Typer(rich_markup_mode=None)
+        of_module = CommandLine(rich_markup_mode=None)
         of_module.callback()(lambda: None)  # without it, a group of one command would be the command
         module.register(of_module)
         return typer.main.get_group(of_module).get_command(ctx, cmd_name)

@@ -1,5 +1,6 @@
 """What the commands take: options that several share, and savepaths from arguments, files and standard input."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
@@ -48,6 +49,7 @@ BucketOption = Annotated[
     typer.Option(help="Default: bucket_name of config.cfg.", show_default=False, callback=_checked_bucket),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 PARQUET = "parquet"
 ExportFormat = StrEnum("ExportFormat", [*Format, PARQUET])  # type: ignore[misc]  # mypy wants literals
@@ -59,6 +61,9 @@ class Mode(StrEnum):
 
     batched = "batched"
     sequential = "sequential"
+
+
+JobState = StrEnum("JobState", ["queued", "running", "waiting", "done", "failed", "cancelled"])
 
 
 def usage(mistake: str) -> NoReturn:
@@ -123,9 +128,32 @@ def _or_usage(read: Callable[[], Value], where: str = "") -> Value:
     """What could be read; else the command ends with what is wrong, after ``where``."""
     from pydantic import ValidationError
 
-    from reelscribe.http.parsing import sentence
+    from reelscribe.mistakes import sentence
 
     try:
         return read()
     except ValidationError as invalid:
         usage(where + sentence(invalid))
+
+
+def require_answer(command: str, yes: bool) -> None:
+    """End the command if it would have to ask and cannot."""
+    if not (yes or sys.stdin.isatty()):
+        usage(f"{command} asks first, and there is no terminal to ask on; give --yes")
+
+
+def confirmed(question: str, yes: bool) -> bool:
+    """Whether the user wants it.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or Ctrl-D instead of an answer.
+    """
+    if yes:
+        return True
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's own would wait for the answer
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,12 +1,55 @@
-"""Pauses and limits of the queue, for people and for scripts."""
+"""The commands ``pause``, ``resume`` and ``limit``; and the rules of the queue, for people and for scripts."""
 
+import getpass
+import os
+import platform
 import shlex
+from pathlib import Path
 from typing import Any
 
 from orchestrator.cli.console import print_json, visible
+from orchestrator.cli.options import usage
 from orchestrator.queue import rules
 from orchestrator.queue.rules import Rule
-from orchestrator.session import Session
+from orchestrator.session import Session, print_error, run
+
+
+def pause(prefix: str, as_json: bool, config: Path | None) -> None:
+    """Start no more jobs, on any worker, until resume. Running jobs are completed."""
+
+    async def work(session: Session) -> int:
+        async with session.pool.connection() as connection:
+            await rules.pause(connection, prefix, _who())
+        return await show_rules(session, as_json)
+
+    run(config, work, creates=True)
+
+
+def resume(prefix: str, as_json: bool, config: Path | None) -> None:
+    """End a pause: that of the queue, or that of a prefix."""
+
+    async def work(session: Session) -> int:
+        async with session.pool.connection() as connection:
+            ended = await rules.resume(connection, prefix)
+        if not ended:
+            print_error(f"{subject(prefix)} was not paused")
+        await show_rules(session, as_json)
+        return 0 if ended else 1
+
+    run(config, work)
+
+
+def limit(max_running: int | None, prefix: str, no_limit: bool, as_json: bool, config: Path | None) -> None:
+    """Let at most N jobs run at the same time: of all, or of a prefix."""
+    if (max_running is None) != no_limit:
+        usage("give either N or --none; for some of the savepaths only, with --prefix PREFIX")
+
+    async def work(session: Session) -> int:
+        async with session.pool.connection() as connection:
+            await rules.limit(connection, prefix, max_running)
+        return await show_rules(session, as_json)
+
+    run(config, work)
 
 
 def rule_lines(rules: list[Rule]) -> list[str]:
@@ -35,7 +78,8 @@ def pause_lines(rule: Rule) -> list[str]:
 def _limit_lines(rule: Rule) -> list[str]:
     if rule.max_running is None:
         return []
-    return [visible(f"{rule.prefix} is limited to {rule.max_running} at the same time, {rule.running} running")]
+    limited = f"{subject(rule.prefix)} is limited to {rule.max_running} at the same time"
+    return [visible(f"{limited}, {rule.running} running")]
 
 
 async def show_rules(session: Session, as_json: bool) -> int:
@@ -43,10 +87,18 @@ async def show_rules(session: Session, as_json: bool) -> int:
         found = await rules.active_rules(connection)
     if as_json:
         print_json(rules_json(found))
-    for line in rule_lines(found) or ["the queue is not paused, and no prefix is limited"] if not as_json else ():
+    for line in rule_lines(found) or ["the queue is neither paused nor limited"] if not as_json else ():
         print(line)
     return 0
 
 
 def subject(prefix: str) -> str:
     return prefix or "the queue"
+
+
+def _who() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # one without a name, as in a container
+        user = str(os.getuid())
+    return visible(f"{user}@{platform.node()}")

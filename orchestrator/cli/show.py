@@ -53,6 +53,8 @@ def show(
             print_error(visible(job.note if job.complete else f"this transcript is {job.note}"))
         if job.language_uncertain and any(part.segments for part in about.receipt.parts):
             print_error(_uncertain(job))
+        if job.removal:
+            print_error(job.removal)
         if results and (sentence := results_sentence(results)):
             print_error(visible(sentence))
         return 0

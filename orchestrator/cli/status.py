@@ -5,18 +5,19 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.cli.console import COLOURS, NO_WORKER, job_table, length, out, print_json, situation_line, visible
-from orchestrator.cli.options import checked
+from orchestrator.cli.console import COLOURS, NO_WORKER, length, out, print_json, situation_line, visible
+from orchestrator.cli.options import checked, usage
 from orchestrator.cli.queue_rules import rule_lines, rules_json
+from orchestrator.cli.tables import job_rows
 from orchestrator.exports.pending_results import pending_results, results_sentence
 from orchestrator.jobs import queries as job_queries
-from orchestrator.jobs.models import Job
+from orchestrator.jobs.models import Job, State
 from orchestrator.jobs.stats import Overview, PendingWork, overview
 from orchestrator.queue.rules import Rule, active_rules
 from orchestrator.session import Session, run
@@ -25,12 +26,22 @@ WATCH_SECONDS = 1.0
 """How often ``--watch`` looks."""
 
 
+class Selected(NamedTuple):
+    """Which jobs are shown."""
+
+    state: State | None
+    prefix: str | None
+    bucket: str | None
+    limit: int
+
+
 class StatusView(NamedTuple):
     """What was seen at one look; ``queue`` only of the queue as a whole, or of all that is in a bucket.
 
     Attributes:
         bucket: the only one that was looked at, or None.
         default_bucket: of config.cfg.
+        selected: only jobs of a state or a prefix were looked at.
     """
 
     jobs: list[Job]
@@ -40,6 +51,7 @@ class StatusView(NamedTuple):
     results: PendingWork | None
     bucket: str | None
     default_bucket: str
+    selected: bool = False
 
     def document(self) -> dict[str, Any]:
         """For scripts."""
@@ -47,15 +59,15 @@ class StatusView(NamedTuple):
         if self.results:
             shown["results"] = self.results.model_dump()
         if self.queue:
-            shown |= {**self.queue.figures(), "workers": self.workers, "rules": rules_json(self.rules)}
+            shown |= {**self.queue.figures(self.workers), "workers": self.workers, "rules": rules_json(self.rules)}
         return shown
 
     def tables(self) -> RenderableType:
         """For people."""
         blocks: list[RenderableType] = []
-        if self.queue and self.jobs:
+        if self.queue and self.queue.states:
             blocks += [_state_table(self.queue), Text(_forecast(self.queue, self.workers)), Text()]
-        blocks.append(job_table(self.jobs) if self.jobs else Text(self._no_jobs))
+        blocks.append(job_rows(self.jobs, details=self.queue is None) if self.jobs else Text(self._no_jobs))
         return Group(*blocks, *map(Text, self._notes()))
 
     def _notes(self) -> list[str]:
@@ -75,6 +87,8 @@ class StatusView(NamedTuple):
 
     @property
     def _no_jobs(self) -> str:
+        if self.selected:
+            return "there is no such job"
         of_bucket, option = (f" of bucket {self.bucket}", f" --bucket {self.bucket}") if self.bucket else ("", "")
         return f"no jobs{of_bucket} yet; make one with: orchestrator submit SAVEPATH{option}"
 
@@ -85,15 +99,25 @@ class StatusView(NamedTuple):
 
 
 def status(
-    savepath: str | None, watch: bool, bucket: str | None, limit: int, as_json: bool, config: Path | None
+    savepath: str | None,
+    watch: bool,
+    state: str | None,
+    prefix: str | None,
+    bucket: str | None,
+    limit: int,
+    as_json: bool,
+    config: Path | None,
 ) -> None:
     """Show the queue, its speed, and about how long it will take; or the jobs of one savepath."""
     if savepath is not None:
         checked(savepath)
+        if state or prefix:
+            usage("--state and --prefix are for all jobs; leave out SAVEPATH")
+    selection = Selected(cast(State | None, state), prefix, bucket, limit)
 
     async def work(session: Session) -> int:
         async def look() -> StatusView:
-            return await _look(session, savepath, bucket, limit)
+            return await _look(session, savepath, selection)
 
         if watch:
             view = await _watch(look, as_json)
@@ -105,23 +129,27 @@ def status(
     run(config, work)
 
 
-async def _look(session: Session, savepath: str | None, bucket: str | None, limit: int) -> StatusView:
+async def _look(session: Session, savepath: str | None, selection: Selected) -> StatusView:
+    state, prefix, bucket, limit = selection
     stores_results = session.settings.results.bucket is not None
     async with session.pool.connection() as connection:
         rules = await active_rules(connection)
         if savepath is None:
-            running = await job_queries.list_jobs(connection, "running", limit=limit, bucket=bucket)
-            newest = await job_queries.list_jobs(connection, limit=limit, bucket=bucket)
-            jobs = [*running, *(job for job in newest if job.state != "running")][:limit]
+            newest = await job_queries.list_jobs(connection, state, limit=limit, bucket=bucket, prefix=prefix)
+            running = []
+            if state is None:
+                running = await job_queries.list_jobs(connection, "running", limit=limit, bucket=bucket, prefix=prefix)
+            jobs = [*running, *(job for job in newest if state or job.state != "running")][:limit]
             results = await pending_results(connection) if stores_results and bucket is None else None
-            queue = await overview(connection, bucket)
+            queue = await overview(connection, bucket, prefix)
         elif jobs := await job_queries.current_jobs(connection, session.bucket(bucket), [savepath]):
             results = await pending_results(connection, [job.id for job in jobs]) if stores_results else None
             queue = None
         else:
             raise job_queries.not_submitted(session.bucket(bucket), savepath, session.bucket(None))
     workers = await session.queue.count_workers() if queue else 0
-    return StatusView(jobs, queue, workers, rules, results, bucket, session.bucket(None))
+    selected = state is not None or prefix is not None
+    return StatusView(jobs, queue, workers, rules, results, bucket, session.bucket(None), selected)
 
 
 async def _watch(look: Callable[[], Awaitable[StatusView]], as_json: bool) -> StatusView:
@@ -173,6 +201,8 @@ def _forecast(queue: Overview, workers: int) -> str:
     if not workers:
         return "; ".join([*parts, NO_WORKER])
     parts.append(f"{workers} worker{'' if workers == 1 else 's'}")
+    if queue.no_transcriber is not None:
+        return visible(f"{', '.join(parts)}; no transcriber takes a job now: {queue.no_transcriber}")
     if queue.speed:
         parts.append(f"{queue.speed:.1f} x real time")
     if queue.eta_seconds is not None:

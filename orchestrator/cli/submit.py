@@ -17,6 +17,7 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.queue_rules import pause_lines
 from orchestrator.cli.submission import savepath_lists
+from orchestrator.cli.submission.local_files import local_uploads, refuse_local_files, upload_all
 from orchestrator.cli.submission.submit_report import MOST_NAMED, SubmitReport, bar
 from orchestrator.intake import event_intake
 from orchestrator.intake.submission import Submission
@@ -70,10 +71,23 @@ def submit(
     word_timestamps: bool,
     mode: Mode | None,
     option: list[str] | None,
+    upload: bool,
+    into: str | None,
+    overwrite: bool,
     as_json: bool,
     config: Path | None,
 ) -> None:
     """Put savepaths into the queue."""
+    if upload:
+        if from_file or prefix is not None or everything or dry_run or not savepaths:
+            usage("--upload takes the names of local files, and neither lists of savepaths nor --dry-run")
+        uploads = local_uploads(savepaths, into)
+        savepaths = list(uploads)
+    elif into is not None or overwrite:
+        usage("--into and --overwrite go with --upload")
+    else:
+        uploads = {}
+        refuse_local_files(savepaths or ())
     names = [name if name == STANDARD_INPUT else checked(name) for name in savepaths or ()]
     if bool(names or from_file) + (prefix is not None) + everything != 1:
         usage("name at least one savepath, or a file of them with --from-file FILE, or give --prefix or --all")
@@ -92,6 +106,7 @@ def submit(
 
     async def work(session: Session) -> int:
         bucket_name = session.bucket(bucket)
+        await upload_all(session, bucket_name, uploads, overwrite)
         report = SubmitReport()
         submission = session.submissions.begin(bucket_name, options, priority, force, dry_run)
         await _take_all(session, submission, given, report)

@@ -1,6 +1,10 @@
 """The bucket that ``[results]`` names, as somewhere to store objects."""
 
+from collections.abc import Sequence
 from typing import IO, BinaryIO, cast
+
+from minio.deleteobjects import DeleteObject
+from minio.error import S3Error
 
 from reelscribe.errors import PeerRefused, ServiceError, SettingsError
 from reelscribe.minio_client import MinioClient
@@ -8,6 +12,9 @@ from reelscribe.settings.orchestrator import ResultsSection
 from reelscribe.settings.shared import MinioSection
 
 READ_SECONDS = 60
+REMOVAL_READ_SECONDS = 30
+"""Shorter than a transaction may be idle."""
+GONE = ("NoSuchBucket", "NoSuchKey")
 
 
 class ResultBucket(MinioClient):
@@ -44,4 +51,42 @@ class ResultBucket(MinioClient):
         return PeerRefused(
             f"{self} does not take {what} ({reason}); see [results] bucket, and the rights of [minio] access_key "
             "(s3:PutObject)"
+        )
+
+
+class StoredResults(MinioClient):
+    """Removes results that were stored, from whichever buckets they are in.
+
+    Raises:
+        SettingsError: ``[minio]`` has no endpoint or no usable key.
+    """
+
+    def __init__(self, minio: MinioSection) -> None:
+        if not minio.endpoint:
+            raise SettingsError(
+                ["results in a bucket have to be removed too: [minio] needs endpoint, access_key and secret_key_file"]
+            )
+        super().__init__(minio, read_seconds=REMOVAL_READ_SECONDS, retries=0)
+
+    def remove(self, bucket: str, names: Sequence[str]) -> None:
+        """Remove these objects; those that are gone already count as removed. Blocks.
+
+        Raises:
+            PeerUnreachable, PeerRefused: one is not removed.
+        """
+        with self.as_service_errors(f"{len(names)} stored result(s) in bucket {bucket}"):
+            found = self.api.remove_objects(bucket_name=bucket, delete_object_list=map(DeleteObject, names))
+            try:
+                refused = [error for error in found if error.code not in GONE]
+            except S3Error as failure:
+                if failure.code not in GONE:
+                    raise
+                return
+        if refused:
+            raise self.rejection(0, f"{refused[0].name} in bucket {bucket}", refused[0].code or "no reason is known")
+
+    def rejection(self, status: int, what: str, reason: str) -> ServiceError:
+        return PeerRefused(
+            f"{self} does not remove {what} ({reason}); nothing was forgotten; see the rights of [minio] access_key "
+            "(s3:DeleteObject)"
         )

@@ -6,10 +6,11 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Protocol
 
 from orchestrator.database.pool import Pool
+from orchestrator.errors import Superseded
 from orchestrator.exports.names import file_name
 from orchestrator.exports.pending_results import STORE_RESULT, without_result
+from orchestrator.jobs import deletion, transitions
 from orchestrator.jobs import queries as job_queries
-from orchestrator.jobs import transitions
 from orchestrator.jobs.attempts import Attempt
 from orchestrator.jobs.models import TRANSCRIBE
 from orchestrator.queue.entries import QueueEntries
@@ -65,26 +66,40 @@ class ResultStore:
             stored = await job_queries.newest_finished(connection, attempt.bucket, attempt.savepath)
             about = await transcript_queries.about_transcript(connection, stored) if stored else None
         if about:
-            await self._store(about)
+            await self._store(attempt, about)
         async with self._pool.connection() as connection:
             await transitions.finish(connection, attempt)
             newest = await job_queries.newest_finished(connection, attempt.bucket, attempt.savepath)
             if newest and (stored is None or newest.id != stored.id):  # it was finished while the old one was stored
                 await self._queue.put(connection, await transitions.repeat(connection, attempt.id))
 
-    async def _store(self, transcript: Transcript) -> None:
+    async def _store(self, attempt: Attempt, transcript: Transcript) -> None:
         for format in self._section.formats:
-            await self._put(transcript, format)
+            await self._put(attempt, transcript, format)
         log.info("%s: result stored as %s", transcript.job.savepath, ", ".join(self._section.formats))
 
-    async def _put(self, transcript: Transcript, format: Format) -> None:
+    async def _put(self, attempt: Attempt, transcript: Transcript, format: Format) -> None:
         async with self._pool.connection() as connection:
             name = self._section.prefix + await file_name(connection, self._names, transcript, format)
         try:
             with SpooledTemporaryFile(IN_MEMORY_BYTES) as content:
                 async for part in parts(self._pool, transcript, format):
                     content.write(part)
-                await asyncio.to_thread(self._bucket.put, name, content, format.content_type)
+                await self._put_object(attempt, name, content, format.content_type)
         except OSError as full:
             reason = f"the temporary file of {name} cannot be written: {full.strerror or full}"
             raise NoRoom(reason) from full
+
+    async def _put_object(self, attempt: Attempt, name: str, content: IO[bytes], content_type: str) -> None:
+        """The name is recorded before, so that a deletion finds it; and while the object is written, deletions wait.
+
+        Raises:
+            Superseded: the recording was forgotten, or the attempt is over.
+        """
+        assert attempt.media_id is not None and self._section.bucket
+        async with self._pool.connection() as connection:
+            known = await deletion.note_result(connection, attempt.media_id, self._section.bucket, name)
+        async with self._pool.connection() as connection:
+            if not (known and await deletion.hold_recording(connection, attempt)):
+                raise Superseded(f"{attempt.savepath}: its result is no longer to be stored")
+            await asyncio.to_thread(self._bucket.put, name, content, content_type)

@@ -41,6 +41,15 @@ class Objects:
                 yield page.objects
                 after = page.next
 
+    async def exist(self, bucket: str) -> bool:
+        """Whether there is any in this bucket.
+
+        Raises:
+            ServiceError: the extractor does not answer, or refuses.
+        """
+        async with self._client() as extractor:
+            return bool((await self._page(extractor, bucket, limit=1)).objects)
+
     async def identities(self, bucket: str, savepaths: Iterable[str]) -> dict[str, Identity]:
         """The identities of these objects; those that do not exist are left out.
 

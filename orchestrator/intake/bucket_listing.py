@@ -68,18 +68,26 @@ class BucketListing:
             return min([await self._seconds_left(bucket) for bucket in self._intake.selection.buckets])
 
     async def _list(self, bucket: str) -> None:
-        began, total = time.monotonic(), Outcomes()
+        began, total, removed = time.monotonic(), Outcomes(), self._intake.removed
+        began_at = await removed.began()
         for prefix in self._intake.selection.prefixes:
+            after = ""
             async for page in self._objects.pages(bucket, prefix):
                 outcomes = await self._intake.take(bucket, {listed.savepath: identity(listed) for listed in page})
                 for outcome, count in outcomes.items():
                     self._outcomes.labels(outcome).inc(count)
                 total += outcomes
+                if page:
+                    until = page[-1].savepath
+                    listed = {found.savepath for found in page}
+                    total["removed"] += await removed.check_listed(bucket, prefix, after, until, listed, began_at)
+                    after = until
+            total["removed"] += await removed.check_listed(bucket, prefix, after, None, (), began_at)
         async with self._pool.connection() as connection:
             await listings.note_listing(connection, bucket)
         self._listings.labels("complete").inc()
         self._last.set_to_current_time()
-        summary = ", ".join(f"{count} {outcome}" for outcome, count in total.items()) or "nothing"
+        summary = ", ".join(f"{count} {outcome}" for outcome, count in total.items() if count) or "nothing"
         log.info("listing: bucket %s in %.1f s: %s", bucket, time.monotonic() - began, summary)
 
     async def _seconds_left(self, bucket: str) -> float:

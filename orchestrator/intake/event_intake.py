@@ -11,9 +11,11 @@ from typing import Any
 
 from orchestrator.database.pool import Pool
 from orchestrator.intake.bucket import Objects
+from orchestrator.intake.removed_objects import Delete, RemovedObjects
 from orchestrator.intake.submission import Requested, Submissions
 from orchestrator.intake.unfinished import control_files, has_unfinished_name
 from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs import removed_objects
 from orchestrator.jobs.models import Options
 from orchestrator.jobs.object_changes import Identity, NewestJob
 from reelscribe.savepath import mistake_in
@@ -62,10 +64,22 @@ class EventIntake:
     Args:
         selection: what is submitted at all.
         objects: knows what an object is now.
+        delete: forgets recordings that are gone; None: they are kept.
+
+    Attributes:
+        removed: takes what is reported as gone.
     """
 
-    def __init__(self, pool: Pool, submissions: Submissions, selection: RecordingFilter, objects: Objects) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        submissions: Submissions,
+        selection: RecordingFilter,
+        objects: Objects,
+        delete: Delete | None = None,
+    ) -> None:
         self.selection = selection
+        self.removed = RemovedObjects(pool, objects, delete)
         self._pool = pool
         self._submissions = submissions
         self._objects = objects
@@ -121,6 +135,7 @@ class EventIntake:
 
     async def _known(self, bucket: str, savepaths: Sequence[str]) -> dict[str, NewestJob]:
         async with self._pool.connection() as connection:
+            await removed_objects.unmark(connection, bucket, savepaths)
             return await job_queries.newest_jobs(connection, bucket, savepaths)
 
 

@@ -18,6 +18,7 @@ from orchestrator.intake.event_intake import EventIntake
 from orchestrator.intake.unfinished import control_files
 from orchestrator.jobs.object_changes import Identity
 from reelscribe.errors import NotReadable, ServiceError, SettingsError
+from reelscribe.savepath import mistake_in
 
 log = logging.getLogger(__name__)
 logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it logs the number of changes, which is of no use
@@ -71,6 +72,7 @@ class FolderWatch:
         self.buckets = intake.selection.buckets
         self._folders = {bucket: data_path / bucket for bucket in intake.selection.buckets}
         self._unsettled: dict[Found, tuple[_Shape, float]] = {}
+        self._removed: dict[str, set[str]] = {}
         for folder in self._folders.values():
             if not folder.is_dir():
                 raise SettingsError([f"[paths] minio_data_path: there is no folder {folder} to watch"])
@@ -88,6 +90,8 @@ class FolderWatch:
                 await self._scan(self._folders.values())
             await self._scan({Path(path) for change, path in changes if change is not Change.deleted})
             await self._take_settled()
+            self._note_removed(Path(path) for change, path in changes if change is Change.deleted)
+            await self._take_removed()
 
     async def _changes(self, stopping: asyncio.Event) -> AsyncIterator[set[FileChange]]:
         """What has changed, at least every ``LOOK_SECONDS``."""
@@ -172,6 +176,26 @@ class FolderWatch:
         except Exception:  # what one object can cause must not end the watch of all others
             log.exception("watch: tried again in %g s", self._settle_seconds)
             self._look_again_at(settled)
+
+    def _note_removed(self, paths: Iterable[Path]) -> None:
+        """A file, or a folder that was removed or moved with all that is in it; hidden ones are none of ours."""
+        for path in paths:
+            bucket = next(bucket for bucket, folder in self._folders.items() if path.is_relative_to(folder))
+            named = (path.parent if path.name == META else path).relative_to(self._folders[bucket])
+            if named.parts and not any(part.startswith(".") for part in named.parts):
+                self._removed.setdefault(bucket, set()).add(named.as_posix())
+
+    async def _take_removed(self) -> None:
+        try:
+            for bucket, paths in list(self._removed.items()):
+                storable = [path for path in paths if not mistake_in(path)]
+                if removed := await self._intake.removed.check(bucket, storable):
+                    log.info("watch: bucket %s: %d removed", bucket, removed)
+                del self._removed[bucket]
+        except (ServiceError, *CONNECTION_ERRORS) as failed:
+            log.warning("watch: %s; tried again in %g s", one_line(failed), LOOK_SECONDS)
+        except Exception:
+            log.exception("watch: tried again in %g s", LOOK_SECONDS)
 
     def _look_again_at(self, settled: Sequence[tuple[Found, _Shape]]) -> None:
         self._unsettled.update({file: (shape, time.monotonic()) for file, shape in settled})

@@ -1,5 +1,6 @@
-"""MinIO's bucket notifications: which objects they say were written."""
+"""MinIO's bucket notifications: which objects they say were written or removed."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
@@ -38,21 +39,30 @@ class Notification(ReceivedModel):
     Records: list[EventRecord] | None = Field(default=None, max_length=MOST_RECORDS)
 
 
-class Written(NamedTuple):
-    """An object that has new content."""
+class Reported(NamedTuple):
+    """An object that an event is about."""
 
     bucket: str
     savepath: str
 
 
-def written(notification: Notification) -> list[Written]:
+def written(notification: Notification) -> list[Reported]:
     """The objects that a notification says were written, each once. A key that is not UTF-8 keeps its bytes as
     surrogates, and is no savepath.
     """
+    return _reported(notification, _is_content)
+
+
+def removed(notification: Notification) -> list[Reported]:
+    """The objects that a notification says were removed, or one version of them; each once."""
+    return _reported(notification, lambda event: event.removeprefix("s3:").startswith("ObjectRemoved:"))
+
+
+def _reported(notification: Notification, wanted: Callable[[str], bool]) -> list[Reported]:
     found = [
-        Written(record.s3.bucket.name, unquote_plus(record.s3.object.key, errors="surrogateescape"))
+        Reported(record.s3.bucket.name, unquote_plus(record.s3.object.key, errors="surrogateescape"))
         for record in notification.Records or ()
-        if _is_content(record.eventName)
+        if wanted(record.eventName)
     ]
     return list(dict.fromkeys(found))
 

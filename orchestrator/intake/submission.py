@@ -1,9 +1,13 @@
 """Submit, retry and cancel: each is one transaction over jobs and queue."""
 
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Literal, NamedTuple
+
+from psycopg.errors import ForeignKeyViolation
 
 from orchestrator.database.pool import Pool
 from orchestrator.intake.bucket import Objects
@@ -18,6 +22,7 @@ log = logging.getLogger(__name__)
 
 CHUNK = 5_000
 """Savepaths of one transaction: few enough that no worker notices waiting for it."""
+TRIES = 3
 WORTH_ANALYZING = 5_000
 """New jobs after which PostgreSQL's planner should look at the tables again."""
 
@@ -67,7 +72,9 @@ class Submissions:
             async with self._pool.connection() as connection:
                 jobs = await job_queries.current_jobs(connection, bucket, list(requested), options)
             by_savepath = {job.savepath: job for job in jobs}
-            submitted += [Submitted(by_savepath[savepath], outcome) for savepath, outcome in outcomes.items()]
+            submitted += [
+                Submitted(job, outcome) for savepath, outcome in outcomes.items() if (job := by_savepath.get(savepath))
+            ]  # what is not there has just been forgotten
         if submission.unavailable_reason:
             log.warning("what is done counts as unchanged: %s", submission.unavailable_reason.message)
         return submitted
@@ -84,6 +91,28 @@ class Submissions:
             reopened = await transitions.reopen(connection, ids)
             await self._queue.put(connection, reopened)
         return reopened
+
+    async def retry_incomplete(self, ids: Sequence[int]) -> list[int]:
+        """Accept that the recordings of failed and cancelled jobs are cut: jobs with that option replace them. The ids
+        of those that were replaced.
+        """
+        async with self._pool.connection() as connection:
+            jobs = [
+                job
+                for job in await job_queries.jobs_by_id(connection, ids)
+                if job.state in transitions.REOPEN.sources and not job.options.get("allow_incomplete")
+            ]
+        groups: dict[tuple[str, str], list[Job]] = {}
+        for job in jobs:
+            groups.setdefault((job.bucket, json.dumps(job.options, sort_keys=True)), []).append(job)
+        for (bucket, _), alike in groups.items():
+            options = Options(**{**alike[0].options, "allow_incomplete": True})
+            submission = self.begin(bucket, options, max(job.priority for job in alike))
+            await submission.take({job.savepath: None for job in alike})
+        replaced = [job.id for job in jobs]
+        async with self._pool.connection() as connection:
+            await transitions.supersede(connection, replaced)
+        return replaced
 
     async def cancel(self, ids: Sequence[int]) -> list[int]:
         """Cancel unfinished jobs, running ones included; the ids of those that were."""
@@ -209,6 +238,16 @@ class Submission:
         if not fresh and not again and not moved:
             return
         replaced = [known[savepath].id for savepath in fresh if savepath in known]
+        for _ in range(TRIES):
+            with suppress(ForeignKeyViolation):  # a recording was forgotten while this waited for that
+                await self._write(outcomes, fresh, replaced, again, moved)
+                return
+        await self._write(outcomes, fresh, replaced, again, moved)
+
+    async def _write(
+        self, outcomes: dict[str, Outcome], fresh: list[str], replaced: list[int], again: list[int], moved: list[int]
+    ) -> None:
+        """One transaction."""
         async with self._pool.connection() as connection:
             await transitions.lock(connection, [*replaced, *again, *moved])
             if replaced:

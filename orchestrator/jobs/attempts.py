@@ -49,7 +49,10 @@ class Attempt:
 
 
 async def open_receipt(connection: Connection, attempt: Attempt, transcriber_url: str, event: Started) -> None:
-    """Note which transcriber works on what, from where on."""
+    """Note which transcriber works on what, from where on; so its object exists."""
+    await connection.execute(
+        "update media set removed_at = null where id = %s and removed_at is not null", (attempt.media_id,)
+    )
     await connection.execute(
         """
         insert into attempts (transcription_id, attempt, transcriber_url, start_seconds, etag)

@@ -16,6 +16,10 @@ _FAILED = """
 """
 
 
+MOST_SAVEPATHS = 1000
+"""Of one group that are named."""
+
+
 class FailureGroup(Record):
     """Jobs that failed for one reason.
 
@@ -25,6 +29,7 @@ class FailureGroup(Record):
         count: of jobs.
         example: savepath of the newest.
         message: its own sentence.
+        savepaths: of the newest jobs, at most :data:`MOST_SAVEPATHS`.
     """
 
     code: str
@@ -32,6 +37,7 @@ class FailureGroup(Record):
     count: int
     example: str
     message: str
+    savepaths: list[str]
 
 
 async def groups(connection: Connection) -> list[FailureGroup]:
@@ -42,7 +48,8 @@ async def groups(connection: Connection) -> list[FailureGroup]:
         f"""
         select t.error_code as code, {_REASON} as reason, count(*) as count,
             (array_agg(t.savepath order by t.finished_at desc, t.id desc))[1] as example,
-            (array_agg(t.error_message order by t.finished_at desc, t.id desc))[1] as message
+            (array_agg(t.error_message order by t.finished_at desc, t.id desc))[1] as message,
+            (array_agg(t.savepath order by t.finished_at desc, t.id desc))[1:{MOST_SAVEPATHS}] as savepaths
         {_FAILED} group by 1, 2 order by count desc, code, reason
         """,
     )

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from orchestrator.jobs.remedies import Remedy, remedy
 from reelscribe.contracts.messages import Savepath
 from reelscribe.contracts.speech_without_words import SpeechWithoutWords
 from reelscribe.contracts.transcriber import TranscribeOptions
@@ -83,6 +84,7 @@ class Job(Record):
         language_uncertain: it was detected with a probability below 0.5.
         complete: of a ``done`` job: whether it covers the whole recording; if not, ``reason`` says why.
         speech_without_words: of a ``done`` job; None if it is not known.
+        object_removed_at: since when the recording is known to be gone from the bucket; None if it is not.
     """
 
     id: int
@@ -107,6 +109,7 @@ class Job(Record):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    object_removed_at: datetime | None = None
 
     @property
     def finished(self) -> bool:
@@ -122,18 +125,32 @@ class Job(Record):
         incomplete = f"incomplete: {self.reason or 'no reason is known'}"
         return incomplete if without_words in incomplete else f"{incomplete}; {without_words}"
 
+    @property
+    def removal(self) -> str:
+        """Since when its recording is gone, in words; empty if it is not known to be."""
+        if self.object_removed_at is None:
+            return ""
+        return f"its recording is gone from the bucket since {self.object_removed_at.astimezone():%Y-%m-%d %H:%M}"
+
     def situation(self, default_bucket: str) -> str:
         """Its state in words, with what can be done."""
         reason = self.error.message if self.error else "no reason is known"
         done = f"{self.progress_seconds:.0f}"
         if self.declared_seconds:
             done += f" of {self.declared_seconds:.0f}"
-        retry = f"orchestrator retry {as_argument(self.savepath, self.bucket, default_bucket)}"
-        return {
+        argument = as_argument(self.savepath, self.bucket, default_bucket)
+        retry = f"orchestrator retry {argument}"
+        helps = {
+            Remedy.RETRY: f"try again with: {retry}",
+            Remedy.ALLOW_INCOMPLETE: f"accept what there is of it with: {retry} --allow-incomplete",
+            Remedy.REPLACE: f"submit the right recording, or remove this job with: orchestrator delete {argument}",
+        }[remedy(self.error.code if self.error else "")]
+        sentence = {
             "queued": "it is queued",
             "running": f"it is being transcribed ({done} s)",
             "waiting": f"it waits: {reason}",
             "done": f"it is done, {'with' if self.complete else 'but'} {self.note}" if self.note else "it is done",
-            "failed": f"it failed: {reason}; try again with: {retry}",
+            "failed": f"it failed: {reason}; {helps}",
             "cancelled": f"it was cancelled; queue it again with: {retry}",
         }[self.state]
+        return f"{sentence}; {self.removal}" if self.removal else sentence

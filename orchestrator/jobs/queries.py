@@ -31,7 +31,7 @@ _JOBS = f"""
         ) end as error,
         j.model, j.language, j.language_probability, j.language_probability < {SURE_PROBABILITY} as language_uncertain,
         j.declared_seconds, j.progress_seconds, j.complete, j.reason, j.speech_without_words,
-        j.created_at, j.started_at, j.finished_at
+        j.created_at, j.started_at, j.finished_at, m.removed_at as object_removed_at
     from jobs j left join media m on m.id = j.media_id
 """
 
@@ -98,18 +98,27 @@ async def list_jobs(
     limit: int = 100,
     bucket: str | None = None,
     kind: str = TRANSCRIBE,
+    prefix: str | None = None,
 ) -> list[Job]:
-    """The newest jobs first; ``after`` is the last id of the page before."""
+    """The newest jobs first, of savepaths that start with ``prefix``; ``after`` is the last id of the page before."""
     conditions: Mapping[str, Any] = {
         "j.state = %(state)s": state,
         "j.id < %(after)s": after,
         "m.bucket = %(bucket)s": bucket,
+        "m.savepath like %(prefix)s": starting_with(prefix) if prefix else None,
     }
     given = [condition for condition, value in conditions.items() if value is not None]
     return await _jobs(
         connection,
         f"where {' and '.join(['not j.superseded', 'j.kind = %(kind)s', *given])} order by j.id desc limit %(limit)s",
-        {"state": state, "after": after, "limit": limit, "bucket": bucket, "kind": kind},
+        {
+            "state": state,
+            "after": after,
+            "limit": limit,
+            "bucket": bucket,
+            "kind": kind,
+            "prefix": starting_with(prefix or ""),
+        },
     )
 
 

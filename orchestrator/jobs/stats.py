@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.database.sql import Connection, fetch_all, fetch_one
+from orchestrator.database.sql import Connection, fetch_all, fetch_one, fetch_value, starting_with
 from orchestrator.jobs.models import STATES, TRANSCRIBE, UNFINISHED, Record, State
 
 RECENT_SECONDS = 600
@@ -40,11 +40,13 @@ class Overview(Record):
         left_seconds: audio that is not transcribed yet, about; None if nothing says how long it is.
         speed: seconds of audio per second, of all workers together, over the part of the last :data:`RECENT_SECONDS`
             in which one was at work; None if none was.
+        no_transcriber: why jobs wait for a transcriber while none runs: then nothing says when they will be done.
     """
 
     states: dict[State, StateTotal]
     left_seconds: float | None
     speed: float | None
+    no_transcriber: str | None = None
 
     @property
     def totals(self) -> dict[State, int]:
@@ -64,17 +66,20 @@ class Overview(Record):
 
     @property
     def eta_seconds(self) -> float | None:
-        """How long what is left will take at this speed, about."""
+        """How long what is left will take at this speed, about; None while no transcriber takes a job."""
+        if self.no_transcriber is not None:
+            return None
         return self.left_seconds / self.speed if self.left_seconds is not None and self.speed else None
 
-    def figures(self) -> dict[str, Any]:
-        """The sums, for scripts."""
+    def figures(self, workers: int) -> dict[str, Any]:
+        """The sums, for scripts; without a worker, nothing says how long it will take."""
         return {
             "totals": self.totals,
             "done_seconds": self.done_seconds,
             "left_seconds": self.left_seconds,
             "speed": self.speed,
-            "eta_seconds": self.eta_seconds,
+            "eta_seconds": self.eta_seconds if workers else None,
+            "no_transcriber": self.no_transcriber,
         }
 
 
@@ -82,20 +87,24 @@ _SUMS = """
     select state, sum(delta)::bigint, sum(timed)::bigint, sum(seconds)::double precision
     from state_changes where kind = %(kind)s group by state having sum(delta) > 0
 """
-_SUMS_OF_BUCKET = """
+_SUMS_OF_SOME = """
     select state, count(*), count(length), coalesce(sum(length), 0)::double precision from (
         select t.state, known_seconds(t.state, t.declared_seconds, t.progress_seconds) as length
-        from transcriptions t join media m on m.id = t.media_id where not t.superseded and m.bucket = %(bucket)s
+        from transcriptions t join media m on m.id = t.media_id where not t.superseded
+            and (%(bucket)s::text is null or m.bucket = %(bucket)s) and m.savepath like %(prefix)s
     ) now group by state
 """
 
 
-async def overview(connection: Connection, bucket: str | None = None) -> Overview:
-    """The queue as it is now. No scan: a few sums, and the recent jobs; only those of a bucket are counted."""
+async def overview(connection: Connection, bucket: str | None = None, prefix: str | None = None) -> Overview:
+    """The queue as it is now. No scan: a few sums, and the recent jobs; only those of a bucket, or of savepaths that
+    start with ``prefix``, are counted.
+    """
+    only = {"bucket": bucket, "prefix": starting_with(prefix or "")}
     rows = await fetch_all(
         connection,
-        f"{_SUMS_OF_BUCKET if bucket else _SUMS} order by array_position(%(states)s, state)",
-        {"states": list(STATES), "bucket": bucket, "kind": TRANSCRIBE},
+        f"{_SUMS_OF_SOME if bucket or prefix else _SUMS} order by array_position(%(states)s, state)",
+        {"states": list(STATES), "kind": TRANSCRIBE, **only},
     )
     sums: dict[State, tuple[int, int, float]] = {state: tuple(row) for state, *row in rows}
     _, timed, seconds = sums.get("done", (0, 0, 0.0))
@@ -105,10 +114,23 @@ async def overview(connection: Connection, bucket: str | None = None) -> Overvie
         for state, (jobs, timed, seconds) in sums.items()
     }
     ahead = [total.seconds for state, total in states.items() if state in UNFINISHED]
-    running, speed = await _recent_work(connection, bucket)
+    running, speed = await _recent_work(connection, only)
     known = [seconds for seconds in ahead if seconds is not None]
     left = max(0.0, sum(known) - running) if len(known) == len(ahead) else None
-    return Overview(states=states, left_seconds=left, speed=speed)
+    away = await _no_transcriber(connection) if sums.get("waiting") and not sums.get("running") else None
+    return Overview(states=states, left_seconds=left, speed=speed, no_transcriber=away)
+
+
+async def _no_transcriber(connection: Connection) -> str | None:
+    reason: str | None = await fetch_value(
+        connection,
+        """
+        select max(error_message) from transcriptions
+        where state = 'waiting' and error_code = 'no_transcriber'
+            and not exists (select from transcriptions where state = 'running')
+        """,
+    )
+    return reason
 
 
 def _estimated(jobs: int, timed: int, seconds: float, mean: float | None) -> float | None:
@@ -118,11 +140,16 @@ def _estimated(jobs: int, timed: int, seconds: float, mean: float | None) -> flo
 
 
 _WANTED = """
-    (%(bucket)s::text is null or exists (select from media m where m.id = t.media_id and m.bucket = %(bucket)s))
+    (
+        (%(bucket)s::text is null and %(prefix)s = '%%') or exists (
+            select from media m where m.id = t.media_id and m.savepath like %(prefix)s
+                and (%(bucket)s::text is null or m.bucket = %(bucket)s)
+        )
+    )
 """
 
 
-async def _recent_work(connection: Connection, bucket: str | None) -> tuple[float, float | None]:
+async def _recent_work(connection: Connection, only: dict[str, str | None]) -> tuple[float, float | None]:
     """Seconds that running jobs have transcribed, and the recent speed.
 
     An attempt's audio counts as far as its time lies within the window. It is divided by the time in which at least
@@ -160,7 +187,7 @@ async def _recent_work(connection: Connection, bucket: str | None) -> tuple[floa
             )::double precision
         from spans
         """,
-        {"window": RECENT_SECONDS, "most": MOST_RECENT, "bucket": bucket},
+        {"window": RECENT_SECONDS, "most": MOST_RECENT, **only},
     )
     return row[0], row[1]
 

@@ -78,6 +78,7 @@ def make_service(session: Session) -> OrchestratorService:
         session.submissions,
         session.settings.paths.bucket_name,
         _make_intake(session),
+        session.deletions,
         stores_results=session.settings.results.bucket is not None,
         hosts=AllowedHosts.of("orchestrator", session.settings.orchestrator),
     )
@@ -100,7 +101,8 @@ async def serve_service(session: Session, service: OrchestratorService) -> None:
 
 
 def _make_intake(session: Session) -> EventIntake:
-    return EventIntake(session.pool, session.submissions, RecordingFilter(session.settings), session.objects)
+    delete = session.deletions.delete if session.settings.events.when_object_removed == "delete" else None
+    return EventIntake(session.pool, session.submissions, RecordingFilter(session.settings), session.objects, delete)
 
 
 async def _result_storing(session: Session) -> Kind:

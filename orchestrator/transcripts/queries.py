@@ -3,16 +3,21 @@
 Functions take the connection, so that the caller says what belongs to one transaction.
 """
 
+from datetime import datetime
 from pathlib import PurePosixPath
+from typing import Annotated
 
 from psycopg.rows import class_row, dict_row
+from pydantic import AfterValidator, Field
 
-from orchestrator.database.sql import Connection, starting_with
-from orchestrator.jobs.models import Job
+from orchestrator.database.sql import Connection, fetch_models, starting_with
+from orchestrator.jobs.models import Job, Record, storable
 from orchestrator.jobs.queries import current_jobs, newest_finished, not_submitted
 from orchestrator.transcripts.filters import NO_FILTERS, TranscriptFilters, newest
 from orchestrator.transcripts.models import Receipt, ReceiptPart, Transcript
 from reelscribe.contracts.events import Segment
+from reelscribe.contracts.messages import WireModel
+from reelscribe.contracts.transcriber import Language
 from reelscribe.errors import ServiceError, TranscriptNotFound
 
 
@@ -119,6 +124,50 @@ async def shares_stem(connection: Connection, bucket: str, savepath: str) -> boo
         {"bucket": bucket, "savepath": savepath, "begin": starting_with(f"{begin}."), "stem": begin},
     )
     return await cursor.fetchone() is not None
+
+
+class ListQuery(WireModel):
+    """Which transcripts to list: of savepaths that start with ``prefix``, in one language or any."""
+
+    prefix: Annotated[str, AfterValidator(storable)] = Field(default="", max_length=1024)
+    language: Language | None = None
+    limit: int = Field(default=100, ge=1, le=10_000)
+
+
+class ListedTranscript(Record):
+    """The newest transcript of a savepath in a list; ``seconds`` of the recording, ``job`` its id."""
+
+    savepath: str
+    job: int
+    language: str | None
+    seconds: float
+    model: str | None
+    complete: bool
+    finished_at: datetime
+    object_removed_at: datetime | None
+
+
+async def listed(connection: Connection, bucket: str, query: ListQuery, after: str = "") -> list[ListedTranscript]:
+    """Transcripts in the order of their savepaths; ``after`` is the last savepath of the page before."""
+    return await fetch_models(
+        connection,
+        ListedTranscript,
+        f"""
+        select m.savepath, t.id as job, t.language, t.progress_seconds as seconds, t.model, t.complete, t.finished_at,
+            m.removed_at as object_removed_at
+        from media m join transcriptions t on t.media_id = m.id and t.state = 'done' and {newest("t")}
+        where m.bucket = %(bucket)s and m.savepath like %(prefix)s and m.savepath ~>~ %(after)s
+            and (%(language)s::text is null or t.language = lower(%(language)s))
+        order by m.savepath using ~<~ limit %(limit)s
+        """,
+        {
+            "bucket": bucket,
+            "prefix": starting_with(query.prefix),
+            "after": after,
+            "language": query.language,
+            "limit": query.limit,
+        },
+    )
 
 
 async def no_transcript(connection: Connection, bucket: str, savepath: str, default_bucket: str) -> ServiceError:

@@ -54,7 +54,7 @@ class ExtractAudioRequest(WireModel):
     @classmethod
     def _true_is_not_one(cls, channels: Any) -> Any:
         if isinstance(channels, bool):
-            raise ValueError('Input should be 1, 2 or "all"')
+            raise ValueError("must be 1, 2 or 'all'")
         return channels
 
     @model_validator(mode="after")

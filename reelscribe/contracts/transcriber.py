@@ -1,5 +1,6 @@
 """The transcriber's requests; its answers are :mod:`reelscribe.contracts.events`."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -8,7 +9,19 @@ from reelscribe.contracts.messages import NonNegativeSeconds, Savepath, WireMode
 
 Urgency = Literal["interactive", "batch"]
 PRIORITY = "which recording goes first when several wait for a slot, or for the model"
-Language = Annotated[str, Field(min_length=2, max_length=3, pattern=r"^[A-Za-z]*$", examples=["en"])]
+
+
+def _language_code(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch("[A-Za-z]{2,3}", value):
+        raise ValueError(f"{value[:40]!a} is not the code of a language; write two or three letters, such as en")
+    return value
+
+
+Language = Annotated[
+    str,
+    Field(min_length=2, max_length=3, pattern=r"^[A-Za-z]*$", examples=["en"]),
+    BeforeValidator(_language_code),
+]
 
 
 def _as_tuple(value: Any) -> Any:

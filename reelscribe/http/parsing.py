@@ -7,14 +7,7 @@ from pydantic import ValidationError
 
 from reelscribe.contracts.messages import WireModel
 from reelscribe.errors import BadRequest
-
-
-def sentence(invalid: ValidationError) -> str:
-    """The mistakes in a message as one line: ``bitrate_kbps: Input should be …; start: …``."""
-    return "; ".join(
-        ".".join(map(str, error["loc"])) + (": " if error["loc"] else "") + error["msg"].removeprefix("Value error, ")
-        for error in invalid.errors(include_url=False)
-    )
+from reelscribe.mistakes import place, sentence
 
 
 def parse_request(model: type[WireModel], body: bytes) -> Any:
@@ -28,7 +21,7 @@ def parse_request(model: type[WireModel], body: bytes) -> Any:
     try:
         return model.model_validate_json(body)
     except ValidationError as invalid:
-        raise _refusal(invalid) from None
+        raise _refusal(invalid, model) from None
 
 
 def parse_query(model: type[WireModel], arguments: Mapping[str, Sequence[bytes]]) -> Any:
@@ -47,12 +40,19 @@ def parse_query(model: type[WireModel], arguments: Mapping[str, Sequence[bytes]]
     except UnicodeDecodeError:
         raise BadRequest("the arguments are not UTF-8") from None
     except ValidationError as invalid:
-        raise _refusal(invalid) from None
+        raise _refusal(invalid, model) from None
 
 
-def _refusal(invalid: ValidationError) -> BadRequest:
-    fields = [".".join(map(str, error["loc"])) for error in invalid.errors()]
-    return BadRequest(sentence(invalid), fields=[name for name in fields if name])
+def _refusal(invalid: ValidationError, model: type[WireModel]) -> BadRequest:
+    errors = invalid.errors()
+    known = ""
+    if any(error["type"] == "extra_forbidden" for error in errors):
+        known = f"; there are {', '.join(_names(model))}"
+    return BadRequest(sentence(invalid) + known, fields=[name for name in map(place, errors) if name])
+
+
+def _names(model: type[WireModel]) -> list[str]:
+    return [str(field.validation_alias or name) for name, field in model.model_fields.items()]
 
 
 def _required(model: type[WireModel]) -> list[str]:

@@ -12,6 +12,7 @@ from iniconfig import IniConfig, ParseError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reelscribe.errors import SettingsError
+from reelscribe.mistakes import mistake
 from reelscribe.settings.config_file import CONFIG_VARIABLE, find_config
 from reelscribe.settings.extractor import ExtractionSection, PathsSection, ServerSection
 from reelscribe.settings.fields import AnyPath
@@ -150,7 +151,7 @@ def _problem(error: Any, file: IniConfig | None) -> str:
         known = _known_names(section if key else None)
         message = f"unknown {'key' if key else 'section'}; known are {', '.join(known)}"
     else:
-        message = error["msg"].removeprefix("Value error, ")
+        message = mistake(error)
     return f"{where}: [{section}]{' ' + key if key else ''}: {message}"
 
 

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -59,6 +59,7 @@ class EventsSection(Section):
     )
     reconcile_every: float = Field(default=0, ge=0, le=30 * 86400)
     settle_seconds: Seconds = 5
+    when_object_removed: Literal["keep", "delete"] = "keep"
 
 
 class ResultsSection(Section):

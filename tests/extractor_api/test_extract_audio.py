@@ -128,7 +128,7 @@ async def test_video_path_of_older_clients_is_a_savepath(extractor: httpx.AsyncC
     [
         (b"", 400, "bad_request", "body is empty"),
         (b"[]", 400, "bad_request", ""),
-        (b'{"savepath": "short.mp4"', 400, "bad_request", "Invalid JSON"),
+        (b'{"savepath": "short.mp4"', 400, "bad_request", "is not valid JSON"),
         (b"{}", 400, "bad_request", "savepath"),
         (b'{"savepath": 7}', 400, "bad_request", "savepath"),
         (b'{"savepath": "short.mp4", "sample_rate": "16000"}', 400, "bad_request", "sample_rate"),

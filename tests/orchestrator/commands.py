@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from typer.testing import CliRunner
+
+from orchestrator.cli.main import cli
 
 
 @dataclass
@@ -118,3 +121,17 @@ def _read_some(terminal: int, before: str | bytes, seconds: float = 60) -> bytes
     """What comes next. A thread that waited for it without end would keep the whole test run from ending."""
     assert select.select([terminal], [], [], seconds)[0], f"nothing more came in {seconds} s after {before!r}"
     return os.read(terminal, 65536)
+
+
+class InProcess:
+    """Runs commands in this process, where one costs no second of imports; their signals are not set."""
+
+    def __init__(self, config: Path) -> None:
+        self.config = config
+
+    async def run(self, *arguments: str, stdin: str | None = None) -> Outcome:
+        """The outcome of one command; without a terminal, as in a script."""
+        ran = await asyncio.to_thread(CliRunner().invoke, cli, [*arguments, "--config", str(self.config)], stdin)
+        if ran.exception and not isinstance(ran.exception, SystemExit):
+            raise ran.exception
+        return Outcome(ran.exit_code, ran.stdout, ran.stderr)

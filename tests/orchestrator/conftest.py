@@ -21,6 +21,7 @@ from orchestrator.api.handlers import OrchestratorService
 from orchestrator.api.routes import make_app
 from orchestrator.database import embedded
 from orchestrator.database.pool import Pool, make_pool, prepare
+from orchestrator.exports.deletion import Deletions
 from orchestrator.intake.bucket import Objects
 from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.submission import Submissions
@@ -40,7 +41,8 @@ from reelscribe.http.connections import ServiceServer
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.extractor import PathsSection
 from reelscribe.settings.loading import Settings
-from tests.orchestrator.commands import Orchestrator
+from reelscribe.settings.shared import MinioSection
+from tests.orchestrator.commands import InProcess, Orchestrator
 from tests.orchestrator.proxy import Proxy
 from tests.orchestrator.scripted import ScriptedTranscriber, finished, segment
 
@@ -168,6 +170,14 @@ def orchestrator(tmp_path: Path, database_url: str, transcriber: ScriptedTranscr
 
 
 @pytest.fixture
+def commands(orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch) -> InProcess:
+    """The same commands in this process."""
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "add_signal_handler", lambda *_: None)
+    monkeypatch.setattr("reelscribe.logs.configure", lambda *_: None)
+    return InProcess(orchestrator.config)
+
+
+@pytest.fixture
 def store_transcript(
     pool: Pool, queue: Queue, submit: Callable[..., Awaitable[Job]], sql: Callable[..., Awaitable[list[Any]]]
 ) -> Callable[..., Awaitable[Job]]:
@@ -206,7 +216,9 @@ def orchestrator_service(pool: Pool, queue: Queue, submissions: Submissions) -> 
     """The orchestrator as its handlers see it; its extractor is away, and it asks for no token."""
     objects = Objects("http://127.0.0.1:9", Tokens(), BUCKET)
     intake = EventIntake(pool, Submissions(pool, queue, objects), RecordingFilter(Settings()), objects)
-    return OrchestratorService(Tokens(), pool, queue, submissions, BUCKET, intake)
+    return OrchestratorService(
+        Tokens(), pool, queue, submissions, BUCKET, intake, Deletions(pool, queue, MinioSection())
+    )
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, Self
 
@@ -11,6 +12,7 @@ from reelscribe.contracts.events import Finished, Segment
 from reelscribe.contracts.messages import WireModel
 from reelscribe.contracts.transcriber import (
     HINT_CHARACTERS,
+    Language,
     Languages,
     PadMilliseconds,
     PauseMilliseconds,
@@ -36,6 +38,8 @@ NOT_HERE = {
     "known_speaker_references": "speakers are not distinguished here; leave it out",
 }
 """Fields of OpenAI's that are refused, and why."""
+NOT_FIELDS = ("task",)
+"""Fields of our own requests that a check may name and that no form here has: the route says which task it is."""
 STRATEGY = "chunking_strategy"
 LEAST_PROBABILITY = 1e-10
 """Of a word; it has a logarithm."""
@@ -130,7 +134,7 @@ class TranscriptionForm(TranslationForm):
     the unit in which text is aligned.
     """
 
-    language: Annotated[str | None, BeforeValidator(_language_code)] = Field(default=None, min_length=2, max_length=3)
+    language: Annotated[Language | None, BeforeValidator(_language_code)] = None
     languages: Annotated[Languages, BeforeValidator(_language_codes)] = ()
     timestamp_granularities: Annotated[tuple[Granularity, ...], BeforeValidator(_split)] = ("segment",)
     keywords: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
@@ -202,8 +206,16 @@ def parse_form(form: type[TranslationForm], fields: Fields) -> TranslationForm:
     for name in LISTS:
         if listed := [*fields.get(f"{name}[]", ()), *fields.get(name, ())]:
             joined[name] = [b",".join(listed)]
-    parsed: TranslationForm = parse_query(form, joined)
+    try:
+        parsed: TranslationForm = parse_query(form, joined)
+    except BadRequest as wrong:
+        raise BadRequest(_as_sent(wrong.message), fields=wrong.details.get("fields", [])) from None
     return parsed
+
+
+def _as_sent(text: str) -> str:
+    """Entries of lists by the name of their field, as a client sends it: it has no numbers for them."""
+    return re.sub(rf"\b({'|'.join(LISTS)})(\.\d+)+", r"\1[]", text)
 
 
 def _flat(fields: Fields) -> Fields:
@@ -309,12 +321,13 @@ def failed(failure: ServiceError) -> bytes:
 
 
 def error(failure: ServiceError) -> dict[str, Any]:
-    """OpenAI's error object."""
+    """OpenAI's error object; ``param`` is a field of its forms."""
+    param = next(iter(failure.details.get("fields", ())), None)
     return {
         "error": {
             "message": failure.message,
             "type": "invalid_request_error" if failure.status < 500 else "server_error",
-            "param": next(iter(failure.details.get("fields", ())), None),
+            "param": None if param in NOT_FIELDS else param and _as_sent(param),
             "code": "invalid_api_key" if failure.status == 401 else failure.code,
         }
     }

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import BucketOption, JsonOption, SavepathsArgument, checked_text
+from orchestrator.cli.options import BucketOption, JsonOption, SavepathsArgument, YesOption, checked_text
 from reelscribe.command_line import ConfigOption
 
 
@@ -23,10 +23,14 @@ def cancel(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All unfinished jobs of the bucket.")] = False,
     bucket: BucketOption = None,
+    yes: YesOption = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Cancel jobs; running ones stop immediately. What they have stored stays, and retry continues there."""
-    from orchestrator.cli import cancel as work
+    """Cancel jobs; running ones stop immediately. What they have stored stays, and retry continues there.
 
-    work.cancel(savepaths, prefix, everything, bucket, as_json, config)
+    --all asks first.
+    """
+    from orchestrator.cli import change_jobs as work
+
+    work.cancel(savepaths, prefix, everything, bucket, yes, as_json, config)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import JsonOption
+from orchestrator.cli.options import JsonOption, YesOption
 from reelscribe.command_line import ConfigOption
 
 
@@ -18,11 +18,11 @@ def prune(
         str, typer.Option(metavar="AGE", help="Replaced at least this long ago: hours (12h), days (30d), weeks (4w).")
     ] = "30d",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: YesOption = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Remove versions of transcripts that a newer one has replaced. The newest finished one always stays."""
-    from orchestrator.cli import prune as work
+    from orchestrator.cli import delete as work
 
     work.prune(older_than, dry_run, yes, as_json, config)

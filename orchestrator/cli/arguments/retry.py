@@ -27,11 +27,15 @@ def retry(
             callback=checked_text,
         ),
     ] = None,
+    allow_incomplete: Annotated[
+        bool,
+        typer.Option("--allow-incomplete", help="Accept recordings that are cut: as new jobs, which replace these."),
+    ] = False,
     bucket: BucketOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Queue failed and cancelled jobs again; they continue where they stopped."""
-    from orchestrator.cli import retry as work
+    from orchestrator.cli import change_jobs as work
 
-    work.retry(savepaths, all_failed, code, reason, bucket, as_json, config)
+    work.retry(savepaths, all_failed, code, reason, allow_incomplete, bucket, as_json, config)

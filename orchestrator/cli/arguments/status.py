@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import BucketOption, JsonOption
+from orchestrator.cli.options import BucketOption, JobState, JsonOption, checked_text
 from reelscribe.command_line import ConfigOption
 
 
@@ -21,6 +21,11 @@ def status(
             "--watch", help="Continue until Ctrl-C, or until SAVEPATH is finished. In a pipe: one line per change."
         ),
     ] = False,
+    state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.", show_default=False)] = None,
+    prefix: Annotated[
+        str | None,
+        typer.Option(help="Only savepaths that start with this.", show_default=False, callback=checked_text),
+    ] = None,
     bucket: BucketOption = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Jobs to show: running ones, then the newest.")] = 10,
     as_json: JsonOption = False,
@@ -28,10 +33,10 @@ def status(
 ) -> None:
     """Show the queue, its speed, and about how long it will take; or the jobs of one savepath.
 
-    The queue is that of all buckets, or of --bucket.
+    The queue is that of all buckets, or of --bucket. --state and --prefix narrow it down.
 
     With SAVEPATH and --watch, exit code 1 if it failed or was cancelled.
     """
     from orchestrator.cli import status as work
 
-    work.status(savepath, watch, bucket, limit, as_json, config)
+    work.status(savepath, watch, state and state.value, prefix, bucket, limit, as_json, config)

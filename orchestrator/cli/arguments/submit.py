@@ -52,6 +52,19 @@ def submit(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Any other option of POST /transcribe: task=translate; repeatable."),
     ] = None,
+    upload: Annotated[
+        bool, typer.Option("--upload", help="SAVEPATH names local files: put them into the bucket first.")
+    ] = False,
+    into: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of the bucket that --upload stores in.",
+            show_default=False,
+            callback=checked_text,
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="--upload may replace objects.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -77,6 +90,9 @@ def submit(
         word_timestamps,
         mode,
         option,
+        upload,
+        into,
+        overwrite,
         as_json,
         config,
     )

@@ -85,16 +85,16 @@ async def test_force_makes_a_new_job(api):
         (b"", "the body is empty"),
         (b"{}", "give either savepath, or savepaths with at least one"),
         (b'{"savepath":"a","savepaths":["b"]}', "give either savepath"),
-        (b'{"savepath":""}', "savepath: String should have at least 1 character"),
+        (b'{"savepath":""}', "savepath: must not be empty"),
         (b'{"savepath":"a\\u0000b"}', "savepath: must not contain NUL"),
         (b'{"savepath":"a","hotwords":"a\\u0000b"}', "hotwords: a NUL character cannot be stored"),
         (b'{"savepath":"a","bucket_name":"a\\u0000b"}', "is not a bucket name"),
-        (b'{"savepath":7}', "savepath: Input should be a valid string"),
-        (b'{"savepath":"a","colour":"red"}', "colour: Extra inputs are not permitted"),
-        (b'{"savepath":"a","language":"english"}', "language: String should have at most 3 characters"),
-        (b'{"savepath":"a","language":"a\\u0000"}', "language: String should match pattern"),
-        (b'{"savepath":"a","language":"\\ud800x"}', "Invalid JSON: unexpected end of hex escape"),
-        (b'["a"]', "Input should be an object"),
+        (b'{"savepath":7}', "savepath: must be text"),
+        (b'{"savepath":"a","colour":"red"}', "colour: is not known here; there are "),
+        (b'{"savepath":"a","language":"english"}', "language: 'english' is not the code of a language"),
+        (b'{"savepath":"a","language":"a\\u0000"}', "is not the code of a language"),
+        (b'{"savepath":"a","language":"\\ud800x"}', "is not valid JSON, from line 1"),
+        (b'["a"]', "must be an object"),
     ],
 )
 async def test_a_wrong_body_is_400_with_a_sentence(body, sentence, api):
@@ -261,8 +261,9 @@ async def test_status_shows_totals_audio_and_workers(api, submit, store_transcri
     await submit("one.mp4")
     answer = (await api.get("/api/status")).json()
     assert answer.pop("speed") > 0
-    assert answer.pop("eta_seconds") > 0
     assert answer == {
+        "eta_seconds": None,  # no worker is there
+        "no_transcriber": None,
         "totals": {"queued": 1, "done": 1},
         "done_seconds": 8.0,
         "left_seconds": 8.0,

@@ -13,14 +13,15 @@ import pytest
 from orchestrator.cli.submission.progress import bars
 
 PROGRAM = """
-import fcntl, json, os, pty, select, struct, sys, tempfile, termios
+import fcntl, json, os, pkgutil, pty, select, struct, sys, tempfile, termios
 from importlib import import_module
-from orchestrator.cli import main
+from orchestrator import cli
 from orchestrator.__main__ import main as command
 
 import orchestrator.database.schema, orchestrator.exports.files, rich.live, rich.progress, rich.table
-for name in {*main.COMMANDS.values()} - {"services"}:
-    import_module("orchestrator.cli." + name)
+for found in pkgutil.iter_modules(cli.__path__):
+    if found.name != "services":
+        import_module("orchestrator.cli." + found.name)
 os.environ.update(TERM="xterm")
 
 
@@ -100,6 +101,8 @@ COMMANDS = (
     "status a/one.mp4",
     "failed",
     "failed --json",
+    "list",
+    "list --json",
     "verify --all",
     "verify --all --json",
     "submit a/one.mp4 --dry-run --json",
@@ -120,6 +123,7 @@ async def transcripts(store_transcript, submit, sql):
         "update transcriptions set state = 'failed', error_code = 'no_audio_track', error_message = 'no sound',"
         " finished_at = now() where state = 'queued'"
     )
+    await sql("update jobs set created_at = now() - interval '9 days', finished_at = finished_at - interval '9 days'")
 
 
 async def test_what_is_printed_does_not_depend_on_a_terminal_and_may_be_cut(orchestrator, transcripts):

@@ -18,7 +18,7 @@ async def transcribed(submit, working, job_in, transcriber):
 
 
 async def test_status_and_show_say_it(orchestrator, transcribed):
-    assert f"talk.mp4  {SENTENCE}\n" in (await orchestrator.run("status")).out
+    assert f"    {SENTENCE}\n" in (await orchestrator.run("status")).out
     assert (await orchestrator.run("status", "talk.mp4", "--watch")).out == f"talk.mp4: it is done, with {SENTENCE}\n"
     [job] = json.loads((await orchestrator.run("status", "talk.mp4", "--json")).out)["jobs"]
     assert job["speech_without_words"] == without_words(*TIMES).model_dump()

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import re
 import signal
 import sys
 
@@ -87,16 +88,16 @@ async def test_status_shows_states_audio_and_what_to_do_next(orchestrator, store
     await submit("b.mp4")
     outcome = await orchestrator.run("status")
     assert outcome.code == 0
-    assert [" ".join(line.split()) for line in outcome.out.splitlines()] == [
+    assert [" ".join(re.sub(r" [1-9] s ", " 0 s ", line).split()) for line in outcome.out.splitlines()] == [
         "STATE JOBS AUDIO",
         "queued 1 about 2 min",
         "done 1 2 min",
         "total 2",
         "about 2 min of audio left; no worker is running; start one with: orchestrator up (or serve, or worker)",
         "",
-        "ID STATE TRANSCRIBED SAVEPATH",
-        "2 queued b.mp4",
-        "1 done 120.0 of 120.0 s a.mp4",
+        "ID STATE WHEN TRANSCRIBED SAVEPATH",
+        "2 queued for 0 s b.mp4",
+        "1 done 0 s ago 120.0 of 120.0 s a.mp4",
     ]
 
 
@@ -116,7 +117,7 @@ async def test_json_says_the_same_in_seconds(orchestrator, store_transcript, sub
     assert shown["totals"] == {"done": 1, "queued": 1}
     assert (shown["done_seconds"], shown["left_seconds"], shown["workers"]) == (4, 4, 0)
     assert shown["speed"] > 0
-    assert shown["eta_seconds"] == pytest.approx(4 / shown["speed"])
+    assert shown["eta_seconds"] is None, "no worker is there"
 
 
 async def test_watch_in_a_pipe_is_a_line_for_each_change(orchestrator, submit, submissions):

@@ -189,7 +189,7 @@ async def test_ctrl_c_says_how_far_it_got_and_the_same_command_continues(orchest
         (["../a.mp4"], "SAVEPATH: must not contain '.' or '..' as a folder"),
         (["a.mp4", "--option", "colour=red"], "--option colour: there is no such option; there are "),
         (["a.mp4", "--option", "task"], "--option task: write NAME=VALUE"),
-        (["a.mp4", "--option", "task=sing"], "task: Input should be 'transcribe' or 'translate'"),
+        (["a.mp4", "--option", "task=sing"], "task: must be 'transcribe' or 'translate'"),
         (["a.mp4", "--language", "en", "--option", "language=de"], "language is given twice"),
     ],
 )

@@ -199,7 +199,7 @@ async def test_a_cancelled_job_of_a_limited_prefix_is_stopped(submit, working, j
 
 
 async def test_the_commands_print_the_rules(orchestrator):
-    limited = await orchestrator.run("limit", "archive/", "1")
+    limited = await orchestrator.run("limit", "1", "--prefix", "archive/")
     assert limited.out == "archive/ is limited to 1 at the same time, 0 running\n"
     paused = await orchestrator.run("pause")
     assert "the queue is paused since 20" in paused.out
@@ -208,8 +208,8 @@ async def test_the_commands_print_the_rules(orchestrator):
     resumed = await orchestrator.run("resume")
     assert "paused" not in resumed.out
     assert (await orchestrator.run("resume")).code == 1
-    assert (await orchestrator.run("limit", "archive/")).code == 2
-    assert (await orchestrator.run("limit", "archive/", "--none", "--json")).out == "[]\n"
+    assert (await orchestrator.run("limit", "--prefix", "archive/")).code == 2
+    assert (await orchestrator.run("limit", "--none", "--prefix", "archive/", "--json")).out == "[]\n"
 
 
 async def test_a_submission_reports_the_pauses_that_block_it(orchestrator, rule):

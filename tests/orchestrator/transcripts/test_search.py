@@ -124,11 +124,11 @@ async def test_pages_hold_every_hit_once_the_newest_transcripts_first(store_tran
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
-        ({}, "q: Field required"),
+        ({}, "q: is missing"),
         ({"q": b"-->"}, "give at least one word"),
         ({"q": b"a", "since": b"2026"}, "'2026' is not a date; write it as 2026-01-31"),
-        ({"q": b"a", "limit": b"0"}, "limit: Input should be greater than or equal to 1"),
-        ({"q": b"a", "after": b"3"}, "after: String should match pattern"),
+        ({"q": b"a", "limit": b"0"}, "limit: must be at least 1"),
+        ({"q": b"a", "after": b"3"}, "after: does not have the form that is expected here"),
         ({"q": b"a", "prefix": b"\0"}, "a NUL character cannot be stored"),
     ],
 )

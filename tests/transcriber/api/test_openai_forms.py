@@ -1,5 +1,6 @@
 """OpenAI's routes by the forms that are sent to them, without a client of its own."""
 
+import re
 from io import StringIO
 from typing import Any
 
@@ -10,6 +11,7 @@ from reelscribe.contracts.events import Segment
 from reelscribe.text.subtitle_layout import cues
 from tests.transcriber.conftest import Transcriber
 from tests.transcriber.peer import SPEECH
+from transcriber.api.schemas import TranscriptionForm
 
 ROUTE = "/v1/audio/transcriptions"
 
@@ -68,3 +70,26 @@ async def test_subtitles_are_those_of_the_orchestrator_unless_raw_is_asked(
     assert [cue.text for cue in laid_out] == [cue.text for cue in cues(segments)]
     assert all(len(line) <= 42 for cue in laid_out for line in cue.lines)
     assert any(len(line) > 42 for cue in raw for line in cue.lines)
+
+
+async def test_its_errors_name_what_it_accepts(transcriber: Transcriber) -> None:
+    accepted = set(TranscriptionForm.model_fields) | {"file", "model", None, "languages[]", "timestamp_granularities[]"}
+    for route, sent in [
+        (ROUTE, {"languages[]": "de"}),
+        (ROUTE, {"timestamp_granularities[]": "letter"}),
+        (ROUTE, {"languages[]": "english german"}),
+        (ROUTE, {"temperature": "3"}),
+        ("/v1/audio/translations", {}),
+    ]:
+        answer = await transcriber.http.post(
+            route, data={"model": "mini", **sent}, files={"file": (SPEECH / "short.flac").read_bytes()}
+        )
+        error = answer.json()["error"]
+        assert (answer.status_code, error["param"] in accepted) == (400, True), error
+        assert not re.search(r"\.0|\btask\b", error["message"]), error
+    unknown = await transcriber.http.post(
+        ROUTE, data={"model": "mini", "mode": "sequential"}, files={"file": (SPEECH / "short.flac").read_bytes()}
+    )
+    message = unknown.json()["error"]["message"]
+    assert message.startswith("mode: is not known here; there are model, prompt, response_format,")
+    assert "beam_size" not in message and "chunking_strategy[threshold]" in message

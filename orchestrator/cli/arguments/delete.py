@@ -1,0 +1,45 @@
+"""The arguments of ``delete``."""
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.options import BucketOption, JsonOption, SavepathsArgument, YesOption, checked_text
+from reelscribe.command_line import ConfigOption
+
+
+def register(cli: typer.Typer) -> None:
+    """Add this command."""
+    cli.command(epilog="Example: orchestrator delete youtube/abc123.mp4")(delete)
+
+
+def delete(
+    savepaths: SavepathsArgument = None,
+    prefix: Annotated[
+        str | None,
+        typer.Option(help="All savepaths that start with this.", show_default=False, callback=checked_text),
+    ] = None,
+    code: Annotated[
+        str | None,
+        typer.Option(help="Only the jobs that failed with this code.", show_default=False, callback=checked_text),
+    ] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option(
+            help="With --code: only those with this REASON of: orchestrator failed.",
+            show_default=False,
+            callback=checked_text,
+        ),
+    ] = None,
+    bucket: BucketOption = None,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Forget recordings: jobs, all versions of the transcript, and the results that are stored in a bucket.
+
+    Running jobs are cancelled. The recording itself stays in its bucket. Asks before it removes anything.
+    """
+    from orchestrator.cli import delete as work
+
+    work.delete(savepaths, prefix, code, reason, bucket, yes, as_json, config)

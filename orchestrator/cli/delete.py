@@ -1,0 +1,115 @@
+"""The commands ``delete`` and ``prune``: forget recordings, remove jobs that failed, or replaced versions."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+from orchestrator.cli.console import print_json
+from orchestrator.cli.options import checked_all, confirmed, require_answer, usage
+from orchestrator.jobs import deletion, failures, versions
+from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs.deletion import Deleted
+from orchestrator.session import Session, print_error, run
+
+PRUNED_PER_TRANSACTION = 200
+"""Few, for each version may have thousands of segments."""
+
+UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+
+def delete(
+    savepaths: list[str] | None,
+    prefix: str | None,
+    code: str | None,
+    reason: str | None,
+    bucket: str | None,
+    yes: bool,
+    as_json: bool,
+    config: Path | None,
+) -> None:
+    """Forget recordings, or remove jobs that failed with a code. Asks first."""
+    if bool(savepaths) + bool(prefix) + (code is not None) != 1:
+        usage("name savepaths, or give --prefix, or --code")
+    if reason is not None and code is None:
+        usage("--reason goes with --code; see: orchestrator failed")
+    named = checked_all(savepaths) or None
+    require_answer("delete", yes)
+
+    async def work(session: Session) -> int:
+        where, failed = session.bucket(bucket), None
+        async with session.pool.connection() as connection:
+            if code is not None:
+                failed = await failures.failed_ids(connection, bucket, code, reason)
+                wanted = Deleted(jobs=len(failed))
+            else:
+                if named and (unknown := sorted(set(named) - set(await deletion.known(connection, where, named)))):
+                    raise job_queries.not_submitted(where, unknown[0], session.bucket(None))
+                wanted = await deletion.count(connection, where, named, prefix or "")
+        removed = Deleted()
+        if wanted != removed:
+            if not confirmed(f"Remove {_counts(wanted)}?", yes):
+                print_error("nothing was removed")
+                return 1
+            if failed is not None:
+                removed = await session.deletions.delete_jobs(failed)
+            else:
+                removed = await session.deletions.delete(where, named, prefix or "")
+        if as_json:
+            print_json(removed.model_dump())
+        elif wanted == Deleted():
+            print_error("nothing is known of these; see what there is: orchestrator status")
+        else:
+            print(f"removed {_counts(removed)}")
+        if removed.savepaths and session.settings.events.reconcile_every:
+            print_error("recordings that are still in the bucket are submitted again by [events] reconcile_every")
+        return 0 if removed != Deleted() else 1
+
+    run(config, work)
+
+
+def prune(older_than: str, dry_run: bool, yes: bool, as_json: bool, config: Path | None) -> None:
+    """Remove versions of transcripts that a newer one has replaced. The newest finished one always stays."""
+    age = _age(older_than)
+    if not dry_run:
+        require_answer("prune", yes)
+
+    async def work(session: Session) -> int:
+        async with session.pool.connection() as connection:
+            wanted = await versions.prunable(connection, age)
+        what = f"{wanted.versions} replaced version(s) of {wanted.savepaths} savepath(s)"
+        removed = 0
+        if wanted.versions and not dry_run and confirmed(f"Remove {what}?", yes):
+            after = 0
+            while True:
+                async with session.pool.connection() as connection:
+                    gone = await versions.prune(connection, age, after, PRUNED_PER_TRANSACTION)
+                if not gone:
+                    break
+                removed, after = removed + len(gone), gone[-1]
+        if as_json:
+            print_json({**wanted._asdict(), "removed": removed, "dry_run": dry_run})
+        elif dry_run:
+            print(f"would remove {what}")
+        else:
+            print(f"removed {removed} replaced version(s)")
+        return 0
+
+    run(config, work)
+
+
+def _counts(found: Deleted) -> str:
+    kinds = (
+        (found.transcripts, "transcript"),
+        (found.jobs, "job"),
+        (found.results, "stored result"),
+    )
+    parts = [f"{count} {word}{'' if count == 1 else 's'}" for count, word in kinds if count]
+    of = f" of {found.savepaths} savepath{'' if found.savepaths == 1 else 's'}" if found.savepaths else ""
+    return (", ".join(parts) or "no job") + of
+
+
+def _age(text: str) -> timedelta:
+    written = re.fullmatch(r"(\d{1,5})([hdw])", text)
+    if not written:
+        usage(f"--older-than: {text!r} is not an age; write hours, days or weeks, such as 12h, 30d or 4w")
+    return int(written[1]) * UNITS[written[2]]

@@ -1,0 +1,75 @@
+"""The command ``list``: the transcripts that there are."""
+
+from datetime import datetime
+from pathlib import Path
+
+from rich.text import Text
+
+from orchestrator.cli.console import length, out, print_json, visible
+from orchestrator.cli.options import checked, validated
+from orchestrator.cli.tables import Row, Rows, local
+from orchestrator.session import Session, print_error, run
+from orchestrator.transcripts.queries import ListedTranscript, ListQuery, listed
+
+
+def list_transcripts(
+    prefix: str | None,
+    language: str | None,
+    after: str | None,
+    limit: int,
+    bucket: str | None,
+    as_json: bool,
+    config: Path | None,
+) -> None:
+    """List the newest transcript of each savepath, in the order of the savepaths."""
+    query: ListQuery = validated(ListQuery, prefix=prefix or "", language=language, limit=limit)
+    if after is not None:
+        checked(after, "--after")
+
+    async def work(session: Session) -> int:
+        async with session.pool.connection() as connection:
+            found = await listed(connection, session.bucket(bucket), query, after or "")
+        following = found[-1].savepath if len(found) == limit else None
+        if as_json:
+            print_json({"transcripts": [each.model_dump(mode="json") for each in found], "next": following})
+        elif found:
+            out().print(rows(found))
+            if following:
+                print_error(f"there are more; see them with: --after {_quoted(following)}, or a higher --limit")
+        else:
+            print_error("there is no such transcript; see what there is: orchestrator status")
+        return 0 if found or as_json else 1
+
+    run(config, work)
+
+
+def rows(found: list[ListedTranscript]) -> Rows:
+    """One row per transcript."""
+    return Rows(
+        ("WHEN", "LANGUAGE", "LENGTH", "MODEL", "SAVEPATH"),
+        [
+            Row(
+                [
+                    Text(local(each.finished_at)),
+                    Text(each.language or ""),
+                    Text(length(each.seconds)),
+                    Text(visible(each.model or "")),
+                    Text(visible(each.savepath)),
+                ],
+                _notes(each.complete, each.object_removed_at),
+            )
+            for each in found
+        ],
+        right=("LENGTH",),
+    )
+
+
+def _notes(complete: bool, removed_at: datetime | None) -> list[str]:
+    notes = [] if complete else ["incomplete"]
+    return notes + ([f"its recording is gone from the bucket since {local(removed_at)}"] if removed_at else [])
+
+
+def _quoted(savepath: str) -> str:
+    import shlex
+
+    return visible(shlex.quote(savepath))

@@ -1,0 +1,132 @@
+"""Forgetting recordings: everything that the database and the results bucket have of them, or one job.
+
+The objects that ``[results]`` has stored are removed first, in the transaction that then removes the rows: if the
+bucket fails, nothing is forgotten, and it can be tried again. Nothing comes back: a running attempt writes nothing
+after its job is gone, a result that is being stored is waited for, and a new submission waits for the end.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from psycopg.errors import LockNotAvailable
+
+from orchestrator.database.pool import Pool
+from orchestrator.database.sql import Connection
+from orchestrator.errors import InUse, TranscriptKept
+from orchestrator.jobs import deletion, queries, transitions
+from orchestrator.jobs.deletion import Deleted
+from reelscribe.errors import JobNotFound, PeerRefused, SettingsError
+from reelscribe.settings.shared import MinioSection
+
+TOGETHER = 50
+"""Savepaths of one transaction; each may have thousands of segments."""
+TRIES = 5
+
+
+class QueueEntries(Protocol):
+    """The queue, as far as a deletion needs it."""
+
+    async def withdraw(self, connection: Connection, queue_jobs: Sequence[int]) -> None:
+        """Take entries out of the queue; a worker that runs one of them stops it."""
+
+
+class Deletions:
+    """Forgets recordings.
+
+    Args:
+        minio: for removing the results that were stored.
+    """
+
+    def __init__(self, pool: Pool, queue: QueueEntries, minio: MinioSection) -> None:
+        self._pool = pool
+        self._queue = queue
+        self._minio = minio
+
+    async def delete(self, bucket: str, savepaths: Sequence[str] | None, prefix: str = "") -> Deleted:
+        """Forget these savepaths, or all that start with ``prefix``; those that nothing is known of are skipped.
+
+        Raises:
+            InUse: a result of one is being stored; all before it are forgotten.
+            ServiceError: a stored result cannot be removed; likewise.
+        """
+        total = Deleted()
+        while True:
+            async with self._pool.connection() as connection:
+                found = await deletion.recordings(connection, bucket, savepaths, prefix, TOGETHER)
+            if not found:
+                return total
+            total += await self._forget(list(found.values()))
+
+    async def delete_jobs(self, ids: Sequence[int]) -> Deleted:
+        """Remove jobs without a transcript, one at a time; unknown ones and those with a transcript are skipped."""
+        total = Deleted()
+        for id in ids:
+            total += await self._forget_job(id)
+        return total
+
+    async def delete_job(self, id: int) -> Deleted:
+        """Remove a job without a transcript.
+
+        Raises:
+            JobNotFound: there is none.
+            TranscriptKept: it is done.
+        """
+        async with self._pool.connection() as connection:
+            found = await queries.jobs_by_id(connection, [id])
+        if found and found[0].state != "done":
+            removed = await self._forget_job(id)
+            if removed.jobs:
+                return removed
+            async with self._pool.connection() as connection:
+                found = await queries.jobs_by_id(connection, [id])
+        if not found:
+            raise JobNotFound(f"there is no job {id}; GET /api/jobs lists them")
+        raise TranscriptKept(f"job {id} is done; remove all of it with DELETE /api/transcripts/{found[0].savepath}")
+
+    async def _forget(self, media_ids: Sequence[int]) -> Deleted:
+        for _ in range(TRIES):
+            try:
+                async with self._pool.connection() as connection:
+                    if (jobs := await deletion.lock(connection, media_ids)) is None:
+                        continue
+                    await self._end(connection, jobs)
+                    await self._remove_results(await deletion.stored_results(connection, media_ids))
+                    return await deletion.remove(connection, media_ids)
+            except LockNotAvailable:
+                break
+        raise _in_use()
+
+    async def _forget_job(self, id: int) -> Deleted:
+        for _ in range(TRIES):
+            try:
+                async with self._pool.connection() as connection:
+                    media_id = await deletion.recording_of(connection, id)
+                    if await deletion.lock(connection, [media_id] if media_id else []) is None:
+                        continue
+                    await self._end(connection, [id])
+                    return await deletion.remove_job(connection, id, media_id)
+            except LockNotAvailable:
+                break
+        raise _in_use()
+
+    async def _end(self, connection: Connection, jobs: Sequence[int]) -> None:
+        """Cancel what is unfinished: from now on, no attempt writes."""
+        await transitions.cancel(connection, jobs)
+        await self._queue.withdraw(connection, await deletion.queue_entries(connection, jobs))
+
+    async def _remove_results(self, names: Mapping[str, Sequence[str]]) -> None:
+        if not names:
+            return
+        from orchestrator.exports.result_bucket import StoredResults  # 0.4 s that no other command should wait
+
+        try:
+            stored = StoredResults(self._minio)
+        except SettingsError as wrong:
+            raise PeerRefused(f"{'; '.join(wrong.problems)}; nothing was forgotten") from None
+        for bucket, of_bucket in names.items():
+            await asyncio.to_thread(stored.remove, bucket, of_bucket)
+
+
+def _in_use() -> InUse:
+    return InUse("a result of it is being stored at this moment; nothing was removed of it: try again")

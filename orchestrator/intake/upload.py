@@ -1,0 +1,157 @@
+"""A local file into the bucket: into its folder if that is a plain one, else through ``[minio]``.
+
+An object is there completely or not at all, and one that exists is replaced only on request.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from minio.error import S3Error
+
+from orchestrator.errors import NotWritten, ObjectExists
+from reelscribe.errors import PeerRefused, ServiceError
+from reelscribe.minio_client import MinioClient
+from reelscribe.settings.loading import Settings
+from reelscribe.settings.shared import MinioSection
+
+BLOCK_BYTES = 4 << 20
+READ_SECONDS = 60
+MISSING = ("NoSuchKey", "NoSuchObject")
+
+Advance = Callable[[int], None]
+"""Called with the number of bytes that have been read of the file."""
+
+
+async def upload(
+    settings: Settings, bucket: str, file: BinaryIO, savepath: str, overwrite: bool, advance: Advance
+) -> None:
+    """Store an open file as an object.
+
+    Raises:
+        ObjectExists: there is one, and ``overwrite`` is false.
+        NotWritten: the folder of the bucket does not take it.
+        PeerUnreachable, PeerRefused: MinIO does not take it.
+        SettingsError: the key of ``[minio]`` cannot be read.
+    """
+    if settings.minio.endpoint:
+        await _to_minio(settings.minio, bucket, file, savepath, overwrite, advance)
+    else:
+        await _to_folder(settings.paths.minio_data_path, bucket, file, savepath, overwrite, advance)
+
+
+async def _to_folder(
+    data_path: Path, bucket: str, file: BinaryIO, savepath: str, overwrite: bool, advance: Advance
+) -> None:
+    root = data_path / bucket
+    if not root.is_dir():
+        raise NotWritten(
+            f"there is no folder {root} to upload into; see [paths] minio_data_path, or name MinIO in [minio] endpoint"
+        )
+    if (data_path / ".minio.sys").exists():
+        raise NotWritten(
+            f"{root} belongs to MinIO, which would not know of a file that is put there; set [minio] endpoint, "
+            "access_key and secret_key_file"
+        )
+    target = root / savepath
+    unfinished = target.parent / f".reelscribe-{os.getpid()}.part"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.parent.resolve().is_relative_to(root.resolve()):
+            raise NotWritten(f"{target.parent} leads out of {root} by a symbolic link; nothing was written there")
+        if target.is_dir() or (target.exists() and not overwrite):
+            raise _exists(bucket, savepath)
+        try:
+            with unfinished.open("wb") as copy:
+                while block := await asyncio.to_thread(file.read, BLOCK_BYTES):
+                    await asyncio.to_thread(copy.write, block)
+                    advance(len(block))
+                await asyncio.to_thread(os.fsync, copy.fileno())
+            if not _place(unfinished, target, overwrite):
+                raise _exists(bucket, savepath)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as refused:
+        raise NotWritten(f"{target} cannot be written: {refused.strerror or refused}") from refused
+
+
+def _place(unfinished: Path, target: Path, overwrite: bool) -> bool:
+    """Give the file its name, but not that of one that has come meanwhile, unless it is to be replaced."""
+    if not overwrite:
+        try:
+            target.hardlink_to(unfinished)
+            return True
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links
+            if target.exists():
+                return False
+    unfinished.replace(target)
+    return True
+
+
+async def _to_minio(
+    section: MinioSection, bucket: str, file: BinaryIO, savepath: str, overwrite: bool, advance: Advance
+) -> None:
+    store, source = _BucketUpload(section), _Source(file, advance)
+    try:
+        await asyncio.to_thread(store.put, bucket, source, savepath, overwrite)
+    except asyncio.CancelledError:
+        source.stopped = True
+        raise
+
+
+class _Source:
+    """The file as MinIO's client reads it, in a thread: it counts, and can be ended."""
+
+    def __init__(self, file: BinaryIO, advance: Advance) -> None:
+        self.length = os.fstat(file.fileno()).st_size
+        self.stopped = False
+        self._file = file
+        self._advance = advance
+
+    def read(self, size: int = -1) -> bytes:
+        if self.stopped:
+            raise OSError("the upload was interrupted")
+        block = self._file.read(size)
+        self._advance(len(block))
+        return block
+
+
+class _BucketUpload(MinioClient):
+    """Writes one object of a bucket."""
+
+    def __init__(self, section: MinioSection) -> None:
+        super().__init__(section, read_seconds=READ_SECONDS, retries=0)
+
+    def put(self, bucket: str, source: _Source, savepath: str, overwrite: bool) -> None:
+        """Blocks."""
+        with self.as_service_errors(f"{savepath} into bucket {bucket}"):
+            if not overwrite and self._exists(bucket, savepath):
+                raise _exists(bucket, savepath)
+            self.api.put_object(
+                bucket_name=bucket, object_name=savepath, data=cast(BinaryIO, source), length=source.length
+            )
+
+    def _exists(self, bucket: str, savepath: str) -> bool:
+        try:
+            self.api.stat_object(bucket_name=bucket, object_name=savepath)
+        except S3Error as missing:
+            if missing.code in MISSING:
+                return False
+            raise
+        return True
+
+    def rejection(self, status: int, what: str, reason: str) -> ServiceError:
+        return PeerRefused(
+            f"{self} does not take {what} ({reason}); see --bucket, and the rights of [minio] access_key (s3:PutObject)"
+        )
+
+
+def _exists(bucket: str, savepath: str) -> ObjectExists:
+    return ObjectExists(
+        f"{bucket} has {savepath} already, and it was not replaced; --overwrite replaces it, --into FOLDER/ stores "
+        "the file elsewhere"
+    )

@@ -1,0 +1,179 @@
+"""Removing what is known of a recording: its jobs of all kinds and versions, transcripts, and where results are stored.
+
+Functions take the connection, so that the caller says what belongs to one transaction. All lock jobs before recordings,
+as whatever else writes both does: no deadlock.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from orchestrator.database.sql import Connection, fetch_all, fetch_column, fetch_one, fetch_value, starting_with
+from orchestrator.jobs.attempts import Attempt
+from orchestrator.jobs.models import Record
+from orchestrator.jobs.transitions import ATTEMPTED
+
+LOCK_SECONDS = 10
+"""How long a deletion waits for a result that is being stored."""
+STORING_SECONDS = 600
+"""How long storing one result may keep a deletion waiting."""
+
+
+class Deleted(Record):
+    """How much was removed, or would be.
+
+    Attributes:
+        savepaths: recordings of which nothing is known any more.
+        jobs: of all kinds, in all versions.
+        transcripts: finished ones among them, replaced versions too.
+        results: objects that ``[results]`` had stored.
+    """
+
+    savepaths: int = 0
+    jobs: int = 0
+    transcripts: int = 0
+    results: int = 0
+
+    def __add__(self, other: "Deleted") -> "Deleted":
+        return Deleted(**{name: getattr(self, name) + getattr(other, name) for name in Deleted.model_fields})
+
+
+_WANTED = """
+    m.bucket = %(bucket)s and m.savepath like %(prefix)s
+        and (%(savepaths)s::text[] is null or m.savepath = any(%(savepaths)s))
+"""
+
+
+async def count(connection: Connection, bucket: str, savepaths: Sequence[str] | None, prefix: str = "") -> Deleted:
+    """What is known of these savepaths, or of all that start with ``prefix``."""
+    row = await fetch_one(
+        connection,
+        f"""
+        with wanted as (select m.id from media m where {_WANTED})
+        select (select count(*) from wanted), count(j.id),
+            count(j.id) filter (where j.kind = 'transcribe' and j.state = 'done'),
+            (select count(*) from stored_results where media_id in (select id from wanted))
+        from jobs j where j.media_id in (select id from wanted)
+        """,
+        {"bucket": bucket, "savepaths": savepaths and list(savepaths), "prefix": starting_with(prefix)},
+    )
+    return Deleted(savepaths=row[0], jobs=row[1], transcripts=row[2], results=row[3])
+
+
+async def recordings(
+    connection: Connection, bucket: str, savepaths: Sequence[str] | None, prefix: str, limit: int
+) -> dict[str, int]:
+    """Some of these savepaths that something is known of, with the ids of their recordings."""
+    rows = await fetch_all(
+        connection,
+        f"select m.savepath, m.id from media m where {_WANTED} order by m.id limit %(limit)s",
+        {
+            "bucket": bucket,
+            "savepaths": savepaths and list(savepaths),
+            "prefix": starting_with(prefix),
+            "limit": limit,
+        },
+    )
+    return dict(rows)
+
+
+async def known(connection: Connection, bucket: str, savepaths: Sequence[str]) -> list[str]:
+    """Those of these savepaths that something is known of."""
+    return list(await recordings(connection, bucket, savepaths, "", len(savepaths)))
+
+
+async def recording_of(connection: Connection, job: int) -> int | None:
+    """The recording of a job; None if it is of none, or there is no such job."""
+    id: int | None = await fetch_value(connection, "select media_id from jobs where id = %s", (job,))
+    return id
+
+
+async def lock(connection: Connection, media_ids: Sequence[int]) -> list[int] | None:
+    """Keep all others from adding jobs to these recordings, and from writing those that they have, until the
+    transaction ends; the ids of their jobs. None if one was added meanwhile: try again, in a new transaction.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: a result is being stored for longer than ``LOCK_SECONDS``.
+    """
+    await connection.execute(f"set local lock_timeout = '{LOCK_SECONDS}s'")
+    jobs = "select id from jobs where media_id = any(%s) order by id"
+    locked = await fetch_column(connection, f"{jobs} for update", (list(media_ids),))
+    await connection.execute("select from media where id = any(%s) order by id for update", (list(media_ids),))
+    now = await fetch_column(connection, jobs, (list(media_ids),))
+    return locked if now == locked else None
+
+
+async def queue_entries(connection: Connection, jobs: Sequence[int]) -> list[int]:
+    """The rows of the queue that these jobs still have."""
+    return await fetch_column(
+        connection,
+        "select id from procrastinate_jobs where id = any(select queue_job from jobs where id = any(%s))",
+        (list(jobs),),
+    )
+
+
+async def stored_results(connection: Connection, media_ids: Sequence[int]) -> Mapping[str, list[str]]:
+    """The names of the objects that ``[results]`` has stored of these recordings, by bucket."""
+    rows = await fetch_all(
+        connection, "select bucket, name from stored_results where media_id = any(%s) order by name", (list(media_ids),)
+    )
+    by_bucket: dict[str, list[str]] = defaultdict(list)
+    for bucket, name in rows:
+        by_bucket[bucket].append(name)
+    return by_bucket
+
+
+async def remove(connection: Connection, media_ids: Sequence[int]) -> Deleted:
+    """Remove all that is known of these recordings, which are locked, and whose stored results are gone."""
+    ids = (list(media_ids),)
+    results = await connection.execute("delete from stored_results where media_id = any(%s)", ids)
+    transcripts = await fetch_value(
+        connection,
+        """
+        with gone as (delete from jobs where media_id = any(%s) returning kind, state)
+        select array[count(*), count(*) filter (where kind = 'transcribe' and state = 'done')] from gone
+        """,
+        ids,
+    )
+    media = await connection.execute("delete from media where id = any(%s)", ids)
+    return Deleted(savepaths=media.rowcount, jobs=transcripts[0], transcripts=transcripts[1], results=results.rowcount)
+
+
+async def remove_job(connection: Connection, id: int, media_id: int | None) -> Deleted:
+    """Remove one job that is not done; its recording too, which is locked, if nothing else is known of it."""
+    jobs = await connection.execute("delete from jobs where id = %s and state <> 'done'", (id,))
+    media = await connection.execute(
+        """
+        delete from media m where m.id = %(media)s
+            and not exists (select from jobs where media_id = %(media)s)
+            and not exists (select from stored_results where media_id = %(media)s)
+        """,
+        {"media": media_id},
+    )
+    return Deleted(savepaths=media.rowcount, jobs=jobs.rowcount)
+
+
+async def note_result(connection: Connection, media_id: int, bucket: str, name: str) -> bool:
+    """A result is about to be stored as this object; whether its recording is still known."""
+    cursor = await connection.execute(
+        """
+        insert into stored_results (media_id, bucket, name)
+        select id, %s, %s from media where id = %s for key share
+        on conflict (media_id, bucket, name) do update set stored_at = now()
+        """,
+        (bucket, name, media_id),
+    )
+    return cursor.rowcount > 0
+
+
+async def hold_recording(connection: Connection, attempt: Attempt) -> bool:
+    """Keep deletions waiting until the transaction ends, while this attempt stores something outside the database;
+    whether the attempt may do so.
+    """
+    await connection.execute(f"set local idle_in_transaction_session_timeout = '{STORING_SECONDS}s'")
+    await connection.execute("select from media where id = %s for key share", (attempt.media_id,))
+    current = await fetch_value(
+        connection,
+        "select true from jobs where id = %s and attempt = %s and queue_job = %s and state = any(%s)",
+        (attempt.id, attempt.number, attempt.queue_job, list(ATTEMPTED)),
+    )
+    return bool(current)

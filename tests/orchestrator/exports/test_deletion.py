@@ -1,0 +1,344 @@
+"""Forgetting recordings: nothing is left of them in any table, nor in the bucket, and nothing comes back."""
+
+import asyncio
+import os
+import pty
+import sys
+import threading
+
+import httpx
+import pytest
+from minio import Minio
+
+from orchestrator.exports.deletion import Deletions
+from orchestrator.exports.pending_results import STORE_RESULT
+from orchestrator.exports.result_bucket import ResultBucket
+from orchestrator.exports.results import ResultStore
+from orchestrator.jobs import deletion as deletion_sql
+from orchestrator.jobs.deletion import Deleted
+from orchestrator.jobs.models import Options
+from orchestrator.worker.kinds import Kind
+from orchestrator.worker.retry import RetryPolicy
+from orchestrator.worker.stalled_jobs import Sweeper
+from orchestrator.worker.worker import Worker
+from reelscribe.errors import JobNotFound, PeerRefused, PeerUnreachable
+from reelscribe.http.auth import Tokens
+from reelscribe.settings.orchestrator import ResultsSection
+from reelscribe.settings.shared import MinioSection
+from tests.extractor_api.s3_server import SECRET, minio, s3_server
+from tests.orchestrator.commands import read_all, read_until
+from tests.orchestrator.conftest import BUCKET, MAX_ATTEMPTS
+from tests.orchestrator.contract import CONTRACT
+from tests.orchestrator.scripted import falls_silent_after, refuses
+
+
+@pytest.fixture(scope="module")
+def s3_port(tmp_path_factory):
+    with s3_server(tmp_path_factory.mktemp("moto") / "console") as port:
+        yield port
+
+
+@pytest.fixture
+def s3(s3_port):
+    client = Minio(f"127.0.0.1:{s3_port}", "reader", SECRET, secure=False)
+    if not client.bucket_exists(bucket_name="words"):
+        client.make_bucket(bucket_name="words")
+    for found in client.list_objects(bucket_name="words", recursive=True):
+        client.remove_object(bucket_name="words", object_name=found.object_name)
+    return client
+
+
+@pytest.fixture
+def names(s3):
+    return lambda: sorted(found.object_name for found in s3.list_objects(bucket_name="words", recursive=True))
+
+
+class Gate:
+    """A results bucket that can be made to wait."""
+
+    def __init__(self, bucket: ResultBucket) -> None:
+        self.bucket = bucket
+        self.reached, self.open = threading.Event(), threading.Event()
+        self.open.set()
+
+    def put(self, *arguments) -> None:
+        self.reached.set()
+        assert self.open.wait(20)
+        self.bucket.put(*arguments)
+
+
+@pytest.fixture
+async def storing(pool, queue, tmp_path, s3, s3_port):
+    """A worker that stores results."""
+    section = ResultsSection.model_validate({"bucket": "words"})
+    gate = Gate(ResultBucket(minio(tmp_path, s3_port), section))
+    store = ResultStore(pool, queue, gate, section)
+    await store.follow_transcriptions()
+    kind = Kind(STORE_RESULT, 1, store.work, RetryPolicy(max_failures=None, backoff=lambda failures: 0.1))
+    task = asyncio.create_task(Worker(pool, queue, [kind], Sweeper(pool, queue, MAX_ATTEMPTS)).run())
+    yield gate
+    gate.open.set()
+    task.cancel()
+    await asyncio.wait([task])
+
+
+@pytest.fixture
+def stored(sql):
+    async def wait(jobs: int):
+        for _ in range(500):
+            [(done,)] = await sql("select count(*) from jobs where kind = 'store_result' and state = 'done'")
+            if done == jobs:
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError(await sql("select kind, state, error_message from jobs"))
+
+    return wait
+
+
+@pytest.fixture
+def deletions(pool, queue, tmp_path, s3_port):
+    return Deletions(pool, queue, minio(tmp_path, s3_port))
+
+
+@pytest.fixture
+def traces(sql):
+    """Every row of every table that names one of these recordings, or a job of one: by its id, or in its text."""
+
+    async def find(savepath: str, ids: list[int]) -> dict[str, int]:
+        found = {}
+        columns = await sql(
+            """
+            select c.table_name, array_agg(c.column_name::text) from information_schema.columns c
+            join information_schema.tables t using (table_schema, table_name)
+            where c.table_schema = 'public' and t.table_type = 'BASE TABLE' group by 1
+            """
+        )
+        assert {"jobs", "media", "segments", "attempts", "stored_results"} <= {table for table, _ in columns}
+        for table, names in columns:
+            tests = ["row_to_json(x)::text like %s"]
+            parameters: list[object] = [f"%{savepath}%"]
+            for name in {"transcription_id", "job", "media_id", "job_id"} & set(names):
+                owner = "procrastinate_jobs" if name == "job_id" else "media" if name == "media_id" else "jobs"
+                if owner != "procrastinate_jobs":
+                    tests.append(f"x.{name} not in (select id from {owner})")
+            if table == "procrastinate_jobs":
+                tests.append("(x.args->>'job')::bigint = any(%s)")
+                parameters.append(ids)
+            [(count,)] = await sql(f"select count(*) from {table} x where {' or '.join(tests)}", *parameters)
+            if count:
+                found[table] = count
+        return found
+
+    return find
+
+
+@pytest.fixture
+def ids_of(sql):
+    async def find(savepath: str) -> list[int]:
+        rows = await sql("select j.id from jobs j join media m on m.id = j.media_id where m.savepath = %s", savepath)
+        return [id for (id,) in rows]
+
+    return find
+
+
+async def test_nothing_is_left_in_any_table_and_in_the_bucket(
+    storing, stored, store_transcript, submit, deletions, traces, names, ids_of, sql
+):
+    for savepath in ("talks/a_1.mp4", "talks/a_1.mp4.mp4"):
+        await store_transcript(savepath, "hello", "world")
+        await store_transcript(savepath, "hello", "again", force=True)
+    await stored(2)
+    await submit("talks/a_1.mp4", language="de")
+    ids, counted = await ids_of("talks/a_1.mp4"), Deleted(savepaths=1, jobs=4, transcripts=2, results=2)
+    kept = set(names()) - {"talks/a_1.mp4.json", "talks/a_1.en.srt"}
+    assert len(names()) == 4 and len(await traces('"talks/a_1.mp4"', ids)) >= 2
+    assert await deletions.delete(BUCKET, ["talks/a_1.mp4", "not/there.mp4"]) == counted
+    assert await traces('"talks/a_1.mp4"', ids) == {}
+    assert names() == ["talks/a_1.mp4.mp4.en.srt", "talks/a_1.mp4.mp4.json"] == sorted(kept)
+    [(left,)] = await sql("select sum(delta)::int from state_changes where kind = 'transcribe'")
+    assert left == 1
+    assert (await deletions.delete(BUCKET, None, "talks/")).transcripts == 2
+    assert await sql("select count(*) from segments") == [(0,)]
+    assert names() == []
+
+
+async def test_what_is_counted_before_is_what_is_removed(storing, stored, store_transcript, deletions, pool):
+    await store_transcript("a.mp4", "hello")
+    await stored(1)
+    async with pool.connection() as connection:
+        counted = await deletion_sql.count(connection, BUCKET, ["a.mp4"])
+    assert (
+        counted == await deletions.delete(BUCKET, ["a.mp4"]) == Deleted(savepaths=1, jobs=2, transcripts=1, results=2)
+    )
+
+
+async def test_if_the_bucket_fails_nothing_is_forgotten_and_it_can_be_tried_again(
+    storing, stored, store_transcript, deletions, pool, queue, tmp_path, free_port, names
+):
+    await store_transcript("a.mp4", "hello")
+    await stored(1)
+    away = Deletions(pool, queue, minio(tmp_path, free_port))
+    with pytest.raises(PeerUnreachable):
+        await away.delete(BUCKET, ["a.mp4"])
+    with pytest.raises(PeerRefused, match=r"\[minio\] needs endpoint"):
+        await Deletions(pool, queue, MinioSection()).delete(BUCKET, ["a.mp4"])
+    async with pool.connection() as connection:
+        assert (await deletion_sql.count(connection, BUCKET, ["a.mp4"])).results == 2
+    assert len(names()) == 2
+    assert (await deletions.delete(BUCKET, ["a.mp4"])).results == 2
+    assert names() == []
+
+
+async def test_a_result_that_is_being_stored_does_not_come_back(
+    storing, store_transcript, deletions, names, traces, ids_of
+):
+    storing.open.clear()
+    await store_transcript("a.mp4", "hello")
+    await asyncio.to_thread(storing.reached.wait, 20)
+    ids = await ids_of("a.mp4")
+    deleting = asyncio.create_task(deletions.delete(BUCKET, ["a.mp4"]))
+    await asyncio.sleep(0.3)
+    assert not deleting.done(), "it waits for the object that is being written"
+    storing.open.set()
+    assert (await deleting).savepaths == 1
+    await asyncio.sleep(0.5)
+    assert names() == []
+    assert await _eventually(lambda: traces("a.mp4", ids), {}) == {}
+
+
+async def test_a_running_job_writes_nothing_any_more(submit, working, transcriber, job_in, deletions, traces):
+    transcriber.scripts = [falls_silent_after(1)]
+    async with working():
+        job = await submit()
+        await job_in(job.id, "running")
+        assert (await deletions.delete(BUCKET, ["talk.mp4"])).jobs == 1
+        assert await _eventually(lambda: traces("talk.mp4", [job.id]), {}) == {}
+
+
+async def test_submissions_and_deletions_at_the_same_time_neither_fail_nor_block_each_other(
+    submissions, deletions, sql, pool
+):
+    for _ in range(10):
+        await asyncio.wait_for(
+            asyncio.gather(
+                *(submissions.submit(BUCKET, ["talk.mp4", "b.mp4"], Options()) for _ in range(4)),
+                *(deletions.delete(BUCKET, ["b.mp4", "talk.mp4"]) for _ in range(3)),
+                submissions.submit(BUCKET, ["b.mp4", "talk.mp4"], Options(), force=True),
+            ),
+            20,
+        )
+    await deletions.delete(BUCKET, None, "")
+    assert await sql("select count(*) from jobs union all select count(*) from procrastinate_jobs") == [(0,), (0,)]
+
+
+async def test_only_jobs_without_a_transcript_are_removed_as_jobs(submit, store_transcript, deletions, serving, sql):
+    url = serving(Tokens())
+    mistyped, done = await submit("mistyped.mp4"), await store_transcript("a.mp4", "hello")
+    async with httpx.AsyncClient(base_url=url, event_hooks={"response": [CONTRACT.check]}) as client:
+        removed = await client.delete(f"/api/jobs/{mistyped.id}")
+        assert (removed.status_code, removed.json()["jobs"], removed.json()["savepaths"]) == (200, 1, 1)
+        assert (await client.delete(f"/api/jobs/{mistyped.id}")).status_code == 404
+        kept = await client.delete(f"/api/jobs/{done.id}")
+        assert (kept.status_code, kept.json()["error"]["code"]) == (409, "transcript_kept")
+        gone = await client.delete("/api/transcripts/a.mp4")
+        assert (gone.status_code, gone.json()) == (200, {"savepaths": 1, "jobs": 1, "transcripts": 1, "results": 0})
+        again = await client.delete("/api/transcripts/a.mp4")
+        assert (again.status_code, again.json()["error"]["code"]) == (404, "transcript_not_found")
+    assert await sql("select count(*) from media") == [(0,)]
+    with pytest.raises(JobNotFound):
+        await deletions.delete_job(done.id)
+
+
+async def test_delete_asks_with_counts_and_refuses_without_a_terminal(commands, store_transcript, submit, sql):
+    await store_transcript("a.mp4", "hello")
+    await submit("b/1.mp4")
+    await submit("b/2.mp4")
+    asked = await commands.run("delete", "a.mp4")
+    assert (asked.code, "give --yes" in asked.err) == (2, True)
+    assert (await commands.run("delete", "--yes")).code == 2
+    unknown = await commands.run("delete", "a.mp4", "no.mp4", "--yes")
+    assert (unknown.code, unknown.err.startswith("no.mp4 has not been submitted")) == (1, True)
+    assert (await commands.run("delete", "a.mp4", "--yes")).out == "removed 1 transcript, 1 job of 1 savepath\n"
+    assert (await commands.run("delete", "--prefix", "b/", "--yes", "--json")).out.split() == (
+        ["{", '"savepaths":', "2,", '"jobs":', "2,", '"transcripts":', "0,", '"results":', "0", "}"]
+    )
+    assert await sql("select count(*) from media") == [(0,)]
+    assert (await commands.run("delete", "--prefix", "b/", "--yes")).code == 1
+
+
+async def test_jobs_that_failed_with_a_code_are_removed_alone(commands, submit, working, transcriber, job_in, sql):
+    transcriber.scripts = [refuses(404, "object_not_found", "videos has no talk.mp4", False)]
+    await submit()
+    async with working():
+        await job_in(1, "failed")
+    await submit("other.mp4")
+    removed = await commands.run("delete", "--code", "object_not_found", "--yes")
+    assert (removed.code, removed.out) == (0, "removed 1 job of 1 savepath\n")
+    assert await sql("select savepath from media") == [("other.mp4",)]
+
+
+async def test_on_a_terminal_it_asks_and_takes_no_for_an_answer(orchestrator, store_transcript, sql):
+    await store_transcript("a.mp4", "hello")
+    for answer, code, left in (("n", 1, 1), ("y", 0, 0)):
+        ours, theirs = pty.openpty()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "orchestrator", "delete", "a.mp4", "--config", str(orchestrator.config)),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        shown = await asyncio.to_thread(read_until, ours, "[y/N]")
+        assert "Remove 1 transcript, 1 job of 1 savepath?" in shown
+        os.write(ours, f"{answer}\n".encode())
+        await asyncio.to_thread(read_all, ours)
+        assert (await process.wait(), await sql("select count(*) from media")) == (code, [(left,)])
+
+
+async def test_a_stream_of_events_of_a_job_ends_when_it_is_removed(submit, serving):
+    job = await submit()
+    async with httpx.AsyncClient(base_url=serving(Tokens())) as client:
+        async with client.stream("GET", f"/api/jobs/{job.id}/events") as stream:
+            lines = stream.aiter_lines()
+            while "queued" not in await anext(lines):
+                pass
+            assert (await client.delete(f"/api/jobs/{job.id}")).status_code == 200
+            async with asyncio.timeout(10):
+                assert not [line async for line in lines if "cancelled" in line]
+        assert (await client.get(f"/api/jobs/{job.id}/events")).status_code == 404
+
+
+async def test_cancel_all_asks(commands, submit, sql):
+    await submit()
+    assert (await commands.run("cancel", "--all")).code == 2
+    assert await sql("select state from jobs") == [("queued",)]
+    assert (await commands.run("cancel", "--all", "--yes")).out == "cancelled talk.mp4\n"
+
+
+async def test_a_local_file_is_uploaded_through_minio_and_submitted(commands, s3, s3_port, tmp_path, sql):
+    if not s3.bucket_exists(bucket_name="videos"):
+        s3.make_bucket(bucket_name="videos")
+    minio(tmp_path, s3_port)  # writes the key
+    section = f"[minio]\nendpoint = 127.0.0.1:{s3_port}\naccess_key = reader\nsecure = false\n"
+    commands.config.write_text(f"{commands.config.read_text()}{section}secret_key_file = {tmp_path}/secret\n")
+    upload = ("submit", "--upload", str(tmp_path / "talk.mp4"))
+    (tmp_path / "talk.mp4").write_bytes(b"first")
+    taken = await commands.run(*upload, "--into", "up/")
+    assert (taken.code, taken.out) == (0, "queued    up/talk.mp4\n")
+    (tmp_path / "talk.mp4").write_bytes(b"second")
+    kept = await commands.run(*upload, "--into", "up")
+    assert (kept.code, kept.err.startswith("videos has up/talk.mp4 already")) == (1, True)
+    assert s3.get_object(bucket_name="videos", object_name="up/talk.mp4").data == b"first"
+    assert (await commands.run(*upload, "--into", "up", "--overwrite")).code == 0
+    assert s3.get_object(bucket_name="videos", object_name="up/talk.mp4").data == b"second"
+    assert await sql("select savepath from media") == [("up/talk.mp4",)]
+    refused = await commands.run(*upload, "--bucket", "no-such-bucket")
+    assert (refused.code, "NoSuchBucket" in refused.err) == (1, True)
+
+
+async def _eventually(look, wanted, seconds: float = 10):
+    for _ in range(int(seconds / 0.05)):
+        if (found := await look()) == wanted:
+            return found
+        await asyncio.sleep(0.05)
+    return found
