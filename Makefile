@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test soak lint fix bench-extractor bench-orchestrator bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media clean
+.PHONY: help demo serve test soak lint fix bench-extractor bench-orchestrator bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench-orchestrator: .venv/test ## measure the orchestrator, also with a million 
 
 bench-startup: .venv/test ## measure the CPU time of help, completion, status and submit against an earlier commit (3 minutes)
 	$(BIN)/python -m bench.startup $(ARGS)
+
+bench-slots: .venv/test ## measure how much of 8 slots 20 recordings use (about a minute)
+	$(BIN)/python -m bench.slots $(ARGS)
 
 bench-transcriber: .venv/test ## measure the transcriber against bare faster-whisper (about 20 minutes)
 	$(BIN)/python -m bench.transcriber $(ARGS)

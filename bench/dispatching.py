@@ -25,11 +25,13 @@ from orchestrator.database.pool import Pool, make_pool, prepare
 from orchestrator.intake.submission import Submissions
 from orchestrator.jobs.models import Options
 from orchestrator.queue.procrastinate import Queue
-from reelscribe.settings.orchestrator import OrchestratorSection
 
 BUCKET = "videos"
 LIMIT_MS = 100.0
 WORKERS = 2
+RUNNING = 4
+"""Jobs that each worker runs at the same time."""
+
 WARM_UP = 5
 QUIET_SECONDS = 0.06
 """Pause after each job, extended by a random time of up to as much again, so that jobs do not keep step with what the
@@ -61,7 +63,7 @@ def measure(url: str, folder: Path, dispatches: int, jobs: int) -> dict[str, Any
         "throughput": {
             "jobs": jobs,
             "workers": WORKERS,
-            "max_running": OrchestratorSection().max_running,
+            "max_running": RUNNING,
             "ours_per_s": round(jobs / ours_s, 1),
             "bare_per_s": round(jobs / bare_s, 1),
             "ratio": round(bare_s / ours_s, 3),
@@ -85,7 +87,9 @@ def ours(url: str, folder: Path, workers: int) -> Iterator[Path]:
     starts = folder / "requests"
     with served([sys.executable, "-m", "bench.instant_transcriber", str(starts)], folder) as (transcriber, _):
         config = folder / "workers.cfg"
-        config.write_text(f"[orchestrator]\ntranscriber_urls = {transcriber}\n[database]\nurl = {url}\n")
+        config.write_text(
+            f"[orchestrator]\ntranscriber_urls = {transcriber}\nmax_running = {RUNNING}\n[database]\nurl = {url}\n"
+        )
         command = [sys.executable, "-m", "orchestrator", "worker", "--config", str(config)]
         with _workers(command, workers, url, folder):
             yield starts
@@ -96,8 +100,7 @@ def bare(url: str, folder: Path, workers: int) -> Iterator[Path]:
     """Run workers of bare procrastinate; the log of what they run."""
     starts = folder / "starts"
     starts.unlink(missing_ok=True)
-    concurrency = str(OrchestratorSection().max_running)
-    with _workers([sys.executable, "-m", "bench.bare_queue", url, concurrency, str(starts)], workers, url, folder):
+    with _workers([sys.executable, "-m", "bench.bare_queue", url, str(RUNNING), str(starts)], workers, url, folder):
         yield starts
 
 

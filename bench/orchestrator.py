@@ -159,6 +159,7 @@ async def queries(url: str, jobs: int, rounds: int) -> dict[str, dict[str, float
     asked: dict[str, Callable[[psycopg.AsyncConnection[Any]], Awaitable[object]]] = {
         "status": overview,
         "totals": stats.count_by_state,
+        "figures of /metrics": stats.queue_figures,
         "newest 20 jobs": listing(limit=20),
         "page of 1000 in the middle": listing(after=jobs // 2, limit=1000),
         "page of queued jobs": listing(state="queued", after=jobs // 2, limit=100),

@@ -24,7 +24,7 @@ def run(context: typer.Context, config: ConfigOption = None, version: VersionOpt
 
 @cli.command(epilog="Example: extractor-api check --config config.cfg")
 def check(config: ConfigOption = None) -> None:
-    """Check config, ffmpeg, bucket and, if it is set, MinIO, one line each; exit 1 if one of them fails."""
+    """Check config, ffmpeg, its sandbox, each bucket and MinIO if it is set, one line each; exit 1 if one fails."""
     from extractor_api import command
 
     command.check(config)

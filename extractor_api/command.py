@@ -6,17 +6,20 @@ from pathlib import Path
 
 import typer
 
+from extractor_api.bucket_check import check_bucket
 from extractor_api.minio.s3_client import S3Client
 from extractor_api.routes import make_app
 from extractor_api.service import ExtractorService
+from extractor_api.storage import LocalStorage
 from reelscribe import logs
 from reelscribe.command_line import print_check, report_settings_errors
-from reelscribe.errors import ServiceError
+from reelscribe.errors import ServiceError, SettingsError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.server import serve
 from reelscribe.media import ffmpeg, inspection
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection_process import keep_ready
+from reelscribe.media.sandbox import check_sandbox
 from reelscribe.program import work_begins
 from reelscribe.settings.config_file import choose_config
 from reelscribe.settings.loading import Settings, load_settings
@@ -43,24 +46,33 @@ async def _serve(chosen: Settings, binary: FFmpeg) -> None:
 
 
 def check(config: Path | None) -> None:
-    """Check config, ffmpeg, bucket and, if it is set, MinIO, one line each; exit 1 if one of them fails."""
+    """Check config, ffmpeg, its sandbox, each bucket and MinIO if it is set, one line each; exit 1 if one fails."""
     with report_settings_errors():
         chosen = load_settings(choose_config(config))
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
         work_begins()
-        pyav = asyncio.run(inspection.check(binary))
         tokens = Tokens.from_file(chosen.auth.token_file)
         s3 = S3Client(chosen.minio) if chosen.minio.endpoint else None
-    bucket = chosen.paths.minio_data_path / chosen.paths.bucket_name
-    missing = FileNotFoundError(f"{bucket} is not a folder; see [paths] minio_data_path and bucket_name")
+    storage = LocalStorage(chosen.paths)
     checks = [
         print_check("config", "a token is asked for" if tokens else "read; no token is asked for"),
-        print_check("ffmpeg", f"{binary.version} at {binary.path}" + (f"; {binary.unfixed}" if binary.unfixed else "")),
-        print_check("PyAV", pyav),
-        print_check("bucket", str(bucket) if bucket.is_dir() else missing),
+        print_check("ffmpeg", binary.description),
+        print_check("sandbox", check_sandbox(binary.sandbox)),
+        print_check("PyAV", _check_pyav(binary)),
+        *(
+            print_check(f"bucket {bucket}" if number else "bucket", check_bucket(storage, chosen.paths, bucket, s3))
+            for number, bucket in enumerate(storage.buckets)
+        ),
         *([print_check("minio", _check_minio(s3, chosen.paths.bucket_name))] if s3 else ()),
     ]
     raise typer.Exit(0 if all(checks) else 1)
+
+
+def _check_pyav(binary: FFmpeg) -> str | SettingsError:
+    try:
+        return asyncio.run(inspection.check(binary))
+    except SettingsError as failure:
+        return failure
 
 
 def _check_minio(s3: S3Client, bucket_name: str) -> str | ServiceError:

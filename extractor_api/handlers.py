@@ -77,7 +77,7 @@ class ExtractAudioHandler(ResultSender):
             encoding = await self._encoding(stored, request)
             if request.delivery == "file":
                 result = await self._make_result(stored, request, encoding, extraction_id)
-                self.set_header("Content-Location", f"/extractions/{extraction_id}/audio")
+                self.set_header("Content-Location", self.service.link(f"/extractions/{extraction_id}/audio"))
                 await self.send_result(result)
                 return
             async with extract_audio(

@@ -31,8 +31,12 @@ def list_objects(storage: LocalStorage, bucket_name: str | None, prefix: str, af
         prefix: of the savepaths; it may end inside a name.
         after: the last savepath of the page before; empty for the first page.
         limit: objects a page.
+
+    Raises:
+        BadRequest: the bucket is not one of config.cfg, or a folder in it may not be listed.
+        BucketUnavailable: see :meth:`extractor_api.storage.LocalStorage.require`.
     """
-    folder = storage.bucket_folder(bucket_name)
+    folder = storage.require(bucket_name, to_list=True)
     page: list[ListedObject] = []
     for savepath in _savepaths(folder, "", prefix, after):
         if len(page) == limit:

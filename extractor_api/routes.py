@@ -49,7 +49,10 @@ STREAM_HEADERS = {
         }.items()
     },
 }
-UNREADABLE = (errors.NotReadable, errors.PeerUnreachable, errors.PeerRefused, errors.StreamCut)
+UNREADABLE = (
+    *(errors.BucketUnavailable, errors.NotReadable),
+    *(errors.PeerUnreachable, errors.PeerRefused, errors.StreamCut),
+)
 NOT_DESCRIBED = (*UNREADABLE, errors.ObjectNotFound, errors.NotDecodable, errors.Busy, errors.NoAudioInTime)
 RANGES = {"Range": "bytes=FIRST-LAST, bytes=FIRST- or bytes=-LENGTH", "If-Range": "the ETag that the range is of"}
 RESULT_ANSWERS = (

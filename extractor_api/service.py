@@ -14,8 +14,9 @@ from extractor_api.minio.s3_object import open_s3_object
 from extractor_api.minio.unreadable import NotReadableHere
 from extractor_api.receipts import Receipts
 from extractor_api.results import Results
-from extractor_api.storage import LocalStorage
+from extractor_api.storage import BucketClosed, LocalStorage
 from reelscribe.contracts.extractor import AudioFormat, ExtractionReceipt, ObjectPage, ObjectsQuery
+from reelscribe.errors import BucketUnavailable
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
 from reelscribe.http.server import Service
@@ -25,6 +26,9 @@ from reelscribe.settings.loading import Settings
 from reelscribe.slots import Slots
 
 log = logging.getLogger(__name__)
+
+STORAGE_SECONDS = 2.0
+"""Longest that ``/healthz`` waits for the drive."""
 
 
 class ExtractorService(Service):
@@ -36,6 +40,8 @@ class ExtractorService(Service):
         tokens: who may call.
     """
 
+    degraded_status = 503
+
     def __init__(self, settings: Settings, ffmpeg: FFmpeg, tokens: Tokens) -> None:
         super().__init__("extractor-api", tokens, AllowedHosts.of("server", settings.server))
         self.ffmpeg = ffmpeg
@@ -44,8 +50,9 @@ class ExtractorService(Service):
         self.ffmpeg_slots = Slots(settings.extraction.max_ffmpeg, settings.extraction.queue_length)
         self.receipts = Receipts()
         self.results = Results(settings.paths.temp_dir, settings.extraction.result_ttl)
-        self._storage = LocalStorage(settings.paths)
+        self.storage = LocalStorage(settings.paths)
         self._s3 = S3Client(settings.minio) if settings.minio.endpoint else None
+        self._looking: asyncio.Future[list[str]] | None = None
         self._bytes = Counter("reelscribe_extracted_bytes", "Audio bytes sent", registry=self.registry)
         self._seconds = Counter("reelscribe_extracted_seconds", "Seconds of audio sent", registry=self.registry)
         self._extractions = Counter(
@@ -62,29 +69,30 @@ class ExtractorService(Service):
     async def stored_object(self, savepath: str, bucket_name: str | None) -> AsyncIterator[StoredObject]:
         """An object, read from the drive, or through the MinIO of ``[minio]`` if only MinIO can read it."""
         async with AsyncExitStack() as stack:
-            opening = self._storage.open(savepath, bucket_name)
+            opening = self.storage.open(savepath, bucket_name)
             try:
                 # Off the event loop: storage may be slow.
                 stored = await asyncio.to_thread(stack.enter_context, opening)
             except NotReadableHere:
                 if not self._s3:
+                    await asyncio.to_thread(self.storage.require, bucket_name)
                     raise
-                fetching = open_s3_object(self._s3, self._storage.bucket(bucket_name), savepath)
+                fetching = open_s3_object(self._s3, self.storage.bucket(bucket_name), savepath)
                 stored = await stack.enter_async_context(fetching)
             yield stored
 
     async def list_objects(self, query: ObjectsQuery) -> ObjectPage:
         """A page of a bucket, read off the event loop."""
         return await asyncio.to_thread(
-            list_objects, self._storage, query.bucket_name, query.prefix, query.after, query.limit
+            list_objects, self.storage, query.bucket_name, query.prefix, query.after, query.limit
         )
 
     def log_start(self) -> None:
         """Log which ffmpeg and which bucket this service uses."""
-        log.info("extractor-api: ffmpeg %s at %s; bucket %s", self.ffmpeg.version, self.ffmpeg.path, self._storage)
+        log.info("extractor-api: ffmpeg %s at %s; bucket %s", self.ffmpeg.version, self.ffmpeg.path, self.storage)
         if self._s3:
             log.info("extractor-api: what cannot be read there is read through %s", self._s3)
-        for warning in self.ffmpeg.warnings:
+        for warning in (*self.ffmpeg.warnings, *self._bucket_problems()):
             log.warning("extractor-api: %s", warning)
 
     def record(self, receipt: ExtractionReceipt) -> None:
@@ -94,11 +102,31 @@ class ExtractorService(Service):
         self._seconds.inc(max(0.0, receipt.delivered_seconds))
         self._extractions.labels(receipt.state).inc()
 
+    async def problems(self) -> list[str]:
+        if self._looking is None or self._looking.done():  # on a drive that hangs, one thread is enough
+            self._looking = asyncio.ensure_future(asyncio.to_thread(self._bucket_problems))
+        answered, _ = await asyncio.wait([self._looking], timeout=STORAGE_SECONDS)
+        if not answered:
+            return [f"the drive of the buckets did not answer within {STORAGE_SECONDS:g} s"]
+        return self._looking.result()
+
+    def _bucket_problems(self) -> list[str]:
+        return [problem for bucket in self.storage.buckets if (problem := self._bucket_problem(bucket))]
+
+    def _bucket_problem(self, bucket: str) -> str | None:
+        try:
+            self.storage.require(bucket, to_list=True)
+        except BucketUnavailable as unavailable:
+            # MinIO reads what is closed to this account.
+            return None if self._s3 and isinstance(unavailable, BucketClosed) else unavailable.message
+        return None
+
     def health(self) -> dict[str, Any]:
         return {
             **super().health(),
             "ffmpeg": self.ffmpeg.version,
             "warnings": self.ffmpeg.warnings,
+            "sandbox": self.ffmpeg.sandbox.state,
             "ffmpeg_running": self.ffmpeg_slots.running,
             "ffmpeg_waiting": self.ffmpeg_slots.waiting,
             "ffmpeg_places": self.ffmpeg_slots.size,

@@ -9,10 +9,16 @@ from extractor_api.minio.drive import drive_format
 from extractor_api.minio.plain_object import open_plain_object
 from extractor_api.minio.unreadable import NotReadableHere
 from extractor_api.minio.xl_object import open_xl_object
-from reelscribe.errors import BadRequest, NotReadable, ObjectNotFound
+from reelscribe.errors import BadRequest, BucketUnavailable, NotReadable, ObjectNotFound
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.savepath import mistake_in
 from reelscribe.settings.extractor import PathsSection
+
+_HINT = "see: extractor-api check"
+
+
+class BucketClosed(BucketUnavailable):
+    """The account of the extractor may not read the bucket's folder."""
 
 
 class LocalStorage:
@@ -25,10 +31,16 @@ class LocalStorage:
     def __init__(self, paths: PathsSection) -> None:
         self._data_path = paths.minio_data_path
         self._default_bucket = paths.bucket_name
-        self._buckets = {paths.bucket_name, *paths.buckets}
+        self._buckets = tuple(dict.fromkeys((paths.bucket_name, *paths.buckets)))
+        self._devices: dict[str, int] = {}
 
     def __str__(self) -> str:
         return str(self._data_path / self._default_bucket)
+
+    @property
+    def buckets(self) -> tuple[str, ...]:
+        """All buckets of config.cfg, the default one first."""
+        return self._buckets
 
     @contextmanager
     def open(self, savepath: str, bucket_name: str | None = None) -> Iterator[StoredObject]:
@@ -36,6 +48,7 @@ class LocalStorage:
 
         Raises:
             BadRequest: the savepath cannot be an object's, or the bucket is not one of config.cfg.
+            BucketUnavailable: see :meth:`require`.
             ObjectNotFound: there is no such object.
             NotReadable: its bytes cannot be read from this folder.
             NotReadableHere: they cannot be read from this folder, but MinIO can read them.
@@ -49,15 +62,42 @@ class LocalStorage:
                 raise NotReadableHere(
                     f"the account of the extractor may not read {savepath}; give it read access"
                 ) from None
+            except NotReadableHere:
+                raise
+            except (ObjectNotFound, NotReadable):
+                self.require(bucket)
+                raise
+            except OSError as failure:
+                self.require(bucket)
+                raise NotReadable(f"{savepath} cannot be opened: {failure.strerror}") from None
             yield stored
 
-    def bucket_folder(self, bucket_name: str | None = None) -> Path:
-        """The folder of a bucket.
+    def require(self, bucket_name: str | None = None, to_list: bool = False) -> Path:
+        """The folder of a bucket, if objects can be read in it now.
+
+        Args:
+            to_list: it must be possible to list it too.
 
         Raises:
             BadRequest: it is not one of config.cfg.
+            BucketUnavailable: it is not there, no longer mounted, or may not be read.
         """
-        return self._data_path / self.bucket(bucket_name)
+        bucket = self.bucket(bucket_name)
+        folder = self._data_path / bucket
+        try:
+            device = os.stat(f"{folder}/.").st_dev  # fails if the account may not enter it
+            is_empty = _is_empty(folder, to_list)
+        except PermissionError:
+            raise BucketClosed(f"the account of the extractor may not read bucket {bucket}; {_HINT}") from None
+        except (FileNotFoundError, NotADirectoryError):
+            raise BucketUnavailable(f"bucket {bucket} is not there; is its drive mounted? {_HINT}") from None
+        except OSError as failure:
+            raise BucketUnavailable(f"bucket {bucket} cannot be read: {failure.strerror}; {_HINT}") from None
+        if not is_empty:
+            self._devices[bucket] = device
+        elif self._devices.get(bucket, device) != device:
+            raise BucketUnavailable(f"bucket {bucket} is not mounted any more: its folder is empty; {_HINT}")
+        return folder
 
     def bucket(self, bucket_name: str | None) -> str:
         """The bucket that a request means.
@@ -92,3 +132,13 @@ class LocalStorage:
 def _check_savepath(savepath: str) -> None:
     if mistake := mistake_in(savepath):
         raise BadRequest(f"savepath: {mistake}")
+
+
+def _is_empty(folder: Path, to_list: bool) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is None
+    except PermissionError:
+        if to_list:
+            raise
+        return False

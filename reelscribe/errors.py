@@ -178,6 +178,12 @@ class Busy(ServiceError):
         super().__init__(message, retry_after=retry_after)
 
 
+class BucketUnavailable(ServiceError):
+    """The bucket is not mounted, has another name, or may not be read: that says nothing about its objects."""
+
+    status, code, retryable = 503, "bucket_unavailable", True
+
+
 class ModelNotLoaded(ServiceError):
     """The speech model was unloaded and cannot be loaded again now; ``retry_after`` is in seconds."""
 

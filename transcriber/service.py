@@ -13,6 +13,7 @@ from reelscribe.errors import ModelInUse, ServiceError, Stopping
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.http.peer_watch import PeerWatch
 from reelscribe.http.server import Service
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.loading import Settings
@@ -67,6 +68,7 @@ class TranscriberService(Service):
         self._limits = settings.extraction
         self._ffmpeg = ffmpeg
         self._extractor: ExtractorClient | None = None
+        self._extractor_watch = PeerWatch("the extractor", self._extractor_problem)
         self._transcriptions: set[Transcription] = set()
         self._engine: Engine | None = None
         self._grace_is_over = asyncio.Event()
@@ -175,10 +177,25 @@ class TranscriberService(Service):
             "model_state": self.weights.state,
             "ffmpeg": self._ffmpeg.version,
             "warnings": self._ffmpeg.warnings,
+            "sandbox": self._ffmpeg.sandbox.state,
             "capacity": self.slots.size,
             "free": self.slots.free,
             "waiting": self.slots.waiting,
         }
+
+    async def problems(self) -> list[str]:
+        problem = await self._extractor_watch.problem()
+        return [problem] if problem else []
+
+    async def _extractor_problem(self) -> str | None:
+        if not self._extractor:
+            return None
+        try:
+            health = await self._extractor.health()
+        except ServiceError as failure:
+            return f"the extractor cannot be used ({failure.code})"  # its sentence names the address
+        problems = "; ".join(health["problems"])
+        return None if health["status"] == "ok" else f"the extractor is {health['status']}: {problems}"
 
     def _give_up(self) -> None:
         log.critical("transcriber: the model does not work any more, which only a new process may fix; this one ends")

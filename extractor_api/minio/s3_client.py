@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from reelscribe.errors import NotReadable, ObjectNotFound, ServiceError
+from reelscribe.errors import BucketUnavailable, NotReadable, ObjectNotFound, ServiceError
 from reelscribe.minio_client import MinioClient
 from reelscribe.settings.shared import MinioSection
 
@@ -38,7 +38,7 @@ class S3Client(MinioClient):
         """The current version of an object.
 
         Raises:
-            ObjectNotFound, NotReadable: MinIO has no such object, or does not give it out.
+            BucketUnavailable, ObjectNotFound, NotReadable: MinIO has no such bucket or object, or does not give it out.
             PeerUnreachable, PeerRefused: MinIO does not answer, or does not accept our keys.
         """
         with self.as_service_errors(f"{savepath} of bucket {bucket_name}"):
@@ -57,16 +57,16 @@ class S3Client(MinioClient):
         """Look for the bucket; returns what was found, in words.
 
         Raises:
-            ObjectNotFound, NotReadable, PeerUnreachable, PeerRefused: see :meth:`stat`.
+            BucketUnavailable, NotReadable, PeerUnreachable, PeerRefused: see :meth:`stat`.
         """
         with self.as_service_errors(f"bucket {bucket_name}"):
             if not self.api.bucket_exists(bucket_name=bucket_name):
-                raise ObjectNotFound(f"{self} has no bucket {bucket_name}; see [paths] bucket_name")
+                raise BucketUnavailable(f"{self} has no bucket {bucket_name}; see [paths] bucket_name")
         return f"bucket {bucket_name} at {self.endpoint}"
 
     def rejection(self, status: int, what: str, reason: str) -> ServiceError:
         if reason == "NoSuchBucket":
-            return ObjectNotFound(f"{self} has no bucket of that name ({what})")
+            return BucketUnavailable(f"{self} has no bucket of that name ({what}); see: extractor-api check")
         if status == 404:
             return ObjectNotFound(f"{self} has no {what}")
         if reason in ("AccessDenied", "HTTP 403"):

@@ -1,6 +1,7 @@
 """The HTTP API of the orchestrator."""
 
 import asyncio
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -8,6 +9,7 @@ from prometheus_client import Gauge
 from tornado.iostream import StreamClosedError
 
 from orchestrator.api.feed import Feed
+from orchestrator.api.metrics import QueueMetrics
 from orchestrator.api.schemas import DeleteQuery, JobsQuery, Status, SubmitRequest, TranscriptQuery
 from orchestrator.database.pool import CONNECTION_ERRORS, Pool
 from orchestrator.errors import DatabaseUnavailable
@@ -24,9 +26,11 @@ from orchestrator.queue.rules import active_rules
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.reader import parts
 from orchestrator.transcripts.search import SearchQuery, search
+from orchestrator.worker.transcriber_choice import TranscriberState, transcriber_problems
 from reelscribe.errors import BadRequest, JobNotFound
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
+from reelscribe.http.monitoring import HealthHandler
 from reelscribe.http.server import Service, ServiceHandler
 
 STALL_SECONDS = 60.0
@@ -40,6 +44,9 @@ class OrchestratorService(Service):
         default_bucket: where savepaths are looked for when a request names no bucket.
         intake: takes what MinIO's events name.
         stores_results: whether finished transcripts are stored in a bucket.
+
+    Attributes:
+        transcribers: what the worker of this process knows of its transcribers; None without a worker.
     """
 
     def __init__(
@@ -63,8 +70,17 @@ class OrchestratorService(Service):
         self.deletions = deletions
         self.stores_results = stores_results
         self.feed = Feed(pool)
+        self.transcribers: Callable[[], list[TranscriberState]] | None = None
+        self._queue_metrics = QueueMetrics(pool, queue, stores_results)
+        self.registry.register(self._queue_metrics)
         streams = Gauge("reelscribe_event_streams", "Open streams of events", registry=self.registry)
         streams.set_function(lambda: len(self.feed.followers))
+
+    async def problems(self) -> list[str]:
+        return transcriber_problems(self.transcribers()) if self.transcribers else []
+
+    async def refresh_metrics(self) -> None:
+        await self._queue_metrics.refresh()
 
     async def end_streams(self) -> None:
         """Send the followers of events away: they would outlast any time of grace."""
@@ -222,21 +238,21 @@ class SearchHandler(OrchestratorHandler):
         query = self.read_query(SearchQuery)
         async with self.service.pool.connection() as connection:
             found = await search(connection, query, self.service.default_bucket)
-        self.finish({"hits": [hit.model_dump(mode="json") for hit in found.hits], "next": found.next})
+        hits = [{**hit.model_dump(mode="json"), "link": self.service.link(hit.link)} for hit in found.hits]
+        self.finish({"hits": hits, "next": found.next})
 
 
-class HealthHandler(OrchestratorHandler):
+class OrchestratorHealthHandler(HealthHandler):
     """``GET /healthz``: whether this service and its database work, and how many jobs are in which state."""
 
-    public = True
+    service: OrchestratorService
 
-    async def get(self) -> None:
-        health = self.service.health()
+    async def health(self) -> dict[str, Any]:
+        health = await super().health()
         try:
             async with self.service.pool.connection(timeout=3) as connection:
                 health["jobs"] = await stats.count_by_state(connection)
-            health["database"] = "ok"
+            return {**health, "database": "ok"}
         except CONNECTION_ERRORS:
-            health["database"], health["status"] = "unreachable", "broken"
-        self.set_status(200 if health["status"] == "ok" else 503)
-        self.finish(health)
+            problems = ["the database does not answer", *health["problems"]]
+            return {**health, "database": "unreachable", "status": "broken", "problems": problems}

@@ -8,9 +8,9 @@ from tornado.web import Application
 from orchestrator.api.events import EVENT_STREAM, EventsHandler, JobEventsHandler
 from orchestrator.api.handlers import (
     CancelHandler,
-    HealthHandler,
     JobHandler,
     JobsHandler,
+    OrchestratorHealthHandler,
     OrchestratorService,
     RetryHandler,
     SearchHandler,
@@ -187,7 +187,13 @@ OPERATIONS = (
         "minioHook",
         "Takes MinIO's bucket notifications: submits what was written, notes what was removed",
         (Answer("How many objects became what.", {JSON: HookAnswer}),),
-        (errors.BodyTooLarge, errors.PeerUnreachable, errors.StreamCut, DatabaseUnavailable),
+        (
+            errors.BodyTooLarge,
+            errors.BucketUnavailable,
+            errors.PeerUnreachable,
+            errors.StreamCut,
+            DatabaseUnavailable,
+        ),
         body=Notification,
         handler=MinioHookHandler,
     ),
@@ -200,7 +206,7 @@ OPERATIONS = (
         public=True,
         handler=MinioHookHandler,
     ),
-    replace(HEALTH, handler=HealthHandler),
+    replace(HEALTH, handler=OrchestratorHealthHandler),
 )
 
 API = Api(

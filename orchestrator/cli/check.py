@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import typer
 
@@ -23,7 +24,7 @@ from reelscribe.settings.loading import Settings, load_settings
 
 
 def check(as_json: bool, config: Path | None) -> None:
-    """Check config, database, extractor and each transcriber, one line each; exit 1 if one of them fails."""
+    """Check config, database, extractor, each transcriber, and their sandboxes, one line each; exit 1 if one fails."""
     logs.configure(logging.CRITICAL)
     with report_settings_errors():
         chosen = load_settings(choose_config(config))
@@ -63,9 +64,14 @@ async def _check(chosen: Settings, tokens: Tokens, silently: bool) -> list[Check
         report("database", DatabaseUnavailable(one_line(refused)))
     async with ExtractorClient(chosen.listing_url, tokens) as extractor:
         try:
-            report("extractor", f"{(await extractor.health()).get('machine')} at {chosen.listing_url}")
+            health = await extractor.health()
         except ServiceError as failure:
             report("extractor", failure)
+        else:
+            found = f"{health['machine']} at {chosen.listing_url} is {health['status']}"
+            problems = "; ".join(health["problems"])
+            report("extractor", ServiceError(f"{found}: {problems}") if problems else found)
+            report("sandbox of the extractor", _sandbox(health))
     section = chosen.orchestrator
     async with TranscriberClient(tokens, section.progress_timeout) as transcriber:
         for url in section.transcriber_urls:
@@ -77,4 +83,15 @@ async def _check(chosen: Settings, tokens: Tokens, silently: bool) -> list[Check
                 )
             except ServiceError as failure:
                 report(url, failure)
+            else:
+                report(f"sandbox of {url}", _sandbox(health))
     return results
+
+
+def _sandbox(health: Mapping[str, Any]) -> str | ServiceError:
+    """What a service reports of the sandbox in which its ffmpeg reads untrusted input."""
+    state, warnings = health.get("sandbox"), health.get("warnings")
+    said = "; ".join(map(str, warnings)) if isinstance(warnings, list) else ""
+    if state == "broken":
+        return ServiceError(said)
+    return said if state == "missing" else str(state or "not reported")

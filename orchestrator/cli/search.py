@@ -55,6 +55,8 @@ def _as_typed(arguments: Sequence[str]) -> str:
 
 
 def _base_url(section: OrchestratorSection) -> str:
+    if section.public_url:
+        return section.public_url
     host = "localhost" if section.host in ("0.0.0.0", "::", "") else section.host
     return f"{'https' if section.tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}:{section.port}"
 

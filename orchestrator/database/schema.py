@@ -54,7 +54,10 @@ def migrate(url: str, connection: psycopg.Connection) -> None:
             backend.break_lock()
             with backend.lock():
                 _apply_queue_schema(backend, queues)
-                backend.apply_migrations(backend.to_apply(ours))
+                missing = backend.to_apply(ours)
+                backend.apply_migrations(missing)
+        if missing:  # else another process was faster
+            log.info("database schema %s", "updated" if applied else "created")
     finally:
         connection.execute("select pg_advisory_unlock(%s)", (AdvisoryLock.MIGRATION,))
 

@@ -43,11 +43,16 @@ class BucketListing:
 
     async def run(self) -> None:
         """List again and again, until cancelled."""
+        logged = ""
         while True:
             try:
-                await asyncio.sleep(max(SOONEST_SECONDS, await self._list_what_is_due()))
+                pause = await self._list_what_is_due()
+                logged = ""
+                await asyncio.sleep(max(SOONEST_SECONDS, pause))
             except (ServiceError, *CONNECTION_ERRORS) as failed:
-                log.warning("listing: %s", one_line(failed))
+                if one_line(failed) != logged:
+                    logged = one_line(failed)
+                    log.warning("listing: %s; it is tried again until it succeeds", logged)
                 await self._pause_after_failure()
             except Exception:  # what one object can cause must not stop all that runs with it
                 log.exception("listing")

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from watchfiles import Change, awatch
 from watchfiles.main import FileChange
 
@@ -61,12 +62,24 @@ class FolderWatch:
     Args:
         data_path: MinIO's data folder; the buckets lie in it.
         settle_seconds: how long size and time of a file must not have changed.
+        registry: of the metrics; without one they are not shown.
 
     Raises:
         SettingsError: the folder of a bucket is not there.
     """
 
-    def __init__(self, data_path: Path, intake: EventIntake, settle_seconds: float) -> None:
+    def __init__(
+        self,
+        data_path: Path,
+        intake: EventIntake,
+        settle_seconds: float,
+        registry: CollectorRegistry | None = None,
+    ) -> None:
+        self._outcomes = Counter(
+            "reelscribe_watched_objects", "Settled objects by what became of them", ["outcome"], registry=registry
+        )
+        unsettled = Gauge("reelscribe_unsettled_objects", "Objects that may still change", registry=registry)
+        unsettled.set_function(lambda: len(self._unsettled))
         self._intake = intake
         self._settle_seconds = settle_seconds
         self.buckets = intake.selection.buckets
@@ -168,6 +181,8 @@ class FolderWatch:
         try:
             for bucket, found in by_bucket.items():
                 outcomes = await self._intake.take(bucket, found)
+                for outcome, count in outcomes.items():
+                    self._outcomes.labels(outcome).inc(count)
                 if outcomes["new"] or outcomes["changed"]:
                     log.info("watch: bucket %s: %d new, %d changed", bucket, outcomes["new"], outcomes["changed"])
         except (ServiceError, *CONNECTION_ERRORS) as failed:

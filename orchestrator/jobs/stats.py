@@ -218,3 +218,63 @@ async def pending_work(connection: Connection, kind: str, jobs: Sequence[int] | 
         {"kind": kind, "unfinished": list(UNFINISHED), "jobs": None if jobs is None else list(jobs)},
     )
     return PendingWork(pending=row[0], failing=row[1], error=row[2])
+
+
+NEWEST_FAILED = 10_000
+"""Of the failed jobs, the newest are looked at."""
+
+
+class QueueFigures(Record):
+    """The queue as a monitor sees it; each figure is read without a scan, however many jobs there are.
+
+    Attributes:
+        jobs: current jobs by kind and state.
+        transcribed_seconds: of audio that has a current transcript.
+        oldest_seconds: since the submission of the oldest transcription that waits; None if none does.
+        failed: current jobs by error code, of the newest :data:`NEWEST_FAILED` that failed.
+    """
+
+    jobs: dict[tuple[str, str], int]
+    transcribed_seconds: float
+    oldest_seconds: float | None
+    failed: dict[str, int]
+
+    def unfinished(self, kind: str) -> int:
+        """How many jobs of a kind wait or run."""
+        return sum(count for (its_kind, state), count in self.jobs.items() if its_kind == kind and state in UNFINISHED)
+
+
+async def queue_figures(connection: Connection) -> QueueFigures:
+    """The figures of now: sums of ``state_changes``, and two short walks along the index of states."""
+    sums = await fetch_all(
+        connection,
+        """
+        select kind, state, sum(delta)::bigint, sum(seconds)::double precision from state_changes group by kind, state
+        """,
+    )
+    oldest = await fetch_value(
+        connection,
+        """
+        select extract(epoch from now() - min(created_at))::double precision from (
+            (select created_at from jobs where state = 'queued' and kind = %(kind)s order by id limit 1)
+            union all
+            (select created_at from jobs where state = 'waiting' and kind = %(kind)s order by id limit 1)
+        ) oldest
+        """,
+        {"kind": TRANSCRIBE},
+    )
+    failed = await fetch_all(
+        connection,
+        """
+        select error_code, count(*) from (
+            select error_code, superseded from jobs where state = 'failed' order by id desc limit %s
+        ) newest where not superseded group by error_code order by error_code
+        """,
+        (NEWEST_FAILED,),
+    )
+    return QueueFigures(
+        jobs={(kind, state): jobs for kind, state, jobs, _ in sums},
+        transcribed_seconds=sum(seconds for kind, state, _, seconds in sums if (kind, state) == (TRANSCRIBE, "done")),
+        oldest_seconds=None if oldest is None else max(0.0, oldest),
+        failed=dict(failed),
+    )

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import procrastinate
 from procrastinate.exceptions import ConnectorException
@@ -37,12 +37,13 @@ class _Manager(JobManager):
     """What the worker does to the queue: in our order, and without stopping all jobs for a lost connection.
 
     Attributes:
-        kinds: which this worker takes, each with how many at the same time.
+        kinds: which this worker takes, each with how many at the same time, as of now.
     """
 
     def __init__(self, connector: procrastinate.PsycopgConnector) -> None:
         super().__init__(connector)
-        self.kinds: Mapping[str, int] = {}
+        self.kinds: Mapping[str, Callable[[], int]] = {}
+        self._look_for_jobs: Callable[[], Awaitable[None]] | None = None
         self._connector = connector
         self._notified = 0
         self._running: dict[int | None, str] = {}
@@ -69,7 +70,7 @@ class _Manager(JobManager):
 
     def _free_kinds(self) -> list[str]:
         running = Counter(self._running.values())
-        return [kind for kind, most in self.kinds.items() if running[kind] < most]
+        return [kind for kind, most in self.kinds.items() if running[kind] < most()]
 
     async def _put_back(self, worker_id: int) -> None:
         """Put back what this worker has, but does not run: it took it, or ended it, and lost the database before the
@@ -104,6 +105,10 @@ class _Manager(JobManager):
             self._notified += 1
             await on_notification(channel=channel, notification=notification)
 
+        async def look_for_jobs() -> None:
+            await count(channel="", notification={"type": "job_inserted", "job_id": 0})
+
+        self._look_for_jobs = look_for_jobs
         while True:
             try:
                 await super().listen_for_jobs(on_notification=count, queues=queues)
@@ -120,6 +125,8 @@ class _Manager(JobManager):
             raise
         finally:
             self._running.pop(job.id, None)
+            if self._look_for_jobs:  # the worker looks by itself only if it ran as many as it can, of all kinds
+                await self._look_for_jobs()
 
     @retry(
         retry=retry_if_exception_type(ConnectorException),
@@ -164,8 +171,8 @@ class Queue(QueueEntries):
         """Must be awaited before anything else."""
         await self.app.open_async(self._pool)
 
-    def take_kinds(self, kinds: Mapping[str, int]) -> None:
-        """Say which kinds of work the worker of this process takes, each with how many at the same time."""
+    def take_kinds(self, kinds: Mapping[str, Callable[[], int]]) -> None:
+        """Say which kinds of work the worker of this process takes, each with how many at the same time, as of now."""
         self._manager.kinds = kinds
 
     async def sort(self) -> None:

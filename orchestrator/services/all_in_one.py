@@ -10,10 +10,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
+from pydantic import ValidationError
 
 from orchestrator.services.run import make_service, serve_service
 from orchestrator.session import Session, print_error
 from reelscribe.child_process import end_with_parent
+from reelscribe.contracts.messages import Health
 from reelscribe.settings.config_file import CONFIG_VARIABLE, find_config
 from reelscribe.settings.shared import Listener
 
@@ -37,14 +39,15 @@ class Child:
         self._lines = asyncio.create_task(self._pass_lines_on())
 
     async def healthy(self) -> None:
-        """Return once its /healthz says so, however long it loads."""
+        """Return once it answers, however long it loads; what it lacks is in its own log."""
         # It is ours and on this host; its certificate is made for the name that others know it by.
         async with httpx.AsyncClient(timeout=2, verify=False) as http:
             while True:
                 try:
-                    if (await http.get(f"{self.url}/healthz")).status_code == 200:
+                    health = Health.model_validate_json((await http.get(f"{self.url}/healthz")).content)
+                    if health.status in ("ok", "degraded"):
                         return
-                except httpx.HTTPError:
+                except (httpx.HTTPError, ValidationError):
                     pass
                 await asyncio.sleep(POLL_SECONDS)
 
@@ -90,7 +93,7 @@ async def bring_up(session: Session, config: Path | None) -> int:
             await stack.enter_async_context(_child("transcriber", "transcriber", arguments, settings.transcriber)),
         ]
         ours = asyncio.create_task(serve_service(session, service))
-        ready = asyncio.create_task(_announce(children))
+        ready = asyncio.create_task(_announce(children, settings.orchestrator.public_url))
         deaths = [asyncio.create_task(child.died()) for child in children]
         try:
             await asyncio.wait([ours, *deaths], return_when=asyncio.FIRST_COMPLETED)
@@ -106,9 +109,10 @@ async def bring_up(session: Session, config: Path | None) -> int:
             await asyncio.wait([ours, ready, *deaths])
 
 
-async def _announce(children: Sequence[Child]) -> None:
+async def _announce(children: Sequence[Child], public_url: str | None) -> None:
     await asyncio.gather(*(child.healthy() for child in children))
-    log.info("all services are ready; try: orchestrator submit SAVEPATH --wait")
+    where = f" at {public_url}" if public_url else ""
+    log.info("all services are ready%s; try: orchestrator submit SAVEPATH --wait", where)
 
 
 @asynccontextmanager

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from orchestrator.api.handlers import OrchestratorService
 from orchestrator.api.routes import make_app
 from orchestrator.exports.pending_results import STORE_RESULT
@@ -14,8 +16,10 @@ from orchestrator.intake.bucket_listing import BucketListing
 from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.folder_watch import FolderWatch
 from orchestrator.queue.procrastinate import Queue
+from orchestrator.services.monitored import MonitoredService
 from orchestrator.session import Session
 from orchestrator.worker.kinds import Kind
+from orchestrator.worker.metrics import TranscriberMetrics, WorkerMetrics
 from orchestrator.worker.progress import TranscriptionProgress
 from orchestrator.worker.retry import RetryPolicy, exponential
 from orchestrator.worker.stalled_jobs import Sweeper
@@ -25,7 +29,6 @@ from orchestrator.worker.worker import Worker
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
 from reelscribe.http.server import serve
-from reelscribe.stop_signals import STOP_SIGNALS
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +38,13 @@ LONGEST_RESULT_PAUSE_SECONDS = 540
 
 async def work_session(session: Session) -> int:
     """Run a worker until SIGTERM or SIGINT; its running jobs then go back to the queue. Returns the exit code."""
-    stopping = asyncio.Event()
-    for number in STOP_SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with _working(session, stopping, []):
-        log.info("worker: takes up to %d jobs at the same time", session.settings.orchestrator.max_running)
-        await stopping.wait()
-        log.info("worker: stopping")
+    section = session.settings.orchestrator
+    service = MonitoredService("worker", session)
+    most = section.max_running
+    async with _working(session, service.stopping, [], service.registry) as transcribers:
+        service.transcribers = transcribers
+        log.info("worker: takes as many jobs as %s", f"max_running = {most}" if most else "the transcribers have slots")
+        await service.run(section.worker_port)
     log.info("worker: stopped")
     return 0
 
@@ -54,13 +57,12 @@ async def serve_session(session: Session) -> int:
 
 async def watch_session(session: Session) -> int:
     """Submit what comes into the local folder of the bucket until SIGTERM or SIGINT. Returns the exit code."""
-    stopping = asyncio.Event()
-    for number in STOP_SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    chosen = session.settings
-    watch = FolderWatch(chosen.paths.minio_data_path, _make_intake(session), chosen.events.settle_seconds)
+    chosen, service = session.settings, MonitoredService("watch", session)
+    intake = _make_intake(session)
+    watch = FolderWatch(chosen.paths.minio_data_path, intake, chosen.events.settle_seconds, service.registry)
     log.info("watch: looking at %s in %s", ", ".join(watch.buckets), chosen.paths.minio_data_path)
-    await watch.run(stopping)
+    async with _concurrently(session, service.stopping, "watch", watch.run(service.stopping)):
+        await service.run(chosen.events.watch_port)
     log.info("watch: stopped")
     return 0
 
@@ -96,7 +98,9 @@ async def serve_service(session: Session, service: OrchestratorService) -> None:
         if every := chosen.events.reconcile_every:
             listing = BucketListing(session.pool, service.intake, session.objects, every, service.registry)
             await stack.enter_async_context(_concurrently(session, service.stopping, "listing", listing.run()))
-        await stack.enter_async_context(_working(session, service.stopping, further_kinds))
+        working = _working(session, service.stopping, further_kinds, service.registry)
+        transcribers = await stack.enter_async_context(working)
+        service.transcribers = lambda: transcribers.states
         await serve(service, make_app(service), chosen.orchestrator, service.end_streams)
 
 
@@ -121,8 +125,10 @@ async def _result_storing(session: Session) -> Kind:
 
 
 @asynccontextmanager
-async def _working(session: Session, stopping: asyncio.Event, further_kinds: list[Kind]) -> AsyncIterator[None]:
-    """A worker that runs during the block. Every kind of work that it takes is listed here.
+async def _working(
+    session: Session, stopping: asyncio.Event, further_kinds: list[Kind], registry: CollectorRegistry
+) -> AsyncIterator[Transcribers]:
+    """A worker that runs during the block, and its transcribers. Every kind of work that it takes is listed here.
 
     Raises:
         SettingsError: the token file is unusable.
@@ -142,9 +148,14 @@ async def _working(session: Session, stopping: asyncio.Event, further_kinds: lis
             ),
             *further_kinds,
         ]
-        worker = Worker(pool, queue, kinds, Sweeper(pool, queue, section.max_attempts))
-        async with _concurrently(session, stopping, "worker", worker.run()):
-            yield
+        registry.register(TranscriberMetrics(lambda: transcribers.states))
+        sweeper = Sweeper(pool, queue, section.max_attempts)
+        worker = Worker(pool, queue, kinds, sweeper, WorkerMetrics(registry))
+        async with (
+            _concurrently(session, stopping, "transcribers", transcribers.watch()),
+            _concurrently(session, stopping, "worker", worker.run()),
+        ):
+            yield transcribers
 
 
 @asynccontextmanager

@@ -73,7 +73,7 @@ class Hit(Record):
     Attributes:
         start, end: seconds of the recording; if the phrase begins in an earlier segment, ``text`` begins there too.
         marks: the ranges of characters of ``text`` that are the words.
-        link: path and query of the orchestrator that show the transcript.
+        link: shows the transcript: path and query of the orchestrator, after its ``public_url`` if that is set.
     """
 
     job: int

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import time
+from collections import Counter
 from collections.abc import Coroutine
 
 from psycopg.errors import ProgramLimitExceeded
@@ -13,19 +15,41 @@ from orchestrator.jobs import transitions
 from orchestrator.jobs.attempts import Attempt, close_receipt
 from orchestrator.queue.entries import QueueEntries
 from orchestrator.worker.kinds import Kind
+from orchestrator.worker.metrics import WorkerMetrics
 from orchestrator.worker.retry import GiveUp, ResumeFrom, Retry
 from reelscribe.errors import InternalError, ServiceError
 
 log = logging.getLogger(__name__)
 
 
+REASON_SECONDS = 10.0
+"""How long a reason for waiting is left as it is, so that two that alternate are not written again and again."""
+
+SUMMARY_SECONDS = 600.0
+
+
 class AttemptRunner:
     """Runs jobs of one kind; any number concurrently."""
 
-    def __init__(self, pool: Pool, queue: QueueEntries, kind: Kind) -> None:
+    def __init__(self, pool: Pool, queue: QueueEntries, kind: Kind, metrics: WorkerMetrics) -> None:
         self._pool = pool
         self._queue = queue
         self._kind = kind
+        self._metrics = metrics
+        self._refused: dict[int, tuple[str, float]] = {}
+        """By job: why it waits, and until which monotonic second that is known."""
+        self._summary_due = 0.0
+
+    def log_waiting(self) -> None:
+        """Log how many jobs wait, and for what, if some do for :data:`SUMMARY_SECONDS` since the last time."""
+        now = time.monotonic()
+        reasons = [reason for reason, until in self._refused.values() if now < until]
+        if not reasons or not self._summary_due:
+            self._summary_due = now + SUMMARY_SECONDS
+        elif now >= self._summary_due:
+            self._summary_due = now + SUMMARY_SECONDS
+            [(reason, _)] = Counter(reasons).most_common(1)
+            log.warning("%d jobs still wait: %s", len(reasons), reason)
 
     async def run(self, queue_job: int, id: int) -> None:
         """Do one attempt. Cancelling this hands the job back to the queue.
@@ -48,16 +72,28 @@ class AttemptRunner:
             await _despite_cancellation(self._hand_back(attempt))
             raise
 
-    async def _until_decided(self, attempt: Attempt) -> None:
+    async def _work(self, attempt: Attempt) -> None:
+        """Work, as soon as what that needs is available. The reason for waiting is written when it changes."""
+        written, written_at = "", 0.0
         try:
             while True:
                 try:
                     await self._kind.work(attempt)
+                    self._metrics.attempts.labels(self._kind.name, "done").inc()
                     return
                 except Unavailable as reason:
-                    log.info("%s waits: %s", _name(attempt), reason.message)
-                    await self._wait(attempt, reason)
+                    now = time.monotonic()
+                    self._refused[attempt.id] = reason.message, now + reason.retry_after + REASON_SECONDS
+                    if not written or (reason.message != written and now > written_at + REASON_SECONDS):
+                        await self._wait(attempt, reason)
+                        written, written_at = reason.message, now
                     await asyncio.sleep(reason.retry_after)
+        finally:
+            self._refused.pop(attempt.id, None)
+
+    async def _until_decided(self, attempt: Attempt) -> None:
+        try:
+            await self._work(attempt)
         except ServiceError as failure:
             await self._decide(attempt, failure)
         except ProgramLimitExceeded as too_much:  # an OperationalError by psycopg, but no new connection cures it
@@ -71,6 +107,9 @@ class AttemptRunner:
 
     async def _decide(self, attempt: Attempt, failure: ServiceError) -> None:
         decision = self._kind.retry.decide(attempt, failure)
+        outcome = "retried" if isinstance(decision, Retry) else "failed"
+        self._metrics.attempts.labels(self._kind.name, outcome).inc()
+        self._metrics.failures.labels(self._kind.name, failure.code).inc()
         if decision.resume_from is not ResumeFrom.PROGRESS:
             await self._kind.rewind(attempt, decision.resume_from)
         match decision:
@@ -113,6 +152,7 @@ class AttemptRunner:
             async with self._pool.connection() as connection:
                 await transitions.hand_back(connection, attempt)
                 await self._queue.put(connection, [attempt.id])
+            self._metrics.attempts.labels(self._kind.name, "handed_back").inc()
             log.info("%s: back in the queue at %.1f s", _name(attempt), attempt.progress_seconds)
         except Superseded as superseded:
             log.info("%s", superseded)

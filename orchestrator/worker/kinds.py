@@ -17,13 +17,14 @@ class Kind:
 
     Attributes:
         name: of its jobs (``jobs.kind``) and of its sub-queue.
-        max_running: jobs of it that one worker runs at the same time.
+        max_running: jobs of it that one worker runs at the same time, at most.
         work: does one attempt. It calls ``transitions.finish`` in the transaction of its last write, so that nothing
             looks done that is not, or hands the job back; what it raises says why it could not:
             :class:`orchestrator.errors.Unavailable`: it is called again after a pause, and no attempt is counted;
             any other :class:`reelscribe.errors.ServiceError`: ``retry`` decides.
         retry: decides what follows a failure.
         rewind: drops what is stored from where the next try starts, if that is before the progress.
+        room: how many it may run now, if that changes; ``max_running`` bounds it.
     """
 
     name: str
@@ -31,3 +32,8 @@ class Kind:
     work: Callable[[Attempt], Awaitable[None]]
     retry: RetryPolicy
     rewind: Callable[[Attempt, ResumeFrom], Awaitable[None]] = _nothing_to_drop
+    room: Callable[[], int] | None = None
+
+    def most(self) -> int:
+        """Jobs of it that a worker may run at the same time now."""
+        return min(self.max_running, self.room()) if self.room else self.max_running

@@ -2,80 +2,140 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
 
 from orchestrator.errors import NoTranscriber
-from orchestrator.worker.retry import exponential
-from orchestrator.worker.transcriber_client import CannotTakeJob, EventStream, TranscriberClient, name_of
-from reelscribe.contracts.events import Event, Progress
+from orchestrator.worker.outages import Outage
+from orchestrator.worker.transcriber_client import (
+    READING_CODES,
+    CannotTakeJob,
+    EventStream,
+    TranscriberClient,
+    name_of,
+)
+from reelscribe.contracts.events import Event, Failed, Progress, Started
 from reelscribe.contracts.transcriber import TranscribeRequest
-from reelscribe.errors import ServiceError, StreamCut
+from reelscribe.errors import RemoteError, ServiceError, StreamCut
 from reelscribe.http.auth import Tokens
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 60.0
+WATCH_SECONDS = 5.0
+"""How often each transcriber is asked for its health, whether there are jobs or not."""
 
-probe_seconds = exponential(first=1, longest=30)
-"""How long a transcriber that failed so many times in a row gets no job before it is asked again."""
+UNKNOWN_CAPACITY = 4
+"""Slots that transcribers are taken to have together until one of them has said how many it has."""
+AHEAD = 1
+"""Jobs for each transcriber in addition to its slots: one waits there already when a slot becomes free."""
 
 
-@dataclass
-class _Transcriber:
+class TranscriberState(NamedTuple):
     """What this process knows of one transcriber.
 
     Attributes:
-        running: our jobs there.
-        failures: in a row.
-        back_at: monotonic second before which it is not asked, because of ``last_failure``.
+        up: it answered last time, and as healthy; None if it has not been asked yet.
+        problems: what it lacks, in its own words, or why it does not answer.
+        slots, free: its slots for batch requests, as it said last; None if it never did.
+        running: jobs of this process there.
     """
 
     url: str
+    up: bool | None
+    problems: tuple[str, ...]
+    slots: int | None
+    free: int | None
+    running: int
+
+
+def transcriber_problems(states: Sequence[TranscriberState]) -> list[str]:
+    """Why no job can be done now; none if one transcriber lacks nothing. Without URLs: anyone may read it."""
+    if not states or any(state.up is None or (state.up and not state.problems) for state in states):
+        return []
+    if not any(state.up for state in states):
+        return ["no transcriber answers"]
+    return [f"no transcriber can work: {problem}" for state in states if state.up for problem in state.problems]
+
+
+@dataclass(eq=False)
+class _Transcriber:
+    """One transcriber.
+
+    Attributes:
+        running: our jobs there.
+        outage: of itself.
+        buckets: outages of reading the recordings of a bucket through it.
+        silent: its last failure was that it did not answer as healthy.
+        health: its last answer.
+    """
+
+    url: str
+    outage: Outage
     running: int = 0
-    failures: int = 0
-    back_at: float = 0.0
-    last_failure: ServiceError | None = None
+    buckets: dict[str | None, Outage] = field(default_factory=dict)
+    silent: bool = False
+    health: dict[str, object] = field(default_factory=dict)
+
+    def note_health(self, health: dict[str, object]) -> None:
+        """It has answered."""
+        self.health = health
+        if self.silent:
+            self.silent = False
+            self.outage.note_success()
+
+    def note_silence(self, failure: ServiceError) -> None:
+        """It has not answered, or not as healthy. One that never did may still start: the log has it for the first job
+        that asks for it.
+        """
+        self.silent = True
+        self.outage.note_failure(failure, quietly=not self.health)
+
+    def reading(self, bucket: str | None) -> Outage:
+        """Of this bucket's recordings through this transcriber."""
+        subject = f"bucket {bucket}" if bucket else "the bucket"
+        return self.buckets.setdefault(bucket, Outage(f"{subject} through {name_of(self.url)}"))
+
+    def number(self, name: str) -> int | None:
+        """A number of its last answer."""
+        value = self.health.get(name)
+        return value if isinstance(value, int) else None
 
     @property
-    def unavailable_reason(self) -> ServiceError | None:
-        """Why it is not asked now; None if it is."""
-        return self.last_failure if time.monotonic() < self.back_at else None
-
-    def note_failure(self, failure: ServiceError) -> None:
-        """Give it no job for longer than the last time. Concurrent failures count once."""
-        if self.unavailable_reason:
-            return
-        self.failures += 1
-        pause = probe_seconds(self.failures)
-        self.last_failure, self.back_at = failure, time.monotonic() + pause
-        log.warning("%s; it gets no job for %.0f s", failure.message, pause)
-
-    def note_success(self) -> None:
-        """It works."""
-        if self.failures:
-            log.info("%s is back", name_of(self.url))
-        self.failures, self.back_at, self.last_failure = 0, 0.0, None
+    def state(self) -> TranscriberState:
+        said = self.health.get("problems")
+        problems = [str(problem) for problem in said] if isinstance(said, list) else []
+        if reason := self.outage.reason:
+            problems = [reason.message]
+        up = not self.outage.failures if self.health or self.outage.failures else None
+        return TranscriberState(
+            self.url, up, tuple(problems), self.number("capacity"), self.number("free"), self.running
+        )
 
 
 class JobStream:
     """One recording being transcribed by the transcriber at ``url``."""
 
-    def __init__(self, transcriber: _Transcriber, stream: EventStream) -> None:
+    def __init__(self, transcriber: _Transcriber, stream: EventStream, reading: Outage) -> None:
         self.url = transcriber.url
         self._transcriber = transcriber
         self._stream = stream
+        self._reading = reading
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """Its events as they arrive; see :meth:`orchestrator.worker.transcriber_client.EventStream.events`."""
         async with aclosing(self._stream.events()) as events:
             async for event in events:
-                if isinstance(event, Progress):
-                    self._transcriber.note_success()
+                match event:
+                    case Progress():
+                        self._transcriber.outage.note_success()
+                    case Failed(code=code) if code in READING_CODES:
+                        self._reading.note_failure(RemoteError(502, code, event.message, True))
+                    case Started() | Failed():
+                        self._reading.note_success()
                 yield event
 
 
@@ -89,13 +149,34 @@ class Transcribers:
 
     def __init__(self, urls: tuple[str, ...], tokens: Tokens, progress_timeout: float) -> None:
         self._client = TranscriberClient(tokens, progress_timeout)
-        self._transcribers = [_Transcriber(url) for url in urls]
+        self._transcribers = [_Transcriber(url, Outage(name_of(url))) for url in urls]
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *error: object) -> None:
         await self._client.__aexit__(*error)
+
+    @property
+    def states(self) -> list[TranscriberState]:
+        """What is known of each."""
+        return [one.state for one in self._transcribers]
+
+    def most_jobs(self) -> int:
+        """How many jobs they can be given together, so that no slot is left free. Of one that is away, as many as when
+        it answered last: its jobs wait.
+        """
+        known = [slots for one in self._transcribers if (slots := one.number("capacity")) is not None]
+        return sum(known) + AHEAD * len(known) if known else UNKNOWN_CAPACITY
+
+    async def watch(self) -> None:
+        """Ask each for its health again and again, until cancelled."""
+        while True:
+            try:
+                await self._ask_all()
+            except Exception:  # jobs ask again themselves
+                log.exception("transcribers")
+            await asyncio.sleep(WATCH_SECONDS)
 
     @asynccontextmanager
     async def transcribe(self, request: TranscribeRequest) -> AsyncIterator[JobStream]:
@@ -107,20 +188,25 @@ class Transcribers:
         """
         candidates, reasons = await self._by_load()
         for transcriber in candidates:
+            reading = transcriber.reading(request.bucket_name)
+            if reason := reading.unavailable_reason:
+                reasons.append(reason)
+                continue
+            reading.probe()
             transcriber.running += 1
             try:
                 stream = await self._client.transcribe(transcriber.url, request)
                 try:
-                    yield JobStream(transcriber, stream)
+                    yield JobStream(transcriber, stream, reading)
                     return
                 finally:
                     await stream.close()
             except CannotTakeJob as refused:
                 reasons.append(refused.reason)
                 if refused.reason.code != "busy":
-                    transcriber.note_failure(refused.reason)
+                    transcriber.outage.note_failure(refused.reason)
             except StreamCut as cut:
-                transcriber.note_failure(cut)
+                transcriber.outage.note_failure(cut)
                 raise
             finally:
                 transcriber.running -= 1
@@ -130,27 +216,36 @@ class Transcribers:
 
     async def _by_load(self) -> tuple[list[_Transcriber], list[ServiceError]]:
         """Those that answer, the least loaded first, and why the others are unavailable."""
-        asked = [one for one in self._transcribers if not one.unavailable_reason]
-        reasons = [one.unavailable_reason for one in self._transcribers if one.unavailable_reason]
-        load: dict[str, tuple[bool, float]] = {}
+        answered = await self._ask_all()
+        reasons = []
+        for one in self._transcribers:
+            if one not in answered and one.outage.reason:
+                one.outage.log()
+                reasons.append(one.outage.reason)
+        return sorted(answered, key=_load), reasons
+
+    async def _ask_all(self) -> list[_Transcriber]:
+        """Those that answer, of those that are not left alone now."""
+        asked = [one for one in self._transcribers if not one.outage.unavailable_reason]
         answers = await asyncio.gather(*(self._client.health(one.url) for one in asked), return_exceptions=True)
+        answered = []
         for one, answer in zip(asked, answers, strict=True):
             if isinstance(answer, ServiceError):
-                one.note_failure(answer)
-                reasons.append(answer)
+                one.note_silence(answer)
             elif isinstance(answer, BaseException):
                 raise answer
             else:
-                load[one.url] = _load(answer, one.running)
-        return sorted((one for one in asked if one.url in load), key=lambda one: load[one.url]), reasons
+                one.note_health(answer)
+                answered.append(one)
+        return answered
 
 
-def _load(health: dict[str, object], running: int) -> tuple[bool, float]:
+def _load(one: _Transcriber) -> tuple[bool, float]:
     """Whether all its slots are taken, and the share that is; what was just sent there may not show yet."""
-    capacity, free = health.get("capacity"), health.get("free")
-    if not (isinstance(capacity, int) and isinstance(free, int) and capacity > 0):
-        return False, float(running)
-    taken = max(running, capacity - free)
+    capacity, free = one.number("capacity"), one.number("free")
+    if capacity is None or free is None or capacity <= 0:
+        return False, float(one.running)
+    taken = max(one.running, capacity - free)
     return taken >= capacity, taken / capacity
 
 

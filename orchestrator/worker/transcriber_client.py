@@ -16,10 +16,15 @@ from reelscribe.trust import tls_context
 CONNECT_SECONDS = 3.0
 HEALTH_SECONDS = 3.0
 
-UNAVAILABLE_CODES = {
-    *("busy", "stopping", "peer_unreachable", "model_not_loaded"),
+READING_CODES = {
+    *("bucket_unavailable", "peer_unreachable", "peer_refused"),
     *("unauthorized", "host_not_allowed", "route_not_found"),
 }
+"""Error codes within a transcription that say that no recording of the bucket can be read now: it is not mounted, say,
+or the extractor is away. They say nothing of this recording.
+"""
+
+UNAVAILABLE_CODES = {*READING_CODES, "busy", "stopping", "model_not_loaded"}
 """Error codes of a service that cannot work now, or is configured wrongly: the job waits and uses up no attempt."""
 
 

@@ -18,18 +18,22 @@ from reelscribe.errors import RemoteError, ServiceError, StreamCut
 
 log = logging.getLogger(__name__)
 
+MOST_RUNNING = 1000
+"""Jobs that one worker runs at the same time, however many slots there are."""
+
 
 def transcription(
     progress: TranscriptionProgress,
     transcribers: Transcribers,
     default_bucket: str,
-    max_running: int,
+    max_running: int | None,
     retry: RetryPolicy,
 ) -> Kind:
     """Transcriptions as a kind of work.
 
     Args:
         default_bucket: the one that the extractor takes when none is named.
+        max_running: jobs that the worker runs at the same time; None: as many as the transcribers have slots for.
     """
 
     async def work(attempt: Attempt) -> None:
@@ -47,6 +51,8 @@ def transcription(
         speed = seconds / max(took, 1e-3)
         log.info("%s: done, %d segments, %.1f x real time", attempt.savepath, attempt.segments, speed)
 
+    if max_running is None:
+        return Kind(TRANSCRIBE, MOST_RUNNING, work, retry, progress.rewind, transcribers.most_jobs)
     return Kind(TRANSCRIBE, max_running, work, retry, progress.rewind)
 
 

@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import procrastinate
 from procrastinate.exceptions import ConnectorException
+from prometheus_client import CollectorRegistry
 
 from orchestrator.database.pool import CONNECTION_ERRORS, Pool, one_line
 from orchestrator.queue.procrastinate import Queue
 from orchestrator.worker.attempt_runner import AttemptRunner
 from orchestrator.worker.kinds import Kind
+from orchestrator.worker.metrics import WorkerMetrics
 from orchestrator.worker.stalled_jobs import Sweeper
 
 log = logging.getLogger(__name__)
@@ -29,17 +31,27 @@ class Worker:
 
     Args:
         kinds: of work that it takes.
+        metrics: of its attempts; by default they are not shown.
     """
 
-    def __init__(self, pool: Pool, queue: Queue, kinds: Sequence[Kind], sweeper: Sweeper) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        queue: Queue,
+        kinds: Sequence[Kind],
+        sweeper: Sweeper,
+        metrics: WorkerMetrics | None = None,
+    ) -> None:
+        metrics = metrics or WorkerMetrics(CollectorRegistry())
         self._queue = queue
         self._sweeper = sweeper
         self._concurrency = sum(kind.max_running for kind in kinds)
         self._stopping = False
         self._interval = queue.worker_timeout / HEARTBEATS
-        queue.take_kinds({kind.name: kind.max_running for kind in kinds})
-        for kind in kinds:
-            self._add_task(kind, AttemptRunner(pool, queue, kind))
+        queue.take_kinds({kind.name: kind.most for kind in kinds})
+        self._runners = [AttemptRunner(pool, queue, kind, metrics) for kind in kinds]
+        for kind, runner in zip(kinds, self._runners, strict=True):
+            self._add_task(kind, runner)
 
     def _add_task(self, kind: Kind, runner: AttemptRunner) -> None:
         @self._queue.app.task(name=kind.name, pass_context=True)
@@ -56,6 +68,7 @@ class Worker:
         chores = [
             asyncio.create_task(_repeat(self._sweep, self._interval), name="sweeper"),
             asyncio.create_task(_repeat(self._queue.sort, POLL_SECONDS), name="sorter"),
+            asyncio.create_task(_repeat(self._log_waiting, self._interval), name="summary"),
         ]
         try:
             await asyncio.wait([working])
@@ -84,6 +97,10 @@ class Worker:
                     return
                 log.warning("the worker starts again: %s", one_line(lost.__cause__ or lost))
             await asyncio.sleep(REOPEN_SECONDS)
+
+    async def _log_waiting(self) -> None:
+        for runner in self._runners:
+            runner.log_waiting()
 
     async def _sweep(self) -> None:
         for id in await self._sweeper.sweep():

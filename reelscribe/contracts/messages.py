@@ -43,9 +43,14 @@ class ErrorAnswer(ReceivedModel):
 
 
 class Health(ReceivedModel):
-    """Answer of ``GET /healthz``; each service adds fields of its own."""
+    """Answer of ``GET /healthz``; each service adds fields of its own.
+
+    Attributes:
+        problems: what the service needs and lacks now; it is degraded while there are any.
+    """
 
     model_config = ConfigDict(extra="allow")
 
     machine: str
-    status: Literal["ok", "stopping", "broken"]
+    status: Literal["ok", "degraded", "stopping", "broken"]
+    problems: list[str] = Field(default_factory=list)

@@ -11,6 +11,7 @@ import re
 import socket
 from threading import Thread
 from typing import Self
+from urllib.parse import urlsplit
 
 from reelscribe.errors import HostNotAllowed, OriginNotAllowed
 from reelscribe.settings.shared import Listener
@@ -35,7 +36,8 @@ class AllowedHosts:
     @classmethod
     def of(cls, section: str, listener: Listener) -> Self:
         """Those of one service's section of config.cfg."""
-        return cls(section, listener.host, listener.allowed_hosts)
+        public = (_name_in(urlsplit(listener.public_url).netloc),) if listener.public_url else ()
+        return cls(section, listener.host, (*listener.allowed_hosts, *public))
 
     def add_own_full_name(self) -> None:
         """Allow this host's name with its domain too, as soon as DNS has answered."""

@@ -16,7 +16,7 @@ import httpx
 from pydantic import ValidationError
 
 from reelscribe.contracts.extractor import ExtractAudioRequest, ExtractionReceipt, ObjectPage, ObjectsQuery
-from reelscribe.contracts.messages import ReceivedModel
+from reelscribe.contracts.messages import Health, ReceivedModel
 from reelscribe.errors import RemoteError, ServiceError, StreamCut
 from reelscribe.http.auth import Tokens
 from reelscribe.http.peer import as_service_errors, refusal, unexpected
@@ -138,15 +138,18 @@ class ExtractorClient:
             await response.aclose()
 
     async def health(self) -> dict[str, Any]:
-        """``GET /healthz``."""
+        """``GET /healthz``; of a service that cannot work now too: its ``problems`` say why.
+
+        Raises:
+            ServiceError: it does not answer, or what answers is no service of ours.
+        """
         with as_service_errors(self._where):
             response = await self._http.get("/healthz")
-        if response.status_code != 200:
-            raise refusal(EXTRACTOR, response)
         try:
-            return dict(response.json())
-        except (ValueError, TypeError):
-            raise unexpected(EXTRACTOR, response.status_code) from None
+            return Health.model_validate_json(response.content).model_dump()
+        except ValidationError:
+            failed = response.status_code != 200
+            raise refusal(EXTRACTOR, response) if failed else unexpected(EXTRACTOR, response.status_code) from None
 
     async def objects(self, query: ObjectsQuery) -> ObjectPage:
         """``GET /objects``: a page of a bucket."""

@@ -10,8 +10,9 @@ from tornado.web import Application, RequestHandler
 
 from reelscribe.contracts.messages import Health
 from reelscribe.http import openapi
+from reelscribe.http.monitoring import HealthHandler, MetricsHandler
 from reelscribe.http.operations import JSON, Answer, Operation
-from reelscribe.http.server import HealthHandler, MetricsHandler, NoRouteHandler, Service, ServiceHandler
+from reelscribe.http.server import NoRouteHandler, Service, ServiceHandler
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,8 @@ class DocumentHandler(ServiceHandler):
     """The OpenAPI document of this service, for people and for generators of clients."""
 
     def get(self) -> None:
-        self.finish(self.settings["openapi"])
+        public_url = self.service.public_url
+        self.finish({**self.settings["openapi"], **({"servers": [{"url": public_url}]} if public_url else {})})
 
 
 HEALTH = Operation(
@@ -29,7 +31,7 @@ HEALTH = Operation(
     "health",
     "Whether this service works, for monitors",
     (
-        Answer("It works.", {JSON: Health}),
+        Answer("It works, or is degraded: what it lacks is in problems.", {JSON: Health}),
         Answer("It is shutting down, or cannot work now.", {JSON: Health}, status=503),
     ),
     public=True,

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import Counter, Histogram
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
@@ -24,6 +24,7 @@ from reelscribe.errors import SettingsError
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
 from reelscribe.http.connections import ServiceServer, ServiceStream
+from reelscribe.http.metrics import new_registry
 from reelscribe.http.parsing import parse_query, parse_request
 from reelscribe.settings.shared import Listener
 from reelscribe.stop_signals import STOP_SIGNALS
@@ -48,17 +49,24 @@ class Service:
         name: as people know it: ``extractor-api``, ``transcriber``, ``orchestrator``.
         tokens: who may call.
         hosts: if that is anyone: under which names, and from which web pages.
+
+    Attributes:
+        public_url: base URL that clients use, behind a proxy for example; None: links have no host.
+        degraded_status: of HTTP, for ``/healthz`` of a degraded service: 503 if it can do nothing at all then.
     """
+
+    degraded_status = 200
 
     def __init__(self, name: str, tokens: Tokens, hosts: AllowedHosts | None = None) -> None:
         self.name = name
         self.tokens = tokens
         self.hosts = hosts or AllowedHosts()
+        self.public_url: str | None = None
         self.stopping = asyncio.Event()
         self.running: set[ServiceHandler] = set()
         self.idle = asyncio.Event()
         self.idle.set()
-        self.registry = CollectorRegistry()
+        self.registry = new_registry(name)
         self.requests = Counter(
             "reelscribe_http_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
         )
@@ -74,6 +82,17 @@ class Service:
     def health(self) -> dict[str, Any]:
         """The body of ``/healthz``; services add their own fields."""
         return {"machine": self.name, "status": "stopping" if self.stopping.is_set() else "ok"}
+
+    def link(self, path: str) -> str:
+        """A path of this service as clients reach it."""
+        return f"{self.public_url or ''}{path}"
+
+    async def problems(self) -> list[str]:
+        """What this service needs and lacks now, which makes it degraded; without URLs: anyone may read it."""
+        return []
+
+    async def refresh_metrics(self) -> None:
+        """Called before the metrics are read."""
 
 
 class _HeadersSent(Exception):
@@ -294,24 +313,6 @@ class NoRouteHandler(ServiceHandler):
         raise HTTPError(404)
 
 
-class HealthHandler(ServiceHandler):
-    """``GET /healthz``: whether this service works, for monitors; needs no token."""
-
-    public = True
-
-    def get(self) -> None:
-        self.set_status(503 if self.service.stopping.is_set() else 200)
-        self.finish(self.service.health())
-
-
-class MetricsHandler(ServiceHandler):
-    """``GET /metrics``: Prometheus text."""
-
-    def get(self) -> None:
-        self.set_header("Content-Type", CONTENT_TYPE_LATEST)
-        self.finish(generate_latest(self.service.registry))
-
-
 def _tls(listener: Listener) -> ssl.SSLContext | None:
     if not listener.tls_cert:
         return None
@@ -355,12 +356,14 @@ async def serve(
         raise SettingsError([f"cannot listen on {listener.host}:{listener.port}: {refused.strerror}"]) from None
     server.add_sockets(sockets)
     service.hosts.add_own_full_name()
+    service.public_url = listener.public_url
     scheme, port = "https" if listener.tls_cert else "http", sockets[0].getsockname()[1]
     host = f"[{listener.host}]" if ":" in listener.host else listener.host
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, service.stopping.set)
-    log.info("%s: server running on %s://%s:%d", service.name, scheme, host, port)
+    known_as = f", for clients {listener.public_url}" if listener.public_url else ""
+    log.info("%s: server running on %s://%s:%d%s", service.name, scheme, host, port, known_as)
     if not service.tokens and listener.host not in ("127.0.0.1", "::1", "localhost"):
         log.warning("%s: anyone who can reach %s may use it; set [auth] token_file", service.name, listener.host)
 

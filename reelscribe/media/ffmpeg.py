@@ -3,11 +3,12 @@
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reelscribe.errors import SettingsError
-from reelscribe.media.sandbox import Sandbox, find_sandbox
+from reelscribe.media.distribution import is_fixed, package_of
+from reelscribe.media.sandbox import Sandbox, find_sandbox, killed_by
 
 CONTAINERS = (
     "aac,ac3,act,aea,aiff,amr,ape,asf,au,avi,avr,caf,codec2,dhav,dsf,dss,dts,dtshd,dv,eac3,epaf,flac,flv,gsm,gxf,hcom,"
@@ -18,8 +19,9 @@ CONTAINERS = (
 """Demuxers that read one file and nothing else: no playlist (hls, dash, concat, …), no set of files (mlv), image, text
 or network. Recordings are kept in them; those for the sounds and films of one game or console are left out."""
 
+WEAKNESS = "CVE-2026-8461"
 FIXED_VERSIONS = ((7, 1, 5), (8, 0, 3), (8, 1, 2))
-"""First releases of their branches with CVE-2026-8461 fixed."""
+"""First releases of their branches with :data:`WEAKNESS` fixed."""
 
 _DECODER = re.compile(r"^ A[.A-Z]{5} (\w\S*)(?:.*\(codec (\w+)\)$)?", re.MULTILINE)
 """A decoder's name, and its codec's if that differs."""
@@ -37,6 +39,8 @@ class FFmpeg:
         audio_decoders: names of all decoders for audio, and only those.
         sandbox: to run it in.
         audio_codecs: names of all codecs that it can decode to audio; ``dca`` is the decoder of the codec ``dts``.
+        package: of the distribution, if it is from one.
+        fixed: the changelog of that package says that :data:`WEAKNESS` is fixed in it.
     """
 
     path: Path
@@ -44,6 +48,8 @@ class FFmpeg:
     audio_decoders: tuple[str, ...]
     sandbox: Sandbox = field(default_factory=Sandbox)
     audio_codecs: tuple[str, ...] = ()
+    package: str | None = None
+    fixed: bool = False
 
     def input_arguments(self, url: str, protocols: str) -> list[str]:
         """Arguments that open ``url`` with nothing but the given protocols, real containers and audio decoders."""
@@ -60,22 +66,29 @@ class FFmpeg:
 
     @property
     def warnings(self) -> list[str]:
-        """What an operator should fix."""
+        """What an operator should fix. A package of the distribution is updated with the system, if there is a fix."""
         weakness = self.sandbox.weakness
         sandbox = f"ffmpeg runs without the full sandbox: {weakness}" if weakness else None
-        return [warning for warning in (self.unfixed, sandbox) if warning]
+        return [warning for warning in (None if self.package else self.unfixed, sandbox) if warning]
+
+    @property
+    def description(self) -> str:
+        """What it is, for ``check``."""
+        return f"{self.version} at {self.path}" + (f"; {self.unfixed}" if self.unfixed else "")
 
     @property
     def unfixed(self) -> str | None:
-        """A sentence if this version is older than the fixes of CVE-2026-8461, else None."""
+        """A sentence if this version is older than the fixes of :data:`WEAKNESS`, else None."""
         match = _VERSION.match(f"ffmpeg version {self.version}")
-        if not match:
+        if not match or self.fixed:
             return None
         version = (int(match[2]), int(match[3]), int(match[4] or 0))
         branch = next((fixed for fixed in FIXED_VERSIONS if fixed[:2] == version[:2]), FIXED_VERSIONS[-1])
         if version >= branch:
             return None
-        return f"ffmpeg {self.version} is older than the fix of CVE-2026-8461 (7.1.5, 8.0.3, 8.1.2); update it"
+        if self.package:
+            return f"the changelog of the package {self.package} does not name {WEAKNESS}; keep the system updated"
+        return f"ffmpeg {self.version} is older than the fix of {WEAKNESS} (7.1.5, 8.0.3, 8.1.2); update it"
 
 
 def locate(configured: Path | None) -> FFmpeg:
@@ -88,14 +101,18 @@ def locate(configured: Path | None) -> FFmpeg:
     try:
         banner, listing = (_output(path, argument) for argument in ("-version", "-decoders"))
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as broken:
-        raise SettingsError([f"[extraction] ffmpeg: {path} does not run: {broken}"]) from None
+        killer = killed_by(broken.returncode) if isinstance(broken, subprocess.CalledProcessError) else None
+        reason = f"it was killed by {killer}" if killer else str(broken)
+        raise SettingsError([f"[extraction] ffmpeg: {path} does not run: {reason}"]) from None
     codecs = {decoder: codec or decoder for decoder, codec in _DECODER.findall(listing)}
     if not banner.startswith("ffmpeg version") or not codecs:
         raise SettingsError([f"[extraction] ffmpeg: {path} is not an ffmpeg that decodes audio"])
     version = _VERSION.match(banner)
-    return FFmpeg(
+    binary = FFmpeg(
         path, version[1] if version else "unknown", tuple(codecs), find_sandbox(path), tuple(sorted({*codecs.values()}))
     )
+    package = package_of(path) if binary.unfixed else None
+    return replace(binary, package=package, fixed=is_fixed(package, WEAKNESS)) if package else binary
 
 
 def _bundled() -> Path:

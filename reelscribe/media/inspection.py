@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from reelscribe.errors import InternalError, NoAudioInTime, NotDecodable, SettingsError
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection_process import answer
-from reelscribe.media.sandbox import KILLED_EXIT_CODES
+from reelscribe.media.sandbox import killed_by
 from reelscribe.media.stored_object import StoredObject
 
 log = logging.getLogger(__name__)
@@ -150,18 +150,20 @@ async def check(ffmpeg: FFmpeg) -> str:
     """
     try:
         async with asyncio.timeout(TRIAL_SECONDS):
-            _, description, complaint = await answer(ffmpeg.sandbox, {}, TRIAL_SECONDS)
+            exit_code, description, complaint = await answer(ffmpeg.sandbox, {}, TRIAL_SECONDS)
         return str(json.loads(description)["version"])
     except (OSError, ValueError, TimeoutError) as failure:
-        reason = complaint.strip().splitlines()[-1:] if isinstance(failure, ValueError) else [str(failure)]
-        raise SettingsError([f"PyAV, which describes recordings, does not run: {''.join(reason)}"]) from None
+        reason = str(failure)
+        if isinstance(failure, ValueError):
+            killer = killed_by(exit_code)
+            reason = f"it was killed by {killer}" if killer else "".join(complaint.strip().splitlines()[-1:])
+        raise SettingsError([f"PyAV, which describes recordings, does not run: {reason}"]) from None
     except InternalError as missing:
         raise SettingsError([missing.message]) from None
 
 
 def _read(savepath: str, exit_code: int, description: bytes, complaint: str, cut: str | None) -> Inspection:
-    if exit_code < 0 or exit_code in KILLED_EXIT_CODES:
-        killer = KILLED_EXIT_CODES.get(exit_code, f"signal {-exit_code}")
+    if killer := killed_by(exit_code):
         raise InternalError(f"{savepath}: the process that describes it was killed by {killer}; try again")
     try:
         described = json.loads(description)

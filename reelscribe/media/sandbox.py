@@ -10,19 +10,40 @@ import logging
 import os
 import resource
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 log = logging.getLogger(__name__)
 
 ADDRESS_SPACE_BYTES = 4 << 30
 TRIAL_SECONDS = 10
 SYSTEM_PATHS = ("/usr", "/lib", "/lib64", "/bin", "/etc/alternatives", "/etc/ld.so.cache")
-KILLED_EXIT_CODES = {134: "SIGABRT", 137: "SIGKILL", 139: "SIGSEGV", 152: "SIGXCPU", 153: "SIGXFSZ"}
-"""What bubblewrap exits with when a signal ended its child: 128 and the signal's number."""
+_SIGNALS = (signal.SIGSYS, signal.SIGABRT, signal.SIGKILL, signal.SIGSEGV, signal.SIGXCPU, signal.SIGXFSZ)
+_FILTER = "a system-call filter forbids what it does (SystemCallFilter of a systemd unit, seccomp of a container)"
+
+
+def killed_by(exit_code: int) -> str | None:
+    """The signal that ended a child, in words; None if none did.
+
+    Args:
+        exit_code: negative, or what bubblewrap exits with then: 128 and the signal's number.
+    """
+    if exit_code >= 0 and exit_code - 128 not in _SIGNALS:
+        return None
+    number = -exit_code if exit_code < 0 else exit_code - 128
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    return f"{name}: {_FILTER}" if number == signal.SIGSYS else name
+
+
+class SandboxBroken(Exception):
+    """Bubblewrap is installed and does not work."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +55,19 @@ class Sandbox:
         setpriv: path; used without bubblewrap.
         prlimit: path.
         weakness: why the sandbox is weaker than it could be, else None.
+        broken: bubblewrap is installed and does not work here.
     """
 
     bwrap: tuple[str, ...] = ()
     setpriv: str | None = None
     prlimit: str | None = None
     weakness: str | None = "no sandbox was looked for"
+    broken: bool = False
+
+    @property
+    def state(self) -> Literal["bubblewrap", "missing", "broken"]:
+        """``missing`` and ``broken``: programs run without bubblewrap, which is not installed or does not work."""
+        return "bubblewrap" if self.bwrap else "broken" if self.broken else "missing"
 
     def wrap(
         self, command: Sequence[str], *, cpu_seconds: float, may_write: bool = False, network: bool = False
@@ -108,7 +136,21 @@ def find_sandbox(program: Path) -> Sandbox:
             timeout=TRIAL_SECONDS,
         )
     except (OSError, subprocess.SubprocessError) as failure:
-        output = getattr(failure, "stderr", b"") or b""
-        reason = output.decode(errors="replace").strip().splitlines()[-1:] or [str(failure)]
-        return Sandbox((), setpriv, prlimit, f"bubblewrap does not work here: {reason[0][:200]}")
+        return Sandbox((), setpriv, prlimit, f"bubblewrap does not work here: {_why(failure)}", broken=True)
     return isolated
+
+
+def _why(failure: OSError | subprocess.SubprocessError) -> str:
+    if isinstance(failure, subprocess.CalledProcessError) and (killer := killed_by(failure.returncode)):
+        return f"killed by {killer}"
+    output = getattr(failure, "stderr", b"") or b""
+    return (output.decode(errors="replace").strip().splitlines()[-1:] or [str(failure)])[0][:200]
+
+
+def check_sandbox(sandbox: Sandbox) -> str | SandboxBroken:
+    """The line of ``check``: what programs that read untrusted input run in, or why that is not as it should be."""
+    if sandbox.state == "bubblewrap":
+        return "bubblewrap: no network, no files but the system's programs and libraries"
+    if sandbox.state == "broken":
+        return SandboxBroken(f"{sandbox.weakness}; ffmpeg would run without it")
+    return f"{sandbox.weakness}: ffmpeg runs with limits and no new privileges, but sees all files; install bubblewrap"

@@ -27,7 +27,7 @@ from reelscribe.media.completeness import (
 )
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection import inspect
-from reelscribe.media.sandbox import KILLED_EXIT_CODES
+from reelscribe.media.sandbox import killed_by
 from reelscribe.media.selection import Selection
 from reelscribe.media.sound.decoded_track import DecodedTrack
 from reelscribe.media.sound.gaps import damaged_seconds
@@ -121,8 +121,7 @@ async def judge(
         raise failure
     if outcome.exit_code and output is not None and _is_full(output):
         raise no_room(savepath)
-    if outcome.exit_code < 0 or outcome.exit_code in KILLED_EXIT_CODES:
-        killer = KILLED_EXIT_CODES.get(outcome.exit_code, f"signal {-outcome.exit_code}")
+    if killer := killed_by(outcome.exit_code):
         raise InternalError(f"{savepath}: ffmpeg was killed by {killer}; try again")
     declared = declared_seconds(structure, selection.declared, request.start, request.duration)
     chain = None

@@ -28,9 +28,10 @@ class OrchestratorSection(Listener):
     transcriber_urls: Annotated[tuple[Url, ...], CommaSeparated, Field(min_length=1)] = ("http://127.0.0.1:8889",)
     extractor_url: Annotated[Url | None, EmptyIsNone] = None
     max_attempts: int = Field(default=5, ge=1, le=100)
-    max_running: int = Field(default=4, ge=1, le=1000)
+    max_running: Annotated[Annotated[int, Field(ge=1, le=1000)] | None, EmptyIsNone] = None
     progress_timeout: Seconds = 15
     worker_timeout: Seconds = 20
+    worker_port: Annotated[Port | None, EmptyIsNone] = None
 
 
 def _default_data_dir() -> Path:
@@ -60,6 +61,7 @@ class EventsSection(Section):
     reconcile_every: float = Field(default=0, ge=0, le=30 * 86400)
     settle_seconds: Seconds = 5
     when_object_removed: Literal["keep", "delete"] = "keep"
+    watch_port: Annotated[Port | None, EmptyIsNone] = None
 
 
 class ResultsSection(Section):

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
 
 from reelscribe.errors import SettingsError
-from reelscribe.settings.fields import CommaSeparated, HostName, HostPort, OptionalPath, Port, Seconds
+from reelscribe.settings.fields import CommaSeparated, EmptyIsNone, HostName, HostPort, OptionalPath, Port, Seconds, Url
 
 
 class Section(BaseModel):
@@ -20,6 +20,7 @@ class Listener(Section):
 
     host: str = "127.0.0.1"
     port: Port
+    public_url: Annotated[Url | None, EmptyIsNone] = None
     allowed_hosts: Annotated[tuple[HostName, ...], CommaSeparated] = ()
     tls_cert: OptionalPath = None
     tls_key: OptionalPath = None

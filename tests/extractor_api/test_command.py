@@ -11,6 +11,9 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from typer.testing import CliRunner
+
+from extractor_api.arguments import cli
 
 
 @pytest.fixture
@@ -102,7 +105,7 @@ def test_check_checks_each_part(old_config: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     subjects = [line.split(":")[0] for line in done.stdout.splitlines()]
-    assert subjects == ["ok   config", "ok   ffmpeg", "ok   PyAV", "ok   bucket"]
+    assert subjects == ["ok   config", "ok   ffmpeg", "ok   sandbox", "ok   PyAV", "ok   bucket"]
 
 
 def test_check_takes_its_config_after_its_name_too(old_config: Path) -> None:
@@ -120,6 +123,18 @@ def test_check_fails_if_the_bucket_is_missing(old_config: Path) -> None:
     )
     assert done.returncode == 1
     assert "FAIL bucket" in done.stdout
+
+
+def test_check_fails_if_bubblewrap_is_installed_and_does_not_work(
+    old_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusing = tmp_path / "bwrap"
+    refusing.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
+    refusing.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    done = CliRunner().invoke(cli, ["check", "--config", str(old_config)])
+    assert done.exit_code == 1
+    assert "FAIL sandbox: bubblewrap does not work here: bwrap: No permissions to create new namespace" in done.output
 
 
 def test_each_mistake_in_the_config_is_a_line_with_exit_code_2(old_config: Path) -> None:

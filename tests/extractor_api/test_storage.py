@@ -1,12 +1,17 @@
 """A savepath reaches one file of the bucket, and nothing outside it."""
 
 import os
+import pwd
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from extractor_api.bucket_check import check_bucket
+from extractor_api.listing import list_objects
 from extractor_api.storage import LocalStorage
-from reelscribe.errors import BadRequest, NotReadable, ObjectNotFound, ServiceError
+from reelscribe.errors import BadRequest, BucketUnavailable, NotReadable, ObjectNotFound, ServiceError
 from reelscribe.settings.extractor import PathsSection
 
 
@@ -120,3 +125,88 @@ def test_no_refusal_shows_where_the_bucket_is(storage: LocalStorage, data_path: 
         with pytest.raises(ServiceError) as refused:
             content(storage, savepath)
         assert str(data_path) not in refused.value.message
+
+
+class TestBucket:
+    """A bucket that cannot be used says nothing about its objects."""
+
+    def test_one_that_is_not_there_is_unavailable(self, storage: LocalStorage, data_path: Path) -> None:
+        (data_path / "videos").rename(data_path / "unmounted")
+        for use in (lambda: content(storage, "youtube/one.mp4"), lambda: list_objects(storage, None, "", "", 10)):
+            with pytest.raises(BucketUnavailable, match="bucket videos is not there"):
+                use()
+
+    def test_one_that_lacks_the_object_is_not(self, storage: LocalStorage) -> None:
+        with pytest.raises(ObjectNotFound):
+            content(storage, "youtube/none.mp4")
+
+    def test_an_empty_one_is_not_unless_it_was_on_another_drive(self, storage: LocalStorage, data_path: Path) -> None:
+        assert storage.require("other-bucket") == data_path / "other-bucket"
+        (data_path / "other-bucket" / "two.mp4").unlink()
+        assert list_objects(storage, "other-bucket", "", "", 10).objects == []
+        other_drive = next(
+            path for path in (Path("/dev/shm"), Path("/proc")) if path.stat().st_dev != _device(data_path)
+        )
+        (data_path / "other-bucket").rmdir()
+        (data_path / "other-bucket").symlink_to(other_drive)
+        storage.require("other-bucket")
+        (data_path / "other-bucket").unlink()
+        (data_path / "other-bucket").mkdir()
+        with pytest.raises(BucketUnavailable, match="not mounted any more"):
+            content(storage, "two.mp4", "other-bucket")
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+    def test_one_that_is_closed_to_the_service_is_named_with_its_path_and_user(self) -> None:
+        user = pwd.getpwuid(65534).pw_name
+        done = subprocess.run([sys.executable, "-c", AS_ANOTHER_USER], capture_output=True, text=True)
+        assert done.stdout.splitlines() == [
+            f"b'one' FOLDER/videos; one.mp4 was read by the user {user}",
+            f"NotReadableHere FOLDER/videos/one.mp4 may not be read by the user {user}; give it read access",
+            f"BucketClosed FOLDER/videos may not be read by the user {user}; give it read access",
+            f"BucketClosed FOLDER may not be read by the user {user}; give it read access",
+        ], done.stderr
+
+    def test_check_says_that_it_is_not_there(self, data_path: Path) -> None:
+        paths = PathsSection(minio_data_path=data_path, bucket_name="missing")
+        assert str(check_bucket(LocalStorage(paths), paths, "missing")).startswith(f"{data_path}/missing is not there")
+
+
+def _device(path: Path) -> int:
+    return path.stat().st_dev
+
+
+AS_ANOTHER_USER = """
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from extractor_api.bucket_check import check_bucket
+from extractor_api.storage import LocalStorage
+from reelscribe.settings.extractor import PathsSection
+
+def show():
+    os.seteuid(65534)
+    try:
+        with storage.open("one.mp4") as stored:
+            became = stored.read(0, 3)
+    except Exception as failure:
+        became = type(failure).__name__
+        try:
+            storage.require()
+        except Exception as unavailable:
+            became = type(unavailable).__name__
+    print(became, str(check_bucket(storage, paths, "videos")).replace(folder, "FOLDER"))
+    os.seteuid(0)
+
+os.setgroups([])
+with TemporaryDirectory() as folder:
+    data_path = Path(folder)
+    data_path.chmod(0o755)
+    (data_path / "videos").mkdir()
+    (data_path / "videos" / "one.mp4").write_text("one")
+    paths = PathsSection(minio_data_path=data_path)
+    storage = LocalStorage(paths)
+    show()
+    for closed in (data_path / "videos" / "one.mp4", data_path / "videos", data_path):
+        closed.chmod(0)
+        show()
+"""

@@ -248,6 +248,7 @@ async def run_worker(
     token: str | None = None,
     backoff: float = 0,
     answer_timeout: float = 30,
+    max_running: int | None = 4,
 ) -> AsyncIterator[Worker]:
     """A worker with connections of its own."""
     tokens = Tokens((token,)) if token else Tokens()
@@ -258,14 +259,17 @@ async def run_worker(
         queue = Queue(pool)
         await queue.open()
         retry = RetryPolicy(MAX_ATTEMPTS, lambda failures: backoff)
-        kind = transcription(TranscriptionProgress(pool, queue), transcribers, BUCKET, 4, retry)
+        kind = transcription(TranscriptionProgress(pool, queue), transcribers, BUCKET, max_running, retry)
         worker = Worker(pool, queue, [kind], Sweeper(pool, queue, MAX_ATTEMPTS))
-        running = asyncio.create_task(worker.run())
+        tasks = [asyncio.create_task(worker.run())]
+        if max_running is None:  # else tests count how often a transcriber was asked
+            tasks.append(asyncio.create_task(transcribers.watch()))
         try:
             yield worker
         finally:
-            running.cancel()
-            await asyncio.wait([running])
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
 
 @pytest.fixture

@@ -130,7 +130,7 @@ def test_check_names_what_does_not_work(run: Run, config: Path) -> None:
     marks = [line.split(":")[0] for line in completed.stdout.splitlines()]
     assert (completed.returncode, marks) == (
         1,
-        ["ok   config", "ok   ffmpeg", "ok   model", "ok   device", "FAIL extractor"],
+        ["ok   config", "ok   ffmpeg", "ok   sandbox", "ok   model", "ok   device", "FAIL extractor"],
     )
     assert "model: mini from what is bundled, loaded in " in completed.stdout
 

@@ -48,6 +48,7 @@ UPLOAD_FAILURES = (
     errors.NoRoom,
 )
 STORED_FAILURES = (
+    errors.BucketUnavailable,
     errors.PeerUnreachable,
     errors.PeerRefused,
     errors.StreamCut,

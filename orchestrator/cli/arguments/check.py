@@ -12,7 +12,7 @@ def register(cli: typer.Typer) -> None:
 
 
 def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Check config, database, extractor and each transcriber, one line each; exit 1 if one of them fails."""
+    """Check config, database, extractor, each transcriber, and their sandboxes, one line each; exit 1 if one fails."""
     from orchestrator.cli import check as work
 
     work.check(as_json, config)

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from extractor_api.minio.s3_client import S3Client
-from reelscribe.errors import NotReadable, ObjectNotFound, PeerRefused, PeerUnreachable, SettingsError
+from reelscribe.errors import (
+    BucketUnavailable,
+    NotReadable,
+    ObjectNotFound,
+    PeerRefused,
+    PeerUnreachable,
+    SettingsError,
+)
 from reelscribe.settings.shared import MinioSection
 from tests.extractor_api.minio_drive import format_drive
 from tests.extractor_api.s3_server import http_server, minio, put
@@ -31,7 +38,7 @@ class TestClient:
     @pytest.mark.parametrize(
         ("status", "code", "kind"),
         [
-            (404, "NoSuchKey", ObjectNotFound), (404, "NoSuchBucket", ObjectNotFound),
+            (404, "NoSuchKey", ObjectNotFound), (404, "NoSuchBucket", BucketUnavailable),
             (403, "AccessDenied", NotReadable), (400, "InvalidRequest", NotReadable),
             (403, "SignatureDoesNotMatch", PeerRefused), (503, "XMinioServerNotInitialized", PeerUnreachable),
         ],

@@ -212,7 +212,13 @@ async def test_an_unknown_format_is_400_and_lists_those_there_are(api):
 async def test_health_shows_the_database_and_the_jobs(api, submit):
     await submit("one.mp4")
     answer = await api.get("/healthz")
-    assert answer.json() == {"machine": "orchestrator", "status": "ok", "database": "ok", "jobs": {"queued": 1}}
+    assert answer.json() == {
+        "machine": "orchestrator",
+        "status": "ok",
+        "problems": [],
+        "database": "ok",
+        "jobs": {"queued": 1},
+    }
 
 
 async def test_health_is_503_without_the_database(api, pool):

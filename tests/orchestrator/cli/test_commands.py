@@ -336,7 +336,7 @@ def reachable_extractor(orchestrator, transcriber):
 async def test_check_reports_each_part(orchestrator, transcriber, reachable_extractor):
     outcome = await orchestrator.run("check")
     assert outcome.code == 0
-    assert [line[:5] for line in outcome.out.splitlines()] == ["ok   "] * 4
+    assert [line[:5] for line in outcome.out.splitlines()] == ["ok   "] * 6
     assert f"{transcriber.url}: model scripted, 4 of 4 slots free" in outcome.out
 
 
@@ -356,14 +356,16 @@ async def test_check_json_names_each_part(orchestrator, reachable_extractor):
         ("config", True),
         ("databas", True),
         ("extract", True),
+        ("sandbox", True),
         ("http://", True),
+        ("sandbox", True),
     ]
 
 
 async def test_a_worker_process_works_and_hands_back_on_sigterm(orchestrator, submit, job_in, transcriber):
     transcriber.scripts = [transcribes(), falls_silent_after(2)]
     worker = await orchestrator.start("worker")
-    await worker.says("takes up to 4 jobs at the same time")
+    await worker.says("takes as many jobs as the transcribers have slots")
     await job_in((await submit("one.mp4")).id, "done")
     job = await submit("two.mp4")
     while (await job_in(job.id, "queued", "running")).progress_seconds < 20:

@@ -97,7 +97,7 @@ async def test_many_jobs_of_a_closed_prefix_cost_nothing_once_they_are_moved_asi
 @pytest.fixture
 async def behind_many(submissions, submit, rule, queue):
     """Two jobs behind more paused ones than are skipped to find a job."""
-    queue.take_kinds({TRANSCRIBE: 4})
+    queue.take_kinds({TRANSCRIBE: lambda: 4})
     await submissions.submit(BUCKET, [f"archive/{number:04}" for number in range(fetch.MOST_SKIPPED + 1)], Options())
     await submit("talk")
     await submit("late talk", priority=-1)

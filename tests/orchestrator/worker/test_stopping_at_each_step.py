@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 import pytest
 from procrastinate.jobs import Job as QueueJob
 from procrastinate.jobs import Status
+from prometheus_client import CollectorRegistry
 
 from orchestrator.jobs.models import TRANSCRIBE
 from orchestrator.queue import fetch
 from orchestrator.worker.attempt_runner import AttemptRunner
 from orchestrator.worker.kinds import Kind
+from orchestrator.worker.metrics import WorkerMetrics
 from orchestrator.worker.progress import TranscriptionProgress
 from orchestrator.worker.retry import RetryPolicy
 from reelscribe.errors import ObjectNotFound, StreamCut
@@ -74,7 +76,8 @@ def stopped_at(pool, queue, submit, sql):
         await progress.finish(attempt, [], finished(LONG))
 
     async def run(end: str, *stops: int) -> Outcome:
-        runner = AttemptRunner(pool, queue, Kind(TRANSCRIBE, 1, lambda attempt: work_to(end, attempt), retry))
+        kind = Kind(TRANSCRIBE, 1, lambda attempt: work_to(end, attempt), retry)
+        runner = AttemptRunner(pool, queue, kind, WorkerMetrics(CollectorRegistry()))
         job = await submit()
         [(worker,)] = await sql("insert into procrastinate_workers default values returning id")
         taken = QueueJob.from_row(await fetch.take(pool, worker, [TRANSCRIBE]))

@@ -114,7 +114,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 class TestStart:
     def test_it_says_where_it_runs(self, start):
-        assert httpx.get(f"{start().url}/healthz").json() == {"machine": "test-service", "status": "ok"}
+        assert httpx.get(f"{start().url}/healthz").json() == {"machine": "test-service", "status": "ok", "problems": []}
 
     @pytest.mark.parametrize("host", loopback_hosts())
     def test_the_url_in_its_log_can_be_opened_whatever_the_host(self, start, host):

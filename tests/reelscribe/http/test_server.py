@@ -158,7 +158,7 @@ class TestAuth:
 
     async def test_health_needs_no_token(self, guarded):
         response = await guarded.http.get("/healthz")
-        assert response.json() == {"machine": "test-service", "status": "ok"}
+        assert response.json() == {"machine": "test-service", "status": "ok", "problems": []}
 
 
 class TestCutBodies:

@@ -1,15 +1,20 @@
 """Which ffmpeg is used, and what it is kept from."""
 
+import gzip
 import re
+import shutil
 import subprocess
 import sys
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from reelscribe.errors import SettingsError
+from reelscribe.media import distribution
 from reelscribe.media.ffmpeg import CONTAINERS, FFmpeg, locate
+from reelscribe.media.sandbox import Sandbox
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +101,26 @@ class TestAge:
     @pytest.mark.parametrize("version", ["7.1.5", "8.0.3", "8.1.2", "8.2", "9.0.2-17-g2a571b6068", "N-120000-gabcdef"])
     def test_one_with_the_fix_and_one_built_from_git_do_not(self, version):
         assert FFmpeg(Path("ffmpeg"), version, ()).unfixed is None
+
+    def test_one_of_the_distribution_is_no_warning(self):
+        from_debian = FFmpeg(Path("ffmpeg"), "5.1.9-0+deb12u1", (), Sandbox(weakness=None), package="ffmpeg")
+        assert from_debian.warnings == []
+        assert "the package ffmpeg does not name CVE-2026-8461" in from_debian.description
+        assert "CVE" not in replace(from_debian, fixed=True).description
+
+    def test_what_a_changelog_names_is_fixed(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(distribution, "DOCUMENTATION", tmp_path)
+        (tmp_path / "ffmpeg").mkdir()
+        with gzip.open(tmp_path / "ffmpeg" / "changelog.Debian.gz", "wt") as changelog:
+            changelog.write("ffmpeg (7:5.1.9-0+deb12u2) bookworm-security\n\n  * Fix CVE-2026-8461\n")
+        assert distribution.is_fixed("ffmpeg", "CVE-2026-8461")
+        assert not distribution.is_fixed("ffmpeg", "CVE-2026-8462")
+        assert not distribution.is_fixed("another", "CVE-2026-8461")
+
+    @pytest.mark.skipif(not shutil.which("dpkg-query"), reason="no Debian")
+    def test_the_package_of_a_program_is_found(self, tmp_path):
+        assert distribution.package_of(Path("/usr/bin/dpkg-query")) == "dpkg"
+        assert distribution.package_of(tmp_path / "ffmpeg") is None
 
 
 class TestWhitelists:

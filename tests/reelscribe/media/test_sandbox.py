@@ -1,6 +1,7 @@
 """The sandbox of a child process: what it cannot do in there, and what still holds without bubblewrap."""
 
 import os
+import platform
 import resource
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.sandbox import Sandbox, child_environment, find_sandbox
+from reelscribe.media.sandbox import Sandbox, check_sandbox, child_environment, find_sandbox, killed_by
 
 SHELL = Path("/bin/sh")
 
@@ -124,3 +125,44 @@ def test_a_kernel_that_refuses_the_sandbox_is_named(tmp_path: Path, monkeypatch:
 def test_if_bubblewrap_is_missing_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_sandbox(SHELL) == Sandbox(weakness="bubblewrap is not installed")
+
+
+MOUNT = {"x86_64": 165, "aarch64": 40}
+UNDER_A_FILTER = """
+import ctypes, struct, sys
+from pathlib import Path
+from reelscribe.media.sandbox import check_sandbox, find_sandbox
+
+# Load the number of the system call; if it is mount, kill the process, else allow the call.
+forbidden = int(sys.argv[1])
+instructions = (0x20, 0, 0, 0, 0x15, 0, 1, forbidden, 0x06, 0, 0, 0x80000000, 0x06, 0, 0, 0x7FFF0000)
+program = struct.pack("=" + "HBBI" * 4, *instructions)
+filter = ctypes.create_string_buffer(program)
+header = ctypes.create_string_buffer(struct.pack("=HxxxxxxQ", 4, ctypes.addressof(filter)))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0  # no new privileges, which a filter needs
+assert libc.prctl(22, 2, ctypes.c_void_p(ctypes.addressof(header)), 0, 0) == 0, ctypes.get_errno()
+found = find_sandbox(Path("/bin/true"))
+print(found.state, check_sandbox(found))
+"""
+
+
+def test_a_death_by_a_system_call_filter_is_named(sandbox: Sandbox) -> None:
+    command = [sys.executable, "-c", UNDER_A_FILTER, str(MOUNT[platform.machine()])]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout.startswith(
+        "broken bubblewrap does not work here: killed by SIGSYS: a system-call filter forbids"
+    ), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "killer"), [(0, None), (1, None), (234, None), (-9, "SIGKILL"), (137, "SIGKILL"), (-40, "signal 40")]
+)
+def test_what_ended_a_child_is_known_by_its_exit_code(exit_code: int, killer: str | None) -> None:
+    assert killed_by(exit_code) == killer
+
+
+def test_a_missing_sandbox_is_no_failure_and_a_broken_one_is(sandbox: Sandbox) -> None:
+    assert check_sandbox(sandbox) == "bubblewrap: no network, no files but the system's programs and libraries"
+    assert isinstance(check_sandbox(Sandbox(weakness="bubblewrap is not installed")), str)
+    assert isinstance(check_sandbox(Sandbox(weakness="it does not work", broken=True)), Exception)

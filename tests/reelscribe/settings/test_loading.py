@@ -166,7 +166,10 @@ class TestMistakes:
         [
             ("[server]\nport = 99999", "2: [server] port: must be at most 65535"),
             ("[server]\nport =", "2: [server] port: must be a whole number"),
-            ("[server]\ncolour = red", "2: [server] colour: unknown key; known are host, port, allowed_hosts, "),
+            (
+                "[server]\ncolour = red",
+                "2: [server] colour: unknown key; known are host, port, public_url, allowed_hosts, ",
+            ),
             ("[Server]\nport = 1", "1: [Server]: unknown section; known are server, paths, extraction, "),
             ("[server]\ntls_key = key.pem", "2: [server] tls_key: needs tls_cert as well"),
             ("[paths]\ntemp_dir =", "2: [paths] temp_dir: is empty; name a path"),

@@ -1,0 +1,63 @@
+"""A process without an API of its own, a worker or a folder watch: if it is given a port, monitors can ask there."""
+
+import asyncio
+import logging
+
+from orchestrator.database.pool import CONNECTION_ERRORS
+from orchestrator.session import Session
+from orchestrator.worker.transcriber_choice import Transcribers, transcriber_problems
+from reelscribe.http.allowed_hosts import AllowedHosts
+from reelscribe.http.auth import Tokens
+from reelscribe.http.routes import Api
+from reelscribe.http.server import Service, serve
+from reelscribe.stop_signals import STOP_SIGNALS
+
+log = logging.getLogger(__name__)
+
+DATABASE_SECONDS = 3.0
+
+
+class MonitoredService(Service):
+    """What monitors see of such a process.
+
+    Args:
+        name: of the command.
+
+    Attributes:
+        transcribers: those of a worker.
+    """
+
+    def __init__(self, name: str, session: Session) -> None:
+        section = session.settings.orchestrator
+        tokens = Tokens.from_file(session.settings.auth.token_file)
+        super().__init__(name, tokens, AllowedHosts.of("orchestrator", section))
+        self.transcribers: Transcribers | None = None
+        self._session = session
+
+    async def problems(self) -> list[str]:
+        found = transcriber_problems(self.transcribers.states) if self.transcribers else []
+        try:
+            async with self._session.pool.connection(timeout=DATABASE_SECONDS):
+                return found
+        except CONNECTION_ERRORS:
+            return ["the database does not answer", *found]
+
+    async def run(self, port: int | None) -> None:
+        """Wait for SIGTERM or SIGINT, or until ``stopping`` is set; answer ``/healthz`` and ``/metrics`` meanwhile.
+
+        Args:
+            port: to listen on, at ``[orchestrator] host``; None: on none.
+
+        Raises:
+            SettingsError: the port is in use.
+        """
+        if port is not None:
+            api = Api(f"Reelscribe {self.name}", "For monitors.", ())
+            listener = self._session.settings.orchestrator.model_copy(update={"port": port})
+            await serve(self, api.application(self), listener)
+            return
+        loop = asyncio.get_running_loop()
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, self.stopping.set)
+        await self.stopping.wait()
+        log.info("%s: stopping", self.name)

@@ -1,0 +1,100 @@
+"""Transcribers that come and go: how many jobs they get, and what that leaves in the log and in the database."""
+
+import asyncio
+import logging
+
+import pytest
+
+from orchestrator.worker import attempt_runner, outages, transcriber_choice, worker
+from tests.orchestrator.conftest import run_worker
+from tests.orchestrator.scripted import ScriptedTranscriber, falls_silent_after
+
+
+async def until(condition, seconds: float = 15) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_a_transcriber_gets_as_many_jobs_as_it_has_slots(database_url, transcriber, submit):
+    transcriber.capacity = transcriber.free = 6
+    transcriber.scripts = [falls_silent_after(1)]
+    for number in range(12):
+        await submit(f"{number}.mp4")
+    async with run_worker(database_url, (transcriber.url,), 30, max_running=None):
+        most = 6 + transcriber_choice.AHEAD
+        await until(lambda: len(transcriber.requests) == most)
+        await asyncio.sleep(worker.POLL_SECONDS * 1.5)
+        assert len(transcriber.requests) == most
+
+
+async def test_the_next_job_is_taken_when_one_ends(database_url, transcriber, submit, job_in, monkeypatch):
+    monkeypatch.setattr(worker, "POLL_SECONDS", 60.0)
+    transcriber.capacity = transcriber.free = 1
+    ids = [(await submit(f"{number}.mp4")).id for number in range(8)]
+    async with run_worker(database_url, (transcriber.url,), 5, max_running=None):
+        for id in ids:
+            await job_in(id, "done")
+
+
+async def test_a_transcriber_that_goes_and_comes_back_is_two_lines(
+    database_url, free_port, submit, job_in, sql, caplog, monkeypatch
+):
+    caplog.set_level(logging.INFO, "orchestrator")
+    monkeypatch.setattr(outages, "pause_seconds", lambda failures: 0.1)
+    monkeypatch.setattr(transcriber_choice, "RETRY_SECONDS", 0.1)
+
+    def lines() -> list[str]:
+        return [record.getMessage() for record in caplog.records]
+
+    ids = [(await submit(f"{number}.mp4")).id for number in range(4)]
+    async with run_worker(database_url, (f"http://127.0.0.1:{free_port}",), 5, max_running=None) as running:
+        for id in ids:
+            job = await job_in(id, "waiting")
+            assert "does not answer" in job.error.message
+        rows = await sql("select id, xmin::text from jobs order by id")
+        await asyncio.sleep(1)
+        assert await sql("select id, xmin::text from jobs order by id") == rows, "each has tried ten times"
+        [gone] = lines()
+        assert "does not answer" in gone and "jobs wait until that is over" in gone
+        await running._log_waiting()
+        monkeypatch.setattr(attempt_runner.time, "monotonic", lambda now=attempt_runner.time.monotonic: now() + 601)
+        for runner in running._runners:
+            runner._refused = {id: (reason, until + 601) for id, (reason, until) in runner._refused.items()}
+        await running._log_waiting()
+        monkeypatch.undo()
+        assert lines()[1].startswith("4 jobs still wait: the transcriber at")
+        async with ScriptedTranscriber().listening(free_port):
+            for id in ids:
+                await job_in(id, "done", seconds=40)
+    assert len([line for line in lines() if "can be used again" in line]) == 1
+
+
+async def test_a_transcriber_that_starts_later_than_the_worker_is_no_line(
+    database_url, free_port, submit, job_in, caplog, monkeypatch
+):
+    caplog.set_level(logging.INFO, "orchestrator.worker.outages")
+    monkeypatch.setattr(outages, "pause_seconds", lambda failures: 0.1)
+    monkeypatch.setattr(transcriber_choice, "WATCH_SECONDS", 0.1)
+    async with run_worker(database_url, (f"http://127.0.0.1:{free_port}",), 5, max_running=None):
+        await asyncio.sleep(0.5)
+        async with ScriptedTranscriber().listening(free_port) as transcriber:
+            await until(lambda: transcriber.probes)
+            await job_in((await submit()).id, "done")
+            assert not caplog.records
+        await until(lambda: caplog.records)
+    assert "does not answer" in caplog.records[0].getMessage()
+
+
+@pytest.mark.parametrize(
+    ("states", "problems"),
+    [
+        ([], []),
+        ([(True, ()), (False, ("away",))], []),
+        ([(False, ("away",)), (False, ("away",))], ["no transcriber answers"]),
+        ([(True, ("no extractor",)), (False, ("away",))], ["no transcriber can work: no extractor"]),
+    ],
+)
+def test_the_orchestrator_lacks_transcribers_only_if_none_can_work(states, problems):
+    known = [transcriber_choice.TranscriberState("http://b", up, lacks, 4, 4, 0) for up, lacks in states]
+    assert transcriber_choice.transcriber_problems(known) == problems
