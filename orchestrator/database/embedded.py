@@ -83,8 +83,8 @@ def running(data_dir: Path, creates: bool = True) -> Iterator[str]:
             f"there is no database yet in [database] data_dir {data_dir}: orchestrator up, serve, worker or submit "
             "makes one; if yours is elsewhere, name its config.cfg with --config"
         )
-    _refuse_closed_way(data_dir, "name another folder, such as /var/lib/reelscribe/postgres")
-    _refuse_closed_way(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION], "install Reelscribe elsewhere")
+    _pass_closed_folders(data_dir, "name another folder, such as /var/lib/reelscribe/postgres", opens=creates)
+    _pass_closed_folders(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION], "install Reelscribe elsewhere", opens=creates)
     lock_path = data_dir.with_name(f".{data_dir.name}.users")
     try:
         _make_parents(data_dir)
@@ -161,9 +161,9 @@ def _refuse_other_owner(data_dir: Path) -> None:
     )
 
 
-def _refuse_closed_way(used: Path, way_out: str) -> None:
-    """Where we are root, PostgreSQL is another user, who has to pass all folders above its data and programs. Opening
-    them is up to their owner: it may be root's home.
+def _pass_closed_folders(used: Path, way_out: str, *, opens: bool) -> None:
+    """Where we are root, PostgreSQL is another user, in root's group, who has to pass all folders above its data and
+    programs. A command that ``opens`` lets it pass root's own, such as root's home, and says so.
     """
     if os.geteuid() != 0:
         return
@@ -172,12 +172,20 @@ def _refuse_closed_way(used: Path, way_out: str) -> None:
             found = folder.stat()
         except FileNotFoundError:
             return  # it will be made
-        if not found.st_mode & stat.S_IXOTH and _user_name(found.st_uid) != ROOTS_USER:
+        letter, needed = ("g", stat.S_IXGRP) if found.st_gid == os.getegid() else ("o", stat.S_IXOTH)
+        if found.st_mode & needed or _user_name(found.st_uid) == ROOTS_USER:
+            continue
+        if not opens or found.st_uid != 0:
             raise DatabaseUnavailable(
                 f"PostgreSQL refuses to run as root, and as the user {ROOTS_USER} it cannot enter {folder}, which "
                 f"holds {used}: {way_out}, run the command as another user, name a server in [database] url, or let "
-                f"others pass: chmod o+x {shlex.quote(str(folder))}"
+                f"it pass: chmod {letter}+x {shlex.quote(str(folder))}"
             )
+        folder.chmod(stat.S_IMODE(found.st_mode) | needed)
+        log.warning(
+            "PostgreSQL refuses to run as root; as the user %s, in root's group, it may pass %s now (chmod %s+x)",
+            *(ROOTS_USER, folder, letter),
+        )
 
 
 def _make_parents(data_dir: Path) -> None:

@@ -167,12 +167,27 @@ async def test_as_root_the_server_runs_as_another_user(data_dir):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="any other user runs PostgreSQL as himself")
-async def test_as_root_a_closed_folder_stays_closed(data_dir):
+async def test_as_root_only_a_command_that_may_make_a_database_opens_the_way_to_it(data_dir, caplog):
     closed = data_dir.parent.parent
+    with embedded.running(data_dir):
+        pass
     closed.chmod(0o700)
-    with pytest.raises(DatabaseUnavailable) as refused, embedded.running(data_dir):
+    with pytest.raises(DatabaseUnavailable) as refused, embedded.running(data_dir, creates=False):
         pass
     assert f"it cannot enter {closed}, which holds {data_dir}: name another folder" in refused.value.message
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+    with embedded.running(data_dir):
+        assert f"as the user pgserver, in root's group, it may pass {closed} now (chmod g+x)" in caplog.text
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o710
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has folders of others in its way")
+async def test_as_root_a_closed_folder_of_another_user_stays_closed(data_dir):
+    closed = data_dir.parent.parent
+    closed.chmod(0o700)
+    os.chown(closed, 1234, 1234)
+    with pytest.raises(DatabaseUnavailable, match=f"it cannot enter {closed}"), embedded.running(data_dir):
+        pass
     assert (stat.S_IMODE(closed.stat().st_mode), list(closed.iterdir())) == (0o700, [])
 
 
