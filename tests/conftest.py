@@ -16,9 +16,10 @@ SPEECH_SECONDS = {"short.flac": 7.5, "minute.flac": 60.0, "ten_minutes.ogg": 600
 
 @pytest.fixture(autouse=True)
 def _heed_stop_signals() -> None:
-    """Processes inherit ignored signals: from a shell that runs us in its background, and from us after ``serve``."""
+    """Processes inherit ignored signals: of a shell's background, of ``nohup``, and ours after ``serve``."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

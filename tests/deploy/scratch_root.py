@@ -88,6 +88,8 @@ class ScratchRoot:
         self.folder = folder
         for name in ("etc/systemd/system", "data/minio/videos", "var/lib/postgresql", "run", "root", "shims", "opt"):
             (folder / name).mkdir(parents=True)
+        (folder / "tmp").mkdir()  # not a tmpfs: the project may be in it, and bwrap would close its parents to others
+        (folder / "tmp").chmod(0o1777)
         self.write("etc/passwd", USERS)
         self.write("etc/group", GROUPS)
         self.write("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n")
@@ -122,10 +124,6 @@ class ScratchRoot:
                 "/dev",
                 "--proc",
                 "/proc",
-                "--perms",
-                "1777",
-                "--tmpfs",
-                "/tmp",
             ),
             *(word for path in sorted(shared) for word in ("--ro-bind", path, path)),
             *(word for name in FOR_PROGRAMS for word in ("--ro-bind-try", name, name)),

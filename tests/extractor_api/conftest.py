@@ -63,6 +63,8 @@ async def serve(bucket: Path, local_ffmpeg: FFmpeg) -> AsyncIterator[Serve]:
             minio: MinioSection | None = None,
             **limits: object,
         ) -> httpx.AsyncClient:
+            for folder in filter(Path.is_dir, [data_path or bucket.parent]):
+                (folder / "other-bucket").mkdir(exist_ok=True)
             settings = Settings(
                 paths=PathsSection(
                     minio_data_path=data_path or bucket.parent,

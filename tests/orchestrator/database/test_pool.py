@@ -99,7 +99,8 @@ async def test_a_migration_that_died_is_repeated(empty_url, postgres):
         connection.execute("delete from _yoyo_migration where migration_id like '000%'")
         connection.execute(
             """
-            drop table segments, attempts, jobs, media, queue_rules, follow_ups, listings, state_changes cascade;
+            drop table segments, attempts, jobs, stored_results, media, queue_rules, follow_ups, listings cascade;
+            drop table state_changes cascade;
             drop function known_seconds, note_state_changes, notify_jobs;
             drop index queue_order
             """

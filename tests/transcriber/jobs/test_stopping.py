@@ -28,7 +28,8 @@ HALF_A_FORM = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"
 
 LOSES_ITS_MODEL = """
 import signal
-from transcriber import __main__ as command
+from transcriber import command
+from transcriber.__main__ import main
 
 load_model = command.load_model
 
@@ -42,7 +43,7 @@ def load_and_lose(*arguments):
 
 lost, command.load_model = [], load_and_lose
 signal.signal(signal.SIGUSR1, lambda *_: setattr(lost[0], "encode", fail))
-command.main()
+main()
 """
 """A transcriber whose model fails on any audio after SIGUSR1, as after a sticky error of CUDA."""
 
