@@ -263,7 +263,7 @@ async def test_an_empty_folder_is_used(data_dir):
 
 async def test_a_folder_that_can_no_longer_be_read_is_reported_in_sentences(data_dir, orchestrator):
     service = await orchestrator.start("worker")
-    await service.says("takes up to")
+    await service.says("takes as many jobs as")
     data_dir.chmod(0)
     began = time.monotonic()
     try:
