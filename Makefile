@@ -19,7 +19,7 @@ serve: .venv/all ## run all three services here until Ctrl-C, with ./config.cfg
 	@$(BIN)/orchestrator up $(ARGS)
 
 test: .venv/test ## run all tests, or some: make test ARGS='tests/reelscribe -k auth'
-	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest --numprocesses 3 --dist loadfile $(ARGS)
 
 soak: .venv/test ## kill -9 services and PostgreSQL, alone and in pairs, for 20 rounds (about 10 minutes)
 	CRASH_ROUNDS=20 $(BIN)/pytest tests/end_to_end/test_crashes.py $(ARGS)

@@ -264,7 +264,7 @@ async def test_a_client_that_stops_reading_is_dropped(serve: Serve) -> None:
 
 
 async def test_a_client_that_reads_a_little_now_and_then_is_not_dropped(serve: Serve) -> None:
-    extractor = await serve(stall_timeout=0.5)
+    extractor = await serve(stall_timeout=2)
     begun = await read_a_little(extractor)
     for _ in range(30):  # far less than what is under way to it
         assert await begun.rest.__anext__()
