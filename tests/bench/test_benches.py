@@ -53,7 +53,9 @@ def test_media_are_judged_kind_by_kind() -> None:
     assert "wav-pcm_s16le" in table and "intact" in table and "wrong: 0" in table
 
 
-@pytest.mark.parametrize("bench", ["extractor", "orchestrator", "transcriber", "accuracy", "real", "gpu", "media"])
+@pytest.mark.parametrize(
+    "bench", ["extractor", "orchestrator", "startup", "slots", "transcriber", "accuracy", "real", "gpu", "media"]
+)
 def test_make_runs_each_bench(bench: str) -> None:
     planned = subprocess.run(["make", "-n", f"bench-{bench}"], cwd=ROOT, capture_output=True, text=True)
     assert f"-m bench.{bench}" in planned.stdout
