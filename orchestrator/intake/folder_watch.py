@@ -4,7 +4,8 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -37,6 +38,13 @@ class Found(NamedTuple):
     path: Path
 
 
+class _FolderId(NamedTuple):
+    """Distinguishes a folder from others that have had its name."""
+
+    device: int
+    inode: int
+
+
 class _Shape(NamedTuple):
     """What changes while a file is written."""
 
@@ -52,8 +60,11 @@ class _Shape(NamedTuple):
         return cls(stat.st_size, stat.st_mtime_ns)
 
     @property
-    def identity(self) -> Identity:
-        return Identity(None, self.size, datetime.fromtimestamp(self.modified_ns / 1e9, UTC))
+    def identity(self) -> Identity | None:
+        try:
+            return Identity(None, self.size, datetime.fromtimestamp(self.modified_ns / 1e9, UTC))
+        except (ValueError, OverflowError, OSError):
+            return None  # not a time of ours: the extractor is asked
 
 
 class FolderWatch:
@@ -86,6 +97,8 @@ class FolderWatch:
         self._folders = {bucket: data_path / bucket for bucket in intake.selection.buckets}
         self._unsettled: dict[Found, tuple[_Shape, float]] = {}
         self._removed: dict[str, set[str]] = {}
+        self._there: dict[str, _FolderId] = {}
+        self._logged = ""
         for folder in self._folders.values():
             if not folder.is_dir():
                 raise SettingsError([f"[paths] minio_data_path: there is no folder {folder} to watch"])
@@ -96,28 +109,71 @@ class FolderWatch:
         Raises:
             NotReadable: the system does not let us watch so many folders.
         """
-        first = True
-        async for changes in self._changes(stopping):
-            if first:  # only now are the folders watched: nothing falls between the two
-                first = False
-                await self._scan(self._folders.values())
-            await self._scan({Path(path) for change, path in changes if change is not Change.deleted})
-            await self._take_settled()
-            self._note_removed(Path(path) for change, path in changes if change is Change.deleted)
-            await self._take_removed()
+        self._there = await asyncio.to_thread(self._find_folders)
+        to_scan = list(self._there)
+        while not stopping.is_set():
+            async with aclosing(self._changes(stopping)) as watched:
+                async for changes in watched:
+                    # Only now are the folders watched: nothing falls between the two.
+                    await self._scan(self._folders[bucket] for bucket in to_scan)
+                    await self._scan({Path(path) for change, path in changes if change is not Change.deleted})
+                    await self._take_settled()
+                    self._note_removed(Path(path) for change, path in changes if change is Change.deleted)
+                    await self._take_removed()
+                    before, self._there = self._there, await asyncio.to_thread(self._find_folders)
+                    to_scan = self._log_differences(before)
+                    if before != self._there:
+                        break
 
-    async def _changes(self, stopping: asyncio.Event) -> AsyncIterator[set[FileChange]]:
+    def problems(self) -> list[str]:
+        """What is missing now, for monitors."""
+        return [_missing(bucket) for bucket in self.buckets if bucket not in self._there]
+
+    def _find_folders(self) -> dict[str, "_FolderId"]:
+        """The folders that are there: after a mount, or when it was made again, a folder of that name is another one,
+        and none of its changes would be seen.
+        """
+        found = {}
+        for bucket, folder in self._folders.items():
+            try:
+                stat = os.stat(f"{folder}/.")
+            except OSError:
+                continue
+            found[bucket] = _FolderId(stat.st_dev, stat.st_ino)
+        return found
+
+    def _log_differences(self, before: Mapping[str, "_FolderId"]) -> list[str]:
+        """The buckets that have another folder now."""
+        others = [bucket for bucket, folder in self._there.items() if before.get(bucket) != folder]
+        for bucket in before.keys() - self._there.keys():
+            log.warning("watch: %s", _missing(bucket))
+        for bucket in others:
+            how = "another one now" if bucket in before else "there again"
+            log.info("watch: the folder of bucket %s is %s; all that is in it is looked at", bucket, how)
+        return others
+
+    async def _changes(self, stopping: asyncio.Event) -> AsyncGenerator[set[FileChange], None]:
         """What has changed, at least every ``LOOK_SECONDS``."""
+        if not self._there:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await stopping.wait()
+            yield set()
+            return
         try:
-            async for changes in awatch(
-                *self._folders.values(),
+            seen = awatch(
+                *(self._folders[bucket] for bucket in self._there),
                 watch_filter=None,
                 stop_event=stopping,
                 rust_timeout=int(LOOK_SECONDS * 1000),
                 yield_on_timeout=True,
                 ignore_permission_denied=True,
-            ):
-                yield changes
+            )
+            async with aclosing(seen):
+                async for changes in seen:
+                    yield changes
+        except FileNotFoundError:  # just gone
+            yield set()
         except (OSError, RuntimeError) as refused:
             raise NotReadable(
                 f"the folders of the bucket cannot be watched: {refused}; where they are too many, raise "
@@ -127,8 +183,11 @@ class FolderWatch:
     async def _scan(self, roots: Iterable[Path]) -> None:
         for root in roots:
             files = self._objects(root)
-            while found := await asyncio.to_thread(_next_of, files):
-                await self._note(found)
+            try:
+                while found := await asyncio.to_thread(_next_of, files):
+                    await self._note(found)
+            except OSError as failure:
+                log.warning("watch: %s cannot be looked at: %s", root, failure.strerror)
 
     def _objects(self, root: Path) -> Iterator[Found]:
         """The objects at or below a path."""
@@ -136,8 +195,8 @@ class FolderWatch:
         folder = self._folders[bucket]
         if any(part.startswith(".") for part in root.relative_to(folder).parts):
             return
-        if not root.is_dir():
-            within = root.name != META and any((parent / META).exists() for parent in root.parents)
+        if not os.path.isdir(root):
+            within = root.name != META and any(os.path.exists(parent / META) for parent in root.parents)
             if not within:
                 yield _found(bucket, folder, root)
             return
@@ -207,8 +266,11 @@ class FolderWatch:
                 if removed := await self._intake.removed.check(bucket, storable):
                     log.info("watch: bucket %s: %d removed", bucket, removed)
                 del self._removed[bucket]
+            self._logged = ""
         except (ServiceError, *CONNECTION_ERRORS) as failed:
-            log.warning("watch: %s; tried again in %g s", one_line(failed), LOOK_SECONDS)
+            if one_line(failed) != self._logged:
+                self._logged = one_line(failed)
+                log.warning("watch: %s; tried again until it succeeds", self._logged)
         except Exception:
             log.exception("watch: tried again in %g s", LOOK_SECONDS)
 
@@ -217,7 +279,11 @@ class FolderWatch:
 
 
 def _is_continued(file: Found) -> bool:
-    return any(Path(name).exists() for name in control_files(str(file.path)))
+    return any(os.path.exists(name) for name in control_files(str(file.path)))  # one too long is not there either
+
+
+def _missing(bucket: str) -> str:
+    return f"the folder of bucket {bucket} is not there; is its disk mounted?"
 
 
 def _next_of(files: Iterator[Found]) -> list[Found]:

@@ -33,7 +33,8 @@ class RemovedObjects:
         self._delete = delete
 
     async def check(self, bucket: str, paths: Sequence[str]) -> int:
-        """Note those of these savepaths and folders that are gone; how many there are.
+        """Note those of these savepaths and folders that are gone; how many there are. None are, as long as the bucket
+        has no object at all.
 
         Raises:
             ServiceError: the extractor does not answer, or a stored result cannot be removed.
@@ -44,6 +45,8 @@ class RemovedObjects:
             return 0
         there = await self._objects.identities(bucket, known)
         gone = [savepath for savepath in known if savepath not in there]
+        if not gone or (not there and not await self._objects.exist(bucket)):
+            return 0
         await self._note(bucket, gone)
         return len(gone)
 

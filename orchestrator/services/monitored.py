@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from orchestrator.database.pool import CONNECTION_ERRORS
 from orchestrator.session import Session
-from orchestrator.worker.transcriber_choice import Transcribers, transcriber_problems
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
 from reelscribe.http.routes import Api
@@ -24,18 +24,18 @@ class MonitoredService(Service):
         name: of the command.
 
     Attributes:
-        transcribers: those of a worker.
+        lacks: what its work lacks now, in sentences without addresses.
     """
 
     def __init__(self, name: str, session: Session) -> None:
         section = session.settings.orchestrator
         tokens = Tokens.from_file(session.settings.auth.token_file)
         super().__init__(name, tokens, AllowedHosts.of("orchestrator", section))
-        self.transcribers: Transcribers | None = None
+        self.lacks: Callable[[], list[str]] = list
         self._session = session
 
     async def problems(self) -> list[str]:
-        found = transcriber_problems(self.transcribers.states) if self.transcribers else []
+        found = self.lacks()
         try:
             async with self._session.pool.connection(timeout=DATABASE_SECONDS):
                 return found

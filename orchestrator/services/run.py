@@ -23,7 +23,7 @@ from orchestrator.worker.metrics import TranscriberMetrics, WorkerMetrics
 from orchestrator.worker.progress import TranscriptionProgress
 from orchestrator.worker.retry import RetryPolicy, exponential
 from orchestrator.worker.stalled_jobs import Sweeper
-from orchestrator.worker.transcriber_choice import Transcribers
+from orchestrator.worker.transcriber_choice import Transcribers, transcriber_problems
 from orchestrator.worker.transcription import transcription
 from orchestrator.worker.worker import Worker
 from reelscribe.http.allowed_hosts import AllowedHosts
@@ -42,7 +42,7 @@ async def work_session(session: Session) -> int:
     service = MonitoredService("worker", session)
     most = section.max_running
     async with _working(session, service.stopping, [], service.registry) as transcribers:
-        service.transcribers = transcribers
+        service.lacks = lambda: transcriber_problems(transcribers.states)
         log.info("worker: takes as many jobs as %s", f"max_running = {most}" if most else "the transcribers have slots")
         await service.run(section.worker_port)
     log.info("worker: stopped")
@@ -60,6 +60,7 @@ async def watch_session(session: Session) -> int:
     chosen, service = session.settings, MonitoredService("watch", session)
     intake = _make_intake(session)
     watch = FolderWatch(chosen.paths.minio_data_path, intake, chosen.events.settle_seconds, service.registry)
+    service.lacks = watch.problems
     log.info("watch: looking at %s in %s", ", ".join(watch.buckets), chosen.paths.minio_data_path)
     async with _concurrently(session, service.stopping, "watch", watch.run(service.stopping)):
         await service.run(chosen.events.watch_port)

@@ -1,6 +1,7 @@
 """orchestrator watch: files of a real folder, as they are written, moved and replaced."""
 
 import asyncio
+import os
 import shutil
 import signal
 from contextlib import asynccontextmanager
@@ -37,9 +38,10 @@ def watching(pool, queue, bucket):
     async def run():
         objects, stopping = Objects(bucket.url, Tokens(), BUCKET), asyncio.Event()
         intake = EventIntake(pool, Submissions(pool, queue, objects), RecordingFilter(Settings()), objects)
-        task = asyncio.create_task(FolderWatch(bucket.data_path, intake, SETTLE_SECONDS).run(stopping))
+        watch = FolderWatch(bucket.data_path, intake, SETTLE_SECONDS)
+        task = asyncio.create_task(watch.run(stopping))
         await asyncio.sleep(0.3)
-        yield
+        yield watch
         stopping.set()
         await asyncio.wait_for(task, 10)
 
@@ -62,9 +64,11 @@ def submitted(sql):
 
 
 async def test_what_is_there_is_taken_at_the_start(watching, bucket, submitted):
-    bucket.put("talks/a.mp4"), bucket.put("notes.txt"), bucket.put(".hidden/b.mp4")
+    longest, distant = f"{'a' * 251}.mp4", "year/11476.mp4"
+    bucket.put("talks/a.mp4"), bucket.put("notes.txt"), bucket.put(".hidden/b.mp4"), bucket.put(longest)
+    os.utime(bucket.put(distant), (0, 3e11))  # after the last year that Python knows
     async with watching():
-        assert await submitted() == ["talks/a.mp4"]
+        assert await submitted(3) == [longest, "talks/a.mp4", distant]
 
 
 async def test_files_that_a_download_is_still_working_on_are_not_taken(watching, bucket, submitted):
@@ -149,6 +153,32 @@ async def test_a_start_does_not_repeat_what_is_done(watching, bucket, store_tran
     async with watching():
         await asyncio.sleep(2)
     assert await sql("select count(*) from transcriptions") == [(1,)]
+
+
+async def test_a_folder_that_is_another_one_now_is_watched_and_looked_through(
+    watching, bucket, folder, submitted, caplog
+):
+    """As when its disk is unmounted and mounted again."""
+    caplog.set_level("INFO")
+    async with watching() as watch:
+        assert watch.problems() == []
+        folder.rename(folder.with_name("away"))
+        while not watch.problems():
+            await asyncio.sleep(0.02)
+        assert watch.problems() == ["the folder of bucket videos is not there; is its disk mounted?"]
+        bucket.put("fresh.mp4")
+        assert (await submitted(), watch.problems()) == (["fresh.mp4"], [])
+        folder.rename(folder.with_name("away-too"))
+        bucket.put("at-once.mp4")
+        assert await submitted(2) == ["at-once.mp4", "fresh.mp4"]
+        bucket.put("later.mp4", age=0)
+        assert "later.mp4" in await submitted(3)
+    lines = [record.getMessage() for record in caplog.records if "folder of bucket" in record.getMessage()]
+    assert [line.split("; ")[0] for line in lines] == [
+        "watch: the folder of bucket videos is not there",
+        "watch: the folder of bucket videos is there again",
+        "watch: the folder of bucket videos is another one now",
+    ]
 
 
 async def test_the_command_watches_until_it_is_stopped(orchestrator, bucket, submitted):

@@ -100,6 +100,7 @@ async def test_a_bucket_that_is_suddenly_empty_removes_nothing(kept, intake, lis
     (kept.data_path / "videos").mkdir()
     for _ in range(2):
         await list_once(intake(delete=True))
+    assert await intake(delete=True).removed.check(BUCKET, ["a.mp4", "b"]) == 0
     assert (await removed(), len(await known())) == ([], 3)
 
 
