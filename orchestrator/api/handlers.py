@@ -15,6 +15,7 @@ from orchestrator.database.pool import CONNECTION_ERRORS, Pool
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.exports.deletion import Deletions
 from orchestrator.exports.pending_results import pending_results
+from orchestrator.intake.bucket import Objects
 from orchestrator.intake.event_intake import EventIntake
 from orchestrator.intake.submission import Submissions
 from orchestrator.jobs import queries as job_queries
@@ -31,6 +32,7 @@ from reelscribe.errors import BadRequest, JobNotFound
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
 from reelscribe.http.monitoring import HealthHandler
+from reelscribe.http.peer_watch import PeerWatch
 from reelscribe.http.server import Service, ServiceHandler
 
 STALL_SECONDS = 60.0
@@ -44,6 +46,7 @@ class OrchestratorService(Service):
         default_bucket: where savepaths are looked for when a request names no bucket.
         intake: takes what MinIO's events name.
         stores_results: whether finished transcripts are stored in a bucket.
+        objects: without them, the health does not say whether submissions can be compared with the bucket.
 
     Attributes:
         transcribers: what the worker of this process knows of its transcribers; None without a worker.
@@ -60,6 +63,7 @@ class OrchestratorService(Service):
         deletions: Deletions,
         stores_results: bool = False,
         hosts: AllowedHosts | None = None,
+        objects: Objects | None = None,
     ) -> None:
         super().__init__("orchestrator", tokens, hosts)
         self.pool = pool
@@ -71,13 +75,17 @@ class OrchestratorService(Service):
         self.stores_results = stores_results
         self.feed = Feed(pool)
         self.transcribers: Callable[[], list[TranscriberState]] | None = None
+        self._extractor = PeerWatch("the extractor", objects.problem) if objects else None
         self._queue_metrics = QueueMetrics(pool, queue, stores_results)
         self.registry.register(self._queue_metrics)
         streams = Gauge("reelscribe_event_streams", "Open streams of events", registry=self.registry)
         streams.set_function(lambda: len(self.feed.followers))
 
     async def problems(self) -> list[str]:
-        return transcriber_problems(self.transcribers()) if self.transcribers else []
+        found = transcriber_problems(self.transcribers()) if self.transcribers else []
+        if self._extractor and (problem := await self._extractor.problem()):
+            found.append(f"{problem}: submissions cannot be compared with the bucket")
+        return found
 
     async def refresh_metrics(self) -> None:
         await self._queue_metrics.refresh()

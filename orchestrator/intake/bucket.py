@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 
 from orchestrator.jobs.object_changes import Identity
-from reelscribe.errors import PeerUnreachable
+from reelscribe.errors import PeerUnreachable, ServiceError
 from reelscribe.http.auth import Tokens
 
 if TYPE_CHECKING:  # a submission that asks nothing need not wait for the import of an HTTP client
@@ -76,6 +76,20 @@ class Objects:
                 found |= {savepath: there[savepath] for savepath in passed if savepath in there}
                 step = min(PAGE, step * 4) if len(passed) * 2 >= step else max(1, step // 4)
         return found
+
+    async def problem(self) -> str | None:
+        """Why the extractor cannot be asked now, in a sentence without its address; None if it can.
+
+        That a bucket is not there is said by its own health, and by the transcribers.
+        """
+        try:
+            async with self._client() as extractor:
+                await extractor.health()
+        except PeerUnreachable:
+            return "the extractor does not answer"
+        except ServiceError as failure:
+            return f"the extractor cannot be used ({failure.code})"
+        return None
 
     def _client(self) -> "ExtractorClient":
         from reelscribe.http.extractor_client import ExtractorClient

@@ -8,6 +8,7 @@ from orchestrator.database.pool import CONNECTION_ERRORS
 from orchestrator.session import Session
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
+from reelscribe.http.peer_watch import PeerWatch
 from reelscribe.http.routes import Api
 from reelscribe.http.server import Service, serve
 from reelscribe.stop_signals import STOP_SIGNALS
@@ -25,6 +26,7 @@ class MonitoredService(Service):
 
     Attributes:
         lacks: what its work lacks now, in sentences without addresses.
+        extractor: of a folder watch, which asks it about changes.
     """
 
     def __init__(self, name: str, session: Session) -> None:
@@ -32,10 +34,13 @@ class MonitoredService(Service):
         tokens = Tokens.from_file(session.settings.auth.token_file)
         super().__init__(name, tokens, AllowedHosts.of("orchestrator", section))
         self.lacks: Callable[[], list[str]] = list
+        self.extractor: PeerWatch | None = None
         self._session = session
 
     async def problems(self) -> list[str]:
         found = self.lacks()
+        if self.extractor and (problem := await self.extractor.problem()):
+            found.append(f"{problem}: changed and removed objects wait")
         try:
             async with self._session.pool.connection(timeout=DATABASE_SECONDS):
                 return found

@@ -28,6 +28,7 @@ from orchestrator.worker.transcription import transcription
 from orchestrator.worker.worker import Worker
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
+from reelscribe.http.peer_watch import PeerWatch
 from reelscribe.http.server import serve
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ async def watch_session(session: Session) -> int:
     chosen, service = session.settings, MonitoredService("watch", session)
     intake = _make_intake(session)
     watch = FolderWatch(chosen.paths.minio_data_path, intake, chosen.events.settle_seconds, service.registry)
-    service.lacks = watch.problems
+    service.lacks, service.extractor = watch.problems, PeerWatch("the extractor", session.objects.problem)
     log.info("watch: looking at %s in %s", ", ".join(watch.buckets), chosen.paths.minio_data_path)
     async with _concurrently(session, service.stopping, "watch", watch.run(service.stopping)):
         await service.run(chosen.events.watch_port)
@@ -84,6 +85,7 @@ def make_service(session: Session) -> OrchestratorService:
         session.deletions,
         stores_results=session.settings.results.bucket is not None,
         hosts=AllowedHosts.of("orchestrator", session.settings.orchestrator),
+        objects=session.objects,
     )
 
 

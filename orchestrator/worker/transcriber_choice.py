@@ -53,12 +53,20 @@ class TranscriberState(NamedTuple):
 
 
 def transcriber_problems(states: Sequence[TranscriberState]) -> list[str]:
-    """Why no job can be done now; none if one transcriber lacks nothing. Without URLs: anyone may read it."""
-    if not states or any(state.up is None or (state.up and not state.problems) for state in states):
-        return []
-    if not any(state.up for state in states):
+    """Why fewer jobs can be done now than with all transcribers, or none at all. Without URLs: anyone may read it."""
+    silent = [state for state in states if state.up is False]
+    lacking = [state for state in states if state.up and state.problems]
+    lacks = [problem for state in lacking for problem in state.problems]
+    if len(silent) + len(lacking) < len(states):  # the others can work
+        found = [f"{_of(len(silent), len(states))} not answer"] if silent else []
+        return found + [f"a transcriber cannot work: {problem}" for problem in dict.fromkeys(lacks)]
+    if states and not lacking:
         return ["no transcriber answers"]
-    return [f"no transcriber can work: {problem}" for state in states if state.up for problem in state.problems]
+    return [f"no transcriber can work: {problem}" for problem in dict.fromkeys(lacks)]
+
+
+def _of(some: int, all: int) -> str:
+    return f"{some} of {all} transcribers {'does' if some == 1 else 'do'}"
 
 
 @dataclass(eq=False)

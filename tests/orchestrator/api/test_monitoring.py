@@ -7,11 +7,18 @@ import pytest
 
 from orchestrator.api import metrics
 from orchestrator.cli.search import _base_url
+from orchestrator.exports.deletion import Deletions
+from orchestrator.intake.bucket import Objects
+from orchestrator.services.run import make_service
+from orchestrator.session import Session
 from orchestrator.worker.transcriber_choice import TranscriberState
 from reelscribe.errors import ObjectNotFound
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
+from reelscribe.settings.loading import Settings
 from reelscribe.settings.orchestrator import OrchestratorSection
+from reelscribe.settings.shared import MinioSection
+from tests.orchestrator.conftest import BUCKET
 
 
 @pytest.fixture
@@ -89,6 +96,13 @@ async def test_without_transcribers_the_service_is_degraded(api, orchestrator_se
         orchestrator_service.transcribers = known
         health = await api.get("/healthz")
         assert (health.status_code, health.json()["status"], health.json()["problems"]) == (200, status, problems)
+
+
+async def test_an_extractor_that_does_not_answer_is_a_problem_without_its_address(pool, queue, submissions, free_port):
+    away = Objects(f"http://127.0.0.1:{free_port}", Tokens(), BUCKET)
+    session = Session(Settings(), pool, queue, away, submissions, Deletions(pool, queue, MinioSection()))
+    problem = "the extractor does not answer: submissions cannot be compared with the bucket"
+    assert await make_service(session).problems() == [problem]
 
 
 async def test_public_url_makes_links_that_lead_through_the_proxy(api, orchestrator_service, store_transcript):

@@ -47,6 +47,8 @@ async def test_a_folder_watch_too(orchestrator, bucket, http, free_port):
     watch = await orchestrator.start("watch")
     await watch.says("bucket videos: 3 new")
     url = f"http://127.0.0.1:{free_port}"
-    assert (await http.get(f"{url}/healthz")).json()["machine"] == "watch"
+    health = (await http.get(f"{url}/healthz")).json()
+    assert (health["machine"], health["status"]) == ("watch", "degraded")  # no extractor runs here
+    assert "changed and removed objects wait" in health["problems"][0]
     assert 'reelscribe_watched_objects_total{outcome="new"} 3.0' in (await http.get(f"{url}/metrics")).text
     assert (await watch.ends(signal.SIGTERM)).code == 0

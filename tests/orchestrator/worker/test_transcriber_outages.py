@@ -90,11 +90,14 @@ async def test_a_transcriber_that_starts_later_than_the_worker_is_no_line(
     ("states", "problems"),
     [
         ([], []),
-        ([(True, ()), (False, ("away",))], []),
+        ([(True, ()), (None, ())], []),
+        ([(True, ()), (False, ("away",))], ["1 of 2 transcribers does not answer"]),
+        ([(True, ()), (False, ("a",)), (False, ("b",))], ["2 of 3 transcribers do not answer"]),
+        ([(True, ()), (True, ("no extractor",))], ["a transcriber cannot work: no extractor"]),
         ([(False, ("away",)), (False, ("away",))], ["no transcriber answers"]),
         ([(True, ("no extractor",)), (False, ("away",))], ["no transcriber can work: no extractor"]),
     ],
 )
-def test_the_orchestrator_lacks_transcribers_only_if_none_can_work(states, problems):
+def test_the_orchestrator_says_which_transcribers_it_lacks(states, problems):
     known = [transcriber_choice.TranscriberState("http://b", up, lacks, 4, 4, 0) for up, lacks in states]
     assert transcriber_choice.transcriber_problems(known) == problems
