@@ -53,7 +53,8 @@ class RemovedObjects:
     async def check_listed(
         self, bucket: str, prefix: str, after: str, until: str | None, listed: Collection[str], began: datetime
     ) -> int:
-        """Note what a part of a listing lacks, from ``after`` (exclusive) to ``until`` (inclusive); how many there are.
+        """Note what a part of a listing lacks, from ``after`` (exclusive) to ``until`` (inclusive); how many of it
+        were not known to be gone.
 
         What is to be forgotten is only noted the first time: a listing that began later must lack it too.
         """
@@ -64,9 +65,9 @@ class RemovedObjects:
             return 0
         forgotten = [savepath for savepath, since in gone.items() if self._delete and since and since < began]
         async with self._pool.connection() as connection:
-            await removed_objects.mark(connection, bucket, list(gone))
+            newly = await removed_objects.mark(connection, bucket, list(gone))
         await self._forget(bucket, forgotten)
-        return len(gone)
+        return newly
 
     async def began(self) -> datetime:
         """The time at which a listing begins, by the clock of the database."""

@@ -12,7 +12,7 @@ from psycopg.errors import ForeignKeyViolation
 from orchestrator.database.pool import Pool
 from orchestrator.intake.bucket import Objects
 from orchestrator.jobs import queries as job_queries
-from orchestrator.jobs import transitions, versions
+from orchestrator.jobs import removed_objects, transitions, versions
 from orchestrator.jobs.models import Job, Options
 from orchestrator.jobs.object_changes import Identity
 from orchestrator.queue.entries import QueueEntries
@@ -225,9 +225,17 @@ class Submission:
             try:
                 found = await self._objects.identities(self.bucket, to_ask)
                 identities |= {savepath: found.get(savepath) for savepath in to_ask}
+                await self._note_removed([savepath for savepath in to_ask if savepath not in found], bool(found))
             except ServiceError as reason:
                 self.unavailable_reason = reason
         return identities
+
+    async def _note_removed(self, gone: list[str], others_exist: bool) -> None:
+        """Of an empty bucket the disk may not be mounted: then nothing is noted."""
+        assert self._objects
+        if gone and not self._dry_run and (others_exist or await self._objects.exist(self.bucket)):
+            async with self._pool.connection() as connection:
+                await removed_objects.mark(connection, self.bucket, gone)
 
     async def _carry_out(self, outcomes: dict[str, Outcome], known: Mapping[str, versions.Current]) -> None:
         fresh = [savepath for savepath, outcome in outcomes.items() if outcome in ("new", "changed")]

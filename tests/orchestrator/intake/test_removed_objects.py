@@ -15,6 +15,7 @@ from orchestrator.intake.bucket_listing import BucketListing
 from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.folder_watch import FolderWatch
 from orchestrator.intake.submission import Submissions
+from orchestrator.jobs.models import Options
 from reelscribe.errors import PeerUnreachable
 from reelscribe.http.auth import Tokens
 from reelscribe.settings.loading import Settings
@@ -73,10 +74,12 @@ def list_once(pool, bucket):
     return run
 
 
-async def test_a_listing_finds_what_is_gone_and_what_is_back(kept, intake, list_once, removed, known, commands):
+async def test_a_listing_finds_what_is_gone_and_what_is_back(kept, intake, list_once, removed, known, commands, caplog):
+    caplog.set_level("INFO", "orchestrator.intake.bucket_listing")
     (kept.data_path / "videos" / "b" / "1.mp4").unlink()
     await list_once(intake())
     await list_once(intake())
+    assert ["1 removed" in record.getMessage() for record in caplog.records] == [True, False], "it is news once"
     assert (await removed(), len(await known())) == (["b/1.mp4"], 3)
     shown = json.loads((await commands.run("status", "b/1.mp4", "--json")).out)["jobs"][0]
     assert datetime.fromisoformat(shown["object_removed_at"]) > datetime.fromisoformat(shown["finished_at"])
@@ -95,12 +98,20 @@ async def test_it_is_forgotten_if_so_set_once_a_second_listing_lacks_it(kept, in
     assert await known() == ["a.mp4", "b/2.mp4"]
 
 
-async def test_a_bucket_that_is_suddenly_empty_removes_nothing(kept, intake, list_once, removed, known):
+async def test_a_submission_notes_what_is_gone(pool, queue, kept, removed):
+    (kept.data_path / "videos" / "a.mp4").unlink()
+    submission = Submissions(pool, queue, Objects(kept.url, Tokens(), BUCKET)).begin(BUCKET, Options())
+    assert (await submission.take({"a.mp4": None}), await removed()) == ({"a.mp4": "missing"}, ["a.mp4"])
+
+
+async def test_a_bucket_that_is_suddenly_empty_removes_nothing(pool, queue, kept, intake, list_once, removed, known):
     shutil.rmtree(kept.data_path / "videos")
     (kept.data_path / "videos").mkdir()
     for _ in range(2):
         await list_once(intake(delete=True))
     assert await intake(delete=True).removed.check(BUCKET, ["a.mp4", "b"]) == 0
+    submission = Submissions(pool, queue, Objects(kept.url, Tokens(), BUCKET)).begin(BUCKET, Options())
+    assert await submission.take({"a.mp4": None}) == {"a.mp4": "missing"}
     assert (await removed(), len(await known())) == ([], 3)
 
 
