@@ -33,7 +33,7 @@ def check_bucket(
     except ServiceError as failure:
         return _problem(folder, failure.message)
     if not page.objects:
-        return f"{folder}; it is empty, so nothing was read"
+        return f"{folder}; it is empty, so nothing was read: is its disk mounted?"
     savepath = page.objects[0].savepath
     try:
         with storage.open(savepath, bucket) as stored:

@@ -92,7 +92,7 @@ class ExtractorService(Service):
         log.info("extractor-api: ffmpeg %s at %s; bucket %s", self.ffmpeg.version, self.ffmpeg.path, self.storage)
         if self._s3:
             log.info("extractor-api: what cannot be read there is read through %s", self._s3)
-        for warning in (*self.ffmpeg.warnings, *self._bucket_problems()):
+        for warning in (*self.ffmpeg.warnings, *self._bucket_problems(for_objects=True)):
             log.warning("extractor-api: %s", warning)
 
     def record(self, receipt: ExtractionReceipt) -> None:
@@ -110,12 +110,13 @@ class ExtractorService(Service):
             return [f"the drive of the buckets did not answer within {STORAGE_SECONDS:g} s"]
         return self._looking.result()
 
-    def _bucket_problems(self) -> list[str]:
-        return [problem for bucket in self.storage.buckets if (problem := self._bucket_problem(bucket))]
+    def _bucket_problems(self, for_objects: bool = False) -> list[str]:
+        """What is wrong with the buckets; with ``for_objects`` that one is empty too, which a new one is at first."""
+        return [problem for bucket in self.storage.buckets if (problem := self._bucket_problem(bucket, for_objects))]
 
-    def _bucket_problem(self, bucket: str) -> str | None:
+    def _bucket_problem(self, bucket: str, for_objects: bool) -> str | None:
         try:
-            self.storage.require(bucket, to_list=True)
+            self.storage.require(bucket, to_list=True, for_object=for_objects)
         except BucketUnavailable as unavailable:
             # MinIO reads what is closed to this account.
             return None if self._s3 and isinstance(unavailable, BucketClosed) else unavailable.message

@@ -15,6 +15,8 @@ from reelscribe.savepath import mistake_in
 from reelscribe.settings.extractor import PathsSection
 
 _HINT = "see: extractor-api check"
+_NO_OBJECTS = ("lost+found", ".minio.sys")
+"""What lies in a folder before any object does."""
 
 
 class BucketClosed(BucketUnavailable):
@@ -65,18 +67,19 @@ class LocalStorage:
             except NotReadableHere:
                 raise
             except (ObjectNotFound, NotReadable):
-                self.require(bucket)
+                self.require(bucket, for_object=True)
                 raise
             except OSError as failure:
                 self.require(bucket)
                 raise NotReadable(f"{savepath} cannot be opened: {failure.strerror}") from None
             yield stored
 
-    def require(self, bucket_name: str | None = None, to_list: bool = False) -> Path:
+    def require(self, bucket_name: str | None = None, to_list: bool = False, for_object: bool = False) -> Path:
         """The folder of a bucket, if objects can be read in it now.
 
         Args:
             to_list: it must be possible to list it too.
+            for_object: it must hold something: where a disk is not mounted, its folder is empty.
 
         Raises:
             BadRequest: it is not one of config.cfg.
@@ -97,6 +100,8 @@ class LocalStorage:
             self._devices[bucket] = device
         elif self._devices.get(bucket, device) != device:
             raise BucketUnavailable(f"bucket {bucket} is not mounted any more: its folder is empty; {_HINT}")
+        elif for_object:
+            raise BucketUnavailable(f"bucket {bucket} is empty; is its disk mounted? {_HINT}")
         return folder
 
     def bucket(self, bucket_name: str | None) -> str:
@@ -137,7 +142,7 @@ def _check_savepath(savepath: str) -> None:
 def _is_empty(folder: Path, to_list: bool) -> bool:
     try:
         with os.scandir(folder) as entries:
-            return next(entries, None) is None
+            return all(entry.name in _NO_OBJECTS for entry in entries)
     except PermissionError:
         if to_list:
             raise

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -140,14 +141,19 @@ class TestBucket:
         with pytest.raises(ObjectNotFound):
             content(storage, "youtube/none.mp4")
 
-    def test_an_empty_one_is_not_unless_it_was_on_another_drive(self, storage: LocalStorage, data_path: Path) -> None:
+    def test_an_empty_one_can_be_listed_unless_it_was_on_another_drive_and_lacks_no_object(
+        self, storage: LocalStorage, data_path: Path
+    ) -> None:
         assert storage.require("other-bucket") == data_path / "other-bucket"
         (data_path / "other-bucket" / "two.mp4").unlink()
         assert list_objects(storage, "other-bucket", "", "", 10).objects == []
+        (data_path / "other-bucket" / "lost+found").mkdir()
+        with pytest.raises(BucketUnavailable, match="other-bucket is empty; is its disk mounted"):
+            content(storage, "two.mp4", "other-bucket")
         other_drive = next(
             path for path in (Path("/dev/shm"), Path("/proc")) if path.stat().st_dev != _device(data_path)
         )
-        (data_path / "other-bucket").rmdir()
+        shutil.rmtree(data_path / "other-bucket")
         (data_path / "other-bucket").symlink_to(other_drive)
         storage.require("other-bucket")
         (data_path / "other-bucket").unlink()
