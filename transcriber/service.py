@@ -257,7 +257,8 @@ class TranscriberService(Service):
             outcome = "finished"
         except ServiceError as failure:
             outcome = failure.code
-            log.warning("%s: failed: %s: %s", name, failure.code, failure.message)
+            if self.outage_lines.is_new(failure):
+                log.warning("%s: failed: %s: %s", name, failure.code, failure.message)
             raise
         except ClientLeft:
             raise

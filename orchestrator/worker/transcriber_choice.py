@@ -107,6 +107,14 @@ class _Transcriber:
         subject = f"bucket {bucket}" if bucket else "the bucket"
         return self.buckets.setdefault(bucket, Outage(f"{subject} through {name_of(self.url)}"))
 
+    def note_still_lacking(self, reading: Outage) -> ServiceError | None:
+        """The reason of an outage that its health still names: then no job need try; None if it does not."""
+        reason = reading.reason
+        if reason and any(reason.message in said or f"({reason.code})" in said for said in self.state.problems):
+            reading.note_failure(reason)
+            return reason
+        return None
+
     def number(self, name: str) -> int | None:
         """A number of its last answer."""
         value = self.health.get(name)
@@ -197,7 +205,7 @@ class Transcribers:
         candidates, reasons = await self._by_load()
         for transcriber in candidates:
             reading = transcriber.reading(request.bucket_name)
-            if reason := reading.unavailable_reason:
+            if reason := reading.unavailable_reason or transcriber.note_still_lacking(reading):
                 reasons.append(reason)
                 continue
             reading.probe()

@@ -25,6 +25,7 @@ from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
 from reelscribe.http.connections import ServiceServer, ServiceStream
 from reelscribe.http.metrics import new_registry
+from reelscribe.http.outage_lines import OutageLines
 from reelscribe.http.parsing import parse_query, parse_request
 from reelscribe.settings.shared import Listener
 from reelscribe.stop_signals import STOP_SIGNALS
@@ -66,6 +67,7 @@ class Service:
         self.running: set[ServiceHandler] = set()
         self.idle = asyncio.Event()
         self.idle.set()
+        self.outage_lines = OutageLines()
         self.registry = new_registry(name)
         self.requests = Counter(
             "reelscribe_http_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
@@ -253,7 +255,8 @@ class ServiceHandler(RequestHandler):
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         if isinstance(value, errors.ServiceError):
-            log.warning("%s %s: %s: %s", self.request.method, self.request.path, value.code, value.message)
+            if self.service.outage_lines.is_new(value):
+                log.warning("%s %s: %s: %s", self.request.method, self.request.path, value.code, value.message)
         elif isinstance(value, (StreamClosedError, HTTPError)):
             log.info("%s %s: %s", self.request.method, self.request.path, value)
         else:

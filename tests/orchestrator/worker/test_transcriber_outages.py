@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from orchestrator.worker import attempt_runner, outages, transcriber_choice, worker
+from reelscribe.errors import RemoteError
 from tests.orchestrator.conftest import run_worker
 from tests.orchestrator.scripted import ScriptedTranscriber, falls_silent_after
 
@@ -101,3 +102,21 @@ async def test_a_transcriber_that_starts_later_than_the_worker_is_no_line(
 def test_the_orchestrator_says_which_transcribers_it_lacks(states, problems):
     known = [transcriber_choice.TranscriberState("http://b", up, lacks, 4, 4, 0) for up, lacks in states]
     assert transcriber_choice.transcriber_problems(known) == problems
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("bucket_unavailable", "degraded: bucket x is not there"),
+        ("peer_unreachable", "cannot be used (peer_unreachable)"),
+    ],
+)
+def test_no_job_tries_what_the_health_of_the_transcriber_still_lacks(code, said):
+    one = transcriber_choice._Transcriber("http://b", outages.Outage("b"))
+    reading = one.reading("x")
+    one.note_health({"problems": [f"the extractor is {said}"]})
+    assert one.note_still_lacking(reading) is None, "no job has failed"
+    reading.note_failure(RemoteError(502, code, "bucket x is not there", True))
+    assert one.note_still_lacking(reading) is reading.reason
+    one.note_health({"problems": ["the extractor is degraded: bucket y is not there"]})
+    assert one.note_still_lacking(reading) is None
