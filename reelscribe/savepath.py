@@ -1,5 +1,8 @@
 """What an object of a bucket may be called: the rules of MinIO, and those that keep a path inside its bucket."""
 
+import os
+from pathlib import Path
+
 MAX_BYTES = 1024
 MAX_PART_BYTES = 255
 
@@ -28,3 +31,8 @@ def mistake_in(savepath: str) -> str | None:
     if parts[0] == ".minio.sys":
         return ".minio.sys is MinIO's own folder"
     return None
+
+
+def leads_out(root: Path, folder: Path) -> bool:
+    """Whether the folder of a savepath, which need not exist, is outside of ``root`` by a symbolic link."""
+    return not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(root))

@@ -163,6 +163,8 @@ async def _to_parquet(session: Session, bucket: str, wanted: TranscriptSelection
     async with session.pool.connection() as connection:
         partitions = await touched(connection, bucket, *wanted)
         written = 0
+        if not any(partition.jobs for partition in partitions):
+            return written, failures  # a mistyped filter, or another database, empties no dataset
         with _bar(sum(len(partition.jobs) for partition in partitions)) as advance:
             for partition in partitions:
                 try:

@@ -1,11 +1,13 @@
 """Transcripts into a folder that mirrors the savepaths. A file is complete, or it is not there."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.errors import NotWritten
+from reelscribe.savepath import leads_out
 
 
 class MirrorFolder:
@@ -28,8 +30,13 @@ class MirrorFolder:
                 f"{savepath} is not written: {self._root / name} is the file of another recording; use {{folder}}/ and "
                 "{name} in --name"
             )
-        with replacing(self._root, self._root / name) as unfinished:
-            unfinished.write_bytes(content)
+        try:
+            with replacing(self._root, self._root / name) as unfinished:
+                unfinished.write_bytes(content)
+        except NotWritten as failure:
+            if isinstance(failure.__cause__, OSError) and failure.__cause__.errno == errno.ENAMETOOLONG:
+                raise NotWritten(f"{failure.message}; name it with --name, such as '{{stem}}.{{format}}'") from failure
+            raise
         self._written.add(key)
 
 
@@ -41,10 +48,10 @@ def replacing(root: Path, path: Path) -> Iterator[Path]:
         NotWritten: it cannot be written, or a symbolic link leads out of ``root``.
     """
     unfinished = path.parent / f".reelscribe-{os.getpid()}.part"
+    if leads_out(root, path.parent):
+        raise NotWritten(f"{path.parent} leads out of {root} by a symbolic link; nothing was written there")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.parent.resolve().is_relative_to(root.resolve()):
-            raise NotWritten(f"{path.parent} leads out of {root} by a symbolic link; nothing was written there")
         try:
             yield unfinished
             unfinished.replace(path)

@@ -4,6 +4,7 @@ An object is there completely or not at all, and one that exists is replaced onl
 """
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from minio.error import S3Error
 from orchestrator.errors import NotWritten, ObjectExists
 from reelscribe.errors import PeerRefused, ServiceError
 from reelscribe.minio_client import MinioClient
+from reelscribe.savepath import leads_out
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.shared import MinioSection
 
@@ -57,10 +59,10 @@ async def _to_folder(
         )
     target = root / savepath
     unfinished = target.parent / f".reelscribe-{os.getpid()}.part"
+    if leads_out(root, target.parent):
+        raise NotWritten(f"{target.parent} leads out of {root} by a symbolic link; nothing was written there")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.parent.resolve().is_relative_to(root.resolve()):
-            raise NotWritten(f"{target.parent} leads out of {root} by a symbolic link; nothing was written there")
         if target.is_dir() or (target.exists() and not overwrite):
             raise _exists(bucket, savepath)
         try:
@@ -111,11 +113,15 @@ class _Source:
         self.stopped = False
         self._file = file
         self._advance = advance
+        self._left = self.length
 
     def read(self, size: int = -1) -> bytes:
         if self.stopped:
             raise OSError("the upload was interrupted")
         block = self._file.read(size)
+        self._left -= len(block)
+        if not block and size and self._left > 0:
+            raise OSError(errno.EIO, "it has become shorter during the upload")
         self._advance(len(block))
         return block
 
@@ -132,7 +138,11 @@ class _BucketUpload(MinioClient):
             if not overwrite and self._exists(bucket, savepath):
                 raise _exists(bucket, savepath)
             self.api.put_object(
-                bucket_name=bucket, object_name=savepath, data=cast(BinaryIO, source), length=source.length
+                bucket_name=bucket,
+                object_name=savepath,
+                data=cast(BinaryIO, source),
+                length=source.length,
+                num_parallel_uploads=1,  # an interrupted upload is then removed completely: no part is on its way
             )
 
     def _exists(self, bucket: str, savepath: str) -> bool:

@@ -49,7 +49,7 @@ async def upload_all(session: Session, bucket: str, uploads: Mapping[str, Path],
             with path.open("rb") as file, _bar(path.stat().st_size, savepath) as advance:
                 await upload(session.settings, bucket, file, savepath, overwrite, advance)
         except OSError as unreadable:
-            usage(visible(f"{path} cannot be read: {unreadable.strerror}"))
+            usage(visible(f"{path} cannot be read: {unreadable.strerror or unreadable}"))
         except asyncio.CancelledError:
             print_error("the upload was interrupted; nothing was submitted")
             raise

@@ -97,11 +97,20 @@ async def test_no_savepath_leads_out_of_the_folder(orchestrator, store_transcrip
     out = tmp_path / "a" / "out"
     out.mkdir(parents=True)
     (out / "link").symlink_to(tmp_path)
-    for savepath in ("../up.mp4", "/etc/top.mp4", "x/../../up.mp4", "link/through.mp4", "n" * 300, "fine.mp4"):
+    for savepath in (
+        "../up.mp4",
+        "/etc/top.mp4",
+        "x/../../up.mp4",
+        "link/through.mp4",
+        "link/new/a.mp4",
+        "n" * 300,
+        "fine.mp4",
+    ):
         await store_transcript(savepath, "Words.")
     outcome = await orchestrator.run("export", "--all", "--output", str(out))
-    assert (outcome.code, len(outcome.err.splitlines())) == (1, 5)
-    assert "leads out of" in outcome.err
+    assert (outcome.code, len(outcome.err.splitlines())) == (1, 6)
+    assert "leads out of" in outcome.err and "File name too long; name it with --name" in outcome.err
+    assert not (tmp_path / "new").exists()
     assert files(tmp_path) == ["a/out/fine.mp4.txt", "config.cfg"]
 
 

@@ -109,3 +109,14 @@ async def test_a_word_document_of_any_name(orchestrator, transcripts, tmp_path):
     document = Document(str(tmp_path / "o/en/youtube/a-scripted.docx"))
     texts = [paragraph.text for paragraph in document.paragraphs]
     assert texts == ["youtube/a.mp4", "00:00:00.000  Hello Peter. Good bye."]
+
+
+async def test_filters_that_want_nothing_empty_no_dataset(commands, transcripts, tmp_path):
+    export = ("export", "--all", "--format", "parquet", "--output", str(tmp_path / "ds"))
+    assert (await commands.run(*export)).code == 0
+    before = files(tmp_path / "ds")
+    nothing = await commands.run(*export, "--language", "fr")
+    assert (nothing.code, "no transcript is what the filters want" in nothing.err) == (1, True)
+    assert files(tmp_path / "ds") == before
+    assert (await commands.run(*export, "--language", "de")).code == 0
+    assert len(files(tmp_path / "ds")) == 2

@@ -53,12 +53,13 @@ async def test_what_cannot_be_uploaded_is_a_sentence(commands, folder, tmp_path)
         ([there, "--dry-run"], 2, "neither lists of savepaths nor"),
         (["./no.mp4"], 2, "there is no such file"),
         ([there, "--into", "file.txt/x"], 1, "cannot be written"),
-        ([there, "--into", "out/"], 1, "leads out of"),
+        ([there, "--into", "out/new"], 1, "leads out of"),
         ([there, "--bucket", "other"], 1, "there is no folder"),
     ]:
         outcome = await commands.run("submit", "--upload", *arguments)
         assert (outcome.code, sentence in outcome.err) == (code, True), outcome.err
     assert names(folder) == ["file.txt"]
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 async def test_the_folder_of_a_minio_is_left_to_it(commands, folder, tmp_path):
