@@ -66,7 +66,9 @@ class QueueMetrics(Collector):
         yield failed
         yield _gauge("workers", "Workers of this database that show a heartbeat", self._workers)
         yield _gauge(
-            "transcript_seconds", "Seconds of audio that have a current transcript", figures.transcribed_seconds
+            "transcript_seconds",
+            "Seconds of audio of current transcriptions that are done",
+            figures.transcribed_seconds,
         )
         if self._stores_results:
             pending = figures.unfinished(STORE_RESULT)

@@ -229,7 +229,7 @@ class QueueFigures(Record):
 
     Attributes:
         jobs: current jobs by kind and state.
-        transcribed_seconds: of audio that has a current transcript.
+        transcribed_seconds: of audio of current transcriptions that are done: one for each set of options.
         oldest_seconds: since the submission of the oldest transcription that waits; None if none does.
         failed: current jobs by error code, of the newest :data:`NEWEST_FAILED` that failed.
     """
