@@ -36,7 +36,8 @@ def delete(
     require_answer("delete", yes)
 
     async def work(session: Session) -> int:
-        where, failed = session.bucket(bucket), None
+        where = session.bucket(bucket)
+        failed: list[int] = []
         async with session.pool.connection() as connection:
             if code is not None:
                 failed = await failures.failed_ids(connection, bucket, code, reason)
@@ -44,16 +45,19 @@ def delete(
             else:
                 if named and (unknown := sorted(set(named) - set(await deletion.known(connection, where, named)))):
                     raise job_queries.not_submitted(where, unknown[0], session.bucket(None))
-                wanted = await deletion.count(connection, where, named, prefix or "")
+                last = await deletion.last_recording(connection)
+                wanted = await deletion.count(connection, where, named, prefix or "", last)
         removed = Deleted()
         if wanted != removed:
             if not confirmed(f"Remove {_counts(wanted)}?", yes):
                 print_error("nothing was removed")
                 return 1
-            if failed is not None:
-                removed = await session.deletions.delete_jobs(failed)
+            if code is not None:
+                removed = await session.deletions.delete_failed(failed, code)
+                if kept := wanted.jobs - removed.jobs:
+                    print_error(f"{kept} of these jobs stay{'s' if kept == 1 else ''}: retried or removed meanwhile")
             else:
-                removed = await session.deletions.delete(where, named, prefix or "")
+                removed = await session.deletions.delete(where, named, prefix or "", last)
         if as_json:
             print_json(removed.model_dump())
         elif wanted == Deleted():

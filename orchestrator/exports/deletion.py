@@ -43,8 +43,13 @@ class Deletions:
         self._queue = queue
         self._minio = minio
 
-    async def delete(self, bucket: str, savepaths: Sequence[str] | None, prefix: str = "") -> Deleted:
+    async def delete(
+        self, bucket: str, savepaths: Sequence[str] | None, prefix: str = "", until: int | None = None
+    ) -> Deleted:
         """Forget these savepaths, or all that start with ``prefix``; those that nothing is known of are skipped.
+
+        Args:
+            until: id of the last recording that may be forgotten; later ones stay.
 
         Raises:
             InUse: a result of one is being stored; all before it are forgotten.
@@ -53,16 +58,16 @@ class Deletions:
         total = Deleted()
         while True:
             async with self._pool.connection() as connection:
-                found = await deletion.recordings(connection, bucket, savepaths, prefix, TOGETHER)
+                found = await deletion.recordings(connection, bucket, savepaths, prefix, TOGETHER, until)
             if not found:
                 return total
             total += await self._forget(list(found.values()))
 
-    async def delete_jobs(self, ids: Sequence[int]) -> Deleted:
-        """Remove jobs without a transcript, one at a time; unknown ones and those with a transcript are skipped."""
+    async def delete_failed(self, ids: Sequence[int], code: str) -> Deleted:
+        """Remove jobs that failed with this code, one at a time; all others are skipped, such as those retried now."""
         total = Deleted()
         for id in ids:
-            total += await self._forget_job(id)
+            total += await self._forget_job(id, code)
         return total
 
     async def delete_job(self, id: int) -> Deleted:
@@ -97,13 +102,15 @@ class Deletions:
                 break
         raise _in_use()
 
-    async def _forget_job(self, id: int) -> Deleted:
+    async def _forget_job(self, id: int, code: str | None = None) -> Deleted:
         for _ in range(TRIES):
             try:
                 async with self._pool.connection() as connection:
                     media_id = await deletion.recording_of(connection, id)
                     if await deletion.lock(connection, [media_id] if media_id else []) is None:
                         continue
+                    if code is not None and not await deletion.failed_with(connection, id, code):
+                        return Deleted()
                     await self._end(connection, [id])
                     return await deletion.remove_job(connection, id, media_id)
             except LockNotAvailable:
@@ -125,7 +132,10 @@ class Deletions:
         except SettingsError as wrong:
             raise PeerRefused(f"{'; '.join(wrong.problems)}; nothing was forgotten") from None
         for bucket, of_bucket in names.items():
-            await asyncio.to_thread(stored.remove, bucket, of_bucket)
+            try:
+                await asyncio.to_thread(stored.remove, bucket, of_bucket)
+            except PeerRefused as refused:
+                raise PeerRefused(f"{refused.message}; nothing was forgotten") from refused
 
 
 def _in_use() -> InUse:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import IO, BinaryIO, cast
 
 from minio.deleteobjects import DeleteObject
-from minio.error import S3Error
+from minio.error import InvalidResponseError, S3Error
 
 from reelscribe.errors import PeerRefused, ServiceError, SettingsError
 from reelscribe.minio_client import MinioClient
@@ -29,6 +29,7 @@ class ResultBucket(MinioClient):
             raise SettingsError(["[results] bucket: needs [minio] endpoint, access_key and secret_key_file"])
         super().__init__(minio, read_seconds=READ_SECONDS, retries=0)
         self._bucket = results.bucket
+        self._stored = StoredResults(minio)
 
     def put(self, name: str, content: IO[bytes], content_type: str) -> None:
         """Store an object; blocks.
@@ -39,13 +40,23 @@ class ResultBucket(MinioClient):
         length = content.seek(0, 2)
         content.seek(0)
         with self.as_service_errors(f"{name} into bucket {self._bucket}"):
-            self.api.put_object(
-                bucket_name=self._bucket,
-                object_name=name,
-                data=cast(BinaryIO, content),
-                length=length,
-                content_type=content_type,
-            )
+            try:
+                self.api.put_object(
+                    bucket_name=self._bucket,
+                    object_name=name,
+                    data=cast(BinaryIO, content),
+                    length=length,
+                    content_type=content_type,
+                )
+            except InvalidResponseError:
+                if name.isprintable():
+                    raise
+                self.api.bucket_exists(bucket_name=self._bucket)  # else it is no S3 server at all
+                raise ValueError("it takes no name with such characters") from None
+
+    def remove(self, bucket: str, names: Sequence[str]) -> None:
+        """See :meth:`StoredResults.remove`."""
+        self._stored.remove(bucket, names)
 
     def rejection(self, status: int, what: str, reason: str) -> ServiceError:
         return PeerRefused(
@@ -74,10 +85,14 @@ class StoredResults(MinioClient):
         Raises:
             PeerUnreachable, PeerRefused: one is not removed.
         """
+        together = [DeleteObject(name) for name in names if name.isprintable()]
         with self.as_service_errors(f"{len(names)} stored result(s) in bucket {bucket}"):
-            found = self.api.remove_objects(bucket_name=bucket, delete_object_list=map(DeleteObject, names))
             try:
+                found = self.api.remove_objects(bucket_name=bucket, delete_object_list=together)
                 refused = [error for error in found if error.code not in GONE]
+                for name in names:
+                    if not name.isprintable():  # XML, in which several are removed, has no control characters
+                        self._remove_alone(bucket, name)
             except S3Error as failure:
                 if failure.code not in GONE:
                     raise
@@ -85,8 +100,13 @@ class StoredResults(MinioClient):
         if refused:
             raise self.rejection(0, f"{refused[0].name} in bucket {bucket}", refused[0].code or "no reason is known")
 
+    def _remove_alone(self, bucket: str, name: str) -> None:
+        try:
+            self.api.remove_object(bucket_name=bucket, object_name=name)
+        except InvalidResponseError:
+            self.api.bucket_exists(bucket_name=bucket)  # if it answers, it can have no object of such a name
+
     def rejection(self, status: int, what: str, reason: str) -> ServiceError:
         return PeerRefused(
-            f"{self} does not remove {what} ({reason}); nothing was forgotten; see the rights of [minio] access_key "
-            "(s3:DeleteObject)"
+            f"{self} does not remove {what} ({reason}); see the rights of [minio] access_key (s3:DeleteObject)"
         )

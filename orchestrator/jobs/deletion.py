@@ -5,7 +5,7 @@ as whatever else writes both does: no deadlock.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from orchestrator.database.sql import Connection, fetch_all, fetch_column, fetch_one, fetch_value, starting_with
 from orchestrator.jobs.attempts import Attempt
@@ -40,11 +40,22 @@ class Deleted(Record):
 _WANTED = """
     m.bucket = %(bucket)s and m.savepath like %(prefix)s
         and (%(savepaths)s::text[] is null or m.savepath = any(%(savepaths)s))
+        and (%(until)s::bigint is null or m.id <= %(until)s)
 """
 
 
-async def count(connection: Connection, bucket: str, savepaths: Sequence[str] | None, prefix: str = "") -> Deleted:
-    """What is known of these savepaths, or of all that start with ``prefix``."""
+async def last_recording(connection: Connection) -> int:
+    """The id of the newest recording; those that come later have higher ones."""
+    id: int = await fetch_value(connection, "select coalesce(max(id), 0) from media")
+    return id
+
+
+async def count(
+    connection: Connection, bucket: str, savepaths: Sequence[str] | None, prefix: str = "", until: int | None = None
+) -> Deleted:
+    """What is known of these savepaths, or of all that start with ``prefix``; with ``until``, only of recordings with
+    ids up to it.
+    """
     row = await fetch_one(
         connection,
         f"""
@@ -54,26 +65,35 @@ async def count(connection: Connection, bucket: str, savepaths: Sequence[str] | 
             (select count(*) from stored_results where media_id in (select id from wanted))
         from jobs j where j.media_id in (select id from wanted)
         """,
-        {"bucket": bucket, "savepaths": savepaths and list(savepaths), "prefix": starting_with(prefix)},
+        _wanted(bucket, savepaths, prefix, until),
     )
     return Deleted(savepaths=row[0], jobs=row[1], transcripts=row[2], results=row[3])
 
 
 async def recordings(
-    connection: Connection, bucket: str, savepaths: Sequence[str] | None, prefix: str, limit: int
+    connection: Connection,
+    bucket: str,
+    savepaths: Sequence[str] | None,
+    prefix: str,
+    limit: int,
+    until: int | None = None,
 ) -> dict[str, int]:
-    """Some of these savepaths that something is known of, with the ids of their recordings."""
+    """Some of these savepaths that something is known of, with the ids of their recordings; see :func:`count`."""
     rows = await fetch_all(
         connection,
         f"select m.savepath, m.id from media m where {_WANTED} order by m.id limit %(limit)s",
-        {
-            "bucket": bucket,
-            "savepaths": savepaths and list(savepaths),
-            "prefix": starting_with(prefix),
-            "limit": limit,
-        },
+        {**_wanted(bucket, savepaths, prefix, until), "limit": limit},
     )
     return dict(rows)
+
+
+def _wanted(bucket: str, savepaths: Sequence[str] | None, prefix: str, until: int | None) -> dict[str, object]:
+    return {
+        "bucket": bucket,
+        "savepaths": savepaths and list(savepaths),
+        "prefix": starting_with(prefix),
+        "until": until,
+    }
 
 
 async def known(connection: Connection, bucket: str, savepaths: Sequence[str]) -> list[str]:
@@ -111,10 +131,18 @@ async def queue_entries(connection: Connection, jobs: Sequence[int]) -> list[int
     )
 
 
-async def stored_results(connection: Connection, media_ids: Sequence[int]) -> Mapping[str, list[str]]:
-    """The names of the objects that ``[results]`` has stored of these recordings, by bucket."""
+async def stored_results(connection: Connection, media_ids: Sequence[int]) -> dict[str, list[str]]:
+    """The names of the objects that ``[results]`` has stored of these recordings and of no others, by bucket."""
     rows = await fetch_all(
-        connection, "select bucket, name from stored_results where media_id = any(%s) order by name", (list(media_ids),)
+        connection,
+        """
+        select distinct bucket, name from stored_results s
+        where media_id = any(%(media)s) and not exists (
+            select from stored_results o
+            where o.bucket = s.bucket and o.name = s.name and not o.media_id = any(%(media)s)
+        ) order by name
+        """,
+        {"media": list(media_ids)},
     )
     by_bucket: dict[str, list[str]] = defaultdict(list)
     for bucket, name in rows:
@@ -136,6 +164,12 @@ async def remove(connection: Connection, media_ids: Sequence[int]) -> Deleted:
     )
     media = await connection.execute("delete from media where id = any(%s)", ids)
     return Deleted(savepaths=media.rowcount, jobs=transcripts[0], transcripts=transcripts[1], results=results.rowcount)
+
+
+async def failed_with(connection: Connection, id: int, code: str) -> bool:
+    """Whether this job has failed so; until the transaction ends, no one retries it."""
+    statement = "select from jobs where id = %s and state = 'failed' and error_code = %s for update"
+    return await fetch_one(connection, statement, (id, code)) is not None
 
 
 async def remove_job(connection: Connection, id: int, media_id: int | None) -> Deleted:
@@ -163,6 +197,14 @@ async def note_result(connection: Connection, media_id: int, bucket: str, name: 
         (bucket, name, media_id),
     )
     return cursor.rowcount > 0
+
+
+async def forget_results(connection: Connection, media_id: int, bucket: str, names: Sequence[str]) -> None:
+    """These objects of a recording are removed."""
+    await connection.execute(
+        "delete from stored_results where media_id = %s and bucket = %s and name = any(%s)",
+        (media_id, bucket, list(names)),
+    )
 
 
 async def hold_recording(connection: Connection, attempt: Attempt) -> bool:

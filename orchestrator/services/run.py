@@ -120,8 +120,9 @@ async def _result_storing(session: Session) -> Kind:
     """
     from orchestrator.exports.result_bucket import ResultBucket  # 0.4 s that no other command should wait
 
-    section = session.settings.results
-    store = ResultStore(session.pool, session.queue, ResultBucket(session.settings.minio, section), section)
+    section, recordings = session.settings.results, RecordingFilter(session.settings).buckets
+    bucket = ResultBucket(session.settings.minio, section)
+    store = ResultStore(session.pool, session.queue, bucket, section, recordings)
     await store.follow_transcriptions()
     retry = RetryPolicy(max_failures=None, backoff=exponential(first=2, longest=LONGEST_RESULT_PAUSE_SECONDS))
     return Kind(STORE_RESULT, 1, store.work, retry)

@@ -129,9 +129,13 @@ async def proxy(sql: Callable[..., Awaitable[list[Any]]]) -> AsyncIterator[Proxy
 @pytest.fixture
 def submit(submissions: Submissions) -> Callable[..., Awaitable[Job]]:
     async def submit(
-        savepath: str = "talk.mp4", force: bool = False, priority: int | None = None, **options: Any
+        savepath: str = "talk.mp4",
+        force: bool = False,
+        priority: int | None = None,
+        bucket: str = BUCKET,
+        **options: Any,
     ) -> Job:
-        [(job, _)] = await submissions.submit(BUCKET, [savepath], Options(**options), priority, force)
+        [(job, _)] = await submissions.submit(bucket, [savepath], Options(**options), priority, force)
         return job
 
     return submit
@@ -190,8 +194,9 @@ def store_transcript(
         modified: datetime | None = None,
         incomplete: str | None = None,
         force: bool = False,
+        bucket: str = BUCKET,
     ) -> Job:
-        job = await submit(savepath, force=force)
+        job = await submit(savepath, force=force, bucket=bucket)
         [(queue_job,)] = await sql("select queue_job from transcriptions where id = %s", job.id)
         progress = TranscriptionProgress(pool, queue)
         async with pool.connection() as connection:

@@ -2,9 +2,8 @@
 
 import asyncio
 import os
-import pty
-import sys
 import threading
+import time
 
 import httpx
 import pytest
@@ -14,6 +13,7 @@ from orchestrator.exports.deletion import Deletions
 from orchestrator.exports.pending_results import STORE_RESULT
 from orchestrator.exports.result_bucket import ResultBucket
 from orchestrator.exports.results import ResultStore
+from orchestrator.intake.upload import upload
 from orchestrator.jobs import deletion as deletion_sql
 from orchestrator.jobs.deletion import Deleted
 from orchestrator.jobs.models import Options
@@ -23,13 +23,13 @@ from orchestrator.worker.stalled_jobs import Sweeper
 from orchestrator.worker.worker import Worker
 from reelscribe.errors import JobNotFound, PeerRefused, PeerUnreachable
 from reelscribe.http.auth import Tokens
+from reelscribe.settings.loading import Settings
 from reelscribe.settings.orchestrator import ResultsSection
 from reelscribe.settings.shared import MinioSection
 from tests.extractor_api.s3_server import SECRET, minio, s3_server
-from tests.orchestrator.commands import read_all, read_until
 from tests.orchestrator.conftest import BUCKET, MAX_ATTEMPTS
 from tests.orchestrator.contract import CONTRACT
-from tests.orchestrator.scripted import falls_silent_after, refuses
+from tests.orchestrator.scripted import falls_silent_after
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +66,16 @@ class Gate:
         assert self.open.wait(20)
         self.bucket.put(*arguments)
 
+    def remove(self, *arguments) -> None:
+        self.bucket.remove(*arguments)
+
 
 @pytest.fixture
 async def storing(pool, queue, tmp_path, s3, s3_port):
     """A worker that stores results."""
     section = ResultsSection.model_validate({"bucket": "words"})
     gate = Gate(ResultBucket(minio(tmp_path, s3_port), section))
-    store = ResultStore(pool, queue, gate, section)
+    store = ResultStore(pool, queue, gate, section, (BUCKET, "more"))
     await store.follow_transcriptions()
     kind = Kind(STORE_RESULT, 1, store.work, RetryPolicy(max_failures=None, backoff=lambda failures: 0.1))
     task = asyncio.create_task(Worker(pool, queue, [kind], Sweeper(pool, queue, MAX_ATTEMPTS)).run())
@@ -189,6 +192,44 @@ async def test_if_the_bucket_fails_nothing_is_forgotten_and_it_can_be_tried_agai
     assert names() == []
 
 
+async def test_a_recording_of_another_bucket_has_results_of_its_own(
+    storing, stored, store_transcript, deletions, names
+):
+    for savepath in ("c/v.mp4", "more/c/v.mp4"):
+        await store_transcript(savepath, "videos")
+    await store_transcript("c/v.mp4", "more", bucket="more")
+    await stored(3)
+    assert names() == [
+        f"{folder}c/v.{ending}" for folder in ("", "more/", "videos/more/") for ending in ("en.srt", "mp4.json")
+    ]
+    await deletions.delete("more", ["c/v.mp4"])
+    assert len(names()) == 4 and not [name for name in names() if name.startswith("more/")]
+
+
+async def test_an_object_that_another_recording_has_too_is_not_removed(
+    storing, stored, store_transcript, deletions, names, sql
+):
+    await store_transcript("a.mp4", "hello")
+    await store_transcript("b.mp4", "hello")
+    await stored(2)
+    await sql("update stored_results set name = 'a.mp4.json' where name = 'b.mp4.json'")
+    await deletions.delete(BUCKET, ["b.mp4"])
+    assert names() == ["a.en.srt", "a.mp4.json", "b.mp4.json"]
+
+
+async def test_a_name_with_control_characters_is_removed_with_the_others(
+    storing, stored, store_transcript, deletions, names, sql
+):
+    for savepath in ("c/e\x1b[31mvil.mp4", "c/a.mp4"):
+        await store_transcript(savepath, "hello")
+    await stored(2)
+    await store_transcript("c/e\nvil.mp4", "hello")  # a name that this server does not take
+    refused = "select error_message like '%%it takes no name with such%%' from jobs where error_message is not null"
+    assert await _eventually(lambda: sql(refused), [(True,)]) == [(True,)]
+    assert (await deletions.delete(BUCKET, None, "c/")).results == 5
+    assert names() == []
+
+
 async def test_a_result_that_is_being_stored_does_not_come_back(
     storing, store_transcript, deletions, names, traces, ids_of
 ):
@@ -249,52 +290,6 @@ async def test_only_jobs_without_a_transcript_are_removed_as_jobs(submit, store_
         await deletions.delete_job(done.id)
 
 
-async def test_delete_asks_with_counts_and_refuses_without_a_terminal(commands, store_transcript, submit, sql):
-    await store_transcript("a.mp4", "hello")
-    await submit("b/1.mp4")
-    await submit("b/2.mp4")
-    asked = await commands.run("delete", "a.mp4")
-    assert (asked.code, "give --yes" in asked.err) == (2, True)
-    assert (await commands.run("delete", "--yes")).code == 2
-    unknown = await commands.run("delete", "a.mp4", "no.mp4", "--yes")
-    assert (unknown.code, unknown.err.startswith("no.mp4 has not been submitted")) == (1, True)
-    assert (await commands.run("delete", "a.mp4", "--yes")).out == "removed 1 transcript, 1 job of 1 savepath\n"
-    assert (await commands.run("delete", "--prefix", "b/", "--yes", "--json")).out.split() == (
-        ["{", '"savepaths":', "2,", '"jobs":', "2,", '"transcripts":', "0,", '"results":', "0", "}"]
-    )
-    assert await sql("select count(*) from media") == [(0,)]
-    assert (await commands.run("delete", "--prefix", "b/", "--yes")).code == 1
-
-
-async def test_jobs_that_failed_with_a_code_are_removed_alone(commands, submit, working, transcriber, job_in, sql):
-    transcriber.scripts = [refuses(404, "object_not_found", "videos has no talk.mp4", False)]
-    await submit()
-    async with working():
-        await job_in(1, "failed")
-    await submit("other.mp4")
-    removed = await commands.run("delete", "--code", "object_not_found", "--yes")
-    assert (removed.code, removed.out) == (0, "removed 1 job of 1 savepath\n")
-    assert await sql("select savepath from media") == [("other.mp4",)]
-
-
-async def test_on_a_terminal_it_asks_and_takes_no_for_an_answer(orchestrator, store_transcript, sql):
-    await store_transcript("a.mp4", "hello")
-    for answer, code, left in (("n", 1, 1), ("y", 0, 0)):
-        ours, theirs = pty.openpty()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "orchestrator", "delete", "a.mp4", "--config", str(orchestrator.config)),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-        )
-        os.close(theirs)
-        shown = await asyncio.to_thread(read_until, ours, "[y/N]")
-        assert "Remove 1 transcript, 1 job of 1 savepath?" in shown
-        os.write(ours, f"{answer}\n".encode())
-        await asyncio.to_thread(read_all, ours)
-        assert (await process.wait(), await sql("select count(*) from media")) == (code, [(left,)])
-
-
 async def test_a_stream_of_events_of_a_job_ends_when_it_is_removed(submit, serving):
     job = await submit()
     async with httpx.AsyncClient(base_url=serving(Tokens())) as client:
@@ -306,13 +301,6 @@ async def test_a_stream_of_events_of_a_job_ends_when_it_is_removed(submit, servi
             async with asyncio.timeout(10):
                 assert not [line async for line in lines if "cancelled" in line]
         assert (await client.get(f"/api/jobs/{job.id}/events")).status_code == 404
-
-
-async def test_cancel_all_asks(commands, submit, sql):
-    await submit()
-    assert (await commands.run("cancel", "--all")).code == 2
-    assert await sql("select state from jobs") == [("queued",)]
-    assert (await commands.run("cancel", "--all", "--yes")).out == "cancelled talk.mp4\n"
 
 
 async def test_a_local_file_is_uploaded_through_minio_and_submitted(commands, s3, s3_port, tmp_path, sql):
@@ -334,6 +322,61 @@ async def test_a_local_file_is_uploaded_through_minio_and_submitted(commands, s3
     assert await sql("select savepath from media") == [("up/talk.mp4",)]
     refused = await commands.run(*upload, "--bucket", "no-such-bucket")
     assert (refused.code, "NoSuchBucket" in refused.err) == (1, True)
+
+
+@pytest.fixture
+def uploading(s3, s3_port, tmp_path):
+    """Upload a file of 30 MB; ``read`` is called each time some of it has been read."""
+    if not s3.bucket_exists(bucket_name="videos"):
+        s3.make_bucket(bucket_name="videos")
+    path = tmp_path / "talk.mp4"
+    path.write_bytes(b"x" * 30_000_000)
+
+    async def upload_it(read) -> None:
+        with path.open("rb") as file:
+            settings = Settings(minio=minio(tmp_path, s3_port))
+            await upload(settings, "videos", file, "cut.mp4", False, lambda size: read(path))
+
+    return upload_it
+
+
+async def test_a_file_that_becomes_shorter_is_not_uploaded(uploading, s3):
+    with pytest.raises(OSError, match="shorter") as failure:
+        await uploading(lambda path: os.truncate(path, 12_000_000))
+    assert failure.value.strerror
+    assert not list(s3.list_objects(bucket_name="videos", prefix="cut"))
+
+
+async def test_an_interrupted_upload_is_aborted_with_no_part_on_its_way(uploading, monkeypatch):
+    under_way, when_aborted, execute, loop = [], [], Minio._execute, asyncio.get_running_loop()
+
+    def watched(self, method, *arguments, **named):
+        if method == "DELETE":
+            when_aborted.append(len(under_way))
+            return execute(self, method, *arguments, **named)
+        under_way.append(method)
+        try:
+            time.sleep(0.1)
+            return execute(self, method, *arguments, **named)
+        finally:
+            under_way.pop()
+
+    monkeypatch.setattr(Minio, "_execute", watched)
+    reads = []
+
+    def interrupt(path) -> None:
+        reads.append(path)
+        if len(reads) == 3:
+            loop.call_soon_threadsafe(task.cancel)
+
+    task = asyncio.create_task(uploading(interrupt))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    async def aborted() -> list[int]:
+        return when_aborted
+
+    assert await _eventually(aborted, [0]) == [0]
 
 
 async def _eventually(look, wanted, seconds: float = 10):

@@ -23,7 +23,7 @@ from reelscribe.errors import SettingsError
 from reelscribe.settings.orchestrator import ResultsSection
 from reelscribe.settings.shared import MinioSection
 from tests.extractor_api.s3_server import SECRET, minio, s3_server
-from tests.orchestrator.conftest import MAX_ATTEMPTS
+from tests.orchestrator.conftest import BUCKET, MAX_ATTEMPTS
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def s3(s3_port):
 def store(queue, pool, tmp_path, s3_port):
     def make(port: int = s3_port, queue: Queue = queue, **section) -> ResultStore:
         chosen = ResultsSection.model_validate({"bucket": "words", **section})
-        return ResultStore(pool, queue, ResultBucket(minio(tmp_path, port), chosen), chosen)
+        return ResultStore(pool, queue, ResultBucket(minio(tmp_path, port), chosen), chosen, (BUCKET, "more"))
 
     return make
 
@@ -194,6 +194,19 @@ async def test_the_newest_transcript_is_what_stays(storing, store_transcript, s3
     async with storing():
         await status(pending=0)
     assert json.loads(read(s3, "a.mp4.json"))["text"] == "new"
+
+
+async def test_what_was_stored_under_another_name_is_removed(storing, store_transcript, s3, status):
+    await store_transcript("a.mp4", "old")
+    async with storing(formats="srt, txt"):
+        await status(pending=0)
+        await store_transcript("a.mp4", "neu", language="de", force=True)
+        await status(pending=0)
+    assert names(s3) == ["a.de.srt", "a.mp4.txt"]
+    await store_transcript("a.mp4", "new", force=True)
+    async with storing(formats="srt", name="{name}.{format}"):
+        await status(pending=0)
+    assert names(s3) == ["a.mp4.srt"]
 
 
 async def test_one_that_is_finished_while_the_old_one_is_stored_is_stored_too(
