@@ -43,6 +43,13 @@ def checked_text(parameter: typer.CallbackParam, text: str | None) -> str | None
         usage(f"{name if name.startswith('-') else name.upper()}: {mistake}")
 
 
+def chosen_prefix(parameter: typer.CallbackParam, text: str | None) -> str | None:
+    """Callback of ``--prefix`` where it chooses what is changed: an unset shell variable is not all there is."""
+    if text == "":
+        usage("--prefix: must not be empty; is a variable of the shell unset?")
+    return checked_text(parameter, text)
+
+
 SavepathsArgument = Annotated[list[str] | None, typer.Argument(metavar="SAVEPATH", show_default=False)]
 BucketOption = Annotated[
     str | None,

@@ -137,11 +137,9 @@ def _shown(value: object) -> str:
 
 
 def without(savepath: str, message: str) -> str:
-    """A sentence about a savepath that is shown above it."""
+    """A sentence about a savepath that is shown above it; one that has it in its middle keeps it, to stay a sentence."""
     name = rf"(?<![\w/.]){re.escape(savepath)}(?![\w/]|\.\w)"
-    shorter = re.sub(f"{name}: ", "", message)
-    shorter = re.sub(f"^{name} ", "it ", shorter)
-    return re.sub(name, "it", shorter) if savepath else message
+    return re.sub(f"(^|: ){name} ", r"\1it ", re.sub(f"{name}: ", "", message)) if savepath else message
 
 
 def _transcribed(job: Job) -> str:

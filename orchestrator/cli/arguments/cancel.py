@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import BucketOption, JsonOption, SavepathsArgument, YesOption, checked_text
+from orchestrator.cli.options import BucketOption, JsonOption, SavepathsArgument, YesOption, chosen_prefix
 from reelscribe.command_line import ConfigOption
 
 
@@ -18,7 +18,7 @@ def cancel(
     prefix: Annotated[
         str | None,
         typer.Option(
-            help="All unfinished jobs whose savepaths start with this.", show_default=False, callback=checked_text
+            help="All unfinished jobs whose savepaths start with this.", show_default=False, callback=chosen_prefix
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All unfinished jobs of the bucket.")] = False,

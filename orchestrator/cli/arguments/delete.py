@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import BucketOption, JsonOption, SavepathsArgument, YesOption, checked_text
+from orchestrator.cli.options import BucketOption, JsonOption, SavepathsArgument, YesOption, checked_text, chosen_prefix
 from reelscribe.command_line import ConfigOption
 
 
@@ -17,7 +17,7 @@ def delete(
     savepaths: SavepathsArgument = None,
     prefix: Annotated[
         str | None,
-        typer.Option(help="All savepaths that start with this.", show_default=False, callback=checked_text),
+        typer.Option(help="All savepaths that start with this.", show_default=False, callback=chosen_prefix),
     ] = None,
     code: Annotated[
         str | None,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import BucketOption, JsonOption, Mode, SavepathsArgument, checked_text
+from orchestrator.cli.options import BucketOption, JsonOption, Mode, SavepathsArgument, checked_text, chosen_prefix
 from reelscribe.command_line import ConfigOption
 
 
@@ -22,7 +22,7 @@ def submit(
     prefix: Annotated[
         str | None,
         typer.Option(
-            help="All recordings of the bucket that start with this.", show_default=False, callback=checked_text
+            help="All recordings of the bucket that start with this.", show_default=False, callback=chosen_prefix
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All recordings of the bucket.")] = False,

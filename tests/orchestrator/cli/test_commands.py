@@ -132,6 +132,13 @@ def test_bytes_that_are_not_utf_8_are_exit_code_2_and_a_sentence(arguments, name
     assert (outcome.exit_code, outcome.stderr.partition(":")[0], outcome.stderr.count("\n")) == (2, name, 1)
 
 
+@pytest.mark.parametrize("command", ["cancel", "delete", "submit"])
+def test_an_unset_shell_variable_changes_nothing(command):
+    outcome = CliRunner().invoke(cli, [command, "--prefix", "", "--config", "/no.cfg"])
+    sentence = "--prefix: must not be empty; is a variable of the shell unset?\n"
+    assert (outcome.exit_code, outcome.stderr) == (2, sentence)
+
+
 async def test_a_database_user_without_rights_is_exit_code_1_and_a_sentence(orchestrator, sql):
     await sql("create role ann login")
     try:

@@ -154,7 +154,8 @@ async def test_transcripts_are_listed_in_pages(store_transcript, commands):
         ("a/b.mp4: 1 of 2 s", "1 of 2 s"),
         ("gave up after 5 attempts: a/b.mp4: cut", "gave up after 5 attempts: cut"),
         ("a/b.mp4 has no audio track", "it has no audio track"),
-        ("there is no object a/b.mp4 in bucket videos", "there is no object it in bucket videos"),
+        ("there is no object a/b.mp4 in bucket videos", "there is no object a/b.mp4 in bucket videos"),
+        ("gave up: a/b.mp4 has no audio track", "gave up: it has no audio track"),
         ("a/b.mp4.mp4 is another one", "a/b.mp4.mp4 is another one"),
     ],
 )
