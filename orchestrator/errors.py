@@ -9,6 +9,13 @@ class DatabaseUnavailable(ServiceError):
     status, code, retryable = 503, "database_unavailable", True
 
 
+class NoTables(DatabaseUnavailable):
+    """The database is empty, this user may make its tables, and this command makes none."""
+
+    def __init__(self) -> None:
+        super().__init__("the database has no tables yet: orchestrator serve, worker, up or submit makes them")
+
+
 class Unavailable(ServiceError):
     """What a job needs is not available now, which says nothing about the job. ``retry_after`` is in seconds."""
 

@@ -49,7 +49,7 @@ async def open_session(chosen: Settings, creates: bool = False) -> AsyncIterator
     """The database and the queue of these settings.
 
     Args:
-        creates: the embedded database, if there is none yet.
+        creates: the embedded database if there is none yet, and the tables of an empty one.
 
     Raises:
         DatabaseUnavailable: see :func:`orchestrator.database.pool.open_database`.
@@ -73,7 +73,7 @@ def run(
     """Do the work of a command and exit with the code it returns, or with 1 and a sentence where it fails.
 
     Args:
-        creates: the embedded database, if there is none yet; a command that only reads leaves none behind.
+        creates: the embedded database if there is none yet, and the tables of an empty one; a command that only reads leaves none behind.
     """
 
     async def in_session(chosen: Settings) -> int:

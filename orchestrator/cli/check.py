@@ -10,7 +10,7 @@ import typer
 
 from orchestrator.cli.console import print_json
 from orchestrator.database.pool import CONNECTION_ERRORS, one_line
-from orchestrator.errors import DatabaseUnavailable
+from orchestrator.errors import DatabaseUnavailable, NoTables
 from orchestrator.session import open_session
 from orchestrator.worker.transcriber_client import TranscriberClient
 from reelscribe import logs
@@ -58,6 +58,8 @@ async def _check(chosen: Settings, tokens: Tokens, silently: bool) -> list[Check
             version = connection.info.server_version // 10_000
             workers = await session.queue.count_workers()
             report("database", f"PostgreSQL {version}; {workers} worker(s) at work")
+    except NoTables as empty:
+        report("database", f"{empty.message}; the user may")
     except ServiceError as failure:
         report("database", failure)
     except CONNECTION_ERRORS as refused:

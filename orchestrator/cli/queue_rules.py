@@ -49,7 +49,7 @@ def limit(max_running: int | None, prefix: str, no_limit: bool, as_json: bool, c
             await rules.limit(connection, prefix, max_running)
         return await show_rules(session, as_json)
 
-    run(config, work)
+    run(config, work, creates=True)
 
 
 def rule_lines(rules: list[Rule]) -> list[str]:

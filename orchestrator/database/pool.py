@@ -50,9 +50,10 @@ async def open_database(section: DatabaseSection, creates: bool = False) -> Asyn
     """Connections to the migrated database of ``[database]``.
 
     Args:
-        creates: the embedded one, if there is none yet.
+        creates: the embedded one, if there is none yet, and the tables of an empty one.
 
     Raises:
+        NoTables: it is empty, and nothing is to be created.
         DatabaseUnavailable: it does not answer, is too old, or cannot be started.
     """
     with ExitStack() as stack:
@@ -62,7 +63,7 @@ async def open_database(section: DatabaseSection, creates: bool = False) -> Asyn
 
             url = stack.enter_context(embedded.running(section.data_dir, creates))
         url = trusting(url)
-        await asyncio.to_thread(prepare, url)
+        await asyncio.to_thread(prepare, url, creates)
         async with make_pool(url, section.answer_timeout) as pool:
             yield pool
 
@@ -142,10 +143,14 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def prepare(url: str) -> None:
+def prepare(url: str, creates: bool = True) -> None:
     """Prove that the database answers and is new enough, and bring its tables up to date.
 
+    Args:
+        creates: the tables of an empty one.
+
     Raises:
+        NoTables: it is empty, and nothing is to be created.
         DatabaseUnavailable: it is not.
     """
     try:
@@ -155,7 +160,7 @@ def prepare(url: str) -> None:
                 raise DatabaseUnavailable(
                     f"{_where(url)} is PostgreSQL {version}; [database] url needs {OLDEST_VERSION} or newer"
                 )
-            schema.migrate(url, connection)
+            schema.migrate(url, connection, creates)
     except psycopg.Error as refused:
         raise DatabaseUnavailable(
             f"{_where(url)} cannot be used: {one_line(refused)}; correct [database] url, then try: orchestrator check"

@@ -81,3 +81,15 @@ def read_rights(connection: psycopg.Connection) -> Rights:
     with connection.cursor(row_factory=class_row(Rights)) as cursor:
         [rights] = cursor.execute(_RIGHTS).fetchall()
     return rights
+
+
+def try_to_create(connection: psycopg.Connection) -> None:
+    """Make what migrations make, in a transaction that is rolled back: the rights are proved, and nothing is left.
+
+    Raises:
+        psycopg.Error: this user, or this database, does not allow it.
+    """
+    with connection.transaction(force_rollback=True):
+        connection.execute("create table reelscribe_check (id bigint generated always as identity primary key)")
+        connection.execute("create type reelscribe_check_state as enum ('made')")
+        connection.execute("create function reelscribe_check() returns int language sql as 'select 1'")

@@ -10,8 +10,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from orchestrator.database.locks import AdvisoryLock
-from orchestrator.database.rights import read_rights
-from orchestrator.errors import DatabaseUnavailable
+from orchestrator.database.rights import read_rights, try_to_create
+from orchestrator.errors import DatabaseUnavailable, NoTables
 
 if TYPE_CHECKING:
     from yoyo.backends import DatabaseBackend
@@ -22,14 +22,16 @@ log = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def migrate(url: str, connection: psycopg.Connection) -> None:
+def migrate(url: str, connection: psycopg.Connection, creates: bool = True) -> None:
     """Apply what is missing; processes that come at the same time wait for the one that applies it.
 
     Args:
         url: of the database, for yoyo's own connection.
         connection: to the same database, in autocommit mode.
+        creates: the tables of an empty database.
 
     Raises:
+        NoTables: it is empty, and nothing is to be created.
         DatabaseUnavailable: another version of the orchestrator made the database, or this user lacks rights to it.
     """
     rights = read_rights(connection)
@@ -44,6 +46,9 @@ def migrate(url: str, connection: psycopg.Connection) -> None:
     if known == applied:
         return
     rights.check_migration()
+    if not (applied or creates):
+        try_to_create(connection)
+        raise NoTables
     import yoyo  # only where something is missing: it takes long, as procrastinate does
     from procrastinate.schema import SchemaManager
 

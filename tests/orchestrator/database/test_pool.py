@@ -180,3 +180,20 @@ async def test_a_restart_of_postgresql_in_the_middle_of_a_job_loses_nothing(data
                         break
                     await asyncio.sleep(0.1)
     assert [segment.text for segment in found.segments] == [f"sentence {index}" for index in range(6)]
+
+
+async def test_commands_that_only_read_leave_an_empty_database_empty(empty_url, commands):
+    config = commands.config.read_text()
+    head, _, _ = config.partition("url = postgres")
+    commands.config.write_text(f"{head}url = {empty_url}\n")
+    sentence = "the database has no tables yet: orchestrator serve, worker, up or submit makes them"
+    for arguments in (("status",), ("list",), ("submit", "a.mp4", "--dry-run"), ("cancel", "a.mp4")):
+        outcome = await commands.run(*arguments)
+        assert (outcome.code, outcome.out, outcome.err) == (1, "", f"{sentence}\n")
+    assert f"ok   database: {sentence}; the user may" in (await commands.run("check")).out
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        assert tables(empty_url) == []
+        connection.execute(
+            "alter database empty set default_transaction_read_only = on".replace("empty", connection.info.dbname)
+        )
+    assert "cannot execute CREATE TABLE in a read-only transaction" in (await commands.run("check")).out
