@@ -73,7 +73,8 @@ def run(
     """Do the work of a command and exit with the code it returns, or with 1 and a sentence where it fails.
 
     Args:
-        creates: the embedded database if there is none yet, and the tables of an empty one; a command that only reads leaves none behind.
+        creates: the embedded database if there is none yet, and the tables of an empty one; a command that only reads
+            leaves none behind.
     """
 
     async def in_session(chosen: Settings) -> int:

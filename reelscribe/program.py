@@ -1,16 +1,18 @@
-"""How each program starts and ends: Ctrl-C, a closed pipe and a missing package are no traceback.
+"""How each program starts and ends: Ctrl-C, output that nobody takes and a missing package are no traceback.
 
 It imports nothing but the standard library, so that it is in charge before anything that takes time is imported.
 """
 
+import errno
 import gc
 import io
 import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn, TextIO
 
 INTERRUPTED_EXIT_CODE = 130
 PIPE_CLOSED_EXIT_CODE = 128 + signal.SIGPIPE
@@ -27,6 +29,9 @@ def run_program(extra: str, load: Callable[[], Callable[[], object]]) -> NoRetur
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115
+    sys.stdout, sys.stderr = _standard_stream(1, sys.stdout), _standard_stream(2, sys.stderr)
     gc.disable()  # what is imported is no garbage, and looking for some takes a tenth of the time
     try:
         load()()
@@ -35,6 +40,8 @@ def run_program(extra: str, load: Callable[[], Callable[[], object]]) -> NoRetur
         code = left.code
     except BrokenPipeError:
         code = PIPE_CLOSED_EXIT_CODE
+    except _NotWritten as lost:
+        code = _report(lost)
     except KeyboardInterrupt:
         code = INTERRUPTED_EXIT_CODE
     except ModuleNotFoundError as missing:
@@ -61,6 +68,45 @@ def _leave(number: int, frame: FrameType | None) -> None:
     os._exit(INTERRUPTED_EXIT_CODE)
 
 
+class _NotWritten(OSError):
+    """A standard stream takes nothing more; its reader has not merely left."""
+
+
+class _Descriptor(io.FileIO):
+    """A standard stream, whose failures are told from those of other files."""
+
+    def write(self, data: Any) -> Any:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as failed:
+            raise _NotWritten(failed.errno, failed.strerror) from None
+
+
+def _standard_stream(descriptor: int, before: TextIO | None) -> TextIO:
+    """The stream as it was, over such a descriptor; one that was closed is there, and takes nothing."""
+    if before is None:  # else the next file that is opened would get the number, and what is printed
+        opened = os.open(os.devnull, os.O_RDONLY if descriptor == 1 else os.O_WRONLY)
+        if opened != descriptor:
+            os.dup2(opened, descriptor)
+            os.close(opened)
+    encoding, errors = (before.encoding, before.errors) if before else ("utf-8", "backslashreplace")
+    raw = _Descriptor(descriptor, "w", closefd=False)
+    line_buffering = descriptor == 2 or raw.isatty() or (isinstance(before, io.TextIOWrapper) and before.write_through)
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors, line_buffering=line_buffering)
+
+
+def _report(lost: _NotWritten) -> int:
+    """The exit code, after a sentence, and what is left to print is dropped; a terminal that was closed has nobody to read one."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if lost.errno == errno.EIO:
+        return INTERRUPTED_EXIT_CODE
+    with suppress(OSError):
+        print(f"standard output cannot be written: {lost.strerror}", file=sys.stderr)
+    return 1
+
+
 def _flush(code: str | int | None) -> str | int | None:
     """The exit code, once everything is written; what has no reader any more is dropped without a word."""
     if not isinstance(sys.stdout, io.TextIOWrapper) and code == 1:
@@ -70,6 +116,8 @@ def _flush(code: str | int | None) -> str | int | None:
             stream.flush()
         except OSError as failed:  # the reader has left, or the terminal is closed
             os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
-            if isinstance(failed, BrokenPipeError) and stream is sys.stdout and code in (0, None):
+            if stream is sys.stdout and isinstance(failed, _NotWritten) and code in (0, 1, None):
+                code = _report(failed)
+            elif stream is sys.stdout and code in (0, None):
                 code = PIPE_CLOSED_EXIT_CODE
     return code

@@ -91,6 +91,15 @@ def test_ctrl_c_while_it_starts_is_exit_code_130_and_nothing_else(program: str) 
     assert (starting.returncode, rest) == (130, [])
 
 
+@pytest.mark.parametrize(
+    ("redirected", "reason"), [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")]
+)
+def test_output_that_nothing_takes_is_exit_code_1_and_a_sentence(redirected: str, reason: str) -> None:
+    program = ["sh", "-c", f'"$0" -m orchestrator config <&- {redirected}', sys.executable]
+    ended = subprocess.run(program, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (1, f"standard output cannot be written: {reason}\n")
+
+
 def test_a_reader_that_leaves_is_exit_code_141_and_nothing_else() -> None:
     reading, writing = os.pipe()
     os.close(reading)

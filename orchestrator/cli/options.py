@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn, TypeVar
 import typer
 
 from reelscribe.command_line import USAGE_EXIT_CODE
+from reelscribe.stop_signals import STOP_SIGNALS
 from reelscribe.text.formats import Format
 
 if TYPE_CHECKING:
@@ -153,14 +154,16 @@ def confirmed(question: str, yes: bool) -> bool:
     """Whether the user wants it.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C or Ctrl-D instead of an answer.
+        KeyboardInterrupt: Ctrl-C, Ctrl-D or SIGTERM instead of an answer.
     """
     if yes:
         return True
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's own would wait for the answer
+    # Those of asyncio would wait for the answer.
+    before = {number: signal.signal(number, signal.default_int_handler) for number in STOP_SIGNALS}
     try:
         return typer.confirm(question, err=True)
     except typer.Abort:
         raise KeyboardInterrupt from None
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -137,7 +137,7 @@ def _shown(value: object) -> str:
 
 
 def without(savepath: str, message: str) -> str:
-    """A sentence about a savepath that is shown above it; one that has it in its middle keeps it, to stay a sentence."""
+    """A sentence about a savepath that is shown above it; in its middle the name stays, or it were no sentence."""
     name = rf"(?<![\w/.]){re.escape(savepath)}(?![\w/]|\.\w)"
     return re.sub(f"(^|: ){name} ", r"\1it ", re.sub(f"{name}: ", "", message)) if savepath else message
 

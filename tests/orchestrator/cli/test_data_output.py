@@ -1,16 +1,23 @@
 """What a command prints is the same bytes on a terminal and off it, in a file and in a pipe; a reader may leave early.
 
 One process imports the commands once; each run is a fork of it, on a real pseudo-terminal. Every fourth command is also
-read from a pipe on a terminal, and by a reader that has left.
+read from a pipe on a terminal, by a reader that has left, and by a disk that is full.
 """
 
+import asyncio
+import fcntl
 import json
+import os
+import pty
 import subprocess
 import sys
+import termios
+from functools import partial
 
 import pytest
 
 from orchestrator.cli.submission.progress import bars
+from tests.orchestrator.commands import read_until
 
 PROGRAM = """
 import fcntl, json, os, pkgutil, pty, select, struct, sys, tempfile, termios
@@ -45,9 +52,10 @@ def run(arguments, on_terminal, out):
         os._exit(99)
     os.close(theirs), os.close(saying), os.close(out)
     shown = b""
-    while readable := select.select([ours, said], [], [], 60)[0]:
+    read = ours if on_terminal else said
+    while select.select([read], [], [], 60)[0]:
         try:
-            if not (some := b"".join(os.read(end, 65536) for end in readable)):
+            if not (some := os.read(read, 65536)):
                 break
         except OSError:  # the other end of the terminal is closed
             break
@@ -72,6 +80,11 @@ def into_file(arguments):
         return code, file.read().decode(), shown
 
 
+def into_full_disk(arguments):
+    code, shown = run(arguments, False, os.open("/dev/full", os.O_WRONLY))
+    return code, "", shown
+
+
 def into_closed_pipe(arguments):
     reading, writing = os.pipe()
     os.close(reading)
@@ -83,7 +96,7 @@ results = []
 for number, arguments in enumerate(json.load(sys.stdin)):
     ways = [into_pipe(arguments, False), into_file(arguments)]
     if number % 4 == 0:
-        ways += [into_pipe(arguments, True), into_closed_pipe(arguments)]
+        ways += [into_pipe(arguments, True), into_closed_pipe(arguments), into_full_disk(arguments)]
     results.append([arguments, *ways])
 json.dump(results, sys.stdout)
 """
@@ -140,9 +153,53 @@ async def test_what_is_printed_does_not_depend_on_a_terminal_and_may_be_cut(orch
         assert code == (1 if arguments[0] == "check" else 0), (arguments, said)
         assert file[:2] == [code, printed], arguments
         if further:
-            pipe, closed = further
+            pipe, closed, full = further
             assert pipe[:2] == [code, printed], arguments
             assert (closed[0], "Traceback" in closed[2], "Exception" in closed[2]) == (141, False, False), closed
+            last_line = full[2].splitlines()[-1]
+            assert (full[0], last_line) == (1, "standard output cannot be written: No space left on device"), full
+            assert "Traceback" not in full[2]
+
+
+async def test_a_terminal_that_closes_ends_what_follows_jobs_without_a_word(orchestrator, tmp_path):
+    for number, arguments in enumerate((["submit", "a.mp4", "--wait"], ["status", "--watch"])):
+        ours, theirs = pty.openpty()
+        with (tmp_path / "said").open("w+") as said:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "orchestrator", *arguments, "--config", str(orchestrator.config)),
+                stdout=theirs,
+                stderr=said if number else theirs,
+                env={**os.environ, "TERM": "xterm"},
+                preexec_fn=partial(_make_terminal, theirs),
+            )
+            os.close(theirs)
+            await asyncio.to_thread(read_until, ours, "queued")
+            os.close(ours)
+            code = await asyncio.wait_for(process.wait(), 20)
+            said.seek(0)
+            assert (code, said.read()) == (130, ""), arguments
+
+
+def _make_terminal(terminal: int) -> None:
+    """Make it the one of this process, which is told when it closes."""
+    os.setsid()
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+
+async def test_sigterm_ends_a_command_that_asks(orchestrator, submit):
+    await submit("a.mp4")
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "orchestrator", "delete", "a.mp4", "--config", str(orchestrator.config)),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = await asyncio.to_thread(read_until, ours, "[y/N]")
+    process.terminate()
+    assert await asyncio.wait_for(process.wait(), 10) == 130, shown
+    os.close(ours)
 
 
 def test_what_is_printed_while_a_bar_is_shown_stays_on_standard_output(monkeypatch, capsys):
