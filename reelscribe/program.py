@@ -98,7 +98,7 @@ def _standard_stream(descriptor: int, before: TextIO | None) -> TextIO:
 
 
 def _report(lost: _NotWritten) -> int:
-    """The exit code, after a sentence, and what is left to print is dropped; a terminal that was closed has nobody to read one."""
+    """The exit code, after a sentence; what is left to print is dropped. Nobody reads at a terminal that was closed."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     if lost.errno == errno.EIO:
         return INTERRUPTED_EXIT_CODE

@@ -24,6 +24,7 @@ from reelscribe.settings.config_file import choose_config
 from reelscribe.settings.loading import Settings, load_settings
 from reelscribe.settings.transcriber import TranscriberSection
 from reelscribe.stop_signals import STOP_SIGNALS
+from reelscribe.text.urls import without_password
 from transcriber.api.routes import make_app
 from transcriber.jobs.waiting import Interrupted, wait_unless
 from transcriber.model.loading import LoadedModel, load_model
@@ -127,6 +128,6 @@ async def _check_extractor(url: str, tokens: Tokens) -> bool:
             health = await extractor.health()
         except ServiceError as failure:
             return print_check("extractor", failure)
-    found = f"{health['machine']} at {url} is {health['status']}"
+    found = f"{health['machine']} at {without_password(url)} is {health['status']}"
     problems = health["problems"]
     return print_check("extractor", ServiceError(f"{found}: {'; '.join(problems)}") if problems else found)

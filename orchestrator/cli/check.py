@@ -21,6 +21,7 @@ from reelscribe.http.extractor_client import ExtractorClient
 from reelscribe.program import work_begins
 from reelscribe.settings.config_file import choose_config
 from reelscribe.settings.loading import Settings, load_settings
+from reelscribe.text.urls import without_password
 
 
 def check(as_json: bool, config: Path | None) -> None:
@@ -70,23 +71,24 @@ async def _check(chosen: Settings, tokens: Tokens, silently: bool) -> list[Check
         except ServiceError as failure:
             report("extractor", failure)
         else:
-            found = f"{health['machine']} at {chosen.listing_url} is {health['status']}"
+            found = f"{health['machine']} at {without_password(chosen.listing_url)} is {health['status']}"
             problems = "; ".join(health["problems"])
             report("extractor", ServiceError(f"{found}: {problems}") if problems else found)
             report("sandbox of the extractor", _sandbox(health))
     section = chosen.orchestrator
     async with TranscriberClient(tokens, section.progress_timeout) as transcriber:
         for url in section.transcriber_urls:
+            shown = without_password(url)
             try:
                 health = await transcriber.health(url)
                 report(
-                    url,
+                    shown,
                     f"model {health.get('model')}, {health.get('free')} of {health.get('capacity')} slots free",
                 )
             except ServiceError as failure:
-                report(url, failure)
+                report(shown, failure)
             else:
-                report(f"sandbox of {url}", _sandbox(health))
+                report(f"sandbox of {shown}", _sandbox(health))
     return results
 
 

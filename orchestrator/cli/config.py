@@ -1,6 +1,5 @@
 """The command ``config``: the shipped config.cfg, or the settings that apply and where each comes from."""
 
-import re
 import sys
 from pathlib import Path
 
@@ -9,8 +8,7 @@ from orchestrator.cli.options import usage
 from reelscribe.command_line import report_settings_errors
 from reelscribe.settings.config_file import choose_config, shipped_config
 from reelscribe.settings.loading import load_settings, places
-
-_PASSWORD = re.compile(r"(?<=://)([^/?#@]*?):[^/?#]*@|(?<=[?&]password=)[^&]*")
+from reelscribe.text.urls import without_password
 
 
 def config(default: bool, as_json: bool, config: Path | None) -> None:
@@ -48,8 +46,4 @@ def _shown(value: object) -> str:
         return ", ".join(map(_shown, value))
     if isinstance(value, bool):
         return str(value).lower()
-    return "" if value is None else _PASSWORD.sub(_without, str(value))
-
-
-def _without(found: "re.Match[str]") -> str:
-    return f"{found[1]}:***@" if found[1] is not None else "***"
+    return "" if value is None else without_password(str(value))

@@ -20,6 +20,7 @@ from reelscribe.contracts.events import Event, Failed, Progress, Started
 from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import RemoteError, ServiceError, StreamCut
 from reelscribe.http.auth import Tokens
+from reelscribe.text.urls import without_password
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +129,7 @@ class _Transcriber:
             problems = [reason.message]
         up = not self.outage.failures if self.health or self.outage.failures else None
         return TranscriberState(
-            self.url, up, tuple(problems), self.number("capacity"), self.number("free"), self.running
+            without_password(self.url), up, tuple(problems), self.number("capacity"), self.number("free"), self.running
         )
 
 
@@ -136,7 +137,7 @@ class JobStream:
     """One recording being transcribed by the transcriber at ``url``."""
 
     def __init__(self, transcriber: _Transcriber, stream: EventStream, reading: Outage) -> None:
-        self.url = transcriber.url
+        self.url = without_password(transcriber.url)
         self._transcriber = transcriber
         self._stream = stream
         self._reading = reading

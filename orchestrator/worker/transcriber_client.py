@@ -11,6 +11,7 @@ from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import PeerUnreachable, ServiceError, StreamCut
 from reelscribe.http.auth import Tokens
 from reelscribe.http.peer import as_service_errors, refusal, unexpected
+from reelscribe.text.urls import without_password
 from reelscribe.trust import tls_context
 
 CONNECT_SECONDS = 3.0
@@ -40,7 +41,7 @@ class EventStream:
     """One recording being transcribed by the transcriber at ``url``."""
 
     def __init__(self, url: str, response: httpx.Response, progress_timeout: float) -> None:
-        self.url = url
+        self.url = without_password(url)
         self._response = response
         self._progress_timeout = progress_timeout
 
@@ -128,7 +129,7 @@ class TranscriberClient:
 
 def name_of(url: str) -> str:
     """A transcriber for people."""
-    return f"the transcriber at {url}"
+    return f"the transcriber at {without_password(url)}"
 
 
 @contextmanager

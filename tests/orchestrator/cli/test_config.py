@@ -14,7 +14,8 @@ from reelscribe.settings.loading import load_settings
 def config(tmp_path, monkeypatch):
     path = tmp_path / "config.cfg"
     path.write_text(
-        "[server]\nport = 9\n[database]\nurl = postgresql://ann:hu%40sh@host/db?password=hush&sslmode=require\n"
+        "[server]\nport = 9\n[database]\nurl = postgresql://ann:hu%40sh@host/db?password=hush&sslmode=require"
+        "&sslpassword=hush\n"
     )
     monkeypatch.setenv("REELSCRIBE_PATHS__BUCKETS", "films, clips")
     return path
@@ -24,7 +25,7 @@ def test_the_settings_that_apply_are_printed_with_where_they_come_from(config, t
     printed = CliRunner().invoke(cli, ["config", "--config", str(config)]).stdout
     assert f"\n# {config}:2\nport = 9\n" in printed
     assert "\n# REELSCRIBE_PATHS__BUCKETS\nbuckets = films, clips\n" in printed
-    assert "url = postgresql://ann:***@host/db?password=***&sslmode=require\n" in printed
+    assert "url = postgresql://ann:***@host/db?password=***&sslmode=require&sslpassword=***\n" in printed
     assert "hu%40sh" not in printed and "hush" not in printed
     again = tmp_path / "again.cfg"
     again.write_text(printed)

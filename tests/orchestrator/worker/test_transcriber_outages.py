@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.worker import attempt_runner, outages, transcriber_choice, worker
 from reelscribe.errors import RemoteError
+from reelscribe.http.auth import Tokens
 from tests.orchestrator.conftest import run_worker
 from tests.orchestrator.scripted import ScriptedTranscriber, falls_silent_after
 
@@ -120,3 +121,14 @@ def test_no_job_tries_what_the_health_of_the_transcriber_still_lacks(code, said)
     assert one.note_still_lacking(reading) is reading.reason
     one.note_health({"problems": ["the extractor is degraded: bucket y is not there"]})
     assert one.note_still_lacking(reading) is None
+
+
+async def test_the_password_of_a_transcriber_is_shown_nowhere(working, transcriber, submit, job_in, caplog, free_port):
+    caplog.set_level(logging.INFO)
+    url, away = transcriber.url.replace("//", "//me:hush@"), f"http://me:hush@127.0.0.1:{free_port}"
+    async with working(away, url):
+        await job_in((await submit()).id, "done")
+    logged = [record.getMessage() for record in caplog.records if record.name.startswith("orchestrator")]
+    assert any("s at http://me:***@127" in line for line in logged) and "hush" not in str(logged)
+    async with transcriber_choice.Transcribers((url,), Tokens(), 5) as transcribers:
+        assert [state.url for state in transcribers.states] == [url.replace("hush", "***")]
