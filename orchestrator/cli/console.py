@@ -35,6 +35,9 @@ def out(**options: Any) -> "Console":
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError  # rich would exit with 1, as if something had failed
 
+        def print(self, *objects: Any, **options: Any) -> None:
+            super().print(*objects, **{"crop": False, **options})  # what is not to be broken is not cut off either
+
     return Output(width=None if sys.stdout.isatty() else 2000, highlight=False, emoji=False, **options)
 
 

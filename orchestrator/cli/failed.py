@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from orchestrator.cli.console import out, print_json, visible
-from orchestrator.cli.tables import Indented
+from orchestrator.cli.tables import Indented, options_text
 from orchestrator.jobs import failures
 from orchestrator.jobs.failures import FailureGroup
 from orchestrator.jobs.remedies import Remedy, remedy
@@ -62,7 +62,10 @@ def _document(group: FailureGroup, selection: str) -> dict[str, Any]:
 def _block(group: FailureGroup, selection: str, most: int) -> RenderableType:
     """For people: the reason, some savepaths, and what helps."""
     jobs = "1 job" if group.count == 1 else f"{group.count:,} jobs"
-    shown = [visible(savepath) for savepath in group.savepaths[:most]]
+    shown = [
+        visible(savepath) + (f", with {options_text(options)}" if options else "")
+        for savepath, options in zip(group.savepaths[:most], group.options, strict=False)
+    ]
     if group.count > len(shown):
         shown.append(f"… and {group.count - len(shown):,} more: orchestrator failed --code {group.code}")
     return Group(

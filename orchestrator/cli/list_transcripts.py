@@ -1,6 +1,5 @@
 """The command ``list``: the transcripts that there are."""
 
-from datetime import datetime
 from pathlib import Path
 
 from rich.text import Text
@@ -10,6 +9,9 @@ from orchestrator.cli.options import checked, validated
 from orchestrator.cli.tables import Row, Rows, local
 from orchestrator.session import Session, print_error, run
 from orchestrator.transcripts.queries import ListedTranscript, ListQuery, listed
+
+WIDEST_MODEL = 24
+"""Letters of a model's name that leave room for a savepath on a terminal of 80 columns."""
 
 
 def list_transcripts(
@@ -53,10 +55,10 @@ def rows(found: list[ListedTranscript]) -> Rows:
                     Text(local(each.finished_at)),
                     Text(each.language or ""),
                     Text(length(each.seconds)),
-                    Text(visible(each.model or "")),
+                    Text(_cell(visible(each.model or ""))),
                     Text(visible(each.savepath)),
                 ],
-                _notes(each.complete, each.object_removed_at),
+                _notes(each),
             )
             for each in found
         ],
@@ -64,9 +66,19 @@ def rows(found: list[ListedTranscript]) -> Rows:
     )
 
 
-def _notes(complete: bool, removed_at: datetime | None) -> list[str]:
-    notes = [] if complete else ["incomplete"]
-    return notes + ([f"its recording is gone from the bucket since {local(removed_at)}"] if removed_at else [])
+def _cell(model: str) -> str:
+    """The last part of a model's name or folder; nothing if that is too long, and is said in a note."""
+    name = model.rstrip("/").rpartition("/")[2]
+    return name if len(name) <= WIDEST_MODEL else ""
+
+
+def _notes(transcript: ListedTranscript) -> list[str]:
+    notes = [] if transcript.complete else ["incomplete"]
+    if transcript.model and not _cell(visible(transcript.model)):
+        notes.append(visible(f"model: {transcript.model}"))
+    if removed_at := transcript.object_removed_at:
+        notes.append(f"its recording is gone from the bucket since {local(removed_at)}")
+    return notes
 
 
 def _quoted(savepath: str) -> str:

@@ -13,6 +13,9 @@ from orchestrator.queue import rules
 from orchestrator.queue.rules import Rule
 from orchestrator.session import Session, print_error, run
 
+COMMAND = "  "
+"""What begins a line that is a command, to be pasted: it is not broken."""
+
 
 def pause(prefix: str, as_json: bool, config: Path | None) -> None:
     """Start no more jobs, on any worker, until resume. Running jobs are completed."""
@@ -63,15 +66,15 @@ def rules_json(rules: list[Rule]) -> list[dict[str, Any]]:
 
 
 def pause_lines(rule: Rule) -> list[str]:
-    """Since when it is paused, and how to resume it; nothing if it is not."""
+    """Since when it is paused, and the command that resumes it; nothing if it is not."""
     if rule.paused_at is None:
         return []
     option = f" --prefix {shlex.quote(rule.prefix)}" if rule.prefix else ""
     since = rule.paused_at.astimezone().strftime("%Y-%m-%d %H:%M")
     still_running = f", {rule.running} still running" if rule.running else ""
     return [
-        visible(f"{subject(rule.prefix)} is paused since {since} by {rule.paused_by}{still_running}")
-        + visible(f"; continue with: orchestrator resume{option}")
+        visible(f"{subject(rule.prefix)} is paused since {since} by {rule.paused_by}{still_running}; continue with:"),
+        visible(f"{COMMAND}orchestrator resume{option}"),
     ]
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from orchestrator.cli.console import COLOURS, NO_WORKER, length, out, print_json, situation_line, visible
 from orchestrator.cli.options import checked, usage
-from orchestrator.cli.queue_rules import rule_lines, rules_json
+from orchestrator.cli.queue_rules import COMMAND, rule_lines, rules_json
 from orchestrator.cli.tables import job_rows
 from orchestrator.exports.pending_results import pending_results, results_sentence
 from orchestrator.jobs import queries as job_queries
@@ -68,7 +68,7 @@ class StatusView(NamedTuple):
         if self.queue and self.queue.states:
             blocks += [_state_table(self.queue), Text(_forecast(self.queue, self.workers)), Text()]
         blocks.append(job_rows(self.jobs, details=self.queue is None) if self.jobs else Text(self._no_jobs))
-        return Group(*blocks, *map(Text, self._notes()))
+        return Group(*blocks, *map(_note, self._notes()))
 
     def _notes(self) -> list[str]:
         notes = rule_lines(self.rules)
@@ -175,6 +175,11 @@ async def _watch(look: Callable[[], Awaitable[StatusView]], as_json: bool) -> St
         if view.ended:
             return view
         await asyncio.sleep(WATCH_SECONDS)
+
+
+def _note(line: str) -> Text:
+    """Commands stay whole, however narrow the terminal is."""
+    return Text(line, no_wrap=True, overflow="ignore") if line.startswith(COMMAND) else Text(line)
 
 
 def _state_table(queue: Overview) -> Table:

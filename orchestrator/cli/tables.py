@@ -5,7 +5,7 @@ The last column takes what is left; a name that is longer begins a line of its o
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -79,7 +79,9 @@ class Rows:
 
 
 def job_rows(jobs: Sequence[Job], now: datetime | None = None, details: bool = False) -> Rows:
-    """One row per job; with its bucket if there is more than one, and with its options if two are of one savepath."""
+    """One row per job; with its bucket if there is more than one, and with its options, those by default only if two
+    are of one savepath.
+    """
     now = now or datetime.now(UTC)
     buckets = len({job.bucket for job in jobs}) > 1
     same = Counter((job.bucket, job.savepath) for job in jobs)
@@ -93,7 +95,7 @@ def job_rows(jobs: Sequence[Job], now: datetime | None = None, details: bool = F
                 *([Text(job.bucket)] if buckets else []),
                 Text(visible(job.savepath)),
             ],
-            list(_notes(job, details or same[job.bucket, job.savepath] > 1, details)),
+            list(_notes(job, details or bool(job.options) or same[job.bucket, job.savepath] > 1, details)),
         )
         for job in jobs
     ]
@@ -121,8 +123,7 @@ def _age(since: datetime, now: datetime) -> str:
 
 def _notes(job: Job, with_options: bool, details: bool) -> Iterator[str]:
     if with_options:
-        options = ", ".join(f"{name} = {_shown(value)}" for name, value in job.options.items())
-        yield visible(f"options: {options or 'as by default'}")
+        yield f"options: {options_text(job.options) or 'as by default'}"
     if details:
         times = [("submitted", job.created_at), ("started", job.started_at), ("ended", job.finished_at)]
         yield ", ".join(f"{word} {local(time)}" for word, time in times if time)
@@ -130,6 +131,11 @@ def _notes(job: Job, with_options: bool, details: bool) -> Iterator[str]:
         yield visible(without(job.savepath, note))
     if job.removal:
         yield job.removal
+
+
+def options_text(options: Mapping[str, object]) -> str:
+    """The options of a job that are not as by default."""
+    return visible(", ".join(f"{name} = {_shown(value)}" for name, value in options.items()))
 
 
 def _shown(value: object) -> str:

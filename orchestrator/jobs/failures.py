@@ -1,5 +1,7 @@
 """Failed jobs, grouped by what was wrong with them."""
 
+from typing import Any
+
 from orchestrator.database.sql import Connection, fetch_column, fetch_models
 from orchestrator.jobs.models import Record
 
@@ -29,6 +31,7 @@ class FailureGroup(Record):
         count: of jobs.
         example: savepath of the newest.
         message: its own sentence.
+        options: those of each of the jobs of ``savepaths``, that are not as by default.
         savepaths: of the newest jobs, at most :data:`MOST_SAVEPATHS`.
     """
 
@@ -38,6 +41,7 @@ class FailureGroup(Record):
     example: str
     message: str
     savepaths: list[str]
+    options: list[dict[str, Any]]
 
 
 async def groups(connection: Connection) -> list[FailureGroup]:
@@ -49,7 +53,8 @@ async def groups(connection: Connection) -> list[FailureGroup]:
         select t.error_code as code, {_REASON} as reason, count(*) as count,
             (array_agg(t.savepath order by t.finished_at desc, t.id desc))[1] as example,
             (array_agg(t.error_message order by t.finished_at desc, t.id desc))[1] as message,
-            (array_agg(t.savepath order by t.finished_at desc, t.id desc))[1:{MOST_SAVEPATHS}] as savepaths
+            (array_agg(t.savepath order by t.finished_at desc, t.id desc))[1:{MOST_SAVEPATHS}] as savepaths,
+            (array_agg(t.options order by t.finished_at desc, t.id desc))[1:{MOST_SAVEPATHS}] as options
         {_FAILED} group by 1, 2 order by count desc, code, reason
         """,
     )

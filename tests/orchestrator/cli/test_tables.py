@@ -3,7 +3,7 @@
 import io
 import json
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 import pytest
@@ -12,11 +12,13 @@ from rich.console import Console
 from orchestrator.cli.failed import _block
 from orchestrator.cli.list_transcripts import rows
 from orchestrator.cli.options import JobState
+from orchestrator.cli.status import StatusView
 from orchestrator.cli.tables import job_rows, without
 from orchestrator.jobs import failures
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import State
 from orchestrator.jobs.stats import overview
+from orchestrator.queue.rules import Rule
 from orchestrator.transcripts.queries import ListQuery, listed
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import refuses
@@ -31,7 +33,7 @@ REASON = (
 def rendered(*what: object, width: int = 80) -> str:
     console = Console(width=width, file=io.StringIO(), highlight=False, emoji=False)
     for each in what:
-        console.print(each)
+        console.print(each, crop=False)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -98,6 +100,40 @@ async def test_failures_and_transcripts_fit_80_columns_too(many, pool):
     shown = rendered(_block(group, "--code incomplete_recording", 3), rows(found))
     accepting = "  orchestrator retry --code incomplete_recording --allow-incomplete\n"
     assert_readable(shown, "youtube/abc123.mp4", accepting, "conference-2026/day-2/main-hall/")
+
+
+async def test_a_model_with_a_long_path_tears_no_row(store_transcript, sql, pool):
+    await store_transcript("youtube/abc123.mp4", "hello")
+    await store_transcript(LONG, "hello")
+    widest = "m" * 90
+    await sql("update jobs set model = '/srv/models/whisper-large-v3-turbo' where id = 1")
+    await sql("update jobs set model = %s where id = 2", f"/srv/{widest}")
+    async with pool.connection() as connection:
+        shown = rendered(rows(await listed(connection, BUCKET, ListQuery())))
+    assert_readable(shown, " whisper-large-v3-turbo  youtube/abc123.mp4")
+    assert shown.splitlines()[0].endswith("SAVEPATH") and f"/srv/{widest}" in "".join(shown.split())
+
+
+async def test_a_command_to_paste_is_not_broken():
+    prefix = "conference 2026/day 2/" * 4
+    rule = Rule(prefix=prefix, max_running=None, paused_at=datetime.now(UTC), paused_by="ann@host", running=0)
+    view = StatusView([], None, 0, [rule], None, None, BUCKET)
+    assert f"\n  orchestrator resume --prefix '{prefix}'\n" in rendered(view.tables())
+
+
+async def test_two_jobs_of_one_savepath_are_told_apart(submit, sql, commands):
+    await submit("youtube/abc123.mp4", language="de", word_timestamps=True)
+    await submit("youtube/abc123.mp4")
+    await sql("update jobs set state = 'failed', error_code = 'x', error_message = 'y', finished_at = now()")
+    shown = (await commands.run("failed")).out
+    assert "youtube/abc123.mp4, with language = de, word_timestamps = true\n" in shown
+    assert "    youtube/abc123.mp4\n" in shown
+    one = (await commands.run("status", "--state", "failed")).out
+    assert "options: language = de, word_timestamps = true" in one and "as by default" in one
+    first = (await commands.run("status", "--limit", "1")).out
+    assert "options:" not in first, "its options are those by default"
+    await sql("delete from jobs where options = '{}'")
+    assert "options: language = de, word_timestamps = true" in (await commands.run("status")).out
 
 
 async def test_status_is_filtered_by_state_and_prefix(many, commands):

@@ -203,7 +203,7 @@ async def test_the_commands_print_the_rules(orchestrator):
     assert limited.out == "archive/ is limited to 1 at the same time, 0 running\n"
     paused = await orchestrator.run("pause")
     assert "the queue is paused since 20" in paused.out
-    assert "; continue with: orchestrator resume" in (await orchestrator.run("status")).out
+    assert "; continue with:\n  orchestrator resume\n" in (await orchestrator.run("status")).out
     assert "the queue is paused since 20" in (await orchestrator.run("submit", "a.mp4")).err
     resumed = await orchestrator.run("resume")
     assert "paused" not in resumed.out
@@ -215,5 +215,5 @@ async def test_the_commands_print_the_rules(orchestrator):
 async def test_a_submission_reports_the_pauses_that_block_it(orchestrator, rule):
     await rule(rules.pause, "old talks/", "ann@host-a")
     held = await orchestrator.run("submit", "old talks/a.mp4")
-    assert "continue with: orchestrator resume --prefix 'old talks/'\n" in held.err
+    assert "continue with:\n  orchestrator resume --prefix 'old talks/'\n" in held.err
     assert "paused" not in (await orchestrator.run("submit", "talks/a.mp4")).err
