@@ -23,13 +23,22 @@ class PlainCommand(TyperCommand):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         for parameter in self.params:
+            limits = getattr(parameter, "min", None), getattr(parameter, "max", None)
+            setattr(parameter, "_get_number_range_help_str", lambda limits=limits: _range(*limits))  # noqa: B010
             described = getattr(parameter, "type_descriptor", None)
             if described is None or described.is_choice or getattr(parameter, "is_flag", False):
                 continue
             if parameter.param_type_name == "argument":
                 setattr(parameter, "display_type_rich", lambda ctx: "")  # noqa: B010
+                if getattr(parameter, "required", False):
+                    shown = str(parameter.metavar) + ("..." if parameter.nargs != 1 else "")
+                    setattr(parameter, "_usage_display_name", lambda shown=shown: shown)  # noqa: B010
             elif parameter.metavar is None:
                 parameter.metavar = str(parameter.name).upper()
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """In the list of commands: a whole sentence, however long it is."""
+        return super().get_short_help_str(1000)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
@@ -42,6 +51,14 @@ class PlainCommand(TyperCommand):
             if isinstance(wrong.__cause__, ValidationError):
                 wrong.message = sentence(wrong.__cause__)
             raise
+
+
+def _range(least: float | None, most: float | None) -> str | None:
+    if least is not None and most is not None:
+        return f"{least:,} to {most:,}"
+    if least is not None:
+        return f"at least {least:,}"
+    return None if most is None else f"at most {most:,}"
 
 
 class CommandLine(typer.Typer):

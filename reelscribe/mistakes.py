@@ -72,10 +72,20 @@ def place(error: Mapping[str, Any]) -> str:
     return ".".join(map(str, error["loc"]))
 
 
-def sentence(invalid: ValidationError) -> str:
-    """All mistakes as one line: ``bitrate_kbps: must be at most 320; colour: is not known here``."""
+def sentence(invalid: ValidationError, named: Callable[[str], str] = str, whole: str = "") -> str:
+    """All mistakes as one line: ``bitrate_kbps: must be at most 320; colour: is not known here``.
+
+    Args:
+        named: what a field is called where it was written.
+        whole: what all of it is, such as ``the body``: the subject of what is wrong with all of it.
+    """
     return "; ".join(
-        ": ".join(filter(None, (place(error), mistake(error)))) for error in invalid.errors(include_url=False)
+        f"{named(field)}: {mistake(error)}"
+        if (field := place(error))
+        else f"{whole} {mistake(error)}".strip()
+        if error["type"] != "value_error"
+        else mistake(error)
+        for error in invalid.errors(include_url=False)
     )
 
 

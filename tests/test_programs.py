@@ -76,6 +76,12 @@ def test_a_missing_package_is_a_sentence_with_the_extra_to_install(
     assert ended.stderr == f"{missing} is not installed; install {extra}: pip install '{extra}'\n"
 
 
+@pytest.mark.parametrize("program", ["extractor_api", "transcriber"])
+def test_the_help_says_all_of_what_a_command_does(program: str) -> None:
+    shown = " ".join(run("-m", program, "--help").stdout.split())
+    assert "one line each; exit 1 if one fails." in shown
+
+
 @pytest.mark.parametrize("program", ["extractor_api", "transcriber", "orchestrator"])
 def test_ctrl_c_while_it_starts_is_exit_code_130_and_nothing_else(program: str) -> None:
     arguments = ["up"] if program == "orchestrator" else []

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from orchestrator.cli.console import print_json, situation_line, visible
+from orchestrator.cli.console import counted, print_json, situation_line, visible
 from orchestrator.cli.options import checked_all, confirmed, require_answer, usage
 from orchestrator.cli.submission.submit_report import FEW
 from orchestrator.intake.submission import CHUNK
@@ -117,7 +117,7 @@ async def change_many(
                 changed += await change(chunk)
                 advance()
     except asyncio.CancelledError:
-        print_error(f"stopped after {len(changed)} jobs; run it again to continue")
+        print_error(f"stopped after {counted(len(changed), 'job')}; run it again to continue")
         raise
     async with session.pool.connection() as connection:
         few = await job_queries.jobs_by_id(connection, changed) if len(changed) <= FEW else []

@@ -50,6 +50,11 @@ def length(seconds: float) -> str:
     return f"{seconds / 3600:,.1f} h"
 
 
+def counted(number: int, thing: str) -> str:
+    """Such as ``1 job`` and ``2 jobs``."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def print_json(value: object) -> None:
     """To standard output, for scripts."""
     print(json.dumps(value, ensure_ascii=False, indent=2))

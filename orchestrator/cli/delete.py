@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
-from orchestrator.cli.console import print_json
+from orchestrator.cli.console import counted, print_json
 from orchestrator.cli.options import checked_all, confirmed, require_answer, usage
 from orchestrator.jobs import deletion, failures, versions
 from orchestrator.jobs import queries as job_queries
@@ -80,7 +80,7 @@ def prune(older_than: str, dry_run: bool, yes: bool, as_json: bool, config: Path
     async def work(session: Session) -> int:
         async with session.pool.connection() as connection:
             wanted = await versions.prunable(connection, age)
-        what = f"{wanted.versions} replaced version(s) of {wanted.savepaths} savepath(s)"
+        what = f"{counted(wanted.versions, 'replaced version')} of {counted(wanted.savepaths, 'savepath')}"
         removed = 0
         if wanted.versions and not dry_run and confirmed(f"Remove {what}?", yes):
             after = 0
@@ -95,7 +95,7 @@ def prune(older_than: str, dry_run: bool, yes: bool, as_json: bool, config: Path
         elif dry_run:
             print(f"would remove {what}")
         else:
-            print(f"removed {removed} replaced version(s)")
+            print(f"removed {counted(removed, 'replaced version')}")
         return 0
 
     run(config, work)

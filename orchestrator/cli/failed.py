@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from orchestrator.cli.console import out, print_json, visible
-from orchestrator.cli.tables import Indented, options_text
+from orchestrator.cli.tables import Indented, options_text, without
 from orchestrator.jobs import failures
 from orchestrator.jobs.failures import FailureGroup
 from orchestrator.jobs.remedies import Remedy, remedy
@@ -66,10 +66,11 @@ def _block(group: FailureGroup, selection: str, most: int) -> RenderableType:
         visible(savepath) + (f", with {options_text(options)}" if options else "")
         for savepath, options in zip(group.savepaths[:most], group.options, strict=False)
     ]
+    reason = without(group.example, group.message) if group.count == 1 else group.reason
     if group.count > len(shown):
         shown.append(f"… and {group.count - len(shown):,} more: orchestrator failed --code {group.code}")
     return Group(
-        Indented(Text.assemble((jobs, "bold"), ", ", (group.code, "red"), f": {visible(group.reason)}"), 0),
+        Indented(Text.assemble((jobs, "bold"), ", ", (group.code, "red"), f": {visible(reason)}"), 0),
         *(Indented(line, style="dim") for line in shown),
         *(Text(visible(line), no_wrap=True, overflow="ignore") for line in _advice(group.code, selection)),
         Text(),

@@ -61,7 +61,7 @@ class LazyGroup(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List them with their first sentence, however long it is."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, self.get_command(ctx, name).get_short_help_str(1000)) for name in COMMANDS])
+            formatter.write_dl([(name, self.get_command(ctx, name).get_short_help_str()) for name in COMMANDS])
 
 
 def _if_given(parameter: Any) -> Callable[[Any, Any], Any]:
@@ -79,7 +79,8 @@ def _if_given(parameter: Any) -> Callable[[Any, Any], Any]:
 cli = typer.Typer(
     cls=LazyGroup,
     help="The orchestrator: a queue of savepaths, and the transcripts of them.",
-    epilog="Exit codes: 0 done; 1 failed, not there or nothing found; 2 a wrong call or config.cfg; 130 interrupted."
+    epilog="Exit codes: 0 done; 1 failed, not there or nothing found; 2 a wrong call or config.cfg; 130 interrupted;"
+    " 141 the reader of standard output has left."
     " Example: orchestrator up --config config.cfg",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

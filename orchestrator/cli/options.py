@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 STANDARD_INPUT = "-"
+WORDS = "WORDS"
 
 
 def _checked_bucket(name: str | None) -> str | None:
@@ -29,6 +30,15 @@ def _checked_bucket(name: str | None) -> str | None:
     from reelscribe.settings.fields import BucketName
 
     return _or_usage(lambda: TypeAdapter(BucketName).validate_python(name), "--bucket: ")
+
+
+def _checked_language(code: str | None) -> str | None:
+    """The code, if a transcript can have it: those of two letters are never written with three."""
+    from orchestrator.cli.languages import SHORTER
+
+    if code and (shorter := SHORTER.get(code.lower())):
+        usage(f"--language: {code.lower()} is written {shorter} here")
+    return code
 
 
 def checked_text(parameter: typer.CallbackParam, text: str | None) -> str | None:
@@ -55,6 +65,20 @@ SavepathsArgument = Annotated[list[str] | None, typer.Argument(metavar="SAVEPATH
 BucketOption = Annotated[
     str | None,
     typer.Option(help="Default: bucket_name of config.cfg.", show_default=False, callback=_checked_bucket),
+]
+BucketOrAllOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Default: bucket_name of config.cfg for SAVEPATHs, else all buckets.",
+        show_default=False,
+        callback=_checked_bucket,
+    ),
+]
+LanguageOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CODE", help="Only recordings in this language.", show_default=False, callback=_checked_language
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -111,8 +135,10 @@ def open_list(file: str) -> BinaryIO:
 
 
 def validated(model: type[Any], **values: Any) -> Any:
-    """A model of these options; else the command ends with what is wrong."""
-    return _or_usage(lambda: model(**values))
+    """A model of these options; else the command ends with what is wrong, by their names."""
+    return _or_usage(
+        lambda: model(**values), option_of=lambda name: WORDS if name == "q" else "--" + name.replace("_", "-")
+    )
 
 
 def parsed_options(pairs: Iterable[str], **flags: str | None) -> "Options":
@@ -132,8 +158,8 @@ def parsed_options(pairs: Iterable[str], **flags: str | None) -> "Options":
     return _or_usage(lambda: Options.model_validate_strings(given, strict=False))
 
 
-def _or_usage(read: Callable[[], Value], where: str = "") -> Value:
-    """What could be read; else the command ends with what is wrong, after ``where``."""
+def _or_usage(read: Callable[[], Value], where: str = "", option_of: Callable[[str], str] = str) -> Value:
+    """What could be read; else the command ends with what is wrong, after ``where``; ``option_of`` names a field."""
     from pydantic import ValidationError
 
     from reelscribe.mistakes import sentence
@@ -141,7 +167,7 @@ def _or_usage(read: Callable[[], Value], where: str = "") -> Value:
     try:
         return read()
     except ValidationError as invalid:
-        usage(where + sentence(invalid))
+        usage(where + sentence(invalid, option_of))
 
 
 def require_answer(command: str, yes: bool) -> None:

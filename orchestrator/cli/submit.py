@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from orchestrator.cli.console import counted
 from orchestrator.cli.options import (
     STANDARD_INPUT,
     Mode,
@@ -155,7 +156,9 @@ async def _take_all(session: Session, submission: Submission, given: SubmitInput
                 show(report.submitted)
             await submission.finish()
         except asyncio.CancelledError:
-            print_error(f"stopped after {report.submitted} savepaths ({report.summary()}); run it again to continue")
+            print_error(
+                f"stopped after {counted(report.submitted, 'savepath')} ({report.summary()}); run it again to continue"
+            )
             raise
 
 

@@ -48,7 +48,7 @@ def _refusal(invalid: ValidationError, model: type[WireModel]) -> BadRequest:
     known = ""
     if any(error["type"] == "extra_forbidden" for error in errors):
         known = f"; there are {', '.join(_names(model))}"
-    return BadRequest(sentence(invalid) + known, fields=[name for name in map(place, errors) if name])
+    return BadRequest(sentence(invalid, whole="the body") + known, fields=[name for name in map(place, errors) if name])
 
 
 def _names(model: type[WireModel]) -> list[str]:

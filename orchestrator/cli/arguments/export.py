@@ -9,6 +9,7 @@ from orchestrator.cli.options import (
     BucketOption,
     ExportFormat,
     JsonOption,
+    LanguageOption,
     SavepathsArgument,
     checked_text,
 )
@@ -47,9 +48,7 @@ def export(
             show_default="{stem}.{language}.{format} for subtitles, else {name}.{format}",
         ),
     ] = None,
-    language: Annotated[
-        str | None, typer.Option(metavar="CODE", help="Only recordings in this language.", show_default=False)
-    ] = None,
+    language: LanguageOption = None,
     since: Annotated[
         str | None,
         typer.Option(metavar="DATE", help="Only recordings modified then or later, UTC.", show_default=False),

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import BucketOption, JsonOption, checked_text
+from orchestrator.cli.options import BucketOption, JsonOption, LanguageOption, checked_text
 from reelscribe.command_line import ConfigOption
 
 
@@ -18,9 +18,7 @@ def list_transcripts(
         str | None,
         typer.Option(help="Only savepaths that start with this.", show_default=False, callback=checked_text),
     ] = None,
-    language: Annotated[
-        str | None, typer.Option(metavar="CODE", help="Only recordings in this language.", show_default=False)
-    ] = None,
+    language: LanguageOption = None,
     after: Annotated[
         str | None, typer.Option(metavar="SAVEPATH", help="Continue after this savepath.", show_default=False)
     ] = None,

@@ -13,11 +13,15 @@ PrefixOption = Annotated[
 ]
 
 
+NEGATIVE_NUMBERS = {"ignore_unknown_options": True}
+"""-1 is a number that is too small, and no option that is not known."""
+
+
 def register(cli: typer.Typer) -> None:
     """Add these commands."""
     cli.command(epilog="Example: orchestrator pause --prefix archive/")(pause)
     cli.command(epilog="Example: orchestrator resume --prefix archive/")(resume)
-    cli.command(epilog="Example: orchestrator limit 2 --prefix archive/")(limit)
+    cli.command(epilog="Example: orchestrator limit 2 --prefix archive/", context_settings=NEGATIVE_NUMBERS)(limit)
 
 
 def pause(prefix: PrefixOption = "", as_json: JsonOption = False, config: ConfigOption = None) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import BucketOption, JsonOption, SavepathsArgument, checked_text
+from orchestrator.cli.options import BucketOrAllOption, JsonOption, SavepathsArgument, checked_text
 from reelscribe.command_line import ConfigOption
 
 
@@ -31,7 +31,7 @@ def retry(
         bool,
         typer.Option("--allow-incomplete", help="Accept recordings that are cut: as new jobs, which replace these."),
     ] = False,
-    bucket: BucketOption = None,
+    bucket: BucketOrAllOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:

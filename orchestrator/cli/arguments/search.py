@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import BucketOption, JsonOption
+from orchestrator.cli.options import BucketOption, JsonOption, LanguageOption
 from reelscribe.command_line import ConfigOption
 
 
@@ -19,9 +19,7 @@ def search_segments(
         typer.Argument(metavar="WORDS", help='All must be in a segment; "two words" are a phrase, hors* a beginning.'),
     ],
     prefix: Annotated[str, typer.Option(help="Only savepaths that start with this.", show_default=False)] = "",
-    language: Annotated[
-        str | None, typer.Option(metavar="CODE", help="Only recordings in this language.", show_default=False)
-    ] = None,
+    language: LanguageOption = None,
     since: Annotated[
         str | None,
         typer.Option(metavar="DATE", help="Only recordings modified then or later, UTC.", show_default=False),

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import BucketOption, JobState, JsonOption, checked_text
+from orchestrator.cli.options import BucketOrAllOption, JobState, JsonOption, checked_text
 from reelscribe.command_line import ConfigOption
 
 
@@ -26,7 +26,7 @@ def status(
         str | None,
         typer.Option(help="Only savepaths that start with this.", show_default=False, callback=checked_text),
     ] = None,
-    bucket: BucketOption = None,
+    bucket: BucketOrAllOption = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Jobs to show: running ones, then the newest.")] = 10,
     as_json: JsonOption = False,
     config: ConfigOption = None,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import BucketOption, JsonOption, SavepathsArgument
+from orchestrator.cli.options import BucketOrAllOption, JsonOption, SavepathsArgument
 from reelscribe.command_line import ConfigOption
 
 
@@ -16,7 +16,7 @@ def register(cli: typer.Typer) -> None:
 def verify(
     savepaths: SavepathsArgument = None,
     everything: Annotated[bool, typer.Option("--all", help="All transcripts of all buckets, or of --bucket.")] = False,
-    bucket: BucketOption = None,
+    bucket: BucketOrAllOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:

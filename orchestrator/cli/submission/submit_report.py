@@ -1,12 +1,14 @@
 """What became of a submission: counted while it runs, printed for people or for scripts."""
 
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from orchestrator.cli.console import print_json, situation_line, visible
+from orchestrator.cli.console import counted, print_json, situation_line, visible
 from orchestrator.cli.submission.savepath_lists import Refusal
 from orchestrator.intake.submission import Outcome
 from orchestrator.jobs.models import Job
@@ -88,7 +90,8 @@ class SubmitReport:
         for savepath, outcome in (self.outcomes or {}).items() if self.submitted <= FEW else ():
             print(_line(savepath, outcome, found.get(savepath), default_bucket))
         if self.submitted != 1 or self.refusals or self.skipped or dry_run:
-            print(f"{self.submitted} {'would be ' if dry_run else ''}submitted: {self.summary()}")
+            taken = self.submitted - self.counts["missing"]
+            print(f"{taken} {'would be ' if dry_run else ''}submitted: {self.summary()}")
         sys.stdout.flush()
 
     def print_json(self, jobs: Sequence[Job], dry_run: bool) -> None:
@@ -118,10 +121,13 @@ def bar(total_bytes: int | None) -> Iterator[tuple[Callable[[int], None], Callab
 
     from orchestrator.cli.submission.progress import bars
 
-    count = TextColumn("{task.fields[count]:,} savepaths")
+    count = TextColumn("{task.fields[count]}")
     with bars(TextColumn("submit"), BarColumn(), count, TimeElapsedColumn()) as progress:
-        task = progress.add_task("", total=total_bytes, count=0)
-        yield lambda read: progress.advance(task, read), lambda count: progress.update(task, count=count)
+        task = progress.add_task("", total=total_bytes, count=counted(0, "savepath"))
+        yield (
+            lambda read: progress.advance(task, read),
+            lambda count: progress.update(task, count=counted(count, "savepath")),
+        )
 
 
 def _line(savepath: str, outcome: Outcome, job: Job | None, default_bucket: str) -> str:
@@ -129,7 +135,9 @@ def _line(savepath: str, outcome: Outcome, job: Job | None, default_bucket: str)
     if outcome == "changed":
         return f"{word}{visible(savepath)}: the object has changed since it was transcribed; a new version is queued"
     if outcome == "missing" and not job:
-        return f"{word}{visible(savepath)}: there is no such object"
+        upload = f"upload it and submit it with: orchestrator submit --upload {shlex.quote(savepath)}"
+        here = f"; a file of this computer has that name: {upload}" if Path(savepath).is_file() else ""
+        return visible(f"{word}{savepath}: there is no such object{here}")
     if outcome == "missing":
         return f"{word}{visible(savepath)}: the object no longer exists; its transcript is kept"
     if job and outcome in ("known", "done"):

@@ -151,7 +151,7 @@ async def test_a_dry_run_says_which_objects_are_not_there(with_extractor, store_
         "queued    talks/a.mp4\n"
         "missing   talks/b.mp4: the object no longer exists; its transcript is kept\n"
         "missing   talks/tpyo.mp4: there is no such object\n"
-        "3 would be submitted: 1 queued, 2 missing\n"
+        "1 would be submitted: 1 queued, 2 missing\n"
     )
 
 

@@ -65,7 +65,7 @@ class TestRefusals:
         ("body", "complaint"),
         [
             ("", "the body is empty; send a JSON object with item"),
-            ("{", "is not valid JSON"),
+            ("{", "the body is not valid JSON"),
             ("[]", "object"),
             ('{"item": 5}', "item: must be text"),
             ('{"item": "bread", "size": 1}', "size: is not known here; there are item"),
