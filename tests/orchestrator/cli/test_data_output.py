@@ -1,7 +1,7 @@
 """What a command prints is the same bytes on a terminal and off it, in a file and in a pipe; a reader may leave early.
 
 One process imports the commands once; each run is a fork of it, on a real pseudo-terminal. Every fourth command is also
-read from a pipe on a terminal, by a reader that has left, and by a disk that is full.
+read by a reader that has left, and by a disk that is full.
 """
 
 import asyncio
@@ -95,8 +95,9 @@ def into_closed_pipe(arguments):
 results = []
 for number, arguments in enumerate(json.load(sys.stdin)):
     ways = [into_pipe(arguments, False), into_file(arguments)]
+    ways += [into_pipe(arguments, True)]
     if number % 4 == 0:
-        ways += [into_pipe(arguments, True), into_closed_pipe(arguments), into_full_disk(arguments)]
+        ways += [into_closed_pipe(arguments), into_full_disk(arguments)]
     results.append([arguments, *ways])
 json.dump(results, sys.stdout)
 """
@@ -120,6 +121,14 @@ COMMANDS = (
     "verify --all --json",
     "submit a/one.mp4 --dry-run --json",
     "retry a/one.mp4",
+    "cancel a/one.mp4 --json",
+    "cancel --prefix none/ --json",
+    "delete --code none --json --yes",
+    "pause --prefix archive/ --json",
+    "limit 2 --prefix archive/",
+    "resume --prefix none/ --json",
+    "submit a/one.mp4 --wait --json",
+    "export --all --output FOLDER --json",
     "prune --dry-run --json",
     "check --json",
     "config",
@@ -139,22 +148,24 @@ async def transcripts(store_transcript, submit, sql):
     await sql("update jobs set created_at = now() - interval '9 days', finished_at = finished_at - interval '9 days'")
 
 
-async def test_what_is_printed_does_not_depend_on_a_terminal_and_may_be_cut(orchestrator, transcripts):
+async def test_what_is_printed_does_not_depend_on_a_terminal_and_may_be_cut(orchestrator, transcripts, tmp_path):
     config = orchestrator.config.read_text().replace(
         "[orchestrator]", "[orchestrator]\nextractor_url=http://127.0.0.1:9"
     )
     orchestrator.config.write_text(config)
-    runs = [[*command.split(), "--config", str(orchestrator.config)] for command in COMMANDS]
+    runs = [
+        [*command.replace("FOLDER", str(tmp_path / "o")).split(), "--config", str(orchestrator.config)]
+        for command in COMMANDS
+    ]
     program = [sys.executable, "-c", PROGRAM]
     done = subprocess.run(program, input=json.dumps(runs), capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stderr
-    for arguments, (code, printed, said), file, *further in json.loads(done.stdout):
+    for arguments, (code, printed, said), file, pipe, *further in json.loads(done.stdout):
         assert printed and "Traceback" not in said and "\x1b" not in printed, (arguments, said)
-        assert code == (1 if arguments[0] == "check" else 0), (arguments, said)
-        assert file[:2] == [code, printed], arguments
+        assert code == (1 if arguments[0] in ("check", "resume", "delete") else 0), (arguments, said)
+        assert file[:2] == pipe[:2] == [code, printed], arguments
         if further:
-            pipe, closed, full = further
-            assert pipe[:2] == [code, printed], arguments
+            closed, full = further
             assert (closed[0], "Traceback" in closed[2], "Exception" in closed[2]) == (141, False, False), closed
             last_line = full[2].splitlines()[-1]
             assert (full[0], last_line) == (1, "standard output cannot be written: No space left on device"), full
