@@ -1,4 +1,4 @@
-"""How each program starts and ends: Ctrl-C, output that nobody takes and a missing package are no traceback.
+"""How each program starts and ends: Ctrl-C, output that cannot be written and a missing package are no traceback.
 
 It imports nothing but the standard library, so that it is in charge before anything that takes time is imported.
 """
@@ -73,7 +73,7 @@ class _NotWritten(OSError):
 
 
 class _Descriptor(io.FileIO):
-    """A standard stream, whose failures are told from those of other files."""
+    """A standard stream, whose failures are kept apart from those of other files."""
 
     def write(self, data: Any) -> Any:
         try:
@@ -98,7 +98,7 @@ def _standard_stream(descriptor: int, before: TextIO | None) -> TextIO:
 
 
 def _report(lost: _NotWritten) -> int:
-    """The exit code, after a sentence; what is left to print is dropped. Nobody reads at a terminal that was closed."""
+    """The exit code, after a sentence; what is left to print is dropped. A terminal that was closed has no reader."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     if lost.errno == errno.EIO:
         return INTERRUPTED_EXIT_CODE

@@ -192,7 +192,7 @@ async def test_a_terminal_that_closes_ends_what_follows_jobs_without_a_word(orch
 
 
 def _make_terminal(terminal: int) -> None:
-    """Make it the one of this process, which is told when it closes."""
+    """Make it the one of this process, which gets SIGHUP when it closes."""
     os.setsid()
     fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
 

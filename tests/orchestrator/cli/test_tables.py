@@ -121,7 +121,7 @@ async def test_a_command_to_paste_is_not_broken():
     assert f"\n  orchestrator resume --prefix '{prefix}'\n" in rendered(view.tables())
 
 
-async def test_two_jobs_of_one_savepath_are_told_apart(submit, sql, commands):
+async def test_two_jobs_of_one_savepath_can_be_distinguished(submit, sql, commands):
     await submit("youtube/abc123.mp4", language="de", word_timestamps=True)
     await submit("youtube/abc123.mp4")
     await sql("update jobs set state = 'failed', error_code = 'x', error_message = 'y', finished_at = now()")
