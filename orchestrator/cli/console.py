@@ -52,7 +52,7 @@ def length(seconds: float) -> str:
 
 def counted(number: int, thing: str) -> str:
     """Such as ``1 job`` and ``2 jobs``."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def print_json(value: object) -> None:
