@@ -10,6 +10,7 @@ import shlex
 import shutil
 import stat
 import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -182,9 +183,10 @@ def _pass_closed_folders(used: Path, way_out: str, *, opens: bool) -> None:
                 f"it pass: chmod {letter}+x {shlex.quote(str(folder))}"
             )
         folder.chmod(stat.S_IMODE(found.st_mode) | needed)
-        log.warning(
-            "PostgreSQL refuses to run as root; as the user %s, in root's group, it may pass %s now (chmod %s+x)",
-            *(ROOTS_USER, folder, letter),
+        print(  # no line of a log: commands that are over soon log errors only
+            f"PostgreSQL refuses to run as root; as the user {ROOTS_USER}, in root's group, it may pass {folder} now "
+            f"(chmod {letter}+x)",
+            file=sys.stderr,
         )
 
 

@@ -141,7 +141,7 @@ async def test_an_incomplete_transcript_is_reported(orchestrator, store_transcri
         (["--all", "--output", "o", "--name", "{title}.txt"], "{title} is no field; there are {stem}, {name}"),
         (["--all", "--output", "o", "--name", "{language}.txt"], "all recordings would be one file"),
         (["--all", "--output", "o", "--name", "{stem}.srt"], "does not end with .txt"),
-        (["--all", "--output", "o", "--min-confidence", "7"], "min_confidence: "),
+        (["--all", "--output", "o", "--min-confidence", "7"], "--min-confidence: "),
         (["--all", "--output", "o", "--since", "yesterday"], "'yesterday' is not a date"),
     ],
 )

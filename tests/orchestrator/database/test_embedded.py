@@ -167,7 +167,7 @@ async def test_as_root_the_server_runs_as_another_user(data_dir):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="any other user runs PostgreSQL as himself")
-async def test_as_root_only_a_command_that_may_make_a_database_opens_the_way_to_it(data_dir, caplog):
+async def test_as_root_only_a_command_that_may_make_a_database_opens_the_way_to_it(data_dir, capsys):
     closed = data_dir.parent.parent
     with embedded.running(data_dir):
         pass
@@ -177,7 +177,7 @@ async def test_as_root_only_a_command_that_may_make_a_database_opens_the_way_to_
     assert f"it cannot enter {closed}, which holds {data_dir}: name another folder" in refused.value.message
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
     with embedded.running(data_dir):
-        assert f"as the user pgserver, in root's group, it may pass {closed} now (chmod g+x)" in caplog.text
+        assert f"as the user pgserver, in root's group, it may pass {closed} now (chmod g+x)" in capsys.readouterr().err
     assert stat.S_IMODE(closed.stat().st_mode) == 0o710
 
 

@@ -185,5 +185,5 @@ async def test_search_highlights_on_a_terminal(orchestrator, horse):
 def test_a_search_without_a_word_is_exit_code_2():
     outcome = CliRunner().invoke(cli, ["search", "..."])
     assert (outcome.exit_code, outcome.stderr) == (
-        2, 'q: give at least one word, such as: horse, or hors*, or "happy horse"\n',
+        2, 'WORDS: give at least one word, such as: horse, or hors*, or "happy horse"\n',
     )  # fmt: skip
