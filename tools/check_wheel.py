@@ -159,7 +159,11 @@ def check_services(environments: dict[str, Environment], folder: Path) -> None:
         say(f"[transcriber]: {len(texts)} segments, such as {texts[0]!r}")
 
         services.enter_context(
-            environments["orchestrator"].running(config, REELSCRIBE_ORCHESTRATOR__TRANSCRIBER_URLS=transcriber)
+            environments["orchestrator"].running(
+                config,
+                REELSCRIBE_ORCHESTRATOR__TRANSCRIBER_URLS=transcriber,
+                REELSCRIBE_ORCHESTRATOR__EXTRACTOR_URL=extractor,
+            )
         )
 
 
