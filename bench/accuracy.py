@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from bench import bare, hardware
+from bench import hardware
+from bench.baselines import bare
 from bench.client import Client
 from bench.mixes import Recording, recordings
 from bench.recordings import Sentence

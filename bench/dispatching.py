@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 from procrastinate.types import JSONDict
 
-from bench import bare_queue
+from bench.baselines import bare_queue
 from bench.services import served
 from orchestrator.database.pool import Pool, make_pool, prepare
 from orchestrator.intake.submission import Submissions
@@ -100,7 +100,9 @@ def bare(url: str, folder: Path, workers: int) -> Iterator[Path]:
     """Run workers of bare procrastinate; the log of what they run."""
     starts = folder / "starts"
     starts.unlink(missing_ok=True)
-    with _workers([sys.executable, "-m", "bench.bare_queue", url, str(RUNNING), str(starts)], workers, url, folder):
+    with _workers(
+        [sys.executable, "-m", "bench.baselines.bare_queue", url, str(RUNNING), str(starts)], workers, url, folder
+    ):
         yield starts
 
 

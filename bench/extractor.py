@@ -96,7 +96,7 @@ def obvious_server(bucket: Path) -> Iterator[tuple[str, psutil.Process]]:
     """Run the simplest server: the complete audio into memory, then out in chunks."""
     with (
         tempfile.TemporaryDirectory() as name,
-        served([sys.executable, "-m", "bench.obvious_server", str(bucket)], Path(name)) as running,
+        served([sys.executable, "-m", "bench.baselines.obvious_server", str(bucket)], Path(name)) as running,
     ):
         yield running
 

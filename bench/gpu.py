@@ -18,7 +18,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import bare, hardware
+from bench import hardware
+from bench.baselines import bare
 from bench.client import Client, Measured
 from bench.recordings import extract, make_clips, make_video
 from bench.services import extractor, transcriber

@@ -23,7 +23,8 @@ from procrastinate.types import JSONDict
 from rich.console import Console
 from rich.table import Table
 
-from bench import bare_queue, dispatching, hardware
+from bench import dispatching, hardware
+from bench.baselines import bare_queue
 from bench.database import temporary_database
 from bench.dispatching import BUCKET, summary
 from orchestrator.database.pool import Pool, make_pool, prepare

@@ -28,7 +28,8 @@ from rich.progress import track
 from rich.table import Table
 from whisper_normalizer.basic import BasicTextNormalizer
 
-from bench import bare, hardware
+from bench import hardware
+from bench.baselines import bare
 from bench.client import Client
 from bench.recordings import samples
 from bench.scores import normal

@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from bench import bare, hardware
+from bench import hardware
+from bench.baselines import bare
 from bench.client import Client, Measured
 from bench.mixes import recordings
 from bench.recordings import FOLDER, extract, make_clips, make_video

@@ -41,7 +41,7 @@ class FasterWhisper(Protocol):
 @contextmanager
 def process(model: str, url: str, threads: int) -> Iterator[FasterWhisper]:
     """Start a process with ``model`` loaded as the transcriber at ``url`` has it, with that many CPU threads."""
-    command = [sys.executable, "-m", "bench.bare", model, url, str(threads)]
+    command = [sys.executable, "-m", "bench.baselines.bare", model, url, str(threads)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         asked, answered = running.stdin, running.stdout
         assert asked and answered

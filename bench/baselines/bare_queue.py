@@ -1,7 +1,7 @@
 """procrastinate without our code, with a task that only records when it runs.
 
-python -m bench.bare_queue URL CONCURRENCY FILE is a worker; it appends one line per job to FILE: its number, and the
-monotonic second at which it started.
+python -m bench.baselines.bare_queue URL CONCURRENCY FILE is a worker; it appends one line per job to FILE: its number,
+and the monotonic second at which it started.
 """
 
 import asyncio
