@@ -1,6 +1,5 @@
 """``extractor-api check`` of a bucket: its first object is read; what is wrong is named with its path and user."""
 
-import errno
 import os
 import pwd
 from pathlib import Path
@@ -59,15 +58,17 @@ def _through(s3: S3Client, bucket: str, savepath: str) -> str | BucketProblem:
 
 def _problem(path: Path, otherwise: str) -> BucketProblem:
     """The first folder on the way to a path that is not there or is closed, else the sentence ``otherwise``."""
-    for step in (*reversed(path.parents), path, path / "xl.meta"):
+    metadata = path / "xl.meta"
+    to_read = [path, metadata] if os.path.isdir(path) else [path]
+    for step in (*reversed(path.parents), *to_read):
         try:
             os.stat(f"{step}/." if step.is_dir() else step)
-            if step != step.parent and step in (path, path / "xl.meta") and not _readable(step):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            if step in to_read and not os.access(step, os.R_OK, effective_ids=True):
+                raise PermissionError
         except PermissionError:
             return BucketProblem(f"{step} may not be read by the user {_account()}; give it read access")
         except FileNotFoundError:
-            if step.name == "xl.meta":
+            if step == metadata:
                 break
             return BucketProblem(
                 f"{step} is not there; is its drive mounted? See [paths] minio_data_path, bucket_name and buckets"
@@ -75,10 +76,6 @@ def _problem(path: Path, otherwise: str) -> BucketProblem:
         except OSError as failure:
             return BucketProblem(f"{step} cannot be read: {failure.strerror}")
     return BucketProblem(otherwise)
-
-
-def _readable(path: Path) -> bool:
-    return os.access(path, os.R_OK, effective_ids=True)
 
 
 def _account() -> str:
@@ -91,4 +88,6 @@ def _account() -> str:
 
 def _as_root() -> str:
     """Root reads everything, so its check says little of a service that runs as another user."""
-    return "; if the service has another user, check as that one: sudo -u USER extractor-api check" * (not os.geteuid())
+    if os.geteuid() != 0:
+        return ""
+    return "; if the service has another user, check as that one: sudo -u USER extractor-api check"

@@ -176,6 +176,15 @@ class TestBucket:
         paths = PathsSection(minio_data_path=data_path, bucket_name="missing")
         assert str(check_bucket(LocalStorage(paths), paths, "missing")).startswith(f"{data_path}/missing is not there")
 
+    def test_check_says_why_a_plain_file_is_no_object_that_can_be_read(self, tmp_path: Path) -> None:
+        (tmp_path / "videos").mkdir()
+        (tmp_path / "videos" / "a.mp4").write_bytes(b"compressed")
+        metadata = tmp_path / ".minio.sys" / "buckets" / "videos" / "a.mp4"
+        metadata.mkdir(parents=True)
+        (metadata / "fs.json").write_text('{"meta": {"X-Minio-Internal-compression": "klauspost/compress/s2"}}')
+        paths = PathsSection(minio_data_path=tmp_path)
+        assert "compressed" in str(check_bucket(LocalStorage(paths), paths, "videos"))
+
 
 def _device(path: Path) -> int:
     return path.stat().st_dev
