@@ -58,7 +58,8 @@ class MonitoredService(Service):
         """
         if port is not None:
             api = Api(f"Reelscribe {self.name}", "For monitors.", ())
-            listener = self._session.settings.orchestrator.model_copy(update={"port": port})
+            # The URL for clients is that of the API, and not of this process.
+            listener = self._session.settings.orchestrator.model_copy(update={"port": port, "public_url": None})
             await serve(self, api.application(self), listener)
             return
         loop = asyncio.get_running_loop()

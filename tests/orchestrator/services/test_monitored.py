@@ -18,7 +18,7 @@ async def http():
 
 
 async def test_a_worker_has_health_and_metrics_on_a_port_of_its_own(orchestrator, transcriber, http, free_port):
-    set_key(orchestrator.config, "orchestrator", f"worker_port = {free_port}")
+    set_key(orchestrator.config, "orchestrator", f"worker_port = {free_port}\npublic_url = https://api.example.com")
     worker = await orchestrator.start("worker")
     await worker.says("server running on")
     url = f"http://127.0.0.1:{free_port}"
@@ -35,6 +35,7 @@ async def test_a_worker_has_health_and_metrics_on_a_port_of_its_own(orchestrator
         'service="worker"',
     ):
         assert sample in text
+    assert "servers" not in (await http.get(f"{url}/openapi.json")).json()  # public_url is that of the API
     assert (await http.get(f"{url}/api/jobs")).status_code == 404
     assert (await worker.ends(signal.SIGTERM)).code == 0
 
