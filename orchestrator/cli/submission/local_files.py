@@ -1,6 +1,8 @@
 """Local files as the arguments of ``submit``: what to do with one, or its upload into the bucket."""
 
 import asyncio
+import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,11 +17,13 @@ from reelscribe.savepath import mistake_in
 def refuse_local_files(names: Sequence[str]) -> None:
     """End the command if one of these is no savepath, but a file of this computer."""
     for name in names:
-        if name != STANDARD_INPUT and mistake_in(name) and _is_file(name):
-            usage(
-                visible(f"{name} is a file of this computer, and not of the bucket; upload it and submit it with: ")
-                + visible(f"orchestrator submit --upload {name}")
-            )
+        if name != STANDARD_INPUT and mistake_in(name) and os.path.isfile(name):
+            usage(visible(f"{name} is a file of this computer, and not of the bucket; {how_to_upload(name)}"))
+
+
+def how_to_upload(name: str) -> str:
+    """The command that a file of this computer needs, as the end of a sentence."""
+    return f"upload it and submit it with: orchestrator submit --upload {shlex.quote(name)}"
 
 
 def local_uploads(names: Sequence[str], into: str | None) -> dict[str, Path]:
@@ -27,7 +31,7 @@ def local_uploads(names: Sequence[str], into: str | None) -> dict[str, Path]:
     folder = into.strip("/") + "/" if into and into.strip("/") else ""
     uploads: dict[str, Path] = {}
     for name in names:
-        if not _is_file(name):
+        if not os.path.isfile(name):
             usage(visible(f"{name}: there is no such file on this computer"))
         savepath = checked(folder + Path(name).name)
         if savepath in uploads:
@@ -54,13 +58,6 @@ async def upload_all(session: Session, bucket: str, uploads: Mapping[str, Path],
             print_error("the upload was interrupted; nothing was submitted")
             raise
         print_error(visible(f"uploaded  {savepath}"))
-
-
-def _is_file(name: str) -> bool:
-    try:
-        return Path(name).is_file()
-    except (OSError, ValueError):
-        return False
 
 
 @contextmanager

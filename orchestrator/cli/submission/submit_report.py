@@ -1,14 +1,14 @@
 """What became of a submission: counted while it runs, printed for people or for scripts."""
 
-import shlex
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from orchestrator.cli.console import counted, print_json, situation_line, visible
+from orchestrator.cli.submission.local_files import how_to_upload
 from orchestrator.cli.submission.savepath_lists import Refusal
 from orchestrator.intake.submission import Outcome
 from orchestrator.jobs.models import Job
@@ -135,8 +135,8 @@ def _line(savepath: str, outcome: Outcome, job: Job | None, default_bucket: str)
     if outcome == "changed":
         return f"{word}{visible(savepath)}: the object has changed since it was transcribed; a new version is queued"
     if outcome == "missing" and not job:
-        upload = f"upload it and submit it with: orchestrator submit --upload {shlex.quote(savepath)}"
-        here = f"; a file of this computer has that name: {upload}" if Path(savepath).is_file() else ""
+        is_here = os.path.isfile(savepath)
+        here = f"; a file of this computer has that name: {how_to_upload(savepath)}" if is_here else ""
         return visible(f"{word}{savepath}: there is no such object{here}")
     if outcome == "missing":
         return f"{word}{visible(savepath)}: the object no longer exists; its transcript is kept"

@@ -1,5 +1,7 @@
 """What commands say: in their help, of mistakes in their arguments, and of what was not found."""
 
+import os
+
 import pytest
 from typer.testing import CliRunner
 
@@ -66,6 +68,20 @@ async def test_a_local_file_that_the_bucket_lacks_is_a_hint_to_upload_it(tmp_pat
         "with: orchestrator submit --upload 'talk 1.mp4'"
     )
     assert lines[1] == "0 would be submitted: 1 missing"
+
+
+async def test_what_may_not_be_looked_for_on_this_computer_is_no_hint(tmp_path, monkeypatch, capsys):
+    (tmp_path / "closed").mkdir(mode=0)
+    monkeypatch.chdir(tmp_path)
+    report = SubmitReport()
+    report.add({"closed/a.mp4": "missing"})
+    user = os.geteuid()
+    os.seteuid(user or 65534)  # to root, nothing is closed
+    try:
+        report.print([], dry_run=False, default_bucket="videos")
+    finally:
+        os.seteuid(user)
+    assert capsys.readouterr().out.startswith("missing   closed/a.mp4: there is no such object\n")
 
 
 async def test_a_single_failure_is_said_with_its_numbers(submit, sql, commands):
