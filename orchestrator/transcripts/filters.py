@@ -65,7 +65,7 @@ class TranscriptFilters(WireModel):
         return [
             condition
             for condition, value in (
-                (f"{job}.language = %(language)s", self.language),
+                (f"{job}.language = lower(%(language)s)", self.language),
                 (f"{last_modified(job)} >= %(since)s", self.since),
                 (f"{_confidence(job)} >= %(min_confidence)s", self.min_confidence),
             )
@@ -74,7 +74,7 @@ class TranscriptFilters(WireModel):
 
     def parameters(self) -> dict[str, Any]:
         """Of :meth:`conditions`."""
-        return self.model_dump(include=set(TranscriptFilters.model_fields))
+        return self.model_dump()
 
 
 NO_FILTERS = TranscriptFilters()

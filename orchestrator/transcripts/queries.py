@@ -149,23 +149,24 @@ class ListedTranscript(Record):
 
 async def listed(connection: Connection, bucket: str, query: ListQuery, after: str = "") -> list[ListedTranscript]:
     """Transcripts in the order of their savepaths; ``after`` is the last savepath of the page before."""
+    filters = TranscriptFilters(language=query.language)
     return await fetch_models(
         connection,
         ListedTranscript,
         f"""
         select m.savepath, t.id as job, t.language, t.progress_seconds as seconds, t.model, t.complete, t.finished_at,
             m.removed_at as object_removed_at
-        from media m join transcriptions t on t.media_id = m.id and t.state = 'done' and {newest("t")}
+        from media m join transcriptions t on t.media_id = m.id and t.state = 'done'
         where m.bucket = %(bucket)s and m.savepath like %(prefix)s and m.savepath ~>~ %(after)s
-            and (%(language)s::text is null or t.language = lower(%(language)s))
+            and {" and ".join([newest("t"), *filters.conditions("t")])}
         order by m.savepath using ~<~ limit %(limit)s
         """,
         {
             "bucket": bucket,
             "prefix": starting_with(query.prefix),
             "after": after,
-            "language": query.language,
             "limit": query.limit,
+            **filters.parameters(),
         },
     )
 

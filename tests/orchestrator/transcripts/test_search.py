@@ -99,6 +99,7 @@ async def test_a_search_is_narrowed_by_prefix_language_and_time(find, store_tran
     await store_transcript("axb/2.mp4", "words", language="de", modified=day.replace(day=1))
     assert [hit.savepath for hit in await find("words", prefix="a_b/")] == ["a_b/1.mp4"]
     assert [hit.savepath for hit in await find("words", language="de")] == ["axb/2.mp4"]
+    assert [hit.savepath for hit in await find("words", language="DE")] == ["axb/2.mp4"]
     assert [hit.savepath for hit in await find("words", since="2026-01-31")] == ["a_b/1.mp4"]
     assert await find("words", bucket_name="other-bucket") == []
 
