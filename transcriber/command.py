@@ -74,7 +74,7 @@ async def _load_model(section: TranscriberSection) -> LoadedModel:
     """Load it in a thread of its own: signals are handled meanwhile, and the event loop can end without waiting for it.
 
     Raises:
-        Interrupted: by SIGTERM or SIGINT.
+        Interrupted: by one of :data:`STOP_SIGNALS`.
         SettingsError: see :func:`transcriber.model.loading.load_model`.
     """
     stopping = asyncio.Event()

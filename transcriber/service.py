@@ -194,8 +194,9 @@ class TranscriberService(Service):
             health = await self._extractor.health()
         except ServiceError as failure:
             return f"the extractor cannot be used ({failure.code})"  # its sentence names the address
-        problems = "; ".join(health["problems"])
-        return None if health["status"] == "ok" else f"the extractor is {health['status']}: {problems}"
+        if health["status"] == "ok":
+            return None
+        return ": ".join(filter(None, (f"the extractor is {health['status']}", "; ".join(health["problems"]))))
 
     def _give_up(self) -> None:
         log.critical("transcriber: the model does not work any more, which only a new process may fix; this one ends")

@@ -4,7 +4,6 @@ from orchestrator.api.handlers import OrchestratorHandler
 from orchestrator.api.schemas import HookAnswer
 from orchestrator.intake.event_intake import Outcomes
 from orchestrator.intake.minio_events import Notification, Reported, removed, written
-from reelscribe.savepath import mistake_in
 
 
 class MinioHookHandler(OrchestratorHandler):
@@ -28,8 +27,7 @@ class MinioHookHandler(OrchestratorHandler):
         for bucket, savepaths in _by_bucket(written(notification)).items():
             total += await intake.take(bucket, dict.fromkeys(savepaths))
         for bucket, savepaths in _by_bucket(removed(notification)).items():
-            storable = [savepath for savepath in savepaths if not mistake_in(savepath)]
-            total["removed"] += await intake.removed.check(bucket, storable)
+            total["removed"] += await intake.removed.check(bucket, savepaths)
         self.finish(HookAnswer(**total).model_dump())
 
 

@@ -7,7 +7,6 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Protocol
 
 from orchestrator.database.pool import Pool
-from orchestrator.errors import Superseded
 from orchestrator.exports.names import file_name
 from orchestrator.exports.pending_results import STORE_RESULT, without_result
 from orchestrator.jobs import deletion, transitions
@@ -124,10 +123,9 @@ class ResultStore:
         """
         assert attempt.media_id is not None and self._section.bucket
         async with self._pool.connection() as connection:
-            known = await deletion.note_result(connection, attempt.media_id, self._section.bucket, name)
+            await deletion.note_result(connection, attempt.media_id, self._section.bucket, name)
         async with self._pool.connection() as connection:
-            if not (known and await deletion.hold_recording(connection, attempt)):
-                raise Superseded(f"{attempt.savepath}: its result is no longer to be stored")
+            await deletion.hold_recording(connection, attempt)
             await asyncio.to_thread(self._bucket.put, name, content, content_type)
 
     async def _remove_all_but(self, attempt: Attempt, stored: Sequence[str]) -> None:
@@ -144,8 +142,7 @@ class ResultStore:
                 old = [name for name in names if bucket != self._section.bucket or name not in stored]
                 if not old:
                     continue
-                if not await deletion.hold_recording(connection, attempt):
-                    raise Superseded(f"{attempt.savepath}: its result is no longer to be stored")
+                await deletion.hold_recording(connection, attempt)
                 try:
                     await asyncio.to_thread(self._bucket.remove, bucket, old)
                 except PeerRefused as refused:

@@ -20,7 +20,6 @@ from orchestrator.intake.event_intake import EventIntake
 from orchestrator.intake.unfinished import control_files
 from orchestrator.jobs.object_changes import Identity
 from reelscribe.errors import NotReadable, ServiceError, SettingsError
-from reelscribe.savepath import mistake_in
 
 log = logging.getLogger(__name__)
 logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it logs the number of changes, which is of no use
@@ -262,8 +261,7 @@ class FolderWatch:
     async def _take_removed(self) -> None:
         try:
             for bucket, paths in list(self._removed.items()):
-                storable = [path for path in paths if not mistake_in(path)]
-                if removed := await self._intake.removed.check(bucket, storable):
+                if removed := await self._intake.removed.check(bucket, list(paths)):
                     log.info("watch: bucket %s: %d removed", bucket, removed)
                 del self._removed[bucket]
             self._logged = ""

@@ -12,6 +12,7 @@ from orchestrator.database.pool import Pool
 from orchestrator.intake.bucket import Objects
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import removed_objects
+from reelscribe.savepath import mistake_in
 
 log = logging.getLogger(__name__)
 
@@ -39,15 +40,18 @@ class RemovedObjects:
         Raises:
             ServiceError: the extractor does not answer, or a stored result cannot be removed.
         """
+        storable = [path for path in paths if not mistake_in(path)]
         async with self._pool.connection() as connection:
-            known = await removed_objects.known_at(connection, bucket, paths)
+            known = await removed_objects.known_at(connection, bucket, storable)
         if not known:
             return 0
         there = await self._objects.identities(bucket, known)
         gone = [savepath for savepath in known if savepath not in there]
         if not gone or (not there and not await self._objects.exist(bucket)):
             return 0
-        await self._note(bucket, gone)
+        async with self._pool.connection() as connection:
+            await removed_objects.mark(connection, bucket, gone)
+        await self._forget(bucket, gone)
         return len(gone)
 
     async def check_listed(
@@ -73,12 +77,6 @@ class RemovedObjects:
         """The time at which a listing begins, by the clock of the database."""
         async with self._pool.connection() as connection:
             return await job_queries.now(connection)
-
-    async def _note(self, bucket: str, gone: Sequence[str]) -> None:
-        async with self._pool.connection() as connection:
-            await removed_objects.mark(connection, bucket, gone)
-        if self._delete:
-            await self._forget(bucket, gone)
 
     async def _forget(self, bucket: str, gone: Sequence[str]) -> None:
         if gone and self._delete:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from orchestrator.database.sql import Connection, fetch_all, fetch_column, fetch_one, fetch_value, starting_with
+from orchestrator.errors import Superseded
 from orchestrator.jobs.attempts import Attempt
 from orchestrator.jobs.models import Record
 from orchestrator.jobs.transitions import ATTEMPTED
@@ -186,9 +187,9 @@ async def remove_job(connection: Connection, id: int, media_id: int | None) -> D
     return Deleted(savepaths=media.rowcount, jobs=jobs.rowcount)
 
 
-async def note_result(connection: Connection, media_id: int, bucket: str, name: str) -> bool:
-    """A result is about to be stored as this object; whether its recording is still known."""
-    cursor = await connection.execute(
+async def note_result(connection: Connection, media_id: int, bucket: str, name: str) -> None:
+    """A result is about to be stored as this object; nothing is noted of a recording that was forgotten."""
+    await connection.execute(
         """
         insert into stored_results (media_id, bucket, name)
         select id, %s, %s from media where id = %s for key share
@@ -196,7 +197,6 @@ async def note_result(connection: Connection, media_id: int, bucket: str, name: 
         """,
         (bucket, name, media_id),
     )
-    return cursor.rowcount > 0
 
 
 async def forget_results(connection: Connection, media_id: int, bucket: str, names: Sequence[str]) -> None:
@@ -207,9 +207,11 @@ async def forget_results(connection: Connection, media_id: int, bucket: str, nam
     )
 
 
-async def hold_recording(connection: Connection, attempt: Attempt) -> bool:
-    """Keep deletions waiting until the transaction ends, while this attempt stores something outside the database;
-    whether the attempt may do so.
+async def hold_recording(connection: Connection, attempt: Attempt) -> None:
+    """Keep deletions waiting until the transaction ends, while this attempt changes something outside the database.
+
+    Raises:
+        Superseded: the recording was forgotten, or the attempt is over.
     """
     await connection.execute(f"set local idle_in_transaction_session_timeout = '{STORING_SECONDS}s'")
     await connection.execute("select from media where id = %s for key share", (attempt.media_id,))
@@ -218,4 +220,5 @@ async def hold_recording(connection: Connection, attempt: Attempt) -> bool:
         "select true from jobs where id = %s and attempt = %s and queue_job = %s and state = any(%s)",
         (attempt.id, attempt.number, attempt.queue_job, list(ATTEMPTED)),
     )
-    return bool(current)
+    if not current:
+        raise Superseded(f"{attempt.savepath}: its result is no longer to be stored")

@@ -45,8 +45,9 @@ class QueueEntries:
 
     async def withdraw(self, connection: Connection, queue_jobs: Sequence[int]) -> None:
         """Take entries out of the queue; a worker that runs one of them stops it."""
-        for queue_job in queue_jobs:
-            await connection.execute("select procrastinate_cancel_job_v1(%s, true, true)", (queue_job,))
+        await connection.execute(
+            "select procrastinate_cancel_job_v1(id, true, true) from unnest(%s::bigint[]) as id", (list(queue_jobs),)
+        )
 
     async def count_workers(self) -> int:
         """How many workers show a heartbeat, on this host or another."""
