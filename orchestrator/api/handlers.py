@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 from prometheus_client import Gauge
@@ -34,6 +33,7 @@ from reelscribe.http.auth import Tokens
 from reelscribe.http.monitoring import HealthHandler
 from reelscribe.http.peer_watch import PeerWatch
 from reelscribe.http.server import Service, ServiceHandler
+from reelscribe.version import version
 
 STALL_SECONDS = 60.0
 """Longest wait for a client that does not read what it asked for."""
@@ -208,7 +208,7 @@ class TranscriptHandler(OrchestratorHandler):
                 raise await transcript_queries.no_transcript(connection, bucket, savepath, self.service.default_bucket)
             about = await transcript_queries.about_transcript(connection, job)
         assert job.finished_at
-        self.set_header("ETag", f'"{version("reelscribe")}-{job.id}"')
+        self.set_header("ETag", f'"{version()}-{job.id}"')
         self.set_header("Last-Modified", job.finished_at)
         self.set_header("Cache-Control", "no-cache")
         if self.check_etag_header():

@@ -73,7 +73,7 @@ def cancel(
             return await change_named(session, bucket, wanted, session.submissions.cancel, CANCELLED, as_json)
         async with session.pool.connection() as connection:
             ids = await job_queries.unfinished_ids(connection, session.bucket(bucket), prefix or "")
-        jobs = "1 unfinished job" if len(ids) == 1 else f"{len(ids)} unfinished jobs"
+        jobs = counted(len(ids), "unfinished job")
         if everything and ids and not confirmed(f"Cancel {jobs} of bucket {session.bucket(bucket)}?", yes):
             print_error("nothing was cancelled")
             return 1

@@ -7,7 +7,7 @@ from orchestrator.cli.console import print_json, visible
 from orchestrator.cli.options import usage
 from reelscribe.command_line import report_settings_errors
 from reelscribe.settings.config_file import choose_config, shipped_config
-from reelscribe.settings.loading import load_settings, places
+from reelscribe.settings.loading import load_settings, origins
 from reelscribe.text.urls import without_password
 
 
@@ -21,9 +21,9 @@ def config(default: bool, as_json: bool, config: Path | None) -> None:
     with report_settings_errors():
         file = choose_config(config)
         settings = load_settings(file)
-        of_settings = places(file)
+        known = origins(file)
     rows = [
-        {"section": section, "key": key, "value": _shown(value), "from": of_settings.get((section, key), "default")}
+        {"section": section, "key": key, "value": _shown(value), "from": known.get((section, key), "default")}
         for section, values in settings
         for key, value in values
     ]

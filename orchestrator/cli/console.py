@@ -1,4 +1,4 @@
-"""Jobs on a terminal: their lines."""
+"""What commands print: jobs in one line, numbers, lengths, JSON."""
 
 import json
 import sys

@@ -47,8 +47,8 @@ def delete(
                     raise job_queries.not_submitted(where, unknown[0], session.bucket(None))
                 last = await deletion.last_recording(connection)
                 wanted = await deletion.count(connection, where, named, prefix or "", last)
-        removed = Deleted()
-        if wanted != removed:
+        nothing = removed = Deleted()
+        if wanted != nothing:
             if not confirmed(f"Remove {_counts(wanted)}?", yes):
                 print_error("nothing was removed")
                 return 1
@@ -60,13 +60,13 @@ def delete(
                 removed = await session.deletions.delete(where, named, prefix or "", last)
         if as_json:
             print_json(removed.model_dump())
-        elif wanted == Deleted():
+        elif wanted == nothing:
             print_error("nothing is known of these; see what there is: orchestrator status")
         else:
             print(f"removed {_counts(removed)}")
         if removed.savepaths and session.settings.events.reconcile_every:
             print_error("recordings that are still in the bucket are submitted again by [events] reconcile_every")
-        return 0 if removed != Deleted() else 1
+        return 0 if removed != nothing else 1
 
     run(config, work)
 
@@ -107,8 +107,8 @@ def _counts(found: Deleted) -> str:
         (found.jobs, "job"),
         (found.results, "stored result"),
     )
-    parts = [f"{count} {word}{'' if count == 1 else 's'}" for count, word in kinds if count]
-    of = f" of {found.savepaths} savepath{'' if found.savepaths == 1 else 's'}" if found.savepaths else ""
+    parts = [counted(count, word) for count, word in kinds if count]
+    of = f" of {counted(found.savepaths, 'savepath')}" if found.savepaths else ""
     return (", ".join(parts) or "no job") + of
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from orchestrator.cli.console import print_json, visible
+from orchestrator.cli.console import counted, print_json, visible
 from orchestrator.cli.options import (
     PARQUET,
     ExportFormat,
@@ -89,7 +89,7 @@ def export(
             )
             print_error(f"{missing}; see what there is: orchestrator status")
         elif output != STANDARD_OUTPUT:
-            print(f"{written} transcript{'' if written == 1 else 's'} in {output}")
+            print(f"{counted(written, 'transcript')} in {output}")
         return 1 if failures or not written else 0
 
     run(config, work)

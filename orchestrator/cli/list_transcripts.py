@@ -1,5 +1,6 @@
 """The command ``list``: the transcripts that there are."""
 
+import shlex
 from pathlib import Path
 
 from rich.text import Text
@@ -37,7 +38,9 @@ def list_transcripts(
         elif found:
             out().print(rows(found))
             if following:
-                print_error(f"there are more; see them with: --after {_quoted(following)}, or a higher --limit")
+                print_error(
+                    f"there are more; see them with: --after {visible(shlex.quote(following))}, or a higher --limit"
+                )
         else:
             print_error("there is no such transcript; see what there is: orchestrator status")
         return 0 if found or as_json else 1
@@ -79,9 +82,3 @@ def _notes(transcript: ListedTranscript) -> list[str]:
     if removed_at := transcript.object_removed_at:
         notes.append(f"its recording is gone from the bucket since {local(removed_at)}")
     return notes
-
-
-def _quoted(savepath: str) -> str:
-    import shlex
-
-    return visible(shlex.quote(savepath))

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.cli.console import COLOURS, NO_WORKER, length, out, print_json, situation_line, visible
+from orchestrator.cli.console import COLOURS, NO_WORKER, counted, length, out, print_json, situation_line, visible
 from orchestrator.cli.options import checked, usage
 from orchestrator.cli.queue_rules import COMMAND, rule_lines, rules_json
 from orchestrator.cli.tables import job_rows
@@ -205,7 +205,7 @@ def _forecast(queue: Overview, workers: int) -> str:
         parts.append(f"about {length(queue.left_seconds)} of audio left")
     if not workers:
         return "; ".join([*parts, NO_WORKER])
-    parts.append(f"{workers} worker{'' if workers == 1 else 's'}")
+    parts.append(counted(workers, "worker"))
     if queue.no_transcriber is not None:
         return visible(f"{', '.join(parts)}; no transcriber takes a job now: {queue.no_transcriber}")
     if queue.speed:

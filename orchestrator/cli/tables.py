@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from orchestrator.cli.console import COLOURS, length, visible
+from orchestrator.cli.console import COLOURS, length, transcribed, visible
 from orchestrator.jobs.models import Job
 
 GAP = 2
@@ -91,7 +91,7 @@ def job_rows(jobs: Sequence[Job], now: datetime | None = None, details: bool = F
                 Text(str(job.id)),
                 Text(job.state, style=COLOURS[job.state]),
                 Text(when(job, now)),
-                Text(_transcribed(job)),
+                Text(transcribed(job)),
                 *([Text(job.bucket)] if buckets else []),
                 Text(visible(job.savepath)),
             ],
@@ -146,9 +146,3 @@ def without(savepath: str, message: str) -> str:
     """A sentence about a savepath that is shown above it; in its middle the name stays, or it were no sentence."""
     name = rf"(?<![\w/.]){re.escape(savepath)}(?![\w/]|\.\w)"
     return re.sub(f"(^|: ){name} ", r"\1it ", re.sub(f"{name}: ", "", message)) if savepath else message
-
-
-def _transcribed(job: Job) -> str:
-    if job.declared_seconds is None:
-        return f"{job.progress_seconds:.1f} s" if job.progress_seconds else ""
-    return f"{min(job.progress_seconds, job.declared_seconds):.1f} of {job.declared_seconds:.1f} s"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from orchestrator.cli.console import print_json, visible
+from orchestrator.cli.console import counted, print_json, visible
 from orchestrator.cli.options import checked_all, usage
 from orchestrator.jobs.models import as_argument
 from orchestrator.session import Session, print_error, run
@@ -58,7 +58,7 @@ def verify(
             )
         else:
             by_request = f", {incomplete} of them incomplete, as their receipts say" if incomplete else ""
-            transcripts_verified = f"{verified_count} transcript{'' if verified_count == 1 else 's'} verified"
+            transcripts_verified = f"{counted(verified_count, 'transcript')} verified"
             lacking = f", {without_words_count} with speech without words" if without_words_count else ""
             print(f"{transcripts_verified}{by_request}{lacking}; {len(found)} wrong")
         async with session.pool.connection() as connection:

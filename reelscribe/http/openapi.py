@@ -1,7 +1,6 @@
 """A service's OpenAPI 3.1 document, made from its operations, their models and their error types."""
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from typing import Any
 
 from pydantic import BaseModel
@@ -11,6 +10,7 @@ from reelscribe import errors
 from reelscribe.contracts.messages import ErrorAnswer
 from reelscribe.errors import ServiceError
 from reelscribe.http.operations import FORM, JSON, Answer, Header, Operation
+from reelscribe.version import version
 
 SCHEMA_REFERENCE = "#/components/schemas/{model}"
 
@@ -44,7 +44,7 @@ def document(title: str, description: str, operations: Sequence[Operation]) -> d
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, references)
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "description": description, "version": version("reelscribe")},
+        "info": {"title": title, "description": description, "version": version()},
         "paths": paths,
         "components": {
             "schemas": definitions["$defs"],

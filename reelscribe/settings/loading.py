@@ -71,7 +71,7 @@ def load_settings(path: Path | None = None) -> Settings:
     return settings
 
 
-def places(path: Path | None) -> dict[tuple[str, str], str]:
+def origins(path: Path | None) -> dict[tuple[str, str], str]:
     """Where each setting comes from, by section and key; those that have their default are left out."""
     found: dict[tuple[str, str], str] = {}
     if path:

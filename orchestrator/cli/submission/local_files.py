@@ -66,8 +66,9 @@ def _bar(total: int, savepath: str) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty():
         yield lambda read: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+
+    from orchestrator.cli.submission.progress import bars
 
     columns = (
         TextColumn("upload"),
@@ -76,7 +77,6 @@ def _bar(total: int, savepath: str) -> Iterator[Callable[[int], None]]:
         DownloadColumn(),
         TimeRemainingColumn(),
     )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as progress:
+    with bars(*columns) as progress:
         task = progress.add_task(visible(savepath), total=total)
         yield lambda read: progress.advance(task, read)
