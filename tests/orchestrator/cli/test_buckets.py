@@ -66,7 +66,7 @@ async def test_status_names_the_buckets_if_there_is_more_than_one(orchestrator, 
     await submit("mine.mp4")
     assert "BUCKET" not in (await orchestrator.run("status")).out
     await submissions.submit("calls", ["theirs.mp4"], Options())
-    shown = re.sub(r"for \d s", "for N s", (await orchestrator.run("status")).out)
+    shown = re.sub(r"for \d+ s", "for N s", (await orchestrator.run("status")).out)
     assert [" ".join(line.split()) for line in shown.splitlines()][-3:] == [
         "ID STATE WHEN TRANSCRIBED BUCKET SAVEPATH",
         "2 queued for N s calls theirs.mp4",

@@ -139,9 +139,10 @@ async def test_an_event_of_minio_is_enough(kept, intake, orchestrator_service, s
 
 
 async def test_the_watch_sees_files_and_folders_go(kept, intake, removed):
-    stopping = asyncio.Event()
-    task = asyncio.create_task(FolderWatch(kept.data_path, intake(), 0.5).run(stopping))
-    await asyncio.sleep(0.5)
+    stopping, registry = asyncio.Event(), CollectorRegistry()
+    task = asyncio.create_task(FolderWatch(kept.data_path, intake(), 0.5, registry).run(stopping))
+    while registry.get_sample_value("reelscribe_watched_objects_total", {"outcome": "known"}) != 3:
+        await asyncio.sleep(0.05)
     shutil.move(kept.data_path / "videos" / "b", kept.data_path / "elsewhere")
     for _ in range(200):
         if len(await removed()) == 2:
