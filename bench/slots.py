@@ -7,7 +7,6 @@ asked for again and again from the first job that runs until no job waits any mo
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -17,9 +16,9 @@ import psycopg
 import typer
 
 from bench import hardware
+from bench.database import temporary_database
 from bench.recordings import FOLDER
 from bench.services import extractor, transcriber
-from orchestrator.database import embedded
 from orchestrator.database.pool import prepare
 
 LIMIT = 0.9
@@ -57,8 +56,7 @@ def main(
 
 def measure(recordings: int, slots: int, max_running: str = "") -> Use:
     """Run all services, submit the recordings, and watch the slots."""
-    with tempfile.TemporaryDirectory(prefix="reelscribe-bench-") as name, embedded.running(Path(name) / "data") as url:
-        folder = Path(name)
+    with temporary_database() as (folder, url):
         prepare(url)
         bucket = folder / "minio" / "videos"
         bucket.mkdir(parents=True)

@@ -79,14 +79,15 @@ def sentence(invalid: ValidationError, named: Callable[[str], str] = str, whole:
         named: what a field is called where it was written.
         whole: what all of it is, such as ``the body``: the subject of what is wrong with all of it.
     """
-    return "; ".join(
-        f"{named(field)}: {mistake(error)}"
-        if (field := place(error))
-        else f"{whole} {mistake(error)}".strip()
-        if error["type"] != "value_error"
-        else mistake(error)
-        for error in invalid.errors(include_url=False)
-    )
+
+    def say(error: Mapping[str, Any]) -> str:
+        if field := place(error):
+            return f"{named(field)}: {mistake(error)}"
+        if error["type"] == "value_error":  # a sentence of its own
+            return mistake(error)
+        return f"{whole} {mistake(error)}".strip()
+
+    return "; ".join(map(say, invalid.errors(include_url=False)))
 
 
 def _not_json(reason: str) -> str:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from orchestrator.errors import NoTranscriber
 from orchestrator.worker.outages import Outage
@@ -87,9 +87,9 @@ class _Transcriber:
     running: int = 0
     buckets: dict[str | None, Outage] = field(default_factory=dict)
     silent: bool = False
-    health: dict[str, object] = field(default_factory=dict)
+    health: dict[str, Any] = field(default_factory=dict)
 
-    def note_health(self, health: dict[str, object]) -> None:
+    def note_health(self, health: dict[str, Any]) -> None:
         """It has answered."""
         self.health = health
         if self.silent:
@@ -123,10 +123,8 @@ class _Transcriber:
 
     @property
     def state(self) -> TranscriberState:
-        said = self.health.get("problems")
-        problems = [str(problem) for problem in said] if isinstance(said, list) else []
-        if reason := self.outage.reason:
-            problems = [reason.message]
+        reason = self.outage.reason
+        problems = [reason.message] if reason else self.health.get("problems", [])
         up = not self.outage.failures if self.health or self.outage.failures else None
         return TranscriberState(
             without_password(self.url), up, tuple(problems), self.number("capacity"), self.number("free"), self.running

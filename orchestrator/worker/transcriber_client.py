@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
-from typing import Self
+from typing import Any, Self
 
 import httpx
+from pydantic import ValidationError
 
 from reelscribe.contracts.events import NDJSON, Event, events
+from reelscribe.contracts.messages import Health
 from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import PeerUnreachable, ServiceError, StreamCut
 from reelscribe.http.auth import Tokens
@@ -83,7 +85,7 @@ class TranscriberClient:
     async def __aexit__(self, *error: object) -> None:
         await self._http.aclose()
 
-    async def health(self, url: str) -> dict[str, object]:
+    async def health(self, url: str) -> dict[str, Any]:
         """What the transcriber at ``url`` says of itself.
 
         Raises:
@@ -94,10 +96,9 @@ class TranscriberClient:
         if response.status_code != 200:
             raise refusal(name_of(url), response)
         try:
-            health: dict[str, object] = response.json()
-        except ValueError:
+            return Health.model_validate_json(response.content).model_dump()
+        except ValidationError:
             raise unexpected(name_of(url), response.status_code) from None
-        return health
 
     async def transcribe(self, url: str, request: TranscribeRequest) -> EventStream:
         """Have the transcriber at ``url`` transcribe; the caller closes the stream.

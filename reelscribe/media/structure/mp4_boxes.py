@@ -265,16 +265,16 @@ def _sound(data: Bytes, minf: Box) -> _Sound:
     entry = next(iter(children(data, found[b"stsd"], 8)), None) if b"stsd" in found else None
     if entry is None:
         return _Sound()
-    even = b"stts" in found and _counts_samples(content(data, found[b"stts"]))
+    counts_samples = b"stts" in found and _counts_samples(content(data, found[b"stts"]))
     version, channels = struct.unpack_from(">8xH6xH", content(data, entry))
     header = 28 + {1: 16, 2: 36}.get(version, 0)
     if version == 2:
         channels = struct.unpack_from(">40xI", content(data, entry))[0]
     if entry.kind == b"mp4a":  # the decoder's configuration has the channels: many writers always state 2 here
-        return _Sound(counts_samples=even)
+        return _Sound(counts_samples=counts_samples)
     laid_out = any(box.kind in (b"chan", b"chnl") for box in children(data, entry, header))
     microphones = entry.kind in PCM and channels > 2 and not laid_out
-    return _Sound(channels or None, microphones, entry.kind in AMR, even or entry.kind in PCM)
+    return _Sound(channels or None, microphones, entry.kind in AMR, counts_samples or entry.kind in PCM)
 
 
 def _counts_samples(durations: bytes) -> bool:

@@ -4,8 +4,11 @@ import asyncio
 import logging
 
 import pytest
+from tornado.web import Application, RequestHandler
 
+from orchestrator.errors import NoTranscriber
 from orchestrator.worker import attempt_runner, outages, transcriber_choice, worker
+from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import RemoteError
 from reelscribe.http.auth import Tokens
 from tests.orchestrator.conftest import run_worker
@@ -121,6 +124,19 @@ def test_no_job_tries_what_the_health_of_the_transcriber_still_lacks(code, said)
     assert one.note_still_lacking(reading) is reading.reason
     one.note_health({"problems": ["the extractor is degraded: bucket y is not there"]})
     assert one.note_still_lacking(reading) is None
+
+
+async def test_what_answers_and_is_no_transcriber_is_a_reason_to_wait(free_port):
+    class Another(RequestHandler):
+        def get(self) -> None:
+            self.write("[]")
+
+    server = Application([("/healthz", Another)]).listen(free_port, "127.0.0.1")
+    async with transcriber_choice.Transcribers((f"http://127.0.0.1:{free_port}",), Tokens(), 5) as transcribers:
+        with pytest.raises(NoTranscriber, match="no answer of its API"):
+            async with transcribers.transcribe(TranscribeRequest(savepath="a.mp4")):
+                pass
+    server.stop()
 
 
 async def test_the_password_of_a_transcriber_is_shown_nowhere(working, transcriber, submit, job_in, caplog, free_port):
