@@ -203,7 +203,7 @@ async def _found(session: Session, bucket: str, wanted: TranscriptSelection) -> 
     while True:
         async with session.pool.connection() as connection:
             page = await transcript_queries.finished_savepaths(
-                connection, bucket, wanted.prefix, wanted.savepaths, after, filters=wanted.filters
+                connection, bucket, wanted.prefix, wanted.savepaths, after, wanted.filters
             )
         for savepath in page:
             yield savepath

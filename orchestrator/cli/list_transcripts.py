@@ -8,6 +8,7 @@ from rich.text import Text
 from orchestrator.cli.console import length, out, print_json, visible
 from orchestrator.cli.options import checked, validated
 from orchestrator.cli.tables import Row, Rows, local
+from orchestrator.jobs.models import removal_sentence
 from orchestrator.session import Session, print_error, run
 from orchestrator.transcripts.queries import ListedTranscript, ListQuery, listed
 
@@ -79,6 +80,6 @@ def _notes(transcript: ListedTranscript) -> list[str]:
     notes = [] if transcript.complete else ["incomplete"]
     if transcript.model and not _cell(visible(transcript.model)):
         notes.append(visible(f"model: {transcript.model}"))
-    if removed_at := transcript.object_removed_at:
-        notes.append(f"its recording is gone from the bucket since {local(removed_at)}")
+    if removal := removal_sentence(transcript.object_removed_at):
+        notes.append(removal)
     return notes

@@ -78,11 +78,11 @@ class Rows:
         return line
 
 
-def job_rows(jobs: Sequence[Job], now: datetime | None = None, details: bool = False) -> Rows:
+def job_rows(jobs: Sequence[Job], details: bool = False) -> Rows:
     """One row per job; with its bucket if there is more than one, and with its options, those by default only if two
     are of one savepath.
     """
-    now = now or datetime.now(UTC)
+    now = datetime.now(UTC)
     buckets = len({job.bucket for job in jobs}) > 1
     same = Counter((job.bucket, job.savepath) for job in jobs)
     rows = [

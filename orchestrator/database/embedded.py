@@ -386,9 +386,9 @@ def _said(data_dir: Path, after: int) -> str:
     return ""
 
 
-def _last_words(data_dir: Path, lines: int = 3) -> str:
+def _last_words(data_dir: Path) -> str:
     try:
-        return " / ".join((data_dir / "log").read_text(errors="replace").strip().splitlines()[-lines:])
+        return " / ".join((data_dir / "log").read_text(errors="replace").strip().splitlines()[-3:])
     except OSError:
         return ""
 

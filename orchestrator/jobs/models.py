@@ -46,6 +46,11 @@ StorableSavepath = Annotated[Savepath, AfterValidator(_object_name)]
 Priority = Annotated[int, Field(ge=-1000, le=1000, description="higher ones are taken first")]
 
 
+def removal_sentence(removed_at: datetime | None) -> str:
+    """Since when a recording is gone, in words; empty if it is not known to be."""
+    return f"its recording is gone from the bucket since {removed_at.astimezone():%Y-%m-%d %H:%M}" if removed_at else ""
+
+
 class Options(TranscribeOptions):
     """How to transcribe; two submissions of an object with equal options are the same job."""
 
@@ -127,10 +132,8 @@ class Job(Record):
 
     @property
     def removal(self) -> str:
-        """Since when its recording is gone, in words; empty if it is not known to be."""
-        if self.object_removed_at is None:
-            return ""
-        return f"its recording is gone from the bucket since {self.object_removed_at.astimezone():%Y-%m-%d %H:%M}"
+        """See :func:`removal_sentence`."""
+        return removal_sentence(self.object_removed_at)
 
     def situation(self, default_bucket: str) -> str:
         """Its state in words, with what can be done."""

@@ -122,17 +122,15 @@ async def list_jobs(
     )
 
 
-async def finished_since(
-    connection: Connection, when: datetime, id: int, limit: int, kind: str = TRANSCRIBE
-) -> list[Job]:
-    """Jobs that ended after the one with this time and id, the oldest first."""
+async def finished_since(connection: Connection, when: datetime, id: int, limit: int) -> list[Job]:
+    """Transcriptions that ended after the one with this time and id, the oldest first."""
     return await _jobs(
         connection,
         """
-        where (j.finished_at, j.id) > (%s, %s) and j.kind = %s
+        where (j.finished_at, j.id) > (%s, %s) and j.kind = 'transcribe'
         order by j.finished_at, j.id limit %s
         """,
-        (when, id, kind, limit),
+        (when, id, limit),
     )
 
 

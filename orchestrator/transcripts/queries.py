@@ -20,6 +20,9 @@ from reelscribe.contracts.messages import WireModel
 from reelscribe.contracts.transcriber import Language
 from reelscribe.errors import ServiceError, TranscriptNotFound
 
+PAGE = 1000
+"""Savepaths of a page."""
+
 
 async def transcript(connection: Connection, bucket: str, savepath: str) -> Transcript | None:
     """The newest finished transcript of a savepath."""
@@ -72,10 +75,11 @@ async def finished_savepaths(
     prefix: str = "",
     savepaths: list[str] | None = None,
     after: str = "",
-    limit: int = 1000,
     filters: TranscriptFilters = NO_FILTERS,
 ) -> list[str]:
-    """Savepaths (of these, or of all) that have a transcript, in order; ``after`` is the last of the page before."""
+    """A page of the savepaths (of these, or of all) that have a transcript, in order; ``after`` is the last of the page
+    before.
+    """
     cursor = await connection.execute(
         f"""
         select m.savepath {_finished(filters)} and m.savepath ~>~ %(after)s
@@ -86,7 +90,7 @@ async def finished_savepaths(
             "prefix": starting_with(prefix),
             "savepaths": savepaths,
             "after": after,
-            "limit": limit,
+            "limit": PAGE,
             **filters.parameters(),
         },
     )

@@ -83,15 +83,3 @@ class Bytes:
         self._fetched.insert(0, (offset, content))
         del self._fetched[MAX_CACHED:]
         return content
-
-
-def last_marker(data: Bytes, marker: bytes, windows: tuple[int, ...] = (1 << 16, 1 << 20, 4 << 20)) -> int | None:
-    """Offset of the last ``marker`` of a file, looked for in ever longer tails; None if it is in none of them."""
-    for window in windows:
-        start, content = data.tail(window)
-        found = content.rfind(marker)
-        if found >= 0:
-            return start + found
-        if start == 0:
-            break
-    return None

@@ -8,8 +8,9 @@ from reelscribe.media.structure.bounded import Bytes
 MAX_TAGS = 10
 
 
-def after_id3(data: Bytes, position: int = 0) -> int:
+def after_id3(data: Bytes) -> int:
     """Where the sound starts."""
+    position = 0
     for _ in range(MAX_TAGS):
         header = data.read(position, 10)
         if len(header) < 10 or not header.startswith(b"ID3"):
