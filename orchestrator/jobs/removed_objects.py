@@ -33,9 +33,13 @@ async def known_at(connection: Connection, bucket: str, paths: Sequence[str]) ->
     return await fetch_column(
         connection,
         """
-        select distinct m.savepath from media m join unnest(%(paths)s::text[]) as removed (path)
-            on m.savepath = removed.path or m.savepath ^@ (removed.path || '/')
-        where m.bucket = %(bucket)s and exists (select from jobs j where j.media_id = m.id)
+        select distinct m.savepath from unnest(%(paths)s::text[]) as removed (path), lateral (
+            select id, savepath from media where bucket = %(bucket)s and savepath = path
+            union all -- what is in a folder: the character after the slash is a zero
+            select id, savepath from media
+            where bucket = %(bucket)s and savepath ~>=~ (path || '/') and savepath ~<~ (path || '0')
+        ) m
+        where exists (select from jobs j where j.media_id = m.id)
         """,
         {"bucket": bucket, "paths": list(paths)},
     )

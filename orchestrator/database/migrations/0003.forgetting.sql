@@ -12,3 +12,6 @@ comment on table stored_results is
 
 alter table media add column removed_at timestamptz;
 comment on column media.removed_at is 'since when its object is known to be gone from the bucket; null: it is not';
+
+-- A recording's jobs are looked for, and removed with it, without a scan of all jobs.
+create index jobs_by_media on jobs (media_id);
