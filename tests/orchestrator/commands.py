@@ -12,6 +12,7 @@ import psutil
 from typer.testing import CliRunner
 
 from orchestrator.cli.main import cli
+from reelscribe.child_process import end_with_parent
 
 
 @dataclass
@@ -68,6 +69,7 @@ class Orchestrator:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 env={**os.environ, "COLUMNS": "200"},
+                preexec_fn=end_with_parent(),  # a test that fails does not end it
             )
         )
 
