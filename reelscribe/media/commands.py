@@ -1,7 +1,6 @@
 """The ffmpeg commands of an extraction: argument lists, never a shell."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from reelscribe.contracts.extractor import ExtractAudioRequest, ProbeResult
@@ -46,8 +45,11 @@ _AUDIO_ONLY = ("-vn", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"
 _ANY_DAMAGE = ("-max_error_rate", "1")
 """Damage is judged by what comes out; ffmpeg would exit with an error where most packets hold no sound (AMR)."""
 
-_OWN_ORDER = "dts=N-1e15"
+_OWN_ORDER = "dts=N-1e9/TB"
 """ffmpeg forces decoding times to rise; a counter there leaves the timestamps as they are."""
+
+_ORDER_OF_SOUGHT, _ORDER_OF_BEGINNING = "dts=N-2e9/TB", "dts=N-3e9/TB"
+"""ffmpeg decodes first for the output with the least decoding time."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,22 @@ class Sound:
     at_most_stereo: bool = False
     microphones: int | None = None
     channel: int | None = None
+
+
+@dataclass(frozen=True)
+class FrameOutputs:
+    """Descriptors for reports of single frames at the track's own sample rate, made before what is decoded.
+
+    Attributes:
+        beginning: for those of the recording's beginning.
+        sought: for the first that are decoded; None if they are not wanted.
+        beginning_seconds, sought_seconds: how many frames.
+    """
+
+    beginning: int
+    sought: int | None
+    beginning_seconds: float
+    sought_seconds: float
 
 
 @dataclass(frozen=True)
@@ -95,11 +113,20 @@ def source_encoding(probed: ProbeResult, track: int | None) -> Encoding:
 
 
 def decode_command(
-    ffmpeg: FFmpeg, stored: StoredObject, sound: Sound, reading: Reading, report: int, *, exact: bool
+    ffmpeg: FFmpeg,
+    stored: StoredObject,
+    sound: Sound,
+    reading: Reading,
+    report: int,
+    *,
+    exact: bool,
+    frames: FrameOutputs | None = None,
 ) -> list[str]:
     """Decode to 16-bit samples on standard output, and report each frame's timestamp to the descriptor ``report``.
 
-    ``exact`` keeps frames as they are, instead of appending ``APPENDED_SECONDS`` of silence and joining them.
+    Args:
+        exact: keep frames as they are, instead of appending ``APPENDED_SECONDS`` of silence and joining them.
+        frames: where else to report frames.
     """
     return [
         str(ffmpeg.path),
@@ -107,6 +134,7 @@ def decode_command(
         *_ANY_DAMAGE,
         *_true_times(reading),
         *_input(ffmpeg, stored, reading),
+        *(_frame_outputs(ffmpeg, stored, sound, reading, frames) if frames else ()),
         *_AUDIO_ONLY,
         *("-map", sound.stream, "-af", ",".join(_filters(sound, exact))),
         *("-c:a", "pcm_s16le", "-bsf:a", f"setts={_OWN_ORDER}:pts=PTS"),
@@ -129,23 +157,6 @@ def packets_command(ffmpeg: FFmpeg, stored: StoredObject, sound: Sound, reading:
         *("-map", sound.stream, "-c:a", "copy", "-bsf:a", f"setts={_OWN_ORDER}:{timestamp}"),
         *("-flush_packets", "0", "-f", "framecrc", "pipe:1"),
     ]
-
-
-def frames_command(
-    ffmpeg: FFmpeg, stored: StoredObject, stream: str, stretches: Sequence[tuple[Reading, float, int]]
-) -> list[str]:
-    """Report the frames of some stretches of the track, at its own sample rate.
-
-    Of each stretch, ``stretches`` has how to read it, its seconds, and the descriptor to report its frames to.
-    """
-    first, _, _ = stretches[0]
-    inputs: list[str] = []
-    outputs: list[str] = []
-    for number, (reading, seconds, report) in enumerate(stretches):
-        inputs += ["-t", f"{seconds:.6f}", *_input(ffmpeg, stored, reading)]
-        outputs += [*_AUDIO_ONLY, "-map", f"{number}{stream[1:]}", "-c:a", "pcm_s16le"]
-        outputs += ["-bsf:a", f"setts={_OWN_ORDER}:pts=PTS", "-f", "framecrc", f"pipe:{report}"]
-    return [str(ffmpeg.path), *_QUIET, *_ANY_DAMAGE, *_true_times(first), *inputs, *outputs]
 
 
 def encode_command(
@@ -194,6 +205,22 @@ def copy_command(
 
 def _true_times(reading: Reading) -> tuple[str, ...]:
     return ("-copyts",) if reading.own_clock else ("-copyts", "-start_at_zero")
+
+
+def _frame_outputs(
+    ffmpeg: FFmpeg, stored: StoredObject, sound: Sound, reading: Reading, frames: FrameOutputs
+) -> list[str]:
+    """A second input, the beginning, and the outputs that report frames."""
+    beginning = ["-t", f"{frames.beginning_seconds:.6f}", *_input(ffmpeg, stored, replace(reading, seek=None))]
+    outputs = [*_AUDIO_ONLY, "-map", f"1{sound.stream[1:]}", *_reported(_ORDER_OF_BEGINNING, frames.beginning)]
+    if frames.sought is not None:
+        outputs += [*_AUDIO_ONLY, "-map", sound.stream, "-af", f"atrim=duration={frames.sought_seconds:.6f}"]
+        outputs += _reported(_ORDER_OF_SOUGHT, frames.sought)
+    return [*beginning, *outputs]
+
+
+def _reported(order: str, descriptor: int) -> list[str]:
+    return ["-c:a", "pcm_s16le", "-bsf:a", f"setts={order}:pts=PTS", "-f", "framecrc", f"pipe:{descriptor}"]
 
 
 def _input(ffmpeg: FFmpeg, stored: StoredObject, reading: Reading) -> list[str]:

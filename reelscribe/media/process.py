@@ -55,7 +55,7 @@ class FFmpegProcess:
         cpu_seconds: after which the kernel ends it.
         network: it may reach addresses of this host.
         may_write: it may write to files that it inherits.
-        report: a pipe to which it writes a report in addition to its output.
+        reports: pipes to which it writes reports in addition to its output.
         feed: its standard input, which is empty without it.
 
     Attributes:
@@ -71,13 +71,13 @@ class FFmpegProcess:
         cpu_seconds: float,
         network: bool = False,
         may_write: bool = False,
-        report: Pipe | None = None,
+        reports: Sequence[Pipe] = (),
         feed: Feed | None = None,
     ) -> None:
         self.messages = Messages()
         self._command = sandbox.wrap(command, cpu_seconds=cpu_seconds, may_write=may_write, network=network)
-        self._report = report
-        self._descriptors = (*inherits, *((report.writing,) if report else ()))
+        self._reports = reports
+        self._descriptors = (*inherits, *(report.writing for report in reports))
         self._feed = feed
 
     async def __aenter__(self) -> Self:
@@ -100,8 +100,8 @@ class FFmpegProcess:
             await asyncio.shield(end_once_started(starting))
             raise
         self._output.close_writing()
-        if self._report:
-            self._report.close_writing()
+        for report in self._reports:
+            report.close_writing()
         if self._feed:
             self._feed.close_reading()
         self._draining = asyncio.create_task(self._drain_messages())

@@ -7,23 +7,26 @@ where it is.
 """
 
 import asyncio
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import gcd
 from statistics import median
+from typing import Self
 
-from reelscribe.media.commands import Reading, frames_command
-from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.commands import FrameOutputs
 from reelscribe.media.pipe import Pipe
-from reelscribe.media.process import FFmpegProcess
 from reelscribe.media.sound.frame_report import Frame, FrameReport
-from reelscribe.media.stored_object import StoredObject
 
 BEGINNING_SECONDS = 5.0
 SOUGHT_SECONDS = 1.0
-"""Of the recording that is decoded to find the grid, and a part's place on it. If sound begins later than that,
-timestamps are taken as they are."""
+"""Of the recording and of a part, whose frames show the grid and the part's place on it. If sound begins later than
+that, timestamps are taken as they are."""
 
-STDOUT = 1
+MARGIN_SECONDS = 1.0
+"""That much more is reported: a frame behind the last one that counts shows that all of them are known."""
+
+LONGEST_WAIT_SECONDS = 20.0
+"""When ffmpeg has made that much of a part, it has reported all frames of a beginning in which few are."""
 
 ROUNDED_SECONDS = 0.001
 """Two timestamps that are rounded to a millisecond differ by that much from the samples between them."""
@@ -87,38 +90,91 @@ def shift(beginning: Stretch, sought: Stretch) -> float:
     return found / sought.sample_rate if abs(found) <= ROUNDED_SECONDS * sought.sample_rate else 0.0
 
 
-async def alignment(
-    ffmpeg: FFmpeg, stored: StoredObject, stream: str, sought: Reading, *, rounded: bool, cpu_seconds: float
-) -> float | None:
-    """Seconds to add to the timestamps that a read gives which does not begin at the beginning.
+class Alignment:
+    """Reads the frames of the beginning and of a sought part while the part is decoded; use it as ``async with``.
 
-    Returns:
-        None if the clock is slower than the samples: then only a read from the beginning shows where a sample belongs.
+    Args:
+        rounded: timestamps are rounded; else a clock can only be slow, and the part's frames are not needed.
+
+    Attributes:
+        pipes: that ffmpeg writes to.
+        outputs: what it must write.
     """
-    at_seek = Pipe()
-    stretches = [(replace(sought, seek=None), BEGINNING_SECONDS, STDOUT)]
-    if rounded:
-        stretches.append((sought, SOUGHT_SECONDS, at_seek.writing))
-    try:
-        async with FFmpegProcess(
-            ffmpeg.sandbox,
-            frames_command(ffmpeg, stored, stream, stretches),
-            stored.descriptors,
-            cpu_seconds=cpu_seconds,
-            network=stored.needs_network,
-            report=at_seek,
-        ) as process:
-            reports = await asyncio.gather(process.read_all(), at_seek.read_all())
-    finally:
-        at_seek.close()
-    first, part = map(_stretch, reports)
-    if first and first.falls_behind:
-        return None
-    return shift(first, part) if first and part else 0.0
+
+    def __init__(self, rounded: bool) -> None:
+        self._beginning = _Frames(lambda first: BEGINNING_SECONDS)
+        self._sought = _Frames(lambda first: first + SOUGHT_SECONDS) if rounded else None
+        self._stretches = [self._beginning, *((self._sought,) if self._sought else ())]
+        self.pipes = [stretch.pipe for stretch in self._stretches]
+        self.outputs = FrameOutputs(
+            self._beginning.pipe.writing,
+            self._sought.pipe.writing if self._sought else None,
+            BEGINNING_SECONDS + MARGIN_SECONDS,
+            SOUGHT_SECONDS + MARGIN_SECONDS,
+        )
+
+    async def __aenter__(self) -> Self:
+        self._reading = [asyncio.create_task(stretch.read()) for stretch in self._stretches]
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for reading in self._reading:
+            reading.cancel()
+        await asyncio.gather(*self._reading, return_exceptions=True)
+        for pipe in self.pipes:
+            pipe.close()
+
+    def is_known(self, decoded_seconds: float) -> bool:
+        """Whether ffmpeg, which has made so much of the part, has reported what there is."""
+        for stretch in self._stretches:
+            stretch.read_now()
+        return decoded_seconds > LONGEST_WAIT_SECONDS or all(stretch.is_complete for stretch in self._stretches)
+
+    async def finish(self) -> None:
+        """Read all that ffmpeg, which has ended, has reported."""
+        await asyncio.gather(*self._reading)
+
+    @property
+    def shift(self) -> float | None:
+        """Seconds to add to the timestamps of the part.
+
+        None if the clock is slower than the samples: then only a read from the beginning shows where a sample belongs.
+        """
+        first, part = self._beginning.stretch, self._sought.stretch if self._sought else None
+        if first and first.falls_behind:
+            return None
+        return shift(first, part) if first and part else 0.0
 
 
-def _stretch(report: bytes) -> Stretch | None:
-    """None if there are too few frames for a grid."""
-    reader = FrameReport()
-    frames = reader.read(report)
-    return Stretch(reader.sample_rate, tuple(frames)) if reader.sample_rate and len(frames) > 3 else None
+class _Frames:
+    """Those that ffmpeg reports up to an end, which follows from the first one's timestamp; both are in seconds."""
+
+    def __init__(self, end: Callable[[float], float]) -> None:
+        self.pipe = Pipe()
+        self.is_complete = False
+        self._end = end
+        self._report = FrameReport()
+        self._frames: list[Frame] = []
+
+    async def read(self) -> None:
+        """Read all; unread, it might stall ffmpeg."""
+        while data := await self.pipe.read():
+            self._add(data)
+
+    def read_now(self) -> None:
+        """Read what is there."""
+        self._add(self.pipe.read_now())
+
+    @property
+    def stretch(self) -> Stretch | None:
+        """None if there are too few frames for a grid."""
+        rate, frames = self._report.sample_rate, tuple(self._frames)
+        return Stretch(rate, frames) if rate and len(frames) > 3 else None
+
+    def _add(self, data: bytes) -> None:
+        for frame in self._report.read(data):
+            rate = self._report.sample_rate or 1
+            first = self._frames[0] if self._frames else frame
+            self.is_complete |= frame.pts + frame.duration > self._end(first.pts / rate) * rate
+            if not self.is_complete:
+                self._frames.append(frame)

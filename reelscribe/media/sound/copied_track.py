@@ -84,7 +84,7 @@ class CopiedTrack:
                 cpu_seconds=self._cpu_seconds,
                 network=self._stored.needs_network,
                 may_write=output is not None,
-                report=pipe,
+                reports=[pipe],
             ) as process:
                 while output is not None and (packets := await pipe.read()):
                     self._count(report, packets, zero, request.start)

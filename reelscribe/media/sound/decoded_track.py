@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import groupby, repeat
 from typing import Literal
@@ -13,7 +13,7 @@ from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection import LONG_SEARCH, Search
 from reelscribe.media.pipe import Pipe
 from reelscribe.media.process import FFmpegProcess
-from reelscribe.media.sound.alignment import alignment
+from reelscribe.media.sound.alignment import Alignment
 from reelscribe.media.sound.frame_report import Frame, FrameReport
 from reelscribe.media.sound.phase import LONG_QUIET_SECONDS, LongestQuiet, PhaseCheck, cancels_later
 from reelscribe.media.sound.timeline import REGULAR_SECONDS, Piece, Timeline
@@ -120,9 +120,8 @@ class DecodedTrack:
         delivered = 0
         while True:
             skip = delivered
-            aligning = asyncio.create_task(self._align())
             try:
-                async with aclosing(self._decode(aligning)) as chunks:
+                async with aclosing(self._decode()) as chunks:
                     async for chunk in chunks:
                         rest = chunk[skip:]
                         skip = max(0, skip - len(chunk))
@@ -133,27 +132,34 @@ class DecodedTrack:
                 return
             except _Again:
                 pass
-            finally:
-                aligning.cancel()
-                await asyncio.wait((aligning,))
 
-    async def _decode(self, aligning: asyncio.Task[float | None]) -> AsyncGenerator[bytes, None]:
+    async def _decode(self) -> AsyncGenerator[bytes, None]:
         report, pipe, output = FrameReport(), Pipe(), _Output()
         self.timeline, self._next_pts = None, None
         self._withheld, self._withheld_samples = deque(), 0
         quiet = self._quiet = self._quiet and LongestQuiet()
+        aligning = self._alignment()
         try:
             command = decode_command(
-                self._ffmpeg, self._stored, self.sound, self.reading, pipe.writing, exact=self._exact
+                self._ffmpeg,
+                self._stored,
+                self.sound,
+                self.reading,
+                pipe.writing,
+                exact=self._exact,
+                frames=aligning.outputs if aligning else None,
             )
-            async with FFmpegProcess(
-                self._ffmpeg.sandbox,
-                command,
-                self._stored.descriptors,
-                cpu_seconds=self._cpu_seconds,
-                network=self._stored.needs_network,
-                report=pipe,
-            ) as process:
+            async with (
+                aligning or nullcontext(),
+                FFmpegProcess(
+                    self._ffmpeg.sandbox,
+                    command,
+                    self._stored.descriptors,
+                    cpu_seconds=self._cpu_seconds,
+                    network=self._stored.needs_network,
+                    reports=[pipe, *(aligning.pipes if aligning else ())],
+                ) as process,
+            ):
                 phase = None if self._phase_checked else PhaseCheck()
                 ended = False
                 frames: list[Frame] = []
@@ -163,11 +169,17 @@ class DecodedTrack:
                     output.add_samples(chunk)
                     if quiet and chunk:
                         quiet.add(chunk)
-                    frames += report.read(await pipe.read_all() if ended else pipe.read_now())
-                    if frames and not self.timeline:
-                        self._use(await aligning)
                     if phase:
                         phase.add(chunk)
+                    frames += report.read(await pipe.read_all() if ended else pipe.read_now())
+                    if aligning:
+                        if ended:
+                            await aligning.finish()
+                        elif not aligning.is_known(_seconds(frames, report)):
+                            continue
+                        self._use(aligning.shift)
+                        aligning = None
+                    if phase:
                         if not ended and phase.undecided(report.sample_rate):
                             continue
                         await self._judge_phase(phase)
@@ -186,17 +198,10 @@ class DecodedTrack:
         finally:
             pipe.close()
 
-    async def _align(self) -> float | None:
+    def _alignment(self) -> Alignment | None:
         if self.reading.seek is None or self._part.clock == "samples":
-            return 0.0
-        return await alignment(
-            self._ffmpeg,
-            self._stored,
-            self.sound.stream,
-            self.reading,
-            rounded=self._part.clock == "rounded",
-            cpu_seconds=self._cpu_seconds,
-        )
+            return None
+        return Alignment(self._part.clock == "rounded")
 
     def _use(self, shift: float | None) -> None:
         if shift is None:
@@ -336,6 +341,10 @@ class _Output:
             if size:
                 self._pieces.appendleft((size, sound, keep))
                 return
+
+
+def _seconds(frames: Sequence[Frame], report: FrameReport) -> float:
+    return (frames[-1].pts - frames[0].pts) / report.sample_rate if frames and report.sample_rate else 0.0
 
 
 def _shortened(frame: Frame, samples: int) -> Frame:

@@ -124,7 +124,7 @@ async def _decoded_peak(ffmpeg: FFmpeg, stored: StoredObject, sound: Sound, read
             stored.descriptors,
             cpu_seconds=CHECK_CPU_SECONDS,
             network=stored.needs_network,
-            report=report,
+            reports=[report],
         ) as process:
             while size > 0 and (chunk := await process.read()):
                 report.read_now()

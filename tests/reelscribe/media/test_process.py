@@ -79,7 +79,7 @@ async def test_it_writes_a_report_next_to_its_output(recording: Path) -> None:
     report = Pipe()
     command = ["/bin/sh", "-c", f"echo audio; echo report >/proc/self/fd/{report.writing}"]
     try:
-        async with FFmpegProcess(Sandbox(), command, cpu_seconds=10, report=report) as process:
+        async with FFmpegProcess(Sandbox(), command, cpu_seconds=10, reports=[report]) as process:
             assert (await process.read(), await report.read_all()) == (b"audio\n", b"report\n")
     finally:
         report.close()

@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from reelscribe.media.commands import Sound
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.pipe import Pipe
 from reelscribe.media.process import FFmpegProcess
-from reelscribe.media.sound.decoded_track import DecodedTrack, Part
+from reelscribe.media.sandbox import Sandbox
+from reelscribe.media.sound.decoded_track import Clock, DecodedTrack, Part
 from tests.reelscribe.media.decoding import CPU_SECONDS, decoded, opened
 
 HOLE = "asetpts=PTS+gte(T\\,5)*3/TB"
@@ -132,6 +134,40 @@ async def test_a_part_is_the_slice_of_all(local_ffmpeg: FFmpeg, make: Make, seek
     first = round(7.25 * RATE)
     assert np.array_equal(part, complete[first : first + RATE // 2])
     assert track.reading.seek == (6.75 if seekable else None)
+
+
+FLAC_AT_44100 = ("-ar", "44100", "-c:a", "flac")
+
+
+@pytest.mark.usefixtures("order")
+async def test_a_part_is_the_slice_of_all_where_timestamps_are_rounded(local_ffmpeg: FFmpeg, make: Make) -> None:
+    async with opened(make("a.mkv", *FLAC_AT_44100)) as stored:
+        _, complete = await decoded(local_ffmpeg, stored)
+        _, part = await decoded(local_ffmpeg, stored, Part(7.25, 0.5, seekable=True, clock="rounded"))
+    first = round(7.25 * 44_100)
+    assert np.array_equal(part, complete[first : first + 22_050])
+
+
+@pytest.mark.parametrize("clock", ["exact", "rounded"])
+async def test_a_part_needs_one_ffmpeg(local_ffmpeg: FFmpeg, make: Make, tmp_path: Path, clock: Clock) -> None:
+    counting, starts = tmp_path / "counting", tmp_path / "starts"
+    counting.write_text(f'#!/bin/sh\necho >>{starts}\nexec {local_ffmpeg.path} "$@"\n')
+    counting.chmod(0o755)
+    async with opened(make("a.mkv", *FLAC_AT_44100)) as stored:
+        once = replace(local_ffmpeg, path=counting, sandbox=Sandbox())
+        await decoded(once, stored, Part(7.25, 0.5, seekable=True, clock=clock))
+    assert starts.read_text() == "\n"
+
+
+async def test_a_part_of_sound_that_begins_late_is_where_its_timestamps_say(local_ffmpeg: FFmpeg, make: Make) -> None:
+    picture = ("-f", "lavfi", "-i", "testsrc=size=64x36:rate=5:duration=30", "-c:v", "mpeg4", "-g", "5")
+    path = make("a.mkv", *picture, "-af", "asetpts=PTS+8/TB", *FLAC_AT_44100, seconds=60)
+    async with opened(path) as stored:
+        _, complete = await decoded(local_ffmpeg, stored)
+        _, part = await decoded(local_ffmpeg, stored, Part(12.0, 0.5, seekable=True, clock="rounded"))
+    assert len(part) == 22_050
+    near = range(12 * 44_100 - 45, 12 * 44_100 + 46)
+    assert any(np.array_equal(part, complete[first : first + 22_050]) for first in near)
 
 
 async def test_two_layouts_in_one_track_are_mixed_alike(local_ffmpeg: FFmpeg, make: Make) -> None:
