@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 
-from reelscribe.program import run_program
+from reelscribe.stop_signals import leave_on_signals
 
 
 def main() -> None:
     """Run the command line."""
+    leave_on_signals()
+    from reelscribe.program import run_program
+
     run_program("orchestrator", _load)
 
 

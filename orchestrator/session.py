@@ -21,10 +21,10 @@ from reelscribe import logs
 from reelscribe.command_line import report_settings_errors
 from reelscribe.errors import ServiceError
 from reelscribe.http.auth import Tokens
-from reelscribe.program import INTERRUPTED_EXIT_CODE, work_begins
+from reelscribe.program import work_begins
 from reelscribe.settings.config_file import choose_config
 from reelscribe.settings.loading import Settings, load_settings
-from reelscribe.stop_signals import STOP_SIGNALS
+from reelscribe.stop_signals import INTERRUPTED_EXIT_CODE, STOP_SIGNALS
 
 CANCELLATIONS, CANCELLATION_SECONDS = 10, 0.2
 

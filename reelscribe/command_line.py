@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from reelscribe.errors import SettingsError
-from reelscribe.program import INTERRUPTED_EXIT_CODE
+from reelscribe.stop_signals import INTERRUPTED_EXIT_CODE
 
 USAGE_EXIT_CODE = 2
 

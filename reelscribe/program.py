@@ -1,8 +1,9 @@
 """How each program starts and ends: Ctrl-C, output that cannot be written and a missing package are no traceback.
 
-It imports nothing but the standard library, so that it is in charge before anything that takes time is imported.
+It imports little but the standard library, so that it is in charge before anything that takes time is imported.
 """
 
+import atexit
 import errno
 import gc
 import io
@@ -11,10 +12,10 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from types import FrameType
 from typing import Any, NoReturn, TextIO
 
-INTERRUPTED_EXIT_CODE = 130
+from reelscribe.stop_signals import INTERRUPTED_EXIT_CODE, ignore_signals, leave_on_signals, raise_on_signals
+
 PIPE_CLOSED_EXIT_CODE = 128 + signal.SIGPIPE
 """As of any program that writes into the pipe of a reader that has left, such as ``head``."""
 MISSING_EXIT_CODE = 2
@@ -27,8 +28,8 @@ def run_program(extra: str, load: Callable[[], Callable[[], object]]) -> NoRetur
     Args:
         extra: of the package, which has what this program needs.
     """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _leave)
+    leave_on_signals()
+    atexit.register(ignore_signals)  # the first that is registered is the last that is called
     if sys.stdin is None:
         sys.stdin = open(os.devnull)  # noqa: SIM115
     sys.stdout, sys.stderr = _standard_stream(1, sys.stdout), _standard_stream(2, sys.stderr)
@@ -51,6 +52,7 @@ def run_program(extra: str, load: Callable[[], Callable[[], object]]) -> NoRetur
         wanted = f"reelscribe[{extra}]"
         print(f"{package} is not installed; install {wanted}: pip install '{wanted}'", file=sys.stderr)
         code = MISSING_EXIT_CODE
+    leave_on_signals()
     code = _flush(code)
     gc.freeze()  # Python would look for garbage once more before it ends
     sys.exit(code)
@@ -60,12 +62,7 @@ def work_begins() -> None:
     """All that takes long is imported: Ctrl-C is an exception from now on, which closes what is open."""
     gc.freeze()
     gc.enable()
-    if signal.getsignal(signal.SIGINT) is _leave:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    os._exit(INTERRUPTED_EXIT_CODE)
+    raise_on_signals()
 
 
 class _NotWritten(OSError):

@@ -12,7 +12,8 @@ import pytest
 
 FLOORS = {
     "reelscribe": [
-        ["child_process", "errors", "logs", "mistakes", "program", "savepath", "stop_signals", "version"],
+        ["stop_signals"],
+        ["child_process", "errors", "logs", "mistakes", "program", "savepath", "version"],
         ["command_line", "contracts", "slots", "temporary_files", "text", "trust"],
         ["settings"],
         ["http", "media", "minio_client"],

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -95,6 +96,45 @@ def test_ctrl_c_while_it_starts_is_exit_code_130_and_nothing_else(program: str) 
                 break
         rest = [line for line in starting.stderr if not line.startswith("import time:")]
     assert (starting.returncode, rest) == (130, [])
+
+
+AFTER_SECONDS = (0.0, 0.2, 0.5)
+COMMANDS = {
+    "--help": ("orchestrator", "--help"),
+    "status": ("orchestrator", "status"),
+    "submit": ("orchestrator", "submit", "talk.mp4"),
+    "check": ("extractor_api", "check"),
+}
+WITHOUT_SIGNAL = {"--help": 0, "status": 1, "submit": 1, "check": 1}
+NO_DATABASE = "postgresql://127.0.0.1:1/none"
+OURS_IS_IN_CHARGE = "reelscribe.program\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_signal_at_any_moment_is_exit_code_130_and_no_traceback(
+    tmp_path: Path, name: str, number: signal.Signals
+) -> None:
+    """From the moment on in which our code is reached.
+
+    Before it, the signal ends Python itself: by its number, or for Ctrl-C with Python's own traceback. No program that
+    is written in Python can change that.
+    """
+    environment = {**os.environ, CONFIG_VARIABLE: "", "REELSCRIBE_DATABASE__URL": NO_DATABASE}
+    for seconds in AFTER_SECONDS:
+        with (tmp_path / "stderr").open("w+") as stderr:
+            command = [sys.executable, "-X", "importtime", "-m", *COMMANDS[name]]
+            with subprocess.Popen(
+                command, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=stderr
+            ) as process:
+                while OURS_IS_IN_CHARGE not in (tmp_path / "stderr").read_text() and process.poll() is None:
+                    time.sleep(0.002)
+                time.sleep(seconds)
+                process.send_signal(number)
+            printed = (tmp_path / "stderr").read_text()
+        assert process.returncode in (130, WITHOUT_SIGNAL[name]), printed[-1000:]
+        assert "Traceback" not in printed
+        assert seconds or process.returncode == 130
 
 
 @pytest.mark.parametrize(
