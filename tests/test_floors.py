@@ -13,7 +13,7 @@ import pytest
 FLOORS = {
     "reelscribe": [
         ["stop_signals"],
-        ["child_process", "errors", "logs", "mistakes", "program", "savepath", "version"],
+        ["blocking_calls", "child_process", "errors", "logs", "mistakes", "program", "savepath", "version"],
         ["command_line", "contracts", "slots", "temporary_files", "text", "trust"],
         ["settings"],
         ["http", "media", "minio_client"],

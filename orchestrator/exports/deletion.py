@@ -5,8 +5,8 @@ bucket fails, nothing is forgotten, and it can be tried again. Nothing comes bac
 after its job is gone, a result that is being stored is waited for, and a new submission waits for the end.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from psycopg.errors import LockNotAvailable
@@ -16,6 +16,7 @@ from orchestrator.database.sql import Connection
 from orchestrator.errors import InUse, TranscriptKept
 from orchestrator.jobs import deletion, queries, transitions
 from orchestrator.jobs.deletion import Deleted
+from reelscribe.blocking_calls import call_blocking
 from reelscribe.errors import JobNotFound, PeerRefused, SettingsError
 from reelscribe.settings.shared import MinioSection
 
@@ -133,7 +134,7 @@ class Deletions:
             raise PeerRefused(f"{'; '.join(wrong.problems)}; nothing was forgotten") from None
         for bucket, of_bucket in names.items():
             try:
-                await asyncio.to_thread(stored.remove, bucket, of_bucket)
+                await call_blocking(partial(stored.remove, bucket, of_bucket))
             except PeerRefused as refused:
                 raise PeerRefused(f"{refused.message}; nothing was forgotten") from refused
 

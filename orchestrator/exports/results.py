@@ -1,8 +1,8 @@
 """A kind of work that follows transcriptions: the finished transcript is stored as objects next to its recording."""
 
-import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import IO, Protocol
 
@@ -17,6 +17,7 @@ from orchestrator.queue.entries import QueueEntries
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.models import Transcript
 from orchestrator.transcripts.reader import parts
+from reelscribe.blocking_calls import call_blocking
 from reelscribe.errors import NoRoom, PeerRefused
 from reelscribe.settings.orchestrator import ResultsSection
 from reelscribe.text.file_names import FileNames
@@ -126,7 +127,7 @@ class ResultStore:
             await deletion.note_result(connection, attempt.media_id, self._section.bucket, name)
         async with self._pool.connection() as connection:
             await deletion.hold_recording(connection, attempt)
-            await asyncio.to_thread(self._bucket.put, name, content, content_type)
+            await call_blocking(partial(self._bucket.put, name, content, content_type))
 
     async def _remove_all_but(self, attempt: Attempt, stored: Sequence[str]) -> None:
         """Remove what was stored of the recording under other names: it has the words of an older transcript.
@@ -144,7 +145,7 @@ class ResultStore:
                     continue
                 await deletion.hold_recording(connection, attempt)
                 try:
-                    await asyncio.to_thread(self._bucket.remove, bucket, old)
+                    await call_blocking(partial(self._bucket.remove, bucket, old))
                 except PeerRefused as refused:
                     log.warning("%s: results with older words stay: %s", attempt.savepath, refused.message)
                 else:

@@ -7,12 +7,14 @@ import asyncio
 import errno
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from minio.error import S3Error
 
 from orchestrator.errors import NotWritten, ObjectExists
+from reelscribe.blocking_calls import call_blocking
 from reelscribe.errors import PeerRefused, ServiceError
 from reelscribe.minio_client import MinioClient
 from reelscribe.savepath import leads_out
@@ -98,11 +100,7 @@ async def _to_minio(
     section: MinioSection, bucket: str, file: BinaryIO, savepath: str, overwrite: bool, advance: Advance
 ) -> None:
     store, source = _BucketUpload(section), _Source(file, advance)
-    try:
-        await asyncio.to_thread(store.put, bucket, source, savepath, overwrite)
-    except asyncio.CancelledError:
-        source.stopped = True
-        raise
+    await call_blocking(partial(store.put, bucket, source, savepath, overwrite), source.stop)
 
 
 class _Source:
@@ -110,13 +108,17 @@ class _Source:
 
     def __init__(self, file: BinaryIO, advance: Advance) -> None:
         self.length = os.fstat(file.fileno()).st_size
-        self.stopped = False
+        self._stopped = False
         self._file = file
         self._advance = advance
         self._left = self.length
 
+    def stop(self) -> None:
+        """Let the client end the upload at its next read, and remove what it has stored."""
+        self._stopped = True
+
     def read(self, size: int = -1) -> bytes:
-        if self.stopped:
+        if self._stopped:
             raise OSError("the upload was interrupted")
         block = self._file.read(size)
         self._left -= len(block)

@@ -1,0 +1,71 @@
+"""Ctrl-C while MinIO takes connections and never answers."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.database.pool import Pool
+from orchestrator.jobs import deletion
+from orchestrator.jobs.models import Job
+from tests.orchestrator.commands import Command, Orchestrator
+
+READ_SECONDS = 30
+"""After which a client gives up by itself."""
+WITHIN_SECONDS = 10
+"""Usually 2."""
+
+
+@pytest.fixture
+async def asked(orchestrator: Orchestrator, tmp_path: Path) -> AsyncIterator[asyncio.Event]:
+    """Set once a request has come to the silent MinIO of config.cfg."""
+    asked = asyncio.Event()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            asked.set()
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1")
+    port = server.sockets[0].getsockname()[1]
+    (tmp_path / "secret").write_text("a-secret-key\n")
+    section = f"[minio]\nendpoint = 127.0.0.1:{port}\naccess_key = reader\nsecure = false\n"
+    orchestrator.config.write_text(f"{orchestrator.config.read_text()}{section}secret_key_file = {tmp_path}/secret\n")
+    yield asked
+    server.close()
+
+
+async def interrupted(command: Command, asked: asyncio.Event) -> None:
+    async with asyncio.timeout(40):
+        await asked.wait()
+    before = time.monotonic()
+    assert (await command.ends(signal.SIGINT, READ_SECONDS)).code == 130
+    assert time.monotonic() - before < WITHIN_SECONDS
+
+
+async def test_an_upload_ends(orchestrator: Orchestrator, asked: asyncio.Event, tmp_path: Path) -> None:
+    (tmp_path / "talk.mp4").write_bytes(b"a recording")
+    await interrupted(await orchestrator.start("submit", "--upload", str(tmp_path / "talk.mp4")), asked)
+
+
+async def test_a_deletion_ends_and_nothing_is_forgotten(
+    orchestrator: Orchestrator,
+    asked: asyncio.Event,
+    pool: Pool,
+    submit: Callable[..., Awaitable[Job]],
+    sql: Callable[..., Awaitable[list[Any]]],
+) -> None:
+    await submit("talk.mp4")
+    [(media,)] = await sql("select id from media")
+    async with pool.connection() as connection:
+        await deletion.note_result(connection, media, "words", "talk.txt")
+    await interrupted(await orchestrator.start("delete", "--yes", "talk.mp4"), asked)
+    assert await sql("select savepath from media") == [("talk.mp4",)]
+    assert await sql("select state from jobs") == [("queued",)]
