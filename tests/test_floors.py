@@ -13,7 +13,17 @@ import pytest
 FLOORS = {
     "reelscribe": [
         ["stop_signals"],
-        ["blocking_calls", "child_process", "errors", "logs", "mistakes", "program", "savepath", "version"],
+        [
+            "blocking_calls",
+            "child_process",
+            "errors",
+            "languages",
+            "logs",
+            "mistakes",
+            "program",
+            "savepath",
+            "version",
+        ],
         ["command_line", "contracts", "slots", "temporary_files", "text", "trust"],
         ["settings"],
         ["http", "media", "minio_client"],

@@ -34,7 +34,7 @@ def _checked_bucket(name: str | None) -> str | None:
 
 def _checked_language(code: str | None) -> str | None:
     """The code, if a transcript can have it: those of two letters are never written with three."""
-    from orchestrator.cli.languages import SHORTER
+    from reelscribe.languages import SHORTER
 
     if code and (shorter := SHORTER.get(code.lower())):
         usage(f"--language: {code.lower()} is written {shorter} here")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from reelscribe.contracts.messages import WireModel
-from reelscribe.contracts.transcriber import Language
+from reelscribe.contracts.transcriber import LanguageCode
 
 
 def newest(job: str) -> str:
@@ -56,7 +56,7 @@ class TranscriptFilters(WireModel):
             transcript without segments has none, and is not wanted then.
     """
 
-    language: Language | None = None
+    language: LanguageCode | None = None
     since: Since | None = None
     min_confidence: float | None = Field(default=None, ge=0, le=1)
 

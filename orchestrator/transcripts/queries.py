@@ -17,7 +17,7 @@ from orchestrator.transcripts.filters import NO_FILTERS, TranscriptFilters, newe
 from orchestrator.transcripts.models import Receipt, ReceiptPart, Transcript
 from reelscribe.contracts.events import Segment
 from reelscribe.contracts.messages import WireModel
-from reelscribe.contracts.transcriber import Language
+from reelscribe.contracts.transcriber import LanguageCode
 from reelscribe.errors import ServiceError, TranscriptNotFound
 
 PAGE = 1000
@@ -134,7 +134,7 @@ class ListQuery(WireModel):
     """Which transcripts to list: of savepaths that start with ``prefix``, in one language or any."""
 
     prefix: Annotated[str, AfterValidator(storable)] = Field(default="", max_length=1024)
-    language: Language | None = None
+    language: LanguageCode | None = None
     limit: int = Field(default=100, ge=1, le=10_000)
 
 

@@ -13,7 +13,7 @@ from orchestrator.jobs.models import Record, storable
 from orchestrator.transcripts import words
 from orchestrator.transcripts.filters import Since, TranscriptFilters, newest
 from reelscribe.contracts.messages import WireModel
-from reelscribe.contracts.transcriber import Language
+from reelscribe.contracts.transcriber import LanguageCode
 from reelscribe.settings.fields import BucketName
 
 
@@ -60,7 +60,7 @@ class SearchQuery(WireModel):
 
     q: Annotated[str, AfterValidator(_checked_query)] = Field(max_length=500)
     prefix: Annotated[str, AfterValidator(storable)] = Field(default="", max_length=1024)
-    language: Language | None = None
+    language: LanguageCode | None = None
     since: Since | None = None
     limit: int = Field(default=20, ge=1, le=1000)
     after: str | None = Field(default=None, pattern=r"^[0-9]{1,18}\.[0-9]{1,9}$")

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from reelscribe.contracts.messages import NonNegativeSeconds, Savepath, WireModel
+from reelscribe.languages import NAMES, mistake
 
 Urgency = Literal["interactive", "batch"]
 PRIORITY = "which recording goes first when several wait for a slot, or for the model"
@@ -17,11 +18,22 @@ def _language_code(value: Any) -> Any:
     return value
 
 
-Language = Annotated[
+LanguageCode = Annotated[
     str,
     Field(min_length=2, max_length=3, pattern=r"^[A-Za-z]*$", examples=["en"]),
     BeforeValidator(_language_code),
 ]
+"""Of a transcript."""
+
+
+def _known(value: str) -> str:
+    if wrong := mistake(value):
+        raise ValueError(wrong)
+    return value
+
+
+Language = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": [*NAMES]}, examples=["en"])]
+"""One that can be asked for."""
 
 
 def _as_tuple(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
 
+from reelscribe import languages
 from reelscribe.contracts.events import Finished, Segment
 from reelscribe.contracts.messages import WireModel
 from reelscribe.contracts.transcriber import (
@@ -24,7 +25,6 @@ from reelscribe.http.parsing import parse_query
 from reelscribe.text.running_text import running_text, space
 from reelscribe.text.srt_vtt import srt, vtt
 from reelscribe.text.subtitle_layout import cues
-from transcriber.api import languages
 from transcriber.api.uploads import Fields
 from transcriber.transcript import CompleteTranscript
 

@@ -90,7 +90,7 @@ async def test_submit_takes_savepaths_from_standard_input_and_from_files(orchest
         (["x" * 1025], "SAVEPATH: must have at most 1024 characters"),
         (["--from-file", "missing.txt"], "missing.txt cannot be read: No such file or directory"),
         (["a.mp4", "--language", "en", "--languages", "de,en"], "languages: language names the only one"),
-        (["a.mp4", "--language", "english"], "language: 'english' is not the code of a language"),
+        (["a.mp4", "--language", "english"], "language: 'english' is written en here"),
         (["a.mp4", "--mode", "fast"], "'fast' is not one of"),
         (["a\udcff.mp4"], "SAVEPATH: is not valid Unicode"),
         (["a.mp4", "--bucket", "No Bucket"], "--bucket: 'No Bucket' is not a bucket name"),

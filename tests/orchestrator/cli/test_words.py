@@ -5,9 +5,9 @@ import os
 import pytest
 from typer.testing import CliRunner
 
-from orchestrator.cli.languages import SHORTER
 from orchestrator.cli.main import cli
 from orchestrator.cli.submission.submit_report import SubmitReport
+from reelscribe.languages import NAMES, SHORTER
 
 
 @pytest.mark.parametrize("command", ["cancel", "delete", "submit"])
@@ -24,6 +24,11 @@ def test_an_unset_shell_variable_changes_nothing(command):
         ("export --all --output x --min-confidence 7", "--min-confidence: must be at most 1"),
         ("list --language ENG", "--language: eng is written en here"),
         ("search horse --language deu", "--language: deu is written de here"),
+        ("submit a.mp4 --language eng", "language: 'eng' is written en here"),
+        ("submit a.mp4 --language English", "language: 'English' is written en here"),
+        ("submit a.mp4 --language pt-BR", "language: 'pt-BR' is written pt here"),
+        ("submit a.mp4 --languages de,EN", "languages.1: 'EN' is written en here"),
+        ("submit a.mp4 --option language=xx", "vi, yi, yo, yue, zh"),
     ],
 )
 def test_a_mistake_is_said_with_the_words_of_the_command_line(arguments, sentence):
@@ -34,6 +39,7 @@ def test_a_mistake_is_said_with_the_words_of_the_command_line(arguments, sentenc
 def test_the_codes_of_languages_are_those_that_a_transcript_can_have():
     from faster_whisper.tokenizer import _LANGUAGE_CODES
 
+    assert set(NAMES) == set(_LANGUAGE_CODES)
     assert set(SHORTER.values()) - set(_LANGUAGE_CODES) == set()
     assert set(SHORTER) & set(_LANGUAGE_CODES) == set()
 
