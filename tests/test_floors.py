@@ -60,6 +60,7 @@ FLOORS = {
         ["jobs"],
         ["queue", "transcripts"],
         ["exports", "intake", "worker"],
+        ["ingest"],
         ["session"],
         ["api", "page"],
         ["services"],

@@ -11,6 +11,7 @@ from reelscribe.command_line import CommandLine, ConfigOption, VersionOption
 
 COMMANDS = {
     "submit": "submit",
+    "ingest": "ingest",
     "status": "status",
     "list": "list_transcripts",
     "show": "show",

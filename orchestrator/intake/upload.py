@@ -46,9 +46,44 @@ async def upload(
         await _to_folder(settings.paths.minio_data_path, bucket, file, savepath, overwrite, advance)
 
 
-async def _to_folder(
-    data_path: Path, bucket: str, file: BinaryIO, savepath: str, overwrite: bool, advance: Advance
-) -> None:
+async def move(settings: Settings, bucket: str, path: Path, savepath: str, advance: Advance) -> None:
+    """Make a finished file an object: by its name if both are on one file system, and then without a copy.
+
+    Nothing is ever overwritten. The file may keep its old name too.
+
+    Raises: see :func:`upload`.
+    """
+    if settings.minio.endpoint:
+        with path.open("rb") as file:
+            await _to_minio(settings.minio, bucket, file, savepath, False, advance)
+    else:
+        target = folder_target(settings.paths.minio_data_path, bucket, savepath)
+        try:
+            with path.open("rb") as file:
+                await asyncio.to_thread(os.fsync, file.fileno())
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not _place(path, target, overwrite=False):
+                raise _exists(bucket, savepath)
+        except OSError as refused:
+            raise NotWritten(f"{target} cannot be written: {refused.strerror or refused}") from refused
+
+
+async def exists(settings: Settings, bucket: str, savepath: str) -> bool:
+    """Whether there is such an object.
+
+    Raises: see :func:`upload`.
+    """
+    if settings.minio.endpoint:
+        return await asyncio.to_thread(_BucketUpload(settings.minio).exists, bucket, savepath)
+    return folder_target(settings.paths.minio_data_path, bucket, savepath).exists()
+
+
+def folder_target(data_path: Path, bucket: str, savepath: str) -> Path:
+    """Where an object of a plain folder belongs.
+
+    Raises:
+        NotWritten: there is no such folder, it is MinIO's own, or the savepath leads out of it.
+    """
     root = data_path / bucket
     if not root.is_dir():
         raise NotWritten(
@@ -60,9 +95,16 @@ async def _to_folder(
             "access_key and secret_key_file"
         )
     target = root / savepath
-    unfinished = target.parent / f".reelscribe-{os.getpid()}.part"
     if leads_out(root, target.parent):
         raise NotWritten(f"{target.parent} leads out of {root} by a symbolic link; nothing was written there")
+    return target
+
+
+async def _to_folder(
+    data_path: Path, bucket: str, file: BinaryIO, savepath: str, overwrite: bool, advance: Advance
+) -> None:
+    target = folder_target(data_path, bucket, savepath)
+    unfinished = target.parent / f".reelscribe-{os.getpid()}.part"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir() or (target.exists() and not overwrite):
@@ -137,7 +179,7 @@ class _BucketUpload(MinioClient):
     def put(self, bucket: str, source: _Source, savepath: str, overwrite: bool) -> None:
         """Blocks."""
         with self.as_service_errors(f"{savepath} into bucket {bucket}"):
-            if not overwrite and self._exists(bucket, savepath):
+            if not overwrite and self._stat(bucket, savepath):
                 raise _exists(bucket, savepath)
             self.api.put_object(
                 bucket_name=bucket,
@@ -147,7 +189,12 @@ class _BucketUpload(MinioClient):
                 num_parallel_uploads=1,  # an interrupted upload is then removed completely: no part is on its way
             )
 
-    def _exists(self, bucket: str, savepath: str) -> bool:
+    def exists(self, bucket: str, savepath: str) -> bool:
+        """Blocks."""
+        with self.as_service_errors(f"{savepath} into bucket {bucket}"):
+            return self._stat(bucket, savepath)
+
+    def _stat(self, bucket: str, savepath: str) -> bool:
         try:
             self.api.stat_object(bucket_name=bucket, object_name=savepath)
         except S3Error as missing:

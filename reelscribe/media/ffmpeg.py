@@ -91,13 +91,22 @@ class FFmpeg:
         return f"ffmpeg {self.version} is older than the fix of {WEAKNESS} (7.1.5, 8.0.3, 8.1.2); update it"
 
 
-def locate(configured: Path | None) -> FFmpeg:
+def find(configured: Path | None) -> Path:
     """The configured ffmpeg, else the one on PATH, else the one inside the imageio-ffmpeg package.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    return configured or (Path(found) if (found := shutil.which("ffmpeg")) else _bundled())
+
+
+def locate(configured: Path | None) -> FFmpeg:
+    """The ffmpeg that :func:`find` finds, and what it can do.
 
     Raises:
         SettingsError: there is none, or it does not run.
     """
-    path = configured or (Path(found) if (found := shutil.which("ffmpeg")) else _bundled())
+    path = find(configured)
     try:
         banner, listing = (_output(path, argument) for argument in ("-version", "-decoders"))
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as broken:

@@ -16,7 +16,13 @@ from reelscribe.mistakes import mistake
 from reelscribe.settings.config_file import CONFIG_VARIABLE, find_config
 from reelscribe.settings.extractor import ExtractionSection, PathsSection, ServerSection
 from reelscribe.settings.fields import AnyPath
-from reelscribe.settings.orchestrator import DatabaseSection, EventsSection, OrchestratorSection, ResultsSection
+from reelscribe.settings.orchestrator import (
+    DatabaseSection,
+    EventsSection,
+    IngestSection,
+    OrchestratorSection,
+    ResultsSection,
+)
 from reelscribe.settings.shared import AuthSection, MinioSection
 from reelscribe.settings.transcriber import TranscriberSection
 from reelscribe.trust import trust
@@ -38,6 +44,7 @@ class Settings(BaseModel):
     database: DatabaseSection = Field(default_factory=lambda: DatabaseSection())
     events: EventsSection = Field(default_factory=lambda: EventsSection())
     results: ResultsSection = Field(default_factory=lambda: ResultsSection())
+    ingest: IngestSection = Field(default_factory=lambda: IngestSection())
     auth: AuthSection = Field(default_factory=lambda: AuthSection())
 
     @property

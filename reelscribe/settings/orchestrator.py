@@ -12,6 +12,7 @@ from reelscribe.settings.fields import (
     CommaSeparated,
     DatabaseUrl,
     EmptyIsNone,
+    OptionalPath,
     Port,
     Seconds,
     Url,
@@ -34,18 +35,18 @@ class OrchestratorSection(Listener):
     worker_port: Annotated[Port | None, EmptyIsNone] = None
 
 
-def _default_data_dir() -> Path:
+def _default_data_dir(name: str) -> Path:
     """Root's own folders are closed to the user as whom PostgreSQL runs then."""
     if os.geteuid() == 0:
-        return Path("/var/lib/reelscribe/postgres")
-    return Path("~/.local/share/reelscribe/postgres").expanduser()
+        return Path("/var/lib/reelscribe", name)
+    return Path("~/.local/share/reelscribe", name).expanduser()
 
 
 class DatabaseSection(Section):
     """``[database]``: the orchestrator's PostgreSQL."""
 
     url: DatabaseUrl = "embedded"
-    data_dir: AnyPath = _default_data_dir()
+    data_dir: AnyPath = _default_data_dir("postgres")
     answer_timeout: Seconds = 30
 
 
@@ -77,3 +78,18 @@ class ResultsSection(Section):
     def _name_of_each_format(cls, name: str, info: ValidationInfo) -> str:
         FileNames(name).check(info.data.get("formats", ()))
         return name
+
+
+class IngestSection(Section):
+    """``[ingest]``: how ``orchestrator ingest`` downloads recordings (times in seconds)."""
+
+    data_dir: AnyPath = _default_data_dir("ingest")
+    format: str = Field(default="", max_length=512)
+    max_bytes: int = Field(default=10 << 30, ge=1)
+    sleep: float = Field(default=10, ge=0, le=86400)
+    sleep_requests: float = Field(default=0.75, ge=0, le=86400)
+    timeout: Seconds = 30
+    attempts: int = Field(default=5, ge=1, le=100)
+    retry_seconds: float = Field(default=5, ge=0, le=86400)
+    pause_seconds: float = Field(default=3600, ge=0, le=30 * 86400)
+    cookies_file: OptionalPath = None

@@ -1,0 +1,1 @@
+"""Recordings from the web into the bucket, by yt-dlp in an environment of its own."""

@@ -1,0 +1,316 @@
+"""From a web server into the bucket and the queue, with the real yt-dlp."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from minio import Minio
+
+from orchestrator.ingest.names import video_key
+from tests.extractor_api.s3_server import SECRET, put, s3_server
+from tests.orchestrator.commands import InProcess, Orchestrator, Outcome, gone, processes_of, read_all, read_until
+from tests.orchestrator.ingest.web import Page, Web, eventually, serving
+
+Sql = Callable[..., Awaitable[list[Any]]]
+TALK = random.Random(1).randbytes(300_000)
+OTHER = random.Random(2).randbytes(300_000)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Web]:
+    with serving() as web:
+        yield web
+
+
+@pytest.fixture
+def web(server: Web) -> Web:
+    server.pages.clear()
+    server.asked.clear()
+    server.ranges.clear()
+    return server
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, orchestrator: Orchestrator) -> Path:
+    """A bucket, and an environment with yt-dlp: the one that the tests run in."""
+    folder = tmp_path / "minio" / "videos"
+    folder.mkdir(parents=True)
+    (tmp_path / "ingest").mkdir()
+    (tmp_path / "ingest" / "environment").symlink_to(sys.prefix)
+    configure(orchestrator)
+    return folder
+
+
+def configure(orchestrator: Orchestrator, **ingest: object) -> None:
+    keys = {"data_dir": "ingest", "sleep": 0, "sleep_requests": 0, "retry_seconds": 0.05, "timeout": 10, **ingest}
+    kept = orchestrator.config.read_text().partition("[paths]")[0]
+    section = "\n".join(f"{name} = {value}" for name, value in keys.items())
+    orchestrator.config.write_text(f"{kept}[paths]\nminio_data_path = minio\n[ingest]\n{section}\n")
+
+
+def stored(bucket: Path) -> dict[str, bytes]:
+    """All files of the bucket."""
+    return {str(path.relative_to(bucket)): path.read_bytes() for path in bucket.rglob("*") if path.is_file()}
+
+
+def reported(outcome: Outcome) -> list[dict[str, Any]]:
+    recordings: list[dict[str, Any]] = json.loads(outcome.out)["recordings"]
+    return recordings
+
+
+async def test_pages_files_lists_and_redirects_become_objects_and_jobs(
+    web: Web, bucket: Path, commands: InProcess, sql: Sql
+) -> None:
+    first, second = web.video("a/talk.mp4", TALK), web.video("b/talk.mp4", OTHER)
+    web.pages["moved"] = Page(status=302, headers={"Location": "/c/new.webm"})
+    web.video("c/new.webm", OTHER[:1000], type="video/webm")
+    page, feed = web.page("page.html", "/d/clip.mp4"), web.feed("feed.xml", first, second, web.url("missing.mp4"))
+    web.video("d/clip.mp4", TALK[:1000])
+
+    ran = await commands.run("ingest", page, web.url("moved"), "--playlist", feed, "--into", "web-talks/", "--json")
+
+    assert ran.code == 0, ran.err
+    found = reported(ran)
+    assert [each["outcome"] for each in found] == ["stored", "stored", "stored", "stored", "gone"]
+    contents = stored(bucket)
+    assert sorted(contents.values()) == sorted([TALK, OTHER, OTHER[:1000], TALK[:1000]])
+    assert sorted(contents) == sorted(each["savepath"] for each in found if each["savepath"])
+    assert all(name.startswith("web-talks/web/") for name in contents)
+    two = [name for name in contents if name.startswith("web-talks/web/talk-")]
+    assert sorted(contents[name] for name in two) == sorted([TALK, OTHER]), "talk.mp4 of two folders"
+    assert sorted(name for (name,) in await sql("select m.savepath from jobs j join media m on m.id = j.media_id")) == (
+        sorted(contents)
+    )
+
+    asked = web.asked["a/talk.mp4"], web.asked["missing.mp4"], web.asked["page.html"]
+    again = await commands.run("ingest", page, web.url("moved"), "--playlist", feed, "--json")
+
+    assert again.code == 0
+    assert [each["outcome"] for each in reported(again)] == ["there", "there", "there", "there", "gone"]
+    assert "404" in reported(again)[-1]["message"] and reported(again)[-1]["known"]
+    assert (web.asked["a/talk.mp4"], web.asked["missing.mp4"], web.asked["page.html"]) == asked, "asked again"
+    assert stored(bucket) == contents
+
+
+async def test_a_limit_counts_downloads_and_what_was_removed_from_the_bucket_is_fetched_on_request(
+    web: Web, bucket: Path, commands: InProcess
+) -> None:
+    page = web.page("two.html", "/a/talk.mp4", "/b/talk.mp4")
+    web.video("a/talk.mp4", TALK)
+    web.video("b/talk.mp4", OTHER)
+
+    assert (await commands.run("ingest", page, "--limit", "1")).code == 0
+    [(first, content)] = stored(bucket).items()
+    assert content == TALK
+    (bucket / first).unlink()
+    assert (await commands.run("ingest", page, "--limit", "1")).code == 0
+    assert list(stored(bucket).values()) == [OTHER]
+    assert (await commands.run("ingest", page, "--again")).code == 0
+    assert stored(bucket)[first] == TALK and len(stored(bucket)) == 2
+
+
+async def test_a_cut_download_is_resumed_and_an_object_that_is_there_is_kept(
+    web: Web, bucket: Path, commands: InProcess
+) -> None:
+    cut = web.video("cut.mp4", TALK, etag='"one"', cut_after=100_000, cuts=4)
+    there = web.video("talk.mp4", OTHER)
+    mine = bucket / "web" / f"{video_key('Generic', 'talk', there).video_id}.mp4"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+
+    ran = await commands.run("ingest", cut, there, "--json")
+
+    assert ran.code == 0, ran.err
+    resumed, kept = reported(ran)
+    assert kept["message"] == "the bucket had an object of this savepath already, which was kept"
+    assert stored(bucket) == {resumed["savepath"]: TALK, kept["savepath"]: b"mine"}
+    assert bucket / kept["savepath"] == mine
+    assert [range is None for range in web.downloads("cut.mp4")] == [True] * 3 + [False] + [True] + [False]
+
+
+async def test_two_versions_of_a_file_are_never_joined(
+    web: Web, bucket: Path, commands: InProcess, orchestrator: Orchestrator
+) -> None:
+    def serve(content: bytes, version: str, **options: Any) -> list[str]:
+        return [
+            web.video("tagged.mp4", content, etag=f'"{version}"', **options),
+            web.video(
+                "dated.mp4", content, headers={"Last-Modified": f"Sat, 28 Nov 2026 10:00:0{version} GMT"}, **options
+            ),
+            web.video("longer.mp4", content + content[: 1000 * int(version)], etag='"same"', **options),
+            web.video("bare.mp4", content, **options),
+        ]
+
+    configure(orchestrator, attempts=1)
+    urls = serve(TALK, "1", cut_after=100_000, cuts=2)
+    cut = await commands.run("ingest", *urls)
+    assert (cut.code, cut.out) == (75, "4 later\n"), cut.err
+    assert stored(bucket).keys() & {name for name in stored(bucket) if not name.startswith(".")} == set()
+    serve(OTHER, "2")
+    ran = await commands.run("ingest", *urls)
+
+    assert ran.code == 0, ran.err
+    assert sorted(stored(bucket).values()) == sorted([OTHER, OTHER, OTHER + OTHER[:2000], OTHER])
+
+
+async def test_a_file_that_changes_during_the_download_is_downloaded_again(
+    web: Web, bucket: Path, commands: InProcess
+) -> None:
+    url = web.video("talk.mp4", TALK, etag='"one"', stalls_after=100_000)
+    before = web.pages["talk.mp4"]
+
+    def change() -> None:
+        eventually(lambda: unfinished(bucket) >= 50_000)
+        web.video("talk.mp4", OTHER, etag='"two"')
+        before.released.set()
+
+    before.released.clear()
+    ran, _ = await asyncio.gather(commands.run("ingest", url), asyncio.to_thread(change))
+
+    assert ran.code == 0, ran.err
+    assert "the file has changed on the server during the download; attempt 2 of 5" in ran.err
+    assert list(stored(bucket).values()) == [OTHER]
+
+
+def unfinished(bucket: Path) -> int:
+    """Bytes of a download that is not finished."""
+    with suppress(FileNotFoundError):
+        return sum(path.stat().st_size for path in bucket.glob(".reelscribe-ingest/*/media*.part"))
+    return 0
+
+
+async def test_failures_are_distinguished_and_a_source_that_has_had_enough_is_left_alone_by_all(
+    web: Web, bucket: Path, commands: InProcess, orchestrator: Orchestrator
+) -> None:
+    configure(orchestrator, attempts=2, max_bytes=200_000, timeout=2)
+    web.pages["error.mp4"] = Page(status=503)
+    web.pages["secret.mp4"] = Page(status=403)
+    web.pages["empty.html"] = Page(b"<html><body>No video</body></html>", "text/html")
+    web.pages["inside.mp4"] = Page(status=302, headers={"Location": web.url("talk.mp4", host="127.0.0.2")})
+    web.pages["busy.mp4"] = Page(status=429, headers={"Retry-After": "7200"})
+    web.video("talk.mp4", TALK[:1000])
+    web.video("longer.mp4", TALK, lengths=False)
+    addresses = [
+        *(web.url("missing.mp4"), web.url("secret.mp4"), web.url("empty.html"), web.url("error.mp4")),
+        *("http://127.0.0.1:9/closed.mp4", web.video("large.mp4", TALK), web.url("longer.mp4")),
+        *(web.url("inside.mp4"), web.page("inside.html", web.url("talk.mp4", host="127.0.0.2")), web.url("busy.mp4")),
+        web.url("talk.mp4"),
+    ]
+
+    ran = await commands.run("ingest", *addresses, "--json")
+
+    found = reported(ran)
+    assert [(each["outcome"], each["reason"]) for each in found] == [
+        *[("gone", "gone")] * 3,
+        *[("later", "network")] * 2,
+        *[("failed", "refused")] * 4,
+        *[("later", "blocked")] * 2,
+    ], [each["message"] for each in found]
+    assert ran.code == 1
+    assert web.asked["error.mp4"] == 2 and web.asked["talk.mp4"] == 0
+    assert all("larger than max-filesize" in each["message"] for each in found[5:7])
+    assert all("private address" in each["message"] for each in found[7:9])
+    assert stored(bucket) == {}
+
+    asked = web.asked.copy()
+    other = await commands.run("ingest", web.url("talk.mp4"))
+    assert other.code == 75 and "is left alone until" in other.err and web.asked == asked
+    listed = await commands.run("ingest", "list", "--json")
+    assert "429" in json.loads(listed.out)["left_alone"]["127.0.0.1"]["message"]
+    assert {each["reason"] for each in json.loads(listed.out)["recordings"]} == {
+        "gone",
+        "network",
+        "refused",
+        "blocked",
+    }
+    assert "127.0.0.1" in (await commands.run("ingest", "resume")).out
+    assert (await commands.run("ingest", web.url("talk.mp4"))).code == 0
+
+
+async def test_a_download_survives_ctrl_c_and_kill_and_is_resumed(
+    web: Web, bucket: Path, commands: InProcess, orchestrator: Orchestrator, tmp_path: Path
+) -> None:
+    url = web.video("talk.mp4", TALK, etag='"one"', stalls_after=100_000)
+
+    stopped = await orchestrator.start("ingest", url)
+    await asyncio.to_thread(eventually, lambda: unfinished(bucket) >= 50_000)
+    other = await commands.run("ingest", url)
+    assert other.code == 75 and "another process is downloading it" in other.err
+    ended = await stopped.ends(signal.SIGINT)
+    assert ended.code == 130 and "run it again to continue" in ended.err
+    assert await gone(tmp_path / "ingest"), processes_of(tmp_path / "ingest")
+    first = unfinished(bucket)
+    assert first >= 50_000
+
+    killed = await orchestrator.start("ingest", url)
+    await asyncio.to_thread(eventually, lambda: unfinished(bucket) >= first + 50_000)
+    await killed.ends(signal.SIGKILL)
+    assert await gone(tmp_path / "ingest"), processes_of(tmp_path / "ingest")
+    assert {name.partition("/")[0] for name in stored(bucket)} == {".reelscribe-ingest"}
+
+    web.pages["talk.mp4"].stalls_after = None
+    ran = await commands.run("ingest", url)
+
+    assert ran.code == 0, ran.err
+    assert list(stored(bucket).values()) == [TALK]
+    begun = [int(str(range).removeprefix("bytes=").rstrip("-")) for range in web.downloads("talk.mp4") if range]
+    assert begun[-1] >= first + 50_000, web.downloads("talk.mp4")
+
+
+async def test_what_was_stored_before_a_crash_is_submitted_after_it(
+    web: Web, bucket: Path, commands: InProcess, sql: Sql
+) -> None:
+    url = web.video("talk.mp4", TALK)
+    await commands.run("ingest", url)
+    await sql("update ingested set state = 'storing'")
+    await sql("delete from jobs")
+
+    ran = await commands.run("ingest", url, "--json")
+
+    assert reported(ran)[0]["outcome"] == "there" and len(web.downloads("talk.mp4")) == 2
+    assert await sql("select state from ingested") == [("stored",)]
+    assert len(await sql("select id from jobs")) == 1
+
+
+async def test_a_terminal_shows_a_bar(web: Web, bucket: Path, orchestrator: Orchestrator) -> None:
+    url = web.video("talk.mp4", TALK, stalls_after=100_000)
+    terminal, end = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "orchestrator", "ingest", url, "--config", str(orchestrator.config)),
+        stdout=end,
+        stderr=end,
+        env={**os.environ, "COLUMNS": "160", "TERM": "xterm"},
+    )
+    os.close(end)
+    shown = await asyncio.to_thread(read_until, terminal, "/300.0 kB")
+    web.pages["talk.mp4"].released.set()
+    shown += await asyncio.to_thread(read_all, terminal)
+    assert await process.wait() == 0
+    assert "━" in shown and "stored    web/talk-" in shown and "1 stored" in shown
+
+
+async def test_recordings_go_to_minio_through_its_api(
+    web: Web, bucket: Path, commands: InProcess, orchestrator: Orchestrator, tmp_path: Path
+) -> None:
+    url = web.video("talk.mp4", TALK)
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    with s3_server(tmp_path / "console") as port:
+        put(port, "first.mp4", b"")
+        keys = f"access_key = reader\nsecret_key_file = {tmp_path / 'secret'}\nsecure = false\n"
+        with orchestrator.config.open("a") as config:
+            config.write(f"[minio]\nendpoint = 127.0.0.1:{port}\n{keys}")
+        ran = await commands.run("ingest", url, "--json")
+        assert ran.code == 0, ran.err
+        client = Minio(f"127.0.0.1:{port}", "reader", SECRET, secure=False)
+        answer = client.get_object(bucket_name="videos", object_name=reported(ran)[0]["savepath"])
+        assert answer.read() == TALK
+        answer.close()
+    assert stored(bucket) == {} and not list((tmp_path / "ingest").glob("unfinished/*/*"))
