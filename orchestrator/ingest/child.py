@@ -101,7 +101,7 @@ class Child:
 
     def say(self, **answer: object) -> None:
         """One line."""
-        print(json.dumps(answer), file=self._out, flush=True)
+        print(json.dumps(clean(answer)), file=self._out, flush=True)
 
     def greet(self) -> None:
         """The first line."""
@@ -131,10 +131,10 @@ class Child:
             self.say(
                 found={
                     "number": None if link else len(self._videos) - 1,
-                    "extractor": key,
-                    "id": entry.get("id"),
-                    "url": entry.get("url") if link else entry.get("webpage_url"),
-                    "title": entry.get("title"),
+                    "extractor": str(key or ""),
+                    "id": str(entry.get("id") or ""),
+                    "url": str((entry.get("url") if link else entry.get("webpage_url")) or ""),
+                    "title": str(entry.get("title") or ""),
                     "live": entry.get("live_status") in ("is_live", "is_upcoming", "post_live"),
                 }
             )
@@ -215,6 +215,13 @@ class Child:
         total = state.get("total_bytes") or state.get("total_bytes_estimate")
         others = sum(self._before.values()) - done
         self.say(progress={"bytes": others + done, "total": others + int(total) if total else None})
+
+
+def clean(value: Any) -> Any:
+    """The value with texts that can be stored: a page may hold anything."""
+    if isinstance(value, dict):
+        return {name: clean(inner) for name, inner in value.items()}
+    return value.encode("utf-8", "replace").decode().replace("\0", "") if isinstance(value, str) else value
 
 
 class Changed(Exception):

@@ -38,10 +38,10 @@ class Found(BaseModel):
     """What is at an address: a recording that can be fetched by its number, or a link (without one) to more."""
 
     number: int | None
-    extractor: str | None
-    id: str | None
-    url: str | None
-    title: str | None
+    extractor: str
+    id: str
+    url: str
+    title: str
     live: bool
 
 
@@ -91,7 +91,7 @@ class Downloader:
             DownloadFailed: it could not be downloaded; the part stays.
             NotInstalled: yt-dlp does not run.
         """
-        named_site = (found.extractor or "").lower() not in NAMELESS
+        named_site = found.extractor.lower() not in NAMELESS
         stored = ""
         request = {"fetch": found.number, "folder": str(folder)}
         async for answer in self._ask(request, fetched=True, named_site=named_site):

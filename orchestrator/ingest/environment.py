@@ -8,8 +8,9 @@ from pathlib import Path
 
 from reelscribe.errors import ServiceError
 
-REQUIREMENTS = ("yt-dlp[default,deno]", "yt-dlp[default]")
-"""What is installed, the first that can be: deno runs the scripts of YouTube's pages, and not every system has it."""
+REQUIREMENT = "yt-dlp[default]"
+WITH_DENO = "yt-dlp[deno]=="
+"""Installed after it, with its version: if deno cannot be had, pip would take an old yt-dlp without such an extra."""
 MARK = "pyvenv.cfg"
 
 
@@ -51,18 +52,16 @@ class Environment:
             report(f"making {self.folder}")
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             await self._run(sys.executable, "-m", "venv", "--clear", str(self.folder))
-        for requirement in REQUIREMENTS:
-            report(f"installing {requirement}")
-            try:
-                await self._install(requirement)
-                break
-            except NotInstalled as failed:
-                reason = failed
-        else:
-            raise reason
+        report(f"installing {REQUIREMENT}")
+        await self._install(REQUIREMENT)
         version = await self.version()
         if version is None:
             raise NotInstalled(f"yt-dlp was installed in {self.folder} and does not run")
+        report("installing deno, which runs the scripts of YouTube's pages")
+        try:
+            await self._install(WITH_DENO + version)
+        except NotInstalled as failed:
+            report(f"continuing without it: {failed.message}")
         return version
 
     async def _has_pip(self) -> bool:
@@ -95,5 +94,5 @@ class Environment:
         if process.returncode:
             lines = [line.strip() for line in err.decode(errors="replace").splitlines() if line.strip()]
             errors = [line for line in lines if line.startswith("ERROR")] or lines or ["no reason is known"]
-            raise NotInstalled(f"yt-dlp cannot be installed: {errors[-1]}")
+            raise NotInstalled(errors[-1].removeprefix("ERROR: "))
         return out.decode().strip()

@@ -4,9 +4,12 @@ import re
 from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from errno import EFBIG
+from errno import EFBIG, ENOSPC
 from time import time
 from typing import Any
+
+from reelscribe.errors import NoRoom
+from reelscribe.text.urls import without_password
 
 
 class FailureKind(StrEnum):
@@ -71,7 +74,12 @@ def failure_of(described: Mapping[str, Any], fetched: bool, named_site: bool) ->
     Args:
         fetched: during the download, after the source has named the file.
         named_site: by an extractor for this site, which may be out of date.
+
+    Raises:
+        NoRoom: it is the disk.
     """
+    if described.get("errno") == ENOSPC:
+        raise NoRoom("the disk that recordings are downloaded to is full; make room, then run it again")
     text, status, causes = str(described["message"]), described.get("status"), described.get("causes") or ()
     kind = _kind(text, status, causes, bool(described.get("expected")), described.get("errno"), fetched and named_site)
     return DownloadFailed(kind, sentence(text), _seconds(described.get("retry_after")))
@@ -100,7 +108,7 @@ def sentence(text: str) -> str:
     text = re.sub(r"\x1b\[[0-9;]*m", "", " ".join(text.split()))
     text = re.sub(r"^ERROR: |\[download\] ", "", text)
     text = re.sub(r"; please report this issue on .*| \(caused by .*", "", text)
-    return text[:500].replace("\0", "") or "no reason is known"
+    return without_password(text)[:500] or "no reason is known"
 
 
 def _seconds(header: object) -> float | None:

@@ -34,6 +34,9 @@ from reelscribe.text.urls import without_password
 
 UNFINISHED = ".reelscribe-ingest"
 """The folder in the bucket's own that downloads are made in: hidden, so that nothing takes them for recordings."""
+MOST_TITLE = 500
+MOST_KNOWN = 20
+"""Results of earlier runs that are shown one by one; all are counted."""
 MOST_DEPTH = 4
 """Lists of lists, such as the tabs of a channel."""
 
@@ -119,6 +122,7 @@ class Ingestion:
         self._folder = folder
         self._limit = limit
         self._again = again
+        self._known = 0
         self._used: set[str] = set()
         self._looked_at: Request | None = None
         self._counts: Counter[Outcome] = Counter()
@@ -133,6 +137,8 @@ class Ingestion:
         Raises:
             ServiceError: nothing more can be stored, submitted or asked.
         """
+        if not self._settings.minio.endpoint:
+            folder_target(self._settings.paths.minio_data_path, self._bucket, UNFINISHED)  # before anything is asked
         await self._take(request, None, depth=0)
         await self._submission.finish()
 
@@ -179,7 +185,7 @@ class Ingestion:
             if folder is None:
                 self._end(Result(url=shown, outcome="later", message="another process is downloading it"))
                 return
-            title = (found.title or "").encode("utf-8", "replace").decode().replace("\0", "")[:500] or None
+            title = found.title[:MOST_TITLE] or None
             async with self._pool.connection() as connection:
                 await ingested.note_attempt(connection, key, asked, shown, title, self._bucket)
             await self._rest(source_of(request.url))
@@ -307,7 +313,9 @@ class Ingestion:
     def _end(self, result: Result) -> None:
         self.results.append(result)
         self._counts[result.outcome] += 1
-        self._view.end(result)
+        self._known += result.known
+        if not result.known or self._known <= MOST_KNOWN:
+            self._view.end(result)
 
     @contextmanager
     def _folder_of(self, key: VideoKey) -> Iterator[Path | None]:
@@ -339,7 +347,7 @@ class Ingestion:
 
 
 def _key(found: Found, request: Request) -> VideoKey:
-    return video_key(found.extractor or "generic", found.id or "", found.url or request.url)
+    return video_key(found.extractor or "generic", found.id, found.url or request.url)
 
 
 def _key_of_link(link: Found) -> VideoKey | None:

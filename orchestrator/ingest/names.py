@@ -4,7 +4,7 @@ import hashlib
 import re
 from urllib.parse import urldefrag, urlsplit
 
-from orchestrator.jobs.ingested import VideoKey
+from orchestrator.jobs.ingested import UNKNOWN, VideoKey
 
 WEB = "web"
 NAMELESS = ("generic", "html5mediaembed")
@@ -33,12 +33,12 @@ def video_key(extractor: str, video_id: str, page: str) -> VideoKey:
     """What names a recording: the id that its site gives it, or on pages of no such site also the address."""
     if (extractor := extractor.lower()) in NAMELESS:
         return VideoKey(WEB, f"{_safe(video_id, 60)}-{_digest(urldefrag(page).url)}")
-    return VideoKey(extractor, _storable(video_id))
+    return VideoKey(extractor, video_id)
 
 
 def unknown_key(url: str) -> VideoKey:
     """What names the answer to an address that has none."""
-    return VideoKey("address", _digest(url, 32))
+    return VideoKey(UNKNOWN, _digest(url, 32))
 
 
 def savepath_of(key: VideoKey, extension: str, folder: str) -> str:
@@ -70,7 +70,3 @@ def _safe(text: str, most: int) -> str:
 
 def _digest(text: str, letters: int = 10) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:letters]
-
-
-def _storable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode().replace("\0", "")

@@ -14,6 +14,10 @@ State = Literal["unfinished", "storing", "stored", "gone", "failed"]
 """``storing``: it has a savepath, and may be there already; ``gone`` is for good; all else is tried again."""
 
 
+UNKNOWN = "address"
+"""The extractor of addresses at which nothing has been found yet."""
+
+
 class VideoKey(NamedTuple):
     """Names a recording of the web: ``video_id`` is unique among those of ``extractor``."""
 
@@ -128,7 +132,11 @@ async def note_failure(
 
 
 async def _release(connection: Connection, key: VideoKey, asked: str | None) -> None:
-    """The address is the complete answer to another recording by now."""
+    """The address is that of another recording by now, or of one that was not known."""
+    await connection.execute(
+        "delete from ingested where asked = %s and extractor = %s and (extractor, video_id) <> (%s, %s)",
+        (asked, UNKNOWN, *key),
+    )
     await connection.execute(
         "update ingested set asked = null where asked = %s and (extractor, video_id) <> (%s, %s)", (asked, *key)
     )

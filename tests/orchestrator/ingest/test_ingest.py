@@ -8,9 +8,11 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from minio import Minio
 
@@ -67,7 +69,7 @@ def reported(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 async def test_pages_files_lists_and_redirects_become_objects_and_jobs(
-    web: Web, bucket: Path, commands: InProcess, sql: Sql
+    web: Web, bucket: Path, commands: InProcess, sql: Sql, tmp_path: Path
 ) -> None:
     first, second = web.video("a/talk.mp4", TALK), web.video("b/talk.mp4", OTHER)
     web.pages["moved"] = Page(status=302, headers={"Location": "/c/new.webm"})
@@ -91,11 +93,13 @@ async def test_pages_files_lists_and_redirects_become_objects_and_jobs(
     )
 
     asked = web.asked["a/talk.mp4"], web.asked["missing.mp4"], web.asked["page.html"]
-    again = await commands.run("ingest", page, web.url("moved"), "--playlist", feed, "--json")
+    (tmp_path / "list.csv").write_text(f'label,url\n"a, b",{page}\nc,{web.url("moved")}\n')
+    again = await commands.run("ingest", "--csv", str(tmp_path / "list.csv"), "--channel", feed, "--json")
 
     assert again.code == 0
-    assert [each["outcome"] for each in reported(again)] == ["there", "there", "there", "there", "gone"]
-    assert "404" in reported(again)[-1]["message"] and reported(again)[-1]["known"]
+    assert sorted(each["outcome"] for each in reported(again)) == ["gone", *["there"] * 4]
+    [missing] = [each for each in reported(again) if each["outcome"] == "gone"]
+    assert "404" in missing["message"] and missing["known"]
     assert (web.asked["a/talk.mp4"], web.asked["missing.mp4"], web.asked["page.html"]) == asked, "asked again"
     assert stored(bucket) == contents
 
@@ -103,17 +107,15 @@ async def test_pages_files_lists_and_redirects_become_objects_and_jobs(
 async def test_a_limit_counts_downloads_and_what_was_removed_from_the_bucket_is_fetched_on_request(
     web: Web, bucket: Path, commands: InProcess
 ) -> None:
-    page = web.page("two.html", "/a/talk.mp4", "/b/talk.mp4")
-    web.video("a/talk.mp4", TALK)
-    web.video("b/talk.mp4", OTHER)
+    feed = web.feed("feed.xml", web.video("a/talk.mp4", TALK), web.video("b/talk.mp4", OTHER))
 
-    assert (await commands.run("ingest", page, "--limit", "1")).code == 0
+    assert (await commands.run("ingest", feed, "--limit", "1")).code == 0
     [(first, content)] = stored(bucket).items()
     assert content == TALK
     (bucket / first).unlink()
-    assert (await commands.run("ingest", page, "--limit", "1")).code == 0
+    assert (await commands.run("ingest", feed, "--limit", "1")).code == 0
     assert list(stored(bucket).values()) == [OTHER]
-    assert (await commands.run("ingest", page, "--again")).code == 0
+    assert (await commands.run("ingest", feed, "--again")).code == 0
     assert stored(bucket)[first] == TALK and len(stored(bucket)) == 2
 
 
@@ -224,7 +226,10 @@ async def test_failures_are_distinguished_and_a_source_that_has_had_enough_is_le
     other = await commands.run("ingest", web.url("talk.mp4"))
     assert other.code == 75 and "is left alone until" in other.err and web.asked == asked
     listed = await commands.run("ingest", "list", "--json")
-    assert "429" in json.loads(listed.out)["left_alone"]["127.0.0.1"]["message"]
+    pause = json.loads(listed.out)["left_alone"]["127.0.0.1"]
+    assert "429" in pause["message"]
+    left = (datetime.fromisoformat(pause["until"]) - datetime.now(UTC)).total_seconds()
+    assert 3600 < left <= 7200, "Retry-After is longer than pause_seconds"
     assert {each["reason"] for each in json.loads(listed.out)["recordings"]} == {
         "gone",
         "network",
@@ -314,3 +319,43 @@ async def test_recordings_go_to_minio_through_its_api(
         assert answer.read() == TALK
         answer.close()
     assert stored(bucket) == {} and not list((tmp_path / "ingest").glob("unfinished/*/*"))
+
+
+async def test_picture_and_sound_that_come_as_two_files_are_joined(
+    web: Web, bucket: Path, commands: InProcess, tmp_path: Path, run_ffmpeg: Callable[..., None]
+) -> None:
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc=size=64x36:rate=5:duration=2", "-f", "lavfi", "-i", "sine=duration=2"),
+        *("-c:v", "mpeg4", "-c:a", "aac", "-f", "dash", tmp_path / "talk.mpd"),
+    )
+    for path in (*tmp_path.glob("*.m4s"), tmp_path / "talk.mpd"):
+        web.pages[path.name] = Page(path.read_bytes(), "application/dash+xml" if path.suffix == ".mpd" else "video/mp4")
+
+    ran = await commands.run("ingest", web.url("talk.mpd"), "--json")
+
+    assert ran.code == 0, reported(ran)
+    [savepath] = stored(bucket)
+    with av.open(bucket / savepath) as media:
+        assert [stream.type for stream in media.streams] == ["video", "audio"]
+        assert media.duration == pytest.approx(2_000_000, abs=200_000)
+
+
+async def test_a_bucket_that_is_not_there_is_a_sentence(web: Web, bucket: Path, commands: InProcess) -> None:
+    bucket.rmdir()
+    ran = await commands.run("ingest", web.video("talk.mp4", TALK))
+    assert ran.code == 1 and "there is no folder" in ran.err and not web.asked
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["file:///etc/passwd"],
+        ["setup", "https://example.com"],
+        ["--csv", "missing.csv"],
+        ["--into", "a/../b", "http://a"],
+    ],
+)
+async def test_a_wrong_call_is_a_sentence(commands: InProcess, arguments: list[str]) -> None:
+    ran = await commands.run("ingest", *arguments)
+    assert ran.code == 2 and len(ran.err.splitlines()) == 1

@@ -1,0 +1,41 @@
+"""yt-dlp's own environment, made with the real pip."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.orchestrator.commands import InProcess, Orchestrator
+
+
+@pytest.fixture
+def folder(tmp_path: Path, orchestrator: Orchestrator) -> Path:
+    with orchestrator.config.open("a") as config:
+        config.write(f"[ingest]\ndata_dir = {tmp_path / 'ingest'}\n")
+    return tmp_path / "ingest" / "environment"
+
+
+async def test_setup_makes_an_environment_even_if_deno_cannot_be_had(
+    folder: Path, commands: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await commands.run("ingest", "https://example.com/talk.mp4")
+    assert before.code == 3 and "orchestrator ingest setup" in before.err
+    (tmp_path / "constraints.txt").write_text("deno < 0\n")  # as on a system without a wheel of it
+    monkeypatch.setenv("PIP_CONSTRAINT", str(tmp_path / "constraints.txt"))
+
+    ran = await commands.run("ingest", "setup", "--json")
+
+    assert ran.code == 0, ran.err
+    made = json.loads(ran.out)
+    assert made["folder"] == str(folder) and made["version"] >= "2026"
+    assert (folder / "bin" / "yt-dlp").exists() and list(folder.glob("lib/*/site-packages/requests"))
+
+
+async def test_setup_says_why_it_fails_and_touches_no_folder_of_something_else(
+    folder: Path, commands: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir(parents=True)
+    (folder / "mine.txt").write_text("mine")
+    ran = await commands.run("ingest", "setup")
+    assert (ran.code, ran.err) == (1, f"{folder} holds something else; see [ingest] data_dir\n")
+    assert (folder / "mine.txt").read_text() == "mine"
