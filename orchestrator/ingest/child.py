@@ -135,6 +135,7 @@ class Child:
                     "id": str(entry.get("id") or ""),
                     "url": str((entry.get("url") if link else entry.get("webpage_url")) or ""),
                     "title": str(entry.get("title") or ""),
+                    "extension": str(entry.get("ext") or ""),
                     "live": entry.get("live_status") in ("is_live", "is_upcoming", "post_live"),
                 }
             )

@@ -27,6 +27,8 @@ from reelscribe.settings.loading import Settings
 MOST_ENTRIES = 100_000
 """Of one list."""
 LONGEST_ANSWER = 1 << 20
+SILENCE_SECONDS = 3600.0
+"""After which yt-dlp hangs: listing a large channel and joining large files take long, and say nothing meanwhile."""
 STOP_SECONDS = 5.0
 SPARE_BYTES = 1 << 20
 """By which a file may exceed max_bytes before the system refuses it, if yt-dlp has not."""
@@ -42,6 +44,7 @@ class Found(BaseModel):
     id: str
     url: str
     title: str
+    extension: str
     live: bool
 
 
@@ -169,7 +172,13 @@ class Downloader:
 
     async def _answer(self, process: asyncio.subprocess.Process) -> dict[str, Any]:
         assert process.stdout
-        if not (line := await process.stdout.readline()):
+        try:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                line = await process.stdout.readline()
+        except TimeoutError:
+            await self.stop()
+            raise DownloadFailed(FailureKind.NETWORK, f"yt-dlp has done nothing for {SILENCE_SECONDS:g} s") from None
+        if not line:
             raise EOFError
         answer: dict[str, Any] = json.loads(line)
         return answer

@@ -34,6 +34,7 @@ from reelscribe.text.urls import without_password
 
 UNFINISHED = ".reelscribe-ingest"
 """The folder in the bucket's own that downloads are made in: hidden, so that nothing takes them for recordings."""
+THERE = "the bucket had an object of this savepath already, which was kept"
 MOST_TITLE = 500
 MOST_KNOWN = 20
 """Results of earlier runs that are shown one by one; all are counted."""
@@ -152,6 +153,8 @@ class Ingestion:
             return
         if await self._is_left_alone(request.url, shown):
             return
+        if not depth:
+            self._view.note(f"looking at {shown}")
         try:
             found = await self._with_retries(lambda: self._look(request, depth))
         except DownloadFailed as failed:
@@ -181,11 +184,19 @@ class Ingestion:
             live = DownloadFailed(FailureKind.REFUSED, "it is live, or has not begun; it can be had when it is over")
             await self._note_failure(key, asked, shown, request, live)
             return
+        title = found.title[:MOST_TITLE] or None
+        expected = savepath_of(key, found.extension, self._folder)
+        if await exists(self._settings, self._bucket, expected):
+            async with self._pool.connection() as connection:
+                await ingested.note_attempt(connection, key, asked, shown, title, self._bucket)
+                await ingested.note_storing(connection, key, expected, None)
+            await self._submit(key, expected, THERE)
+            self._end(Result(url=shown, outcome="there", title=title, savepath=expected, message=THERE))
+            return
         with self._folder_of(key) as folder:
             if folder is None:
                 self._end(Result(url=shown, outcome="later", message="another process is downloading it"))
                 return
-            title = found.title[:MOST_TITLE] or None
             async with self._pool.connection() as connection:
                 await ingested.note_attempt(connection, key, asked, shown, title, self._bucket)
             await self._rest(source_of(request.url))
@@ -205,7 +216,7 @@ class Ingestion:
             try:
                 await move(self._settings, self._bucket, path, savepath, lambda read: None)
             except ObjectExists:
-                message = "the bucket had an object of this savepath already, which was kept"
+                message = THERE
             await self._submit(key, savepath, message)
             shutil.rmtree(folder, ignore_errors=True)
         result = Result(url=shown, outcome="stored", title=title, savepath=savepath, bytes=size, message=message)

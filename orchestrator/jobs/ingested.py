@@ -89,7 +89,7 @@ async def note_attempt(
     )
 
 
-async def note_storing(connection: Connection, key: VideoKey, savepath: str, size: int) -> None:
+async def note_storing(connection: Connection, key: VideoKey, savepath: str, size: int | None) -> None:
     """It is complete, and will be an object of this savepath in a moment."""
     await connection.execute(
         "update ingested set state = 'storing', savepath = %s, bytes = %s, changed_at = now()"

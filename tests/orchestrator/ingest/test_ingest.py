@@ -132,7 +132,11 @@ async def test_a_cut_download_is_resumed_and_an_object_that_is_there_is_kept(
 
     assert ran.code == 0, ran.err
     resumed, kept = reported(ran)
-    assert kept["message"] == "the bucket had an object of this savepath already, which was kept"
+    assert (kept["outcome"], kept["message"]) == (
+        "there",
+        "the bucket had an object of this savepath already, which was kept",
+    )
+    assert len(web.downloads("talk.mp4")) == 1, "it was not only looked at"
     assert stored(bucket) == {resumed["savepath"]: TALK, kept["savepath"]: b"mine"}
     assert bucket / kept["savepath"] == mine
     assert [range is None for range in web.downloads("cut.mp4")] == [True] * 3 + [False] + [True] + [False]
@@ -338,6 +342,16 @@ async def test_picture_and_sound_that_come_as_two_files_are_joined(
     with av.open(bucket / savepath) as media:
         assert [stream.type for stream in media.streams] == ["video", "audio"]
         assert media.duration == pytest.approx(2_000_000, abs=200_000)
+
+
+async def test_a_download_that_hangs_is_ended(
+    web: Web, bucket: Path, commands: InProcess, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(orchestrator, attempts=1)
+    monkeypatch.setattr("orchestrator.ingest.downloader.SILENCE_SECONDS", 3)
+    ran = await commands.run("ingest", web.video("talk.mp4", TALK, stalls_after=100_000))
+    assert ran.code == 75 and "yt-dlp has done nothing for 3 s" in ran.err
+    assert await gone(bucket.parent.parent / "ingest", seconds=2)
 
 
 async def test_a_bucket_that_is_not_there_is_a_sentence(web: Web, bucket: Path, commands: InProcess) -> None:

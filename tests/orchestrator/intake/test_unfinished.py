@@ -15,6 +15,7 @@ UNFINISHED = {
         *("talk.fhls-audio-128.m4a", "talk.fdash-video=4500.mp4", "talk.f1234v.mp4"),
     ],
     "yt-dlp joins": ["talk.temp.mp4", "talks/talk.temp.MKV"],
+    "orchestrator ingest": [".reelscribe-ingest/youtube.abc123/media.mp4"],
     "Chromium": ["talk.mp4.crdownload", "Unconfirmed 12345.crdownload", "Unconfirmed 12345"],
     "Firefox": ["talk.mp4.part", "8dK2xYz_.mp4.part"],
     "Safari": ["talk.mp4.download", "talk.mp4.download/talk.mp4", "talk.mp4.download/Info.plist"],

@@ -43,7 +43,12 @@ class TestShippedFile:
 
     def test_what_it_says_is_what_happens_without_it(self):
         # Where the data is and how many cores there are differ from host to host.
-        excluded = {"paths": {"temp_dir", "minio_data_path"}, "database": {"data_dir"}, "extraction": {"max_ffmpeg"}}
+        excluded = {
+            "paths": {"temp_dir", "minio_data_path"},
+            "database": {"data_dir"},
+            "ingest": {"data_dir"},
+            "extraction": {"max_ffmpeg"},
+        }
         assert load_settings(SHIPPED).model_dump(exclude=excluded) == Settings().model_dump(exclude=excluded)
 
     def test_every_key_has_a_comment_above_it(self):
