@@ -259,7 +259,13 @@ def main() -> None:
     guard = Guard()
     for proxy in getproxies().values():
         guard.allow(urlsplit(proxy if "://" in proxy else f"//{proxy}").hostname)
-    child = Child(json.loads(sys.stdin.readline()), guard, out)
+    try:
+        child = Child(json.loads(sys.stdin.readline()), guard, out)
+    except ImportError:
+        raise
+    except Exception as mistake:
+        print(json.dumps(clean({"failure": described(mistake)})), file=out, flush=True)
+        return
     child.greet()
     for line in sys.stdin:
         child.answer(json.loads(line))

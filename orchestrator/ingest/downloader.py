@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from orchestrator.ingest import child as child_program
 from orchestrator.ingest.environment import Environment, NotInstalled
-from orchestrator.ingest.failures import DownloadFailed, FailureKind, failure_of
+from orchestrator.ingest.failures import DownloadFailed, FailureKind, failure_of, sentence
 from orchestrator.ingest.names import NAMELESS
 from reelscribe.child_process import end_with_parent
 from reelscribe.errors import SettingsError
@@ -165,9 +165,12 @@ class Downloader:
         assert process.stdin
         try:
             process.stdin.write(json.dumps(self._arguments).encode() + b"\n")
-            await self._answer(process)
+            greeting = await self._answer(process)
         except (ConnectionError, EOFError) as ended:
             raise NotInstalled(f"yt-dlp does not run ({await self._ended()}); {HOW}") from ended
+        if failure := greeting.get("failure"):
+            await self.stop()
+            raise SettingsError([f"[ingest]: yt-dlp does not take these settings: {sentence(str(failure['message']))}"])
         return process
 
     async def _answer(self, process: asyncio.subprocess.Process) -> dict[str, Any]:

@@ -354,6 +354,18 @@ async def test_a_download_that_hangs_is_ended(
     assert await gone(bucket.parent.parent / "ingest", seconds=2)
 
 
+async def test_without_yt_dlp_setup_is_named_and_a_wrong_setting_is_a_sentence(
+    bucket: Path, commands: InProcess, orchestrator: Orchestrator, tmp_path: Path
+) -> None:
+    (tmp_path / "ingest" / "environment").unlink()
+    ran = await commands.run("ingest", "http://127.0.0.1:9/talk.mp4")
+    assert ran.code == 3 and "orchestrator ingest setup" in ran.err
+    configure(orchestrator, format="[")
+    (tmp_path / "ingest" / "environment").symlink_to(sys.prefix)
+    ran = await commands.run("ingest", "http://127.0.0.1:9/talk.mp4")
+    assert ran.code == 2 and "[ingest]: yt-dlp does not take these settings: Invalid format" in ran.err
+
+
 async def test_a_bucket_that_is_not_there_is_a_sentence(web: Web, bucket: Path, commands: InProcess) -> None:
     bucket.rmdir()
     ran = await commands.run("ingest", web.video("talk.mp4", TALK))
