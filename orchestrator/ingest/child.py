@@ -21,6 +21,7 @@ RESUME = "resume.json"
 """What the servers said of the files of an unfinished download, next to it."""
 MEDIA = "media.%(ext)s"
 PROGRESS_SECONDS = 0.2
+LISTS = ("playlist", "multi_video")
 VALIDATORS = ("ETag", "Last-Modified")
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -121,8 +122,9 @@ class Child:
     def _look(self, url: str, is_list: bool) -> None:
         """What is at an address: videos, which can be fetched by their number, and links to more."""
         self._ydl.params["noplaylist"] = not is_list
-        found = self._ydl.extract_info(url, download=False)
         self._videos = []
+        found = self._ydl.extract_info(url, download=False)
+        in_list = bool(found) and found.get("_type") in LISTS
         for entry in self._entries(found):
             link = entry.get("_type") in ("url", "url_transparent")
             if not link:
@@ -130,6 +132,8 @@ class Child:
             key = entry.get("ie_key" if link else "extractor_key")
             self.say(
                 found={
+                    "in_list": in_list,
+                    "media": "" if link else media_of(entry),
                     "number": None if link else len(self._videos) - 1,
                     "extractor": str(key or ""),
                     "id": str(entry.get("id") or ""),
@@ -142,7 +146,7 @@ class Child:
         self.say(end=True)
 
     def _entries(self, found: Any) -> Any:
-        if found and found.get("_type") in ("playlist", "multi_video"):
+        if found and found.get("_type") in LISTS:
             for entry in found.get("entries") or ():
                 yield from self._entries(entry)
         elif found:
@@ -216,6 +220,12 @@ class Child:
         total = state.get("total_bytes") or state.get("total_bytes_estimate")
         others = sum(self._before.values()) - done
         self.say(progress={"bytes": others + done, "total": others + int(total) if total else None})
+
+
+def media_of(video: dict[str, Any]) -> str:
+    """The address of its file, or of the first of its files."""
+    parts = video.get("requested_formats") or [video]
+    return str(parts[0].get("url") or "")
 
 
 def clean(value: Any) -> Any:

@@ -39,6 +39,8 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 class Found(BaseModel):
     """What is at an address: a recording that can be fetched by its number, or a link (without one) to more."""
 
+    in_list: bool
+    media: str
     number: int | None
     extractor: str
     id: str

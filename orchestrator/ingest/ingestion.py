@@ -5,7 +5,7 @@ import fcntl
 import random
 import shutil
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, TypeVar
@@ -160,10 +160,9 @@ class Ingestion:
         except DownloadFailed as failed:
             await self._note_failure(key or unknown_key(shown), shown, shown, request, failed)
             return
-        asked = shown if len(found) == 1 else None
-        for each in found:
-            if each.number is not None:
-                await self._video(request, depth, each, asked)
+        for each, its_key in zip(found, _keys(found, request), strict=True):
+            if each.number is not None:  # a list may grow: what it holds now is no complete answer
+                await self._video(request, depth, its_key, each, None if each.in_list else shown)
         for each in found:
             if each.number is None and each.url and depth < MOST_DEPTH:
                 await self._take(Request(each.url, request.is_list), _key_of_link(each), depth + 1)
@@ -174,10 +173,10 @@ class Ingestion:
         self._looked_at = request
         return found
 
-    async def _video(self, request: Request, depth: int, found: Found, asked: str | None) -> None:
+    async def _video(self, request: Request, depth: int, key: VideoKey, found: Found, asked: str | None) -> None:
         """Fetch, store and submit one recording, unless that has been done."""
         url = found.url or request.url
-        shown, key = without_password(url), _key(found, request)
+        shown = without_password(url)
         if self._is_full or await self._is_settled(key, None) or await self._is_left_alone(request.url, shown):
             return
         if found.live:
@@ -226,8 +225,8 @@ class Ingestion:
         """One attempt; after a failed one, what yt-dlp knows of the recording is looked for again."""
         if self._looked_at != request:
             there = await self._look(request, depth)
-            same = (each for each in there if each.number is not None and _key(each, request) == key)
-            if (again := next(same, None)) is None:
+            same = (each for each, its_key in zip(there, _keys(there, request), strict=True) if its_key == key)
+            if (again := next(same, None)) is None or again.number is None:
                 raise DownloadFailed(FailureKind.GONE, "it is no longer at this address")
             found = again
         try:
@@ -357,8 +356,17 @@ class Ingestion:
                     root.rmdir()
 
 
-def _key(found: Found, request: Request) -> VideoKey:
-    return video_key(found.extractor or "generic", found.id, found.url or request.url)
+def _keys(found: Sequence[Found], request: Request) -> list[VideoKey]:
+    """What names each recording of a page. One of several is also named by its file: by the address without its query,
+    which may change with each visit, unless only that distinguishes them.
+    """
+
+    def key(each: Found, media: str) -> VideoKey:
+        return video_key(each.extractor or "generic", each.id, each.url or request.url, media if each.in_list else "")
+
+    keys = [key(each, each.media.partition("?")[0]) for each in found]
+    counts = Counter(keys)
+    return [key(each, each.media) if counts[short] > 1 else short for each, short in zip(found, keys, strict=True)]
 
 
 def _key_of_link(link: Found) -> VideoKey | None:

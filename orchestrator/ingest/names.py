@@ -29,10 +29,14 @@ def mistake_in_address(url: str) -> str | None:
     return None
 
 
-def video_key(extractor: str, video_id: str, page: str) -> VideoKey:
-    """What names a recording: the id that its site gives it, or on pages of no such site also the address."""
+def video_key(extractor: str, video_id: str, page: str, media: str = "") -> VideoKey:
+    """What names a recording: the id that its site gives it, or on pages of no such site also the address.
+
+    Args:
+        media: address of the file, if the page has several.
+    """
     if (extractor := extractor.lower()) in NAMELESS:
-        return VideoKey(WEB, f"{_safe(video_id, 60)}-{_digest(urldefrag(page).url)}")
+        return VideoKey(WEB, f"{_safe(video_id, 60)}-{_digest(' '.join((urldefrag(page).url, media)).strip())}")
     return VideoKey(extractor, video_id)
 
 

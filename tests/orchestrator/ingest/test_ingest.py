@@ -325,6 +325,18 @@ async def test_recordings_go_to_minio_through_its_api(
     assert stored(bucket) == {} and not list((tmp_path / "ingest").glob("unfinished/*/*"))
 
 
+async def test_a_list_may_grow_and_hold_files_that_only_their_addresses_distinguish(
+    web: Web, bucket: Path, commands: InProcess
+) -> None:
+    url = web.xspf("talks.xspf", web.video("a/talk.mp4", TALK))
+    assert (await commands.run("ingest", url)).code == 0
+    assert list(stored(bucket).values()) == [TALK]
+    web.video("get", TALK[:1000])
+    web.xspf("talks.xspf", *(web.url("a/talk.mp4"), web.video("b/talk.mp4", OTHER), web.url("get?1"), web.url("get?2")))
+    assert (await commands.run("ingest", url)).out == "3 stored, 1 there\n"
+    assert sorted(stored(bucket).values()) == sorted([TALK, OTHER, TALK[:1000], TALK[:1000]])
+
+
 async def test_picture_and_sound_that_come_as_two_files_are_joined(
     web: Web, bucket: Path, commands: InProcess, tmp_path: Path, run_ffmpeg: Callable[..., None]
 ) -> None:

@@ -61,6 +61,13 @@ class Web:
         self.pages[path] = Page(xml.encode(), "application/rss+xml")
         return self.url(path)
 
+    def xspf(self, path: str, *videos: str) -> str:
+        """A list that holds the recordings themselves, and no links to pages."""
+        tracks = "".join(f"<track><location>{video}</location></track>" for video in videos)
+        xml = f'<?xml version="1.0"?><playlist xmlns="http://xspf.org/ns/0/"><trackList>{tracks}</trackList></playlist>'
+        self.pages[path] = Page(xml.encode(), "application/xspf+xml")
+        return self.url(path)
+
     def downloads(self, path: str) -> list[str | None]:
         """The byte ranges of the downloads of a file, without the looks at its beginning."""
         return [range for name, range in self.ranges if name == path and range != "bytes=0-0"]
