@@ -24,9 +24,10 @@ from orchestrator.session import Session, print_error, run
 from reelscribe import logs
 from reelscribe.command_line import report_settings_errors
 from reelscribe.errors import ServiceError
-from reelscribe.program import INTERRUPTED_EXIT_CODE, work_begins
+from reelscribe.program import work_begins
 from reelscribe.settings.config_file import choose_config
 from reelscribe.settings.loading import Settings, load_settings
+from reelscribe.stop_signals import INTERRUPTED_EXIT_CODE
 
 SETUP, LIST, RESUME = "setup", "list", "resume"
 SETUP_EXIT_CODE, LATER_EXIT_CODE = 3, 75
