@@ -1,62 +1,35 @@
 """The extractor's handlers: audio while ffmpeg makes it, receipts, probes and listings."""
 
-import asyncio
 import logging
 import uuid
 from typing import get_args
 
-from tornado.iostream import StreamClosedError
-
-from extractor_api.file_delivery import ResultSender
+from extractor_api.extraction_handler import ExtractionHandler
 from extractor_api.probe import probe
 from extractor_api.results import Result, expected_bytes
 from extractor_api.service import ExtractorService
 from reelscribe.contracts.extractor import (
     AudioFormat,
     ExtractAudioRequest,
-    ExtractionReceipt,
     ObjectsQuery,
     ProbeQuery,
     ProbeResult,
 )
-from reelscribe.errors import BadRequest, NoAudioInTime, ServiceError, Stopping, UnsupportedFormat
+from reelscribe.errors import BadRequest, UnsupportedFormat
 from reelscribe.http.server import ServiceHandler
-from reelscribe.media.audio import AudioExtraction, extract_audio
+from reelscribe.media.audio import extract_audio
 from reelscribe.media.commands import CONTENT_TYPES, Encoding, source_encoding
 from reelscribe.media.stored_object import StoredObject
 
 log = logging.getLogger(__name__)
 
 
-class ExtractAudioHandler(ResultSender):
+class ExtractAudioHandler(ExtractionHandler):
     """``POST /extract-audio``: stream one savepath's audio while ffmpeg is still decoding it."""
-
-    service: ExtractorService
-
-    def initialize(self, service: ExtractorService) -> None:  # type: ignore[override]
-        super().initialize(service)
-        self._work: asyncio.Task[None] | None = None
-        self._time_limit = asyncio.timeout(service.limits.max_duration)
 
     async def post(self) -> None:
         request = self._read_request()
-        self._work = asyncio.create_task(self._extract(request))
-        try:
-            async with self._time_limit:
-                await self._work
-        except TimeoutError:
-            raise self._took_too_long(request.savepath) from None
-        except asyncio.CancelledError:
-            log.warning("%s: the client left, or the extractor is stopping; ffmpeg was ended", request.savepath)
-            raise Stopping("the extraction was ended") from None
-
-    def _took_too_long(self, savepath: str) -> NoAudioInTime:
-        return NoAudioInTime(f"{savepath}: not done within max_duration = {self.service.limits.max_duration:g} s")
-
-    def on_connection_close(self) -> None:
-        super().on_connection_close()
-        if self._work:
-            self._work.cancel()
+        await self.within_limits(request.savepath, self._extract(request))
 
     def _read_request(self) -> ExtractAudioRequest:
         try:
@@ -92,7 +65,7 @@ class ExtractAudioHandler(ResultSender):
                     self.set_header("X-Declared-Seconds", f"{extraction.declared_seconds:.3f}")
                 if extraction.begins is not None:
                     self.set_header("X-Begins-Seconds", f"{extraction.begins:.6f}")
-                await self._stream(extraction, head)
+                await self.stream(extraction, head)
 
     async def _encoding(self, stored: StoredObject, request: ExtractAudioRequest) -> Encoding:
         audio_format = request.audio_format or self.service.default_format
@@ -116,35 +89,8 @@ class ExtractAudioHandler(ResultSender):
             ) as extraction:
                 await extraction.finish(self.service.limits.start_timeout)
             result = await results.keep(extraction_id, file, encoding)
-        self._record(extraction.receipt().model_copy(update={"bytes": result.size, "sha256": result.sha256}))
+        self.record(extraction.receipt().model_copy(update={"bytes": result.size, "sha256": result.sha256}))
         return result
-
-    async def _stream(self, extraction: AudioExtraction, head: bytes) -> None:
-        failure: ServiceError | None = None
-        try:
-            await self.write_out(head)
-            async for chunk in extraction.chunks():
-                await self.write_out(chunk)
-        except ServiceError as cause:
-            failure = cause
-            raise
-        except (StreamClosedError, asyncio.CancelledError):
-            failure = Stopping("the client left, or the extractor was stopping")
-            if self._time_limit.expired():
-                failure = self._took_too_long(extraction.receipt().savepath)
-            raise
-        except Exception:
-            failure = self.internal_error()
-            raise
-        finally:
-            self._record(extraction.receipt(failure))
-
-    def _record(self, receipt: ExtractionReceipt) -> None:
-        self.service.record(receipt)
-        log.info(
-            "%s: ffmpeg finished (%s): %d bytes sent, %.1f s of audio in %.1f s",
-            receipt.savepath, receipt.state, receipt.bytes, receipt.delivered_seconds, self.request.request_time(),
-        )  # fmt: skip
 
 
 class ProbeHandler(ServiceHandler):

@@ -4,24 +4,27 @@ import time
 from collections import OrderedDict
 
 from reelscribe.contracts.extractor import ExtractionReceipt
+from reelscribe.contracts.pictures import SamplesReceipt
 from reelscribe.errors import ExtractionNotFound
 
 KEPT_SECONDS = 3600
 KEPT_RECEIPTS = 10_000
+
+AnExtractionReceipt = ExtractionReceipt | SamplesReceipt
 
 
 class Receipts:
     """Receipts by extraction id, the oldest dropped first."""
 
     def __init__(self) -> None:
-        self._receipts: OrderedDict[str, tuple[float, ExtractionReceipt]] = OrderedDict()
+        self._receipts: OrderedDict[str, tuple[float, AnExtractionReceipt]] = OrderedDict()
 
-    def put(self, receipt: ExtractionReceipt) -> None:
+    def put(self, receipt: AnExtractionReceipt) -> None:
         """Keep a receipt."""
         self._receipts[receipt.extraction_id] = (time.monotonic(), receipt)
         self._drop_old()
 
-    def get(self, extraction_id: str) -> ExtractionReceipt:
+    def get(self, extraction_id: str) -> AnExtractionReceipt:
         """The receipt of an extraction.
 
         Raises:

@@ -6,16 +6,18 @@ from tornado.web import Application
 
 from extractor_api.file_delivery import ResultHandler
 from extractor_api.handlers import ExtractAudioHandler, ObjectsHandler, ProbeHandler, ReceiptHandler
+from extractor_api.samples import TAR, ExtractFramesHandler, ExtractPairsHandler
 from extractor_api.service import ExtractorService
 from reelscribe import errors
 from reelscribe.contracts.extractor import (
     ExtractAudioRequest,
-    ExtractionReceipt,
     ObjectPage,
     ObjectsQuery,
     ProbeQuery,
     ProbeResult,
 )
+from reelscribe.contracts.pictures import FramesRequest, PairsRequest
+from reelscribe.contracts.receipts import AnyReceipt
 from reelscribe.http.operations import JSON, Answer, Header, Operation
 from reelscribe.http.routes import Api
 from reelscribe.media.commands import CONTENT_TYPES
@@ -49,11 +51,19 @@ STREAM_HEADERS = {
         }.items()
     },
 }
+TAR_HEADERS = {
+    **EXTRACTION_HEADER,
+    "X-Object-ETag": Header("Of the stored object; it changes when that does"),
+}
 UNREADABLE = (
     *(errors.BucketUnavailable, errors.NotReadable),
     *(errors.PeerUnreachable, errors.PeerRefused, errors.StreamCut),
 )
 NOT_DESCRIBED = (*UNREADABLE, errors.ObjectNotFound, errors.NotDecodable, errors.Busy, errors.NoAudioInTime)
+NO_SAMPLES = (
+    *(*NOT_DESCRIBED, errors.NoVideoTrack, errors.NoAudioTrack, errors.UnsupportedFormat),
+    *(errors.BodyTooLarge, errors.PastTheEnd, errors.IncompleteRecording),
+)
 RANGES = {"Range": "bytes=FIRST-LAST, bytes=FIRST- or bytes=-LENGTH", "If-Range": "the ETag that the range is of"}
 RESULT_ANSWERS = (
     Answer("The complete result.", AUDIO, RESULT_HEADERS),
@@ -87,11 +97,31 @@ OPERATIONS = (
         handler=ExtractAudioHandler,
     ),
     Operation(
+        "POST",
+        "/extract-pairs",
+        "extractPairs",
+        "Pictures of a recording with the sound around them, as a tar while they are decoded; an incomplete tar is cut",
+        (Answer("The tar: KEY.jpg, KEY.wav and KEY.json of each pair.", {TAR: None}, TAR_HEADERS),),
+        NO_SAMPLES,
+        body=PairsRequest,
+        handler=ExtractPairsHandler,
+    ),
+    Operation(
+        "POST",
+        "/extract-frames",
+        "extractFrames",
+        "Pictures of a recording, as a tar while they are decoded; an incomplete tar is cut",
+        (Answer("The tar: KEY.jpg and KEY.json of each picture.", {TAR: None}, TAR_HEADERS),),
+        NO_SAMPLES,
+        body=FramesRequest,
+        handler=ExtractFramesHandler,
+    ),
+    Operation(
         "GET",
         "/extractions/{extraction_id}",
         "receipt",
-        "What an extraction delivered: seconds, samples, bytes, SHA-256, and whether that was all",
-        (Answer("The receipt.", {JSON: ExtractionReceipt}),),
+        "What an extraction delivered: seconds or samples, bytes, SHA-256, and whether that was all",
+        (Answer("The receipt.", {JSON: AnyReceipt}),),
         NO_SUCH_EXTRACTION,
         path_parameters=EXTRACTION_ID,
         handler=ReceiptHandler,

@@ -12,7 +12,7 @@ from extractor_api.listing import list_objects
 from extractor_api.minio.s3_client import S3Client
 from extractor_api.minio.s3_object import open_s3_object
 from extractor_api.minio.unreadable import NotReadableHere
-from extractor_api.receipts import Receipts
+from extractor_api.receipts import AnExtractionReceipt, Receipts
 from extractor_api.results import Results
 from extractor_api.storage import BucketClosed, LocalStorage
 from reelscribe.contracts.extractor import AudioFormat, ExtractionReceipt, ObjectPage, ObjectsQuery
@@ -48,13 +48,15 @@ class ExtractorService(Service):
         self.limits = settings.extraction
         self.default_format: AudioFormat = settings.paths.default_audio_format
         self.ffmpeg_slots = Slots(settings.extraction.max_ffmpeg, settings.extraction.queue_length)
+        self.decoder_slots = Slots(settings.extraction.max_decoders, settings.extraction.queue_length, 1)
         self.receipts = Receipts()
         self.results = Results(settings.paths.temp_dir, settings.extraction.result_ttl)
         self.storage = LocalStorage(settings.paths)
         self._s3 = S3Client(settings.minio) if settings.minio.endpoint else None
         self._looking: asyncio.Future[list[str]] | None = None
-        self._bytes = Counter("reelscribe_extracted_bytes", "Audio bytes sent", registry=self.registry)
+        self._bytes = Counter("reelscribe_extracted_bytes", "Bytes of audio and samples sent", registry=self.registry)
         self._seconds = Counter("reelscribe_extracted_seconds", "Seconds of audio sent", registry=self.registry)
+        self._samples = Counter("reelscribe_extracted_samples", "Pairs and frames sent", registry=self.registry)
         self._extractions = Counter(
             "reelscribe_extractions", "Extractions by outcome", ["state"], registry=self.registry
         )
@@ -64,6 +66,8 @@ class ExtractorService(Service):
         ):
             gauge = Gauge(f"reelscribe_ffmpeg_{name}", f"ffmpeg runs {name}", registry=self.registry)
             gauge.set_function(value)
+        decoding = Gauge("reelscribe_decoders_running", "Requests for pictures running", registry=self.registry)
+        decoding.set_function(lambda: self.decoder_slots.running)
 
     @asynccontextmanager
     async def stored_object(self, savepath: str, bucket_name: str | None) -> AsyncIterator[StoredObject]:
@@ -95,11 +99,14 @@ class ExtractorService(Service):
         for warning in (*self.ffmpeg.warnings, *self._bucket_problems(for_objects=True)):
             log.warning("extractor-api: %s", warning)
 
-    def record(self, receipt: ExtractionReceipt) -> None:
+    def record(self, receipt: AnExtractionReceipt) -> None:
         """Keep the receipt of an ended extraction, and count it."""
         self.receipts.put(receipt)
         self._bytes.inc(receipt.bytes)
-        self._seconds.inc(max(0.0, receipt.delivered_seconds))
+        if isinstance(receipt, ExtractionReceipt):
+            self._seconds.inc(max(0.0, receipt.delivered_seconds))
+        else:
+            self._samples.inc(receipt.samples)
         self._extractions.labels(receipt.state).inc()
 
     async def problems(self) -> list[str]:

@@ -145,8 +145,14 @@ class NoAudioTrack(ServiceError):
     status, code = 422, "no_audio_track"
 
 
+class NoVideoTrack(ServiceError):
+    """The object is a recording without a picture, or without the requested picture stream."""
+
+    status, code = 422, "no_video_track"
+
+
 class NotDecodable(ServiceError):
-    """ffmpeg found no audio it can decode in the object."""
+    """ffmpeg found no audio, or no pictures, that it can decode in the object."""
 
     status, code = 422, "not_decodable"
 

@@ -16,8 +16,10 @@ OTHER_NAMES = {"docx": "python-docx", "yoyo": "yoyo-migrations", "pynvml": "nvid
 """Packages that are not imported by the name they are installed by."""
 MINIO_CLIENT, MINIO_CLIENT_PATH = "reelscribe.minio_client", ROOT / "reelscribe" / "minio_client.py"
 """The one shared module that imports what only some of the extras install."""
-INSPECTION_CHILD_PATH = ROOT / "reelscribe" / "media" / "inspection_child.py"
-"""A program that only the extractor starts."""
+CHILDREN = {ROOT / "reelscribe" / "media" / name for name in ("inspection_child.py", "pictures/child.py")}
+"""Programs that only the extractor starts."""
+FLAC_PATH = ROOT / "reelscribe" / "media" / "pictures" / "flac.py"
+"""Used by the extractor alone."""
 
 
 def modules(package: str) -> set[Path]:
@@ -65,11 +67,11 @@ def test_its_extra_installs_what_a_service_imports(package, extra):
 
 def test_the_base_installs_what_the_shared_package_imports():
     # The extractor's extra holds the fallback ffmpeg, which reelscribe/media/ffmpeg.py looks for and can do without.
-    assert undeclared(modules("reelscribe") - {MINIO_CLIENT_PATH, INSPECTION_CHILD_PATH}) <= {"imageio-ffmpeg"}
+    assert undeclared(modules("reelscribe") - CHILDREN - {MINIO_CLIENT_PATH, FLAC_PATH}) <= {"imageio-ffmpeg"}
 
 
-def test_the_child_that_opens_untrusted_input_needs_pyav_and_nothing_of_ours():
-    assert imported({INSPECTION_CHILD_PATH}) == {"av"}
+def test_the_children_that_open_untrusted_input_need_pyav_and_nothing_of_ours():
+    assert [imported({path}) for path in CHILDREN] == [{"av"}, {"av"}]
     assert "av" in declared("extractor")
 
 

@@ -7,7 +7,6 @@ async with ExtractorClient("http://extractor:8888") as extractor:
     print(audio.receipt)
 """
 
-import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
@@ -16,13 +15,13 @@ import httpx
 from pydantic import ValidationError
 
 from reelscribe.contracts.extractor import ExtractAudioRequest, ExtractionReceipt, ObjectPage, ObjectsQuery
-from reelscribe.contracts.messages import Health, ReceivedModel
-from reelscribe.errors import RemoteError, ServiceError, StreamCut
+from reelscribe.contracts.messages import Health, ReceivedModel, WireModel
+from reelscribe.contracts.pictures import FramesRequest, PairsRequest, SamplesReceipt
 from reelscribe.http.auth import Tokens
+from reelscribe.http.extracted_body import EXTRACTOR, ExtractedBody
 from reelscribe.http.peer import as_service_errors, refusal, unexpected
 from reelscribe.trust import tls_context
 
-EXTRACTOR = "the extractor"
 CONNECT_SECONDS = 5.0
 LISTING_SECONDS = 20.0
 """Longest wait for a page of a listing: someone may be waiting at a terminal."""
@@ -32,67 +31,30 @@ READ_SECONDS = 90.0
 Answer = TypeVar("Answer", bound=ReceivedModel)
 
 
-class ExtractedAudio:
-    """One extraction while it arrives.
+class ExtractedAudio(ExtractedBody[ExtractionReceipt]):
+    """The audio of one extraction while it arrives.
 
     Attributes:
-        extraction_id: under which the extractor keeps the receipt.
-        content_type: of the body.
         declared_seconds: length of the requested part as the container declares it; None if it declares none.
         begins: time in the recording of the first sound in the body, in seconds; None if it was not sent.
-        etag: of the object.
-        receipt: once :meth:`chunks` has ended.
     """
 
     def __init__(self, client: "ExtractorClient", response: httpx.Response) -> None:
-        self._client = client
-        self._response = response
+        super().__init__(response, client.receipt)
         try:
-            self.extraction_id = response.headers["X-Extraction-Id"]
-            self.content_type = response.headers["Content-Type"]
-            self.etag: str = response.headers["X-Object-ETag"]
             declared = response.headers.get("X-Declared-Seconds")
             self.declared_seconds = float(declared) if declared else None
             begins = response.headers.get("X-Begins-Seconds")
             self.begins = float(begins) if begins else None
-        except (KeyError, ValueError):
+        except ValueError:
             raise unexpected(EXTRACTOR, response.status_code) from None
-        self.receipt: ExtractionReceipt | None = None
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives; at its end the receipt is fetched and compared.
+    def _numbers(self, receipt: ExtractionReceipt) -> dict[str, float | None]:
+        return {"declared_seconds": receipt.declared_seconds, "delivered_seconds": receipt.delivered_seconds}
 
-        Raises:
-            StreamCut: the body ended early, or is not what the receipt says (bytes, SHA-256).
-            RemoteError: the body ended early, and the receipt says why.
-        """
-        digest, received = hashlib.sha256(), 0
-        try:
-            with as_service_errors("the audio stream"):
-                async for chunk in self._response.aiter_raw():
-                    digest.update(chunk)
-                    received += len(chunk)
-                    yield chunk
-        except StreamCut as cut:
-            raise await self._cause(cut) from cut
-        receipt = await self._client.receipt(self.extraction_id)
-        if (receipt.bytes, receipt.sha256) != (received, digest.hexdigest()):
-            raise StreamCut(
-                f"the {received} bytes received of {receipt.savepath} are not the {receipt.bytes} that the extractor "
-                "sent (by count or SHA-256); try again"
-            )
-        self.receipt = receipt
 
-    async def _cause(self, cut: StreamCut) -> ServiceError:
-        """Why the body ended early: what the receipt says, if the extractor can still be asked for it."""
-        try:
-            receipt = await self._client.receipt(self.extraction_id)
-        except ServiceError:
-            return cut
-        if receipt.error:
-            return RemoteError(502, **receipt.error.model_dump())
-        numbers = {"declared_seconds": receipt.declared_seconds, "delivered_seconds": receipt.delivered_seconds}
-        return StreamCut(f"{cut.message}; the extractor says: {receipt.reason or receipt.state}", **numbers)
+SampleTar = ExtractedBody[SamplesReceipt]
+"""The tar of one request for pairs or frames while it arrives."""
 
 
 class ExtractorClient:
@@ -125,17 +87,24 @@ class ExtractorClient:
             RemoteError: the extractor refused, with its own status, code and sentence.
             PeerUnreachable: it did not answer.
         """
-        body = request.model_dump(mode="json", exclude_defaults=True)
-        with as_service_errors(self._where):
-            response = await self._http.send(self._http.build_request("POST", "/extract-audio", json=body), stream=True)
-        try:
-            if response.status_code != 200:
-                with as_service_errors(self._where):
-                    await response.aread()
-                raise refusal(EXTRACTOR, response)
+        async with self._posted("/extract-audio", request) as response:
             yield ExtractedAudio(self, response)
-        finally:
-            await response.aclose()
+
+    @asynccontextmanager
+    async def pairs(self, request: PairsRequest) -> AsyncIterator[SampleTar]:
+        """``POST /extract-pairs``. Leaving the block early closes the connection, which ends the decoding.
+
+        Raises:
+            RemoteError, PeerUnreachable: see :meth:`extract`.
+        """
+        async with self._posted("/extract-pairs", request) as response:
+            yield SampleTar(response, self.samples_receipt)
+
+    @asynccontextmanager
+    async def frames(self, request: FramesRequest) -> AsyncIterator[SampleTar]:
+        """``POST /extract-frames``; as :meth:`pairs`."""
+        async with self._posted("/extract-frames", request) as response:
+            yield SampleTar(response, self.samples_receipt)
 
     async def health(self) -> dict[str, Any]:
         """``GET /healthz``; of a service that cannot work now too: its ``problems`` say why.
@@ -158,6 +127,24 @@ class ExtractorClient:
     async def receipt(self, extraction_id: str) -> ExtractionReceipt:
         """``GET /extractions/{id}``."""
         return await self._get(ExtractionReceipt, f"/extractions/{extraction_id}")
+
+    async def samples_receipt(self, extraction_id: str) -> SamplesReceipt:
+        """``GET /extractions/{id}`` of pairs or frames."""
+        return await self._get(SamplesReceipt, f"/extractions/{extraction_id}")
+
+    @asynccontextmanager
+    async def _posted(self, path: str, request: WireModel) -> AsyncIterator[httpx.Response]:
+        body = request.model_dump(mode="json", exclude_defaults=True)
+        with as_service_errors(self._where):
+            response = await self._http.send(self._http.build_request("POST", path, json=body), stream=True)
+        try:
+            if response.status_code != 200:
+                with as_service_errors(self._where):
+                    await response.aread()
+                raise refusal(EXTRACTOR, response)
+            yield response
+        finally:
+            await response.aclose()
 
     async def _get(
         self, model: type[Answer], path: str, query: Mapping[str, Any] | None = None, timeout: float = READ_SECONDS

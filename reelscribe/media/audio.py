@@ -117,6 +117,17 @@ class AudioExtraction:
         return declared_seconds(self._structure, self._selection.declared, self._request.start, self._request.duration)
 
     @property
+    def shape(self) -> tuple[int, int, str | None]:
+        """Sample rate, channels and layout of decoded sound, once its head is known."""
+        assert self._decoded
+        return self._decoded.sample_rate, self._decoded.channels, self._decoded.layout
+
+    @property
+    def track(self) -> int:
+        """Which audio track it is of, as in a request."""
+        return self._selection.track
+
+    @property
     def begins(self) -> float | None:
         """Time in the recording of the first sound in the body, in seconds; None before it is known."""
         return self._copied.begins if self._copied else self._request.start

@@ -193,7 +193,7 @@ async def test_a_cut_body_is_a_cut_stream(client, peer):
     peer.cut = True
     failed = await failure(client)
     assert isinstance(failed, StreamCut) and failed.retryable
-    assert failed.message.startswith("the audio stream broke off: ")
+    assert failed.message.startswith("the stream broke off: ")
 
 
 async def test_a_cut_body_whose_receipt_says_why_is_that_failure(client, peer):

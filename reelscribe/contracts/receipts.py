@@ -1,0 +1,10 @@
+"""The receipt of an extraction of any kind."""
+
+from pydantic import RootModel
+
+from reelscribe.contracts.extractor import ExtractionReceipt
+from reelscribe.contracts.pictures import SamplesReceipt
+
+
+class AnyReceipt(RootModel[SamplesReceipt | ExtractionReceipt]):
+    """Answer of the extractor's ``GET /extractions/{id}``; a receipt without ``kind`` is of audio."""
