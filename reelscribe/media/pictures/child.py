@@ -21,14 +21,32 @@ import logging
 import os
 import struct
 import sys
+from bisect import bisect_left, bisect_right, insort
+from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import count, takewhile
-from typing import Any, NamedTuple
+from typing import Any
 
 LENGTHS = struct.Struct(">II")
 RESTART_SECONDS = 1
 """Timestamps that fall back further than this are those of another clock."""
+
+CYCLE = Fraction(1 << 33, 90_000)
+"""Seconds after which the timestamps of MPEG streams begin again."""
+
+SKIPPING_DECODERS = ("h264", "hevc")
+"""Decoders that skip pictures on which no other depends; about half of them are such, with usual settings."""
+
+EXACT_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts")
+"""Containers in which each picture has its own timestamp."""
+
+LOOKAHEAD_PACKETS = 24
+"""More than the pictures by which H.264 and HEVC may reorder (16)."""
+
+WITHOUT_PTS = ("avi",)
+"""Containers that hold when a picture is decoded, not when it is shown; libav's guesses are wrong for H.264."""
+
+USUAL_RATE = 25
 
 UNSPECIFIED_COLOURS = 2
 HDR = {16: "smpte2084", 18: "arib-std-b67"}
@@ -53,11 +71,39 @@ class Failed(Exception):
         self.reason = reason
 
 
-class Moment(NamedTuple):
-    """``tick`` is the last timestamp, in the stream's unit, of a picture that may be shown then."""
+class Moments:
+    """The moments of a task, in the unit of a stream: the last timestamp that a picture shown then may have.
 
-    number: int
-    tick: int
+    Args:
+        asked: ``moments`` of the task.
+        origin: where the recording begins, in seconds of the stream's clock.
+        unit: of the stream, in seconds.
+    """
+
+    def __init__(self, asked: Any, origin: Fraction, unit: Fraction) -> None:
+        self._unit = unit
+        self._list: list[int] | None = None
+        self.is_list = not isinstance(asked, dict)
+        if self.is_list:
+            self._list = [((Fraction(text) + origin) / unit).__floor__() for text in asked]
+            return
+        self._start, self._step = Fraction(asked["start"]) + origin, Fraction(asked["step"])
+        self._end = None if asked["end"] is None else Fraction(asked["end"]) + origin
+
+    def tick(self, number: int) -> int | None:
+        """Of one of them; None if there are not as many."""
+        if self._list is not None:
+            return self._list[number] if number < len(self._list) else None
+        time = self._start + number * self._step
+        return None if self._end is not None and time >= self._end else (time / self._unit).__floor__()
+
+    def any_in(self, first: int, following: int) -> bool:
+        """Whether a picture is needed that is shown from one timestamp until before another."""
+        if self._list is not None:
+            return bisect_left(self._list, first) < bisect_left(self._list, following)
+        number = max(0, ((first * self._unit - self._start) / self._step).__ceil__())
+        tick = self.tick(number)
+        return tick is not None and tick < following
 
 
 def send(event: str, picture: bytes = b"", **fields: Any) -> None:
@@ -89,6 +135,7 @@ class Encoder:
         self._quality: int = task["quality"]
         self._size: int | None = task["size"]
         self._reformatter = av.video.reformatter.VideoReformatter()
+        self._known_turns: dict[int, tuple[str, ...]] = {}
         self._turners: dict[tuple[Any, ...], Any] = {}
         self._context: Any = None
         self._written_pictures = 0
@@ -116,6 +163,7 @@ class Encoder:
         source = FULL if frame.format.name.startswith("yuvj") else int(frame.color_range)
         transfer = {"dst_color_trc": BT709, "dst_color_primaries": BT709} if hdr else {}
         interpolation = self._av.video.reformatter.Interpolation
+        scaled = (width, height) != (frame.width, frame.height)
         return self._reformatter.reformat(
             frame,
             width,
@@ -125,7 +173,7 @@ class Encoder:
             dst_colorspace=BT601,
             src_color_range=source or LIMITED,
             dst_color_range=levels,
-            interpolation=interpolation.BICUBIC | interpolation.ACCURATE_RND | interpolation.FULL_CHR_H_INT,
+            interpolation=interpolation.BICUBIC if scaled else interpolation.BILINEAR,  # a quarter of the time
             threads=1,
             **transfer,
         )
@@ -142,8 +190,12 @@ class Encoder:
         return max(2, round(width)), max(2, round(height))
 
     def _turns(self, frame: Any) -> tuple[str, ...]:
-        matrix = next((bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"), None)
-        return turns(struct.unpack("=9i", matrix)) if matrix and len(matrix) == 36 else ()
+        """Looked at again only if the angle changes: to look makes a frame part of a cycle, and keeps it in memory."""
+        if frame.rotation not in self._known_turns:
+            matrix = next((bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"), None)
+            found = turns(struct.unpack("=9i", matrix)) if matrix and len(matrix) == 36 else ()
+            self._known_turns[frame.rotation] = found
+        return self._known_turns[frame.rotation]
 
     def _degrees(self, turns: tuple[str, ...]) -> int:
         if {"hflip", "vflip"} <= set(turns):
@@ -214,22 +266,29 @@ def turns(matrix: tuple[int, ...]) -> tuple[str, ...]:
 class Pictures:
     """The decoded pictures of one stream, in the order of their timestamps."""
 
-    def __init__(self, av: Any, container: Any, stream: Any, max_pixels: int) -> None:
+    def __init__(self, av: Any, container: Any, stream: Any, moments: Moments, max_pixels: int) -> None:
         self._av = av
         self._container = container
         self._stream = stream
+        self._moments = moments
         self._max_pixels = max_pixels
+        self._may_skip = (
+            stream.codec_context.codec.name in SKIPPING_DECODERS and container.format.name in EXACT_CONTAINERS
+        )
+        self._has_pts = container.format.name not in WITHOUT_PTS
         self._restart = RESTART_SECONDS / stream.time_base
         self.errors = 0
         self.restarted = False
 
     def decoded(self) -> Iterator[tuple[int, Any]]:
         """Timestamp and picture of each. One that is not later than the one before is left out."""
-        last: int | None = None
-        for packet in self._packets():
+        last, span = None, max(1, round(1 / (self._stream.average_rate or USUAL_RATE) / self._stream.time_base))
+        for packet in self._marked():
             for frame in self._frames(packet):
-                pts = frame.pts if frame.pts is not None else frame.dts
-                if pts is None or (last is not None and last - self._restart < pts <= last):
+                pts = frame.pts if self._has_pts and frame.pts is not None else frame.dts
+                if pts is None:
+                    pts = 0 if last is None else last + span
+                if last is not None and last - self._restart < pts <= last:
                     continue
                 if last is not None and pts <= last:
                     self.restarted = True
@@ -238,6 +297,34 @@ class Pictures:
                     raise Failed("too_large", f"{frame.width}x{frame.height}")
                 last = pts
                 yield pts, frame
+
+    def _marked(self) -> Iterator[Any]:
+        """The packets; before each, the decoder is told whether it may skip the picture if no other depends on it.
+
+        Which picture follows is known from the packets after it. If one that comes later still is between them, the
+        interval is shorter than it seemed: a picture may be decoded that is not needed, and never the reverse.
+        """
+        waiting: deque[Any] = deque()
+        known: list[int] = []
+        for packet in self._packets():
+            if packet.pts is None:
+                self._may_skip = self._may_skip and packet.size == 0  # the last, empty packet has no timestamp
+            else:
+                insort(known, packet.pts)
+            waiting.append(packet)
+            if len(waiting) > LOOKAHEAD_PACKETS or not self._may_skip:
+                yield self._mark(waiting.popleft(), known)
+            del known[: max(0, len(known) - 4 * LOOKAHEAD_PACKETS)]
+        while waiting:
+            yield self._mark(waiting.popleft(), known)
+
+    def _mark(self, packet: Any, known: list[int]) -> Any:
+        skip = False
+        if self._may_skip and packet.pts is not None:
+            place = bisect_right(known, packet.pts)
+            skip = place < len(known) and not self._moments.any_in(packet.pts, known[place])
+        self._stream.codec_context.skip_frame = "NONREF" if skip else "DEFAULT"
+        return packet
 
     def _packets(self) -> Iterator[Any]:
         try:
@@ -292,27 +379,24 @@ def pixels(stream: Any) -> int:
     return context.width * context.height if context else 0
 
 
-def asked(task: dict[str, Any], origin: Fraction, unit: Fraction) -> Iterator[Moment]:
-    """The moments in the unit of the stream."""
-    moments = task["moments"]
-    if isinstance(moments, dict):
-        start, step = Fraction(moments["start"]), Fraction(moments["step"])
-        unending = (start + number * step for number in count())
-        end = moments["end"] and Fraction(moments["end"])
-        times: Iterator[Fraction] = unending if end is None else takewhile(lambda time: time < end, unending)
-    else:
-        times = (Fraction(text) for text in moments)
-    for number, time in enumerate(times):
-        yield Moment(number, ((time + origin) / unit).__floor__())
+def beginning(container: Any, time_base: int, origin: str | None) -> Fraction:
+    """Where the recording begins, in seconds of the timestamps that libav gives."""
+    start = Fraction(container.start_time or 0, time_base)
+    if origin is None:
+        return start
+    return Fraction(origin) - CYCLE * round(
+        (Fraction(origin) - start) / CYCLE
+    )  # libav goes on counting, or begins below 0
 
 
-def deliver(task: dict[str, Any], pictures: Pictures, moments: Iterator[Moment], encoder: Encoder, stream: Any) -> int:
+def deliver(pictures: Pictures, moments: Moments, encoder: Encoder, stream: Any) -> int:
     """Send the picture of each moment; returns when the last picture ends, in the stream's unit."""
-    moment = next(moments, None)
+    number = 0
+    tick = moments.tick(number)
     current: Any = None
     pts, span, sent = 0, 0, False
 
-    def show(number: int) -> None:
+    def show() -> None:
         nonlocal sent
         if current.is_corrupt:
             send("damaged", number=number)
@@ -322,23 +406,25 @@ def deliver(task: dict[str, Any], pictures: Pictures, moments: Iterator[Moment],
         send("picture", picture, number=number, pts=pts, **facts)
 
     for following, frame in pictures.decoded():
-        while moment is not None and moment.tick < following:
-            send("missing", number=moment.number) if current is None else show(moment.number)
-            moment = next(moments, None)
+        while tick is not None and tick < following:
+            send("missing", number=number) if current is None else show()
+            number += 1
+            tick = moments.tick(number)
         span = following - pts if current is not None else 0
         current, pts, sent = frame, following, False
-        if moment is None:
+        if tick is None:
             return pts
     if current is None:
         raise Failed("undecodable")
-    end = pts + max(1, current.duration or span or round(1 / (stream.average_rate or 25) / stream.time_base))
-    while moment is not None and moment.tick < end:
-        show(moment.number)
-        moment = next(moments, None)
-    if not isinstance(task["moments"], dict):
-        while moment is not None:
-            send("missing", number=moment.number)
-            moment = next(moments, None)
+    end = pts + max(1, current.duration or span or round(1 / (stream.average_rate or USUAL_RATE) / stream.time_base))
+    while tick is not None and tick < end:
+        show()
+        number += 1
+        tick = moments.tick(number)
+    while tick is not None and moments.is_list:
+        send("missing", number=number)
+        number += 1
+        tick = moments.tick(number)
     return end
 
 
@@ -354,9 +440,8 @@ def work(av: Any, task: dict[str, Any]) -> None:
             raise Failed("not_decoded", context.codec.name if context else "unknown")
         context.thread_type = "AUTO"
         context.options = {"max_pixels": str(task["max_pixels"])}
-        start = container.start_time or 0
-        origin = Fraction(start, av.time_base) if task["origin"] is None else Fraction(task["origin"])
         unit = Fraction(stream.time_base)
+        origin = beginning(container, av.time_base, task["origin"])
         send(
             "opened",
             container=container.format.name,
@@ -367,9 +452,9 @@ def work(av: Any, task: dict[str, Any]) -> None:
             start_pts=stream.start_time,
             duration=None if stream.duration is None else float(stream.duration * unit),
         )
-        pictures = Pictures(av, container, stream, task["max_pixels"])
-        encoder = Encoder(av, stream, task)
-        end = deliver(task, pictures, asked(task, origin, unit), encoder, stream)
+        moments = Moments(task["moments"], origin, unit)
+        pictures = Pictures(av, container, stream, moments, task["max_pixels"])
+        end = deliver(pictures, moments, Encoder(av, stream, task), stream)
         errors = max(pictures.errors, warnings.count)
         send("ended", end=float(end * unit - origin), errors=errors, restarted=pictures.restarted)
 

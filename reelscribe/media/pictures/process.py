@@ -152,6 +152,7 @@ class PictureProcess:
             event, fields, picture = await self._record()
             if event == "ended":
                 self.ended = self._read(Ended, fields)
+                await self._process.wait()
                 return
             if event in ("missing", "damaged"):
                 yield Picture(_number(fields), damaged=event == "damaged")

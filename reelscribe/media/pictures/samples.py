@@ -16,7 +16,7 @@ from reelscribe.contracts.exact import decimal, half_up, milliseconds
 from reelscribe.contracts.extractor import ExtractAudioRequest
 from reelscribe.contracts.messages import ErrorObject
 from reelscribe.contracts.pictures import FrameRecord, PairRecord, PairsRequest, SamplesReceipt
-from reelscribe.errors import BadRequest, IncompleteRecording, NoAudioInTime, PastTheEnd, ServiceError
+from reelscribe.errors import BadRequest, IncompleteRecording, NoAudioInTime, NotDecodable, PastTheEnd, ServiceError
 from reelscribe.media.audio import AudioExtraction, extract_audio
 from reelscribe.media.completeness import shortfall
 from reelscribe.media.ffmpeg import FFmpeg
@@ -349,7 +349,7 @@ class SamplesExtraction:
         """
         Raises:
             IncompleteRecording: not every sample that there should be is in the tar, and that is not allowed.
-            PastTheEnd: the requested part is behind the end.
+            PastTheEnd, NotDecodable: there is nothing in the requested part.
         """
         if self._windows:
             await self._windows.finish()
@@ -358,8 +358,11 @@ class SamplesExtraction:
             raise IncompleteRecording(
                 f"{self._stored.savepath}: {self._reason}; replace it, or ask again with allow_incomplete"
             )
-        if not self._samples and not self._dropped and self._request.start:
+        if self._request.fps is None or self._samples or self._dropped or self._without or self._damaged:
+            return
+        if self._request.start:
             raise PastTheEnd(f"{self._stored.savepath} ends before start = {self._request.start:g} s")
+        raise NotDecodable(f"{self._stored.savepath}: nothing of it can be shown")
 
     def _picture_reason(self) -> str | None:
         ended = self._process.ended if self._process else None

@@ -1,0 +1,105 @@
+"""Recordings with a clock in the picture and in the sound: which picture one sees, and which sample one hears, is read.
+
+Each picture shows its number as black and white blocks. The sound is noise that is the same nowhere, so that a piece of
+it has one place only, also after a lossy codec.
+"""
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from reelscribe.media.ffmpeg import FFmpeg
+
+WIDTH, HEIGHT = 320, 180
+BITS, BLOCK = 8, 40
+FPS = 25
+RATE = 48_000
+SECONDS = 6
+PICTURES = FPS * SECONDS
+
+
+def pictures() -> bytes:
+    """All pictures, as gray pixels."""
+    shades = np.full((PICTURES, HEIGHT, WIDTH), 96, np.uint8)
+    for number in range(PICTURES):
+        for bit in range(BITS):
+            shades[number, 40:140, bit * BLOCK : (bit + 1) * BLOCK] = 235 if number >> bit & 1 else 16
+    return shades.tobytes()
+
+
+def noise() -> NDArray[np.int16]:
+    """The sound: noise up to 6 kHz, which lossy codecs keep."""
+    spectrum = np.fft.rfft(np.random.default_rng(13).normal(size=RATE * SECONDS))
+    spectrum[np.fft.rfftfreq(RATE * SECONDS, 1 / RATE) > 6000] = 0
+    waves = np.fft.irfft(spectrum)
+    return (waves / np.abs(waves).max() * 25_000).astype(np.int16)
+
+
+def number_in(picture: bytes) -> int:
+    """The number that a picture file shows."""
+    with av.open(__import__("io").BytesIO(picture)) as container:
+        shades = next(container.decode(video=0)).to_ndarray(format="gray")
+    height, width = shades.shape
+    block = width / BITS
+    return sum(int(shades[height // 2, int((bit + 0.5) * block)] > 127) << bit for bit in range(BITS))
+
+
+def place_of(sound: NDArray[np.int16]) -> int:
+    """The sample of :func:`noise` with which a piece of sound begins."""
+    whole = noise().astype(np.float64)
+    size = len(whole) + len(sound)
+    product = np.fft.rfft(whole, size) * np.conj(np.fft.rfft(sound.astype(np.float64), size))
+    place = int(np.argmax(np.fft.irfft(product, size)))
+    return place if place < len(whole) else place - size
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What FFmpeg's own tools say of a recording.
+
+    Attributes:
+        times: when each picture is shown, in seconds of the recording.
+        pts: their timestamps.
+    """
+
+    times: Sequence[Fraction]
+    pts: Sequence[int]
+
+    def picture_at(self, seconds: Fraction) -> int | None:
+        """The number of the picture that is shown then."""
+        shown = [number for number, time in enumerate(self.times) if time <= seconds]
+        return shown[-1] if shown else None
+
+
+class Studio:
+    """Makes recordings with the clock."""
+
+    def __init__(self, ffmpeg: FFmpeg, folder: Path) -> None:
+        self._ffmpeg = ffmpeg
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._shades, self._sound = folder.with_name("clock.gray"), folder.with_name("clock.s16")
+        self._shades.write_bytes(pictures())
+        self._sound.write_bytes(noise().tobytes())
+
+    def make(self, name: str, *options: str, before: Sequence[str] = ()) -> Path:
+        """A recording named ``name``; ``before`` are options of the picture's input."""
+        path = self.folder / name
+        self.run(
+            *(*before, "-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{WIDTH}x{HEIGHT}", "-r", str(FPS)),
+            *("-i", str(self._shades), "-f", "s16le", "-ar", str(RATE), "-ac", "1", "-i", str(self._sound)),
+            *("-pix_fmt", "yuv420p", *options, str(path)),
+        )
+        return path
+
+    def run(self, *arguments: str) -> None:
+        """Run ffmpeg."""
+        command = [self._ffmpeg.path, "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *arguments]
+        completed = subprocess.run(command, capture_output=True, text=True)
+        assert completed.returncode == 0, completed.stderr
