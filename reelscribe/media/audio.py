@@ -51,6 +51,7 @@ async def extract_audio(
     extraction_id: str,
     limits: ExtractionSection,
     output: int | None = None,
+    origin: float | None = None,
 ) -> AsyncIterator["AudioExtraction"]:
     """Extract audio from an open object; leaving the block ends ffmpeg.
 
@@ -62,6 +63,7 @@ async def extract_audio(
         extraction_id: of the receipt.
         limits: ``[extraction]`` of config.cfg.
         output: descriptor of a file to write to; without it, the audio comes as chunks.
+        origin: timestamp at which the recording begins, in seconds; without it, ffmpeg's own.
 
     Raises:
         NoAudioTrack, NotDecodable, NoAudioInTime: there is no track to extract.
@@ -70,6 +72,7 @@ async def extract_audio(
     stored = as_input(stored, structure)
     selection = await select_track(ffmpeg, stored, structure, request.track, limits.start_timeout)
     extraction = AudioExtraction(ffmpeg, stored, request, encoding, extraction_id, limits, structure, selection, output)
+    extraction.origin = origin
     try:
         yield extraction
     finally:
@@ -101,6 +104,7 @@ class AudioExtraction:
         self._structure = structure
         self._selection = selection
         self._output = output
+        self.origin: float | None = None
         self._cpu_seconds = limits.max_duration * (os.cpu_count() or 1)
         self._decoded: DecodedTrack | None = None
         self._copied: CopiedTrack | None = None
@@ -264,7 +268,7 @@ class AudioExtraction:
             duration=request.duration,
             seekable=structure.seekable,
             clock="samples" if track and track.counts_samples else CLOCKS.get(structure.container, "samples"),
-            origin=await asyncio.to_thread(first_timestamp, self._stored),
+            origin=await asyncio.to_thread(first_timestamp, self._stored) if self.origin is None else self.origin,
             declared=structure.seconds,
             holes=track.holes if track else (),
             joined=structure.joined and structure.container in OWN_CLOCKS,

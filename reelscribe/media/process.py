@@ -30,10 +30,12 @@ class Messages:
     """What ffmpeg logs (``-loglevel level+warning``), for our log only: it holds paths, and decides nothing.
 
     Attributes:
+        lines: number of all.
         errors: number of lines of level error or worse.
         last: the last lines, shortened.
     """
 
+    lines: int = 0
     errors: int = 0
     last: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
 
@@ -41,6 +43,7 @@ class Messages:
         """Take in one line."""
         if not line or _REFUSED_PICTURE in line:
             return
+        self.lines += 1
         self.errors += _SERIOUS.match(line) is not None
         self.last.append(line[:KEPT_CHARACTERS].decode(errors="replace"))
 

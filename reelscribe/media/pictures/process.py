@@ -85,7 +85,7 @@ class Ended(_Record):
 
     Attributes:
         end: of the last picture, in seconds of the recording.
-        errors: of the decoder.
+        errors: packets that could not be decoded.
         restarted: it stopped where timestamps begin again.
     """
 
@@ -119,6 +119,7 @@ class PictureProcess:
     Attributes:
         opened: known from the beginning.
         ended: known once :meth:`pictures` has ended.
+        warnings: errors of the decoder, once that has ended.
     """
 
     def __init__(self, process: FFmpegProcess, stored: StoredObject) -> None:
@@ -128,6 +129,7 @@ class PictureProcess:
         self._ended_early = False
         self.opened: Opened
         self.ended: Ended | None = None
+        self.warnings = 0
 
     async def open(self) -> None:
         """Read what it has opened.
@@ -153,6 +155,7 @@ class PictureProcess:
             if event == "ended":
                 self.ended = self._read(Ended, fields)
                 await self._process.wait()
+                self.warnings = max(self.ended.errors, self._process.messages.lines)
                 return
             if event in ("missing", "damaged"):
                 yield Picture(_number(fields), damaged=event == "damaged")

@@ -37,6 +37,10 @@ LONGEST_KEY = 80
 SOON_SECONDS = 30
 """If the first moment comes within them, the sound is decoded from the beginning, while the first picture is sought."""
 
+VAGUE_BEGINNINGS = ("matroska",)
+"""Containers of which versions of FFmpeg disagree where they begin (Opus, by its pre-skip): the sound takes that from
+the process that decodes the pictures."""
+
 SUFFIXES = {"jpeg": "jpg", "png": "png", "webp": "webp"}
 
 
@@ -135,7 +139,6 @@ class SamplesExtraction:
     def receipt(self, failure: ServiceError | None = None) -> SamplesReceipt:
         """What was delivered. ``failure`` says why the tar was cut."""
         process, windows = self._process, self._windows
-        ended = process.ended if process else None
         return SamplesReceipt(
             extraction_id=self._id,
             savepath=self._stored.savepath,
@@ -153,7 +156,7 @@ class SamplesExtraction:
             damaged_pictures=self._damaged,
             bytes=self._bytes,
             sha256=self._digest.hexdigest(),
-            decode_warnings=ended.errors if ended else 0,
+            decode_warnings=process.warnings if process else 0,
             video_track=process.opened.video_track if process else None,
             track=self._sound.track if self._sound else None,
             sample_rate=windows.sample_rate if windows else None,
@@ -204,7 +207,8 @@ class SamplesExtraction:
         opening = None
         first = next(moments(self._request)).seconds
         seen = not self._pairs or self._pairs.picture != "none"
-        if self._pairs and self._pairs.audio_format != "none" and (first < SOON_SECONDS or not seen):
+        alone = self._structure.container not in VAGUE_BEGINNINGS or not seen
+        if self._pairs and self._pairs.audio_format != "none" and alone and (first < SOON_SECONDS or not seen):
             opening = asyncio.create_task(self._open_sound(0 if seen else self._sound_start(first)))
         try:
             if seen:
@@ -259,8 +263,10 @@ class SamplesExtraction:
             track=pairs.track,
             allow_incomplete=pairs.allow_incomplete,
         )
+        vague = self._process and self._structure.container in VAGUE_BEGINNINGS
+        origin = float(Fraction(*self._process.opened.origin)) if vague and self._process else None
         self._sound = await self._resources.enter_async_context(
-            extract_audio(self._ffmpeg, self._stored, request, "wav", self._id, self._limits)
+            extract_audio(self._ffmpeg, self._stored, request, "wav", self._id, self._limits, origin=origin)
         )
         windows = SoundWindows(self._sound, start, self._limits.start_timeout)
         self._resources.push_async_callback(windows.close)

@@ -1,9 +1,11 @@
-"""Recordings with a clock in the picture and in the sound: which picture one sees, and which sample one hears, is read.
+"""Recordings with a clock in the picture and in the sound: the number of a picture, and of a sample, can be read.
 
 Each picture shows its number as black and white blocks. The sound is noise that is the same nowhere, so that a piece of
 it has one place only, also after a lossy codec.
 """
 
+import io
+import json
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,7 +45,7 @@ def noise() -> NDArray[np.int16]:
 
 def number_in(picture: bytes) -> int:
     """The number that a picture file shows."""
-    with av.open(__import__("io").BytesIO(picture)) as container:
+    with av.open(io.BytesIO(picture)) as container:
         shades = next(container.decode(video=0)).to_ndarray(format="gray")
     height, width = shades.shape
     block = width / BITS
@@ -97,6 +99,20 @@ class Studio:
             *("-pix_fmt", "yuv420p", *options, str(path)),
         )
         return path
+
+    def truth(self, path: Path) -> Truth:
+        """What ffprobe says of it."""
+        entries = "format=start_time:stream=time_base:frame=best_effort_timestamp"
+        command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", entries, "-of", "json", path]
+        described = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+        start, unit = Fraction(described["format"]["start_time"]), Fraction(described["streams"][0]["time_base"])
+        start = max(start, Fraction(0))  # FFmpeg 5.1 counts the pre-skip of Opus, which is never played
+        found = [frame.get("best_effort_timestamp") for frame in described["frames"]]
+        step = found[2] - found[1]
+        pts: list[int] = []
+        for timestamp in found:  # what AVI and MPEG-PS have no timestamp for follows the one before
+            pts.append(pts[-1] + step if timestamp is None else timestamp)
+        return Truth([time * unit - start for time in pts], pts)
 
     def run(self, *arguments: str) -> None:
         """Run ffmpeg."""
