@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test soak lint fix bench-extractor bench-orchestrator bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media clean
+.PHONY: help demo serve test soak lint fix bench-extractor bench-orchestrator bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media bench-datasets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench-real: .venv/test ## compare with faster-whisper on human speech, with Whis
 
 bench-media: .venv/test ## extract 800 recordings of all kinds and check every beep in them (about 10 minutes)
 	$(BIN)/python -m bench.media $(ARGS)
+
+bench-datasets: .venv/test ## measure pairs of picture and sound against bare ffmpeg on ten minutes of video (about 15 minutes)
+	$(BIN)/python -m bench.datasets $(ARGS)
 
 bench-gpu: .venv/test ## compare with faster-whisper on a GPU, with tiny.en and weights of turbo's size (about 4 minutes)
 	$(BIN)/python -m bench.gpu $(ARGS)

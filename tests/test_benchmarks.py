@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from bench.datasets import rows
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 RESULTS = ROOT / "bench" / "results"
@@ -154,6 +156,28 @@ def limit_of(row: dict[str, Any]) -> str:
     return f"{row['limit_s']:.2f} s" if row["limit_s"] else ""
 
 
+def datasets(report: dict[str, Any]) -> list[str]:
+    missed = {name for name, good in datasets_limits(report).items() if not good}
+    return [
+        f"{report['machine']}; {report['recording']}; runs of each: {report['runs']}.",
+        "",
+        f"| {report['pairs']} pairs | measured | limit |",
+        "| --- | --- | --- |",
+        *(f"| {what} | {measured} | {limit} |" for what, measured, limit in rows(report)),
+        "",
+        f"Missed: {', '.join(sorted(missed))}." if missed else "All within the limits.",
+    ]
+
+
+def datasets_limits(report: dict[str, Any]) -> dict[str, bool]:
+    return {
+        "time over bare ffmpeg": report["ratio"] <= report["ratio_limit"],
+        "times as fast as a run for each pair": report["faster"] >= report["faster_limit"],
+        "first sample": report["first_sample_ms"] <= report["first_sample_limit_ms"],
+        "memory": report["memory_mb"] <= report["memory_limit_mb"],
+    }
+
+
 BLOCKS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "transcriber": speed,
     "transcriber-cuda": speed,
@@ -161,6 +185,7 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "real": real,
     "orchestrator": orchestrator,
     "startup": startup,
+    "datasets": datasets,
 }
 PAGES = {"orchestrator": DOCS / "orchestrator.md"}
 """For the benches whose block is not in docs/benchmarks.md."""
