@@ -71,7 +71,10 @@ def test_the_base_installs_what_the_shared_package_imports():
 
 
 def test_the_children_that_open_untrusted_input_need_pyav_and_nothing_of_ours():
-    assert [imported({path}) for path in CHILDREN] == [{"av"}, {"av"}]
+    assert [imported({path}) - {"reelscribe"} for path in CHILDREN] == [{"av"}, {"av"}]
+    ours = {name for path in CHILDREN for name in imports(path) if name.startswith("reelscribe.")}
+    assert ours == {"reelscribe.media.pictures.encoding", "reelscribe.media.pictures.encoding.Encoder"}
+    assert imported({FLAC_PATH.with_name("encoding.py")}) == set()
     assert "av" in declared("extractor")
 
 

@@ -24,6 +24,9 @@ from reelscribe.media.stored_object import StoredObject
 log = logging.getLogger(__name__)
 
 CHILD = Path(__file__).with_name("child.py")
+ROOT = CHILD.parents[3]
+MODULES = [ROOT / "reelscribe" / name for name in ("__init__.py", "media/__init__.py", "media/pictures/__init__.py")]
+VISIBLE = (CHILD, CHILD.with_name("encoding.py"), *MODULES)
 MOST_DESCRIPTION_BYTES = 1 << 16
 MOST_PICTURE_BYTES = 1 << 28
 
@@ -260,8 +263,8 @@ async def decode_pictures(
     feed = Feed()
     try:
         async with FFmpegProcess(
-            ffmpeg.sandbox.seeing((*python.visible, CHILD)),
-            [*python.command, str(CHILD), python.packages],
+            ffmpeg.sandbox.seeing((*python.visible, *VISIBLE)),
+            [*python.command, str(CHILD), python.packages, str(ROOT)],
             stored.descriptors,
             cpu_seconds=cpu_seconds,
             network=stored.needs_network,

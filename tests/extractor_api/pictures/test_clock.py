@@ -80,8 +80,8 @@ async def check(client, studio, kind, name, **moments):  # type: ignore[no-untyp
         assert (number_in(sample.files["jpg"]), record.video_pts) == (number, truth.pts[place]), record
         assert record.video_seconds == pytest.approx(float(truth.times[place]), abs=1e-6)
         assert record.audio_start_sample == int(truth.times[place] * RATE + Fraction(1, 2))
-        heard = place_of(sample.sound) - (number * RATE // FPS + kind.off)
-        assert abs(heard) <= (25 if kind.coarse else 1), (record, heard)
+        deviation = place_of(sample.sound) - (number * RATE // FPS + kind.off)
+        assert abs(deviation) <= (25 if kind.coarse else 1), (record, deviation)
     missing = [moment for moment in range(18) if truth.picture_at(Fraction(moment, 3)) is None]
     assert receipt["without_picture"] == len(missing)
 

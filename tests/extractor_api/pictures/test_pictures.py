@@ -211,7 +211,9 @@ async def test_a_client_that_leaves_ends_the_decoding(serve: Serve, studio: Stud
 async def test_a_long_request_leaves_a_slot_for_a_short_one_and_all_for_audio(serve: Serve, studio: Studio) -> None:
     studio.make("busy.mp4", *H264, *AAC)
     client = await serve(data_path=studio.folder.parent, max_decoders=1, queue_length=0)
-    async with client.stream("POST", "/extract-pairs", json={"savepath": "busy.mp4", "fps": 100.0}) as long:
+    async with client.stream(
+        "POST", "/extract-pairs", json={"savepath": "busy.mp4", "fps": 100.0, "audio_seconds": 4.0}
+    ) as long:
         await anext(long.aiter_raw())
         refused = await client.post("/extract-pairs", json={"savepath": "busy.mp4", "fps": 1.0})
         assert refused.json()["error"]["code"] == "busy"

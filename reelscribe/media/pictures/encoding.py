@@ -1,0 +1,158 @@
+"""Makes picture files of decoded pictures, for :mod:`reelscribe.media.pictures.child`; it imports nothing of ours."""
+
+import struct
+from fractions import Fraction
+from typing import Any
+
+UNSPECIFIED_COLOURS = 2
+HDR = {16: "smpte2084", 18: "arib-std-b67"}
+"""Numbers of ITU-T H.273, table 3."""
+
+BT601, BT709, BT2020 = 5, 1, 9
+COLOURS = {1: BT709, 4: 4, 5: BT601, 6: BT601, 7: 7, 9: BT2020, 10: BT2020}
+"""libswscale's number of the matrix for each matrix of ITU-T H.273, table 4."""
+
+HD_WIDTH, SD_HEIGHT = 1280, 576
+"""Players take a picture without a named matrix for BT.709 if it is as wide, or higher."""
+
+LIMITED, FULL = 1, 2
+CLOCK = Fraction(1, 1000)
+
+
+class Encoder:
+    """Makes one picture file of a decoded picture, as players show it: upright, with square pixels."""
+
+    def __init__(self, av: Any, stream: Any, task: dict[str, Any]) -> None:
+        self._av = av
+        self._stream = stream
+        self._picture: str = task["picture"]
+        self._quality: int = task["quality"]
+        self._size: int | None = task["size"]
+        self._reformatter = av.video.reformatter.VideoReformatter()
+        self._known_turns: dict[int, tuple[str, ...]] = {}
+        self._turners: dict[tuple[Any, ...], Any] = {}
+        self._context: Any = None
+        self._written_pictures = 0
+
+    def encode(self, frame: Any) -> tuple[bytes, dict[str, Any]]:
+        """The file, and what it holds."""
+        turns = self._turns(frame)
+        transfer = HDR.get(int(frame.color_trc))
+        upright = self._turned(self._converted(frame, bool(transfer)), turns)
+        facts = {
+            "width": upright.width,
+            "height": upright.height,
+            "rotation": self._degrees(turns),
+            "transfer": transfer,
+            "tone_mapped": bool(transfer),
+        }
+        return self._written(upright), facts
+
+    def _converted(self, frame: Any, hdr: bool) -> Any:
+        width, height = self._fitted(frame)
+        colours = int(frame.colorspace)
+        if colours == UNSPECIFIED_COLOURS:
+            colours = BT709 if frame.width >= HD_WIDTH or frame.height > SD_HEIGHT else BT601
+        form, levels = {"jpeg": ("yuvj420p", FULL), "webp": ("yuv420p", LIMITED), "png": ("rgb24", FULL)}[self._picture]
+        source = FULL if frame.format.name.startswith("yuvj") else int(frame.color_range)
+        transfer = {"dst_color_trc": BT709, "dst_color_primaries": BT709} if hdr else {}
+        interpolation = self._av.video.reformatter.Interpolation
+        scaled = (width, height) != (frame.width, frame.height)
+        return self._reformatter.reformat(
+            frame,
+            width,
+            height,
+            form,
+            src_colorspace=COLOURS.get(colours, BT601),
+            dst_colorspace=BT601,
+            src_color_range=source or LIMITED,
+            dst_color_range=levels,
+            # The latter takes a quarter of the time, and nothing is to be interpolated but colours.
+            interpolation=interpolation.BICUBIC | interpolation.ACCURATE_RND if scaled else interpolation.BILINEAR,
+            threads=1,
+            **transfer,
+        )
+
+    def _fitted(self, frame: Any) -> tuple[int, int]:
+        """Width and height with square pixels, at most ``size``."""
+        shape = self._stream.sample_aspect_ratio
+        width, height = Fraction(frame.width), Fraction(frame.height)
+        if shape and Fraction(1, 4) <= shape <= 4:
+            width *= shape
+        if self._size and max(width, height) > self._size:
+            shrunk = self._size / max(width, height)
+            width, height = width * shrunk, height * shrunk
+        return max(2, round(width)), max(2, round(height))
+
+    def _turns(self, frame: Any) -> tuple[str, ...]:
+        """Looked at again only if the angle changes: to look makes a frame part of a cycle, and keeps it in memory."""
+        if frame.rotation not in self._known_turns:
+            matrix = next((bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"), None)
+            found = turns(struct.unpack("=9i", matrix)) if matrix and len(matrix) == 36 else ()
+            self._known_turns[frame.rotation] = found
+        return self._known_turns[frame.rotation]
+
+    def _degrees(self, turns: tuple[str, ...]) -> int:
+        if {"hflip", "vflip"} <= set(turns):
+            return 180
+        direction = next((turn for turn in turns if turn.startswith("transpose=")), "")
+        return {"transpose=clock": 90, "transpose=cclock_flip": 90, "": 0}.get(direction, 270)
+
+    def _turned(self, frame: Any, turns: tuple[str, ...]) -> Any:
+        if not turns:
+            return frame
+        form = (turns, frame.width, frame.height)
+        if form not in self._turners:
+            self._turners = {form: self._turner(frame, turns)}
+        graph = self._turners[form]
+        frame.pts = None
+        graph.push(frame)
+        return graph.pull()
+
+    def _turner(self, frame: Any, turns: tuple[str, ...]) -> Any:
+        graph = self._av.filter.Graph()
+        last = graph.add_buffer(template=None, width=frame.width, height=frame.height, format=frame.format,
+                                time_base=Fraction(1, 1000))  # fmt: skip
+        for turn in turns:
+            name, _, value = turn.partition("=")
+            following = graph.add(name, value or None)
+            last.link_to(following)
+            last = following
+        sink = graph.add("buffersink")
+        last.link_to(sink)
+        graph.configure()
+        return graph
+
+    def _written(self, frame: Any) -> bytes:
+        self._written_pictures += 1
+        frame.pts, frame.time_base, frame.pict_type = self._written_pictures, CLOCK, 0
+        if self._context is None or (self._context.width, self._context.height) != (frame.width, frame.height):
+            self._context = self._opened(frame)
+        packets = self._context.encode(frame)
+        if len(packets) != 1:
+            raise RuntimeError(f"{len(packets)} packets of one picture")
+        return bytes(packets[0])
+
+    def _opened(self, frame: Any) -> Any:
+        context = self._av.CodecContext.create({"jpeg": "mjpeg", "webp": "libwebp", "png": "png"}[self._picture], "w")
+        context.width, context.height, context.pix_fmt = frame.width, frame.height, frame.format.name
+        context.time_base = CLOCK
+        context.thread_count = 1
+        options = {"flags": "+bitexact"}
+        if self._picture == "jpeg":
+            context.color_range = FULL
+            context.qmin = context.qmax = max(1, round(31 - 30 * (self._quality - 1) / 99))
+        elif self._picture == "webp":
+            options["quality"] = str(self._quality)
+        context.options = options
+        return context
+
+
+def turns(matrix: tuple[int, ...]) -> tuple[str, ...]:
+    """The filters that show a picture as its display matrix says; FFmpeg's own choice, for quarter turns only."""
+    a, b, c, d = matrix[0], matrix[1], matrix[3], matrix[4]
+    if abs(a) < abs(b) and abs(d) < abs(c):
+        if b > 0:
+            return ("transpose=cclock_flip",) if c > 0 else ("transpose=clock",)
+        return ("transpose=clock_flip",) if c < 0 else ("transpose=cclock",)
+    return (*(("hflip",) if a < 0 else ()), *(("vflip",) if d < 0 else ()))
