@@ -214,7 +214,8 @@ async def test_a_long_request_leaves_a_slot_for_a_short_one_and_all_for_audio(se
     async with client.stream(
         "POST", "/extract-pairs", json={"savepath": "busy.mp4", "fps": 100.0, "audio_seconds": 4.0}
     ) as long:
-        await anext(long.aiter_raw())
+        chunks = long.aiter_raw()  # to drop it would close the connection
+        await anext(chunks)
         refused = await client.post("/extract-pairs", json={"savepath": "busy.mp4", "fps": 1.0})
         assert refused.json()["error"]["code"] == "busy"
         samples, _ = await ask(client, "busy.mp4", timestamps=[1.0])
