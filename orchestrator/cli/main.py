@@ -23,6 +23,7 @@ COMMANDS = {
     "limit": "pause",
     "search": "search",
     "export": "export",
+    "dataset": "dataset",
     "verify": "verify",
     "prune": "prune",
     "delete": "delete",

@@ -10,11 +10,13 @@ from prometheus_client import CollectorRegistry
 
 from orchestrator.api.handlers import OrchestratorService
 from orchestrator.api.routes import make_app
+from orchestrator.exports.dataset.shard_work import ShardBuilder
 from orchestrator.exports.pending_results import STORE_RESULT
 from orchestrator.exports.results import ResultStore
 from orchestrator.intake.bucket_listing import BucketListing
 from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.folder_watch import FolderWatch
+from orchestrator.jobs.datasets import SHARD
 from orchestrator.queue.procrastinate import Queue
 from orchestrator.services.monitored import MonitoredService
 from orchestrator.session import Session
@@ -152,6 +154,9 @@ async def _working(
             ),
             *further_kinds,
         ]
+        if section.max_shards:
+            builder = ShardBuilder(pool, session.settings.listing_url, tokens)
+            kinds.append(Kind(SHARD, section.max_shards, builder.work, RetryPolicy(section.max_attempts)))
         registry.register(TranscriberMetrics(lambda: transcribers.states))
         sweeper = Sweeper(pool, queue, section.max_attempts)
         worker = Worker(pool, queue, kinds, sweeper, WorkerMetrics(registry))

@@ -67,7 +67,7 @@ class TranscriptFilters(WireModel):
             for condition, value in (
                 (f"{job}.language = lower(%(language)s)", self.language),
                 (f"{last_modified(job)} >= %(since)s", self.since),
-                (f"{_confidence(job)} >= %(min_confidence)s", self.min_confidence),
+                (f"{confidence(job)} >= %(min_confidence)s", self.min_confidence),
             )
             if value is not None
         ]
@@ -80,7 +80,8 @@ class TranscriptFilters(WireModel):
 NO_FILTERS = TranscriptFilters()
 
 
-def _confidence(job: str) -> str:
+def confidence(job: str) -> str:
+    """The mean probability of a finished job's words, weighted by the seconds of its segments; null without any."""
     return f"""
     (
         select exp(sum(s.avg_logprob * greatest(s.end_seconds - s.start_seconds, 0.01))

@@ -30,6 +30,7 @@ class OrchestratorSection(Listener):
     extractor_url: Annotated[Url | None, EmptyIsNone] = None
     max_attempts: int = Field(default=5, ge=1, le=100)
     max_running: Annotated[Annotated[int, Field(ge=1, le=1000)] | None, EmptyIsNone] = None
+    max_shards: int = Field(default=1, ge=0, le=64)
     progress_timeout: Seconds = 15
     worker_timeout: Seconds = 20
     worker_port: Annotated[Port | None, EmptyIsNone] = None

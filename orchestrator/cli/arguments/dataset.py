@@ -1,0 +1,122 @@
+"""The arguments of ``dataset``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from orchestrator.cli.options import BucketOption, JsonOption, SavepathsArgument, checked_text
+from reelscribe.command_line import CommandLine, ConfigOption
+
+PrefixOption = Annotated[
+    str | None, typer.Option(help="All savepaths that start with this.", show_default=False, callback=checked_text)
+]
+AllOption = Annotated[bool, typer.Option("--all", help="All recordings of the bucket.")]
+WhereOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CONDITION",
+        help="Only recordings whose transcript is so: \"language = 'en' and duration < 30\".",
+        show_default=False,
+        callback=checked_text,
+    ),
+]
+ManifestOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="CSV of what is wanted: id, start, label, split, as VGGSound's; or with a header.",
+        show_default=False,
+    ),
+]
+ColumnOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=COLUMN", help="What a column of the CSV is called. Repeatable.", show_default=False),
+]
+TemplateOption = Annotated[str, typer.Option(metavar="TEMPLATE", help="Savepath of a row of the CSV that names none.")]
+OutputOption = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the dataset.", show_default=False)]
+LimitOption = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Recordings, or rows of the CSV, at most.", show_default=False)
+]
+ShardOption = Annotated[float, typer.Option(metavar="MB", min=0.01, max=100_000, help="Size of a shard, about.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Build nothing; say what would be built.")]
+PlanOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Build nothing; write the plan, one shard per line, for a cluster of your own.",
+        show_default=False,
+    ),
+]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add these commands."""
+    make = CommandLine(
+        help="Make a dataset: WebDataset shards, a Parquet index and a manifest. Run it again to continue it.",
+        epilog="Example: orchestrator dataset make speech --all --output data/speech",
+        rich_markup_mode=None,
+        no_args_is_help=True,
+    )
+    make.command(epilog="Example: orchestrator dataset make speech --all --output data/speech")(speech)
+    dataset = CommandLine(rich_markup_mode=None, no_args_is_help=True)
+    dataset.add_typer(make, name="make")
+    dataset.command("list", epilog="Example: orchestrator dataset list")(list_datasets)
+    cli.add_typer(
+        dataset,
+        name="dataset",
+        help="Make datasets for training out of recordings, and see what is in them.",
+        epilog="Example: orchestrator dataset make speech --all --output data/speech",
+    )
+
+
+def speech(
+    output: OutputOption,
+    savepaths: SavepathsArgument = None,
+    prefix: PrefixOption = None,
+    everything: AllOption = False,
+    where: WhereOption = None,
+    manifest: ManifestOption = None,
+    column: ColumnOption = None,
+    template: TemplateOption = "{id}.mp4",
+    min_seconds: Annotated[float, typer.Option(help="Of an utterance.")] = 0.5,
+    max_seconds: Annotated[float, typer.Option(help="Of an utterance.")] = 30.0,
+    pause: Annotated[float, typer.Option(help="Seconds without words that end an utterance.")] = 0.5,
+    margin: Annotated[float, typer.Option(help="Seconds of sound around the words, if no others are near.")] = 0.1,
+    min_confidence: Annotated[
+        float | None, typer.Option(help="Mean probability of the words, 0 to 1.", show_default=False)
+    ] = None,
+    sample_rate: Annotated[int, typer.Option(metavar="HZ", help="Of the sound.")] = 16_000,
+    limit: LimitOption = None,
+    shard_mb: ShardOption = 256.0,
+    bucket: BucketOption = None,
+    dry_run: DryRunOption = False,
+    plan: PlanOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Utterances with their text, from finished transcripts: cut at pauses, and to the sample."""
+    _make(
+        "speech",
+        *(savepaths, prefix, everything, where, manifest, column, template),
+        *(output, limit, shard_mb, bucket, dry_run, plan, as_json, config),
+        min_seconds=min_seconds,
+        max_seconds=max_seconds,
+        pause=pause,
+        margin=margin,
+        min_confidence=min_confidence,
+        sample_rate=sample_rate,
+    )
+
+
+def _make(kind: Any, *common: Any, **of_kind: Any) -> None:
+    from orchestrator.cli.dataset.make import MakeOptions, make
+
+    make(kind, MakeOptions(*common), of_kind)
+
+
+def list_datasets(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Which datasets have been made with this database, and how far they are."""
+    from orchestrator.cli.dataset.listing import list_datasets as work
+
+    work(as_json, config)

@@ -1,0 +1,368 @@
+"""``dataset make``: a plan is made and stored, workers build its shards, and this command waits and finishes it."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from psycopg.errors import UniqueViolation
+
+from orchestrator.cli.console import NO_WORKER, counted, print_json, visible
+from orchestrator.cli.dataset.selection import Planned, Selection, recordings, utterances
+from orchestrator.cli.options import checked_all, usage, validated
+from orchestrator.exports.dataset.layout import DatasetFolder, read_json
+from orchestrator.exports.dataset.lists import NAMES, BadList, read_list
+from orchestrator.exports.dataset.plan import SETTINGS, DatasetKind, Item, PlanSettings, ShardPlan, SpeechSettings
+from orchestrator.exports.dataset.planner import Planner
+from orchestrator.jobs import datasets, transitions
+from orchestrator.jobs.datasets import Dataset, PlannedShard
+from orchestrator.session import Session, print_error, run
+from orchestrator.transcripts.where import EVERY, compiled
+
+FOLLOW_SECONDS = 0.3
+"""How often the command looks at the shards."""
+FEW = 5
+
+
+class MakeOptions(NamedTuple):
+    """What every ``dataset make`` takes."""
+
+    savepaths: list[str] | None
+    prefix: str | None
+    everything: bool
+    where: str | None
+    manifest: Path | None
+    column: list[str] | None
+    template: str
+    output: Path
+    limit: int | None
+    shard_mb: float
+    bucket: str | None
+    dry_run: bool
+    plan: Path | None
+    as_json: bool
+    config: Path | None
+
+
+class Totals:
+    """What a plan holds."""
+
+    def __init__(self) -> None:
+        self.items = self.failed = self.samples = self.shards = 0
+        self.seconds = 0.0
+        self.reasons: dict[str, int] = {}
+        self.left_out: dict[str, int] = {}
+
+    def add(self, item: Item) -> None:
+        """Count one item."""
+        self.items += 1
+        self.samples += len(item.utterances)
+        self.seconds += sum(utterance.end - utterance.start for utterance in item.utterances)
+        for reason, count in item.left_out.items():
+            self.left_out[reason] = self.left_out.get(reason, 0) + count
+        if item.mistake is not None:
+            self.failed += 1
+            code = item.code or "bad_row"
+            self.reasons[code] = self.reasons.get(code, 0) + 1
+
+    def figures(self, kind: DatasetKind) -> dict[str, Any]:
+        """For scripts."""
+        of_speech = {"utterances": self.samples, "seconds": round(self.seconds, 3), "left_out": self.left_out}
+        return {
+            "recordings": self.items,
+            "shards": self.shards,
+            **(of_speech if kind == "speech" else {}),
+            "failed": self.failed,
+            "reasons": self.reasons,
+        }
+
+    def sentence(self, kind: DatasetKind) -> str:
+        """For people."""
+        said = f", {counted(self.samples, 'utterance')} of {self.seconds / 60:.1f} min" if kind == "speech" else ""
+        failed = f", {self.failed} without a sample ({_listed(self.reasons)})" if self.failed else ""
+        out = f"; left out: {_listed(self.left_out)}" if self.left_out else ""
+        return f"{counted(self.items, 'recording')}{said} in {counted(self.shards, 'shard')}{failed}{out}"
+
+
+def make(kind: DatasetKind, options: MakeOptions, of_kind: Mapping[str, Any]) -> None:
+    """Make a dataset, or continue one."""
+    given = validated(SETTINGS[kind], **{name: value for name, value in of_kind.items() if value is not None})
+    settings = given.model_dump(mode="json")
+    folder = DatasetFolder.of(options.output)
+    selection = _selection(kind, options)
+
+    async def work(session: Session) -> int:
+        chosen = replace(selection, bucket=session.bucket(options.bucket))
+        plan = PlanSettings(
+            kind=kind,
+            selection=chosen.described(),
+            settings=settings,
+            default_bucket=session.bucket(None),
+            shard_mb=options.shard_mb,
+            **_known(chosen),
+        )
+        if options.dry_run or options.plan:
+            return await _only_plan(session, chosen, plan, options)
+        dataset = await _open(session, folder, plan, chosen)
+        if dataset is None:
+            return 1
+        if dataset.version is not None:
+            return _report(folder, read_json(folder.manifest) or {}, options.as_json)
+        if not await _build(session, folder, dataset):
+            return 1
+        manifest = await _finish(session, folder, dataset)
+        return _report(folder, manifest, options.as_json)
+
+    run(options.config, work)
+
+
+def _selection(kind: DatasetKind, options: MakeOptions) -> Selection:
+    named = bool(options.savepaths) + (options.prefix is not None) + options.everything + (options.manifest is not None)
+    if named > 1 or (not named and options.where is None):
+        usage("name savepaths, or give --prefix, --all, --where or --manifest")
+    if options.where is not None and kind != "speech" and (options.savepaths or options.manifest):
+        usage("--where chooses among all recordings with a transcript, or those of --prefix")
+    if options.manifest is None and options.column:
+        usage("--column goes with --manifest")
+    columns = {}
+    for pair in options.column or ():
+        name, equals, column = pair.partition("=")
+        if not equals or name not in NAMES:
+            usage(f"--column {pair}: write NAME=COLUMN; NAME is one of {', '.join(NAMES)}")
+        columns[name] = column
+    if "{id}" not in options.template:
+        usage("--template must hold {id}, in place of which the id of a row comes")
+    try:
+        where = EVERY if options.where is None else compiled(options.where)
+    except ValueError as mistake:
+        usage(f"--where: {mistake}")
+    savepaths = list(dict.fromkeys(checked_all(options.savepaths))) or None
+    return Selection(
+        options.bucket or "", savepaths, options.prefix or "", options.where, where, options.manifest, columns,
+        options.template, options.limit,
+    )  # fmt: skip
+
+
+def _known(selection: Selection) -> dict[str, bool]:
+    """Whether the rows of a list name labels and speakers."""
+    if selection.list is None:
+        return {}
+    labels = speakers = False
+    try:
+        for row in read_list(selection.list, selection.columns, selection.template):
+            labels, speakers = labels or row.label is not None, speakers or row.speaker is not None
+    except BadList as mistake:
+        usage(f"--manifest: {mistake}")
+    return {"with_labels": labels, "with_speakers": speakers}
+
+
+async def _planned(
+    session: Session, selection: Selection, plan: PlanSettings, totals: Totals
+) -> AsyncIterator[tuple[str, list[Item]]]:
+    """The shards of a new plan."""
+    planner, settings = Planner(plan), plan.of_kind
+    found: AsyncIterator[Planned]
+    if isinstance(settings, SpeechSettings):
+        found = utterances(session, selection, settings)
+    else:
+        found = recordings(session, selection)
+    async for split, item in found:
+        totals.add(item)
+        for shard in planner.add(split, item):
+            totals.shards += 1
+            yield shard
+    for shard in planner.rest():
+        totals.shards += 1
+        yield shard
+
+
+async def _only_plan(session: Session, selection: Selection, plan: PlanSettings, options: MakeOptions) -> int:
+    """Say what would be built; write it to a file if one is named."""
+    totals, number = Totals(), 0
+    lines: list[str] = []
+    async for split, items in _planned(session, selection, plan, totals):
+        if options.plan:
+            lines.append(ShardPlan(plan=plan, number=number, split=split, items=items).model_dump_json())
+        number += 1
+    if options.plan:
+        try:
+            options.plan.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        except OSError as refused:
+            print_error(f"{options.plan} cannot be written: {refused.strerror}")
+            return 1
+    if options.as_json:
+        print_json({"dry_run": options.dry_run, **totals.figures(plan.kind)})
+    else:
+        print(f"{'planned' if options.plan else 'would be built'}: {totals.sentence(plan.kind)}")
+    return 0 if totals.items > totals.failed else 1
+
+
+async def _open(session: Session, folder: DatasetFolder, plan: PlanSettings, selection: Selection) -> Dataset | None:
+    """The dataset of this folder: the one that was begun with the same settings, else a new one; None if the folder is
+    another's.
+    """
+    manifest, built_here = read_json(folder.manifest), folder.built_here()
+    async with session.pool.connection() as connection:
+        known = await datasets.dataset_in(connection, str(folder.root))
+    wanted = plan.hash()
+    found = manifest["settings_hash"] if manifest else built_here[1] if built_here else None
+    if found is None and not folder.is_empty():
+        print_error(f"{folder.root} has files that are no dataset; name an empty folder, or a new one")
+        return None
+    if found not in (None, wanted):
+        print_error(f"{folder.root} holds a dataset that was made with other settings; name another folder")
+        return None
+    if manifest and known and known.version == manifest["version"]:
+        return known
+    if built_here and known and known.id == built_here[0]:
+        print_error(f"continued: {counted(known.built, 'shard')} of {known.shards} built")
+        return known
+    if found is not None:
+        where = "another database" if known is None else "an older plan"
+        print_error(f"{folder.root} belongs to {where}; remove the folder to make it again")
+        return None
+    return await _new(session, folder, plan, selection, known)
+
+
+async def _new(
+    session: Session, folder: DatasetFolder, plan: PlanSettings, selection: Selection, old: Dataset | None
+) -> Dataset | None:
+    """Store a new plan and queue its shards: all of it, or nothing."""
+    totals, jobs = Totals(), list[int]()
+    async with session.pool.connection() as connection:
+        if old:  # its folder is gone
+            cancelled = await transitions.cancel(connection, await datasets.unfinished_shard_jobs(connection, old.id))
+            await session.queue.withdraw(connection, [job for job in cancelled.values() if job is not None])
+            await datasets.remove_dataset(connection, old.id)
+        root, settings = str(folder.root), plan.model_dump(mode="json")
+        try:
+            dataset = await datasets.insert_dataset(connection, plan.kind, root, settings, plan.hash())
+        except UniqueViolation:
+            print_error(f"another command has just planned a dataset in {root}; run this one again to follow it")
+            await connection.rollback()
+            return None
+        number = 0
+        async for split, items in _planned(session, selection, plan, totals):
+            stored = [item.model_dump(mode="json") for item in items]
+            jobs.append(await datasets.insert_shard(connection, dataset, number, split, stored))
+            number += 1
+        if totals.items == totals.failed:
+            await connection.rollback()
+            reasons = f": {_listed(totals.reasons)}" if totals.reasons else ""
+            print_error(f"nothing to build; {counted(totals.items, 'recording')} selected{reasons}")
+            return None
+        await session.queue.put(connection, jobs)
+        folder.mark(dataset, plan.hash())
+    print_error(f"planned: {totals.sentence(plan.kind)}")
+    async with session.pool.connection() as connection:
+        return await datasets.dataset_in(connection, str(folder.root))
+
+
+async def _build(session: Session, folder: DatasetFolder, dataset: Dataset) -> bool:
+    """Wait until workers have built all shards; whether they could."""
+    await _queue_again(session, folder, dataset)
+    if not await session.queue.count_workers():
+        print_error(NO_WORKER)
+    reported: set[int] = set()
+    try:
+        with _bar(dataset.shards) as show:
+            while True:
+                async with session.pool.connection() as connection:
+                    shards = await datasets.planned_shards(connection, dataset.id)
+                show(sum(shard.state == "done" for shard in shards), sum(shard.samples or 0 for shard in shards))
+                _report_failures(shards, reported)
+                if all(shard.state in ("done", "failed", "cancelled", None) for shard in shards):
+                    break
+                await asyncio.sleep(FOLLOW_SECONDS)
+    except asyncio.CancelledError:
+        print_error("the shards are built without you; run the command again to follow and finish the dataset")
+        raise
+    lacking = [shard for shard in shards if shard.state != "done"]
+    if lacking:
+        print_error(f"{counted(len(lacking), 'shard')} could not be built; run the command again to try again")
+    return not lacking
+
+
+async def _queue_again(session: Session, folder: DatasetFolder, dataset: Dataset) -> None:
+    """Queue shards that failed, were cancelled, or whose files are gone."""
+    async with session.pool.connection() as connection:
+        shards = await datasets.planned_shards(connection, dataset.id)
+        failed = [shard.job for shard in shards if shard.job and shard.state in ("failed", "cancelled")]
+        jobs = await transitions.reopen(connection, failed)
+        for shard in shards:
+            if shard.state == "done" and shard.job and not _is_there(folder, shard):
+                jobs += await transitions.repeat(connection, shard.job)
+                await datasets.forget_shards(connection, dataset.id, [shard.number])
+        await session.queue.put(connection, jobs)
+
+
+def _is_there(folder: DatasetFolder, shard: PlannedShard) -> bool:
+    """Whether a shard that is built is on the disk: in its place of now, or of the finished dataset."""
+    from orchestrator.exports.dataset.build import shard_name
+    from orchestrator.exports.dataset.shard_writer import ShardPaths
+
+    paths = ShardPaths.of(folder.building, shard_name(shard.number))
+    if folder.shards.exists():  # finishing has begun, and moves one after the other
+        return paths.rows.exists()
+    return all(path.exists() for path in paths) and paths.tar.stat().st_size == shard.bytes
+
+
+def _report_failures(shards: Sequence[PlannedShard], reported: set[int]) -> None:
+    """A line for each of the first shards that failed."""
+    for shard in shards:
+        if shard.state == "failed" and shard.number not in reported:
+            reported.add(shard.number)
+            if len(reported) <= FEW:
+                print_error(visible(f"shard {shard.number} failed: {shard.error}"))
+
+
+async def _finish(session: Session, folder: DatasetFolder, dataset: Dataset) -> dict[str, Any]:
+    from orchestrator.exports.dataset.finish import finish
+
+    async with session.pool.connection() as connection:
+        shards = await datasets.planned_shards(connection, dataset.id)
+    plan = PlanSettings.model_validate(dataset.settings)
+    manifest = await asyncio.to_thread(finish, folder, plan, [shard.split for shard in shards])
+    async with session.pool.connection() as connection:
+        await datasets.finish_dataset(connection, dataset.id, manifest["version"])
+    return manifest
+
+
+def _report(folder: DatasetFolder, manifest: Mapping[str, Any], as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"folder": str(folder.root), **manifest}, ensure_ascii=False, indent=2))
+    else:
+        hours = f", {manifest['seconds'] / 3600:.2f} h" if manifest["seconds"] else ""
+        print(
+            f"{counted(manifest['samples'], 'sample')}{hours} in {counted(len(manifest['shards']), 'shard')}, "
+            f"version {manifest['version']}: {folder.root}"
+        )
+        if manifest["failed"]:
+            print(f"{manifest['failed']} without a sample ({_listed(manifest['reasons'])}): {folder.failed}")
+    return 0 if manifest["samples"] else 1
+
+
+def _listed(reasons: Mapping[str, int]) -> str:
+    return ", ".join(
+        f"{count} {reason}" for reason, count in sorted(reasons.items(), key=lambda one: (-one[1], one[0]))
+    )
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on a terminal; what it yields is called with the shards and samples so far."""
+    if not sys.stderr.isatty():
+        yield lambda shards, samples: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    from orchestrator.cli.submission.progress import bars
+
+    count = TextColumn("{task.fields[samples]:,} samples")
+    with bars(TextColumn("shards"), BarColumn(), MofNCompleteColumn(), count, TimeRemainingColumn()) as progress:
+        task = progress.add_task("", total=total, samples=0)
+        yield lambda shards, samples: progress.update(task, completed=shards, samples=samples)

@@ -1,0 +1,172 @@
+"""``dataset make``: what is selected, what is continued, and what is refused."""
+
+import asyncio
+import json
+import os
+import pty
+import shutil
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from orchestrator.cli.main import cli
+from orchestrator.errors import Unavailable
+from orchestrator.exports.dataset.build import build_shard
+from orchestrator.exports.dataset.plan import ShardPlan
+from reelscribe.http.extractor_client import ExtractorClient
+from tests.orchestrator.commands import read_all
+from tests.orchestrator.dataset.conftest import files, members, said
+
+
+@pytest.fixture
+async def talks(put_noise, store_speech):
+    """Three recordings of 4 s with an utterance each."""
+    for number, name in enumerate(("a.wav", "talks/b.wav", "talks/c.wav")):
+        put_noise(name, 4.0, seed=number)
+        await store_speech(name, said((1, 2)), seconds=4.0)
+
+
+@pytest.fixture
+def make(commands, tmp_path):
+    async def make(*arguments: str, folder: str = "data"):
+        return await commands.run("dataset", "make", "speech", *arguments, "--output", str(tmp_path / folder))
+
+    return make
+
+
+def records(folder) -> list[dict]:
+    return [json.loads(content) for name, content in members(folder) if name.endswith(".json")]
+
+
+async def test_a_dry_run_says_what_would_be_built_and_leaves_nothing(talks, make, sql, tmp_path):
+    for arguments, recordings in {
+        ("--all",): 3, ("--prefix", "talks/"): 2, ("a.wav",): 1, ("--all", "--limit", "2"): 2,
+        ("--where", "savepath like '%b.wav'"): 1, ("--prefix", "talks/", "--where", "duration < 1"): 0,
+    }.items():  # fmt: skip
+        outcome = await make(*arguments, "--dry-run", "--json")
+        planned = json.loads(outcome.out)
+        assert (planned["recordings"], planned["utterances"]) == (recordings, recordings), arguments
+        assert outcome.code == (0 if recordings else 1)
+    assert await sql("select * from datasets") == []
+    assert not (tmp_path / "data").exists()
+
+
+async def test_a_list_gives_labels_splits_and_speakers(talks, make, building, tmp_path):
+    (tmp_path / "list.csv").write_text(
+        "savepath,label,split,speaker\ntalks/c.wav,yes,train,ann\na.wav,no,test,\na.wav,again,test,\n,x,y,z\n"
+    )
+    async with building():
+        outcome = await make("--manifest", str(tmp_path / "list.csv"))
+    assert outcome.code == 0, outcome.err
+    assert "2 without a sample (1 bad_row, 1 duplicate)" in outcome.out
+    found = {record["savepath"]: record for record in records(tmp_path / "data")}
+    assert {name: (one["label"], one["split"], one["speaker"]) for name, one in found.items()} == {
+        "talks/c.wav": ("yes", "train", "ann"), "a.wav": ("no", "test", ""),
+    }  # fmt: skip
+    assert {"shards/train-000000.tar", "shards/test-000000.tar"} < files(tmp_path / "data").keys()
+
+
+async def test_run_again_it_says_what_is_there_and_other_settings_are_refused(
+    talks, make, building, tmp_path, commands
+):
+    async with building():
+        first = await make("--all")
+    again = await make("--all")
+    assert (again.code, again.out, again.err) == (0, first.out, "")
+    refused = await make("--prefix", "talks/")
+    assert (refused.code, "made with other settings; name another folder" in refused.err) == (1, True)
+    listed = json.loads((await commands.run("dataset", "list", "--json")).out)
+    manifest = json.loads((tmp_path / "data" / "manifest.json").read_text())
+    assert [(one["kind"], one["version"], one["samples"]) for one in listed] == [("speech", manifest["version"], 3)]
+
+
+async def test_a_folder_that_is_removed_is_planned_again(talks, make, building, tmp_path, sql):
+    async with building():
+        await make("--all")
+        shutil.rmtree(tmp_path / "data")
+        outcome = await make("--prefix", "talks/")
+    assert outcome.code == 0, outcome.err
+    assert len(records(tmp_path / "data")) == 2
+    assert await sql("select count(*) from jobs where kind = 'shard'") == [(1,)]
+
+
+async def test_a_folder_of_other_files_is_left_alone(talks, make, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "thesis.txt").write_text("mine")
+    outcome = await make("--all")
+    assert (outcome.code, "has files that are no dataset" in outcome.err) == (1, True)
+    assert list(files(tmp_path / "data")) == ["thesis.txt"]
+
+
+async def test_a_replaced_recording_is_no_sample_of_the_old_plan(talks, make, building, tmp_path, put_noise):
+    put_noise("a.wav", 4.0, seed=99)
+    async with building():
+        outcome = await make("a.wav", "talks/b.wav")
+    assert outcome.code == 0
+    assert "1 without a sample (1 object_replaced)" in outcome.out
+    assert [record["savepath"] for record in records(tmp_path / "data")] == ["talks/b.wav"]
+
+
+async def test_shards_without_a_sample_leave_no_gap(talks, make, building, tmp_path, put_noise):
+    put_noise("a.wav", 4.0, seed=99)
+    async with building():
+        await make("a.wav", "talks/b.wav", "talks/c.wav", "--shard-mb", "0.01")
+    assert [name for name in files(tmp_path / "data") if name.endswith(".tar")] == [
+        "shards/all-000000.tar", "shards/all-000001.tar",
+    ]  # fmt: skip
+
+
+async def test_a_shard_waits_while_the_extractor_is_away(talks, make, tmp_path):
+    await make("--all", "--plan", str(tmp_path / "plan.jsonl"))
+    shard = ShardPlan.model_validate_json((tmp_path / "plan.jsonl").read_text())
+    async with ExtractorClient("http://127.0.0.1:9") as extractor:
+        with pytest.raises(Unavailable):
+            await build_shard(shard, extractor, tmp_path / "shards")
+    assert files(tmp_path / "shards") == {}
+
+
+async def test_a_worker_without_the_folder_leaves_it_to_others(talks, make, building, tmp_path, sql):
+    making = asyncio.create_task(make("--all"))
+    while not await sql("select number from dataset_shards"):
+        await asyncio.sleep(0.02)
+    shutil.rmtree(tmp_path / "data")
+    async with building():
+        outcome = await making
+    assert outcome.code == 1
+    assert "is not the folder of dataset" in outcome.err
+    assert "1 shard could not be built; run the command again to try again" in outcome.err
+
+
+async def test_it_shows_a_bar_on_a_terminal(talks, orchestrator, building, tmp_path):
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "orchestrator", "dataset", "make", "speech", "--all", "--output", str(tmp_path / "o")),
+        *("--config", str(orchestrator.config)),
+        stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    )  # fmt: skip
+    os.close(theirs)
+    async with building():
+        shown = await asyncio.to_thread(read_all, ours)
+    assert await process.wait() == 0, shown
+    assert "1/1" in shown
+    assert "3 samples" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "name savepaths, or give --prefix, --all, --where or --manifest"),
+        (["--all", "a.wav"], "name savepaths, or give --prefix, --all, --where or --manifest"),
+        (["--where", "1 = 1"], "--where: 1 is no column"),
+        (["--all", "--column", "id=x"], "--column goes with --manifest"),
+        (["--manifest", "no.csv", "--column", "title=x"], "NAME is one of id, savepath"),
+        (["--manifest", "no.csv", "--template", "x.mp4"], "--template must hold {id}"),
+        (["--all", "--min-seconds", "9", "--max-seconds", "3"], "must not be more than"),
+        (["--all", "--min-confidence", "7"], "--min-confidence: "),
+    ],
+)
+def test_a_wrong_call_is_exit_code_2_and_a_sentence(arguments, sentence):
+    outcome = CliRunner().invoke(cli, ["dataset", "make", "speech", *arguments, "--output", "o"])
+    assert outcome.exit_code == 2, outcome.output
+    assert sentence in outcome.stderr

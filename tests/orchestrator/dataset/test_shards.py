@@ -1,0 +1,76 @@
+"""Shards are jobs: several workers build one dataset, and whoever is killed at whatever moment, it is the same."""
+
+import asyncio
+import json
+import random
+import signal
+
+import pytest
+
+from tests.orchestrator.dataset.conftest import files, members, said
+
+SHARDS = 60
+
+
+@pytest.fixture
+def many_utterances(put_noise, store_speech):
+    """A recording whose utterances are a shard each, with --shard-mb 0.01."""
+
+    async def store(count: int) -> None:
+        put_noise("long.wav", seconds=count + 1.0)
+        await store_speech("long.wav", *(said((n + 0.2, n + 0.6)) for n in range(count)), seconds=count + 1.0)
+
+    return store
+
+
+async def built(sql) -> int:
+    [(count,)] = await sql("select count(sha256) from dataset_shards")
+    return count
+
+
+async def until_built(sql, least: int) -> None:
+    while await built(sql) < least:
+        await asyncio.sleep(0.02)
+
+
+def arguments(folder) -> list[str]:
+    return ["dataset", "make", "speech", "--all", "--shard-mb", "0.01", "--output", str(folder)]
+
+
+async def test_no_shard_is_lost_or_made_twice_if_one_of_three_workers_is_killed(
+    many_utterances, orchestrator, commands, sql, tmp_path
+):
+    await many_utterances(SHARDS)
+    making = asyncio.create_task(commands.run(*arguments(tmp_path / "killed")))
+    workers = [await orchestrator.start("worker") for _ in range(3)]
+    await until_built(sql, SHARDS // 10)
+    workers[0].process.kill()
+    outcome = await making
+    for worker in workers[1:]:
+        await worker.ends(signal.SIGTERM)
+    assert outcome.code == 0, outcome.err
+    assert await sql("select state, count(*) from jobs where kind = 'shard' group by state") == [("done", SHARDS)]
+    keys = [name for name, _ in members(tmp_path / "killed") if name.endswith(".json")]
+    assert len(set(keys)) == len(keys) == SHARDS
+    manifest = json.loads((tmp_path / "killed" / "manifest.json").read_text())
+    assert [shard["name"] for shard in manifest["shards"]] == [f"all-{number:06d}.tar" for number in range(SHARDS)]
+
+
+async def test_killed_again_and_again_and_run_again_it_is_the_same(
+    many_utterances, orchestrator, commands, building, sql, tmp_path
+):
+    await many_utterances(6)
+    async with building():
+        assert (await commands.run(*arguments(tmp_path / "whole"))).code == 0
+    moments = random.Random(13)
+    for _ in range(3):
+        making, worker = await orchestrator.start(*arguments(tmp_path / "data")), await orchestrator.start("worker")
+        await asyncio.sleep(moments.uniform(1.5, 4))
+        for command in (making, worker):
+            if command.process.returncode is None:
+                command.process.kill()
+            await command.process.wait()
+    async with building():
+        outcome = await commands.run(*arguments(tmp_path / "data"))
+    assert outcome.code == 0, outcome.err
+    assert files(tmp_path / "data") == files(tmp_path / "whole")

@@ -1,0 +1,76 @@
+"""``dataset make speech``: utterances with their text, out of finished transcripts."""
+
+import io
+import json
+import wave
+
+import duckdb
+import pytest
+from pyarrow import parquet
+
+from tests.orchestrator.dataset.conftest import RATE, files, members, said
+
+
+def samples_of(wav: bytes) -> bytes:
+    with wave.open(io.BytesIO(wav)) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, RATE)
+        return file.readframes(file.getnframes())
+
+
+@pytest.fixture
+def make(commands, building, tmp_path):
+    """Make a dataset with a worker in this process; the outcome of the command, and the folder."""
+
+    async def make(*arguments: str, folder: str = "data"):
+        async with building():
+            outcome = await commands.run("dataset", "make", *arguments, "--output", str(tmp_path / folder))
+        return outcome, tmp_path / folder
+
+    return make
+
+
+async def test_utterances_are_cut_at_pauses_and_to_the_sample(put_noise, store_speech, make):
+    sound = put_noise("talks/one.wav")
+    await store_speech("talks/one.wav", said((1.0, 1.5), (1.6, 2.2), (3.0003, 4.7)), said((8, 9)))
+    outcome, folder = await make("speech", "--all")
+    assert outcome.code == 0, outcome.err
+    found = dict(members(folder))
+    records = [json.loads(content) for name, content in found.items() if name.endswith(".json")]
+    assert [(record["text"], record["start"]) for record in records] == [
+        ("w0 w1", 0.9), ("w2", 2.9003125), ("w0", 7.9),
+    ]  # fmt: skip
+    for record in records:
+        first, count = record["audio_start_sample"], record["audio_samples"]
+        assert samples_of(found[record["key"] + ".wav"]) == sound[2 * first : 2 * (first + count)]
+        assert count == len(sound[2 * first : 2 * (first + count)]) // 2 == record["duration"] * RATE
+    assert records[0] == {
+        "key": records[0]["key"], "id": "talks/one.wav", "bucket_name": "videos", "savepath": "talks/one.wav",
+        "etag": records[0]["etag"], "split": "all", "label": None, "speaker": None, "text": "w0 w1", "language": "en",
+        "confidence": 0.9, "start": 0.9, "duration": 1.4, "audio_start_sample": 14400, "audio_samples": 22400,
+        "sample_rate": 16000, "channels": 1, "loudness": records[0]["loudness"],
+    }  # fmt: skip
+    assert -4.9 < records[0]["loudness"] < -4.6
+
+
+async def test_the_index_the_manifest_and_the_failures_say_what_is_there(put_noise, store_speech, make, submit):
+    put_noise("a.wav")
+    await store_speech("a.wav", said((1, 2)), said((4, 5)))
+    await store_speech("gone.wav", said((1, 2)))
+    await submit("queued.wav")
+    outcome, folder = await make("speech", "a.wav", "gone.wav", "queued.wav", "--json")
+    assert outcome.code == 0, outcome.err
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert json.loads(outcome.out) == {"folder": str(folder), **manifest}
+    assert manifest["splits"] == {"all": {"shards": 1, "samples": 2, "seconds": 2.4, "bytes": manifest["bytes"]}}
+    assert manifest["reasons"] == {"object_not_found": 1, "transcript_not_found": 1}
+    rows = parquet.read_table(folder / "index" / "all-00000-of-00001.parquet").to_pylist()
+    assert [(row["shard"], row["status"], row["text"]) for row in rows] == [("all-000000", "success", "w0")] * 2
+    failed = duckdb.sql(f"select id, error_code, error_message from '{folder}/failed.parquet' order by id").fetchall()
+    assert [(id, code) for id, code, _ in failed] == [
+        ("gone.wav", "object_not_found"), ("queued.wav", "transcript_not_found"),
+    ]  # fmt: skip
+    assert "it is queued" in failed[1][2]
+    assert sorted(files(folder)) == [
+        "failed.parquet", "index/all-00000-of-00001.parquet", "manifest.json", "shards/all-000000.tar",
+        "shards/all-000000_stats.json",
+    ]  # fmt: skip
