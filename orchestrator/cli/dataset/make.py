@@ -142,7 +142,8 @@ def _selection(kind: DatasetKind, options: MakeOptions) -> Selection:
         usage(f"--where: {mistake}")
     savepaths = list(dict.fromkeys(checked_all(options.savepaths))) or None
     return Selection(
-        options.bucket or "", savepaths, options.prefix or "", options.where, where, options.manifest, columns,
+        options.bucket or "", savepaths, options.prefix or "", where,
+        options.where, options.manifest, columns,
         options.template, options.limit,
     )  # fmt: skip
 

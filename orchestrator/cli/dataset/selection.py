@@ -30,7 +30,7 @@ class Selection:
 
     Attributes:
         savepaths: named ones; else all that start with ``prefix``, or the rows of ``list``.
-        where: a condition on transcripts, and ``where_text`` what was written.
+        where, where_text: a condition on transcripts, as SQL and as it was written.
         list: of what is wanted; ``columns`` and ``template`` say how it is read.
         limit: recordings, or rows of the list, at most.
     """
@@ -38,8 +38,8 @@ class Selection:
     bucket: str
     savepaths: Sequence[str] | None
     prefix: str
-    where_text: str | None
     where: Condition
+    where_text: str | None
     list: Path | None
     columns: Mapping[str, str]
     template: str

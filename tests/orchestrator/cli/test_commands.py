@@ -33,8 +33,10 @@ def test_the_help_of_each_command_has_an_example(command):
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command not in SERVICES])
 def test_each_command_that_answers_can_answer_in_json(command):
-    parameters = typer.main.get_group(cli).get_command(None, command).params
-    assert "--json" in [option for parameter in parameters for option in parameter.opts]
+    groups = [typer.main.get_group(cli).get_command(None, command)]
+    for one in groups:
+        groups += vars(one).get("commands", {}).values()
+        assert "commands" in vars(one) or "--json" in [option for found in one.params for option in found.opts]
 
 
 def test_the_exit_codes_are_in_the_help():
