@@ -1,5 +1,6 @@
 """The arguments of ``dataset``."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,6 +50,18 @@ PlanOption = Annotated[
     ),
 ]
 
+Picture = StrEnum("Picture", ["jpeg", "png", "webp"])
+Window = StrEnum("Window", ["centred", "after", "before"])
+PairSound = StrEnum("PairSound", ["wav", "flac"])
+Edges = StrEnum("Edges", ["drop", "pad"])
+FpsOption = Annotated[float, typer.Option(help="Pictures per second.")]
+PictureOption = Annotated[Picture, typer.Option(help="Format of the pictures.")]
+SizeOption = Annotated[
+    int | None,
+    typer.Option(metavar="PIXELS", help="Of the longer side, at most; never enlarged.", show_default="as stored"),
+]
+QualityOption = Annotated[int, typer.Option(min=1, max=100, help="Of jpeg and webp.")]
+
 
 def register(cli: typer.Typer) -> None:
     """Add these commands."""
@@ -58,7 +71,10 @@ def register(cli: typer.Typer) -> None:
         rich_markup_mode=None,
         no_args_is_help=True,
     )
-    make.command(epilog="Example: orchestrator dataset make speech --all --output data/speech")(speech)
+    for kind in (speech, pairs, frames):
+        make.command(epilog=f"Example: orchestrator dataset make {kind.__name__} --all --output data/{kind.__name__}")(
+            kind
+        )
     dataset = CommandLine(rich_markup_mode=None, no_args_is_help=True)
     dataset.add_typer(make, name="make")
     dataset.command("list", epilog="Example: orchestrator dataset list")(list_datasets)
@@ -106,6 +122,86 @@ def speech(
         margin=margin,
         min_confidence=min_confidence,
         sample_rate=sample_rate,
+    )
+
+
+def pairs(
+    output: OutputOption,
+    savepaths: SavepathsArgument = None,
+    prefix: PrefixOption = None,
+    everything: AllOption = False,
+    where: WhereOption = None,
+    manifest: ManifestOption = None,
+    column: ColumnOption = None,
+    template: TemplateOption = "{id}.mp4",
+    fps: FpsOption = 2.0,
+    picture: PictureOption = Picture.jpeg,
+    size: SizeOption = None,
+    quality: QualityOption = 90,
+    audio_seconds: Annotated[float, typer.Option(help="Of sound in each sample.")] = 0.5,
+    window: Annotated[Window, typer.Option(help="Where the sound is, relative to the picture.")] = Window.centred,
+    audio: Annotated[PairSound, typer.Option(help="Format of the sound.")] = PairSound.wav,
+    sample_rate: Annotated[int, typer.Option(metavar="HZ", help="Of the sound.")] = 16_000,
+    channels: Annotated[int, typer.Option(min=1, max=2, help="Of the sound.")] = 1,
+    edges: Annotated[
+        Edges, typer.Option(help="Sound that would begin before the recording, or end after it.")
+    ] = Edges.drop,
+    limit: LimitOption = None,
+    shard_mb: ShardOption = 256.0,
+    bucket: BucketOption = None,
+    dry_run: DryRunOption = False,
+    plan: PlanOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Pictures at a steady rate, each with the sound around it: the frame that is shown then, and exact times."""
+    _make(
+        "pairs",
+        *(savepaths, prefix, everything, where, manifest, column, template),
+        *(output, limit, shard_mb, bucket, dry_run, plan, as_json, config),
+        fps=fps,
+        picture=picture.value,
+        size=size,
+        quality=quality,
+        audio_seconds=audio_seconds,
+        window=window.value,
+        audio=audio.value,
+        sample_rate=sample_rate,
+        channels=channels,
+        edges=edges.value,
+    )
+
+
+def frames(
+    output: OutputOption,
+    savepaths: SavepathsArgument = None,
+    prefix: PrefixOption = None,
+    everything: AllOption = False,
+    where: WhereOption = None,
+    manifest: ManifestOption = None,
+    column: ColumnOption = None,
+    template: TemplateOption = "{id}.mp4",
+    fps: FpsOption = 2.0,
+    picture: PictureOption = Picture.jpeg,
+    size: SizeOption = None,
+    quality: QualityOption = 90,
+    limit: LimitOption = None,
+    shard_mb: ShardOption = 256.0,
+    bucket: BucketOption = None,
+    dry_run: DryRunOption = False,
+    plan: PlanOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Pictures at a steady rate: the frame that is shown then, and exact times."""
+    _make(
+        "frames",
+        *(savepaths, prefix, everything, where, manifest, column, template),
+        *(output, limit, shard_mb, bucket, dry_run, plan, as_json, config),
+        fps=fps,
+        picture=picture.value,
+        size=size,
+        quality=quality,
     )
 
 

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from orchestrator.errors import Unavailable
+from orchestrator.exports.dataset.pictures import frames, pairs
 from orchestrator.exports.dataset.plan import DatasetKind, Item, PlanSettings, ShardPlan
 from orchestrator.exports.dataset.samples import Missing, Sample, failed_row, record
 from orchestrator.exports.dataset.shard_writer import BuiltShard, ShardWriter
@@ -15,7 +16,7 @@ from reelscribe.http.extractor_client import ExtractorClient
 
 Maker = Callable[[ExtractorClient, PlanSettings, Item], AsyncIterator[Sample | Missing]]
 
-MAKERS: dict[DatasetKind, Maker] = {"speech": speech}
+MAKERS: dict[DatasetKind, Maker] = {"speech": speech, "pairs": pairs, "frames": frames}
 """What makes the samples of an item, for each kind."""
 
 TRIES = 3
