@@ -77,6 +77,11 @@ def register(cli: typer.Typer) -> None:
         )
     dataset = CommandLine(rich_markup_mode=None, no_args_is_help=True)
     dataset.add_typer(make, name="make")
+    dataset.command(epilog="Example: orchestrator dataset split data/speech --ratios 0.8/0.1/0.1 --output data/parts")(
+        split
+    )
+    dataset.command(epilog="Example: orchestrator dataset diff data/monday data/tuesday")(diff)
+    dataset.command(epilog="Example: orchestrator dataset verify data/speech")(verify)
     dataset.command("list", epilog="Example: orchestrator dataset list")(list_datasets)
     cli.add_typer(
         dataset,
@@ -209,6 +214,51 @@ def _make(kind: Any, *common: Any, **of_kind: Any) -> None:
     from orchestrator.cli.dataset.make import MakeOptions, make
 
     make(kind, MakeOptions(*common), of_kind)
+
+
+FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", show_default=False)]
+
+
+def split(
+    folder: FolderArgument,
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the new dataset.", show_default=False)],
+    ratios: Annotated[
+        str | None, typer.Option(metavar="SHARES", help="Such as 0.7/0.2/0.1.", show_default=False)
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(metavar="K", min=2, max=100, help="So many equal parts.", show_default=False)
+    ] = None,
+    names: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Of the parts.", show_default="train/test, train/validation/test, fold0/…"),
+    ] = None,
+    by: Annotated[
+        str, typer.Option(metavar="COLUMN", help="All samples with the same value are in one part.")
+    ] = "savepath",
+    as_json: JsonOption = False,
+) -> None:
+    """Write a dataset again, divided into parts. A hash of each source decides, so it stays there when data grows."""
+    from orchestrator.cli.dataset import folders as work
+
+    work.split(folder, output, ratios, folds, names, by, as_json)
+
+
+def diff(
+    first: Annotated[Path, typer.Argument(metavar="OLD", show_default=False)],
+    second: Annotated[Path, typer.Argument(metavar="NEW", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """What differs between two datasets: samples that came, went, changed or moved. Exit code 1 if something does."""
+    from orchestrator.cli.dataset import folders as work
+
+    work.diff(first, second, as_json)
+
+
+def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
+    """Verify that a dataset is complete, is what its manifest says, and has the form that loaders want."""
+    from orchestrator.cli.dataset import folders as work
+
+    work.verify(folder, as_json)
 
 
 def list_datasets(as_json: JsonOption = False, config: ConfigOption = None) -> None:

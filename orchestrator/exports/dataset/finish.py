@@ -180,6 +180,7 @@ def _manifest(
         "made_by": f"reelscribe {reelscribe_version()}",
         "settings_hash": plan.hash(),
         "settings": dict(sorted(plan.settings.items())),
+        "shard_mb": plan.shard_mb,
         "selection": dict(sorted(plan.selection.items())),
         **sums,
         "failed": failed["rows"],

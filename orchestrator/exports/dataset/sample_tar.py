@@ -4,11 +4,10 @@ import tarfile
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
+from orchestrator.exports.dataset.samples import RECORD
 from reelscribe.errors import StreamCut
 
 BLOCK = tarfile.BLOCKSIZE
-RECORD = "json"
-"""The last file of each sample."""
 
 
 class TarSample(NamedTuple):

@@ -74,7 +74,11 @@ FIELDS: Mapping[DatasetKind, dict[str, FieldType]] = {
 OUTCOME: dict[str, FieldType] = {"status": str, "error_code": str, "error_message": str}
 """Further columns of an index, with img2dataset's names: of a sample, the last two are null."""
 PLACE: dict[str, FieldType] = {"shard": str, "bytes": int, "sha256": str}
-"""Further columns of an index: where a sample is, and the hash of its files."""
+"""Further columns of an index: where a sample is, and the length and hash of its files without the record."""
+
+
+RECORD = "json"
+"""What follows the dot in the name of a record; it is the last file of each sample."""
 
 
 class Sample(NamedTuple):

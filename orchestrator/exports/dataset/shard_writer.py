@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 
 from orchestrator.errors import NotWritten
 from orchestrator.exports.dataset.plan import DatasetKind
-from orchestrator.exports.dataset.samples import Sample, as_json
+from orchestrator.exports.dataset.samples import RECORD, Sample, as_json
 
 END = bytes(2 * tarfile.BLOCKSIZE)
 """With which a tar ends."""
@@ -95,15 +95,17 @@ class ShardWriter:
         if sample.key in self._keys:
             return False
         self._keys.add(sample.key)
-        of_sample, size = hashlib.sha256(), 0
-        for ending, content in (*sample.files.items(), ("json", as_json(record))):
-            member = _member(f"{sample.key}.{ending}", content)
-            of_sample.update(ending.encode() + b"\0" + content)
-            size += len(content)
-            self._write(member)
+        for ending, content in (*sample.files.items(), (RECORD, as_json(record))):
+            self._write(_member(f"{sample.key}.{ending}", content))
         outcome = {"status": "success", "error_code": None, "error_message": None}
-        self._rows.append({**record, **outcome, "bytes": size, "sha256": of_sample.hexdigest()})
+        size = sum(map(len, sample.files.values()))
+        self._rows.append({**record, **outcome, "bytes": size, "sha256": hash_of_files(sample.files)})
         return True
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return self._file.tell()
 
     def fail(self, row: Mapping[str, Any]) -> None:
         """Add a row about what gave no sample."""
@@ -145,6 +147,14 @@ class ShardWriter:
 
     def _temporary(self, path: Path) -> Path:
         return path.with_name(path.name + self._own)
+
+
+def hash_of_files(files: Mapping[str, bytes]) -> str:
+    """Of the files of a sample, without its record."""
+    digest = hashlib.sha256()
+    for ending, content in files.items():
+        digest.update(f"{ending} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
 
 
 def _member(name: str, content: bytes) -> bytes:
