@@ -82,6 +82,7 @@ def register(cli: typer.Typer) -> None:
     )
     dataset.command(epilog="Example: orchestrator dataset diff data/monday data/tuesday")(diff)
     dataset.command(epilog="Example: orchestrator dataset verify data/speech")(verify)
+    dataset.command(epilog="Example: orchestrator dataset report data/speech")(report)
     dataset.command("list", epilog="Example: orchestrator dataset list")(list_datasets)
     cli.add_typer(
         dataset,
@@ -259,6 +260,19 @@ def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
     from orchestrator.cli.dataset import folders as work
 
     work.verify(folder, as_json)
+
+
+def report(
+    folder: FolderArgument,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to write it.", show_default="DIR/report.html")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write one HTML file that shows what is in a dataset: counts, distributions, examples that play, failures."""
+    from orchestrator.cli.dataset import folders as work
+
+    work.report(folder, output, as_json)
 
 
 def list_datasets(as_json: JsonOption = False, config: ConfigOption = None) -> None:

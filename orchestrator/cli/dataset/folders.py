@@ -1,4 +1,4 @@
-"""``dataset split``, ``diff`` and ``verify``: commands that work on folders, and need neither database nor settings."""
+"""``dataset split``, ``diff``, ``verify``, ``report``: they work on folders, and need no database and no settings."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -114,6 +114,30 @@ def verify(folder: Path, as_json: bool) -> None:
             shards = counted(len(manifest["shards"]), "shard")
             print(f"{counted(manifest['samples'], 'sample')} in {shards} verified; {len(found)} wrong")
         return 1 if found else 0
+
+    _exit_after(work)
+
+
+def report(folder: Path, output: Path | None, as_json: bool) -> None:
+    """Write a page that shows what is in a dataset."""
+
+    def work() -> int:
+        from orchestrator.exports.dataset.layout import replace_file
+        from orchestrator.exports.dataset.report import report as page
+
+        chosen = DatasetFolder.of(folder)
+        path = output or chosen.root / "report.html"
+        content = page(chosen).encode()
+        try:
+            replace_file(path, content)
+        except OSError as refused:
+            print_error(f"{path} cannot be written: {refused.strerror or refused}")
+            return 1
+        if as_json:
+            print_json({"report": str(path), "bytes": len(content)})
+        else:
+            print(path)
+        return 0
 
     _exit_after(work)
 

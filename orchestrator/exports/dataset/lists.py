@@ -21,6 +21,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 """The columns that are read, and what they are called in lists."""
 VGGSOUND = ("id", "start", "label", "split")
 """The columns of a list without a header, in their order."""
+VGGSOUND_SECONDS = "10"
+"""Length of its clips; the list does not say it."""
 SPLIT_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 
 
@@ -70,6 +72,7 @@ def read_list(path: Path, columns: Mapping[str, str], template: str) -> Iterator
 
 def _rows(lines: Iterable[Sequence[str]], columns: Mapping[str, str], template: str) -> Iterator[Row]:
     places: dict[str, int] | None = None
+    given: dict[str, str] = {}
     for number, cells in enumerate(lines, start=1):
         if not any(cell.strip() for cell in cells):
             continue
@@ -78,7 +81,9 @@ def _rows(lines: Iterable[Sequence[str]], columns: Mapping[str, str], template: 
             if places:
                 continue
             places = {name: place for place, name in enumerate(VGGSOUND)}
-        yield _row(number, {name: cells[at].strip() for name, at in places.items() if at < len(cells)}, template)
+            given = {"duration": VGGSOUND_SECONDS}
+        of_row = {name: cells[at].strip() for name, at in places.items() if at < len(cells)}
+        yield _row(number, given | of_row, template)
 
 
 def _header(cells: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:

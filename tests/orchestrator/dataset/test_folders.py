@@ -1,8 +1,10 @@
-"""What is done with finished datasets: ``split``, ``diff`` and ``verify``."""
+"""What is done with finished datasets: ``split``, ``diff``, ``verify`` and ``report``."""
 
 import json
 import shutil
 import tarfile
+from collections import Counter
+from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from orchestrator.exports.dataset.build import shard_name
 from orchestrator.exports.dataset.finish import finish
 from orchestrator.exports.dataset.layout import DatasetFolder
 from orchestrator.exports.dataset.plan import Item, PlanSettings, SpeechSettings
+from orchestrator.exports.dataset.plots import MOST_BINS, bins
 from orchestrator.exports.dataset.samples import Missing, Sample, failed_row, record
 from orchestrator.exports.dataset.shard_writer import ShardWriter
 from orchestrator.exports.dataset.split import Division
@@ -253,6 +256,50 @@ def test_what_is_damaged_is_found(data, tmp_path, damage, sentence):
     code, shown, said = run("verify", tmp_path / "data")
     assert code == 1
     assert sentence in shown + said
+
+
+class Page(HTMLParser):
+    """What a page consists of: its elements, their addresses, and its text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements: Counter[str] = Counter()
+        self.addresses: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag, attributes):
+        self.elements[tag] += 1
+        self.addresses += [value for name, value in attributes if name in ("src", "href")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_report_is_one_file_with_plots_examples_and_failures(tmp_path):
+    make_dataset(tmp_path / "data", 40, text="<script>alert(1)</script> & so on")
+    assert run("report", tmp_path / "data") == (0, f"{tmp_path}/data/report.html\n", "")
+    page = Page()
+    page.feed((tmp_path / "data" / "report.html").read_text())
+    assert page.elements["script"] == 0 and "<script>alert(1)</script> & so on" in page.text
+    assert page.elements["audio"] == 12 and all(address.startswith("data:audio/wav;") for address in page.addresses)
+    for words in ("96samples", "Duration", "Loudness", "Language", "Speaker", "object_not_found", "it is gone"):
+        assert words in page.text, words
+    assert page.elements["svg"] == 6
+    assert run("verify", tmp_path / "data")[0] == 0
+
+
+def test_a_report_is_the_same_whenever_it_is_written(data, tmp_path):
+    for name in ("first.html", "second.html"):
+        assert run("report", data, "--output", tmp_path / name)[0] == 0
+    assert (tmp_path / "first.html").read_bytes() == (tmp_path / "second.html").read_bytes()
+    assert run("report", tmp_path)[0] == 1
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))
+def test_a_histogram_counts_every_number_once(numbers):
+    found = bins(numbers)
+    assert sum(found.counts) == len(numbers)
+    assert len(found.counts) <= MOST_BINS + 1
 
 
 def test_a_source_in_two_parts_is_found(data, tmp_path):

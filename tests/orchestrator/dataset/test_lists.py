@@ -21,7 +21,7 @@ def rows(tmp_path):
 
 def test_the_form_of_vggsound(rows):
     first, second = rows('---g-f_I2yQ,1,"people marching, singing",test\n--0PQM4-hqg,30,waterfall burbling,train\n')
-    assert (first.id, first.savepath, first.start) == ("---g-f_I2yQ", "---g-f_I2yQ.mp4", 1.0)
+    assert (first.id, first.savepath, first.start, first.duration) == ("---g-f_I2yQ", "---g-f_I2yQ.mp4", 1.0, 10.0)
     assert (first.label, first.split, first.mistake) == ("people marching, singing", "test", None)
     assert listed_key(second.id, second.start) == "--0PQM4-hqg_000030"
 
