@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test soak lint fix bench-extractor bench-orchestrator bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media bench-datasets clean
+.PHONY: help demo serve test test-slow soak lint fix bench-extractor bench-orchestrator bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media bench-datasets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test: .venv/test ## run all tests, or some: make test ARGS='tests/reelscribe -k 
 
 soak: .venv/test ## kill -9 services and PostgreSQL, alone and in pairs, for 20 rounds (about 10 minutes)
 	CRASH_ROUNDS=20 $(BIN)/pytest tests/end_to_end/test_crashes.py $(ARGS)
+
+test-slow: .venv/slow ## run the tests that take minutes, or need Ray and DVC (about 10 minutes)
+	$(BIN)/pytest -m slow $(ARGS)
 
 lint: .venv/lint ## check style and types
 	$(BIN)/ruff check
@@ -71,7 +74,8 @@ clean: ## remove .venv, builds, caches and the demo's data (data/ stays: it may 
 .venv/all: extras := all
 .venv/test: extras := test
 .venv/lint: extras := test,lint
-.venv/all .venv/test .venv/lint: .venv/made pyproject.toml
+.venv/slow: extras := test,slow
+.venv/all .venv/test .venv/lint .venv/slow: .venv/made pyproject.toml
 	@echo "Installing reelscribe[$(extras)] into .venv ..."
 	@$(PIP) --editable '.[$(extras)]'
 	@touch $@

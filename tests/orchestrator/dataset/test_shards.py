@@ -9,16 +9,19 @@ import pytest
 
 from tests.orchestrator.dataset.conftest import files, members, said
 
-SHARDS = 60
+OF_A_RECORDING = 20
 
 
 @pytest.fixture
 def many_utterances(put_noise, store_speech):
-    """A recording whose utterances are a shard each, with --shard-mb 0.01."""
+    """Recordings whose utterances are a shard each, with --shard-mb 0.01."""
 
     async def store(count: int) -> None:
-        put_noise("long.wav", seconds=count + 1.0)
-        await store_speech("long.wav", *(said((n + 0.2, n + 0.6)) for n in range(count)), seconds=count + 1.0)
+        for first in range(0, count, OF_A_RECORDING):
+            said_there = [said((n + 0.2, n + 0.6)) for n in range(min(OF_A_RECORDING, count - first))]
+            name, seconds = f"{first}.wav", len(said_there) + 1.0
+            put_noise(name, seconds=seconds, seed=first)
+            await store_speech(name, *said_there, seconds=seconds)
 
     return store
 
@@ -37,23 +40,27 @@ def arguments(folder) -> list[str]:
     return ["dataset", "make", "speech", "--all", "--shard-mb", "0.01", "--output", str(folder)]
 
 
+@pytest.mark.parametrize(
+    "shards",
+    [60, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(1500)])],
+)
 async def test_no_shard_is_lost_or_made_twice_if_one_of_three_workers_is_killed(
-    many_utterances, orchestrator, commands, sql, tmp_path
+    many_utterances, orchestrator, commands, sql, tmp_path, shards
 ):
-    await many_utterances(SHARDS)
+    await many_utterances(shards)
     making = asyncio.create_task(commands.run(*arguments(tmp_path / "killed")))
     workers = [await orchestrator.start("worker") for _ in range(3)]
-    await until_built(sql, SHARDS // 10)
+    await until_built(sql, shards // 10)
     workers[0].process.kill()
     outcome = await making
     for worker in workers[1:]:
         await worker.ends(signal.SIGTERM)
     assert outcome.code == 0, outcome.err
-    assert await sql("select state, count(*) from jobs where kind = 'shard' group by state") == [("done", SHARDS)]
+    assert await sql("select state, count(*) from jobs where kind = 'shard' group by state") == [("done", shards)]
     keys = [name for name, _ in members(tmp_path / "killed") if name.endswith(".json")]
-    assert len(set(keys)) == len(keys) == SHARDS
+    assert len(set(keys)) == len(keys) == shards
     manifest = json.loads((tmp_path / "killed" / "manifest.json").read_text())
-    assert [shard["name"] for shard in manifest["shards"]] == [f"all-{number:06d}.tar" for number in range(SHARDS)]
+    assert [shard["name"] for shard in manifest["shards"]] == [f"all-{number:06d}.tar" for number in range(shards)]
 
 
 async def test_killed_again_and_again_and_run_again_it_is_the_same(
