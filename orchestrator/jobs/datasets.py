@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from orchestrator.database.sql import Connection, fetch_all, fetch_column, fetch_models, fetch_one, fetch_value
+from orchestrator.database.sql import Connection, fetch_column, fetch_models, fetch_one, fetch_value
 from orchestrator.jobs.models import UNFINISHED, Record, State
 
 SHARD = "shard"
@@ -152,20 +152,6 @@ async def planned_shards(connection: Connection, dataset: int) -> list[PlannedSh
     )
 
 
-async def shard_states(connection: Connection, dataset: int) -> dict[State, int]:
-    """How many shards are in which state."""
-    return dict(
-        await fetch_all(
-            connection,
-            """
-            select j.state, count(*) from dataset_shards s join jobs j on j.id = s.job_id
-            where s.dataset_id = %s group by j.state
-            """,
-            (dataset,),
-        )
-    )
-
-
 async def forget_shards(connection: Connection, dataset: int, numbers: Sequence[int]) -> None:
     """Note that these are not built: their files are gone."""
     await connection.execute(
@@ -175,15 +161,20 @@ async def forget_shards(connection: Connection, dataset: int, numbers: Sequence[
         """,
         (dataset, list(numbers)),
     )
-    await connection.execute("update datasets set finished_at = null, version = null where id = %s", (dataset,))
+
+
+async def hold_dataset(connection: Connection, dataset: int) -> str | None:
+    """Keep others from finishing it until the transaction ends; its version if one of them has."""
+    version: str | None = await fetch_value(
+        connection, "select version from datasets where id = %s for update", (dataset,)
+    )
+    return version
 
 
 async def finish_dataset(connection: Connection, dataset: int, version: str) -> None:
-    """All is in its folder."""
-    await connection.execute(
-        "update datasets set finished_at = coalesce(finished_at, now()), version = %s where id = %s",
-        (version, dataset),
-    )
+    """All is in its folder; what was said in the recordings need not be known here any more."""
+    await connection.execute("update datasets set finished_at = now(), version = %s where id = %s", (version, dataset))
+    await connection.execute("update dataset_shards set items = '[]' where dataset_id = %s", (dataset,))
 
 
 async def unfinished_shard_jobs(connection: Connection, dataset: int) -> list[int]:

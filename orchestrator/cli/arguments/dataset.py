@@ -83,6 +83,7 @@ def register(cli: typer.Typer) -> None:
     dataset.command(epilog="Example: orchestrator dataset diff data/monday data/tuesday")(diff)
     dataset.command(epilog="Example: orchestrator dataset verify data/speech")(verify)
     dataset.command(epilog="Example: orchestrator dataset report data/speech")(report)
+    dataset.command(epilog="Example: orchestrator dataset cancel data/speech")(cancel)
     dataset.command("list", epilog="Example: orchestrator dataset list")(list_datasets)
     cli.add_typer(
         dataset,
@@ -277,6 +278,13 @@ def report(
 
 def list_datasets(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Which datasets have been made with this database, and how far they are."""
-    from orchestrator.cli.dataset.listing import list_datasets as work
+    from orchestrator.cli.dataset import plans as work
 
-    work(as_json, config)
+    work.list_datasets(as_json, config)
+
+
+def cancel(folder: FolderArgument, as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Build no more shards of a dataset; those that are built stay. Its make command continues it."""
+    from orchestrator.cli.dataset import plans as work
+
+    work.cancel(folder, as_json, config)

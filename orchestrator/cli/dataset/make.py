@@ -322,13 +322,15 @@ def _report_failures(shards: Sequence[PlannedShard], reported: set[int]) -> None
 
 
 async def _finish(session: Session, folder: DatasetFolder, dataset: Dataset) -> dict[str, Any]:
+    """Make a dataset of the shards, unless another command has just done that."""
     from orchestrator.exports.dataset.finish import finish
 
     async with session.pool.connection() as connection:
+        if await datasets.hold_dataset(connection, dataset.id) is not None:
+            return read_json(folder.manifest) or {}
         shards = await datasets.planned_shards(connection, dataset.id)
-    plan = PlanSettings.model_validate(dataset.settings)
-    manifest = await asyncio.to_thread(finish, folder, plan, [shard.split for shard in shards])
-    async with session.pool.connection() as connection:
+        plan = PlanSettings.model_validate(dataset.settings)
+        manifest = await asyncio.to_thread(finish, folder, plan, [shard.split for shard in shards])
         await datasets.finish_dataset(connection, dataset.id, manifest["version"])
     return manifest
 

@@ -32,6 +32,6 @@ create table dataset_shards (
     primary key (dataset_id, number)
 );
 
-comment on column dataset_shards.items is 'what is to be in it: recordings with the parts of them';
+comment on column dataset_shards.items is 'what is to be in it: recordings with the parts of them; emptied when the dataset is finished';
 comment on column dataset_shards.samples is 'of a shard that is built, as are the columns after it';
 comment on column dataset_shards.failed is 'how many items gave no sample; failed.parquet says why';

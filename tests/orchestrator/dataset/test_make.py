@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import shutil
+import signal
 import sys
 
 import pytest
@@ -136,6 +137,36 @@ async def test_a_worker_without_the_folder_leaves_it_to_others(talks, make, buil
     assert outcome.code == 1
     assert "is not the folder of dataset" in outcome.err
     assert "1 shard could not be built; run the command again to try again" in outcome.err
+
+
+async def test_it_can_be_left_cancelled_and_continued(talks, orchestrator, commands, building, tmp_path, make):
+    command = await orchestrator.start("dataset", "make", "speech", "--all", "--output", str(tmp_path / "data"))
+    await command.says("no worker is running")
+    left = await command.ends(signal.SIGINT)
+    assert (left.code, "the shards are built without you; run the command again" in left.err) == (130, True)
+    cancelled = await commands.run("dataset", "cancel", str(tmp_path / "data"))
+    assert (cancelled.code, cancelled.out) == (0, "cancelled 1 shard; 0 are built and stay\n")
+    assert (await commands.run("dataset", "cancel", str(tmp_path / "none"))).code == 1
+    async with building():
+        continued = await make("--all")
+    assert continued.code == 0, continued.err
+    assert "continued: 0 shards of 1 built" in continued.err
+
+
+async def test_a_finished_plan_no_longer_holds_what_was_said(talks, make, building, sql):
+    async with building():
+        await make("--all")
+    assert await sql("select items, samples from dataset_shards") == [([], 3)]
+
+
+async def test_two_commands_can_follow_one_dataset(talks, orchestrator, make, building, tmp_path):
+    first = await orchestrator.start("dataset", "make", "speech", "--all", "--output", str(tmp_path / "data"))
+    await first.says("no worker is running")
+    async with building():
+        second = await make("--all")
+        left = await first.ends()
+    assert (left.code, second.code) == (0, 0), left.err + second.err
+    assert left.out == second.out
 
 
 async def test_it_shows_a_bar_on_a_terminal(talks, orchestrator, building, tmp_path):
