@@ -27,9 +27,9 @@ def split(
     chosen_names, chosen_ratios = _division(ratios, folds, names)
 
     def work() -> int:
-        from orchestrator.exports.dataset.reading import manifest_of
-        from orchestrator.exports.dataset.split import Division
-        from orchestrator.exports.dataset.split import split as divide
+        from orchestrator.exports.dataset.finished.reading import manifest_of
+        from orchestrator.exports.dataset.finished.split import Division
+        from orchestrator.exports.dataset.finished.split import split as divide
 
         source = DatasetFolder.of(folder)
         with _bar("split", len(manifest_of(source)["shards"])) as advance:
@@ -74,7 +74,7 @@ def diff(first: Path, second: Path, as_json: bool) -> None:
     """Compare two datasets."""
 
     def work() -> int:
-        from orchestrator.exports.dataset.compare import difference
+        from orchestrator.exports.dataset.finished.compare import difference
 
         found = difference(DatasetFolder.of(first), DatasetFolder.of(second))
         if as_json:
@@ -97,8 +97,8 @@ def verify(folder: Path, as_json: bool) -> None:
     """Verify a dataset."""
 
     def work() -> int:
-        from orchestrator.exports.dataset.reading import manifest_of
-        from orchestrator.exports.dataset.verify import findings
+        from orchestrator.exports.dataset.finished.reading import manifest_of
+        from orchestrator.exports.dataset.finished.verify import findings
 
         chosen = DatasetFolder.of(folder)
         manifest = manifest_of(chosen)
@@ -122,8 +122,8 @@ def report(folder: Path, output: Path | None, as_json: bool) -> None:
     """Write a page that shows what is in a dataset."""
 
     def work() -> int:
+        from orchestrator.exports.dataset.finished.report import report as page
         from orchestrator.exports.dataset.layout import replace_file
-        from orchestrator.exports.dataset.report import report as page
 
         chosen = DatasetFolder.of(folder)
         path = output or chosen.root / "report.html"

@@ -6,11 +6,11 @@ from contextlib import aclosing
 from pathlib import Path
 
 from orchestrator.errors import Unavailable
-from orchestrator.exports.dataset.pictures import frames, pairs
+from orchestrator.exports.dataset.making.pictures import frames, pairs
+from orchestrator.exports.dataset.making.speech import speech
 from orchestrator.exports.dataset.plan import DatasetKind, Item, PlanSettings, ShardPlan
 from orchestrator.exports.dataset.samples import Missing, Sample, failed_row, record
 from orchestrator.exports.dataset.shard_writer import BuiltShard, ShardWriter
-from orchestrator.exports.dataset.speech import speech
 from reelscribe.errors import PeerUnreachable, ServiceError
 from reelscribe.http.extractor_client import ExtractorClient
 

@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 from orchestrator.cli.main import cli
 from orchestrator.exports.dataset.build import shard_name
 from orchestrator.exports.dataset.finish import finish
+from orchestrator.exports.dataset.finished.plots import MOST_BINS, bins
+from orchestrator.exports.dataset.finished.split import Division
 from orchestrator.exports.dataset.layout import DatasetFolder
 from orchestrator.exports.dataset.plan import Item, PlanSettings, SpeechSettings
-from orchestrator.exports.dataset.plots import MOST_BINS, bins
 from orchestrator.exports.dataset.samples import Missing, Sample, failed_row, record
 from orchestrator.exports.dataset.shard_writer import ShardWriter
-from orchestrator.exports.dataset.split import Division
 from reelscribe.media.sound.wav import wav_header
 from tests.orchestrator.dataset.conftest import RATE, files, members
 

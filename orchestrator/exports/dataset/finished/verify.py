@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.exports.dataset.finish import content_version, sha256_of
+from orchestrator.exports.dataset.finished.reading import NoDataset, manifest_of, readable_table, samples_in
+from orchestrator.exports.dataset.finished.split import source_of
 from orchestrator.exports.dataset.layout import DatasetFolder
-from orchestrator.exports.dataset.reading import NoDataset, manifest_of, readable_table, samples_in
 from orchestrator.exports.dataset.samples import FIELDS
 from orchestrator.exports.dataset.shard_writer import END, hash_of_files
-from orchestrator.exports.dataset.split import source_of
 
 LONGEST_KEY = 128
 """That loaders take."""

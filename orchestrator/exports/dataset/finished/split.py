@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from orchestrator.exports.dataset.build import shard_name
 from orchestrator.exports.dataset.finish import finish
+from orchestrator.exports.dataset.finished.reading import NoDataset, manifest_of, readable_table, samples_in, tables_of
 from orchestrator.exports.dataset.layout import DatasetFolder
 from orchestrator.exports.dataset.plan import PlanSettings
 from orchestrator.exports.dataset.planner import MEGABYTE
-from orchestrator.exports.dataset.reading import NoDataset, manifest_of, readable_table, samples_in, tables_of
 from orchestrator.exports.dataset.samples import FIELDS, Sample
 from orchestrator.exports.dataset.shard_writer import ShardWriter
 from reelscribe.errors import ServiceError

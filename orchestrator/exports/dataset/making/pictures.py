@@ -4,10 +4,10 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from orchestrator.exports.dataset.loudness import wav_loudness
-from orchestrator.exports.dataset.objects import check_object, named_bucket
+from orchestrator.exports.dataset.making.loudness import wav_loudness
+from orchestrator.exports.dataset.making.objects import check_object, named_bucket
+from orchestrator.exports.dataset.making.sample_tar import tar_samples
 from orchestrator.exports.dataset.plan import FramesSettings, Item, PairsSettings, PlanSettings
-from orchestrator.exports.dataset.sample_tar import tar_samples
 from orchestrator.exports.dataset.samples import Missing, Sample
 from reelscribe.contracts.pictures import FramesRequest, PairsRequest, SamplesReceipt
 from reelscribe.http.extractor_client import ExtractorClient, SampleTar

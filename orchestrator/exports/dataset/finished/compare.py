@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.exports.dataset.finished.reading import manifest_of, tables_of
 from orchestrator.exports.dataset.layout import DatasetFolder
-from orchestrator.exports.dataset.reading import manifest_of, tables_of
 from orchestrator.exports.dataset.samples import as_json
 
 FEW = 10

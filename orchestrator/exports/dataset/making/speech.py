@@ -4,8 +4,8 @@ import struct
 from collections.abc import AsyncIterator
 
 from orchestrator.exports.dataset.keys import milliseconds
-from orchestrator.exports.dataset.loudness import loudness
-from orchestrator.exports.dataset.objects import check_object, named_bucket
+from orchestrator.exports.dataset.making.loudness import loudness
+from orchestrator.exports.dataset.making.objects import check_object, named_bucket
 from orchestrator.exports.dataset.plan import Item, PlanSettings, SpeechSettings
 from orchestrator.exports.dataset.samples import Missing, Sample
 from reelscribe.contracts.extractor import ExtractAudioRequest

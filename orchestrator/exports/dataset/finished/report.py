@@ -10,9 +10,15 @@ from typing import Any
 
 import pyarrow
 
+from orchestrator.exports.dataset.finished.plots import bars, histogram
+from orchestrator.exports.dataset.finished.reading import (
+    StoredSample,
+    manifest_of,
+    readable_table,
+    samples_in,
+    tables_of,
+)
 from orchestrator.exports.dataset.layout import DatasetFolder
-from orchestrator.exports.dataset.plots import bars, histogram
-from orchestrator.exports.dataset.reading import StoredSample, manifest_of, readable_table, samples_in, tables_of
 
 EXAMPLES = 12
 SHARDS_WITH_EXAMPLES = 4
