@@ -94,6 +94,7 @@ def make(kind: DatasetKind, options: MakeOptions, of_kind: Mapping[str, Any]) ->
     settings = given.model_dump(mode="json")
     folder = DatasetFolder.of(options.output)
     selection = _selection(kind, options)
+    known = _known(selection)
 
     async def work(session: Session) -> int:
         chosen = replace(selection, bucket=session.bucket(options.bucket))
@@ -103,7 +104,7 @@ def make(kind: DatasetKind, options: MakeOptions, of_kind: Mapping[str, Any]) ->
             settings=settings,
             default_bucket=session.bucket(None),
             shard_mb=options.shard_mb,
-            **_known(chosen),
+            **known,
         )
         if options.dry_run or options.plan:
             return await _only_plan(session, chosen, plan, options)
@@ -268,14 +269,14 @@ async def _build(session: Session, folder: DatasetFolder, dataset: Dataset) -> b
     await _queue_again(session, folder, dataset)
     if not await session.queue.count_workers():
         print_error(NO_WORKER)
-    reported: set[int] = set()
+    reported: set[str] = set()
     try:
         with _bar(dataset.shards) as show:
             while True:
                 async with session.pool.connection() as connection:
                     shards = await datasets.planned_shards(connection, dataset.id)
                 show(sum(shard.state == "done" for shard in shards), sum(shard.samples or 0 for shard in shards))
-                _report_failures(shards, reported)
+                _report_problems(shards, reported)
                 if all(shard.state in ("done", "failed", "cancelled", None) for shard in shards):
                     break
                 await asyncio.sleep(FOLLOW_SECONDS)
@@ -312,13 +313,16 @@ def _is_there(folder: DatasetFolder, shard: PlannedShard) -> bool:
     return all(path.exists() for path in paths) and paths.tar.stat().st_size == shard.bytes
 
 
-def _report_failures(shards: Sequence[PlannedShard], reported: set[int]) -> None:
-    """A line for each of the first shards that failed."""
+def _report_problems(shards: Sequence[PlannedShard], reported: set[str]) -> None:
+    """A line for each of the first shards that failed, and one for each reason to wait."""
     for shard in shards:
-        if shard.state == "failed" and shard.number not in reported:
-            reported.add(shard.number)
-            if len(reported) <= FEW:
-                print_error(visible(f"shard {shard.number} failed: {shard.error}"))
+        if shard.error is None or shard.state not in ("failed", "waiting"):
+            continue
+        failed = shard.state == "failed"
+        line = f"shard {shard.number} failed: {shard.error}" if failed else f"waiting: {shard.error}"
+        if line not in reported and len(reported) < FEW:
+            reported.add(line)
+            print_error(visible(line))
 
 
 async def _finish(session: Session, folder: DatasetFolder, dataset: Dataset) -> dict[str, Any]:

@@ -22,7 +22,7 @@ MAKERS: dict[DatasetKind, Maker] = {"speech": speech, "pairs": pairs, "frames": 
 TRIES = 3
 """Of an item whose stream breaks off."""
 RETRY_SECONDS = 5.0
-NOT_NOW = frozenset({"busy", "stopping", "bucket_unavailable", "no_room", "no_audio_in_time"})
+NOT_NOW = frozenset({"busy", "stopping", "bucket_unavailable", "no_room"})
 """Codes of the extractor that say nothing about the recording."""
 NOT_THE_ITEM = frozenset(
     {"unauthorized", "host_not_allowed", "route_not_found", "method_not_allowed", "bad_request", "unexpected_answer"}

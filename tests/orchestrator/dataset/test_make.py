@@ -7,14 +7,16 @@ import pty
 import shutil
 import signal
 import sys
+from contextlib import asynccontextmanager
 
 import pytest
+from pyarrow import parquet
 from typer.testing import CliRunner
 
 from orchestrator.cli.main import cli
-from orchestrator.errors import Unavailable
 from orchestrator.exports.dataset.build import build_shard
 from orchestrator.exports.dataset.plan import ShardPlan
+from reelscribe.errors import StreamCut
 from reelscribe.http.extractor_client import ExtractorClient
 from tests.orchestrator.commands import read_all
 from tests.orchestrator.dataset.conftest import files, members, said
@@ -118,13 +120,58 @@ async def test_shards_without_a_sample_leave_no_gap(talks, make, building, tmp_p
     ]  # fmt: skip
 
 
-async def test_a_shard_waits_while_the_extractor_is_away(talks, make, tmp_path):
+async def test_a_shard_waits_while_the_extractor_is_away(talks, orchestrator, building, archive, tmp_path):
+    url, archive.url = archive.url, "http://127.0.0.1:9"
+    command = await orchestrator.start("dataset", "make", "speech", "--all", "--output", str(tmp_path / "data"))
+    async with building():
+        await command.says("waiting: the extractor at http://127.0.0.1:9 does not answer")
+    archive.url = url
+    async with building():
+        ended = await command.ends()
+    assert ended.code == 0, ended.err
+    assert len(records(tmp_path / "data")) == 3
+
+
+async def test_a_stream_that_breaks_off_is_tried_again_and_then_a_row(talks, make, tmp_path, archive):
+    """What was written of the item before is removed."""
     await make("--all", "--plan", str(tmp_path / "plan.jsonl"))
     shard = ShardPlan.model_validate_json((tmp_path / "plan.jsonl").read_text())
-    async with ExtractorClient("http://127.0.0.1:9") as extractor:
-        with pytest.raises(Unavailable):
-            await build_shard(shard, extractor, tmp_path / "shards")
-    assert files(tmp_path / "shards") == {}
+    async with ExtractorClient(archive.url) as extractor:
+        intact = await build_shard(shard, extractor, tmp_path / "intact")
+        broken = Broken(extractor, {"a.wav": 2, "talks/b.wav": 9})
+        built = await build_shard(shard, broken, tmp_path / "broken")
+    assert (intact.samples, intact.failed, built.samples, built.failed) == (3, 0, 2, 1)
+    [row] = parquet.read_table(tmp_path / "broken" / "000000_failed.parquet").to_pylist()
+    assert (row["savepath"], row["error_code"]) == ("talks/b.wav", "stream_cut")
+    assert [row["savepath"] for row in parquet.read_table(tmp_path / "broken" / "000000.parquet").to_pylist()] == [
+        "a.wav", "talks/c.wav",
+    ]  # fmt: skip
+
+
+class Broken:
+    """An extractor whose streams of some recordings break off at their end, so often."""
+
+    def __init__(self, extractor, cuts: dict[str, int]) -> None:
+        self._extractor = extractor
+        self._cuts = cuts
+
+    def __getattr__(self, name):
+        return getattr(self._extractor, name)
+
+    @asynccontextmanager
+    async def extract(self, request):
+        async with self._extractor.extract(request) as audio:
+            if self._cuts.get(request.savepath, 0) > 0:
+                self._cuts[request.savepath] -= 1
+                chunks = audio.chunks
+
+                async def cut():
+                    async for chunk in chunks():
+                        yield chunk
+                    raise StreamCut("it broke off")
+
+                audio.chunks = cut
+            yield audio
 
 
 async def test_a_worker_without_the_folder_leaves_it_to_others(talks, make, building, tmp_path, sql):
@@ -193,6 +240,7 @@ async def test_it_shows_a_bar_on_a_terminal(talks, orchestrator, building, tmp_p
         (["--all", "--column", "id=x"], "--column goes with --manifest"),
         (["--manifest", "no.csv", "--column", "title=x"], "NAME is one of id, savepath"),
         (["--manifest", "no.csv", "--template", "x.mp4"], "--template must hold {id}"),
+        (["--manifest", "no.csv"], "--manifest: no.csv cannot be read: No such file or directory"),
         (["--all", "--min-seconds", "9", "--max-seconds", "3"], "must not be more than"),
         (["--all", "--min-confidence", "7"], "--min-confidence: "),
     ],
