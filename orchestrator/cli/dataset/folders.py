@@ -13,7 +13,7 @@ from orchestrator.cli.options import usage
 from orchestrator.exports.dataset.layout import DatasetFolder
 from orchestrator.session import print_error
 from reelscribe.errors import ServiceError
-from reelscribe.program import INTERRUPTED_EXIT_CODE
+from reelscribe.stop_signals import INTERRUPTED_EXIT_CODE
 
 NAMES = {1: ("all",), 2: ("train", "test"), 3: ("train", "validation", "test")}
 """Of parts, by how many there are."""
