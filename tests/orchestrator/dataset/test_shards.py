@@ -84,3 +84,20 @@ async def test_killed_again_and_again_and_run_again_it_is_the_same(
         outcome = await commands.run(*arguments(tmp_path / "data"))
     assert outcome.code == 0, outcome.err
     assert files(tmp_path / "data") == files(tmp_path / "whole")
+
+
+async def test_a_worker_that_may_build_none_leaves_them_to_others(
+    many_utterances, orchestrator, commands, building, sql, tmp_path, monkeypatch
+):
+    await many_utterances(2)
+    making = asyncio.create_task(commands.run(*arguments(tmp_path / "data")))
+    while not await sql("select queue_job from jobs where kind = 'shard' and queue_job is not null"):
+        await asyncio.sleep(0.02)
+    monkeypatch.setenv("REELSCRIBE_ORCHESTRATOR__MAX_SHARDS", "0")
+    worker = await orchestrator.start("worker")
+    await worker.says("worker: takes as many jobs")
+    await asyncio.sleep(1.5)
+    assert await sql("select distinct attempt from jobs where kind = 'shard'") == [(0,)]
+    async with building():
+        assert (await making).code == 0
+    await worker.ends(signal.SIGTERM)
