@@ -100,7 +100,7 @@ async def test_a_migration_that_died_is_repeated(empty_url, postgres):
         connection.execute(
             """
             drop table segments, attempts, jobs, stored_results, media, queue_rules, follow_ups, listings cascade;
-            drop table state_changes cascade;
+            drop table state_changes, datasets, dataset_shards, ingested, ingest_pauses cascade;
             drop function known_seconds, note_state_changes, notify_jobs;
             drop index queue_order
             """
