@@ -3,6 +3,7 @@
 import time
 from collections import OrderedDict
 
+from reelscribe.contracts.clips import ClipReceipt
 from reelscribe.contracts.extractor import ExtractionReceipt
 from reelscribe.contracts.pictures import SamplesReceipt
 from reelscribe.errors import ExtractionNotFound
@@ -10,7 +11,7 @@ from reelscribe.errors import ExtractionNotFound
 KEPT_SECONDS = 3600
 KEPT_RECEIPTS = 10_000
 
-AnExtractionReceipt = ExtractionReceipt | SamplesReceipt
+AnExtractionReceipt = ExtractionReceipt | SamplesReceipt | ClipReceipt
 
 
 class Receipts:

@@ -50,13 +50,18 @@ class Results:
         self._results: dict[str, Result] = {}
 
     @contextmanager
-    def reserve(self, wanted: int) -> Iterator[BinaryIO]:
+    def reserve(
+        self, wanted: int, otherwise: str = "ask for delivery = stream, which needs none"
+    ) -> Iterator[BinaryIO]:
         """A new file with space for ``wanted`` bytes; closed after the block unless :meth:`keep` took it.
+
+        Args:
+            otherwise: what a client can do if there is no space.
 
         Raises:
             NoRoom: the disk of temp_dir cannot hold it in addition to what running extractions still need.
         """
-        file = self._folder.create(wanted, "ask for delivery = stream, which needs none")
+        file = self._folder.create(wanted, otherwise)
         try:
             yield file
         finally:

@@ -4,11 +4,15 @@ from collections.abc import Mapping
 
 from tornado.web import Application
 
+from extractor_api.clip import MP4, ExtractClipHandler
 from extractor_api.file_delivery import ResultHandler
 from extractor_api.handlers import ExtractAudioHandler, ObjectsHandler, ProbeHandler, ReceiptHandler
-from extractor_api.samples import TAR, ExtractFramesHandler, ExtractPairsHandler
+from extractor_api.peaks import PeaksHandler
+from extractor_api.preview import PREVIEW_TYPES, ExtractPreviewHandler
+from extractor_api.samples import ExtractFramesHandler, ExtractPairsHandler
 from extractor_api.service import ExtractorService
 from reelscribe import errors
+from reelscribe.contracts.clips import ClipRequest, Peaks, PeaksRequest, PreviewRequest
 from reelscribe.contracts.extractor import (
     ExtractAudioRequest,
     ObjectPage,
@@ -21,6 +25,7 @@ from reelscribe.contracts.receipts import AnyReceipt
 from reelscribe.http.operations import JSON, Answer, Header, Operation
 from reelscribe.http.routes import Api
 from reelscribe.media.commands import CONTENT_TYPES
+from reelscribe.media.pictures.tar import TAR
 
 EXTRACTION_ID = {"extraction_id": "[0-9A-Za-z_]{1,64}"}
 AUDIO: Mapping[str, None] = dict.fromkeys(CONTENT_TYPES.values())
@@ -55,6 +60,11 @@ TAR_HEADERS = {
     **EXTRACTION_HEADER,
     "X-Object-ETag": Header("Of the stored object; it changes when that does"),
 }
+CLIP_HEADERS = {
+    **EXTRACTION_HEADER,
+    "X-Object-ETag": Header("Of the stored object; it changes when that does"),
+    "X-Begins-Seconds": Header("Time in the recording of the first picture; of a copy that of its key frame", "number"),
+}
 UNREADABLE = (
     *(errors.BucketUnavailable, errors.NotReadable),
     *(errors.PeerUnreachable, errors.PeerRefused, errors.StreamCut),
@@ -63,6 +73,10 @@ NOT_DESCRIBED = (*UNREADABLE, errors.ObjectNotFound, errors.NotDecodable, errors
 NO_SAMPLES = (
     *(*NOT_DESCRIBED, errors.NoVideoTrack, errors.NoAudioTrack, errors.UnsupportedFormat),
     *(errors.BodyTooLarge, errors.PastTheEnd, errors.IncompleteRecording),
+)
+NO_PICTURES = (
+    *(*NOT_DESCRIBED, errors.NoVideoTrack, errors.UnsupportedFormat, errors.BodyTooLarge),
+    *(errors.PastTheEnd, errors.IncompleteRecording, errors.NoRoom),
 )
 RANGES = {"Range": "bytes=FIRST-LAST, bytes=FIRST- or bytes=-LENGTH", "If-Range": "the ETag that the range is of"}
 RESULT_ANSWERS = (
@@ -117,10 +131,46 @@ OPERATIONS = (
         handler=ExtractFramesHandler,
     ),
     Operation(
+        "POST",
+        "/extract-clip",
+        "extractClip",
+        "A part of a video, while it is made; an incomplete body is cut off, never ended",
+        (
+            Answer(
+                "The clip as a fragmented MP4; with audio = wav or flac a tar of KEY.mp4, KEY.wav and KEY.json.",
+                {MP4: None, TAR: None},
+                CLIP_HEADERS,
+            ),
+        ),
+        (*NO_PICTURES, errors.NoAudioTrack),
+        body=ClipRequest,
+        handler=ExtractClipHandler,
+    ),
+    Operation(
+        "POST",
+        "/extract-preview",
+        "extractPreview",
+        "Some moments of a video as a small file that moves, without sound",
+        (Answer("The preview.", dict.fromkeys(PREVIEW_TYPES.values()), CLIP_HEADERS),),
+        (*NO_PICTURES, errors.TooLarge),
+        body=PreviewRequest,
+        handler=ExtractPreviewHandler,
+    ),
+    Operation(
+        "POST",
+        "/peaks",
+        "peaks",
+        "The envelope of a waveform: the lowest and the highest sample of each stretch",
+        (Answer("The envelope.", {JSON: Peaks}, EXTRACTION_HEADER),),
+        (*NOT_DESCRIBED, errors.NoAudioTrack, errors.BodyTooLarge, errors.PastTheEnd, errors.IncompleteRecording),
+        body=PeaksRequest,
+        handler=PeaksHandler,
+    ),
+    Operation(
         "GET",
         "/extractions/{extraction_id}",
         "receipt",
-        "What an extraction delivered: seconds or samples, bytes, SHA-256, and whether that was all",
+        "What an extraction delivered: seconds, samples, bytes, SHA-256, and whether that was all",
         (Answer("The receipt.", {JSON: AnyReceipt}),),
         NO_SUCH_EXTRACTION,
         path_parameters=EXTRACTION_ID,

@@ -7,10 +7,10 @@ from extractor_api.extraction_handler import ExtractionHandler
 from reelscribe.contracts.pictures import FramesRequest, PairsRequest
 from reelscribe.media.pictures.moments import SamplesRequest
 from reelscribe.media.pictures.samples import extract_samples
+from reelscribe.media.pictures.tar import TAR
 
 log = logging.getLogger(__name__)
 
-TAR = "application/x-tar"
 SHORT_SECONDS = 60
 FEW_MOMENTS = 100
 

@@ -16,6 +16,7 @@ from extractor_api.receipts import AnExtractionReceipt, Receipts
 from extractor_api.results import Results
 from extractor_api.storage import BucketClosed, LocalStorage
 from reelscribe.contracts.extractor import AudioFormat, ExtractionReceipt, ObjectPage, ObjectsQuery
+from reelscribe.contracts.pictures import SamplesReceipt
 from reelscribe.errors import BucketUnavailable
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
@@ -54,7 +55,7 @@ class ExtractorService(Service):
         self.storage = LocalStorage(settings.paths)
         self._s3 = S3Client(settings.minio) if settings.minio.endpoint else None
         self._looking: asyncio.Future[list[str]] | None = None
-        self._bytes = Counter("reelscribe_extracted_bytes", "Bytes of audio and samples sent", registry=self.registry)
+        self._bytes = Counter("reelscribe_extracted_bytes", "Bytes of sound and pictures sent", registry=self.registry)
         self._seconds = Counter("reelscribe_extracted_seconds", "Seconds of audio sent", registry=self.registry)
         self._samples = Counter("reelscribe_extracted_samples", "Pairs and frames sent", registry=self.registry)
         self._extractions = Counter(
@@ -105,7 +106,7 @@ class ExtractorService(Service):
         self._bytes.inc(receipt.bytes)
         if isinstance(receipt, ExtractionReceipt):
             self._seconds.inc(max(0.0, receipt.delivered_seconds))
-        else:
+        elif isinstance(receipt, SamplesReceipt):
             self._samples.inc(receipt.samples)
         self._extractions.labels(receipt.state).inc()
 

@@ -169,6 +169,12 @@ class IncompleteRecording(ServiceError):
     status, code = 422, "incomplete_recording"
 
 
+class TooLarge(ServiceError):
+    """The result does not fit into the size that was asked for; ``smallest`` is what was reached, in bytes."""
+
+    status, code = 422, "too_large"
+
+
 class HeadersTooLarge(ServiceError):
     """The request line and the headers are larger than any service accepts."""
 

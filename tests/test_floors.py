@@ -35,7 +35,7 @@ FLOORS = {
         ["bucket_check", "service"],
         ["file_delivery"],
         ["extraction_handler"],
-        ["handlers", "samples"],
+        ["clip", "handlers", "peaks", "preview", "samples"],
         ["routes"],
         ["command"],
         ["arguments"],

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 import httpx
 
+from reelscribe.contracts.clips import ClipReceipt
 from reelscribe.contracts.extractor import ExtractionReceipt
 from reelscribe.contracts.pictures import SamplesReceipt
 from reelscribe.errors import RemoteError, ServiceError, StreamCut
@@ -13,7 +14,7 @@ from reelscribe.http.peer import as_service_errors, unexpected
 
 EXTRACTOR = "the extractor"
 
-AnyReceipt = TypeVar("AnyReceipt", ExtractionReceipt, SamplesReceipt)
+AnyReceipt = TypeVar("AnyReceipt", ExtractionReceipt, SamplesReceipt, ClipReceipt)
 
 
 class ExtractedBody(Generic[AnyReceipt]):

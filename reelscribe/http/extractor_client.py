@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 import httpx
 from pydantic import ValidationError
 
+from reelscribe.contracts.clips import ClipReceipt, ClipRequest, Peaks, PeaksRequest, PreviewRequest
 from reelscribe.contracts.extractor import ExtractAudioRequest, ExtractionReceipt, ObjectPage, ObjectsQuery
 from reelscribe.contracts.messages import Health, ReceivedModel, WireModel
 from reelscribe.contracts.pictures import FramesRequest, PairsRequest, SamplesReceipt
@@ -55,6 +56,21 @@ class ExtractedAudio(ExtractedBody[ExtractionReceipt]):
 
 SampleTar = ExtractedBody[SamplesReceipt]
 """The tar of one request for pairs or frames while it arrives."""
+
+
+class ExtractedClip(ExtractedBody[ClipReceipt]):
+    """A clip or preview while it arrives.
+
+    Attributes:
+        begins: time in the recording of the first picture in the body, in seconds.
+    """
+
+    def __init__(self, client: "ExtractorClient", response: httpx.Response) -> None:
+        super().__init__(response, client.clip_receipt)
+        try:
+            self.begins = float(response.headers["X-Begins-Seconds"])
+        except (KeyError, ValueError):
+            raise unexpected(EXTRACTOR, response.status_code) from None
 
 
 class ExtractorClient:
@@ -106,6 +122,36 @@ class ExtractorClient:
         async with self._posted("/extract-frames", request) as response:
             yield SampleTar(response, self.samples_receipt)
 
+    @asynccontextmanager
+    async def clip(self, request: ClipRequest) -> AsyncIterator[ExtractedClip]:
+        """``POST /extract-clip``. Leaving the block early closes the connection, which ends the encoding.
+
+        Raises:
+            RemoteError, PeerUnreachable: see :meth:`extract`.
+        """
+        async with self._posted("/extract-clip", request) as response:
+            yield ExtractedClip(self, response)
+
+    @asynccontextmanager
+    async def preview(self, request: PreviewRequest) -> AsyncIterator[ExtractedClip]:
+        """``POST /extract-preview``; as :meth:`clip`."""
+        async with self._posted("/extract-preview", request) as response:
+            yield ExtractedClip(self, response)
+
+    async def peaks(self, request: PeaksRequest) -> Peaks:
+        """``POST /peaks``: the envelope of a waveform.
+
+        Raises:
+            RemoteError, PeerUnreachable: see :meth:`extract`.
+        """
+        async with self._posted("/peaks", request) as response:
+            with as_service_errors(self._where):
+                content = await response.aread()
+        try:
+            return Peaks.model_validate_json(content)
+        except ValidationError:
+            raise unexpected(EXTRACTOR, response.status_code) from None
+
     async def health(self) -> dict[str, Any]:
         """``GET /healthz``; of a service that cannot work now too: its ``problems`` say why.
 
@@ -131,6 +177,10 @@ class ExtractorClient:
     async def samples_receipt(self, extraction_id: str) -> SamplesReceipt:
         """``GET /extractions/{id}`` of pairs or frames."""
         return await self._get(SamplesReceipt, f"/extractions/{extraction_id}")
+
+    async def clip_receipt(self, extraction_id: str) -> ClipReceipt:
+        """``GET /extractions/{id}`` of a clip, preview or waveform."""
+        return await self._get(ClipReceipt, f"/extractions/{extraction_id}")
 
     @asynccontextmanager
     async def _posted(self, path: str, request: WireModel) -> AsyncIterator[httpx.Response]:

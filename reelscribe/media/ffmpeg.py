@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -56,12 +57,12 @@ class FFmpeg:
         options = self.input_options(protocols).items()
         return [*(argument for name, value in options for argument in (f"-{name}", value)), "-i", url]
 
-    def input_options(self, protocols: str) -> dict[str, str]:
-        """libav's options for that."""
+    def input_options(self, protocols: str, *, decoders: Sequence[str] = ()) -> dict[str, str]:
+        """libav's options for that; ``decoders`` are those that may be opened in addition."""
         return {
             "protocol_whitelist": protocols,
             "format_whitelist": CONTAINERS,
-            "codec_whitelist": ",".join(self.audio_decoders),
+            "codec_whitelist": ",".join((*self.audio_decoders, *decoders)),
         }
 
     @property

@@ -53,6 +53,8 @@ class InspectedStream(_Answer):
         sample_rate: Hz.
         channels: how many; None if nothing of it was found.
         layout: name of their layout, such as ``5.1(side)``; None if the channels have no known positions.
+        width, height: of a picture, in pixels as stored; None if nothing of it was found.
+        cover: it is the picture of a cover, or thumbnails, not a video.
     """
 
     index: int
@@ -69,6 +71,9 @@ class InspectedStream(_Answer):
     sample_rate: int | None
     channels: int | None
     layout: str | None
+    width: int | None = None
+    height: int | None = None
+    cover: bool = False
 
 
 class Inspection(_Answer):

@@ -33,6 +33,7 @@ DISPOSITIONS = (
     *("dub", "original", "comment", "lyrics", "karaoke"),
     *("hearing_impaired", "visual_impaired", "clean_effects", "descriptions"),
 )
+COVERS = {"attached_pic", "still_image", "timed_thumbnails"}
 LONGEST_TASK_BYTES = 1 << 18
 MOST_FILES = 253
 """The kernel's limit for one message (SCM_MAX_FD)."""
@@ -124,6 +125,9 @@ def _stream(stream: Any, demuxer: str, estimated: bool, codecs: set[str], names:
         "sample_rate": (audio.sample_rate or None) if audio else None,
         "channels": (layout.nb_channels or None) if layout else None,
         "layout": layout.name if layout and named else None,
+        "width": (decoder.width or None) if decoder and kind == "video" else None,
+        "height": (decoder.height or None) if decoder and kind == "video" else None,
+        "cover": not COVERS.isdisjoint(set_dispositions),
     }
 
 

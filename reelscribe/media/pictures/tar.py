@@ -6,11 +6,22 @@ at the end. A reader takes a tar without those for cut.
 
 from tarfile import BLOCKSIZE, USTAR_FORMAT, TarInfo
 
+TAR = "application/x-tar"
 END = bytes(2 * BLOCKSIZE)
 
 
 def member(name: str, content: bytes) -> bytes:
     """One file of the tar; it belongs to no account and has no time."""
+    return header(name, len(content)) + content + padding(len(content))
+
+
+def header(name: str, size: int) -> bytes:
+    """What comes before a file of that many bytes."""
     info = TarInfo(name)
-    info.size, info.mode = len(content), 0o644
-    return info.tobuf(USTAR_FORMAT) + content + bytes(-len(content) % BLOCKSIZE)
+    info.size, info.mode = size, 0o644
+    return info.tobuf(USTAR_FORMAT)
+
+
+def padding(size: int) -> bytes:
+    """What comes after it."""
+    return bytes(-size % BLOCKSIZE)

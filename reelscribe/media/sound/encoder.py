@@ -17,13 +17,20 @@ class Encoder:
         command: from :func:`reelscribe.media.commands.encode_command`.
         cpu_seconds: after which the kernel ends it.
         output: descriptor of the file that it writes; None if it writes to its standard output.
+        inherits: descriptors of what it reads besides the WAV.
 
     Attributes:
         exit_code, messages: of ffmpeg.
     """
 
     def __init__(
-        self, ffmpeg: FFmpeg, command: Sequence[str], *, cpu_seconds: float, output: int | None = None
+        self,
+        ffmpeg: FFmpeg,
+        command: Sequence[str],
+        *,
+        cpu_seconds: float,
+        output: int | None = None,
+        inherits: Sequence[int] = (),
     ) -> None:
         self.exit_code = 0
         self.messages: list[str] = []
@@ -31,6 +38,7 @@ class Encoder:
         self._command = command
         self._cpu_seconds = cpu_seconds
         self._output = output
+        self._inherits = inherits
 
     async def encode(self, wav: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         """The encoded bytes, if they are not written to a file. What ``wav`` raises is raised at their end."""
@@ -40,7 +48,7 @@ class Encoder:
             async with FFmpegProcess(
                 self._ffmpeg.sandbox,
                 self._command,
-                () if self._output is None else (self._output,),
+                (*self._inherits, *(() if self._output is None else (self._output,))),
                 cpu_seconds=self._cpu_seconds,
                 may_write=self._output is not None,
                 feed=feed,
