@@ -101,7 +101,14 @@ class ExtractClipHandler(ExtractionHandler):
         service = self.service
         try:
             async with extract_audio(
-                service.ffmpeg, stored, wanted, request.audio, clip.extraction_id, service.limits, file.fileno()
+                service.ffmpeg,
+                stored,
+                wanted,
+                request.audio,
+                clip.extraction_id,
+                service.limits,
+                file.fileno(),
+                clip.beginning_of_sound,
             ) as extraction:
                 await extraction.finish(service.limits.start_timeout)
         except PastTheEnd:

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
 from reelscribe.contracts.clips import ClipReceipt, ClipRequest
@@ -26,12 +27,12 @@ from reelscribe.media.audio import HEAD_BYTES, AudioExtraction, extract_audio
 from reelscribe.media.choice import choose_track
 from reelscribe.media.clips.commands import clip_command, filters_of
 from reelscribe.media.clips.completeness import LONG_SECONDS, SHORT_SECONDS, missing_picture
-from reelscribe.media.clips.origin import recording_origin
 from reelscribe.media.clips.picture_filters import shown
 from reelscribe.media.clips.picture_process import CutPart, DoneCut, FirstPicture, PictureProcess
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection import InspectedStream, Inspection, inspect
 from reelscribe.media.picture_choice import PictureChoice, choose_picture
+from reelscribe.media.pictures.beginning import beginning_of_sound, stored_beginning
 from reelscribe.media.pipe import Pipe
 from reelscribe.media.sandbox import killed_by
 from reelscribe.media.sound.encoder import Encoder
@@ -56,14 +57,14 @@ class Recording:
 
     Attributes:
         stored: as libav has to read it.
-        origin: see :func:`reelscribe.media.clips.origin.recording_origin`.
+        origin: see :func:`reelscribe.media.pictures.beginning.stored_beginning`.
         picture: the stream that is taken.
     """
 
     stored: StoredObject
     structure: Structure
     inspection: Inspection
-    origin: float | None
+    origin: str | None
     picture: PictureChoice
 
 
@@ -76,7 +77,7 @@ async def open_recording(ffmpeg: FFmpeg, stored: StoredObject, video_track: int 
     structure = await asyncio.to_thread(read_structure, stored)
     stored = as_input(stored, structure)
     inspection, origin = await asyncio.gather(
-        inspect(ffmpeg, stored, timeout, cut=structure.cut), recording_origin(ffmpeg, stored, structure, timeout)
+        inspect(ffmpeg, stored, timeout, cut=structure.cut), asyncio.to_thread(stored_beginning, stored)
     )
     picture = choose_picture(inspection.streams, video_track, stored.savepath)
     return Recording(stored, structure, inspection, origin, picture)
@@ -137,6 +138,11 @@ class ClipExtraction:
         """Time in the recording at which the clip begins: ``start``, but of a copy that of its key frame."""
         copied = self._request.mode == "copy" and self.first
         return self.first.seconds if copied and self.first else self._request.start
+
+    @property
+    def beginning_of_sound(self) -> float | None:
+        """The ``origin`` of :func:`extract_audio` for sound that goes with its pictures, once the first is known."""
+        return beginning_of_sound(self._recording.structure, Fraction(self.first.origin) if self.first else None)
 
     @property
     def frames(self) -> int:
@@ -278,7 +284,15 @@ class ClipExtraction:
         )
         try:
             sound = await stack.enter_async_context(
-                extract_audio(self._ffmpeg, recording.stored, wanted, "wav", self.extraction_id, self._limits)
+                extract_audio(
+                    self._ffmpeg,
+                    recording.stored,
+                    wanted,
+                    "wav",
+                    self.extraction_id,
+                    self._limits,
+                    origin=self.beginning_of_sound,
+                )
             )
             head = await sound.head(self._limits.start_timeout)
         except (PastTheEnd, NoAudioTrack) as none:

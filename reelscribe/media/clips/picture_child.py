@@ -6,9 +6,9 @@ JSON object of
 
 * ``url``, ``options``, ``demuxer``: for ``avformat_open_input``; ``decoders``: names of those that may be opened;
 * ``picture`` and ``sound``: indexes of streams; ``sound`` may be null, and is used by ``copy`` only;
-* ``origin``: seconds of the container's clock at which the recording begins; null for libav's own start;
+* ``origin``: where the recording begins on the container's own clock, as a fraction; null for libav's own start;
 * ``parts``: of each, ``start`` and ``end`` in seconds of the recording, and ``fps``; null for all frames as they are.
-  These and ``origin`` are decimal numbers in strings;
+  All are decimal numbers in strings;
 * ``copy``: to copy the packets of the only part from its key frame on, instead of decoding;
 * ``body``: the descriptor to write to: NUT with raw pictures, or a fragmented MP4 of a copy;
 * ``most_pixels``, ``most_frames`` and ``most_bytes``: of a picture, of the body, and of what is kept of a copy.
@@ -35,6 +35,7 @@ FRAGMENTED = {
     **{"frag_duration": "1000000", "fflags": "+bitexact"},
 }
 CLOCK = 1_000_000
+CYCLE = Fraction(1 << 33, 90_000)  # seconds after which the timestamps of MPEG streams begin again
 RESTART_SECONDS = 5  # a timestamp so much before the last one is of another recording that was appended
 
 UNCHANGED = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "rgb24", "gray", "yuv420p10le"}
@@ -70,9 +71,8 @@ class Recording:
     def _open(self) -> None:
         task = self._task
         errors = {"metadata_errors": "surrogateescape"} if int(self._av.__version__.split(".")[0]) < 19 else {}
-        self._container = self._av.open(
-            task["url"], format=task["demuxer"], container_options=task["options"], **errors
-        )
+        options = task["options"]
+        self._container = self._av.open(task["url"], format=task["demuxer"], container_options=options, **errors)
         streams = self._container.streams
         if task["picture"] >= len(streams) or streams[task["picture"]].type != "video":
             raise Failure("no_picture")
@@ -80,8 +80,9 @@ class Recording:
         self.sound = streams[task["sound"]] if task["sound"] is not None else None
         self.time_base = Fraction(self.picture.time_base)
         self.lead = UNSURE_SECONDS if self._container.format.name == "mpeg" else 0
-        origin = task["origin"] or Fraction(self._container.start_time or 0, 1_000_000)
-        self.origin = Fraction(origin).limit_denominator(1_000_000)
+        start = Fraction(self._container.start_time or 0, CLOCK)
+        origin = Fraction(task["origin"] or start)
+        self.origin = origin - CYCLE * round((origin - start) / CYCLE)  # libav counts on, or begins below 0
         codec = self.picture.codec_context
         if not task["copy"]:
             if codec is None or codec.codec.name not in task["decoders"]:
@@ -94,6 +95,11 @@ class Recording:
     def seconds(self, pts: int) -> Fraction:
         """The time of a timestamp of the picture in the recording."""
         return pts * self.time_base - self.origin
+
+    def placed(self, pts: int) -> dict[str, Any]:
+        """The same for the parent."""
+        seconds = float(self.seconds(pts))
+        return {"pts": pts, "time_base": str(self.time_base), "seconds": seconds, "origin": str(self.origin)}
 
     def reached(self, pts: int, time: Fraction) -> bool:
         """Whether a timestamp is not after ``time``, as exactly as timestamps of this stream can be."""
@@ -210,8 +216,7 @@ class Body:
         self.output = self._av.open(os.fdopen(self._task["body"], "wb", buffering=0), "w", format="nut")
         self._stream = self.output.add_stream("rawvideo", rate=25)
         self._stream.width, self._stream.height, self._stream.pix_fmt = self._shape
-        self._stream.codec_context.time_base = Fraction(1, CLOCK)
-        self._stream.time_base = Fraction(1, CLOCK)
+        self._stream.codec_context.time_base = self._stream.time_base = Fraction(1, CLOCK)
 
 
 def describe(recording: Recording, frame: Any, name: str) -> dict[str, Any]:
@@ -220,16 +225,11 @@ def describe(recording: Recording, frame: Any, name: str) -> dict[str, Any]:
     display = next((bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"), None)
     aspect = recording.picture.sample_aspect_ratio or codec.sample_aspect_ratio or Fraction(1)
     return {
-        "pts": frame.pts,
-        "time_base": str(recording.time_base),
-        "seconds": float(recording.seconds(frame.pts)),
-        "width": frame.width,
-        "height": frame.height,
-        "format": name,
+        **recording.placed(frame.pts),
+        **{"width": frame.width, "height": frame.height, "format": name},
         "display": struct.unpack("=9i", display) if display and len(display) == 36 else None,
         "aspect": float(aspect) if 0.01 < aspect < 100 else 1.0,
-        "matrix": int(getattr(frame, "colorspace", 2)),
-        "range": int(getattr(frame, "color_range", 0)),
+        **{"matrix": int(getattr(frame, "colorspace", 2)), "range": int(getattr(frame, "color_range", 0))},
         "transfer": int(getattr(codec, "color_trc", 2)),
         "primaries": int(getattr(codec, "color_primaries", 2)),
     }
@@ -343,7 +343,7 @@ def _remux(
     picture, sound = recording.picture, recording.sound
     key = next(packet for packet in kept if packet.stream.index == picture.index)
     key_pts = key.dts if key.pts is None else key.pts
-    report(first={"pts": key_pts, "time_base": str(recording.time_base), "seconds": float(recording.seconds(key_pts))})
+    report(first=recording.placed(key_pts))
     output = av.open(os.fdopen(task["body"], "wb", buffering=0), "w", format="mp4", container_options=FRAGMENTED)
     streams = {stream.index: output.add_stream_from_template(stream) for stream in (picture, sound) if stream}
     filters = {}

@@ -44,6 +44,7 @@ class FirstPicture(_Line):
     Attributes:
         pts: its timestamp in the recording, in units of ``time_base``.
         seconds: the same on the timeline of the recording.
+        origin: where that begins on the container's own clock, in seconds, as a fraction.
         width, height: as stored; 0 of a copy.
         format: of the pixels, as ffmpeg names it.
         display: the matrix by which players turn it; None if they do not.
@@ -54,6 +55,7 @@ class FirstPicture(_Line):
     pts: int
     time_base: str
     seconds: float
+    origin: str
     width: int = 0
     height: int = 0
     format: str = ""
@@ -103,7 +105,7 @@ class PictureProcess:
         parts: to cut, in this order.
         body: a descriptor for it to write to; it is closed here.
         picture, sound: indexes of streams.
-        origin: see :func:`reelscribe.media.clips.origin.recording_origin`.
+        origin: see :func:`reelscribe.media.pictures.beginning.stored_beginning`.
         copy: copy packets instead of decoding them.
         cpu_seconds: after which the kernel ends it.
         most_pixels: of a picture; larger ones are not decoded.
@@ -118,7 +120,7 @@ class PictureProcess:
         *,
         picture: int,
         sound: int | None = None,
-        origin: float | None,
+        origin: str | None,
         copy: bool = False,
         cpu_seconds: float,
         most_pixels: int,
@@ -133,7 +135,7 @@ class PictureProcess:
             "decoders": PICTURE_DECODERS,
             "picture": picture,
             "sound": sound,
-            "origin": None if origin is None else repr(origin),
+            "origin": origin,
             "parts": [
                 {"start": str(part.start), "end": str(part.end), "fps": part.fps and str(part.fps)} for part in parts
             ],

@@ -20,6 +20,7 @@ from reelscribe.errors import BadRequest, IncompleteRecording, NoAudioInTime, No
 from reelscribe.media.audio import AudioExtraction, extract_audio
 from reelscribe.media.completeness import shortfall
 from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.pictures.beginning import VAGUE, beginning_of_sound, stored_beginning
 from reelscribe.media.pictures.flac import check_channels, flac
 from reelscribe.media.pictures.moments import Moment, SamplesRequest, moments, part_end
 from reelscribe.media.pictures.process import Opened, Picture, PictureProcess, decode_pictures
@@ -27,7 +28,6 @@ from reelscribe.media.pictures.tar import END, member
 from reelscribe.media.pictures.windows import CutSound, SoundWindows
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.structure.facts import Structure
-from reelscribe.media.structure.mpeg.first_timestamp import CLOCK_HZ, first_timestamp
 from reelscribe.media.structure.reading import as_input, read_structure
 from reelscribe.settings.extractor import ExtractionSection
 
@@ -36,10 +36,6 @@ log = logging.getLogger(__name__)
 LONGEST_KEY = 80
 SOON_SECONDS = 30
 """If the first moment comes within them, the sound is decoded from the beginning, while the first picture is sought."""
-
-VAGUE_BEGINNINGS = ("matroska",)
-"""Containers of which versions of FFmpeg disagree where they begin (Opus, by its pre-skip): the sound takes that from
-the process that decodes the pictures."""
 
 SUFFIXES = {"jpeg": "jpg", "png": "png", "webp": "webp"}
 
@@ -207,7 +203,7 @@ class SamplesExtraction:
         opening = None
         first = next(moments(self._request)).seconds
         seen = not self._pairs or self._pairs.picture != "none"
-        alone = self._structure.container not in VAGUE_BEGINNINGS or not seen
+        alone = self._structure.container not in VAGUE or not seen
         if self._pairs and self._pairs.audio_format != "none" and alone and (first < SOON_SECONDS or not seen):
             opening = asyncio.create_task(self._open_sound(0 if seen else self._sound_start(first)))
         try:
@@ -222,7 +218,6 @@ class SamplesExtraction:
 
     async def _open_pictures(self) -> None:
         request = self._request
-        clock = await asyncio.to_thread(first_timestamp, self._stored)
         asked: Any = [str(moment.seconds) for moment in moments(request)] if request.timestamps is not None else None
         if request.fps is not None:
             end = part_end(request)
@@ -234,7 +229,7 @@ class SamplesExtraction:
                 self._stored,
                 {
                     "video_track": request.video_track,
-                    "origin": None if clock is None else str(Fraction(round(clock * CLOCK_HZ), CLOCK_HZ)),
+                    "origin": await asyncio.to_thread(stored_beginning, self._stored),
                     "moments": asked,
                     "picture": request.picture,
                     "quality": request.quality,
@@ -263,8 +258,8 @@ class SamplesExtraction:
             track=pairs.track,
             allow_incomplete=pairs.allow_incomplete,
         )
-        vague = self._process and self._structure.container in VAGUE_BEGINNINGS
-        origin = float(Fraction(*self._process.opened.origin)) if vague and self._process else None
+        pictures = Fraction(*self._process.opened.origin) if self._process else None
+        origin = beginning_of_sound(self._structure, pictures)
         self._sound = await self._resources.enter_async_context(
             extract_audio(self._ffmpeg, self._stored, request, "wav", self._id, self._limits, origin=origin)
         )

@@ -45,6 +45,8 @@ def odd_bucket(clock_bucket: Path, local_ffmpeg: FFmpeg, run_ffmpeg: Callable[..
     make(folder, local_ffmpeg.path, "slides.mp4", *H264, *AAC, "-fps_mode", "vfr", filters=slides)
     late = ("-bsf:v", "setts=pts=PTS+0.4/TB:dts=DTS+0.4/TB")
     run_ffmpeg("-i", folder / "clock.mkv", "-c", "copy", *late, folder / "late.mkv")
+    for name, offset in (("plain.ts", "0"), ("wraps.ts", "95440")):
+        run_ffmpeg("-i", folder / "clock.ts", "-c", "copy", "-output_ts_offset", offset, folder / name)
     content = bytearray(mp4.read_bytes())
     with av.open(str(mp4)) as video:
         keys = [packet for packet in video.demux(video.streams.video[0]) if packet.is_keyframe and packet.size]
@@ -81,6 +83,13 @@ async def test_a_seek_that_lands_behind_its_target_is_noticed(
     copied = await clip(clips, name, start=start, duration=0.2, mode="copy")
     begins = float(copied.headers["X-Begins-Seconds"]) + clock.origin(source) + 1e-6
     assert played(copied.content)[0].number == clock.at(source, begins) <= clock.at(source, target)
+
+
+@pytest.mark.parametrize("mode", ["exact", "copy"])
+async def test_timestamps_that_begin_again_at_their_limit_are_one_clock(mode: str, odd: httpx.AsyncClient) -> None:
+    video = await clip(odd, "wraps.ts", start=4.13, duration=0.2, mode=mode)
+    plain = await clip(odd, "plain.ts", start=4.13, duration=0.2, mode=mode)
+    assert [shown.number for shown in played(video.content)] == [shown.number for shown in played(plain.content)]
 
 
 async def test_a_clip_that_ends_with_the_recording_says_so(clips: httpx.AsyncClient) -> None:
