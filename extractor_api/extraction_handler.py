@@ -11,6 +11,7 @@ from tornado.iostream import StreamClosedError
 from extractor_api.file_delivery import ResultSender
 from extractor_api.receipts import AnExtractionReceipt
 from extractor_api.service import ExtractorService
+from reelscribe.contracts.extractor import ExtractionReceipt
 from reelscribe.errors import NoAudioInTime, ServiceError, Stopping
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,10 @@ class ExtractionHandler(ResultSender):
     def record(self, receipt: AnExtractionReceipt) -> None:
         """Keep the receipt of an ended extraction, and log it."""
         self.service.record(receipt)
+        what = "bytes sent"
+        if isinstance(receipt, ExtractionReceipt):
+            what += f", {receipt.delivered_seconds:.1f} s of audio"
         log.info(
-            "%s: extraction finished (%s): %d bytes sent in %.1f s",
-            receipt.savepath, receipt.state, receipt.bytes, self.request.request_time(),
+            "%s: ffmpeg finished (%s): %d %s in %.1f s",
+            receipt.savepath, receipt.state, receipt.bytes, what, self.request.request_time(),
         )  # fmt: skip
