@@ -250,3 +250,16 @@ def test_the_picture_of_a_cover_is_not_a_video() -> None:
     assert choose_picture([cover, small], 0).stream is small
     with pytest.raises(NoVideoTrack):
         choose_picture([cover], None)
+
+
+async def test_clips_and_previews_wait_for_slots_of_pictures_and_waveforms_do_not(
+    serve: Serve, clock_bucket: Path
+) -> None:
+    client = await serve(data_path=clock_bucket.parent, max_decoders=1, queue_length=0)
+    slots = client.service.decoder_slots  # type: ignore[attr-defined]
+    with slots.claim(interactive=True) as one, slots.claim(interactive=True) as another:
+        await one.wait(interactive=True)
+        await another.wait(interactive=True)
+        for route, body in (("/extract-clip", {"duration": 1}), ("/extract-preview", {})):
+            assert (await refused(client, route, savepath="clock.mp4", **body))[1] == "busy"
+        assert (await client.post("/peaks", json={"savepath": "clock.mp4"})).status_code == 200
