@@ -53,6 +53,8 @@ PlanOption = Annotated[
 Picture = StrEnum("Picture", ["jpeg", "png", "webp"])
 Window = StrEnum("Window", ["centred", "after", "before"])
 PairSound = StrEnum("PairSound", ["wav", "flac"])
+ClipMode = StrEnum("ClipMode", ["exact", "copy"])
+ClipSound = StrEnum("ClipSound", ["none", "wav", "flac"])
 Edges = StrEnum("Edges", ["drop", "pad"])
 FpsOption = Annotated[float, typer.Option(help="Pictures per second.")]
 PictureOption = Annotated[Picture, typer.Option(help="Format of the pictures.")]
@@ -71,7 +73,7 @@ def register(cli: typer.Typer) -> None:
         rich_markup_mode=None,
         no_args_is_help=True,
     )
-    for kind in (speech, pairs, frames):
+    for kind in (speech, pairs, frames, clips):
         make.command(epilog=f"Example: orchestrator dataset make {kind.__name__} --all --output data/{kind.__name__}")(
             kind
         )
@@ -209,6 +211,41 @@ def frames(
         picture=picture.value,
         size=size,
         quality=quality,
+    )
+
+
+def clips(
+    output: OutputOption,
+    savepaths: SavepathsArgument = None,
+    prefix: PrefixOption = None,
+    everything: AllOption = False,
+    where: WhereOption = None,
+    manifest: ManifestOption = None,
+    column: ColumnOption = None,
+    template: TemplateOption = "{id}.mp4",
+    seconds: Annotated[float, typer.Option(help="Of a clip, if the CSV says no other length.")] = 10.0,
+    mode: Annotated[
+        ClipMode, typer.Option(help="exact: encoded again; copy: as stored, from a key frame.")
+    ] = ClipMode.exact,
+    audio: Annotated[ClipSound, typer.Option(help="Format of a further file with the sound.")] = ClipSound.wav,
+    size: SizeOption = None,
+    limit: LimitOption = None,
+    shard_mb: ShardOption = 256.0,
+    bucket: BucketOption = None,
+    dry_run: DryRunOption = False,
+    plan: PlanOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Parts of videos, each with its sound as a file of its own: those that a CSV names, or one after the other."""
+    _make(
+        "clips",
+        *(savepaths, prefix, everything, where, manifest, column, template),
+        *(output, limit, shard_mb, bucket, dry_run, plan, as_json, config),
+        seconds=seconds,
+        mode=mode.value,
+        audio=audio.value,
+        size=size,
     )
 
 

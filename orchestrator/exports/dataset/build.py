@@ -6,6 +6,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from orchestrator.errors import Unavailable
+from orchestrator.exports.dataset.making.clips import clips
 from orchestrator.exports.dataset.making.pictures import frames, pairs
 from orchestrator.exports.dataset.making.speech import speech
 from orchestrator.exports.dataset.plan import DatasetKind, Item, PlanSettings, ShardPlan
@@ -16,7 +17,7 @@ from reelscribe.http.extractor_client import ExtractorClient
 
 Maker = Callable[[ExtractorClient, PlanSettings, Item], AsyncIterator[Sample | Missing]]
 
-MAKERS: dict[DatasetKind, Maker] = {"speech": speech, "pairs": pairs, "frames": frames}
+MAKERS: dict[DatasetKind, Maker] = {"speech": speech, "pairs": pairs, "frames": frames, "clips": clips}
 """What makes the samples of an item, for each kind."""
 
 TRIES = 3
