@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from reelscribe.media.ffmpeg import FFmpeg
 from tests.extractor_api.conftest import Serve
 from tests.media_matrix.answers import samples_of
 
@@ -181,6 +182,19 @@ async def test_a_start_counts_samples_where_the_clock_is_slower(
     assert len(complete) / SAMPLE_RATE == pytest.approx(SECONDS, abs=0.05)
     part = await extracted(extractor, savepath, start=START, duration=DURATION)
     assert_same(source, part, complete, 592_320)
+
+
+async def test_a_part_of_frames_of_many_sizes_is_cut_to_the_sample(
+    serve: Serve, make: Callable[..., str], recordings: Path, each_ffmpeg: FFmpeg
+) -> None:
+    """FFmpeg 9 smooths their rounded timestamps, so that all of a part are as wrong as its first."""
+    pcm = Source("pcm.mkv", "-c:a pcm_s16le -ar 44100")
+    savepath = make(pcm)
+    extractor = await serve(each_ffmpeg, data_path=recordings.parent)
+    complete = await extracted(extractor, savepath, sample_rate=44_100)
+    for start in (4, 12.001, 17.5):
+        part = await extracted(extractor, savepath, start=start, duration=DURATION, sample_rate=44_100)
+        assert_same(pcm, part, complete, round(start * 44_100))
 
 
 @pytest.mark.parametrize("source", [of(name) for name in REPEATED], ids=str)

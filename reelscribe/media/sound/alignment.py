@@ -59,6 +59,11 @@ class Stretch:
         return gcd(*(frame.duration for frame in self.frames[1:-1]))
 
     @property
+    def is_on_grid(self) -> bool:
+        """Whether a rounded timestamp says which line of the grid is meant; not if frames are of many sizes (PCM)."""
+        return self.size >= ROUNDED_SECONDS * self.sample_rate
+
+    @property
     def lateness(self) -> float:
         """By how many samples the timestamps are typically later than the samples before them."""
         return median(self._lateness())
@@ -138,10 +143,11 @@ class Alignment:
     def shift(self) -> float | None:
         """Seconds to add to the timestamps of the part.
 
-        None if the clock is slower than the samples: then only a read from the beginning shows where a sample belongs.
+        None if the clock is slower than the samples, or is rounded and frames are on no grid: then only a read from the
+        beginning shows where a sample belongs.
         """
         first, part = self._beginning.stretch, self._sought.stretch if self._sought else None
-        if first and first.falls_behind:
+        if first and (first.falls_behind or (self._sought and not first.is_on_grid)):
             return None
         return shift(first, part) if first and part else 0.0
 

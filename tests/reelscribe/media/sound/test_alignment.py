@@ -42,6 +42,11 @@ def test_frames_elsewhere_are_left_where_their_timestamps_say() -> None:
     assert shift(stretch([1024] * 200), stretch([1024] * 40, 1024 * 100 + 500)) == 0.0
 
 
+def test_frames_of_many_sizes_are_on_no_grid() -> None:
+    assert not stretch([940, *[941] * 40, 940, *[941] * 40]).is_on_grid
+    assert all(stretch([size] * 40).is_on_grid for size in (64, 480, 1024))
+
+
 @pytest.mark.parametrize("speed", [1.0, 0.9999, 1.01])
 def test_rounding_and_a_faster_clock_are_no_slow_clock(speed: float) -> None:
     assert not stretch([1024] * 215, speed=speed).falls_behind
