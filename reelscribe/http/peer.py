@@ -20,8 +20,11 @@ def as_service_errors(what: str) -> Iterator[None]:
         raise StreamCut(f"{what} broke off: {_reason(cut)}") from cut
 
 
-def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
+def _reason(error: httpx.HTTPError) -> str:
+    """Most of httpx's errors have no words but the name of their class."""
+    if isinstance(error, httpx.TimeoutException):
+        return "it took too long"
+    return str(error) or "the connection was lost"
 
 
 def refusal(peer: str, response: httpx.Response) -> RemoteError:
