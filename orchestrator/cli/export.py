@@ -61,7 +61,7 @@ def export(
     if output is None and named and len(named) == 1:
         output = STANDARD_OUTPUT
     if output is None or (output == STANDARD_OUTPUT and format.value == PARQUET):
-        usage("name a folder with --output DIR")
+        usage(f"name a folder with --output DIR{'; or --output - for jsonl' if format.value == Format.JSONL else ''}")
     if output == STANDARD_OUTPUT and format.value != Format.JSONL and (not named or len(named) > 1):
         usage("standard output takes one transcript, or any number as jsonl; name a folder with --output DIR")
     if output == STANDARD_OUTPUT and as_json:

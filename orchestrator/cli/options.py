@@ -115,7 +115,12 @@ def checked(savepath: str, where: str = "SAVEPATH") -> str:
 
 def checked_all(savepaths: Sequence[str] | None) -> list[str]:
     """All savepaths of an argument list, checked."""
-    return [checked(savepath) for savepath in savepaths or ()]
+    return [checked(savepath, place_of(savepath, savepaths or ())) for savepath in savepaths or ()]
+
+
+def place_of(savepath: str, arguments: Sequence[str]) -> str:
+    """Which of the arguments it is; of one alone that needs no words."""
+    return f"SAVEPATH {savepath!r}" if len(arguments) > 1 else "SAVEPATH"
 
 
 def refuse_binary_on_terminal(format: str | None) -> None:

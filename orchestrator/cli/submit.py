@@ -14,6 +14,7 @@ from orchestrator.cli.options import (
     checked,
     open_list,
     parsed_options,
+    place_of,
     usage,
 )
 from orchestrator.cli.queue_rules import pause_lines
@@ -89,7 +90,8 @@ def submit(
     else:
         uploads = {}
         refuse_local_files(savepaths or ())
-    names = [name if name == STANDARD_INPUT else checked(name) for name in savepaths or ()]
+    arguments = savepaths or []
+    names = [name if name == STANDARD_INPUT else checked(name, place_of(name, arguments)) for name in arguments]
     if bool(names or from_file) + (prefix is not None) + everything != 1:
         usage("name at least one savepath, or a file of them with --from-file FILE, or give --prefix or --all")
     if dry_run and wait:

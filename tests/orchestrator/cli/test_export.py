@@ -134,6 +134,7 @@ async def test_an_incomplete_transcript_is_reported(orchestrator, store_transcri
         ([], "name savepaths, or give --prefix or --all"),
         (["a.mp4", "--all"], "name savepaths, or give --prefix or --all"),
         (["--all"], "name a folder with --output DIR"),
+        (["--all", "--format", "jsonl"], "name a folder with --output DIR; or --output - for jsonl"),
         (["a.mp4", "--format", "parquet"], "name a folder with --output DIR"),
         (["--all", "--format", "srt", "--output", "-"], "standard output takes one transcript"),
         (["a.mp4", "--format", "doc"], "'doc' is not one of"),

@@ -187,6 +187,7 @@ async def test_ctrl_c_says_how_far_it_got_and_the_same_command_continues(orchest
         (["--prefix", "a/", "--all"], "name at least one savepath"),
         (["a.mp4", "--dry-run", "--wait"], "--dry-run queues nothing"),
         (["../a.mp4"], "SAVEPATH: must not contain '.' or '..' as a folder"),
+        (["a.mp4", "../b.mp4"], "SAVEPATH '../b.mp4': must not contain '.' or '..' as a folder"),
         (["a.mp4", "--option", "colour=red"], "--option colour: there is no such option; there are "),
         (["a.mp4", "--option", "task"], "--option task: write NAME=VALUE"),
         (["a.mp4", "--option", "task=sing"], "task: must be 'transcribe' or 'translate'"),
