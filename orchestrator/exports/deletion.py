@@ -5,7 +5,7 @@ bucket fails, nothing is forgotten, and it can be tried again. Nothing comes bac
 after its job is gone, a result that is being stored is waited for, and a new submission waits for the end.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from psycopg.errors import LockNotAvailable
 from orchestrator.database.pool import Pool
 from orchestrator.database.sql import Connection
 from orchestrator.errors import InUse, TranscriptKept
-from orchestrator.jobs import deletion, queries, transitions
+from orchestrator.jobs import deletion, queries, removed_objects, transitions
 from orchestrator.jobs.deletion import Deleted
 from reelscribe.blocking_calls import call_blocking
 from reelscribe.errors import JobNotFound, PeerRefused, SettingsError
@@ -23,6 +23,9 @@ from reelscribe.settings.shared import MinioSection
 TOGETHER = 50
 """Savepaths of one transaction; each may have thousands of segments."""
 TRIES = 5
+
+Existing = Callable[[Sequence[str]], Awaitable[Collection[str]]]
+"""Of these savepaths of a bucket, those whose objects exist."""
 
 
 class QueueEntries(Protocol):
@@ -64,6 +67,20 @@ class Deletions:
                 return total
             total += await self._forget(list(found.values()))
 
+    async def delete_removed(self, bucket: str, savepaths: Sequence[str], existing: Existing) -> Deleted:
+        """Forget those of these savepaths whose objects are gone.
+
+        Args:
+            existing: is asked while no job can be added: what is uploaded after its answer gets its new job after that.
+
+        Raises:
+            InUse, ServiceError: see :meth:`delete`; or ``existing`` does not answer.
+        """
+        total = Deleted()
+        for begin in range(0, len(savepaths), TOGETHER):
+            total += await self._forget_removed(bucket, savepaths[begin : begin + TOGETHER], existing)
+        return total
+
     async def delete_failed(self, ids: Sequence[int], code: str) -> Deleted:
         """Remove jobs that failed with this code, one at a time; all others are skipped, such as those retried now."""
         total = Deleted()
@@ -94,14 +111,33 @@ class Deletions:
         for _ in range(TRIES):
             try:
                 async with self._pool.connection() as connection:
-                    if (jobs := await deletion.lock(connection, media_ids)) is None:
-                        continue
-                    await self._end(connection, jobs)
-                    await self._remove_results(await deletion.stored_results(connection, media_ids))
-                    return await deletion.remove(connection, media_ids)
+                    if (jobs := await deletion.lock(connection, media_ids)) is not None:
+                        return await self._remove(connection, media_ids, jobs)
             except LockNotAvailable:
                 break
         raise _in_use()
+
+    async def _forget_removed(self, bucket: str, savepaths: Sequence[str], existing: Existing) -> Deleted:
+        for _ in range(TRIES):
+            async with self._pool.connection() as connection:
+                found = await deletion.recordings(connection, bucket, savepaths, "", len(savepaths))
+            try:
+                async with self._pool.connection() as connection:
+                    if await deletion.lock(connection, list(found.values())) is None:
+                        continue
+                    back = await existing(list(found))
+                    await removed_objects.unmark(connection, bucket, list(back))
+                    gone = [media_id for savepath, media_id in found.items() if savepath not in back]
+                    return await self._remove(connection, gone, await deletion.lock(connection, gone) or ())
+            except LockNotAvailable:
+                break
+        raise _in_use()
+
+    async def _remove(self, connection: Connection, media_ids: Sequence[int], jobs: Sequence[int]) -> Deleted:
+        """Remove all that is known of recordings that are locked."""
+        await self._end(connection, jobs)
+        await self._remove_results(await deletion.stored_results(connection, media_ids))
+        return await deletion.remove(connection, media_ids)
 
     async def _forget_job(self, id: int, code: str | None = None) -> Deleted:
         for _ in range(TRIES):

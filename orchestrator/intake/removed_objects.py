@@ -7,17 +7,20 @@ A bucket that is empty all of a sudden is no proof: its disk may not be mounted.
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
+from functools import partial
 
 from orchestrator.database.pool import Pool
 from orchestrator.intake.bucket import Objects
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import removed_objects
+from orchestrator.jobs.deletion import Deleted
 from reelscribe.savepath import mistake_in
 
 log = logging.getLogger(__name__)
 
-Delete = Callable[[str, Sequence[str]], Awaitable[object]]
-"""Forgets these savepaths of a bucket."""
+Existing = Callable[[Sequence[str]], Awaitable[Collection[str]]]
+Delete = Callable[[str, Sequence[str], Existing], Awaitable[Deleted]]
+"""Forgets those of these savepaths of a bucket that do not exist once no job can be added to them."""
 
 
 class RemovedObjects:
@@ -80,5 +83,5 @@ class RemovedObjects:
 
     async def _forget(self, bucket: str, gone: Sequence[str]) -> None:
         if gone and self._delete:
-            await self._delete(bucket, gone)
-            log.info("bucket %s: %d removed recording(s) forgotten", bucket, len(gone))
+            deleted = await self._delete(bucket, gone, partial(self._objects.identities, bucket))
+            log.info("bucket %s: %d removed recording(s) forgotten", bucket, deleted.savepaths)

@@ -110,7 +110,7 @@ async def serve_service(session: Session, service: OrchestratorService) -> None:
 
 
 def _make_intake(session: Session) -> EventIntake:
-    delete = session.deletions.delete if session.settings.events.when_object_removed == "delete" else None
+    delete = session.deletions.delete_removed if session.settings.events.when_object_removed == "delete" else None
     return EventIntake(session.pool, session.submissions, RecordingFilter(session.settings), session.objects, delete)
 
 

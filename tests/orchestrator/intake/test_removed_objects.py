@@ -15,6 +15,7 @@ from orchestrator.intake.bucket_listing import BucketListing
 from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.folder_watch import FolderWatch
 from orchestrator.intake.submission import Submissions
+from orchestrator.jobs import removed_objects
 from orchestrator.jobs.models import Options
 from reelscribe.errors import PeerUnreachable
 from reelscribe.http.auth import Tokens
@@ -34,7 +35,7 @@ async def bucket(tmp_path):
 def intake(pool, queue, bucket):
     def make(delete: bool = False, url: str = bucket.url) -> EventIntake:
         objects = Objects(url, Tokens(), BUCKET)
-        forget = Deletions(pool, queue, MinioSection()).delete if delete else None
+        forget = Deletions(pool, queue, MinioSection()).delete_removed if delete else None
         return EventIntake(pool, Submissions(pool, queue, objects), RecordingFilter(Settings()), objects, forget)
 
     return make
@@ -157,3 +158,31 @@ async def test_what_is_gone_counts_as_there_once_it_is_transcribed_again(kept, s
     await sql("update media set removed_at = now() - %s where savepath = 'a.mp4'", timedelta(days=1))
     await store_transcript("a.mp4", "hello", force=True)
     assert await removed() == []
+
+
+@pytest.mark.parametrize("reported_by", ["event", "listing"])
+async def test_a_job_of_an_object_that_is_uploaded_again_meanwhile_is_not_forgotten(
+    reported_by, kept, intake, list_once, removed, known, monkeypatch, sql
+):
+    forgetting = intake(delete=True)
+    (kept.data_path / "videos" / "a.mp4").unlink()
+    (kept.data_path / "videos" / "b" / "2.mp4").unlink()
+    if reported_by == "listing":
+        await list_once(forgetting)
+    mark = removed_objects.mark
+
+    async def uploaded_again(connection, bucket, savepaths):
+        if "a.mp4" in savepaths:
+            kept.put("a.mp4", "twice", age=0)
+            assert (await intake().take(BUCKET, {"a.mp4": None}))["changed"] == 1
+        return await mark(connection, bucket, savepaths)
+
+    monkeypatch.setattr(removed_objects, "mark", uploaded_again)
+    if reported_by == "listing":
+        await list_once(forgetting)
+    else:
+        await forgetting.removed.check(BUCKET, ["a.mp4", "b/2.mp4"])
+    assert await known() == ["a.mp4", "b/1.mp4"], "what is gone is forgotten nevertheless"
+    assert await removed() == []
+    of_it = "select id from media where savepath = 'a.mp4'"
+    assert await sql(f"select state from jobs where not superseded and media_id = ({of_it})") == [("queued",)]
