@@ -66,6 +66,14 @@ BucketOption = Annotated[
     str | None,
     typer.Option(help="Default: bucket_name of config.cfg.", show_default=False, callback=_checked_bucket),
 ]
+BucketOrAllWithCodeOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Default: bucket_name of config.cfg, but all buckets with --code.",
+        show_default=False,
+        callback=_checked_bucket,
+    ),
+]
 BucketOrAllOption = Annotated[
     str | None,
     typer.Option(

@@ -4,7 +4,14 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import BucketOption, JsonOption, SavepathsArgument, YesOption, checked_text, chosen_prefix
+from orchestrator.cli.options import (
+    BucketOrAllWithCodeOption,
+    JsonOption,
+    SavepathsArgument,
+    YesOption,
+    checked_text,
+    chosen_prefix,
+)
 from reelscribe.command_line import ConfigOption
 
 
@@ -31,7 +38,7 @@ def delete(
             callback=checked_text,
         ),
     ] = None,
-    bucket: BucketOption = None,
+    bucket: BucketOrAllWithCodeOption = None,
     yes: YesOption = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
