@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from orchestrator.worker.retry import exponential
@@ -41,10 +43,15 @@ class Outage:
         """Why it is left alone now; None if it is not."""
         return self.reason if time.monotonic() < max(self.back_at, self.probed_until) else None
 
-    def probe(self) -> None:
-        """One job tries it now; if it has failed before, the others wait for the outcome."""
-        if self.failures:
-            self.probed_until = time.monotonic() + PROBE_SECONDS
+    @contextmanager
+    def probing(self) -> Iterator[None]:
+        """One job tries it now; if it has failed before, the others wait for the outcome, or for the end of the try."""
+        until = self.probed_until = time.monotonic() + PROBE_SECONDS if self.failures else 0.0
+        try:
+            yield
+        finally:
+            if self.probed_until == until:
+                self.probed_until = 0.0
 
     def note_failure(self, failure: ServiceError, quietly: bool = False) -> None:
         """Leave it alone for longer than the last time. Concurrent failures count once.

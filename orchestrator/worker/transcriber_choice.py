@@ -207,15 +207,15 @@ class Transcribers:
             if reason := reading.unavailable_reason or transcriber.note_still_lacking(reading):
                 reasons.append(reason)
                 continue
-            reading.probe()
             transcriber.running += 1
             try:
-                stream = await self._client.transcribe(transcriber.url, request)
-                try:
-                    yield JobStream(transcriber, stream, reading)
-                    return
-                finally:
-                    await stream.close()
+                with reading.probing():
+                    stream = await self._client.transcribe(transcriber.url, request)
+                    try:
+                        yield JobStream(transcriber, stream, reading)
+                        return
+                    finally:
+                        await stream.close()
             except CannotTakeJob as refused:
                 reasons.append(refused.reason)
                 if refused.reason.code != "busy":

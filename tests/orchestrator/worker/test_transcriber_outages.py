@@ -12,7 +12,7 @@ from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import RemoteError
 from reelscribe.http.auth import Tokens
 from tests.orchestrator.conftest import run_worker
-from tests.orchestrator.scripted import ScriptedTranscriber, falls_silent_after
+from tests.orchestrator.scripted import ScriptedTranscriber, falls_silent_after, refuses, transcribes
 
 
 async def until(condition, seconds: float = 15) -> None:
@@ -124,6 +124,22 @@ def test_no_job_tries_what_the_health_of_the_transcriber_still_lacks(code, said)
     assert one.note_still_lacking(reading) is reading.reason
     one.note_health({"problems": ["the extractor is degraded: bucket y is not there"]})
     assert one.note_still_lacking(reading) is None
+
+
+async def test_a_job_that_finds_no_free_slot_lets_the_others_try_the_bucket(transcriber, monkeypatch):
+    monkeypatch.setattr(outages, "pause_seconds", lambda failures: 0.0)
+    transcriber.scripts = [refuses(503, "busy", "all slots are taken", True, retry_after=1), transcribes()]
+    async with transcriber_choice.Transcribers((transcriber.url,), Tokens(), 5) as all:
+        reading = all._transcribers[0].reading("x")
+        reading.note_failure(RemoteError(502, "bucket_unavailable", "bucket x is not there", True))
+        request = TranscribeRequest(savepath="a.mp4", bucket_name="x")
+        with pytest.raises(NoTranscriber, match="all slots are taken"):
+            async with all.transcribe(request):
+                pass
+        async with all.transcribe(request) as stream:
+            assert reading.unavailable_reason, "the others wait for the outcome"
+            assert [event async for event in stream.events()]
+        assert not reading.failures
 
 
 async def test_what_answers_and_is_no_transcriber_is_a_reason_to_wait(free_port):
