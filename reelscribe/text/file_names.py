@@ -66,7 +66,7 @@ class FileNames:
         )
         if "{folder}" not in template:
             made = f"{folder}/{made}"
-        return "/".join(filter(None, made.split("/")))
+        return "/".join(_safe(part) for part in made.split("/") if part)
 
     def may_be_ambiguous(self, format: Format) -> bool:
         """Whether two recordings of a folder whose names differ only in their endings would get the same name."""
@@ -95,6 +95,11 @@ def _check(template: str) -> None:
         raise ValueError(f"the name {template!r} cannot be used: {{folder}} is a folder, as in {{folder}}/{{stem}}.srt")
     if any(part in ("", ".", "..") for part in template.split("/")):
         raise ValueError(f"the name {template!r} cannot be used: it leads out of the folder")
+
+
+def _safe(part: str) -> str:
+    """As the name of a file or a folder: ``.`` and ``..`` lead elsewhere, and MinIO refuses them with spaces too."""
+    return part.replace(".", "_") if part.strip() in (".", "..") else part
 
 
 def _in_one_part(value: str) -> str:

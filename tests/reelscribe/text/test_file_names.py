@@ -23,6 +23,12 @@ def test_the_name_of_a_recording(template, savepath, name):
     assert FileNames(template).name(savepath, Format.SRT, "en", "org/large") == name
 
 
+def test_no_value_of_a_field_leads_out_of_the_folder():
+    names = FileNames("{language}/{model}/{stem}/{name}.{format}")
+    assert names.name("talk.mp4", Format.SRT, "..", " .") == "__/ _/talk/talk.mp4.srt"
+    assert ".." not in names.name("...mp4", Format.SRT, "en", "m").split("/"), "whatever Python takes for the stem"
+
+
 @pytest.mark.parametrize(
     ("format", "name"),
     [(Format.VTT, "a/talk.en.vtt"), (Format.JSON, "a/talk.mp4.json"), (Format.TXT, "a/talk.mp4.txt")],
