@@ -102,12 +102,12 @@ class Submissions:
                 for job in await job_queries.jobs_by_id(connection, ids)
                 if job.state in transitions.REOPEN.sources and not job.options.get("allow_incomplete")
             ]
-        groups: dict[tuple[str, str], list[Job]] = {}
+        groups: dict[tuple[str, int, str], list[Job]] = {}
         for job in jobs:
-            groups.setdefault((job.bucket, json.dumps(job.options, sort_keys=True)), []).append(job)
-        for (bucket, _), alike in groups.items():
+            groups.setdefault((job.bucket, job.priority, json.dumps(job.options, sort_keys=True)), []).append(job)
+        for (bucket, priority, _), alike in groups.items():
             options = Options(**{**alike[0].options, "allow_incomplete": True})
-            submission = self.begin(bucket, options, max(job.priority for job in alike))
+            submission = self.begin(bucket, options, priority)
             await submission.take({job.savepath: None for job in alike})
         replaced = [job.id for job in jobs]
         async with self._pool.connection() as connection:

@@ -57,11 +57,12 @@ async def test_the_command_that_is_printed_queues_just_that_group(failed, comman
 
 
 async def test_cut_recordings_are_accepted_by_new_jobs_that_replace_the_failed_ones(failed, commands, sql):
+    await sql("update jobs set priority = 7 where media_id = (select id from media where savepath = 'a/4.mp4')")
     again = await commands.run("retry", "--code", "incomplete_recording", "--allow-incomplete")
     assert (again.code, again.out) == (0, "again     a/3.mp4\nagain     a/4.mp4\n")
     assert await sql(
-        "select savepath, options from jobs j join media m on m.id = media_id where state = 'queued' order by 1"
-    ) == [("a/3.mp4", {"allow_incomplete": True}), ("a/4.mp4", {"allow_incomplete": True})]
+        "select savepath, options, priority from jobs join media m on m.id = media_id where state = 'queued' order by 1"
+    ) == [("a/3.mp4", {"allow_incomplete": True}, 0), ("a/4.mp4", {"allow_incomplete": True}, 7)], "each has its own"
     assert "incomplete_recording" not in (await commands.run("failed")).out
     assert json.loads((await commands.run("status", "a/3.mp4", "--json")).out)["jobs"][0]["state"] == "queued"
 
