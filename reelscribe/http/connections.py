@@ -34,10 +34,12 @@ class ServiceStream(BaseIOStream):
     _request_id: str | None = None
     """None until its headers are complete."""
     _answered = _refused = _probing = _continued = _can_probe = _ended = False
+    request_is_read = False
+    """Whether all of it has come; an answer before that ends the connection, for what follows would be its body."""
 
     def await_request(self) -> None:
         """The next request comes now."""
-        self._request_id, self._answered, self._can_probe = None, False, False
+        self._request_id, self._answered, self._can_probe, self.request_is_read = None, False, False, False
 
     def begin_request(self, request_id: str, version: str) -> None:
         """The headers of a request have come, in this version of HTTP."""
@@ -60,7 +62,7 @@ class ServiceStream(BaseIOStream):
                 if isinstance(exc_info, UnsatisfiableReadError):
                     in_body = BadRequest("the request is not valid HTTP: the length of a chunk is too long")
                     self._refuse(in_body if self._request_id else HeadersTooLarge("the headers are over 64 KiB"))
-                if self._refused:
+                if self._refused or (self._answered and not self.request_is_read):
                     self._drop_what_has_come()
         super().close(exc_info)
 
@@ -142,7 +144,22 @@ class ServiceServer(HTTPServer):
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         stream = request_conn.stream  # type: ignore[attr-defined]
         stream.await_request()
-        return super().start_request(server_conn, request_conn)
+        return _RequestReading(super().start_request(server_conn, request_conn), stream)
+
+
+class _RequestReading(HTTPMessageDelegate):
+    """Notes in the stream when a request is complete."""
+
+    def __init__(self, delegate: HTTPMessageDelegate, stream: ServiceStream) -> None:
+        self._delegate = delegate
+        self._stream = stream
+        self.headers_received = delegate.headers_received  # type: ignore[method-assign]
+        self.data_received = delegate.data_received  # type: ignore[method-assign]
+        self.on_connection_close = delegate.on_connection_close  # type: ignore[method-assign]
+
+    def finish(self) -> None:
+        self._stream.request_is_read = True
+        self._delegate.finish()
 
 
 def _is_reset(stream: BaseIOStream) -> bool:

@@ -213,6 +213,9 @@ class ServiceHandler(RequestHandler):
     def flush(self, include_footers: bool = False) -> "Future[None]":
         if not self._headers_written:
             self.service.first_byte_seconds.labels(self._route).observe(self.request.request_time())
+            stream = self.request.connection.stream  # type: ignore[union-attr]
+            if isinstance(stream, ServiceStream) and not stream.request_is_read:
+                self.set_header("Connection", "close")  # tornado closes it then, and says so only to HTTP/1.0
         flushed = super().flush(include_footers)
         if self.request.method == "HEAD" and not include_footers:
             raise _HeadersSent

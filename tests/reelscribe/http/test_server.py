@@ -161,6 +161,46 @@ class TestAuth:
         assert response.json() == {"machine": "test-service", "status": "ok", "problems": []}
 
 
+class TestConnections:
+    """Two requests with bodies on one connection, by a client that reads the first answer before it sends more."""
+
+    @staticmethod
+    def request(path: str, size: int, token: str = "wrong") -> bytes:
+        body = b'{"item": "%s"}' % (b"x" * size)
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+    @pytest.mark.parametrize("size", [1, 800_000])
+    @pytest.mark.parametrize(("path", "status"), [("/orders/echo", 401), ("/nowhere", 404), ("/orders/echo", 503)])
+    async def test_a_refusal_before_the_body_is_read_says_that_the_connection_ends(
+        self, guarded, served, path, status, size
+    ):
+        server = guarded if status == 401 else served
+        if status == 503:
+            served.service.stopping.set()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(self.request(path, size))
+        answer = await asyncio.wait_for(reader.read(), 10)
+        assert answer.startswith(b"HTTP/1.1 %d " % status) and b"\r\nConnection: close\r\n" in answer
+        assert answer.endswith(b"}}"), "all of it comes"
+        writer.close()
+
+    async def test_what_is_answered_after_the_body_leaves_the_connection_open(self, guarded):
+        reader, writer = await asyncio.open_connection("127.0.0.1", guarded.port)
+        for path, status in (("/orders/echo", 200), ("/orders/busy", 503), ("/orders/echo", 200)):
+            writer.write(self.request(path, 1, "first"))
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+            assert head.startswith(b"HTTP/1.1 %d " % status) and b"Connection" not in head
+            length = re.search(rb"Content-Length: (\d+)", head)
+            assert length
+            await reader.readexactly(int(length[1]))
+        writer.close()
+
+    async def test_a_client_that_reuses_connections_gets_every_refusal(self, guarded):
+        for _ in range(20):
+            assert (await guarded.http.post("/orders/echo", json={"item": "x" * 500})).status_code == 401
+
+
 class TestCutBodies:
     async def test_a_failure_after_the_first_flush_never_ends_the_body(self, served):
         with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
