@@ -1,7 +1,5 @@
 """The ``extractor-api`` command: its arguments; :mod:`extractor_api.command` has what it does."""
 
-from collections.abc import Callable
-
 from reelscribe.stop_signals import leave_on_signals
 
 
@@ -10,13 +8,7 @@ def main() -> None:
     leave_on_signals()
     from reelscribe.program import run_program
 
-    run_program("extractor", _load)
-
-
-def _load() -> Callable[[], object]:
-    from extractor_api.arguments import cli
-
-    return cli
+    run_program("extractor", "extractor_api.arguments")
 
 
 if __name__ == "__main__":

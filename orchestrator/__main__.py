@@ -1,7 +1,5 @@
 """The ``orchestrator`` command."""
 
-from collections.abc import Callable
-
 from reelscribe.stop_signals import leave_on_signals
 
 
@@ -10,13 +8,7 @@ def main() -> None:
     leave_on_signals()
     from reelscribe.program import run_program
 
-    run_program("orchestrator", _load)
-
-
-def _load() -> Callable[[], object]:
-    from orchestrator.cli.main import cli
-
-    return cli
+    run_program("orchestrator", "orchestrator.cli.main")
 
 
 if __name__ == "__main__":

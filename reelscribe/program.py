@@ -10,8 +10,8 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from typing import Any, NoReturn, TextIO
 
 from reelscribe.stop_signals import INTERRUPTED_EXIT_CODE, ignore_signals, leave_on_signals, raise_on_signals
@@ -22,8 +22,8 @@ MISSING_EXIT_CODE = 2
 OURS = ("reelscribe", "extractor_api", "transcriber", "orchestrator")
 
 
-def run_program(extra: str, load: Callable[[], Callable[[], object]]) -> NoReturn:
-    """Import a program's command line with ``load``, run it, and exit.
+def run_program(extra: str, module: str) -> NoReturn:
+    """Import the ``cli`` of a module, run it, and exit.
 
     Args:
         extra: of the package, which has what this program needs.
@@ -35,7 +35,7 @@ def run_program(extra: str, load: Callable[[], Callable[[], object]]) -> NoRetur
     sys.stdout, sys.stderr = _standard_stream(1, sys.stdout), _standard_stream(2, sys.stderr)
     gc.disable()  # what is imported is no garbage, and looking for some takes a tenth of the time
     try:
-        load()()
+        import_module(module).cli()
         code: str | int | None = 0
     except SystemExit as left:
         code = left.code

@@ -1,7 +1,5 @@
 """The ``transcriber`` command: its arguments; :mod:`transcriber.command` has what it does."""
 
-from collections.abc import Callable
-
 from reelscribe.stop_signals import leave_on_signals
 
 
@@ -10,13 +8,7 @@ def main() -> None:
     leave_on_signals()
     from reelscribe.program import run_program
 
-    run_program("transcriber", _load)
-
-
-def _load() -> Callable[[], object]:
-    from transcriber.arguments import cli
-
-    return cli
+    run_program("transcriber", "transcriber.arguments")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 """The commands ``retry`` and ``cancel``: they change jobs, named ones or many in chunks, and print what has changed."""
 
 import asyncio
-import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from orchestrator.cli.bars import counting_bar
 from orchestrator.cli.console import counted, print_json, situation_line, visible
 from orchestrator.cli.options import checked_all, confirmed, require_answer, usage
 from orchestrator.cli.submission.submit_report import FEW
@@ -110,12 +109,12 @@ async def change_many(
 ) -> int:
     """Change jobs a chunk at a time, so that nothing else waits for it, and print how many; of a few, which."""
     changed: list[int] = []
-    chunks = [ids[begin : begin + CHUNK] for begin in range(0, len(ids), CHUNK)]
     try:
-        with _bar(word, len(chunks)) as advance:
-            for chunk in chunks:
+        with counting_bar(word, len(ids), shown=len(ids) > CHUNK) as advance:
+            for begin in range(0, len(ids), CHUNK):
+                chunk = ids[begin : begin + CHUNK]
                 changed += await change(chunk)
-                advance()
+                advance(len(chunk))
     except asyncio.CancelledError:
         print_error(f"stopped after {counted(len(changed), 'job')}; run it again to continue")
         raise
@@ -129,18 +128,3 @@ async def change_many(
     if not few:
         print(f"{len(changed)} jobs {word}" if changed else nothing)
     return 0
-
-
-@contextmanager
-def _bar(word: str, chunks: int) -> Iterator[Callable[[], None]]:
-    """A progress bar for a change of several chunks on a terminal; what it yields is called for each of them."""
-    if chunks < 2 or not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    from orchestrator.cli.submission.progress import bars
-
-    with bars(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()) as progress:
-        task = progress.add_task(word, total=chunks)
-        yield lambda: progress.advance(task)

@@ -1,11 +1,12 @@
 """The command ``export``: transcripts to standard output, into a folder, or into a Parquet dataset."""
 
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from orchestrator.cli.bars import counting_bar
 from orchestrator.cli.console import counted, print_json, visible
 from orchestrator.cli.options import (
     PARQUET,
@@ -137,7 +138,8 @@ async def _to_files(session: Session, bucket: str, wanted: TranscriptSelection, 
     """How many were written, and how many could not be."""
     failures = await _report_missing(session, bucket, wanted)
     written = 0
-    with _bar(await _count(session, bucket, wanted), shown=not writer.writes_on_terminal) as advance:
+    total = await _count(session, bucket, wanted)
+    with counting_bar("export", total, shown=not writer.writes_on_terminal) as advance:
         async for savepath in _found(session, bucket, wanted):
             async with session.pool.connection() as connection:
                 transcript = await transcript_queries.transcript(connection, bucket, savepath)
@@ -151,7 +153,7 @@ async def _to_files(session: Session, bucket: str, wanted: TranscriptSelection, 
                 except NotWritten as failure:
                     print_error(visible(failure.message))
                     failures += 1
-            advance()
+            advance(1)
     sys.stdout.flush()
     return written, failures
 
@@ -165,10 +167,10 @@ async def _to_parquet(session: Session, bucket: str, wanted: TranscriptSelection
         written = 0
         if not any(partition.jobs for partition in partitions):
             return written, failures  # a mistyped filter, or another database, empties no dataset
-        with _bar(sum(len(partition.jobs) for partition in partitions)) as advance:
+        with counting_bar("export", sum(len(partition.jobs) for partition in partitions)) as advance:
             for partition in partitions:
                 try:
-                    await parquet.rewrite(connection, root, bucket, partition, advance)
+                    await parquet.rewrite(connection, root, bucket, partition, partial(advance, 1))
                     written += len(partition.jobs)
                 except NotWritten as failure:
                     print_error(visible(failure.message))
@@ -210,18 +212,3 @@ async def _found(session: Session, bucket: str, wanted: TranscriptSelection) -> 
         if not page:
             return
         after = page[-1]
-
-
-@contextmanager
-def _bar(total: int, shown: bool = True) -> Iterator[Callable[[], None]]:
-    """A progress bar on a terminal; what it yields is called for each of ``total``."""
-    if not (shown and sys.stderr.isatty()):
-        yield lambda: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-
-    from orchestrator.cli.submission.progress import bars
-
-    with bars(TextColumn("export"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda: progress.advance(task)

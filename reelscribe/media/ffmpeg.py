@@ -89,7 +89,8 @@ class FFmpeg:
             return None
         if self.package:
             return f"the changelog of the package {self.package} does not name {WEAKNESS}; keep the system updated"
-        return f"ffmpeg {self.version} is older than the fix of {WEAKNESS} (7.1.5, 8.0.3, 8.1.2); update it"
+        fixed = ", ".join(".".join(map(str, release)) for release in FIXED_VERSIONS)
+        return f"ffmpeg {self.version} is older than the fix of {WEAKNESS} ({fixed}); update it"
 
 
 def find(configured: Path | None) -> Path:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from orchestrator.cli.bars import bars
 from orchestrator.cli.console import visible
 from orchestrator.cli.options import STANDARD_INPUT, checked, usage
 from orchestrator.session import Session, print_error
@@ -67,8 +68,6 @@ def _bar(total: int, savepath: str) -> Iterator[Callable[[int], None]]:
         yield lambda read: None
         return
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
-
-    from orchestrator.cli.submission.progress import bars
 
     columns = (
         TextColumn("upload"),

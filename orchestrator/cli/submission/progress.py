@@ -4,28 +4,15 @@ import sys
 import time
 from typing import Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn
+from rich.progress import BarColumn, TaskID, TextColumn
 from rich.text import Text
 
+from orchestrator.cli.bars import bars
 from orchestrator.cli.console import COLOURS, closing_line, transcribed, visible
 from orchestrator.jobs.models import Job, State
 
 PLAIN_SECONDS = 10.0
 """How often a running job is mentioned if there is no terminal."""
-
-
-def bars(*columns: ProgressColumn) -> Progress:
-    """Bars on standard error. What goes to standard output meanwhile is data and stays there; the lines of standard
-    error are shown above the bars.
-    """
-    return Progress(
-        *columns,
-        console=Console(stderr=True, highlight=False),
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=True,
-    )
 
 
 class ProgressView(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from orchestrator.cli.bars import bars
 from orchestrator.cli.console import counted, print_json, situation_line, visible
 from orchestrator.cli.submission.local_files import how_to_upload
 from orchestrator.cli.submission.savepath_lists import Refusal
@@ -118,8 +119,6 @@ def bar(total_bytes: int | None) -> Iterator[tuple[Callable[[int], None], Callab
         yield lambda read: None, lambda count: None
         return
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-
-    from orchestrator.cli.submission.progress import bars
 
     count = TextColumn("{task.fields[count]}")
     with bars(TextColumn("submit"), BarColumn(), count, TimeElapsedColumn()) as progress:

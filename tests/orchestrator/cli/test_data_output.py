@@ -16,7 +16,7 @@ from functools import partial
 
 import pytest
 
-from orchestrator.cli.submission.progress import bars
+from orchestrator.cli.bars import bars
 from tests.orchestrator.commands import read_until
 
 PROGRAM = """
