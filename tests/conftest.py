@@ -11,8 +11,28 @@ import pytest
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
 
+LONG_FILES = (
+    "end_to_end/test_crashes.py",
+    "bench/test_benches.py",
+    "orchestrator/database/test_embedded.py",
+    "transcriber/test_real_words.py",
+    "orchestrator/database/test_starting_together.py",
+    "end_to_end/test_transcripts.py",
+    "bench/test_real.py",
+    "transcriber/test_talk.py",
+    "transcriber/test_command.py",
+    "extractor_api/test_broken_inputs.py",
+)
+"""Those that take longest: begun last, one of them would run while the other processes have nothing left to do."""
+
 SPEECH = Path(__file__).parent / "speech"
 SPEECH_SECONDS = {"short.flac": 7.5, "minute.flac": 60.0, "ten_minutes.ogg": 600.0, "silence.flac": 10.0}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run :data:`LONG_FILES` first."""
+    order = {Path(__file__).parent / name: number for number, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 @pytest.fixture(autouse=True)

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import signal
+import time
 from collections import Counter
+from types import SimpleNamespace
 
 from orchestrator.database import pool
 from orchestrator.queue import fetch
-from orchestrator.worker import worker
+from orchestrator.worker import outages, worker
 from tests.orchestrator.conftest import run_worker
 from tests.orchestrator.scripted import ScriptedTranscriber, breaks_off_after, falls_silent_after, refuses, transcribes
 
@@ -71,13 +73,18 @@ async def test_jobs_are_spread_over_transcribers(submit, working, job_in, transc
         assert (len(transcriber.requests), len(other.requests)) == (2, 2)
 
 
-async def test_a_transcriber_that_fails_is_left_alone_and_probed_again(submit, working, job_in, transcriber):
+async def test_a_transcriber_that_fails_is_left_alone_and_probed_again(
+    submit, working, job_in, transcriber, monkeypatch
+):
+    now = time.monotonic()
+    monkeypatch.setattr(outages, "time", SimpleNamespace(monotonic=lambda: now))
     transcriber.scripts = [breaks_off_after(0), transcribes()]
     async with ScriptedTranscriber().listening() as other, working(transcriber.url, other.url):
         other.free = 3
         for number in range(6):
             await job_in((await submit(f"{number}.mp4")).id, "done")
         assert (len(transcriber.requests), transcriber.probes) == (1, 1), "it gets no job, and is not even asked"
+        now += 2  # the longest pause after one failure
         other.scripts = [refuses(503, "busy", "all slots are taken", True, retry_after=1)]
         await job_in((await submit("late.mp4")).id, "done")
         assert len(transcriber.requests) == 2
