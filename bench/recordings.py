@@ -67,8 +67,10 @@ def make_video(binary: FFmpeg, path: Path, seconds: int) -> Path:
             check=True,
         )  # fmt: skip
         subprocess.run(
-            [*run, "-i", LONGEST, "-ac", "2", "-ar", "44100", "-c:a", "aac", "-b:a", "128k", sound], check=True
-        )
+            [*run, "-t", str(seconds + 1), "-i", LONGEST, "-ac", "2", "-ar", "44100", "-c:a", "aac", "-b:a", "128k",
+             sound],
+            check=True,
+        )  # fmt: skip
         subprocess.run(
             [*run, "-stream_loop", "-1", "-i", picture, "-stream_loop", "-1", "-i", sound, "-map", "0:v", "-map", "1:a",
              "-c", "copy", "-t", str(seconds), path],
