@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test test-slow soak lint fix bench-extractor bench-orchestrator bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media bench-datasets clean
+.PHONY: help demo serve test fuzz test-slow soak lint fix bench-extractor bench-orchestrator bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media bench-datasets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ soak: .venv/test ## kill -9 services and PostgreSQL, alone and in pairs, for 20 
 
 test-slow: .venv/slow ## run the tests that take minutes, or need Ray and DVC (about 10 minutes)
 	$(BIN)/pytest -m slow $(ARGS)
+
+fuzz: .venv/test ## break recordings in many more ways than make test does (about 10 minutes)
+	THOROUGH=1 $(BIN)/pytest tests/extractor_api/test_broken_inputs.py tests/extractor_api/test_fuzzed_files.py \
+	    tests/reelscribe/media/structure/test_damage.py --timeout 1800 $(ARGS)
 
 lint: .venv/lint ## check style and types
 	$(BIN)/ruff check

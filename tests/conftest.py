@@ -1,6 +1,7 @@
 """What all tests share: the ffmpeg of this host, and recordings made with it from the speech fixtures."""
 
 import logging
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -24,6 +25,9 @@ LONG_FILES = (
     "extractor_api/test_broken_inputs.py",
 )
 """Those that take longest: begun last, one of them would run while the other processes have nothing left to do."""
+
+THOROUGH = bool(os.environ.get("THOROUGH"))
+"""Break recordings in many more ways than is needed to notice a mistake soon: make fuzz."""
 
 SPEECH = Path(__file__).parent / "speech"
 SPEECH_SECONDS = {"short.flac": 7.5, "minute.flac": 60.0, "ten_minutes.ogg": 600.0, "silence.flac": 10.0}

@@ -375,7 +375,7 @@ class AudioExtraction:
         if timeline and self._decoded:
             delivered = timeline.counts.delivered / self._decoded.sample_rate
         else:
-            delivered = self._copied.seconds + self._copied.silence if self._copied else 0.0
+            delivered = self._copied.seconds + self._copied.silence if self._copied and self._copied.seconds else 0.0
         return Outcome(
             delivered=delivered,
             exit_code=(source.exit_code if source else 0) or (self._encoder.exit_code if self._encoder else 0),

@@ -1,4 +1,4 @@
-"""Hundreds of broken files: each gets a complete body with its receipt, a refusal that says why, or a cut stream."""
+"""Many broken files (``make fuzz``: hundreds): each gets a complete body with its receipt, a refusal that says why, or a cut stream."""
 
 import asyncio
 import gc
@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.conftest import SPEECH
+from tests.conftest import SPEECH, THOROUGH
 from tests.extractor_api.conftest import Serve, running_ffmpeg
 
 RECIPES = {
@@ -30,6 +30,7 @@ RECIPES = {
     "flac": ("flac", None),
     "wav": ("pcm_s16le", None),
 }
+GROUPS = (("mp4", "mkv", "webm"), ("avi", "ts", "flv"), ("ogg", "mp3", "flac", "wav"))
 REQUESTS = (
     {"audio_format": "wav"},
     {"audio_format": "flac", "delivery": "file"},
@@ -58,23 +59,25 @@ def sound_files(tmp_path_factory: pytest.TempPathFactory, run_ffmpeg: Callable[.
     return {suffix: (folder / f"a.{suffix}").read_bytes() for suffix in RECIPES}
 
 
-def broken(files: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
-    """Each way to break each file, by name; the same ones in every run."""
+def broken(files: dict[str, bytes], suffixes: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+    """Each way to break each of these files, by name; the same ones in every run."""
     chance = random.Random(20_240_229)
-    for suffix, data in files.items():
-        for length in (0, 1, 7, 64, *(len(data) * tenth // 10 for tenth in range(1, 10)), len(data) - 1):
+    for suffix in suffixes:
+        data = files[suffix]
+        tenths = range(1, 10) if THOROUGH else (2, 5, 9)
+        for length in (0, 1, 7, 64, *(len(data) * tenth // 10 for tenth in tenths), len(data) - 1):
             yield f"cut at {length}.{suffix}", data[:length]
         for bits in (1, 4, 16, 64, 512):
-            for _ in range(2):
+            for _ in range(2 if THOROUGH else 1):
                 flipped = bytearray(data)
                 for _ in range(bits):
                     flipped[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
                 yield f"{bits} bits flipped {chance.random():.4f}.{suffix}", bytes(flipped)
-        for share in (0, 3, 6, 9):
+        for share in (0, 3, 6, 9) if THOROUGH else (0, 6):
             start = len(data) * share // 10
             hole = min(len(data) - start, len(data) // 10)
             yield f"zeros at {start}.{suffix}", data[:start] + bytes(hole) + data[start + hole :]
-        for other in chance.sample([name for name in files if name != suffix], 4):
+        for other in chance.sample([name for name in files if name != suffix], 4 if THOROUGH else 1):
             yield f"head of {other}.{suffix}", files[other][:512] + data[512:]
 
 
@@ -100,17 +103,22 @@ def open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+@pytest.mark.timeout(900 if THOROUGH else 300)
+@pytest.mark.parametrize("suffixes", GROUPS, ids=" ".join)
 async def test_every_broken_file_is_answered_cleanly_and_nothing_is_left_over(
-    serve: Serve, sound_files: dict[str, bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    serve: Serve,
+    sound_files: dict[str, bytes],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    suffixes: tuple[str, ...],
 ) -> None:
     caplog.set_level(logging.INFO)
     temp_dir, videos = tmp_path / "temp", tmp_path / "minio" / "videos"
     temp_dir.mkdir()
     videos.mkdir(parents=True)
-    inputs = dict(broken(sound_files))
+    inputs = dict(broken(sound_files, suffixes))
     for name, data in inputs.items():
         (videos / name).write_bytes(data)
-    assert len(inputs) >= 300
     client: httpx.AsyncClient = await serve(
         data_path=videos.parent, temp_dir=temp_dir, result_ttl=RESULT_TTL, start_timeout=SLOWEST_SECONDS / 2
     )
@@ -125,7 +133,7 @@ async def test_every_broken_file_is_answered_cleanly_and_nothing_is_left_over(
         for savepath, request in itertools.islice(work, count):
             endings[await judge(client, savepath, request)] += 1
 
-    await judge_some(40)
+    await judge_some(10)
     await asyncio.sleep(1.5 * RESULT_TTL)
     gc.collect()
     descriptors, memory = open_descriptors(), psutil.Process().memory_info().rss
@@ -133,7 +141,8 @@ async def test_every_broken_file_is_answered_cleanly_and_nothing_is_left_over(
     await asyncio.sleep(1.5 * RESULT_TTL)
     gc.collect()
     assert sum(endings.values()) == len(inputs)
-    assert {"complete", "cut", "incomplete", "not_decodable", "incomplete_recording"} <= set(endings), endings
+    assert {"complete", "not_decodable", "incomplete_recording"} <= set(endings), endings
+    assert endings["cut"] + endings["incomplete"], endings
     assert running_ffmpeg() == []
     assert open_descriptors() <= descriptors + CLIENTS, "at most the sockets of the second client"
     assert list(temp_dir.iterdir()) == []

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import SPEECH
+from tests.conftest import SPEECH, THOROUGH
 from tests.extractor_api.conftest import Serve
 
 SECONDS = 2.0
@@ -88,7 +88,7 @@ async def extractor(serve: Serve, folder: Path) -> httpx.AsyncClient:
 
 
 @pytest.mark.parametrize("suffix", TAGGED)
-@settings(repeatable, max_examples=5)
+@settings(repeatable, max_examples=20 if THOROUGH else 3)
 @given(tags=tags, language=languages)
 async def test_no_tag_changes_the_audio(
     extractor: httpx.AsyncClient,
@@ -116,7 +116,7 @@ async def test_no_tag_changes_the_audio(
 changes = st.lists(st.tuples(st.integers(0, MUTATED_BYTES - 1), st.integers(0, 255)), min_size=1, max_size=64)
 
 
-@settings(repeatable, max_examples=40)
+@settings(repeatable, max_examples=400 if THOROUGH else 28)
 @given(suffix=st.sampled_from(sorted(MUTATED)), first=changes, last=changes, allow_incomplete=st.booleans())
 async def test_no_changed_byte_of_a_header_or_an_index_goes_without_an_answer(
     extractor: httpx.AsyncClient,

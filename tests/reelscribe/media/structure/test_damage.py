@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from reelscribe.media.stored_object import StoredObject, open_file
 from reelscribe.media.structure import bounded
 from reelscribe.media.structure.reading import read_structure
+from tests.conftest import THOROUGH
 from tests.reelscribe.media.structure.conftest import Make
 from tests.reelscribe.media.structure.test_table import CASES, ROWS
 
@@ -48,7 +49,9 @@ def recordings(make: Make) -> list[bytes]:
     ]
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=5000 if THOROUGH else 500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(drawn=st.data())
 def test_damage_anywhere_never_raises_and_costs_little(drawn: st.DataObject, recordings: list[bytes]) -> None:
     content = bytearray(drawn.draw(st.sampled_from(recordings)))
