@@ -3,11 +3,14 @@ PYTHON ?= python3
 ARGS ?=
 
 BIN := .venv/bin
+UNIT := $(addprefix tests/reelscribe/,text contracts settings test_command_line.py test_errors.py test_logs.py \
+    test_mistakes.py test_slots.py) $(addprefix tests/test_,contributing.py floors.py glossary.py packages.py \
+    private_members.py) tests/orchestrator/transcripts/test_formats.py
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test fuzz test-slow soak lint fix bench-extractor bench-orchestrator bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media bench-datasets clean
+.PHONY: help demo serve test test-unit fuzz test-slow soak lint fix bench-extractor bench-orchestrator bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media bench-datasets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +23,9 @@ serve: .venv/all ## run all three services here until Ctrl-C, with ./config.cfg
 
 test: .venv/test ## run all tests, or some: make test ARGS='tests/reelscribe -k auth'
 	$(BIN)/pytest --numprocesses 3 --dist loadfile $(ARGS)
+
+test-unit: .venv/test ## run the tests that start no service (under a minute)
+	$(BIN)/pytest $(UNIT) $(ARGS)
 
 soak: .venv/test ## kill -9 services and PostgreSQL, alone and in pairs, for 20 rounds (about 10 minutes)
 	CRASH_ROUNDS=20 $(BIN)/pytest tests/end_to_end/test_crashes.py $(ARGS)

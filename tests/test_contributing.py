@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONG_FILES
 from tests.test_floors import FLOORS
 
 ROOT = Path(__file__).parent.parent
@@ -32,3 +33,7 @@ def test_each_folder_of_a_package_is_described(package: str) -> None:
     described = set(re.findall(r"^\| `(\w+)/` \|", section("Where things are"), re.MULTILINE))
     folders = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
     assert folders - described == set()
+
+
+def test_files_that_run_first_exist() -> None:
+    assert [name for name in LONG_FILES if not (ROOT / "tests" / name).is_file()] == []
