@@ -1,4 +1,4 @@
-"""Many broken files (``make fuzz``: hundreds): each gets a complete body with its receipt, a refusal that says why, or a cut stream."""
+"""Broken files: each gets a complete body with its receipt, a refusal that says why, or a cut stream."""
 
 import asyncio
 import gc

@@ -162,7 +162,7 @@ def _bar(what: str, total: int) -> Iterator[Callable[[], Any]]:
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    from orchestrator.cli.submission.progress import bars
+    from orchestrator.cli.bars import bars
 
     with bars(TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
         task = progress.add_task("", total=total)

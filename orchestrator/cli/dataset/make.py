@@ -367,7 +367,7 @@ def _bar(total: int) -> Iterator[Callable[[int, int], None]]:
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    from orchestrator.cli.submission.progress import bars
+    from orchestrator.cli.bars import bars
 
     count = TextColumn("{task.fields[samples]:,} samples")
     with bars(TextColumn("shards"), BarColumn(), MofNCompleteColumn(), count, TimeRemainingColumn()) as progress:

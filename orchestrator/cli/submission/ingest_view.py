@@ -61,7 +61,7 @@ class IngestBar(Silence):
     def __init__(self) -> None:
         from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-        from orchestrator.cli.submission.progress import bars
+        from orchestrator.cli.bars import bars
 
         self._progress = bars(
             TextColumn("{task.description}", markup=False),
