@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 CHILD = Path(__file__).with_name("child.py")
 ROOT = CHILD.parents[3]
 MODULES = [ROOT / "reelscribe" / name for name in ("__init__.py", "media/__init__.py", "media/pictures/__init__.py")]
-VISIBLE = (CHILD, CHILD.with_name("encoding.py"), *MODULES)
+VISIBLE = (CHILD, CHILD.with_name("encoding.py"), CHILD.with_name("packets.py"), *MODULES)
 MOST_DESCRIPTION_BYTES = 1 << 16
 MOST_PICTURE_BYTES = 1 << 28
 
@@ -87,12 +87,12 @@ class Ended(_Record):
     """How it ended.
 
     Attributes:
-        end: of the last picture, in seconds of the recording.
+        end: of the last picture, in seconds of the recording; None if the last moment came before it.
         errors: packets that could not be decoded.
         restarted: it stopped where timestamps begin again.
     """
 
-    end: float
+    end: float | None
     errors: int
     restarted: bool
 

@@ -231,6 +231,7 @@ class SamplesExtraction:
                     "video_track": request.video_track,
                     "origin": await asyncio.to_thread(stored_beginning, self._stored),
                     "moments": asked,
+                    "may_seek": self._structure.seekable and not self._structure.joined,
                     "picture": request.picture,
                     "quality": request.quality,
                     "size": request.size,
@@ -369,17 +370,18 @@ class SamplesExtraction:
         ended = self._process.ended if self._process else None
         if not ended or not self._process:
             return None
+        damage = f"{self._damaged} pictures are damaged" if self._damaged else None
+        if ended.end is None:
+            return damage
         if ended.restarted:
             return f"its timestamps begin again at {ended.end:.1f} s, and pictures after that have no certain time"
-        end, declared = part_end(self._request), self._declared_end(self._process.opened)
-        needed = None if end is None else float(end)
-        if declared is not None:
-            needed = declared if needed is None else min(needed, declared)
+        declared = self._declared_end(self._process.opened)
+        needed = min((float(end) for end in (part_end(self._request), declared) if end is not None), default=None)
         if needed is not None and declared is not None and (short := shortfall(needed, ended.end, 0.0)):
             return short
         if self._structure.cut and (needed is None or needed > ended.end):
             return f"the stored file breaks off after {ended.end:.1f} s: {self._structure.cut}"
-        return f"{self._damaged} pictures are damaged" if self._damaged else None
+        return damage
 
     def _declared_end(self, opened: Opened) -> float | None:
         if opened.duration is None or self._structure.container not in ("mp4", "avi"):

@@ -1,0 +1,87 @@
+"""Moments far apart: the same pictures and times as of all, and little is decoded for them."""
+
+import json
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from reelscribe.media.pictures.packets import Entry, Moments, Packets
+from tests.extractor_api.conftest import Serve
+from tests.extractor_api.pictures.clock import Studio
+from tests.extractor_api.pictures.conftest import Sample, ask
+
+SECONDS, FPS, GROUP = 64, 25, 50
+X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-x264-params")
+B_FRAMES = (*X264, f"bframes=3:b-adapt=0:scenecut=0:keyint={GROUP}")
+KINDS = {
+    "far.mp4": B_FRAMES,
+    "far.mkv": B_FRAMES,
+    "far.ts": B_FRAMES,
+    "open.ts": (*X264, f"bframes=3:b-adapt=0:scenecut=0:open-gop=1:keyint={GROUP}"),
+    "open.mp4": (*X264, f"bframes=3:b-adapt=0:scenecut=0:open-gop=1:keyint={GROUP}"),
+    "refreshed.ts": (*X264, "bframes=0:intra-refresh=1:keyint=50"),
+    "far.webm": ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", str(GROUP)),
+    "far.mpg": ("-c:v", "mpeg2video", "-bf", "2", "-q:v", "3"),
+    "far.avi": ("-c:v", "mpeg4", "-bf", "0", "-q:v", "3", "-g", str(GROUP)),
+    "reordered.avi": B_FRAMES,
+}
+FAR = [2.0, 2.04, 30.96, 31.52, 61.96, 62.0]
+"""Around key frames, in one group, and more apart than what a seek is worth."""
+
+LATE = [41.52, 46.52, 51.52, 56.52]
+
+
+def make(studio: Studio, name: str, options: Sequence[str]) -> Path:
+    path = studio.folder / name
+    source = f"testsrc2=s=64x48:r={FPS}:d={SECONDS}"
+    studio.run("-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", *options, str(path))
+    return path
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_moments_far_apart_have_the_pictures_and_times_of_all(serve: Serve, studio: Studio, name: str) -> None:
+    make(studio, name, KINDS[name])
+    client = await serve(data_path=studio.folder.parent)
+    close = sorted({*FAR, *LATE, *map(float, range(SECONDS))})  # one in each group, so that all are decoded
+    everything, _ = await ask(client, name, "/extract-frames", timestamps=close, picture="png")
+    found, receipt = await ask(client, name, "/extract-frames", timestamps=FAR, picture="png")
+    late, _ = await ask(client, name, "/extract-frames", fps=0.2, start=LATE[0], duration=20.0, picture="png")
+    assert receipt["without_picture"] == 0
+    assert [facts_of(sample)["asked_seconds"] for sample in late.values()] == LATE
+    for key, sample in {**found, **late}.items():
+        assert sample.files["png"] == everything[key].files["png"]
+        assert facts_of(sample) == facts_of(everything[key])
+
+
+def facts_of(sample: Sample) -> dict[str, Any]:
+    return {name: fact for name, fact in json.loads(sample.files["json"]).items() if name != "index"}
+
+
+@pytest.mark.parametrize(("name", "seeks"), [("little.mp4", True), ("little.ts", False)])
+def test_little_is_decoded_for_them(studio: Studio, name: str, seeks: bool) -> None:
+    path = make(studio, name, B_FRAMES)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        origin = Fraction(container.start_time or 0, av.time_base)
+        moments = Moments(["31.52", "61.0"], origin, Fraction(stream.time_base or 1))
+        packets = [*Packets(av, container, stream, moments, may_seek=seeks, everything=False)]
+    entries = [packet for packet in packets if isinstance(packet, Entry)]
+    assert len(entries) == 2
+    assert len(packets) - len(entries) <= 3 * GROUP + 1  # the last group too, and the empty packet
+
+
+@pytest.mark.parametrize("moments", [{"fps": 2.0}, {"timestamps": [1.0, 5.0, 100.0]}], ids=["all", "far"])
+async def test_a_clock_that_begins_again_ends_what_is_certain(
+    serve: Serve, studio: Studio, moments: dict[str, object]
+) -> None:
+    one = make(studio, "one.ts", B_FRAMES)
+    (studio.folder / "twice.ts").write_bytes(one.read_bytes() * 2)
+    client = await serve(data_path=studio.folder.parent)
+    answer = await client.post("/extract-frames", json={"savepath": "twice.ts", "allow_incomplete": True, **moments})
+    receipt = (await client.get(f"/extractions/{answer.headers['X-Extraction-Id']}")).json()
+    assert receipt["state"] == "incomplete" and "timestamps begin again at 64.0 s" in receipt["reason"]
+    assert receipt["samples"] == (2 * SECONDS if "fps" in moments else 2)
