@@ -1,6 +1,7 @@
 """What the ``extractor-api`` command does."""
 
 import asyncio
+import os
 import resource
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from reelscribe.http.server import serve
 from reelscribe.media import ffmpeg, inspection
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection_process import keep_ready
+from reelscribe.media.pictures import ready
 from reelscribe.media.sandbox import check_sandbox
 from reelscribe.program import work_begins
 from reelscribe.settings.config_file import choose_config
@@ -41,7 +43,10 @@ async def _serve(chosen: Settings, binary: FFmpeg) -> None:
     service = ExtractorService(chosen, binary, Tokens.from_file(chosen.auth.token_file))
     await inspection.check(binary)
     service.log_start()
-    async with keep_ready(binary.sandbox, chosen.extraction.start_timeout):
+    async with (
+        keep_ready(binary.sandbox, chosen.extraction.start_timeout),
+        ready.keep_ready(binary.sandbox, chosen.extraction.max_duration * (os.cpu_count() or 1)),
+    ):
         await serve(service, make_app(service), chosen.server)
 
 

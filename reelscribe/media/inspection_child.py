@@ -171,7 +171,7 @@ def _undecodable_names(av: Any, container: Any) -> dict[int, str]:
     return {int(match[1]): (match[2] or match[3]).lower() for match in lines.finditer(container.dumps_format())}
 
 
-def _receive() -> dict[str, Any] | None:
+def receive() -> dict[str, Any] | None:
     """The task, once it comes; None if who could give it is gone."""
     with socket.socket(fileno=sys.stdin.fileno()) as giver:
         message = giver.recv(LONGEST_TASK_BYTES)
@@ -199,7 +199,7 @@ def main() -> None:
     sys.path.append(sys.argv[1])
     import av
 
-    task = _receive()
+    task = receive()
     if task is None:
         return
     answer: dict[str, Any]

@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Protocol, Self
 
-from reelscribe.media.pipe import Feed, Pipe
+from reelscribe.media.pipe import Pipe
 from reelscribe.media.sandbox import Sandbox, child_environment
 
 MAX_LINE_BYTES = 4096
@@ -48,6 +48,15 @@ class Messages:
         self.last.append(line[:KEPT_CHARACTERS].decode(errors="replace"))
 
 
+class StandardInput(Protocol):
+    """What a process reads; ``reading`` is the descriptor of its end."""
+
+    reading: int
+
+    def close_reading(self) -> None:
+        """Close that here, once the process has it."""
+
+
 class FFmpegProcess:
     """One run of ffmpeg; use it as ``async with``. Leaving the block ends ffmpeg.
 
@@ -75,7 +84,7 @@ class FFmpegProcess:
         network: bool = False,
         may_write: bool = False,
         reports: Sequence[Pipe] = (),
-        feed: Feed | None = None,
+        feed: StandardInput | None = None,
     ) -> None:
         self.messages = Messages()
         self._command = sandbox.wrap(command, cpu_seconds=cpu_seconds, may_write=may_write, network=network)
@@ -120,6 +129,11 @@ class FFmpegProcess:
     def pid(self) -> int:
         """The process id of the sandbox; its process group is ffmpeg's too."""
         return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is known that it has ended."""
+        return self._process.returncode is not None
 
     async def read(self) -> bytes:
         """Some of its standard output; empty at the end."""

@@ -2,8 +2,9 @@
 
 A program of its own, because it opens untrusted input: it runs in the sandbox, by its path, without site-packages, and
 sees nothing of ours but :mod:`~reelscribe.media.pictures.encoding` and :mod:`~reelscribe.media.pictures.packets`.
-Usage: ``python -I -S child.py PACKAGES ROOT``, the folders that PyAV and we are installed in. Its task comes as JSON on
-standard input:
+Usage: ``python -I -S child.py PACKAGES ROOT``, the folders that PyAV and we are installed in. When PyAV is
+loaded, its task comes through the socket that is standard input, as for :mod:`reelscribe.media.inspection_child`:
+``task`` there is the number of a file of JSON:
 
 * ``url``, ``options``, ``demuxer``: for ``avformat_open_input``;
 * ``decoders``: names of the decoders that may read pictures;
@@ -284,11 +285,21 @@ def main() -> None:
     import av.filter
     import av.video.reformatter
 
+    import reelscribe.media.pictures.encoding
+    import reelscribe.media.pictures.packets  # noqa: F401
+    from reelscribe.media.inspection_child import receive
+
     # Not through Python: a thread of a decoder would wait for the interpreter, which may wait for the decoder.
     av.logging.restore_default_callback()
     av.logging.set_libav_level(av.logging.ERROR)
+    given = receive()
+    if given is None:
+        return
+    with open(given["task"]) as file:
+        file.seek(0)
+        task = json.load(file)
     try:
-        work(av, json.load(sys.stdin))
+        work(av, task)
     except Failed as failure:
         send("failed", reason=failure.reason, message=str(failure))
     os._exit(0)

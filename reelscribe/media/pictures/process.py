@@ -3,30 +3,24 @@
 import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reelscribe.errors import InternalError, NotDecodable, NoVideoTrack, ServiceError
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.inspection_process import child_python
 from reelscribe.media.pictures.child import LENGTHS
 from reelscribe.media.pictures.decoders import PICTURE_DECODERS
-from reelscribe.media.pipe import Feed
+from reelscribe.media.pictures.ready import picture_child
 from reelscribe.media.process import FFmpegProcess
 from reelscribe.media.sandbox import killed_by
 from reelscribe.media.stored_object import StoredObject
 
 log = logging.getLogger(__name__)
 
-CHILD = Path(__file__).with_name("child.py")
-ROOT = CHILD.parents[3]
-MODULES = [ROOT / "reelscribe" / name for name in ("__init__.py", "media/__init__.py", "media/pictures/__init__.py")]
-VISIBLE = (CHILD, CHILD.with_name("encoding.py"), CHILD.with_name("packets.py"), *MODULES)
 MOST_DESCRIPTION_BYTES = 1 << 16
 MOST_PICTURE_BYTES = 1 << 28
 
@@ -249,7 +243,6 @@ async def decode_pictures(
     Raises:
         NoVideoTrack, NotDecodable, InternalError: there is nothing to decode.
     """
-    python = child_python()
     decoders = [*ffmpeg.audio_decoders, *PICTURE_DECODERS]
     options = {**ffmpeg.input_options(stored.protocols), "codec_whitelist": ",".join(decoders), "scan_all_pmts": "1"}
     skipped = {"skip_initial_bytes": str(stored.adts_at)} if stored.adts_at else {}
@@ -260,21 +253,7 @@ async def decode_pictures(
         "demuxer": "aac" if stored.adts_at else None,
         "decoders": list(PICTURE_DECODERS),
     }
-    feed = Feed()
-    try:
-        async with FFmpegProcess(
-            ffmpeg.sandbox.seeing((*python.visible, *VISIBLE)),
-            [*python.command, str(CHILD), python.packages, str(ROOT)],
-            stored.descriptors,
-            cpu_seconds=cpu_seconds,
-            network=stored.needs_network,
-            feed=feed,
-        ) as process:
-            with suppress(BrokenPipeError):  # it has ended: its exit code says how
-                await feed.write(json.dumps(task).encode())
-            feed.end()
-            pictures = PictureProcess(process, stored)
-            await pictures.open()
-            yield pictures
-    finally:
-        feed.close()
+    async with picture_child(ffmpeg.sandbox, cpu_seconds, network=stored.needs_network) as child:
+        pictures = PictureProcess(await child.start(task, stored.descriptors), stored)
+        await pictures.open()
+        yield pictures

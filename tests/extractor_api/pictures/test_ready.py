@@ -1,0 +1,54 @@
+"""A process that decodes pictures waits ready for the next request."""
+
+import asyncio
+
+import psutil
+import pytest
+
+from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.pictures import ready
+from tests.extractor_api.conftest import Serve
+from tests.extractor_api.pictures.clock import Studio
+from tests.extractor_api.pictures.conftest import ask
+from tests.extractor_api.pictures.test_clock import H264
+
+
+def waiting() -> set[int]:
+    """The interpreters that decode pictures, or wait for that, of this test run."""
+    return {
+        process.pid
+        for process in psutil.Process().children(recursive=True)
+        if process.status() != psutil.STATUS_ZOMBIE
+        and "python" in process.name()
+        and str(ready.CHILD) in process.cmdline()
+    }
+
+
+async def until_waiting() -> set[int]:
+    async with asyncio.timeout(20):
+        while not (found := waiting()):
+            await asyncio.sleep(0.02)
+    return found
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_it_takes_one_request_and_is_replaced(
+    serve: Serve, studio: Studio, local_ffmpeg: FFmpeg, killed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ready, "REST_SECONDS", 0.1)
+    studio.make("ready.mp4", *H264, "-an", "-t", "1")
+    client = await serve(data_path=studio.folder.parent)
+    async with ready.keep_ready(local_ffmpeg.sandbox, 60):
+        first = await until_waiting()
+        if killed:
+            for pid in first:
+                psutil.Process(pid).kill()
+            while waiting() & first:
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)
+        samples, _ = await ask(client, "ready.mp4", "/extract-frames", timestamps=[0.5])
+        assert len(samples) == 1
+        await asyncio.sleep(0.3)
+        second = await until_waiting()
+        assert not first & second
+    assert waiting() == set()
