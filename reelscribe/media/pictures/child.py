@@ -61,6 +61,7 @@ class Pictures:
         span: how long a picture lasts that does not say so.
         errors: packets that could not be decoded, and reads that failed.
         restarted: they ended where timestamps begin again.
+        broken: the last one is damaged, or may depend on one that is.
     """
 
     def __init__(self, av: Any, task: dict[str, Any], container: Any, stream: Any, moments: Any) -> None:
@@ -75,6 +76,7 @@ class Pictures:
         self.span = max(1, round(1 / (stream.average_rate or USUAL_RATE) / stream.time_base))
         self.errors = 0
         self.restarted = False
+        self.broken = False
 
     def decoded(self) -> Iterator[tuple[int, Any]]:
         """Timestamp and picture of each that is needed; no picture, where nothing is needed from a timestamp on.
@@ -111,6 +113,7 @@ class Pictures:
                     entry, enters = self._packets.stamp(packet), False
                 frames = self._frames(packet)
             for frame in frames:
+                self.broken = frame.is_corrupt or (self.broken and not frame.key_frame)
                 pts = self._packets.stamp(frame)
                 if pts is None:
                     pts = frame.dts
@@ -136,7 +139,7 @@ class Pictures:
                     self._given = pts
                     yield pts, frame
             if isinstance(packet, Entry):
-                last, enters = None, True
+                last, enters, self.broken = None, True, False
                 yield packet.stamp, None
         if entry is not None:
             raise Unentered
@@ -147,6 +150,7 @@ class Pictures:
             return frames
         except self._av.error.FFmpegError:
             self.errors += 1
+            self.broken = True
             return []
 
 
@@ -210,11 +214,11 @@ def deliver(pictures: Pictures, moments: Any, encoder: Any) -> int | None:
     number = 0
     tick = moments.tick(number)
     current: Any = None
-    pts, sent = 0, False
+    pts, sent, broken = 0, False, False
 
     def show() -> None:
         nonlocal sent
-        if current.is_corrupt:
+        if broken:
             send("damaged", number=number)
             return
         picture, facts = (b"", {}) if sent else encoder.encode(current)
@@ -227,7 +231,7 @@ def deliver(pictures: Pictures, moments: Any, encoder: Any) -> int | None:
             number += 1
             tick = moments.tick(number)
         if frame:
-            current, pts, sent = frame, following, False
+            current, pts, sent, broken = frame, following, False, pictures.broken
         if tick is None:
             return None
     if current is None:
