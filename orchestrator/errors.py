@@ -62,5 +62,23 @@ class NotWritten(ServiceError):
     status, code, retryable = 507, "not_written", False
 
 
+class UnknownTokenizer(ServiceError):
+    """No audio tokeniser of this name is installed."""
+
+    status, code = 404, "unknown_tokenizer"
+
+
+class UnusableTokenizer(ServiceError):
+    """A package brings an audio tokeniser that cannot be used."""
+
+    status, code = 500, "unusable_tokenizer"
+
+
+class NotTokenized(ServiceError):
+    """The sound of a recording cannot be had as audio tokens."""
+
+    status, code = 422, "not_tokenized"
+
+
 class Superseded(Exception):
     """This attempt is over: its job was cancelled, or a newer attempt has it."""

@@ -1,10 +1,11 @@
 """The command ``export``: transcripts to standard output, into a folder, or into a Parquet dataset."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.cli.bars import counting_bar
 from orchestrator.cli.console import counted, print_json, visible
@@ -17,7 +18,7 @@ from orchestrator.cli.options import (
     validated,
 )
 from orchestrator.database.sql import Connection
-from orchestrator.errors import NotWritten
+from orchestrator.errors import NotWritten, UnknownTokenizer, UnusableTokenizer
 from orchestrator.exports.files import MirrorFolder
 from orchestrator.exports.names import file_name
 from orchestrator.session import Session, print_error, run
@@ -26,8 +27,14 @@ from orchestrator.transcripts.filters import NO_FILTERS, TranscriptFilters
 from orchestrator.transcripts.formats import render
 from orchestrator.transcripts.models import Transcript
 from orchestrator.transcripts.partitions import touched
+from reelscribe.errors import ServiceError
+from reelscribe.http.auth import Tokens
 from reelscribe.text.file_names import FileNames
 from reelscribe.text.formats import Format, parse_format
+
+if TYPE_CHECKING:
+    from orchestrator.exports.tokens.segments import SegmentTokens
+    from orchestrator.exports.tokens.tokenizer import AudioTokenizer
 
 STANDARD_OUTPUT = "-"
 
@@ -51,6 +58,7 @@ def export(
     since: str | None,
     min_confidence: float | None,
     timestamps: bool,
+    tokens: str | None,
     bucket: str | None,
     as_json: bool,
     config: Path | None,
@@ -69,6 +77,9 @@ def export(
         usage("--json reports what was written to a folder (--output DIR); for a transcript as JSON: --format json")
     if name is not None and (output == STANDARD_OUTPUT or format.value == PARQUET):
         usage("--name is for the files in a folder: name it with --output DIR, and a format of one file per transcript")
+    if tokens is not None and format.value != PARQUET:
+        usage("--tokens is for --format parquet, which has a column for them")
+    tokenizer = None if tokens is None else _tokenizer(tokens)
     if output == STANDARD_OUTPUT:
         refuse_binary_on_terminal(format.value)
     names = _names(name or "", format.value)
@@ -78,7 +89,7 @@ def export(
     async def work(session: Session) -> int:
         bucket_name = session.bucket(bucket)
         if format.value == PARQUET:
-            written, failures = await _to_parquet(session, bucket_name, wanted, Path(output))
+            written, failures = await _to_parquet(session, bucket_name, wanted, Path(output), tokenizer)
         else:
             as_file = FileWriter(parse_format(format.value), names, timestamps, output)
             written, failures = await _to_files(session, bucket_name, wanted, as_file)
@@ -104,6 +115,15 @@ def _names(template: str, format: str) -> FileNames:
         return names
     except ValueError as mistake:
         usage(f"--name: {mistake}")
+
+
+def _tokenizer(name: str) -> "AudioTokenizer":
+    from orchestrator.exports.tokens.installed import load  # what no other export needs
+
+    try:
+        return load(name)
+    except (UnknownTokenizer, UnusableTokenizer) as failure:
+        usage(f"--tokens: {visible(failure.message)}")
 
 
 class FileWriter:
@@ -158,26 +178,52 @@ async def _to_files(session: Session, bucket: str, wanted: TranscriptSelection, 
     return written, failures
 
 
-async def _to_parquet(session: Session, bucket: str, wanted: TranscriptSelection, root: Path) -> tuple[int, int]:
+async def _to_parquet(
+    session: Session, bucket: str, wanted: TranscriptSelection, root: Path, tokenizer: "AudioTokenizer | None"
+) -> tuple[int, int]:
+    """How many were written, and how many could not be, or not completely."""
     from orchestrator.exports import parquet  # half a second that no other command should wait
 
-    failures = await _report_missing(session, bucket, wanted)
-    async with session.pool.connection() as connection:
+    parquet.check_tokens(root, tokenizer)
+    failed: list[ServiceError] = []
+
+    def report(failure: ServiceError) -> None:
+        failed.append(failure)
+        print_error(visible(failure.message))
+
+    missing = await _report_missing(session, bucket, wanted)
+    async with session.pool.connection() as connection, _segment_tokens(session, tokenizer, report) as tokens:
         partitions = await touched(connection, bucket, *wanted)
         written = 0
         if not any(partition.jobs for partition in partitions):
-            return written, failures  # a mistyped filter, or another database, empties no dataset
+            return written, missing  # a mistyped filter, or another database, empties no dataset
         with counting_bar("export", sum(len(partition.jobs) for partition in partitions)) as advance:
             for partition in partitions:
+                before = len(failed)
                 try:
-                    await parquet.rewrite(connection, root, bucket, partition, partial(advance, 1))
-                    written += len(partition.jobs)
+                    await parquet.rewrite(connection, root, bucket, partition, partial(advance, 1), tokens)
+                    written += len(partition.jobs) - (len(failed) - before)
                 except NotWritten as failure:
-                    print_error(visible(failure.message))
-                    failures += 1
+                    del failed[before:]
+                    report(failure)
     if wanted.savepaths is None and not wanted.prefix:
         parquet.remove_others(root, bucket, partitions)
-    return written, failures
+    return written, missing + len(failed)
+
+
+@asynccontextmanager
+async def _segment_tokens(
+    session: Session, tokenizer: "AudioTokenizer | None", report: Callable[[ServiceError], None]
+) -> "AsyncIterator[SegmentTokens | None]":
+    if tokenizer is None:
+        yield None
+        return
+    from orchestrator.exports.tokens.segments import SegmentTokens
+    from reelscribe.http.extractor_client import ExtractorClient
+
+    access = Tokens.from_file(session.settings.auth.token_file)
+    async with ExtractorClient(session.settings.listing_url, access) as extractor:
+        yield SegmentTokens(extractor, tokenizer, report)
 
 
 async def _report_missing(session: Session, bucket: str, wanted: TranscriptSelection) -> int:

@@ -1,6 +1,7 @@
 """Transcripts as a Parquet dataset: one row per segment, one partition per minute in which objects were modified."""
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,14 @@ import pyarrow
 from pyarrow.parquet import ParquetWriter, read_schema
 
 from orchestrator.database.sql import Connection
+from orchestrator.errors import NotWritten
 from orchestrator.exports.files import remove, replacing
+from orchestrator.exports.tokens.segments import SegmentTokens
+from orchestrator.exports.tokens.tokenizer import AudioTokenizer, description
 from orchestrator.jobs import queries as job_queries
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.formats import rows
+from orchestrator.transcripts.models import Transcript
 from orchestrator.transcripts.partitions import ROOT, Partition
 
 UTC_TIME = pyarrow.timestamp("us", tz="UTC")
@@ -47,7 +52,12 @@ SCHEMA = pyarrow.schema(
         pyarrow.field("finished_at", UTC_TIME, nullable=False),
     ]
 )
+AUDIO_TOKENS = pyarrow.field("audio_tokens", pyarrow.list_(pyarrow.int16()))
+TOKENIZER = b"reelscribe.tokenizer"
+"""Key of the schema's metadata: what made the audio tokens, as JSON."""
 ROW_GROUP_ROWS = 50_000
+ROW_GROUP_TOKENS = 1 << 24
+"""Audio tokens; 17 minutes of mu-law."""
 NO_ROWS = "no_rows"
 """Name of the file without rows. It is no bucket's: their names have no underscore."""
 
@@ -63,49 +73,106 @@ def path_of(partition: Partition, root: Path, bucket: str) -> Path:
     )
 
 
+def schema(tokenizer: AudioTokenizer | None) -> pyarrow.Schema:
+    """The columns of a dataset, with those of audio tokens if there is a tokeniser."""
+    if tokenizer is None:
+        return SCHEMA
+    return SCHEMA.append(AUDIO_TOKENS).with_metadata({TOKENIZER: json.dumps(description(tokenizer))})
+
+
+def check_tokens(root: Path, tokenizer: AudioTokenizer | None) -> None:
+    """Check that no rows of a dataset would have audio tokens of another tokeniser, or lose them.
+
+    Raises:
+        NotWritten: they would.
+    """
+    there = ((_schema_of(_no_rows(root)) or SCHEMA).metadata or {}).get(TOKENIZER)
+    if there is None or (tokenizer and json.loads(there) == description(tokenizer)):
+        return
+    made = json.loads(there)
+    raise NotWritten(
+        f"{root} has audio tokens of {made['name']}, version {made['version']}; export with --tokens {made['name']} "
+        "of this version, or into another folder"
+    )
+
+
 async def rewrite(
-    connection: Connection, root: Path, bucket: str, partition: Partition, advance: Callable[[], None]
+    connection: Connection,
+    root: Path,
+    bucket: str,
+    partition: Partition,
+    advance: Callable[[], None],
+    tokens: SegmentTokens | None = None,
 ) -> None:
     """Write the partition's file again, or remove it if nothing belongs into it; ``advance`` is called for each job.
 
     Raises:
         NotWritten: it cannot be written; the old file, if any, is as it was.
+        ServiceError: sound is needed, and the extractor answers no request now; as before.
     """
     path = path_of(partition, root, bucket)
     if not partition.jobs:
         remove(path)
         return
-    _keep_folders_text(root)
-    with replacing(root, path) as unfinished, ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer:
+    columns = schema(tokens.tokenizer if tokens else None)
+    _keep_folders_text(root, columns)
+    with replacing(root, path) as unfinished, ParquetWriter(unfinished, columns, compression="zstd") as writer:
         pending: list[dict[str, Any]] = []
+        pending_tokens = 0
         for id in partition.jobs:
             for job in await job_queries.jobs_by_id(connection, [id]):
-                pending += rows(await transcript_queries.transcript_of(connection, job))
+                transcript = await transcript_queries.transcript_of(connection, job)
+                await connection.commit()  # PostgreSQL ends a transaction that is idle while sound arrives
+                async for row, count in _rows(transcript, tokens, path.parent):
+                    pending.append(row)
+                    pending_tokens += count
+                    if pending_tokens >= ROW_GROUP_TOKENS:
+                        writer.write_table(pyarrow.Table.from_pylist(pending, columns))
+                        pending, pending_tokens = [], 0
             if len(pending) >= ROW_GROUP_ROWS:
-                writer.write_table(pyarrow.Table.from_pylist(pending, SCHEMA))
-                pending = []
+                writer.write_table(pyarrow.Table.from_pylist(pending, columns))
+                pending, pending_tokens = [], 0
             advance()
-        writer.write_table(pyarrow.Table.from_pylist(pending, SCHEMA))
+        writer.write_table(pyarrow.Table.from_pylist(pending, columns))
 
 
-def _keep_folders_text(root: Path) -> None:
+async def _rows(
+    transcript: Transcript, tokens: SegmentTokens | None, folder: Path
+) -> AsyncIterator[tuple[dict[str, Any], int]]:
+    """The rows of a transcript, each with the number of its audio tokens."""
+    if tokens is None:
+        for row in rows(transcript):
+            yield row, 0
+        return
+    async with tokens.of(transcript, folder) as those:
+        for row, audio in zip(rows(transcript), those, strict=True):
+            yield {**row, AUDIO_TOKENS.name: audio}, 0 if audio is None else audio.size
+
+
+def _no_rows(root: Path) -> Path:
+    return path_of(Partition(ROOT, datetime(1970, 1, 1), []), root, NO_ROWS)
+
+
+def _keep_folders_text(root: Path, columns: pyarrow.Schema) -> None:
     """Have a partition whose folder is no number and no date, with a file without rows.
 
     Readers find the type of a partition column from its values: if all folders were digits, pyarrow and DuckDB would
-    read ``2024`` and ``007`` as integers; if all were dates, DuckDB would read dates.
+    read ``2024`` and ``007`` as integers; if all were dates, DuckDB would read dates. Readers take the columns of all
+    files from this one: one of an older version is replaced.
     """
-    path = path_of(Partition(ROOT, datetime(1970, 1, 1), []), root, NO_ROWS)
-    if not _has_all_columns(path):
-        with replacing(root, path) as unfinished, ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer:
-            writer.write_table(SCHEMA.empty_table())
+    path = _no_rows(root)
+    there = _schema_of(path)
+    if there is None or not there.equals(columns, check_metadata=True):
+        with replacing(root, path) as unfinished, ParquetWriter(unfinished, columns, compression="zstd") as writer:
+            writer.write_table(columns.empty_table())
 
 
-def _has_all_columns(path: Path) -> bool:
-    """Whether this file, from which readers take the columns of all, is not that of an older version."""
+def _schema_of(path: Path) -> pyarrow.Schema | None:
+    """The columns of a file; None if there is none, or it is broken."""
     try:
-        return bool(read_schema(path) == SCHEMA)
+        return read_schema(path)
     except (OSError, pyarrow.ArrowException):
-        return False
+        return None
 
 
 def remove_others(root: Path, bucket: str, partitions: Sequence[Partition]) -> None:

@@ -58,6 +58,10 @@ def export(
         typer.Option(help="Only transcripts whose words have this mean probability, 0 to 1.", show_default=False),
     ] = None,
     timestamps: Annotated[bool, typer.Option("--timestamps", help="Times before each line, or paragraph.")] = False,
+    tokens: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="parquet: audio tokens of each segment, by this tokeniser: mulaw."),
+    ] = None,
     bucket: BucketOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -71,5 +75,5 @@ def export(
 
     work.export(
         *(savepaths, prefix, everything, format, output, name, language, since, min_confidence, timestamps),
-        *(bucket, as_json, config),
+        *(tokens, bucket, as_json, config),
     )

@@ -1,0 +1,1 @@
+"""Sound as numbers for models that learn from it: tokenisers, and the audio tokens of the segments of transcripts."""
