@@ -132,13 +132,15 @@ async def test_what_cannot_be_is_refused_before_anything_is_written(commands, tm
 
 
 @pytest.fixture
-async def cut_stream():
+async def cut_stream(transcripts, sql):
     """The URL of an extractor whose connections break off after a second of sound."""
+
+    [(etag,)] = await sql("select max(etag) from attempts")
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         head = "HTTP/1.1 200 OK\r\nContent-Length: 999999\r\nContent-Type: audio/wav\r\nX-Extraction-Id: 1\r\n"
-        writer.write(f"{head}X-Object-ETag: 1\r\n\r\n".encode() + wav(bytes(32_000)))
+        writer.write(f"{head}X-Object-ETag: {etag}\r\n\r\n".encode() + wav(bytes(32_000)))
         await writer.drain()
         writer.close()
 
