@@ -56,8 +56,8 @@ AUDIO_TOKENS = pyarrow.field("audio_tokens", pyarrow.list_(pyarrow.int16()))
 TOKENIZER = b"reelscribe.tokenizer"
 """Key of the schema's metadata: what made the audio tokens, as JSON."""
 ROW_GROUP_ROWS = 50_000
-ROW_GROUP_TOKENS = 1 << 24
-"""Audio tokens; 17 minutes of mu-law."""
+ROW_GROUP_TOKENS = 1 << 22
+"""Audio tokens; 4 minutes of mu-law."""
 NO_ROWS = "no_rows"
 """Name of the file without rows. It is no bucket's: their names have no underscore."""
 

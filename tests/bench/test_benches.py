@@ -1,5 +1,7 @@
 """The benches run, on as little input as possible; what they measure then means nothing."""
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +67,14 @@ def test_media_are_judged_kind_by_kind() -> None:
 def test_make_runs_each_bench(bench: str) -> None:
     planned = subprocess.run(["make", "-n", f"bench-{bench}"], cwd=ROOT, capture_output=True, text=True)
     assert f"-m bench.{bench}" in planned.stdout
+
+
+def test_the_round_trip_of_a_tokenizer_is_measured(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "tests" / "speech" / "short.flac", tmp_path)
+    said = json.loads((ROOT / "tests" / "speech" / "short.json").read_text())["text"]
+    recording = {"file": "short.flac", "seconds": 7.5, "language": "en", "group": "single", "reference": said}
+    (tmp_path / "manifest.json").write_text(json.dumps([recording]))
+    mini = ROOT / "transcriber" / "model" / "mini"
+    table = run("bench.tokens", "mulaw", "--speech", str(tmp_path), "--weights", str(mini))
+    row = next(line for line in table.splitlines() if "mulaw" in line)
+    assert [cell.strip() for cell in row.split("│")[2:5]] == ["16000", "256", "37.8 dB"]
