@@ -185,6 +185,8 @@ class PictureProcess:
             ServiceError: why it is not all.
         """
         line = await self._line()
+        if failure := self._stored.read_failure():
+            raise failure
         return DoneCut.model_validate(line["done"])
 
     async def _line(self) -> dict[str, Any]:

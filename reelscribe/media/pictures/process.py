@@ -145,6 +145,7 @@ class PictureProcess:
         Raises:
             NotDecodable: it can be opened, and no picture can be decoded.
             InternalError: the process was killed.
+            ServiceError: the stored object could not be read to its end.
         """
         last, content = None, b""
         while True:
@@ -152,6 +153,8 @@ class PictureProcess:
             if event == "ended":
                 self.ended = self._read(Ended, fields)
                 await self._process.wait()
+                if failure := self._stored.read_failure():
+                    raise failure
                 self.warnings = max(self.ended.errors, self._process.messages.lines)
                 return
             if event in ("missing", "damaged"):

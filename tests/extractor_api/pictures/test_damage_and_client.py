@@ -1,14 +1,19 @@
 """A damaged picture is counted, and no tar with one looks complete; the client of pairs and frames."""
 
 import json
+from dataclasses import replace
 
 import av
 import httpx
 import pytest
 
 from reelscribe.contracts.pictures import FramesRequest, PairsRequest
-from reelscribe.errors import ServiceError
+from reelscribe.errors import ServiceError, StreamCut
 from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.pictures.samples import extract_samples
+from reelscribe.media.stored_object import open_file
+from reelscribe.settings.extractor import ExtractionSection
 from tests.extractor_api.conftest import Serve
 from tests.extractor_api.pictures.clock import Studio
 from tests.extractor_api.pictures.conftest import ask, samples_of
@@ -78,3 +83,20 @@ async def test_the_client_raises_what_the_extractor_refuses_and_what_is_cut(serv
                 async for _ in frames.chunks():
                     pass
         assert cut.value.code == "incomplete_recording"
+
+
+async def test_a_recording_that_could_not_be_read_to_its_end_makes_no_complete_tar(
+    studio: Studio, local_ffmpeg: FFmpeg
+) -> None:
+    path = studio.make("lost.mkv", *H264, "-an", "-t", "1")
+    failures: list[ServiceError] = []
+    with path.open("rb") as file:
+        stored = replace(open_file(file.fileno(), path.name), read_failure=lambda: next(iter(failures), None))
+        request = FramesRequest(savepath=path.name, timestamps=[0.5, 9.0])
+        async with extract_samples(local_ffmpeg, stored, request, "id", ExtractionSection()) as extraction:
+            tar = await extraction.head(60)
+            failures.append(StreamCut("MinIO stopped answering"))
+            with pytest.raises(StreamCut):
+                async for chunk in extraction.chunks():
+                    tar += chunk
+    assert tar and not tar.endswith(bytes(1024))
