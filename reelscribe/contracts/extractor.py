@@ -5,7 +5,14 @@ from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from reelscribe.contracts.messages import ErrorObject, NonNegativeSeconds, ReceivedModel, Savepath, WireModel
+from reelscribe.contracts.messages import (
+    MOST_SECONDS,
+    ErrorObject,
+    NonNegativeSeconds,
+    ReceivedModel,
+    Savepath,
+    WireModel,
+)
 
 AudioFormat = Literal["mp3", "wav", "flac", "source"]
 MP3_SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -33,7 +40,7 @@ class ExtractAudioRequest(WireModel):
     )
     channel: int | None = Field(default=None, ge=0, le=63, description="only this one of its channels; default: all")
     start: NonNegativeSeconds = Field(default=0.0, description="seconds")
-    duration: float | None = Field(default=None, gt=0, le=1e7, allow_inf_nan=False, description="seconds")
+    duration: float | None = Field(default=None, gt=0, le=MOST_SECONDS, allow_inf_nan=False, description="seconds")
     track: int | None = Field(default=None, ge=0, le=255, description="audio stream; default: the container's")
     delivery: Literal["stream", "file"] = Field(
         default="stream", description="stream: as ffmpeg makes it; file: finished first, with exact headers and ranges"

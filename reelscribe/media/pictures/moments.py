@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import count, takewhile
+from itertools import count
+from math import isfinite
 from typing import NamedTuple
 
 from reelscribe.contracts.exact import decimal
@@ -28,10 +29,25 @@ def moments(request: SamplesRequest) -> Iterator[Moment]:
         yield from sorted(asked, key=lambda moment: moment.seconds)
         return
     assert request.fps is not None
-    start, step = decimal(request.start), 1 / decimal(request.fps)
-    unending = (Moment(index, start + index * step) for index in count())
-    end = None if request.duration is None else start + decimal(request.duration)
-    yield from unending if end is None else takewhile(lambda moment: moment.seconds < end, unending)
+    start, step, end = decimal(request.start), 1 / decimal(request.fps), part_end(request)
+    numbers = count() if end is None else range(_number_before(request, end))
+    for index in numbers:
+        yield Moment(index, start + index * step)
+
+
+def number_of_moments(request: SamplesRequest, seconds: float) -> int:
+    """How many there will be in a recording of that length; computed, because to count them might take minutes."""
+    if request.timestamps is not None:
+        return len(request.timestamps)
+    end = part_end(request)
+    if end is None:
+        end = Fraction(seconds if isfinite(seconds) else 0)
+    return _number_before(request, end)
+
+
+def _number_before(request: SamplesRequest, end: Fraction) -> int:
+    assert request.fps is not None
+    return max(0, ((end - decimal(request.start)) * decimal(request.fps)).__ceil__())
 
 
 def part_end(request: SamplesRequest) -> Fraction | None:

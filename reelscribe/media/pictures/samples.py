@@ -4,17 +4,14 @@ import asyncio
 import hashlib
 import logging
 import os
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from fractions import Fraction
-from itertools import islice, takewhile
-from pathlib import PurePosixPath
 from typing import Any
 
 from reelscribe.contracts.exact import decimal, half_up, milliseconds
 from reelscribe.contracts.extractor import ExtractAudioRequest
-from reelscribe.contracts.messages import ErrorObject
+from reelscribe.contracts.messages import MOST_SECONDS, ErrorObject
 from reelscribe.contracts.pictures import FrameRecord, PairRecord, PairsRequest, SamplesReceipt
 from reelscribe.errors import BadRequest, IncompleteRecording, NoAudioInTime, NotDecodable, PastTheEnd, ServiceError
 from reelscribe.media.audio import AudioExtraction, extract_audio
@@ -22,9 +19,9 @@ from reelscribe.media.completeness import shortfall
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.pictures.beginning import VAGUE, beginning_of_sound, stored_beginning
 from reelscribe.media.pictures.flac import check_channels, flac
-from reelscribe.media.pictures.moments import Moment, SamplesRequest, moments, part_end
+from reelscribe.media.pictures.moments import Moment, SamplesRequest, moments, number_of_moments, part_end
 from reelscribe.media.pictures.process import Opened, Picture, PictureProcess, decode_pictures
-from reelscribe.media.pictures.tar import END, member
+from reelscribe.media.pictures.tar import END, member, name_of
 from reelscribe.media.pictures.windows import CutSound, SoundWindows
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.structure.facts import Structure
@@ -33,7 +30,6 @@ from reelscribe.settings.extractor import ExtractionSection
 
 log = logging.getLogger(__name__)
 
-LONGEST_KEY = 80
 SOON_SECONDS = 30
 """If the first moment comes within them, the sound is decoded from the beginning, while the first picture is sought."""
 
@@ -54,21 +50,13 @@ async def extract_samples(
         BadRequest: it asks for more samples than one answer may hold.
     """
     structure = await asyncio.to_thread(read_structure, stored)
-    if sum(1 for _ in islice(_known_moments(request, structure), limits.max_samples + 1)) > limits.max_samples:
+    if number_of_moments(request, structure.seconds or 0.0) > limits.max_samples:
         raise BadRequest(f"that are more than max_samples = {limits.max_samples} samples; ask for a part at a time")
     extraction = SamplesExtraction(ffmpeg, as_input(stored, structure), request, extraction_id, limits, structure)
     try:
         yield extraction
     finally:
         await extraction.close()
-
-
-def _known_moments(request: SamplesRequest, structure: Structure) -> Iterator[Moment]:
-    """Those that there will be, as far as the recording says how long it is."""
-    asked, seconds = moments(request), structure.seconds
-    if part_end(request) is not None:
-        return asked
-    return takewhile(lambda moment: moment.seconds < (seconds or 0.0), asked)
 
 
 class SamplesExtraction:
@@ -91,7 +79,7 @@ class SamplesExtraction:
         self._limits = limits
         self._structure = structure
         self._cpu_seconds = limits.max_duration * (os.cpu_count() or 1)
-        self._prefix = request.key or _key_of(stored.savepath)
+        self._prefix = request.key or name_of(stored.savepath)
         self._resources = AsyncExitStack()
         self._process: PictureProcess | None = None
         self._sound: AudioExtraction | None = None
@@ -255,7 +243,7 @@ class SamplesExtraction:
             sample_rate=pairs.sample_rate,
             channels=pairs.channels,
             start=float(start),
-            duration=None if end is None else float(end + decimal(pairs.audio_seconds) + 1 - start),
+            duration=None if end is None else min(MOST_SECONDS, float(end + decimal(pairs.audio_seconds) + 1 - start)),
             track=pairs.track,
             allow_incomplete=pairs.allow_incomplete,
         )
@@ -387,8 +375,3 @@ class SamplesExtraction:
         if opened.duration is None or self._structure.container not in ("mp4", "avi"):
             return None
         return float(opened.seconds(opened.start_pts or 0)) + opened.duration
-
-
-def _key_of(savepath: str) -> str:
-    """A name for samples, with characters that no reader of shards takes for something else."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", PurePosixPath(savepath).stem)[:LONGEST_KEY] or "sample"

@@ -4,10 +4,20 @@ POSIX.1-1988 (ustar): a header block of 512 bytes before each file, files padded
 at the end. A reader takes a tar without those for cut.
 """
 
+import re
+from pathlib import PurePosixPath
 from tarfile import BLOCKSIZE, USTAR_FORMAT, TarInfo
 
 TAR = "application/x-tar"
 END = bytes(2 * BLOCKSIZE)
+MOST_NAME_CHARACTERS = 80
+MOST_MEMBER_BYTES = 8**11 - 1
+"""What the header of ustar has digits for."""
+
+
+def name_of(savepath: str) -> str:
+    """What names of files begin with, in characters that no reader of shards takes for something else."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", PurePosixPath(savepath).stem)[:MOST_NAME_CHARACTERS] or "recording"
 
 
 def member(name: str, content: bytes) -> bytes:

@@ -3,7 +3,9 @@
 import asyncio
 import io
 import re
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
 import httpx
@@ -11,6 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from reelscribe.contracts.pictures import FramesRequest
+from reelscribe.media.pictures.moments import moments, number_of_moments
 from tests.extractor_api.conftest import Serve, running_ffmpeg
 from tests.extractor_api.pictures.clock import Studio
 from tests.extractor_api.pictures.conftest import ask, samples_of
@@ -229,3 +233,29 @@ def test_the_routes_of_audio_open_no_decoder_of_pictures(studio: Studio) -> None
 
     assert not set(locate(None).input_options("file")["codec_whitelist"].split(",")) & set(PICTURE_DECODERS)
     assert Path(studio.folder).exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        ({"fps": 23.976, "start": 0.1}, 10.0),
+        ({"fps": 10.0}, 1.0),
+        ({"fps": 0.3, "start": 2.0, "duration": 7.7}, 1.0),
+        ({"fps": 1.0, "start": 2.0}, 1.0),
+        ({"timestamps": [3.0, 1.0]}, 1.0),
+    ],
+)
+def test_the_number_of_moments_is_known_without_counting_them(asked: dict[str, Any], seconds: float) -> None:
+    request = FramesRequest(savepath="a.mp4", **asked)
+    there = list(islice(moments(request), 1000))
+    if request.fps is not None and request.duration is None:
+        there = [moment for moment in there if moment.seconds < seconds]
+    assert number_of_moments(request, seconds) == len(there)
+    assert number_of_moments(FramesRequest(savepath="a.mp4", fps=120.0, duration=1e7), 1.0) == 1_200_000_000
+
+
+async def test_a_moment_may_be_as_late_as_a_request_can_say(serve: Serve, studio: Studio) -> None:
+    studio.make("early.mp4", *H264, *AAC)
+    client = await serve(data_path=studio.folder.parent)
+    samples, receipt = await ask(client, "early.mp4", timestamps=[1.0, 1e7])
+    assert (len(samples), receipt["without_picture"]) == (1, 1)
