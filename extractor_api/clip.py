@@ -8,17 +8,17 @@ import uuid
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import ExitStack
 from math import ceil
-from pathlib import PurePosixPath
 from tarfile import BLOCKSIZE
 from typing import BinaryIO
 
 from extractor_api.extraction_handler import ExtractionHandler
 from reelscribe.contracts.clips import ClipReceipt, ClipRecord, ClipRequest
+from reelscribe.contracts.exact import decimal, milliseconds
 from reelscribe.contracts.extractor import ExtractAudioRequest
 from reelscribe.errors import NoRoom, PastTheEnd, ServiceError
 from reelscribe.media.audio import AudioExtraction, extract_audio
 from reelscribe.media.clips.clip import ClipExtraction, extract_clip
-from reelscribe.media.pictures.tar import END, TAR, header, padding
+from reelscribe.media.pictures.tar import END, MOST_MEMBER_BYTES, TAR, header, name_of, padding
 from reelscribe.media.stored_object import StoredObject
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,6 @@ READ_BYTES = 1 << 18
 MOST_BYTES_PER_SECOND = 4 << 20
 """Space that is reserved for a clip in a tar, and the most that it may take."""
 MOST_SOUND_BYTES_PER_SECOND = 192_000 * 8 * 2
-MOST_KEY_CHARACTERS = 80
 
 
 class ExtractClipHandler(ExtractionHandler):
@@ -71,27 +70,34 @@ class ExtractClipHandler(ExtractionHandler):
     ) -> "ClipTar":
         otherwise = "ask for audio = none, which needs none"
         reserve = self.service.results.reserve
-        wanted = ceil(request.duration + 60) * MOST_BYTES_PER_SECOND
+        wanted = min(ceil(request.duration + 60) * MOST_BYTES_PER_SECOND, MOST_MEMBER_BYTES)
         video = files.enter_context(reserve(wanted, otherwise))
         video.write(head)
         async for chunk in clip.chunks():
             if video.tell() + len(chunk) > wanted:
                 raise NoRoom(f"{stored.savepath}: the clip is larger than the {wanted >> 20} MiB reserved; {otherwise}")
             video.write(chunk)
-        seconds = request.start + request.duration - clip.begins
+        begins = max(0.0, clip.begins)
+        seconds = request.start + request.duration - begins
         sound = files.enter_context(reserve(ceil(seconds) * MOST_SOUND_BYTES_PER_SECOND, otherwise))
-        extraction = await self._sound(clip, request, stored, sound, seconds)
+        extraction = await self._sound(clip, request, stored, sound, begins, seconds)
         return ClipTar(clip, request, stored, video, sound, extraction)
 
     async def _sound(
-        self, clip: ClipExtraction, request: ClipRequest, stored: StoredObject, file: BinaryIO, seconds: float
+        self,
+        clip: ClipExtraction,
+        request: ClipRequest,
+        stored: StoredObject,
+        file: BinaryIO,
+        begins: float,
+        seconds: float,
     ) -> AudioExtraction | None:
         """The sound of the clip in a file, exact to the sample; None if it has ended before."""
         assert request.audio != "none"
         wanted = ExtractAudioRequest(
             savepath=request.savepath,
             audio_format=request.audio,
-            start=clip.begins,
+            start=begins,
             duration=seconds,
             track=request.track,
             sample_rate=request.sample_rate,
@@ -166,9 +172,7 @@ class ClipTar:
 
 def key_of(savepath: str, start: float) -> str:
     """The name of the files in the tar: that of the recording, and the start in milliseconds."""
-    stem = PurePosixPath(savepath).stem[:MOST_KEY_CHARACTERS]
-    name = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "_" for letter in stem)
-    return f"{name or 'clip'}_{round(start * 1000):09d}"
+    return f"{name_of(savepath)}_{milliseconds(decimal(start)):09d}"
 
 
 def _record(
@@ -191,7 +195,7 @@ def _record(
         frames=clip.frames,
         width=clip.width,
         height=clip.height,
-        audio_start_sample=round(clip.begins * sample_rate) if sample_rate else None,
+        audio_start_sample=round(max(0.0, clip.begins) * sample_rate) if sample_rate else None,
         audio_samples=extraction.receipt().samples if extraction else None,
         sample_rate=sample_rate,
         channels=channels,

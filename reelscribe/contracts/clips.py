@@ -38,7 +38,7 @@ class ClipRequest(WireModel):
     )
     sample_rate: int | None = Field(default=None, ge=8000, le=192_000, description="of that sound, Hz")
     channels: Literal[1, 2] | None = Field(default=None, description="of that sound: mix down")
-    key: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")] | None = Field(
+    key: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,95}$")] | None = Field(
         default=None, description="name of the files in that tar; default: from the savepath and start"
     )
     track: Track | None = Field(default=None, description="audio stream; default: the container's")
@@ -144,6 +144,7 @@ class ClipRecord(ReceivedModel):
         asked_start, asked_seconds: of the request.
         mode: ``exact`` or ``copy``.
         begins: time in the recording at which clip and sound begin, in seconds: ``start``, but of a copy its key frame.
+            That of a recording whose beginning was trimmed is before 0, where the sound begins.
         seconds: length of the clip; less than asked for if the recording ends earlier.
         video_pts, video_time_base: the first picture's own timestamp in the recording.
         frames: pictures in the clip.

@@ -1,9 +1,12 @@
 """What goes wrong with clips and previews elsewhere: seeks, turned pictures, colours, tracks, damage and limits."""
 
 import io
+import json
 import subprocess
+import tarfile
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -11,14 +14,19 @@ import httpx
 import numpy as np
 import psutil
 import pytest
+from pydantic import ValidationError
 
 from extractor_api.clip import key_of
 from reelscribe.contracts.clips import ClipRequest
-from reelscribe.errors import NoVideoTrack, RemoteError
+from reelscribe.errors import NoVideoTrack, RemoteError, ServiceError, StreamCut
 from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.media.clips.clip import extract_clip
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection import InspectedStream
 from reelscribe.media.picture_choice import choose_picture
+from reelscribe.media.pictures.tar import header
+from reelscribe.media.stored_object import open_file
+from reelscribe.settings.extractor import ExtractionSection
 from tests.extractor_api.clips import clock
 from tests.extractor_api.clips.clock import AAC, H264, TAGS, make, played
 from tests.extractor_api.clips.test_clip import clip, receipt
@@ -33,6 +41,7 @@ def odd_bucket(clock_bucket: Path, local_ffmpeg: FFmpeg, run_ffmpeg: Callable[..
     two = ("-i", folder / "clock.mkv", "-i", folder / "clock.mpg", "-filter:v:0", "scale=32:18,drawbox=t=fill")
     run_ffmpeg(*two, "-map", "1:v", "-map", "0:v", "-map", "0:a", "-c:v", "mpeg4", "-c:a", "copy",
                "-disposition:v:0", "0", "-disposition:v:1", "0", folder / "two.mkv")  # fmt: skip
+    run_ffmpeg("-ss", "0.3", "-i", mp4, "-c", "copy", folder / "trimmed.mp4")
     run_ffmpeg("-i", mp4, "-map", "0:a", "-c", "copy", folder / "sound.mp4")
     run_ffmpeg("-i", mp4, "-t", "1", "-c:v", "qtrle", "-an", folder / "animation.mov")
     run_ffmpeg("-i", mp4, "-t", "2", "-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libvorbis",
@@ -233,6 +242,39 @@ def is_decoder(process: psutil.Process) -> bool:
 def test_a_key_has_no_dot_whatever_the_savepath() -> None:
     assert key_of("a/-b.c ü.mp4", 12.3456) == "-b_c___000012346"
     assert key_of("x" * 200 + ".mp4", 0.0) == "x" * 80 + "_000000000"
+
+
+def test_a_tar_has_room_for_the_longest_key() -> None:
+    longest = ClipRequest(savepath="a.mp4", duration=1.0, audio="flac", key="k" * 95).key
+    assert len(header(f"{longest}.flac", 1)) == 512
+    with pytest.raises(ValidationError):
+        ClipRequest(savepath="a.mp4", duration=1.0, audio="flac", key="k" * 96)
+
+
+async def test_a_copy_of_a_trimmed_recording_begins_before_it_and_its_sound_with_it(odd: httpx.AsyncClient) -> None:
+    answer = await odd.post(
+        "/extract-clip", json={"savepath": "trimmed.mp4", "duration": 1.0, "mode": "copy", "audio": "wav", "key": "a"}
+    )
+    assert answer.status_code == 200, answer.text
+    with tarfile.open(fileobj=io.BytesIO(answer.content)) as tar:
+        file = tar.extractfile("a.json")
+        assert file
+        record = json.load(file)
+    assert record["begins"] < 0 and record["audio_start_sample"] == 0
+    assert record["audio_samples"] == record["sample_rate"]
+
+
+async def test_a_copy_that_could_not_be_read_to_its_end_is_not_complete(odd_bucket: Path, local_ffmpeg: FFmpeg) -> None:
+    failures: list[ServiceError] = []
+    request = ClipRequest(savepath="clock.mkv", duration=1.0, mode="copy")
+    with (odd_bucket / "clock.mkv").open("rb") as file:
+        stored = replace(open_file(file.fileno(), "clock.mkv"), read_failure=lambda: next(iter(failures), None))
+        async with extract_clip(local_ffmpeg, stored, request, "id", ExtractionSection()) as copied:
+            failures.append(StreamCut("MinIO stopped answering"))
+            with pytest.raises(StreamCut):
+                await copied.head(60)
+                async for _ in copied.chunks():
+                    pass
 
 
 def test_the_picture_of_a_cover_is_not_a_video() -> None:
