@@ -1,7 +1,7 @@
 """Decodes the pictures of one recording at given moments; :mod:`reelscribe.media.pictures.process` starts it.
 
 A program of its own, because it opens untrusted input: it runs in the sandbox, by its path, without site-packages, and
-sees nothing of ours but :mod:`~reelscribe.media.pictures.encoding` and :mod:`~reelscribe.media.pictures.packets`.
+sees nothing of ours but the modules that it imports.
 Usage: ``python -I -S child.py PACKAGES ROOT``, the folders that PyAV and we are installed in. When PyAV is
 loaded, its task comes through the socket that is standard input, as for :mod:`reelscribe.media.inspection_child`:
 ``task`` there is the number of a file of JSON:

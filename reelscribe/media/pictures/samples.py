@@ -280,9 +280,15 @@ class SamplesExtraction:
         record = self._record(key, moment, picture, opened, shown, cut)
         return files + member(f"{key}.json", record.model_dump_json().encode())
 
+    async def _open_sound_for(self, shown: Fraction) -> SoundWindows:
+        try:
+            return await self._open_sound(self._sound_start(shown))
+        except PastTheEnd:  # it ends before the picture: all its windows are padded, and its beginning says how
+            return await self._open_sound(0)
+
     async def _cut(self, seconds: Fraction) -> CutSound:
         assert self._pairs
-        windows = self._windows or await self._open_sound(self._sound_start(seconds))
+        windows = self._windows or await self._open_sound_for(seconds)
         count = max(1, half_up(decimal(self._pairs.audio_seconds) * windows.sample_rate))
         lead = {"after": 0, "centred": count // 2, "before": count}[self._pairs.window]
         return await windows.cut(half_up(seconds * windows.sample_rate) - lead, count)

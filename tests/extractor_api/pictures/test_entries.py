@@ -85,3 +85,14 @@ async def test_a_clock_that_begins_again_ends_what_is_certain(
     receipt = (await client.get(f"/extractions/{answer.headers['X-Extraction-Id']}")).json()
     assert receipt["state"] == "incomplete" and "timestamps begin again at 64.0 s" in receipt["reason"]
     assert receipt["samples"] == (2 * SECONDS if "fps" in moments else 2)
+
+
+async def test_a_moment_far_behind_the_end_of_the_sound_has_a_picture_alone(serve: Serve, studio: Studio) -> None:
+    picture, sound = "testsrc2=s=64x48:r=2:d=34", "sine=r=16000:d=2"
+    path = studio.folder / "quiet.mp4"
+    studio.run("-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound, *X264, "keyint=50", "-c:a", "aac", str(path))
+    client = await serve(data_path=studio.folder.parent)
+    none, receipt = await ask(client, path.name, timestamps=[33.0])
+    assert (len(none), receipt["dropped_edges"], receipt["state"]) == (0, 1, "complete")
+    [padded] = (await ask(client, path.name, timestamps=[33.0], edges="pad"))[0].values()
+    assert padded.record.padded_after == padded.record.audio_samples == 8000 and not padded.sound.any()
