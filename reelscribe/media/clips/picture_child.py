@@ -13,8 +13,7 @@ JSON object of
 * ``body``: the descriptor to write to: NUT with raw pictures, or a fragmented MP4 of a copy;
 * ``most_pixels``, ``most_frames`` and ``most_bytes``: of a picture, of the body, and of what is kept of a copy.
 
-Standard output has one JSON object per line: ``first`` before anything is written to ``body``, ``done`` or ``failure``
-at the end.
+Standard output has a JSON object per line: ``first``, before anything is in ``body``, then ``done`` or ``failure``.
 """
 
 import json
@@ -50,8 +49,7 @@ class Failure(Exception):
 
 def report(**line: Any) -> None:
     """One line for the parent."""
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
+    print(json.dumps(line), flush=True)
 
 
 class Recording:
@@ -79,6 +77,8 @@ class Recording:
         self.picture = streams[task["picture"]]
         self.sound = streams[task["sound"]] if task["sound"] is not None else None
         self.time_base = Fraction(self.picture.time_base)
+        self.without_pts = self._container.format.name == "avi"  # it holds when a picture is decoded, not when shown
+        self._usual = max(1, round(1 / (Fraction(self.picture.average_rate or 25) * self.time_base)))
         self.lead = UNSURE_SECONDS if self._container.format.name == "mpeg" else 0
         start = Fraction(self._container.start_time or 0, CLOCK)
         origin = Fraction(task["origin"] or start)
@@ -134,7 +134,8 @@ class Recording:
 
     def frames(self) -> Iterator[Any]:
         """Frames of the picture from here on, in the order in which they are shown."""
-        codec, latest, damaged = self.picture.codec_context, None, False
+        codec, damaged = self.picture.codec_context, False
+        latest: Any = None
         for packet in self.packets([self.picture]):
             try:
                 frames = codec.decode(packet if packet.dts is not None or packet.pts is not None else None)
@@ -146,13 +147,11 @@ class Recording:
                     damaged = True
                 continue
             for frame in frames:
+                if self.without_pts:
+                    frame.pts = frame.dts if frame.dts is not None or latest is None else latest + self._usual
                 if frame.width * frame.height > self._task["most_pixels"]:
                     raise Failure("too_large", frame.width, frame.height)
-                if (
-                    frame.pts is not None
-                    and latest is not None
-                    and frame.pts < latest - RESTART_SECONDS / self.time_base
-                ):
+                if None not in (frame.pts, latest) and frame.pts < latest - RESTART_SECONDS / self.time_base:
                     raise Failure("restarts", float(self.seconds(latest)))
                 if frame.pts is None or (latest is not None and frame.pts <= latest):
                     continue
@@ -295,6 +294,8 @@ def copy(av: Any, task: dict[str, Any]) -> dict[str, Any]:
     """Write the packets of the part, from the last key frame that is not after its start."""
     [part] = task["parts"]
     recording = Recording(av, task)
+    if recording.without_pts and recording.picture.codec_context.has_b_frames:
+        raise Failure("no_times")
     for beginning in recording.sought(Fraction(part["start"])):
         packets = recording.packets([stream for stream in (recording.picture, recording.sound) if stream is not None])
         kept = _from_key_frame(recording, packets, Fraction(part["start"]), task, late=beginning)
@@ -382,7 +383,6 @@ def _remux(
 
 def main() -> None:
     sys.path.append(sys.argv[1])
-    import av
     import av.bitstream
 
     av.logging.set_level(None)

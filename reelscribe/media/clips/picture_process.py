@@ -239,6 +239,8 @@ class PictureProcess:
             )
         if kind == "no_key_frame":
             return NotDecodable(f"{savepath} has no key frame that a copy could begin with; take mode = exact")
+        if kind == "no_times":
+            return NotDecodable(f"{savepath} does not say when its pictures are shown; take mode = exact")
         if kind == "group_too_large":
             return NotDecodable(
                 f"{savepath} has more than {numbers[0] >> 20} MiB between two key frames; take mode = exact"

@@ -42,6 +42,7 @@ def odd_bucket(clock_bucket: Path, local_ffmpeg: FFmpeg, run_ffmpeg: Callable[..
     run_ffmpeg(*two, "-map", "1:v", "-map", "0:v", "-map", "0:a", "-c:v", "mpeg4", "-c:a", "copy",
                "-disposition:v:0", "0", "-disposition:v:1", "0", folder / "two.mkv")  # fmt: skip
     run_ffmpeg("-ss", "0.3", "-i", mp4, "-c", "copy", folder / "trimmed.mp4")
+    run_ffmpeg("-i", mp4, "-c", "copy", "-an", folder / "reordered.avi")
     run_ffmpeg("-i", mp4, "-map", "0:a", "-c", "copy", folder / "sound.mp4")
     run_ffmpeg("-i", mp4, "-t", "1", "-c:v", "qtrle", "-an", folder / "animation.mov")
     run_ffmpeg("-i", mp4, "-t", "2", "-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libvorbis",
@@ -185,6 +186,16 @@ async def test_what_mp4_cannot_hold_is_not_copied_but_encoded(odd: httpx.AsyncCl
     vp8 = {"savepath": "vp8.webm", "start": 0.5, "duration": 0.5}
     assert await refused(odd, "/extract-clip", mode="copy", **vp8) == (400, "unsupported_format")
     assert played((await clip(odd, **vp8)).content)[0].number == 12  # type: ignore[arg-type]
+
+
+async def test_avi_with_b_frames_loses_no_picture_and_is_not_copied(odd: httpx.AsyncClient) -> None:
+    """Its pictures come two late, as those of pairs do: AVI holds no times of pictures."""
+    middle = played((await clip(odd, "reordered.avi", start=2.0, duration=1.0)).content)
+    end = played((await clip(odd, "reordered.avi", start=7.0, duration=2.0)).content)
+    assert [shown.number for shown in middle] == list(range(48, 73))
+    assert [shown.number for shown in end] == list(range(173, 200))
+    copy = {"savepath": "reordered.avi", "duration": 1.0, "mode": "copy"}
+    assert await refused(odd, "/extract-clip", **copy) == (422, "not_decodable")
 
 
 async def test_pictures_that_are_damaged_are_not_delivered_as_if_they_were_not(odd: httpx.AsyncClient) -> None:
