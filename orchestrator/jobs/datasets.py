@@ -15,6 +15,8 @@ from orchestrator.jobs.models import UNFINISHED, Record, State
 
 SHARD = "shard"
 """The kind of work that builds one shard."""
+_LONG_PAUSES = "set local idle_in_transaction_session_timeout = '1d'"
+"""While a plan is made, or a dataset is finished, the database may not be asked for minutes."""
 
 
 class Dataset(Record):
@@ -83,6 +85,7 @@ async def insert_dataset(
     connection: Connection, kind: str, folder: str, settings: Mapping[str, Any], settings_hash: str
 ) -> int:
     """A dataset without shards; its id. Another transaction that does the same waits for this one."""
+    await connection.execute(_LONG_PAUSES)
     return int(
         await fetch_value(
             connection,
@@ -99,17 +102,31 @@ async def insert_shard(
     connection: Connection, dataset: int, number: int, split: str, items: Sequence[Mapping[str, Any]]
 ) -> int:
     """A shard of a plan, and the job that is to build it; the id of the job, for the queue."""
-    job: int = await fetch_value(
-        connection,
-        "insert into jobs (kind, options) values (%s, %s) returning id",
-        (SHARD, Jsonb({"dataset": dataset, "shard": number})),
-    )
+    job = await _insert_job(connection, dataset, number)
     await connection.execute(
         "insert into dataset_shards (dataset_id, number, split, items, job_id) values (%s, %s, %s, %s, %s)",
         (dataset, number, split, Jsonb(list(items)), job),
     )
     await connection.execute("update datasets set recordings = recordings + %s where id = %s", (len(items), dataset))
     return job
+
+
+async def insert_job_again(connection: Connection, dataset: int, number: int) -> int:
+    """Another job for a shard whose job was deleted when it had failed; its id, for the queue."""
+    job = await _insert_job(connection, dataset, number)
+    statement = "update dataset_shards set job_id = %s where dataset_id = %s and number = %s"
+    await connection.execute(statement, (job, dataset, number))
+    return job
+
+
+async def _insert_job(connection: Connection, dataset: int, number: int) -> int:
+    return int(
+        await fetch_value(
+            connection,
+            "insert into jobs (kind, options) values (%s, %s) returning id",
+            (SHARD, Jsonb({"dataset": dataset, "shard": number})),
+        )
+    )
 
 
 async def shard_of(connection: Connection, dataset: int, number: int) -> tuple[Path, str, Any, Any] | None:
@@ -165,6 +182,7 @@ async def forget_shards(connection: Connection, dataset: int, numbers: Sequence[
 
 async def hold_dataset(connection: Connection, dataset: int) -> str | None:
     """Keep others from finishing it until the transaction ends; its version if one of them has."""
+    await connection.execute(_LONG_PAUSES)
     version: str | None = await fetch_value(
         connection, "select version from datasets where id = %s for update", (dataset,)
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -113,7 +114,7 @@ def make(kind: DatasetKind, options: MakeOptions, of_kind: Mapping[str, Any]) ->
             return 1
         if dataset.version is not None:
             return _report(folder, read_json(folder.manifest) or {}, options.as_json)
-        if not await _build(session, folder, dataset):
+        if read_json(folder.manifest) is None and not await _build(session, folder, dataset):
             return 1
         manifest = await _finish(session, folder, dataset)
         return _report(folder, manifest, options.as_json)
@@ -218,8 +219,8 @@ async def _open(session: Session, folder: DatasetFolder, plan: PlanSettings, sel
     if found not in (None, wanted):
         print_error(f"{folder.root} holds a dataset that was made with other settings; name another folder")
         return None
-    if manifest and known and known.version == manifest["version"]:
-        return known
+    if manifest and known and known.version in (None, manifest["version"]):
+        return known  # without a version it was killed after the last file was written
     if built_here and known and known.id == built_here[0]:
         print_error(f"continued: {counted(known.built, 'shard')} of {known.shards} built")
         return known
@@ -290,13 +291,17 @@ async def _build(session: Session, folder: DatasetFolder, dataset: Dataset) -> b
 
 
 async def _queue_again(session: Session, folder: DatasetFolder, dataset: Dataset) -> None:
-    """Queue shards that failed, were cancelled, or whose files are gone."""
+    """Queue shards that failed, were cancelled, or whose files or jobs are gone."""
     async with session.pool.connection() as connection:
+        if await datasets.hold_dataset(connection, dataset.id) is not None:
+            return  # another command has just finished it, and its shards have other places
         shards = await datasets.planned_shards(connection, dataset.id)
         failed = [shard.job for shard in shards if shard.job and shard.state in ("failed", "cancelled")]
         jobs = await transitions.reopen(connection, failed)
         for shard in shards:
-            if shard.state == "done" and shard.job and not _is_there(folder, shard):
+            if shard.job is None:
+                jobs.append(await datasets.insert_job_again(connection, dataset.id, shard.number))
+            elif shard.state == "done" and not _is_there(folder, shard):
                 jobs += await transitions.repeat(connection, shard.job)
                 await datasets.forget_shards(connection, dataset.id, [shard.number])
         await session.queue.put(connection, jobs)
@@ -332,9 +337,12 @@ async def _finish(session: Session, folder: DatasetFolder, dataset: Dataset) -> 
     async with session.pool.connection() as connection:
         if await datasets.hold_dataset(connection, dataset.id) is not None:
             return read_json(folder.manifest) or {}
-        shards = await datasets.planned_shards(connection, dataset.id)
-        plan = PlanSettings.model_validate(dataset.settings)
-        manifest = await asyncio.to_thread(finish, folder, plan, [shard.split for shard in shards])
+        manifest = read_json(folder.manifest)
+        if manifest is None:
+            shards = await datasets.planned_shards(connection, dataset.id)
+            plan = PlanSettings.model_validate(dataset.settings)
+            manifest = await asyncio.to_thread(finish, folder, plan, [shard.split for shard in shards])
+        shutil.rmtree(folder.building, ignore_errors=True)
         await datasets.finish_dataset(connection, dataset.id, manifest["version"])
     return manifest
 

@@ -174,7 +174,9 @@ def _of_row(bucket: str, row: Row, etag: str | None) -> Item:
 
 def _twice(item: Item, seen: set[str]) -> Item:
     """The item; one whose key another one has is a mistake."""
-    if item.key in seen and item.mistake is None:
+    if item.mistake is not None:
+        return item
+    if item.key in seen:
         return item.model_copy(update={"code": "duplicate", "mistake": f"{item.key} is in the list already"})
     seen.add(item.key)
     return item

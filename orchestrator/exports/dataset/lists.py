@@ -76,6 +76,8 @@ def _rows(lines: Iterable[Sequence[str]], columns: Mapping[str, str], template: 
     for number, cells in enumerate(lines, start=1):
         if not any(cell.strip() for cell in cells):
             continue
+        if any("\0" in cell for cell in cells):
+            raise BadList(f"line {number} holds a character that no text has (NUL)")
         if places is None:
             places = _header(cells, columns)
             if places:

@@ -60,6 +60,8 @@ def test_what_is_no_list_is_a_sentence(rows, tmp_path):
         list(read_list(tmp_path / "list.csv", {}, "{id}"))
     with pytest.raises(BadList, match="cannot be read"):
         list(read_list(tmp_path / "none.csv", {}, "{id}"))
+    with pytest.raises(BadList, match="line 2 holds a character that no text has"):
+        rows("a,1,dog,train\nb,2,d\0g,train\n")
     with pytest.raises(BadList, match="is not CSV"):
         rows("a" * (csv.field_size_limit() + 1) + ",1,label,train\n")
 

@@ -14,8 +14,10 @@ from pyarrow import parquet
 from typer.testing import CliRunner
 
 from orchestrator.cli.main import cli
+from orchestrator.database.sql import fetch_value
 from orchestrator.exports.dataset.build import build_shard
 from orchestrator.exports.dataset.plan import ShardPlan
+from orchestrator.jobs import datasets
 from reelscribe.errors import StreamCut
 from reelscribe.http.extractor_client import ExtractorClient
 from tests.orchestrator.commands import read_all
@@ -57,12 +59,12 @@ async def test_a_dry_run_says_what_would_be_built_and_leaves_nothing(talks, make
 
 async def test_a_list_gives_labels_splits_and_speakers(talks, make, building, tmp_path):
     (tmp_path / "list.csv").write_text(
-        "savepath,label,split,speaker\ntalks/c.wav,yes,train,ann\na.wav,no,test,\na.wav,again,test,\n,x,y,z\n"
+        "savepath,label,split,speaker\ntalks/c.wav,yes,train,ann\na.wav,no,te/st,\na.wav,no,test,\na.wav,again,test,\n,x,y,z\n"
     )
     async with building():
         outcome = await make("--manifest", str(tmp_path / "list.csv"))
     assert outcome.code == 0, outcome.err
-    assert "2 without a sample (1 bad_row, 1 duplicate)" in outcome.out
+    assert "3 without a sample (2 bad_row, 1 duplicate)" in outcome.out
     found = {record["savepath"]: record for record in records(tmp_path / "data")}
     assert {name: (one["label"], one["split"], one["speaker"]) for name, one in found.items()} == {
         "talks/c.wav": ("yes", "train", "ann"), "a.wav": ("no", "test", ""),
@@ -204,6 +206,42 @@ async def test_a_finished_plan_no_longer_holds_what_was_said(talks, make, buildi
     async with building():
         await make("--all")
     assert await sql("select items, samples from dataset_shards") == [([], 3)]
+
+
+async def test_killed_after_the_last_file_it_is_finished_by_the_next_run(talks, make, building, sql, tmp_path):
+    async with building():
+        first = await make("--all")
+    before = files(tmp_path / "data")
+    await sql("update datasets set version = null, finished_at = null")
+    again = await make("--all")
+    assert (again.code, again.out) == (0, first.out), again.err
+    assert files(tmp_path / "data") == before
+    assert await sql("select version is null from datasets") == [(False,)]
+
+
+async def test_a_shard_whose_job_was_deleted_is_built_by_the_next_run(talks, make, building, sql, tmp_path):
+    making = asyncio.create_task(make("--all"))
+    while not making.done():
+        await sql("delete from jobs where kind = 'shard'")
+        await asyncio.sleep(0.1)
+    assert "1 shard could not be built; run the command again" in (await making).err
+    async with building():
+        again = await make("--all")
+    assert again.code == 0, again.err
+    assert len(records(tmp_path / "data")) == 3
+
+
+async def test_planning_and_finishing_may_leave_the_database_alone_for_long(pool):
+    async def limit(connection) -> str:
+        return await fetch_value(connection, "select current_setting('idle_in_transaction_session_timeout')")
+
+    async with pool.connection() as connection:
+        dataset = await datasets.insert_dataset(connection, "speech", "/nowhere", {}, "hash")
+        assert await limit(connection) == "1d"
+    async with pool.connection() as connection:
+        assert await limit(connection) == "1min"
+        await datasets.hold_dataset(connection, dataset)
+        assert await limit(connection) == "1d"
 
 
 async def test_two_commands_can_follow_one_dataset(talks, orchestrator, make, building, tmp_path):
