@@ -103,6 +103,9 @@ class _Writer:
             column = self._column(node.this)
             if column.kind != "text":
                 raise ValueError(f"{node.this.sql()} is no text, which like compares")
+            pattern = str(node.expression.name)
+            if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
+                raise ValueError(f"{_shown(node.expression)} ends with a single \\, after which like wants a character")
             return f"{column.sql} {_MATCHED[name]} {self._value(node.expression, column)}"
         if name == "In" and node.expressions:
             column = self._column(node.this)

@@ -35,6 +35,7 @@ async def test_conditions_select_what_they_say(found):
         "complete and model is not null": ["a.mp4", "b.mp4"],
         "complete is false": ["talks/c.mp4"],
         "language = 'it''s %(after)s'": [],
+        r"savepath like 'x\\'": [],
         "finished < '2001-01-01' or duration = -1": [],
         "confidence > 0.7 and finished > '2001-01-01T00:00:00Z'": ["a.mp4", "b.mp4", "talks/c.mp4"],
     }.items():
@@ -65,6 +66,7 @@ async def test_every_column_can_be_compared(found):
         ("(select 1)", "is not offered"),
         ("language in (select 1)", "is not offered"),
         ("savepath like 'x' escape 'y'", "is not offered"),
+        (r"savepath like 'x\\\'", "ends with a single"),
         ("duration between symmetric 2 and 1", "is not offered"),
         ("(" * 3000 + "complete" + ")" * 3000, "is longer than"),
     ],
