@@ -152,7 +152,7 @@ class Downloader:
 
         try:
             process = await asyncio.create_subprocess_exec(
-                *(str(self._environment.python), "-I", child_program.__file__),
+                *(str(self._environment.python), "-I", "-X", "utf8", child_program.__file__),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=self._errors,
@@ -200,7 +200,7 @@ class Downloader:
         wanted = {*PASSED_ON, *PROXIES, *(name.upper() for name in PROXIES)}
         kept = {name: value for name, value in os.environ.items() if name in wanted}
         path = os.pathsep.join([str(self._environment.python.parent), kept.get("PATH", os.defpath)])
-        return {**kept, "PATH": path, "YTDLP_NO_PLUGINS": "1", "PYTHONUTF8": "1"}
+        return {**kept, "PATH": path, "YTDLP_NO_PLUGINS": "1"}
 
 
 HOW = "install it with: orchestrator ingest setup"

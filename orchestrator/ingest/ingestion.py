@@ -2,13 +2,14 @@
 
 import asyncio
 import fcntl
+import os
 import random
 import shutil
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol, TextIO, TypeVar
 
 from pydantic import BaseModel
 
@@ -145,13 +146,13 @@ class Ingestion:
 
     async def _take(self, request: Request, key: VideoKey | None, depth: int) -> None:
         shown = without_password(request.url)
-        if self._is_full or await self._is_settled(key, shown):
+        if self._is_full:
             return
         if mistake := mistake_in_address(request.url):
             message = f"{shown} {mistake}"
             self._end(Result(url=shown, outcome="failed", reason=FailureKind.REFUSED, message=message))
             return
-        if await self._is_left_alone(request.url, shown):
+        if await self._is_settled(key, shown) or await self._is_left_alone(request.url, shown):
             return
         if not depth:
             self._view.note(f"looking at {shown}")
@@ -274,6 +275,8 @@ class Ingestion:
             )
             return True
         assert known.savepath
+        if known.state == "storing" and known.bucket != self._bucket:
+            return False  # to be submitted by a run for that bucket
         if (self._again or known.state == "storing") and not await exists(self._settings, known.bucket, known.savepath):
             return False
         if known.state == "storing":
@@ -342,18 +345,25 @@ class Ingestion:
         except OSError as refused:
             raise NotWritten(f"{root} cannot be written: {refused.strerror or refused}") from refused
         with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not locked(file, lock):
                 yield None
                 return
-                folder.mkdir(exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)  # another process may just have finished with it
             try:
                 yield folder
             finally:
                 lock.unlink(missing_ok=True)
                 with suppress(OSError):  # what is unfinished stays
                     root.rmdir()
+
+
+def locked(file: TextIO, path: Path) -> bool:
+    """Lock a file, unless another process has it, or has had it and removed it since it was opened."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
 
 
 def _keys(found: Sequence[Found], request: Request) -> list[VideoKey]:

@@ -10,6 +10,8 @@ WEB = "web"
 NAMELESS = ("generic", "html5mediaembed")
 """Extractors of any page: their ids are names of files, which many pages have."""
 MOST_LETTERS = 100
+LONGEST_ADDRESS = 2500
+"""Bytes: what an index of PostgreSQL takes."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _SAME_SOURCE = {"youtu.be": "youtube.com", "youtube-nocookie.com": "youtube.com"}
 _OF_A_SITE = re.compile(r"^(?:www|m|mobile|music)\.(?=.+\.)")
@@ -17,8 +19,10 @@ _OF_A_SITE = re.compile(r"^(?:www|m|mobile|music)\.(?=.+\.)")
 
 def mistake_in_address(url: str) -> str | None:
     """Why this is no address to ingest from, as the end of a sentence; None if it is one."""
-    if re.search(r"[\x00-\x20\x7f]", url):
-        return "must not contain spaces or control characters"
+    if re.search(r"[\x00-\x20\x7f\ud800-\udfff]", url):
+        return "must not contain spaces, control characters or bytes that are no UTF-8"
+    if len(url.encode()) > LONGEST_ADDRESS:
+        return f"is longer than {LONGEST_ADDRESS} bytes"
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018  # raises

@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,54 +18,11 @@ from minio import Minio
 
 from orchestrator.ingest.names import video_key
 from tests.extractor_api.s3_server import SECRET, put, s3_server
-from tests.orchestrator.commands import InProcess, Orchestrator, Outcome, gone, processes_of, read_all, read_until
-from tests.orchestrator.ingest.web import Page, Web, eventually, serving
+from tests.orchestrator.commands import InProcess, Orchestrator, gone, processes_of, read_all, read_until
+from tests.orchestrator.ingest.conftest import TALK, Sql, configure, reported, stored
+from tests.orchestrator.ingest.web import Page, Web, eventually
 
-Sql = Callable[..., Awaitable[list[Any]]]
-TALK = random.Random(1).randbytes(300_000)
 OTHER = random.Random(2).randbytes(300_000)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Web]:
-    with serving() as web:
-        yield web
-
-
-@pytest.fixture
-def web(server: Web) -> Web:
-    server.pages.clear()
-    server.asked.clear()
-    server.ranges.clear()
-    return server
-
-
-@pytest.fixture
-def bucket(tmp_path: Path, orchestrator: Orchestrator) -> Path:
-    """A bucket, and an environment with yt-dlp: the one that the tests run in."""
-    folder = tmp_path / "minio" / "videos"
-    folder.mkdir(parents=True)
-    (tmp_path / "ingest").mkdir()
-    (tmp_path / "ingest" / "environment").symlink_to(sys.prefix)
-    configure(orchestrator)
-    return folder
-
-
-def configure(orchestrator: Orchestrator, **ingest: object) -> None:
-    keys = {"data_dir": "ingest", "sleep": 0, "sleep_requests": 0, "retry_seconds": 0.05, "timeout": 10, **ingest}
-    kept = orchestrator.config.read_text().partition("[paths]")[0]
-    section = "\n".join(f"{name} = {value}" for name, value in keys.items())
-    orchestrator.config.write_text(f"{kept}[paths]\nminio_data_path = minio\n[ingest]\n{section}\n")
-
-
-def stored(bucket: Path) -> dict[str, bytes]:
-    """All files of the bucket."""
-    return {str(path.relative_to(bucket)): path.read_bytes() for path in bucket.rglob("*") if path.is_file()}
-
-
-def reported(outcome: Outcome) -> list[dict[str, Any]]:
-    recordings: list[dict[str, Any]] = json.loads(outcome.out)["recordings"]
-    return recordings
 
 
 async def test_pages_files_lists_and_redirects_become_objects_and_jobs(
@@ -272,21 +229,6 @@ async def test_a_download_survives_ctrl_c_and_kill_and_is_resumed(
     assert list(stored(bucket).values()) == [TALK]
     begun = [int(str(range).removeprefix("bytes=").rstrip("-")) for range in web.downloads("talk.mp4") if range]
     assert begun[-1] >= first + 50_000, web.downloads("talk.mp4")
-
-
-async def test_what_was_stored_before_a_crash_is_submitted_after_it(
-    web: Web, bucket: Path, commands: InProcess, sql: Sql
-) -> None:
-    url = web.video("talk.mp4", TALK)
-    await commands.run("ingest", url)
-    await sql("update ingested set state = 'storing'")
-    await sql("delete from jobs")
-
-    ran = await commands.run("ingest", url, "--json")
-
-    assert reported(ran)[0]["outcome"] == "there" and len(web.downloads("talk.mp4")) == 2
-    assert await sql("select state from ingested") == [("stored",)]
-    assert len(await sql("select id from jobs")) == 1
 
 
 async def test_a_terminal_shows_a_bar(web: Web, bucket: Path, orchestrator: Orchestrator) -> None:

@@ -31,7 +31,18 @@ def test_a_hostile_id_becomes_a_safe_name_that_no_other_has(id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["ftp://example.com/a", "file:///etc/passwd", "abc123", "http://", "https://a b", "http://[::1", "-f"]
+    "address",
+    [
+        "ftp://example.com/a",
+        "file:///etc/passwd",
+        "abc123",
+        "http://",
+        "https://a b",
+        "http://[::1",
+        "-f",
+        "https://a\udcff",
+        "https://a/" + 2500 * "b",
+    ],
 )
 def test_only_addresses_of_the_web_are_taken(address: str) -> None:
     assert mistake_in_address(address)
