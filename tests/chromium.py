@@ -15,7 +15,7 @@ CHROMIUM = Path(shutil.which("chromium") or shutil.which("chromium-browser") or 
 SITE = "evil.example"
 """A name that leads to this host in the browser, and nowhere else."""
 
-_OPTIONS = [
+OPTIONS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-proxy-server"),
     f"--host-resolver-rules=MAP {SITE} 127.0.0.1",
@@ -24,7 +24,7 @@ _OPTIONS = [
 
 def dump_page(url: str, folder: Path) -> str:
     """What the browser shows of a URL, as HTML."""
-    command = [CHROMIUM, *_OPTIONS, f"--user-data-dir={folder}", "--dump-dom", url]
+    command = [CHROMIUM, *OPTIONS, f"--user-data-dir={folder}", "--dump-dom", url]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
@@ -32,7 +32,7 @@ def run_script(script: str, folder: Path) -> None:
     """Have the browser run a script (the body of an async function) in a page of ``SITE``, to its end."""
     with _site(f"<script>(async () => {{ {script} }})().finally(() => fetch('/done'))</script>") as (url, done):
         browser = subprocess.Popen(
-            [CHROMIUM, *_OPTIONS, f"--user-data-dir={folder}", "--remote-debugging-port=0", url],
+            [CHROMIUM, *OPTIONS, f"--user-data-dir={folder}", "--remote-debugging-port=0", url],
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )

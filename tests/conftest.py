@@ -11,6 +11,7 @@ import pytest
 
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
+from tests.installation import Reelscribe, installed
 
 LONG_FILES = (
     "end_to_end/test_crashes.py",
@@ -101,3 +102,19 @@ def make_video(run_ffmpeg: Callable[..., None]) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def reelscribe(make_video: Callable[..., Path]) -> Iterator[Reelscribe]:
+    """All three services, with a few recordings in the bucket; the tests of one process share it."""
+
+    def fill(bucket: Path) -> None:
+        make_video(bucket / "talks/short.mp4")
+        make_video(bucket / "talks/minute.mkv", "minute.flac")
+        make_video(bucket / "talks/ten_minutes.mp4", "ten_minutes.ogg")
+        make_video(bucket / "talks/quiet.mp4", "silence.flac")
+        intact = make_video(bucket / "youtube/abc123.mp4", "minute.flac").read_bytes()
+        (bucket / "talks/cut.mp4").write_bytes(intact[: len(intact) // 2])
+
+    with installed(fill) as running:
+        yield running

@@ -15,7 +15,7 @@ FOLDERS = (
 )
 FILES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "config.cfg", "pyproject.toml", "Makefile", ".ci/run")
 SUFFIXES = {".py", ".sql", ".md", ".cfg", ".service", ".conf"}
-SKIPPED = ("tests/test_glossary.py", "demo/data/*", "tools/speech_model/*")
+SKIPPED = ("tests/test_glossary.py", "tests/npm/node_modules/*", "demo/data/*", "tools/speech_model/*")
 
 FORBIDDEN = [
     "hear", "hears", "heard", "hearing",

@@ -12,9 +12,7 @@ import pytest
 
 from orchestrator.cli.main import COMMANDS
 from reelscribe.settings.loading import Settings
-from tests.end_to_end.conftest import Reelscribe, reelscribe
-
-__all__ = ["reelscribe"]
+from tests.installation import Reelscribe
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -3,15 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tornado.web import Application
-
 from orchestrator.api.events import EVENT_STREAM, EventsHandler, JobEventsHandler
 from orchestrator.api.handlers import (
     CancelHandler,
     JobHandler,
     JobsHandler,
     OrchestratorHealthHandler,
-    OrchestratorService,
     RetryHandler,
     SearchHandler,
     StatusHandler,
@@ -214,8 +211,3 @@ API = Api(
     "Keeps a queue of savepaths, and their transcripts.",
     OPERATIONS,
 )
-
-
-def make_app(service: OrchestratorService) -> Application:
-    """The orchestrator's application."""
-    return API.application(service)

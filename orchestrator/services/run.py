@@ -9,7 +9,6 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from orchestrator.api.handlers import OrchestratorService
-from orchestrator.api.routes import make_app
 from orchestrator.exports.dataset.shard_work import ShardBuilder
 from orchestrator.exports.pending_results import STORE_RESULT
 from orchestrator.exports.results import ResultStore
@@ -17,6 +16,7 @@ from orchestrator.intake.bucket_listing import BucketListing
 from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.folder_watch import FolderWatch
 from orchestrator.jobs.datasets import SHARD
+from orchestrator.page.routes import make_app
 from orchestrator.queue.procrastinate import Queue
 from orchestrator.services.monitored import MonitoredService
 from orchestrator.session import Session

@@ -81,14 +81,25 @@ class Api:
         """The OpenAPI document."""
         return openapi.document(self.title, self.description, self.operations)
 
-    def application(self, service: Service) -> Application:
-        """The routes, wired to what their handlers work with."""
+    def application(
+        self,
+        service: Service,
+        pages: Mapping[str, type[ServiceHandler]] | None = None,
+        no_route: type[ServiceHandler] = NoRouteHandler,
+    ) -> Application:
+        """The routes, wired to what their handlers work with.
+
+        Args:
+            pages: by pattern, the handlers of what people open in a browser: they are no part of the API.
+            no_route: answers every URL that there is not.
+        """
         shared = {"service": service}
         handlers = {operation.url_pattern: operation.handler for operation in self.operations}
         handlers |= {f"{prefix}.*": handler for prefix, handler in self.fallbacks.items()}
+        handlers |= pages or {}
         return Application(
             [(pattern, handler, shared) for pattern, handler in handlers.items()],
-            default_handler_class=NoRouteHandler,
+            default_handler_class=no_route,
             default_handler_args=shared,
             log_function=_log_request,
             openapi=self.document(),

@@ -250,6 +250,10 @@ class ServiceHandler(RequestHandler):
             self.set_header("WWW-Authenticate", "Bearer")
         elif isinstance(failure, errors.MethodNotAllowed):
             self.set_header("Allow", ", ".join(self.methods()))
+        self.finish_error(failure)
+
+    def finish_error(self, failure: errors.ServiceError) -> None:
+        """Send the body of a failure, whose status and headers are set."""
         self.finish(self.error_body(failure))
 
     def error_body(self, failure: errors.ServiceError) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.chromium import CHROMIUM, SITE, dump_page, run_script
-from tests.end_to_end.conftest import Reelscribe
+from tests.installation import Reelscribe
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="chromium is not installed")
 

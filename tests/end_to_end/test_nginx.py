@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.end_to_end.conftest import Reelscribe
+from tests.installation import Reelscribe
 from tests.nginx import NGINX, nginx
 
 pytestmark = pytest.mark.skipif(not NGINX.exists(), reason="nginx is not installed")

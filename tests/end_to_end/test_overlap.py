@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 from tornado.testing import bind_unused_port
 
-from tests.end_to_end.conftest import Reelscribe
+from tests.installation import Reelscribe
 
 BYTES_PER_SECOND = 2_000_000
 

@@ -10,7 +10,8 @@ import httpx
 import jiwer
 import pytest
 
-from tests.end_to_end.conftest import Reelscribe, normal
+from tests.end_to_end.conftest import normal
+from tests.installation import Reelscribe
 
 Truth = Callable[[str], dict[str, Any]]
 

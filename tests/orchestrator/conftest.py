@@ -18,7 +18,6 @@ from tornado.testing import bind_unused_port
 from extractor_api.routes import make_app as extractor_app
 from extractor_api.service import ExtractorService
 from orchestrator.api.handlers import OrchestratorService
-from orchestrator.api.routes import make_app
 from orchestrator.database import embedded
 from orchestrator.database.pool import Pool, make_pool, prepare
 from orchestrator.exports.deletion import Deletions
@@ -28,6 +27,7 @@ from orchestrator.intake.submission import Submissions
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import transitions
 from orchestrator.jobs.models import Job, Options
+from orchestrator.page.routes import make_app
 from orchestrator.queue.procrastinate import Queue
 from orchestrator.worker.progress import TranscriptionProgress
 from orchestrator.worker.retry import RetryPolicy

@@ -1,0 +1,1 @@
+"""The web page: what people open instead of a terminal."""

@@ -1,0 +1,83 @@
+"""What the handlers of all pages share: the headers that keep a page safe, templates, and errors that people read."""
+
+from pathlib import Path
+from typing import Any
+
+from orchestrator.api.handlers import OrchestratorHandler
+from orchestrator.page.static_files import STATIC_FILES, address
+from reelscribe import errors
+from reelscribe.http.server import NoRouteHandler
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "media-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+"""Nothing of another host, and nothing inline: text of other people can start nothing."""
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class PageHandler(OrchestratorHandler):
+    """One page. Its template gets ``asset(name)``, the address of a static file, and ``page``, its name in the menu."""
+
+    page = ""
+
+    def set_default_headers(self) -> None:
+        super().set_default_headers()
+        for name, value in SECURITY_HEADERS.items():
+            self.set_header(name, value)
+        self.set_header("Cache-Control", "no-cache")
+
+    def get_template_path(self) -> str:
+        return str(TEMPLATES)
+
+    def get_template_namespace(self) -> dict[str, Any]:
+        return {**super().get_template_namespace(), "asset": address, "page": self.page}
+
+    def finish_error(self, failure: errors.ServiceError) -> None:
+        self.render("error.html", failure=failure, request_id=self.request_id)
+
+
+class StaticHandler(PageHandler):
+    """``GET /static/{version}/{name}``: a script, a sheet or a picture of the page; they hold no secret."""
+
+    public = True
+
+    def get(self, version: str, name: str) -> None:
+        file = STATIC_FILES.files.get(name)
+        if file is None:
+            raise errors.RouteNotFound(f"there is no {self.request.path}")
+        # The version in the address is that of all files together: what it leads to never changes.
+        forever = version == STATIC_FILES.version
+        self.set_header("Cache-Control", "public, max-age=31536000, immutable" if forever else "no-cache")
+        self.set_header("Content-Type", file.content_type)
+        self.set_header("ETag", file.etag)
+        if self.check_etag_header():
+            self.set_status(304)
+            return
+        self.finish(file.content)
+
+
+class NoPageHandler(NoRouteHandler, PageHandler):
+    """Answers every URL that there is not: as a page to a browser, as JSON to a program."""
+
+    def finish_error(self, failure: errors.ServiceError) -> None:
+        if "text/html" in self.request.headers.get("Accept", ""):
+            super().finish_error(failure)
+        else:
+            self.finish(self.error_body(failure))

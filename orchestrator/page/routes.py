@@ -1,0 +1,19 @@
+"""The orchestrator's application: the HTTP API, and the pages that people open."""
+
+from tornado.web import Application
+
+from orchestrator.api.handlers import OrchestratorService
+from orchestrator.api.routes import API
+from orchestrator.page.handler import NoPageHandler, PageHandler, StaticHandler
+from orchestrator.page.home import HomePage
+
+PAGES: dict[str, type[PageHandler]] = {
+    r"/": HomePage,
+    r"/static/([0-9a-f]+)/([\w.-]+)": StaticHandler,
+}
+"""Pattern of the path, and who answers; the operations of the API come first."""
+
+
+def make_app(service: OrchestratorService) -> Application:
+    """The orchestrator's application."""
+    return API.application(service, PAGES, NoPageHandler)

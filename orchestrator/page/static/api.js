@@ -1,0 +1,32 @@
+// The HTTP API: every request of a page goes through here.
+
+export class Failure extends Error {
+  /** What the service says: a status (0: it did not answer), a code, and a sentence for people. */
+  constructor(status, code, message, details = {}) {
+    super(message);
+    Object.assign(this, {status, code, details});
+  }
+}
+
+/** Ask for JSON; `body` is sent as JSON. Throws a Failure, and leads to the sign-in if one is needed. */
+export async function request(path, {method = "GET", body, signal} = {}) {
+  const headers = {Accept: "application/json", "X-Reelscribe-CSRF": "1"};
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(path, {method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body)});
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Failure(0, "offline", "Reelscribe does not answer; check the connection and try again");
+  }
+  if (response.ok) return response.status === 204 ? null : response.json();
+  const {error} = await response.json().catch(() => ({}));
+  if (response.status === 401) location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
+  const {code, message, ...details} = error ?? {code: "unknown", message: `Reelscribe answered ${response.status}`};
+  throw new Failure(response.status, code, message, details);
+}
+
+/** The path of a recording's page or route: each part of its savepath is escaped, the slashes stay. */
+export function pathOf(before, savepath) {
+  return before + savepath.split("/").map(encodeURIComponent).join("/");
+}

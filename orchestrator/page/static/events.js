@@ -1,0 +1,50 @@
+// Events of all jobs, for this tab. A browser opens six connections to a host, and each stream of events takes one of
+// them for as long as it runs. So all tabs share one stream, in a shared worker (events_worker.js), and it ends while no
+// tab is in view. Browsers without shared workers (those of Android show one tab at a time) open one in the visible tab.
+
+import {openStream} from "./stream.js";
+
+const HERE_MILLISECONDS = 15000;
+
+/** Follow the events while this tab is visible. Each callback may be left out.
+ *  opened(): the stream runs (again): read what may have been missed meanwhile.
+ *  job(job), totals(byState): what has changed.
+ *  lost(): there is no connection; a new one is tried until it works. */
+export function follow({opened, job, totals, lost}) {
+  const tell = ({type, data}) => ({opened, job, totals, lost})[type]?.(data);
+  const source = window.SharedWorker ? inWorker(tell) : inTab(tell);
+  const look = () => source.visible(document.visibilityState === "visible");
+  document.addEventListener("visibilitychange", look);
+  addEventListener("pagehide", () => source.visible(false));
+  addEventListener("pageshow", look);
+  look();
+}
+
+/** The sentence in the header that says so while there is no connection. */
+export function showConnection(lost) {
+  document.getElementById("connection").textContent = lost ? "No connection; trying again …" : "";
+}
+
+function inWorker(tell) {
+  const {port} = new SharedWorker(new URL("events_worker.js", import.meta.url), {type: "module", name: "reelscribe events"});
+  port.onmessage = ({data}) => tell(data);
+  let timer;
+  return {
+    visible(now) {
+      clearInterval(timer);
+      port.postMessage(now);
+      // The worker never learns that a tab has crashed: whoever is silent for a minute is gone.
+      if (now) timer = setInterval(() => port.postMessage(true), HERE_MILLISECONDS);
+    },
+  };
+}
+
+function inTab(tell) {
+  let stream = null;
+  return {
+    visible(now) {
+      if (now && !stream) stream = openStream(tell);
+      if (!now) stream = void stream?.close() ?? null;
+    },
+  };
+}

@@ -1,0 +1,38 @@
+// How numbers, lengths and times are written, in the reader's own language and zone.
+
+const whole = new Intl.NumberFormat();
+const rounded = new Intl.NumberFormat(undefined, {maximumFractionDigits: 1});
+const moment = new Intl.DateTimeFormat(undefined, {dateStyle: "medium", timeStyle: "short"});
+
+export const count = (number) => whole.format(number);
+export const decimal = (number) => rounded.format(number);
+
+/** A position or length in a recording: 0:07, 12:34, 1:02:03. */
+export function clock(seconds) {
+  const all = Math.max(0, Math.floor(seconds));
+  const two = (number) => String(number).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(all / 3600), Math.floor(all / 60) % 60];
+  return hours ? `${hours}:${two(minutes)}:${two(all % 60)}` : `${minutes}:${two(all % 60)}`;
+}
+
+/** How long something takes or is ago: 40 s, 12 min, 3.5 h, 12 d. */
+export function duration(seconds) {
+  if (seconds < 60) return `${Math.max(0, Math.round(seconds))} s`;
+  if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172800 ? `${decimal(seconds / 3600)} h` : `${count(Math.round(seconds / 86400))} d`;
+}
+
+export function bytes(number) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let unit = 0;
+  for (; number >= 1000 && unit < units.length - 1; unit++) number /= 1000;
+  return `${unit ? decimal(number) : count(number)} ${units[unit]}`;
+}
+
+/** A time of day in the reader's zone. */
+export const localTime = (when) => moment.format(new Date(when));
+
+/** Show every <time> within an element in the reader's zone. */
+export function localTimes(element) {
+  for (const time of element.querySelectorAll("time[datetime]")) time.textContent = localTime(time.dateTime);
+}
