@@ -10,6 +10,7 @@ from tornado.iostream import StreamClosedError
 from orchestrator.api.feed import Feed
 from orchestrator.api.metrics import QueueMetrics
 from orchestrator.api.schemas import DeleteQuery, JobsQuery, Status, SubmitRequest, TranscriptQuery
+from orchestrator.api.throughput import ThroughputSums
 from orchestrator.database.pool import CONNECTION_ERRORS, Pool
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.exports.deletion import Deletions
@@ -19,6 +20,7 @@ from orchestrator.intake.event_intake import EventIntake
 from orchestrator.intake.submission import Submissions
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import stats
+from orchestrator.jobs.matching import JobFilter, page_of_jobs
 from orchestrator.jobs.models import Job
 from orchestrator.jobs.stats import overview
 from orchestrator.queue.entries import QueueEntries
@@ -74,6 +76,7 @@ class OrchestratorService(Service):
         self.deletions = deletions
         self.stores_results = stores_results
         self.feed = Feed(pool)
+        self.throughput = ThroughputSums(pool)
         self.transcribers: Callable[[], list[TranscriberState]] | None = None
         self._extractor = PeerWatch("the extractor", objects.problem) if objects else None
         self._queue_metrics = QueueMetrics(pool, queue, stores_results)
@@ -153,9 +156,9 @@ class JobsHandler(OrchestratorHandler):
     async def get(self) -> None:
         query = self.read_query(JobsQuery)
         async with self.service.pool.connection() as connection:
-            jobs = await job_queries.list_jobs(connection, query.state, query.after, query.limit)
-        following = jobs[-1].id if len(jobs) == query.limit else None
-        self.finish({"jobs": [job.model_dump(mode="json") for job in jobs], "next": following})
+            wanted = JobFilter(query.state, query.prefix, query.text)
+            page = await page_of_jobs(connection, wanted, query.after, query.limit)
+        self.finish({"jobs": [job.model_dump(mode="json") for job in page.jobs], "next": page.next})
 
 
 class JobHandler(OrchestratorHandler):
@@ -231,12 +234,13 @@ class StatusHandler(OrchestratorHandler):
     async def get(self) -> None:
         async with self.service.pool.connection() as connection:
             queue = await overview(connection)
+            oldest = await stats.oldest_waiting_seconds(connection)
             rules = await active_rules(connection)
             results = await pending_results(connection) if self.service.stores_results else None
         workers = await self.service.queue.count_workers()
-        self.finish(
-            Status(**queue.figures(workers), rules=rules, workers=workers, results=results).model_dump(mode="json")
-        )
+        figures = queue.figures(workers)
+        status = Status(**figures, oldest_seconds=oldest, rules=rules, workers=workers, results=results)
+        self.finish(status.model_dump(mode="json"))
 
 
 class SearchHandler(OrchestratorHandler):

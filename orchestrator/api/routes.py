@@ -15,6 +15,7 @@ from orchestrator.api.handlers import (
     TranscriptHandler,
 )
 from orchestrator.api.minio_webhook import MinioHookHandler
+from orchestrator.api.queue_handlers import PausesHandler, ThroughputHandler
 from orchestrator.api.schemas import (
     ChangedJob,
     DeleteQuery,
@@ -22,11 +23,15 @@ from orchestrator.api.schemas import (
     HookAnswer,
     JobPage,
     JobsQuery,
+    PauseQuery,
+    PauseRequest,
+    Pauses,
     Status,
     SubmitAnswer,
     SubmitRequest,
     TranscriptQuery,
 )
+from orchestrator.api.throughput import Throughput
 from orchestrator.errors import DatabaseUnavailable, InUse, TranscriptKept
 from orchestrator.intake.minio_events import Notification
 from orchestrator.jobs.deletion import Deleted
@@ -141,6 +146,44 @@ OPERATIONS = (
         (Answer("The state of the queue.", {JSON: Status}),),
         (DatabaseUnavailable,),
         handler=StatusHandler,
+    ),
+    Operation(
+        "GET",
+        "/api/pauses",
+        "pauses",
+        "The pauses and limits of the queue",
+        (Answer("Those in force.", {JSON: Pauses}),),
+        (DatabaseUnavailable,),
+        handler=PausesHandler,
+    ),
+    Operation(
+        "PUT",
+        "/api/pauses",
+        "pause",
+        "Start no more jobs, of all savepaths or of a prefix, until it is resumed; running ones are completed",
+        (Answer("The pauses and limits now in force.", {JSON: Pauses}),),
+        (DatabaseUnavailable,),
+        body=PauseRequest,
+        handler=PausesHandler,
+    ),
+    Operation(
+        "DELETE",
+        "/api/pauses",
+        "resume",
+        "End the pause of exactly this prefix",
+        (Answer("The pauses and limits now in force.", {JSON: Pauses}),),
+        (DatabaseUnavailable,),
+        query=PauseQuery,
+        handler=PausesHandler,
+    ),
+    Operation(
+        "GET",
+        "/api/throughput",
+        "throughput",
+        "How much audio was transcribed in each quarter of an hour of the last day",
+        (Answer("The sums.", {JSON: Throughput}),),
+        (DatabaseUnavailable,),
+        handler=ThroughputHandler,
     ),
     Operation(
         "GET",

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.config import JsonDict
 
 from orchestrator.intake.submission import Outcome
-from orchestrator.jobs.models import Job, Options, Priority, Record, State, StorableSavepath
+from orchestrator.jobs.models import Job, Options, Priority, Record, State, StorableSavepath, storable
 from orchestrator.jobs.stats import PendingWork
 from orchestrator.queue.rules import Rule
 from orchestrator.transcripts.search import Hit
@@ -47,10 +47,17 @@ class SubmitRequest(Options):
         return self
 
 
+FilterText = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(storable)]
+
+
 class JobsQuery(WireModel):
     """Query of ``GET /api/jobs``; ``after`` is ``next`` of the page before."""
 
     state: State | None = None
+    prefix: FilterText | None = Field(default=None, description="the savepath starts with it")
+    text: FilterText | None = Field(
+        default=None, description="in the savepath or in the error's sentence, in upper or lower case"
+    )
     after: int | None = Field(default=None, ge=0, le=10**18)
     limit: int = Field(default=100, ge=1, le=MOST_JOBS)
 
@@ -97,7 +104,11 @@ class SubmitAnswer(Record):
 
 
 class JobPage(Record):
-    """Answer of ``GET /api/jobs``; ``next`` is the ``after`` of the next page, None on the last."""
+    """Answer of ``GET /api/jobs``; ``next`` is the ``after`` of the next page, None on the last.
+
+    With ``prefix`` or ``text``, a page may hold fewer jobs than ``limit``, even none, and have a next one: so many jobs
+    are looked at for one page, and no more.
+    """
 
     jobs: list[Job]
     next: int | None
@@ -107,6 +118,27 @@ class ChangedJob(Job):
     """A job, and whether the request changed it."""
 
     changed: bool
+
+
+Prefix = Annotated[str, Field(max_length=1024), AfterValidator(storable)]
+
+
+class PauseRequest(WireModel):
+    """Body of ``PUT /api/pauses``."""
+
+    prefix: Prefix = Field(default="", description="of the savepaths that are paused; empty: all of them")
+
+
+class PauseQuery(WireModel):
+    """Query of ``DELETE /api/pauses``."""
+
+    prefix: Prefix = Field(default="", description="as it was paused")
+
+
+class Pauses(Record):
+    """Answer of ``/api/pauses``."""
+
+    rules: list[Rule] = Field(description="the pauses and limits in force")
 
 
 class HitPage(Record):
@@ -131,6 +163,9 @@ class Status(Record):
         description="until all is done at this speed, estimated; null while no worker or no transcriber is there"
     )
     no_transcriber: str | None = Field(description="why jobs wait for a transcriber while none runs")
+    oldest_seconds: float | None = Field(
+        description="since the submission of the oldest job that has not begun; null if there is none"
+    )
     rules: list[Rule] = Field(description="the pauses and limits in force")
     workers: int = Field(description="that send heartbeats, on any host")
     results: PendingWork | None = Field(description="only if [results] names a bucket")

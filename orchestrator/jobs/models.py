@@ -87,6 +87,7 @@ class Job(Record):
         failures: transient failures so far.
         progress_seconds: all before it is stored.
         language_uncertain: it was detected with a probability below 0.5.
+        speed: seconds of audio per second of the attempt that runs or has finished it; None without one.
         complete: of a ``done`` job: whether it covers the whole recording; if not, ``reason`` says why.
         speech_without_words: of a ``done`` job; None if it is not known.
         object_removed_at: since when the recording is known to be gone from the bucket; None if it is not.
@@ -108,6 +109,7 @@ class Job(Record):
     language_uncertain: bool | None
     declared_seconds: float | None
     progress_seconds: float
+    speed: float | None
     complete: bool | None
     reason: str | None
     speech_without_words: SpeechWithoutWords | None = None

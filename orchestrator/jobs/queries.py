@@ -30,7 +30,13 @@ _JOBS = f"""
             'code', j.error_code, 'message', j.error_message, 'details', coalesce(j.error_details, '{{}}')
         ) end as error,
         j.model, j.language, j.language_probability, j.language_probability < {SURE_PROBABILITY} as language_uncertain,
-        j.declared_seconds, j.progress_seconds, j.complete, j.reason, j.speech_without_words,
+        j.declared_seconds, j.progress_seconds,
+        (
+            select (j.progress_seconds - a.start_seconds)
+                / nullif(extract(epoch from coalesce(a.ended_at, now()) - a.started_at), 0)::double precision
+            from attempts a where a.transcription_id = j.id and a.attempt = j.attempt and j.state in ('running', 'done')
+        ) as speed,
+        j.complete, j.reason, j.speech_without_words,
         j.created_at, j.started_at, j.finished_at, m.removed_at as object_removed_at
     from jobs j left join media m on m.id = j.media_id
 """

@@ -244,14 +244,8 @@ class QueueFigures(Record):
         return sum(count for (its_kind, state), count in self.jobs.items() if its_kind == kind and state in UNFINISHED)
 
 
-async def queue_figures(connection: Connection) -> QueueFigures:
-    """The figures of now: sums of ``state_changes``, and two short walks along the index of states."""
-    sums = await fetch_all(
-        connection,
-        """
-        select kind, state, sum(delta)::bigint, sum(seconds)::double precision from state_changes group by kind, state
-        """,
-    )
+async def oldest_waiting_seconds(connection: Connection) -> float | None:
+    """Since the submission of the oldest transcription that waits; None if none does."""
     oldest = await fetch_value(
         connection,
         """
@@ -263,6 +257,18 @@ async def queue_figures(connection: Connection) -> QueueFigures:
         """,
         {"kind": TRANSCRIBE},
     )
+    return None if oldest is None else max(0.0, oldest)
+
+
+async def queue_figures(connection: Connection) -> QueueFigures:
+    """The figures of now: sums of ``state_changes``, and two short walks along the index of states."""
+    sums = await fetch_all(
+        connection,
+        """
+        select kind, state, sum(delta)::bigint, sum(seconds)::double precision from state_changes group by kind, state
+        """,
+    )
+    oldest = await oldest_waiting_seconds(connection)
     failed = await fetch_all(
         connection,
         """
@@ -275,6 +281,6 @@ async def queue_figures(connection: Connection) -> QueueFigures:
     return QueueFigures(
         jobs={(kind, state): jobs for kind, state, jobs, _ in sums},
         transcribed_seconds=sum(seconds for kind, state, _, seconds in sums if (kind, state) == (TRANSCRIBE, "done")),
-        oldest_seconds=None if oldest is None else max(0.0, oldest),
+        oldest_seconds=oldest,
         failed=dict(failed),
     )
