@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test test-unit fuzz test-slow soak lint fix bench-extractor bench-orchestrator bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media bench-datasets clean
+.PHONY: help demo serve test test-unit fuzz test-slow soak lint fix bench-extractor bench-orchestrator bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media bench-datasets bench-page screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,12 @@ bench-datasets: .venv/test ## measure pairs of picture and sound against bare ff
 
 bench-gpu: .venv/test ## compare with faster-whisper on a GPU, with tiny.en and weights of turbo's size (about 4 minutes)
 	$(BIN)/python -m bench.gpu $(ARGS)
+
+bench-page: .venv/test ## measure how soon Home is shown, with a million jobs too (about 8 minutes)
+	$(BIN)/python -m bench.page $(ARGS)
+
+screenshots: .venv/test ## take pictures of all pages into docs/images (about 3 minutes)
+	$(BIN)/python -m tools.screenshots $(ARGS)
 
 clean: ## remove .venv, builds, caches and the demo's data (data/ stays: it may hold your transcripts)
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo/data

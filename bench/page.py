@@ -94,7 +94,8 @@ def fill(url: str, folder: Path, rows: int) -> None:
         connection.execute(
             """
             update jobs set state = 'done', complete = true, attempt = 1, model = 'large-v3-turbo', language = 'en',
-                language_probability = 0.98, declared_seconds = 600 + mod(id, 3000), progress_seconds = 600 + mod(id, 3000),
+                language_probability = 0.98, declared_seconds = 600 + mod(id, 3000),
+                progress_seconds = 600 + mod(id, 3000),
                 started_at = now() - (%(rows)s - id) * interval '0.2 s' - interval '1 min',
                 finished_at = now() - (%(rows)s - id) * interval '0.2 s'
             where state = 'queued' and mod(id, 10) < 7

@@ -91,7 +91,7 @@ def installed(fill_bucket: Callable[[Path], None], sections: str = "") -> Iterat
 
 def _wait_until_ready(log: Path, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + START_SECONDS
-    while "all services are ready" not in log.read_text():
+    while "open the page: " not in log.read_text():
         assert process.poll() is None and time.monotonic() < deadline, log.read_text()
         time.sleep(0.1)
 

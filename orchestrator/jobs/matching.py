@@ -1,15 +1,17 @@
-"""Pages of the jobs that match a filter, the newest first. The work for one page is bounded, however many jobs there
+"""Pages of the jobs that match a filter, the newest first. The time for one page is bounded, however many jobs there
 are: a page may hold fewer jobs than were asked for, even none, and still have a next one.
 """
 
+import time
 from typing import Any, NamedTuple
 
 from orchestrator.database.sql import Connection, fetch_column, fetch_value, starting_with
 from orchestrator.jobs.models import TRANSCRIBE, Job, State
 from orchestrator.jobs.queries import jobs_by_id
 
-MOST_WALKED = 10_000
-"""Jobs that are compared with a filter for one page."""
+WALKED_TOGETHER = 2_000
+WALKING_SECONDS = 0.1
+"""For how long further jobs are compared with a filter for one page."""
 MOST_RECORDINGS = 1_000
 """Of one prefix; if it has no more, all its jobs are read, however old they are."""
 
@@ -36,34 +38,44 @@ class Page(NamedTuple):
 
 async def page_of_jobs(connection: Connection, wanted: JobFilter, after: int | None = None, limit: int = 100) -> Page:
     """The next jobs after the one with the id ``after``, or the newest."""
-    parameters = {
+    if not (wanted.prefix or wanted.text):
+        walk = _walk(wanted, after)
+        ids = await fetch_column(connection, f"{walk} limit %(limit)s", _parameters(wanted, after, limit))
+        return Page(await _newest_first(connection, ids), ids[-1] if len(ids) == limit else None)
+    if wanted.prefix and (media := await _recordings(connection, wanted.prefix)) is not None:
+        parameters = _parameters(wanted, after, limit) | {"media": media}
+        ids = await fetch_column(connection, _of_recordings(wanted, after), parameters)
+        return Page(await _newest_first(connection, ids), ids[-1] if len(ids) == limit else None)
+    found: list[int] = []
+    deadline = time.monotonic() + WALKING_SECONDS
+    while True:
+        parameters = _parameters(wanted, after, limit - len(found))
+        found += (ids := await fetch_column(connection, _matching(wanted, after), parameters))
+        if len(found) == limit:
+            after = ids[-1]
+        else:
+            last = f"{_walk(wanted, after)} offset {WALKED_TOGETHER - 1} limit 1"
+            after = await fetch_value(connection, last, parameters)
+        if len(found) == limit or after is None or time.monotonic() >= deadline:
+            return Page(await _newest_first(connection, found), after)
+
+
+def _parameters(wanted: JobFilter, after: int | None, limit: int) -> dict[str, Any]:
+    return {
         "kind": TRANSCRIBE,
         "state": wanted.state,
         "after": after,
         "limit": limit,
         "prefix": starting_with(wanted.prefix or ""),
         "text": wanted.text,
-        "most_walked": MOST_WALKED,
-        "most_recordings": MOST_RECORDINGS,
     }
-    walk = _walk(wanted, after)
-    if not (wanted.prefix or wanted.text):
-        ids = await fetch_column(connection, f"{walk} limit %(limit)s", parameters)
-    elif wanted.prefix and (media := await _recordings(connection, parameters)) is not None:
-        ids = await fetch_column(connection, _of_recordings(wanted, after), parameters | {"media": media})
-    else:
-        ids = await fetch_column(connection, _matching(wanted, walk), parameters)
-        if len(ids) < limit:
-            last = await fetch_value(connection, f"{walk} offset %(most_walked)s - 1 limit 1", parameters)
-            return Page(await _newest_first(connection, ids), last)
-    return Page(await _newest_first(connection, ids), ids[-1] if len(ids) == limit else None)
 
 
 async def _newest_first(connection: Connection, ids: list[int]) -> list[Job]:
     return (await jobs_by_id(connection, ids))[::-1]
 
 
-async def _recordings(connection: Connection, parameters: dict[str, Any]) -> list[int] | None:
+async def _recordings(connection: Connection, prefix: str) -> list[int] | None:
     """Those of a prefix, in all buckets; None if they are too many."""
     found = await fetch_column(
         connection,
@@ -76,12 +88,12 @@ async def _recordings(connection: Connection, parameters: dict[str, Any]) -> lis
         )
         select m.id from buckets b cross join lateral (
             select id from media where media.bucket = b.bucket and savepath like %(prefix)s
-            limit %(most_recordings)s + 1
-        ) m limit %(most_recordings)s + 1
+            limit %(limit)s
+        ) m limit %(limit)s
         """,
-        parameters,
+        {"prefix": starting_with(prefix), "limit": MOST_RECORDINGS + 1},
     )
-    return found if len(found) <= parameters["most_recordings"] else None
+    return found if len(found) <= MOST_RECORDINGS else None
 
 
 def _conditions(wanted: JobFilter, after: int | None) -> str:
@@ -112,13 +124,15 @@ def _of_recordings(wanted: JobFilter, after: int | None) -> str:
     """
 
 
-def _matching(wanted: JobFilter, walk: str) -> str:
-    """Those of the next :data:`MOST_WALKED` jobs whose recordings match."""
+def _matching(wanted: JobFilter, after: int | None) -> str:
+    """Those of the next :data:`WALKED_TOGETHER` jobs whose recordings match."""
     matches = " and ".join([*([_WITH_PREFIX] if wanted.prefix else []), *([_WITH_TEXT] if wanted.text else [])])
-    walked = walk.replace("select j.id from", "select j.id, j.media_id, j.error_message from", 1)
     # A lateral join with a limit is a look-up of each, in order; a hash of all recordings would take far longer.
     return f"""
-        select j.id from ({walked} limit %(most_walked)s) j
+        select j.id from (
+            select j.id, j.media_id, j.error_message from jobs j where {_conditions(wanted, after)}
+            order by j.id desc limit {WALKED_TOGETHER}
+        ) j
         cross join lateral (select savepath from media where media.id = j.media_id limit 1) m
         where {matches} order by j.id desc limit %(limit)s
     """

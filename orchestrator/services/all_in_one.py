@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 from pydantic import ValidationError
 
+from orchestrator.api.handlers import OrchestratorService
 from orchestrator.services.run import make_service, serve_service
 from orchestrator.session import Session, print_error
 from reelscribe.child_process import end_with_parent
@@ -93,7 +94,7 @@ async def bring_up(session: Session, config: Path | None) -> int:
             await stack.enter_async_context(_child("transcriber", "transcriber", arguments, settings.transcriber)),
         ]
         ours = asyncio.create_task(serve_service(session, service))
-        ready = asyncio.create_task(_announce(children, settings.orchestrator.public_url))
+        ready = asyncio.create_task(_announce(children, service))
         deaths = [asyncio.create_task(child.died()) for child in children]
         try:
             await asyncio.wait([ours, *deaths], return_when=asyncio.FIRST_COMPLETED)
@@ -109,10 +110,11 @@ async def bring_up(session: Session, config: Path | None) -> int:
             await asyncio.wait([ours, ready, *deaths])
 
 
-async def _announce(children: Sequence[Child], public_url: str | None) -> None:
+async def _announce(children: Sequence[Child], service: OrchestratorService) -> None:
     await asyncio.gather(*(child.healthy() for child in children))
-    where = f" at {public_url}" if public_url else ""
-    log.info("all services are ready%s; try: orchestrator submit SAVEPATH --wait", where)
+    await service.listening.wait()
+    log.info("all services are ready; try: orchestrator submit SAVEPATH --wait")
+    log.info("open the page: %s/", (service.public_url or service.address).rstrip("/"))
 
 
 @asynccontextmanager

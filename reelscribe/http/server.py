@@ -53,6 +53,7 @@ class Service:
 
     Attributes:
         public_url: base URL that clients use, behind a proxy for example; None: links have no host.
+        address: base URL on this host, once it listens.
         degraded_status: of HTTP, for ``/healthz`` of a degraded service: 503 if it can do nothing at all then.
     """
 
@@ -63,6 +64,8 @@ class Service:
         self.tokens = tokens
         self.hosts = hosts or AllowedHosts()
         self.public_url: str | None = None
+        self.address = ""
+        self.listening = asyncio.Event()
         self.stopping = asyncio.Event()
         self.running: set[ServiceHandler] = set()
         self.idle = asyncio.Event()
@@ -369,6 +372,9 @@ async def serve(
     service.public_url = listener.public_url
     scheme, port = "https" if listener.tls_cert else "http", sockets[0].getsockname()[1]
     host = f"[{listener.host}]" if ":" in listener.host else listener.host
+    reached = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
+    service.address = f"{scheme}://{reached}:{port}"
+    service.listening.set()
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, service.stopping.set)

@@ -2,6 +2,7 @@
 // them for as long as it runs. So all tabs share one stream, in a shared worker (events_worker.js), and it ends while no
 // tab is in view. Browsers without shared workers (those of Android show one tab at a time) open one in the visible tab.
 
+import {timeOfDay} from "./format.js";
 import {openStream} from "./stream.js";
 
 const HERE_MILLISECONDS = 15000;
@@ -20,9 +21,12 @@ export function follow({opened, job, totals, lost}) {
   look();
 }
 
-/** The sentence in the header that says so while there is no connection. */
+let lostAt = null;
+
+/** Say in the header that there is no connection, and since when, until there is one again. */
 export function showConnection(lost) {
-  document.getElementById("connection").textContent = lost ? "No connection; trying again …" : "";
+  lostAt = lost ? (lostAt ?? Date.now()) : null;
+  document.getElementById("connection").textContent = lost ? `No connection since ${timeOfDay(lostAt)}; trying again …` : "";
 }
 
 function inWorker(tell) {

@@ -2,9 +2,14 @@
 
 const whole = new Intl.NumberFormat();
 const rounded = new Intl.NumberFormat(undefined, {maximumFractionDigits: 1});
+const tenths = new Intl.NumberFormat(undefined, {minimumFractionDigits: 1, maximumFractionDigits: 1});
+const hour = new Intl.DateTimeFormat(undefined, {timeStyle: "short"});
 const moment = new Intl.DateTimeFormat(undefined, {dateStyle: "medium", timeStyle: "short"});
 
 export const count = (number) => whole.format(number);
+/** With one digit after the point, always: 3.0. */
+export const one = (number) => tenths.format(number);
+/** With one where there is one: 3, 3.5. */
 export const decimal = (number) => rounded.format(number);
 
 /** A position or length in a recording: 0:07, 12:34, 1:02:03. */
@@ -29,10 +34,12 @@ export function bytes(number) {
   return `${unit ? decimal(number) : count(number)} ${units[unit]}`;
 }
 
-/** A time of day in the reader's zone. */
+/** A day and time in the reader's zone. */
 export const localTime = (when) => moment.format(new Date(when));
+export const timeOfDay = (when) => hour.format(new Date(when));
 
 /** Show every <time> within an element in the reader's zone. */
 export function localTimes(element) {
-  for (const time of element.querySelectorAll("time[datetime]")) time.textContent = localTime(time.dateTime);
+  for (const time of element.querySelectorAll("time[datetime]:not([data-field])"))
+    time.textContent = localTime(time.dateTime);
 }

@@ -62,6 +62,7 @@ def child(up: Command, module: str) -> psutil.Process:
 
 async def test_a_video_becomes_words_and_nothing_is_left_running(up, orchestrator, folder):
     await up.says(READY)
+    await up.says("open the page: http://127.0.0.1:")
     outcome = await orchestrator.run("submit", "demo/short.mp4", "--wait", "--language", "en")
     assert outcome.code == 0, outcome.err
     assert (await orchestrator.run("show", "demo/short.mp4")).out.replace("\n", " ").strip() == SPOKEN
