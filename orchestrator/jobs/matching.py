@@ -12,7 +12,7 @@ from orchestrator.jobs.queries import jobs_by_id
 WALKED_TOGETHER = 2_000
 WALKING_SECONDS = 0.1
 """For how long further jobs are compared with a filter for one page."""
-MOST_RECORDINGS = 1_000
+MOST_RECORDINGS = 3_000
 """Of one prefix; if it has no more, all its jobs are read, however old they are."""
 
 

@@ -7,13 +7,15 @@ from urllib.parse import quote
 from orchestrator.jobs.models import UNFINISHED, Job
 from orchestrator.page.formats import clock, count, duration
 
+AS_IN_SCRIPTS = "/!'()*"
+"""What ``encodeURIComponent`` of JavaScript leaves as it is, and the slashes between the parts of a savepath."""
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def media_path(job: Job, default_bucket: str) -> str:
     """Where the page of its recording is."""
     bucket = "" if job.bucket == default_bucket else f"?bucket_name={quote(job.bucket, safe='')}"
-    return f"/media/{quote(job.savepath)}{bucket}"
+    return f"/media/{quote(job.savepath, safe=AS_IN_SCRIPTS)}{bucket}"
 
 
 @dataclass(frozen=True)

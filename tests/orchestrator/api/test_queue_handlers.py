@@ -50,7 +50,9 @@ async def test_throughput_is_the_audio_of_each_quarter_of_an_hour(api, store_tra
         " where id = %s",
         failed.id,
     )
-    await sql("update jobs set finished_at = date_trunc('hour', now()) - interval '1 hour 1 s' - mod(id, 2) * interval '1 s'")
+    await sql(
+        "update jobs set finished_at = date_trunc('hour', now()) - interval '1 hour 1 s' - mod(id, 2) * interval '1 s'"
+    )
     await sql("update jobs set finished_at = now() - interval '30 hours' where id = 1")
     latest = (await api.get("/api/throughput")).json()
     assert latest["complete"] and len(latest["jobs"]) == len(latest["audio_seconds"]) == INTERVALS

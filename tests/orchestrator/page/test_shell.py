@@ -1,5 +1,6 @@
 """The shell of all pages: static files, headers that keep a page safe, and errors that people read."""
 
+import hashlib
 from collections.abc import Callable
 
 import httpx
@@ -47,3 +48,13 @@ async def test_nothing_but_the_files_of_the_folder_is_served(client: httpx.Async
     assert {path.name for path in FOLDER.iterdir()} == set(STATIC_FILES.files)
     for name in ("../handler.py", "..%2fhandler.py", "%2e%2e/handler.py", "none.js"):
         assert (await client.get(f"/static/{STATIC_FILES.version}/{name}")).status_code == 404, name
+
+
+def test_uplot_is_the_published_one() -> None:
+    """The files of the package uplot 1.6.32 of npm, as they are there."""
+    published = {
+        "uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
+        "uPlot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
+        "uPlot.LICENSE.txt": "8f989229699b4fe2f1a0432d0e9edc338a8a911e250e2d1b01ecd770a5f5b1bd",
+    }
+    assert {name: hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() for name in published} == published
