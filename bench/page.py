@@ -1,4 +1,5 @@
-"""Home of the web page: how soon a browser shows it, with a few jobs and with a million: make bench-page
+"""Home of the web page: how soon a browser shows it, with a few jobs and with a million; the baseline is a page of one
+sentence in the same browser: make bench-page
 
 Prints a table and writes bench/results/page.json.
 """
@@ -73,6 +74,7 @@ def main(
         prepare(url)
         fill(url, folder, FEW)
         with orchestrator(folder, url) as page:
+            report["painted_nothing"] = painted(browser, f"{page}/nowhere", rounds)
             report["painted_few"] = painted(browser, page, rounds)
         fill(url, folder, rows)
         with orchestrator(folder, url) as page:
@@ -175,6 +177,7 @@ def answered(url: str, rows: int, rounds: int) -> dict[str, dict[str, float]]:
 def rows_of(report: dict[str, Any]) -> list[tuple[str, dict[str, float], float | None]]:
     """What was measured, and its limit."""
     return [
+        ("baseline: first content of a page with one sentence", report["painted_nothing"], None),
         (f"first content, {report['few']} jobs", report["painted_few"], report["few_limit_ms"]),
         (f"first content, {report['jobs']:,} jobs", report["painted_many"], report["many_limit_ms"]),
         *((f"request: {what}", times, None) for what, times in report["requests"].items()),

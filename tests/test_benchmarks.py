@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bench.datasets import rows
+from bench.page import rows_of
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -169,6 +170,19 @@ def datasets(report: dict[str, Any]) -> list[str]:
     ]
 
 
+def page(report: dict[str, Any]) -> list[str]:
+    return [
+        f"{report['machine']}; {report['browser']}; load before: {report['load_before']}.",
+        "",
+        f"| {report['jobs']:,} jobs | median | 95 % under | limit |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| {what} | {times['p50_ms']:.0f} ms | {times['p95_ms']:.0f} ms | {f'{limit:.0f} ms' if limit else ''} |"
+            for what, times, limit in rows_of(report)
+        ),
+    ]
+
+
 def datasets_limits(report: dict[str, Any]) -> dict[str, bool]:
     return {
         "time over bare ffmpeg": report["ratio"] <= report["ratio_limit"],
@@ -186,6 +200,7 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "orchestrator": orchestrator,
     "startup": startup,
     "datasets": datasets,
+    "page": page,
 }
 PAGES = {"orchestrator": DOCS / "orchestrator.md"}
 """For the benches whose block is not in docs/benchmarks.md."""
@@ -209,7 +224,6 @@ def test_the_page_shows_what_the_bench_measured(name: str) -> None:
 
 if __name__ == "__main__":
     for name in BLOCKS:
-        page = page_of(name).read_text()
+        text = page_of(name).read_text()
         markers = rf"<!-- bench-{name} -->.*?<!-- /bench-{name} -->"
-        page = re.sub(markers, lambda _, name=name: block(name), page, flags=re.DOTALL)
-        page_of(name).write_text(page)
+        page_of(name).write_text(re.sub(markers, lambda _, name=name: block(name), text, flags=re.DOTALL))

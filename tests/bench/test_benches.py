@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.chromium import CHROMIUM
+
 ROOT = Path(__file__).parent.parent.parent
 
 pytestmark = pytest.mark.timeout(330)
@@ -50,6 +52,13 @@ def test_the_orchestrator_is_compared_with_bare_procrastinate() -> None:
         assert row in tables
 
 
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="chromium is not installed")
+def test_home_is_measured_with_few_jobs_and_with_many() -> None:
+    table = run("bench.page", "--quick")
+    for row in ("baseline: first content", "first content, 10 jobs", "first content, 2,000 jobs", "text in none"):
+        assert row in table
+
+
 def test_a_gpu_is_compared_with_both_ways_of_faster_whisper() -> None:
     table = run("bench.gpu", "--quick", "--runs=1", "--seconds=20", "--clips=2", "--batch-size=2")
     for column in ("of Batched, timestamps", "batches filled", "of loop"):
@@ -62,7 +71,8 @@ def test_media_are_judged_kind_by_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    "bench", ["extractor", "orchestrator", "startup", "slots", "transcriber", "accuracy", "real", "gpu", "media"]
+    "bench",
+    ["extractor", "orchestrator", "startup", "slots", "transcriber", "accuracy", "real", "gpu", "media", "page"],
 )
 def test_make_runs_each_bench(bench: str) -> None:
     planned = subprocess.run(["make", "-n", f"bench-{bench}"], cwd=ROOT, capture_output=True, text=True)
