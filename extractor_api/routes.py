@@ -22,6 +22,7 @@ from reelscribe.contracts.extractor import (
 )
 from reelscribe.contracts.pictures import FramesRequest, PairsRequest
 from reelscribe.contracts.receipts import AnyReceipt
+from reelscribe.contracts.scopes import Scope
 from reelscribe.http.operations import JSON, Answer, Header, Operation
 from reelscribe.http.routes import Api
 from reelscribe.media.commands import CONTENT_TYPES
@@ -108,6 +109,7 @@ OPERATIONS = (
             errors.NoRoom,
         ),
         body=ExtractAudioRequest,
+        scope=Scope.READ,
         handler=ExtractAudioHandler,
     ),
     Operation(
@@ -118,6 +120,7 @@ OPERATIONS = (
         (Answer("The tar: KEY.jpg, KEY.wav and KEY.json of each pair.", {TAR: None}, TAR_HEADERS),),
         NO_SAMPLES,
         body=PairsRequest,
+        scope=Scope.READ,
         handler=ExtractPairsHandler,
     ),
     Operation(
@@ -128,6 +131,7 @@ OPERATIONS = (
         (Answer("The tar: KEY.jpg and KEY.json of each picture.", {TAR: None}, TAR_HEADERS),),
         NO_SAMPLES,
         body=FramesRequest,
+        scope=Scope.READ,
         handler=ExtractFramesHandler,
     ),
     Operation(
@@ -144,6 +148,7 @@ OPERATIONS = (
         ),
         (*NO_PICTURES, errors.NoAudioTrack),
         body=ClipRequest,
+        scope=Scope.READ,
         handler=ExtractClipHandler,
     ),
     Operation(
@@ -154,6 +159,7 @@ OPERATIONS = (
         (Answer("The preview.", dict.fromkeys(PREVIEW_TYPES.values()), CLIP_HEADERS),),
         (*NO_PICTURES, errors.TooLarge),
         body=PreviewRequest,
+        scope=Scope.READ,
         handler=ExtractPreviewHandler,
     ),
     Operation(
@@ -164,6 +170,7 @@ OPERATIONS = (
         (Answer("The envelope.", {JSON: Peaks}, EXTRACTION_HEADER),),
         (*NOT_DESCRIBED, errors.NoAudioTrack, errors.BodyTooLarge, errors.PastTheEnd, errors.IncompleteRecording),
         body=PeaksRequest,
+        scope=Scope.READ,
         handler=PeaksHandler,
     ),
     Operation(

@@ -67,6 +67,12 @@ class OriginNotAllowed(ServiceError):
     status, code = 403, "origin_not_allowed"
 
 
+class ScopeMissing(ServiceError):
+    """The caller's token, or what a proxy's users may do, does not include the ``scope`` of this operation."""
+
+    status, code = 403, "scope_missing"
+
+
 class RouteNotFound(ServiceError):
     """This service has no such URL."""
 
@@ -173,6 +179,15 @@ class TooLarge(ServiceError):
     """The result does not fit into the size that was asked for; ``smallest`` is what was reached, in bytes."""
 
     status, code = 422, "too_large"
+
+
+class TooManySignIns(ServiceError):
+    """This client has shown too many wrong tokens; ``retry_after`` is in seconds."""
+
+    status, code = 429, "too_many_sign_ins"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message, retry_after=retry_after)
 
 
 class HeadersTooLarge(ServiceError):

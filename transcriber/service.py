@@ -82,7 +82,7 @@ class TranscriberService(Service):
             stack.callback(self.model.close)
             batch_size = self.recogniser.model.share_of_batch(self._settings.batch_size)
             batcher = Batcher(self.recogniser, self.model, batch_size, self.metrics)
-            extractor = ExtractorClient(self._settings.extractor_url, self.tokens)
+            extractor = ExtractorClient(self._settings.extractor_url, self.access.tokens)
             self._extractor = await stack.enter_async_context(extractor)
             await stack.enter_async_context(batcher)
             self._engine = Engine(self.recogniser, self.model, batcher, self.metrics)

@@ -38,6 +38,7 @@ from orchestrator.jobs.deletion import Deleted
 from orchestrator.jobs.models import Job
 from orchestrator.transcripts.search import SearchQuery
 from reelscribe import errors
+from reelscribe.contracts.scopes import Scope
 from reelscribe.http.operations import JSON, Answer, Header, Operation
 from reelscribe.http.routes import HEALTH, Api
 from reelscribe.text.formats import Format
@@ -209,6 +210,7 @@ OPERATIONS = (
         (errors.TranscriptNotFound, errors.PeerUnreachable, errors.PeerRefused, InUse, DatabaseUnavailable),
         query=DeleteQuery,
         path_parameters={"savepath": ".+"},
+        scope=Scope.ADMIN,
         handler=TranscriptHandler,
     ),
     Operation(

@@ -31,6 +31,7 @@ from orchestrator.worker.worker import Worker
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
 from reelscribe.http.peer_watch import PeerWatch
+from reelscribe.http.proxies import TrustedProxies
 from reelscribe.http.server import serve
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ def make_service(session: Session) -> OrchestratorService:
     Raises:
         SettingsError: the token file is unusable.
     """
-    return OrchestratorService(
+    service = OrchestratorService(
         Tokens.from_file(session.settings.auth.token_file),
         session.pool,
         session.queue,
@@ -89,6 +90,8 @@ def make_service(session: Session) -> OrchestratorService:
         hosts=AllowedHosts.of("orchestrator", session.settings.orchestrator),
         objects=session.objects,
     )
+    service.access.proxies = TrustedProxies.of(session.settings.auth)
+    return service
 
 
 async def serve_service(session: Session, service: OrchestratorService) -> None:

@@ -21,7 +21,7 @@ HEALTH_SECONDS = 3.0
 
 READING_CODES = {
     *("bucket_unavailable", "peer_unreachable", "peer_refused"),
-    *("unauthorized", "host_not_allowed", "route_not_found"),
+    *("unauthorized", "scope_missing", "host_not_allowed", "route_not_found"),
 }
 """Error codes within a transcription that say that no recording of the bucket can be read now: it is not mounted, say,
 or the extractor is away. They say nothing of this recording.

@@ -62,11 +62,15 @@ class AllowedHosts:
                 f"this service does not know {name[:_SHOWN_CHARACTERS]!r} as its name; add the name to {self._setting},"
                 " or set [auth] token_file"
             )
-        if origin and not self._is_allowed(origin.lower(), host or ""):
+        if origin and not self.is_page_of(origin, host):
             raise OriginNotAllowed(
                 f"pages of {origin[:_SHOWN_CHARACTERS]!r} may not use this service; if they should, add their host to"
                 f" {self._setting}"
             )
+
+    def is_page_of(self, origin: str | None, host: str | None) -> bool:
+        """Whether ``Origin`` names a page of the service that is called by ``Host``, or of a host that is named."""
+        return bool(origin) and self._is_allowed(str(origin).lower(), host or "")
 
     def _is_ours(self, name: str) -> bool:
         return "." not in name or name.endswith(".localhost") or name in self._own | self._named or _is_address(name)

@@ -22,6 +22,7 @@ COMMON_FAILURES: tuple[type[ServiceError], ...] = (
     errors.Unauthorized,
     errors.HostNotAllowed,
     errors.OriginNotAllowed,
+    errors.ScopeMissing,
     errors.Stopping,
     errors.InternalError,
 )
@@ -29,6 +30,15 @@ FAILURES_OF_PUBLIC_OPERATIONS = (errors.HostNotAllowed, errors.OriginNotAllowed)
 FAILURE_HEADERS = {
     401: {"WWW-Authenticate": Header("Bearer")},
     503: {"Retry-After": Header("Seconds, if trying again helps", type="integer", always=False)},
+}
+
+SECURITY_SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of [auth] token_file; asked for only if that is set. An operation names the scope that"
+        " the token must have: read, submit, which includes read, or admin, which includes both.",
+    }
 }
 
 
@@ -48,13 +58,7 @@ def document(title: str, description: str, operations: Sequence[Operation]) -> d
         "paths": paths,
         "components": {
             "schemas": definitions["$defs"],
-            "securitySchemes": {
-                "bearer": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "A token of [auth] token_file; asked for only if that is set.",
-                }
-            },
+            "securitySchemes": SECURITY_SCHEMES,
         },
     }
 
@@ -70,7 +74,9 @@ def _operation(operation: Operation, references: Mapping[type[BaseModel], Schema
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
-        "security": [] if operation.public else [{"bearer": []}],
+        "security": []
+        if operation.public
+        else [{scheme: [operation.needed_scope.value]} for scheme in SECURITY_SCHEMES],
         "responses": {
             **{str(answer.status): _answer(answer, references) for answer in operation.answers},
             **_failures(operation, references),

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel
 
 from reelscribe.contracts.messages import ErrorAnswer
+from reelscribe.contracts.scopes import Scope
 from reelscribe.errors import ServiceError
+from reelscribe.http.access import default_scope
 from reelscribe.http.server import ServiceHandler
 
 JSON = "application/json"
@@ -57,6 +59,7 @@ class Operation:
         request_headers: the description of each.
         error_answer: the body of a failure.
         public: needs no token.
+        scope: what a caller must be allowed to do; None: to read for GET and HEAD, to submit for others.
         handler: serves all operations of this path.
     """
 
@@ -73,7 +76,13 @@ class Operation:
     request_headers: Mapping[str, str] = field(default_factory=dict)
     error_answer: type[BaseModel] = ErrorAnswer
     public: bool = False
+    scope: Scope | None = None
     handler: type[ServiceHandler] = field(kw_only=True)
+
+    @property
+    def needed_scope(self) -> Scope:
+        """What a caller must be allowed to do."""
+        return self.scope or default_scope(self.method)
 
     @property
     def url_pattern(self) -> str:

@@ -94,6 +94,7 @@ class Api:
             no_route: answers every URL that there is not.
         """
         shared = {"service": service}
+        service.access.scopes = {(each.handler, each.method): each.needed_scope for each in self.operations}
         handlers = {operation.url_pattern: operation.handler for operation in self.operations}
         handlers |= {f"{prefix}.*": handler for prefix, handler in self.fallbacks.items()}
         handlers |= pages or {}

@@ -21,6 +21,7 @@ from tornado.web import Application, HTTPError, RequestHandler, stream_request_b
 from reelscribe import errors
 from reelscribe.contracts.messages import WireModel
 from reelscribe.errors import SettingsError
+from reelscribe.http.access import UNKNOWN, Access
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
 from reelscribe.http.connections import ServiceServer, ServiceStream
@@ -52,6 +53,7 @@ class Service:
         hosts: if that is anyone: under which names, and from which web pages.
 
     Attributes:
+        access: admits requests.
         public_url: base URL that clients use, behind a proxy for example; None: links have no host.
         address: base URL on this host, once it listens.
         degraded_status: of HTTP, for ``/healthz`` of a degraded service: 503 if it can do nothing at all then.
@@ -61,8 +63,7 @@ class Service:
 
     def __init__(self, name: str, tokens: Tokens, hosts: AllowedHosts | None = None) -> None:
         self.name = name
-        self.tokens = tokens
-        self.hosts = hosts or AllowedHosts()
+        self.access = Access(tokens, hosts or AllowedHosts())
         self.public_url: str | None = None
         self.address = ""
         self.listening = asyncio.Event()
@@ -106,12 +107,13 @@ class _HeadersSent(Exception):
 
 @stream_request_body
 class ServiceHandler(RequestHandler):
-    """One request: authorised, its body bounded, and its failures sent as JSON, never as a success."""
+    """One request: its caller admitted, its body bounded, and its failures sent as JSON, never as a success."""
 
     public = False
     max_body_bytes = 64 << 10
 
     service: Service
+    caller = UNKNOWN
 
     def initialize(self, service: Service) -> None:
         self.service = service
@@ -129,17 +131,15 @@ class ServiceHandler(RequestHandler):
         self.set_header("X-Accel-Buffering", "no")
 
     def prepare(self) -> None:
-        """Refuse requests without a token or of another site's page, and new work while the service stops."""
+        """Refuse what the caller may not do, another site's page above all, and new work while the service stops."""
         self.set_header("X-Request-Id", self.request_id)
         connection: Any = self.request.connection
         connection.set_max_body_size(self.max_body_bytes + DRAINED_BYTES)
         if isinstance(connection.stream, ServiceStream):
             connection.stream.begin_request(self.request_id, self.request.version)
-        headers = self.request.headers
-        if not self.service.tokens:
-            self.service.hosts.check(headers.get("Host"), headers.get("Origin"))
-        elif not self.public and not self.service.tokens.accept(headers.get("Authorization")):
-            raise errors.Unauthorized("send 'Authorization: Bearer TOKEN' with a token of this service's token_file")
+        self.caller = self.service.access.admit(self.request, type(self), self.public)
+        if self.caller.evidence.is_added_by_browsers:
+            self.set_header("Cache-Control", "private, no-cache")  # a cache for all does not look at who asks
         if self.declared_bytes > self.max_body_bytes + DRAINED_BYTES:
             raise self.too_large()  # the connection is closed with its body unread
         if self.service.stopping.is_set() and not self.public:
@@ -247,8 +247,8 @@ class ServiceHandler(RequestHandler):
         self._count_failure(failure)
         self.set_status(failure.status)
         self.set_header("X-Request-Id", self.request_id)
-        if isinstance(failure, (errors.Busy, errors.ModelNotLoaded)):
-            self.set_header("Retry-After", str(failure.details["retry_after"]))
+        if isinstance(seconds := failure.details.get("retry_after"), int):
+            self.set_header("Retry-After", str(seconds))
         elif isinstance(failure, errors.Unauthorized):
             self.set_header("WWW-Authenticate", "Bearer")
         elif isinstance(failure, errors.MethodNotAllowed):
@@ -368,7 +368,7 @@ async def serve(
     except OSError as refused:
         raise SettingsError([f"cannot listen on {listener.host}:{listener.port}: {refused.strerror}"]) from None
     server.add_sockets(sockets)
-    service.hosts.add_own_full_name()
+    service.access.hosts.add_own_full_name()
     service.public_url = listener.public_url
     scheme, port = "https" if listener.tls_cert else "http", sockets[0].getsockname()[1]
     host = f"[{listener.host}]" if ":" in listener.host else listener.host
@@ -380,7 +380,7 @@ async def serve(
         loop.add_signal_handler(number, service.stopping.set)
     known_as = f", for clients {listener.public_url}" if listener.public_url else ""
     log.info("%s: server running on %s://%s:%d%s", service.name, scheme, host, port, known_as)
-    if not service.tokens and listener.host not in ("127.0.0.1", "::1", "localhost"):
+    if not service.access.tokens and listener.host not in ("127.0.0.1", "::1", "localhost"):
         log.warning("%s: anyone who can reach %s may use it; set [auth] token_file", service.name, listener.host)
 
     await service.stopping.wait()

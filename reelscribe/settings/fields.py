@@ -2,6 +2,7 @@
 
 import os
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import unquote
@@ -47,6 +48,18 @@ def _host_name(value: str) -> str:
     return value.lower().strip("[]").removesuffix(".")
 
 
+def _network(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        network = ip_network(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is not an IP address or a network such as 10.0.0.0/8") from None
+    if not network.prefixlen:
+        raise ValueError(f"{value!r} is every address there is")
+    return network
+
+
 def _bucket_name(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value) or ".." in value:
         raise ValueError(f"{value!r} is not a bucket name (3 to 63 lower-case letters, digits, '.' or '-')")
@@ -60,6 +73,7 @@ OptionalPath = Annotated[AnyPath | None, EmptyIsNone]
 BucketName = Annotated[str, AfterValidator(_bucket_name)]
 HostPort = Annotated[str, AfterValidator(_endpoint)]
 HostName = Annotated[str, AfterValidator(_host_name)]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 Url = Annotated[str, AfterValidator(_http_url)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 GpuIndex = Annotated[int, Field(ge=0, le=63)]

@@ -3,10 +3,21 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from reelscribe.contracts.scopes import Scope
 from reelscribe.errors import SettingsError
-from reelscribe.settings.fields import CommaSeparated, EmptyIsNone, HostName, HostPort, OptionalPath, Port, Seconds, Url
+from reelscribe.settings.fields import (
+    CommaSeparated,
+    EmptyIsNone,
+    HostName,
+    HostPort,
+    Network,
+    OptionalPath,
+    Port,
+    Seconds,
+    Url,
+)
 
 
 class Section(BaseModel):
@@ -68,7 +79,16 @@ class MinioSection(Section):
 
 
 class AuthSection(Section):
-    """``[auth]``: the bearer tokens that all services share, and whose certificates they trust."""
+    """``[auth]``: the bearer tokens that all services share, which proxies are believed, and which certificates."""
 
     token_file: OptionalPath = None
+    trusted_proxies: Annotated[tuple[Network, ...], CommaSeparated] = ()
+    remote_user_scopes: Annotated[tuple[Scope, ...], CommaSeparated, Field(min_length=1)] = (Scope.SUBMIT,)
     tls_ca: OptionalPath = None
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_have_their_tokens(cls, proxies: tuple[Network, ...], info: ValidationInfo) -> tuple[Network, ...]:
+        if proxies and info.data.get("token_file", proxies) is None:
+            raise ValueError("needs token_file as well; without it, anyone may do everything")
+        return proxies

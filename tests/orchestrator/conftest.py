@@ -232,7 +232,7 @@ async def serving(orchestrator_service: OrchestratorService) -> AsyncIterator[Ca
     servers = []
 
     def start(tokens: Tokens) -> str:
-        orchestrator_service.tokens = tokens
+        orchestrator_service.access.tokens = tokens
         server = ServiceServer(make_app(orchestrator_service))
         socket, port = bind_unused_port()
         server.add_socket(socket)

@@ -12,7 +12,8 @@ from tornado.testing import bind_unused_port
 
 from reelscribe import errors
 from reelscribe.contracts.messages import WireModel
-from reelscribe.http.auth import Tokens
+from reelscribe.contracts.scopes import Scope
+from reelscribe.http.auth import Token, Tokens
 from reelscribe.http.connections import ServiceServer
 from reelscribe.http.operations import Operation
 from reelscribe.http.routes import Api
@@ -77,7 +78,7 @@ API = Api(
     (
         Operation("POST", "/orders/{way}", "order", "", (), path_parameters={"way": r"\w+"}, handler=OrderHandler),
         Operation("GET", "/wait", "wait", "", (), handler=WaitHandler),
-        Operation("GET", "/late", "late", "", (), handler=LateHandler),
+        Operation("GET", "/late", "late", "", (), scope=Scope.ADMIN, handler=LateHandler),
         Operation("GET", "/shop/a.b", "shop", "", (), handler=WaitHandler),
     ),
     fallbacks={"/shop/": ShopFallback},
@@ -104,7 +105,7 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(*tokens: str) -> AsyncIterator[Served]:
+async def serving(*tokens: Token | str) -> AsyncIterator[Served]:
     service = Service("test-service", Tokens(tokens))
     service.let_end = asyncio.Event()  # type: ignore[attr-defined]
     server = ServiceServer(API.application(service))

@@ -6,6 +6,7 @@ from tornado.web import Application
 
 from reelscribe import errors
 from reelscribe.contracts.events import NDJSON
+from reelscribe.contracts.scopes import Scope
 from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.http.operations import JSON, Answer, Operation
 from reelscribe.http.routes import HEALTH, Api
@@ -134,6 +135,7 @@ OPERATIONS = (
         "Have the model in memory before a job needs it",
         (MODEL_STATE,),
         (errors.ModelNotLoaded,),
+        scope=Scope.ADMIN,
         handler=LoadHandler,
     ),
     Operation(
@@ -143,6 +145,7 @@ OPERATIONS = (
         "Free the model's memory until a job needs it again",
         (MODEL_STATE,),
         (errors.ModelInUse,),
+        scope=Scope.ADMIN,
         handler=UnloadHandler,
     ),
     replace(

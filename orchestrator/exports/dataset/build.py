@@ -26,7 +26,10 @@ RETRY_SECONDS = 5.0
 NOT_NOW = frozenset({"busy", "stopping", "bucket_unavailable", "no_room"})
 """Codes of the extractor that say nothing about the recording."""
 NOT_THE_ITEM = frozenset(
-    {"unauthorized", "host_not_allowed", "route_not_found", "method_not_allowed", "bad_request", "unexpected_answer"}
+    {
+        *("unauthorized", "scope_missing", "host_not_allowed"),
+        *("route_not_found", "method_not_allowed", "bad_request", "unexpected_answer"),
+    }
 )
 """Codes that every item would meet: the shard cannot be built until someone has put that right."""
 

@@ -98,6 +98,12 @@ class TestFile:
         text = "[server]\nallowed_hosts = Extractor.example.com., [::1], 192.0.2.7"
         assert load_settings(config(text)).server.allowed_hosts == ("extractor.example.com", "::1", "192.0.2.7")
 
+    def test_trusted_proxies_are_addresses_and_networks(self, config):
+        text = "[auth]\ntoken_file = t\ntrusted_proxies = 10.0.0.1, 2001:db8::/32\nremote_user_scopes = read, submit"
+        auth = load_settings(config(text)).auth
+        assert [str(network) for network in auth.trusted_proxies] == ["10.0.0.1/32", "2001:db8::/32"]
+        assert auth.remote_user_scopes == ("read", "submit")
+
     def test_a_byte_order_mark_is_not_a_mistake(self, tmp_path):
         path = tmp_path / "config.cfg"
         path.write_text("[server]\nport = 1\n", encoding="utf-8-sig")
@@ -197,6 +203,14 @@ class TestMistakes:
                 "2: [orchestrator] transcriber_urls: must not be empty",
             ),
             ("[database]\nurl = mysql://x", "2: [database] url: expected 'embedded' or a URL such as postgresql://"),
+            (
+                "[auth]\ntrusted_proxies = 10.0.0.1, proxy\ntoken_file = t",
+                "2: [auth] trusted_proxies: 'proxy' is not an IP address or a network such as 10.0.0.0/8",
+            ),
+            ("[auth]\ntoken_file = t\ntrusted_proxies = ::/0", "3: [auth] trusted_proxies: '::/0' is every address"),
+            ("[auth]\nremote_user_scopes = root", "2: [auth] remote_user_scopes: must be 'read', 'submit' or 'admin'"),
+            ("[auth]\nremote_user_scopes =", "2: [auth] remote_user_scopes: must not be empty"),
+            ("[auth]\ntrusted_proxies = 10.0.0.1", "2: [auth] trusted_proxies: needs token_file as well"),
             ("port = 1", "1: "),
             ("[server]\nport = 1\nport = 2", "3: duplicate name 'port'"),
             ("[server]\nport = 1\n[server]\nhost = x", "3: duplicate section 'server'"),

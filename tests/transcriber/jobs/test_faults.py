@@ -288,6 +288,6 @@ async def test_a_stopping_transcriber_does_not_wait_for_the_extractor(transcribe
 
 
 async def test_a_token_is_required_if_one_is_configured(transcriber: Transcriber) -> None:
-    transcriber.service.tokens = Tokens(("secret",))
+    transcriber.service.access.tokens = Tokens(("secret",))
     answer = await transcriber.http.post("/transcribe", json={"savepath": "short.flac"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
