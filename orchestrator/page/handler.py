@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from orchestrator.api.handlers import OrchestratorHandler
 from orchestrator.page.static_files import STATIC_FILES, address
@@ -28,12 +29,19 @@ CONTENT_SECURITY_POLICY = "; ".join(
 SECURITY_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Other sites learn of no page. With no-referrer, browsers would not say that a form is sent by a page of ours.
+    "Referrer-Policy": "same-origin",
 }
+
+FILES_OF_SIGN_IN = ("style.css", "icon.svg", "sign_in.js")
+"""Static files that need no sign-in."""
 
 
 class PageHandler(OrchestratorHandler):
-    """One page. Its template gets ``asset(name)``, the address of a static file, and ``page``, its name in the menu."""
+    """One page; without a sign-in, where one is needed, it leads there.
+
+    Its template gets ``asset(name)``, the address of a static file, ``page``, its name in the menu, and ``caller``.
+    """
 
     page = ""
 
@@ -47,16 +55,24 @@ class PageHandler(OrchestratorHandler):
         return str(TEMPLATES)
 
     def get_template_namespace(self) -> dict[str, Any]:
-        return {**super().get_template_namespace(), "asset": address, "page": self.page}
+        return {**super().get_template_namespace(), "asset": address, "page": self.page, "caller": self.caller}
 
     def finish_error(self, failure: errors.ServiceError) -> None:
+        if isinstance(failure, errors.Unauthorized):
+            self.clear_header("WWW-Authenticate")
+            query = f"?{self.request.query}" if self.request.query else ""
+            self.redirect(f"/sign-in?{urlencode({'next': self.request.path + query})}", status=303)
+            return
         self.render("error.html", failure=failure, request_id=self.request_id)
 
 
 class StaticHandler(PageHandler):
-    """``GET /static/{version}/{name}``: a script, a sheet or a picture of the page; they hold no secret."""
+    """``GET /static/{version}/{name}``: a script, a sheet or a picture of the page."""
 
-    public = True
+    @property
+    def public(self) -> bool:  # type: ignore[override]
+        """The page for signing in needs some of them."""
+        return self.path_args[1] in FILES_OF_SIGN_IN
 
     def get(self, version: str, name: str) -> None:
         file = STATIC_FILES.files.get(name)
@@ -64,13 +80,16 @@ class StaticHandler(PageHandler):
             raise errors.RouteNotFound(f"there is no {self.request.path}")
         # The version in the address is that of all files together: what it leads to never changes.
         forever = version == STATIC_FILES.version
-        self.set_header("Cache-Control", "public, max-age=31536000, immutable" if forever else "no-cache")
+        self.set_header("Cache-Control", "private, max-age=31536000, immutable" if forever else "no-cache")
         self.set_header("Content-Type", file.content_type)
         self.set_header("ETag", file.etag)
         if self.check_etag_header():
             self.set_status(304)
             return
         self.finish(file.content)
+
+    def finish_error(self, failure: errors.ServiceError) -> None:
+        self.finish(self.error_body(failure))
 
 
 class NoPageHandler(NoRouteHandler, PageHandler):

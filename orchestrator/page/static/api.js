@@ -10,7 +10,7 @@ export class Failure extends Error {
 
 /** Ask for JSON; `body` is sent as JSON. Throws a Failure, and leads to the sign-in if one is needed. */
 export async function request(path, {method = "GET", body, signal} = {}) {
-  const headers = {Accept: "application/json", "X-Reelscribe-CSRF": "1"};
+  const headers = {Accept: "application/json"};
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let response;
   try {
@@ -21,9 +21,14 @@ export async function request(path, {method = "GET", body, signal} = {}) {
   }
   if (response.ok) return response.status === 204 ? null : response.json();
   const {error} = await response.json().catch(() => ({}));
-  if (response.status === 401) location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
+  if (response.status === 401) signIn();
   const {code, message, ...details} = error ?? {code: "unknown", message: `Reelscribe answered ${response.status}`};
   throw new Failure(response.status, code, message, details);
+}
+
+/** Leave for the page for signing in, which leads back here. */
+export function signIn() {
+  location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search + location.hash)}`);
 }
 
 /** The path of a recording's page or route: each part of its savepath is escaped, the slashes stay. */

@@ -2,6 +2,7 @@
 // them for as long as it runs. So all tabs share one stream, in a shared worker (events_worker.js), and it ends while no
 // tab is in view. Browsers without shared workers (those of Android show one tab at a time) open one in the visible tab.
 
+import {signIn} from "./api.js";
 import {timeOfDay} from "./format.js";
 import {openStream} from "./stream.js";
 
@@ -12,7 +13,7 @@ const HERE_MILLISECONDS = 15000;
  *  job(job), totals(byState): what has changed.
  *  lost(): there is no connection; a new one is tried until it works. */
 export function follow({opened, job, totals, lost}) {
-  const tell = ({type, data}) => ({opened, job, totals, lost})[type]?.(data);
+  const tell = ({type, data}) => ({opened, job, totals, lost, signedOut: signIn})[type]?.(data);
   const source = window.SharedWorker ? inWorker(tell) : inTab(tell);
   const look = () => source.visible(document.visibilityState === "visible");
   document.addEventListener("visibilitychange", look);

@@ -11,6 +11,7 @@ let stream = null, running = false, closing;
 const tell = (message) => {
   if (message.type === "opened") running = true;
   if (message.type === "lost") running = false;
+  if (message.type === "signedOut") stream = null;
   for (const port of seen.keys()) port.postMessage(message);
 };
 

@@ -4,7 +4,7 @@ const RETRY_MILLISECONDS = [1000, 2000, 5000, 10000];
 
 /** A stream that comes back by itself, however it ended; `tell` gets {type, data} of all that events.js passes on. */
 export function openStream(tell) {
-  let source, timer, failures = 0;
+  let source, timer, failures = 0, ended = false;
   const open = () => {
     source = new EventSource("/api/events");
     source.onopen = () => {
@@ -13,17 +13,22 @@ export function openStream(tell) {
     };
     for (const type of ["job", "totals"])
       source.addEventListener(type, ({data}) => tell({type, data: JSON.parse(data)}));
-    source.onerror = () => {
+    source.onerror = async () => {
+      const refused = source.readyState === EventSource.CLOSED; // the service has answered, but not with a stream
       source.close();
       tell({type: "lost"});
-      timer = setTimeout(open, RETRY_MILLISECONDS[Math.min(failures++, RETRY_MILLISECONDS.length - 1)]);
+      if (refused && (await isSignedOut())) tell({type: "signedOut"});
+      else if (!ended) timer = setTimeout(open, RETRY_MILLISECONDS[Math.min(failures++, RETRY_MILLISECONDS.length - 1)]);
     };
   };
   open();
   return {
     close() {
+      ended = true;
       clearTimeout(timer);
       source.close();
     },
   };
 }
+
+const isSignedOut = () => fetch("/api/jobs?limit=1", {method: "HEAD"}).then(({status}) => status === 401, () => false);

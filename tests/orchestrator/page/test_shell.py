@@ -22,7 +22,7 @@ async def test_every_answer_of_a_page_has_the_headers_that_keep_it_safe(client: 
         answer = await client.get(path, headers={"Accept": "text/html"})
         assert answer.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY, path
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["Referrer-Policy"] == "same-origin"
 
 
 async def test_an_address_that_there_is_not_is_a_page_for_people_and_json_for_programs(
