@@ -26,7 +26,7 @@ async def test_a_token_is_asked_for_if_one_is_set(serve: Serve) -> None:
     extractor = await serve(tokens=Tokens(("first",)))
     assert (await extractor.get("/openapi.json")).status_code == 401, "without a token, not even the URLs are public"
     allowed = await extractor.get("/openapi.json", headers={"Authorization": "Bearer first"})
-    assert allowed.json()["paths"]["/probe"]["get"]["security"] == [{"bearer": []}]
+    assert allowed.json()["paths"]["/probe"]["get"]["security"] == [{"bearer": ["read"]}]
     assert allowed.json()["paths"]["/healthz"]["get"]["security"] == []
 
 

@@ -225,8 +225,9 @@ async def test_a_transcriber_that_stops_in_the_middle_costs_no_attempt(
     assert texts(await transcript()) == WHOLE
 
 
-async def test_a_wrong_token_is_not_the_jobs_fault(submit, working, job_in, transcriber):
-    transcriber.scripts = [refuses(401, "unauthorized", "send a token", False)]
+@pytest.mark.parametrize(("status", "code"), [(401, "unauthorized"), (403, "scope_missing")])
+async def test_a_wrong_token_is_not_the_jobs_fault(status, code, submit, working, job_in, transcriber):
+    transcriber.scripts = [refuses(status, code, "send another token", False)]
     async with working():
         assert (await job_in((await submit()).id, "waiting")).failures == 0
 
