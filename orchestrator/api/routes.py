@@ -165,6 +165,7 @@ OPERATIONS = (
         (Answer("The pauses and limits now in force.", {JSON: Pauses}),),
         (DatabaseUnavailable,),
         body=PauseRequest,
+        scope=Scope.ADMIN,
         handler=PausesHandler,
     ),
     Operation(
@@ -175,6 +176,7 @@ OPERATIONS = (
         (Answer("The pauses and limits now in force.", {JSON: Pauses}),),
         (DatabaseUnavailable,),
         query=PauseQuery,
+        scope=Scope.ADMIN,
         handler=PausesHandler,
     ),
     Operation(

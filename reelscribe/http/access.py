@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
+KEPT_TO_THEM = {"Cache-Control": "private, no-cache", "Cross-Origin-Resource-Policy": "same-origin"}
+
 
 class Evidence(Enum):
     """How it is known who a caller is."""
@@ -38,6 +40,13 @@ class Evidence(Enum):
     def is_added_by_browsers(self) -> bool:
         """Whether it comes with requests that the page of another site has made."""
         return self in (Evidence.SESSION, Evidence.PROXY)
+
+    @property
+    def answer_headers(self) -> Mapping[str, str]:
+        """What keeps the answer from those who have not asked: from a cache for all, and from the page of another site
+        that embeds it.
+        """
+        return KEPT_TO_THEM if self.is_added_by_browsers else {}
 
 
 @dataclass(frozen=True)

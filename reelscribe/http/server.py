@@ -138,8 +138,8 @@ class ServiceHandler(RequestHandler):
         if isinstance(connection.stream, ServiceStream):
             connection.stream.begin_request(self.request_id, self.request.version)
         self.caller = self.service.access.admit(self.request, type(self), self.public)
-        if self.caller.evidence.is_added_by_browsers:
-            self.set_header("Cache-Control", "private, no-cache")  # a cache for all does not look at who asks
+        for name, value in self.caller.evidence.answer_headers.items():
+            self.set_header(name, value)
         if self.declared_bytes > self.max_body_bytes + DRAINED_BYTES:
             raise self.too_large()  # the connection is closed with its body unread
         if self.service.stopping.is_set() and not self.public:

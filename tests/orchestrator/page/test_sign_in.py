@@ -69,7 +69,7 @@ async def test_a_token_signs_in_and_out(browser: httpx.AsyncClient) -> None:
     home = await browser.get("/")
     assert home.status_code == 200 and "<span>ada</span>" in home.text and "secret" not in home.text
     assert (home.headers["Cache-Control"], home.headers["Referrer-Policy"]) == ("private, no-cache", "same-origin")
-    assert (await browser.get(address("jobs.js"))).status_code == 200
+    assert (await browser.get(address("api.js"))).status_code == 200
     assert (await browser.post("/api/jobs", json={"savepath": "a.mp4"})).status_code == 202
     assert (await browser.get("/sign-in?next=/search")).headers["Location"] == "/search", "it is done already"
     assert (await browser.post("/sign-out")).headers["Location"] == "/sign-in"

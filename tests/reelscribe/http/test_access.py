@@ -80,6 +80,7 @@ async def test_a_session_does_what_the_token_does_that_it_was_made_with(scoped):
     assert await statuses(scoped, **session(EVE)) == [200, 403, 403]
     answer = await scoped.http.get("/metrics", headers=session(EVE))
     assert answer.headers["Cache-Control"] == "private, no-cache"
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert "Cache-Control" not in (await scoped.http.get("/metrics", headers=bearer(EVE))).headers
 
 
