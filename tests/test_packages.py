@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from reelscribe.media.pictures.ready import VISIBLE
+
 ROOT = Path(__file__).parent.parent
 SERVICES = {"extractor_api": "extractor", "transcriber": "transcriber", "orchestrator": "orchestrator"}
 OURS = {"reelscribe", *SERVICES}
@@ -16,10 +18,7 @@ OTHER_NAMES = {"docx": "python-docx", "yoyo": "yoyo-migrations", "pynvml": "nvid
 """Packages that are not imported by the name they are installed by."""
 MINIO_CLIENT, MINIO_CLIENT_PATH = "reelscribe.minio_client", ROOT / "reelscribe" / "minio_client.py"
 """The one shared module that imports what only some of the extras install."""
-CHILDREN = {
-    ROOT / "reelscribe" / "media" / name
-    for name in ("inspection_child.py", "pictures/child.py", "clips/picture_child.py")
-}
+CHILDREN = {ROOT / "reelscribe" / "media" / name for name in ("inspection_child.py", "pictures/child.py")}
 """Programs that only the extractor starts."""
 FLAC_PATH = ROOT / "reelscribe" / "media" / "pictures" / "flac.py"
 """Used by the extractor alone."""
@@ -75,11 +74,11 @@ def test_the_base_installs_what_the_shared_package_imports():
 
 def test_the_children_that_open_untrusted_input_need_pyav_and_nothing_of_ours():
     assert [imported({path}) - {"reelscribe"} for path in CHILDREN] == [{"av"}] * len(CHILDREN)
-    helping = {FLAC_PATH.with_name("encoding.py"), FLAC_PATH.with_name("packets.py")}
-    seen = {path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".") for path in CHILDREN | helping}
-    ours = {name for path in CHILDREN for name in imports(path) if name.startswith("reelscribe.")}
-    assert not [name for name in ours if name not in seen and name.rpartition(".")[0] not in seen]
-    assert imported(helping) == set()
+    assert imported(set(VISIBLE) - CHILDREN) <= {"reelscribe"}
+    seen = {path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".") for path in CHILDREN | {*VISIBLE}}
+    ours = {name for path in {*VISIBLE} for name in imports(path) if name.startswith("reelscribe.")}
+    packages = {f"{name}" for name in ours if f"{name}.__init__" in seen}
+    assert not [name for name in ours - packages if name not in seen and name.rpartition(".")[0] not in seen]
     assert "av" in declared("extractor")
 
 

@@ -107,7 +107,7 @@ def _stream(stream: Any, demuxer: str, estimated: bool, codecs: set[str], names:
     codec = decoder.codec.canonical_name if decoder else names.get(stream.index, "unknown")
     audio = decoder if kind == "audio" else None
     layout = audio.layout if audio else None
-    set_dispositions = _dispositions(stream)
+    set_dispositions = dispositions(stream)
     language = _tag(stream, "language", LONGEST_LANGUAGE)
     named = layout and layout.nb_channels and not _UNNAMED_LAYOUT.fullmatch(layout.name)
     return {
@@ -137,7 +137,8 @@ def _tag(stream: Any, name: str, longest: int) -> str | None:
     return "".join(letter if letter.isprintable() else " " for letter in text).strip() or None
 
 
-def _dispositions(stream: Any) -> set[str]:
+def dispositions(stream: Any) -> set[str]:
+    """The flags of a stream, named as in libav."""
     return {str(flag.name) for flag in type(stream.disposition) if flag in stream.disposition}
 
 

@@ -10,10 +10,10 @@ import socket
 import sys
 import sysconfig
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from reelscribe.errors import InternalError
 from reelscribe.media.inspection_child import MOST_FILES
 from reelscribe.media.process import end_once_started
 from reelscribe.media.sandbox import Sandbox, child_environment
+from reelscribe.media.waiting_process import OneWaiting
 
 CHILD = Path(__file__).with_name("inspection_child.py")
 REST_SECONDS = 0.3
@@ -92,47 +93,11 @@ class InspectionProcess:
         try:
             await asyncio.shield(end_once_started(self._starting))
         finally:
-            self.close()
-
-    def close(self) -> None:
-        """Give up the connection to it; it ends if it still waits."""
-        self._socket.close()
-        self._theirs.close()
+            self._socket.close()
+            self._theirs.close()
 
 
-class _Ready:
-    """The process that waits ready."""
-
-    def __init__(self) -> None:
-        self._process: InspectionProcess | None = None
-        self._start: Callable[[], InspectionProcess] | None = None
-
-    @asynccontextmanager
-    async def kept(self, sandbox: Sandbox, cpu_seconds: float) -> AsyncIterator[None]:
-        self._start = partial(InspectionProcess, sandbox, cpu_seconds)
-        self.replace()
-        try:
-            yield
-        finally:
-            process, self._process, self._start = self._process, None, None
-            if process:
-                await process.end()
-
-    def take(self, sandbox: Sandbox) -> InspectionProcess | None:
-        if self._process is None or self._process.sandbox != sandbox:
-            return None
-        process, self._process = self._process, None
-        if process.has_ended:
-            process.close()
-            return None
-        return process
-
-    def replace(self) -> None:
-        if self._start and self._process is None:
-            self._process = self._start()
-
-
-_ready = _Ready()
+_ready = OneWaiting(InspectionProcess, REST_SECONDS)
 
 keep_ready = _ready.kept
 """While this is entered, with a sandbox and its ``cpu_seconds``, a process waits ready for :func:`answer`."""
@@ -147,13 +112,12 @@ async def answer(
         InternalError: PyAV is not installed, or the process writes too much.
         OSError: it could not be started.
     """
-    process = None if network else _ready.take(sandbox)
+    process = None if network else await _ready.take(sandbox)
     process = process or InspectionProcess(sandbox, cpu_seconds, network=network)
     try:
         return await process.answer(task, descriptors)
     finally:
         await process.end()
-        asyncio.get_running_loop().call_later(REST_SECONDS, _ready.replace)
 
 
 async def _read_all(stream: asyncio.StreamReader, most: int) -> bytes:

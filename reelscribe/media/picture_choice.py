@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from reelscribe.errors import NoVideoTrack
 from reelscribe.media.inspection import InspectedStream
+from reelscribe.media.picture_order import place_of_default
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def choose_picture(
         if track >= len(pictures):
             raise NoVideoTrack(f"{savepath} has no video track {track}; its tracks are 0 to {len(pictures) - 1}")
         return PictureChoice(pictures[track], track, f"video track {track}, as requested")
-    best = min(pictures, key=lambda stream: (not stream.default, -_pixels(stream), stream.index))
+    best = pictures[place_of_default([(stream.default, _pixels(stream)) for stream in pictures])]
     if len(pictures) == 1:
         return PictureChoice(best, 0, "the only video track")
     rivals = [stream for stream in pictures if stream.default == best.default and stream is not best]

@@ -34,9 +34,7 @@ class Pipe:
 
     def close_writing(self) -> None:
         """Leave the writing end to the child alone, so that our reads end with the child."""
-        if self.writing >= 0:
-            os.close(self.writing)
-            self.writing = -1
+        self.writing = _closed(self.writing)
 
     async def read(self) -> bytes:
         """What the pipe holds, at least one byte; empty at the end."""
@@ -83,6 +81,32 @@ class Pipe:
         os.close(self._reading)
 
 
+class Channel:
+    """A pipe from one child to another: each closes its end here once the child has it, so that both see the end."""
+
+    def __init__(self) -> None:
+        self.reading, self.writing = os.pipe()
+
+    def close_reading(self) -> None:
+        """Leave the reading end to the child alone."""
+        self.reading = _closed(self.reading)
+
+    def close_writing(self) -> None:
+        """Leave the writing end to the child alone."""
+        self.writing = _closed(self.writing)
+
+    def close(self) -> None:
+        """Close both ends."""
+        self.close_reading()
+        self.close_writing()
+
+
+def _closed(descriptor: int) -> int:
+    if descriptor >= 0:
+        os.close(descriptor)
+    return -1
+
+
 class Feed:
     """A pipe to write to: give ``reading`` to the child, close it here, and write."""
 
@@ -94,9 +118,7 @@ class Feed:
 
     def close_reading(self) -> None:
         """Leave the reading end to the child alone, so that we learn when it has ended."""
-        if self.reading >= 0:
-            os.close(self.reading)
-            self.reading = -1
+        self.reading = _closed(self.reading)
 
     async def write(self, data: bytes | memoryview) -> None:
         """Write all of ``data``, as fast as the child reads.
@@ -128,6 +150,4 @@ class Feed:
 
     def end(self) -> None:
         """Close our end; the child sees the end of its input."""
-        if self._writing >= 0:
-            os.close(self._writing)
-            self._writing = -1
+        self._writing = _closed(self._writing)

@@ -67,8 +67,10 @@ class FFmpegProcess:
         cpu_seconds: after which the kernel ends it.
         network: it may reach addresses of this host.
         may_write: it may write to files that it inherits.
+        most_bytes: of each of these; the kernel ends it when it writes more.
         reports: pipes to which it writes reports in addition to its output.
         feed: its standard input, which is empty without it.
+        channels: pipes that it reads besides.
 
     Attributes:
         messages: all of them once :meth:`wait` has returned.
@@ -83,14 +85,19 @@ class FFmpegProcess:
         cpu_seconds: float,
         network: bool = False,
         may_write: bool = False,
+        most_bytes: int | None = None,
         reports: Sequence[Pipe] = (),
         feed: StandardInput | None = None,
+        channels: Sequence[StandardInput] = (),
     ) -> None:
         self.messages = Messages()
-        self._command = sandbox.wrap(command, cpu_seconds=cpu_seconds, may_write=may_write, network=network)
+        self._command = sandbox.wrap(
+            command, cpu_seconds=cpu_seconds, may_write=may_write, most_bytes=most_bytes, network=network
+        )
         self._reports = reports
-        self._descriptors = (*inherits, *(report.writing for report in reports))
+        self._descriptors = (*inherits, *(report.writing for report in reports), *(one.reading for one in channels))
         self._feed = feed
+        self._inputs = [*([feed] if feed else []), *channels]
 
     async def __aenter__(self) -> Self:
         self._output = Pipe()
@@ -114,8 +121,8 @@ class FFmpegProcess:
         self._output.close_writing()
         for report in self._reports:
             report.close_writing()
-        if self._feed:
-            self._feed.close_reading()
+        for given in self._inputs:
+            given.close_reading()
         self._draining = asyncio.create_task(self._drain_messages())
         return self
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -16,7 +15,6 @@ from reelscribe.contracts.extractor import ExtractAudioRequest
 from reelscribe.contracts.messages import ErrorObject
 from reelscribe.errors import (
     IncompleteRecording,
-    InternalError,
     NoAudioInTime,
     NoAudioTrack,
     PastTheEnd,
@@ -25,7 +23,7 @@ from reelscribe.errors import (
 )
 from reelscribe.media.audio import HEAD_BYTES, AudioExtraction, extract_audio
 from reelscribe.media.choice import choose_track
-from reelscribe.media.clips.commands import clip_command, filters_of
+from reelscribe.media.clips.commands import clip_command, ffmpeg_failed, filters_of
 from reelscribe.media.clips.completeness import LONG_SECONDS, SHORT_SECONDS, missing_picture
 from reelscribe.media.clips.picture_filters import shown
 from reelscribe.media.clips.picture_process import CutPart, DoneCut, FirstPicture, PictureProcess
@@ -33,15 +31,12 @@ from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection import InspectedStream, Inspection, inspect
 from reelscribe.media.picture_choice import PictureChoice, choose_picture
 from reelscribe.media.pictures.beginning import beginning_of_sound, stored_beginning
-from reelscribe.media.pipe import Pipe
-from reelscribe.media.sandbox import killed_by
+from reelscribe.media.pipe import Channel, Pipe
 from reelscribe.media.sound.encoder import Encoder
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.structure.facts import Structure
 from reelscribe.media.structure.reading import as_input, read_structure
 from reelscribe.settings.extractor import ExtractionSection
-
-log = logging.getLogger(__name__)
 
 MP4_PICTURES = ("h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video")
 MP4_SOUND = ("aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac")
@@ -189,49 +184,41 @@ class ClipExtraction:
         return chunk
 
     async def _encoded(self) -> AsyncGenerator[bytes, None]:
-        request, reading = self._request, -1
-        part = CutPart(decimal(request.start), decimal(request.start) + decimal(request.duration))
+        request, raw = self._request, Channel()
         async with AsyncExitStack() as stack:
-            reading, writing = os.pipe()
-            pictures = await self._start(stack, writing, part, reading=reading)
+            stack.callback(raw.close)
+            pictures = await self._start(stack, raw)
             wav = await self._wav(stack)
             assert self.first
             look = shown(self.first, request.size, await asyncio.to_thread(filters_of, self._ffmpeg.path))
             self.width, self.height = look.width, look.height
             self._remarks += look.remarks
-            command = clip_command(self._ffmpeg, look.filters, reading, with_sound=wav is not None)
-            encoder = Encoder(self._ffmpeg, command, cpu_seconds=self._cpu_seconds, inherits=(reading,))
+            command = clip_command(self._ffmpeg, look.filters, raw.reading, with_sound=wav is not None)
+            encoder = Encoder(self._ffmpeg, command, cpu_seconds=self._cpu_seconds, channels=(raw,))
             async with aclosing(encoder.encode(wav or _nothing())) as chunks:
                 async for chunk in chunks:
                     yield chunk
             if encoder.exit_code:
-                raise self._encoder_failed(encoder)
+                raise ffmpeg_failed(self._recording.stored.savepath, "clip", encoder.exit_code, encoder.messages)
             self._done = await pictures.done()
             self._judge()
 
     async def _copied(self) -> AsyncGenerator[bytes, None]:
-        request, recording = self._request, self._recording
-        sound = self._copied_sound(recording.picture.stream)
-        part = CutPart(decimal(request.start), decimal(request.start) + decimal(request.duration))
-        pipe = Pipe()
+        sound, pipe = self._copied_sound(self._recording.picture.stream), Pipe()
         async with AsyncExitStack() as stack:
             stack.callback(pipe.close)
-            pictures = await self._start(stack, os.dup(pipe.writing), part, sound=sound)
-            pipe.close_writing()
+            pictures = await self._start(stack, pipe, sound)
             while chunk := await pipe.read():
                 yield chunk
             self._done = await pictures.done()
             self._judge()
 
-    async def _start(
-        self, stack: AsyncExitStack, body: int, part: CutPart, *, sound: int | None = None, reading: int | None = None
-    ) -> PictureProcess:
-        if reading is not None:
-            stack.callback(os.close, reading)
+    async def _start(self, stack: AsyncExitStack, body: Pipe | Channel, sound: int | None = None) -> PictureProcess:
+        start = decimal(self._request.start)
         pictures = PictureProcess(
             self._ffmpeg,
             self._recording.stored,
-            [part],
+            [CutPart(start, start + decimal(self._request.duration))],
             body,
             picture=self._recording.picture.stream.index,
             sound=sound,
@@ -243,9 +230,7 @@ class ClipExtraction:
         await stack.enter_async_context(pictures)
         self.first = await pictures.first()
         if self.first is None:
-            raise PastTheEnd(
-                f"{self._recording.stored.savepath} shows no picture from start = {float(part.start):g} s on"
-            )
+            raise PastTheEnd(f"{self._recording.stored.savepath} shows no picture from start = {float(start):g} s on")
         return pictures
 
     def _copied_sound(self, picture: InspectedStream) -> int | None:
@@ -301,15 +286,7 @@ class ClipExtraction:
             self._remarks.append("its sound ends before this part")
             return None
         self._sound, self._track = sound, (choice.track, choice.why)
-        return _all(head, sound)
-
-    def _encoder_failed(self, encoder: Encoder) -> ServiceError:
-        savepath, code = self._recording.stored.savepath, encoder.exit_code
-        log.error("%s: ffmpeg exited with %d: %s", savepath, code, " | ".join(encoder.messages))
-        killer = killed_by(code)
-        return InternalError(
-            f"{savepath}: ffmpeg could not encode the clip" + (f": killed by {killer}" if killer else "")
-        )
+        return preceded(head, sound.chunks())
 
     def _judge(self) -> None:
         """
@@ -375,9 +352,10 @@ class ClipExtraction:
         )
 
 
-async def _all(head: bytes, sound: AudioExtraction) -> AsyncGenerator[bytes, None]:
+async def preceded(head: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """``head``, then the rest."""
     yield head
-    async with aclosing(sound.chunks()) as chunks:
+    async with aclosing(rest) as chunks:
         async for chunk in chunks:
             yield chunk
 

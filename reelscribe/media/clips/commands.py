@@ -1,12 +1,17 @@
 """The ffmpeg commands of clips and previews; what they read was made by processes of ours, never by the recording."""
 
+import logging
 import subprocess
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from reelscribe.contracts.clips import PreviewFormat
+from reelscribe.errors import InternalError
 from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.sandbox import killed_by
+
+log = logging.getLogger(__name__)
 
 CLOCK = 1_000_000
 THREADS = 2
@@ -97,3 +102,10 @@ def preview_command(
         *("-framerate", f"{fps:.6f}", "-i", f"file:/proc/self/fd/{raw}", *encoding, "-threads", str(THREADS)),
         *(*_BIT_EXACT, "-f", picture_format, "-y", f"file:/proc/self/fd/{output}"),
     ]
+
+
+def ffmpeg_failed(savepath: str, what: str, exit_code: int, messages: Sequence[str]) -> InternalError:
+    """The error of one of these commands, which is a fault of ours; ``what`` was being made."""
+    log.error("%s: ffmpeg exited with %d: %s", savepath, exit_code, " | ".join(messages))
+    killer = killed_by(exit_code)
+    return InternalError(f"{savepath}: ffmpeg could not make the {what}" + (f": killed by {killer}" if killer else ""))

@@ -1,8 +1,10 @@
-"""Makes picture files of decoded pictures, for :mod:`reelscribe.media.pictures.child`; it imports nothing of ours."""
+"""Makes picture files of decoded pictures, for :mod:`reelscribe.media.pictures.delivery`."""
 
 import struct
 from fractions import Fraction
 from typing import Any
+
+from reelscribe.media.pictures.source import MOST_PICTURE_BYTES, Failed
 
 UNSPECIFIED_COLOURS = 2
 HDR = {16: "smpte2084", 18: "arib-std-b67"}
@@ -16,6 +18,9 @@ HD_WIDTH, SD_HEIGHT = 1280, 576
 """Players take a picture without a named matrix for BT.709 if it is as wide, or higher."""
 
 LIMITED, FULL = 1, 2
+LONGEST_SIDE = {"jpeg": 65_500, "webp": 16_383}
+"""Pixels; PNG has no limit that a picture could reach."""
+
 CLOCK = Fraction(1, 1000)
 
 
@@ -25,7 +30,7 @@ class Encoder:
     def __init__(self, av: Any, stream: Any, task: dict[str, Any]) -> None:
         self._av = av
         self._stream = stream
-        self._picture: str = task["picture"]
+        self._picture: str = task["picture_format"]
         self._quality: int = task["quality"]
         self._size: int | None = task["size"]
         self._reformatter = av.video.reformatter.VideoReformatter()
@@ -124,6 +129,9 @@ class Encoder:
         return graph
 
     def _written(self, frame: Any) -> bytes:
+        longest = LONGEST_SIDE.get(self._picture)
+        if longest and max(frame.width, frame.height) > longest:
+            raise Failed("too_long", self._picture, frame.width, frame.height, longest)
         self._written_pictures += 1
         frame.pts, frame.time_base, frame.pict_type = self._written_pictures, CLOCK, 0
         if self._context is None or (self._context.width, self._context.height) != (frame.width, frame.height):
@@ -131,6 +139,8 @@ class Encoder:
         packets = self._context.encode(frame)
         if len(packets) != 1:
             raise RuntimeError(f"{len(packets)} packets of one picture")
+        if packets[0].size > MOST_PICTURE_BYTES:
+            raise Failed("too_many_bytes", self._picture, frame.width, frame.height, MOST_PICTURE_BYTES >> 20)
         return bytes(packets[0])
 
     def _opened(self, frame: Any) -> Any:

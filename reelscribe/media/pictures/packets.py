@@ -1,4 +1,4 @@
-"""Which packets of a stream are decoded, for :mod:`reelscribe.media.pictures.child`; it imports nothing of ours.
+"""Which packets of a stream are decoded, for :mod:`reelscribe.media.pictures.child`; it imports its neighbours alone.
 
 Packets come in groups: a key frame, from which a decoder can begin, and what follows until the next one. A group is
 read, and not decoded, if no moment falls into its time; where the next moment is far, the container seeks.
@@ -11,6 +11,9 @@ from fractions import Fraction
 from itertools import chain
 from typing import Any, NamedTuple
 
+from reelscribe.media.pictures.source import WITHOUT_PTS, check_storage
+from reelscribe.media.pictures.timing import Clock
+
 SKIPPING_DECODERS = ("h264", "hevc")
 """Decoders that skip pictures on which no other depends; about half of them are such, with usual settings."""
 
@@ -22,9 +25,6 @@ ENTERED_DECODERS = (
 
 EXACT_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts")
 """Containers in which each picture has its own timestamp."""
-
-WITHOUT_PTS = ("avi",)
-"""Containers that hold when a picture is decoded, not when it is shown; libav's guesses are wrong for H.264."""
 
 LOOKAHEAD_PACKETS = 24
 """More than the pictures by which H.264 and HEVC may reorder (16)."""
@@ -45,32 +45,32 @@ class Moments:
 
     Args:
         asked: ``moments`` of the task.
-        origin: where the recording begins, in seconds of the stream's clock.
-        unit: of the stream, in seconds.
+        clock: of the stream.
     """
 
-    def __init__(self, asked: Any, origin: Fraction, unit: Fraction) -> None:
-        self._unit = unit
+    def __init__(self, asked: Any, clock: Clock) -> None:
+        self._clock = clock
         self._list: list[int] | None = None
         self.is_list = not isinstance(asked, dict)
         if self.is_list:
-            self._list = [((Fraction(text) + origin) / unit).__floor__() for text in asked]
+            self._list = [clock.tick(Fraction(text)) for text in asked]
             return
-        self._start, self._step = Fraction(asked["start"]) + origin, Fraction(asked["step"])
-        self._end = None if asked["end"] is None else Fraction(asked["end"]) + origin
+        self._start, self._step = Fraction(asked["start"]), Fraction(asked["step"])
+        self._end = None if asked["end"] is None else Fraction(asked["end"])
 
     def tick(self, number: int) -> int | None:
         """Of one of them; None if there are not as many."""
         if self._list is not None:
             return self._list[number] if number < len(self._list) else None
         time = self._start + number * self._step
-        return None if self._end is not None and time >= self._end else (time / self._unit).__floor__()
+        return None if self._end is not None and time >= self._end else self._clock.tick(time)
 
     def first_from(self, first: int) -> int | None:
         """The first that is not before a timestamp."""
         if self._list is not None:
             return self.tick(bisect_left(self._list, first))
-        return self.tick(max(0, ((first * self._unit - self._start) / self._step).__ceil__()))
+        time = self._clock.seconds(first) - self._clock.near
+        return self.tick(max(0, ((time - self._start) / self._step).__ceil__()))
 
     def any_in(self, first: int, following: int) -> bool:
         """Whether a picture is needed that is shown from one timestamp until before another."""
@@ -226,8 +226,9 @@ class Packets:
     def _read(self) -> Iterator[Any]:
         try:
             yield from self._container.demux(self._stream)
-        except self._av.error.FFmpegError:
-            self.errors += 1  # it reads no further; that shows if less was found than is declared
+        except self._av.error.FFmpegError as failure:
+            check_storage(failure)
+            self.errors += 1
 
 
 class _Source:

@@ -7,9 +7,8 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,18 @@ from reelscribe.media.inspection_child import MOST_FILES
 from reelscribe.media.inspection_process import child_python
 from reelscribe.media.process import FFmpegProcess
 from reelscribe.media.sandbox import Sandbox
+from reelscribe.media.waiting_process import OneWaiting
 
 CHILD = Path(__file__).with_name("child.py")
-ROOT = CHILD.parents[3]
-MODULES = [ROOT / "reelscribe" / name for name in ("__init__.py", "media/__init__.py", "media/pictures/__init__.py")]
-VISIBLE = (CHILD, CHILD.with_name("encoding.py"), CHILD.with_name("packets.py"), *MODULES)
+MEDIA = CHILD.parents[1]
+ROOT = MEDIA.parents[1]
+VISIBLE = (
+    MEDIA.with_name("__init__.py"),
+    *(MEDIA / name for name in ("__init__.py", "picture_order.py")),  # and inspection_child.py, which all Pythons see
+    *(MEDIA / "pictures" / f"{name}.py" for name in ("__init__", "child", "damage", "delivery", "encoding", "packets")),
+    *(MEDIA / "pictures" / f"{name}.py" for name in ("source", "timing")),
+    *(MEDIA / "clips" / f"{name}.py" for name in ("__init__", "copying", "cutting", "recording")),
+)
 REST_SECONDS = 1.0
 """Before the next process is started: it would compete with the first picture of this one."""
 
@@ -103,41 +109,7 @@ class PictureChild:
             self.input.close()
 
 
-class _Ready:
-    """The process that waits ready."""
-
-    def __init__(self) -> None:
-        self._child: PictureChild | None = None
-        self._start: Callable[[], PictureChild] | None = None
-
-    @asynccontextmanager
-    async def kept(self, sandbox: Sandbox, cpu_seconds: float) -> AsyncIterator[None]:
-        self._start = partial(PictureChild, sandbox, cpu_seconds)
-        self._replace()
-        try:
-            yield
-        finally:
-            child, self._child, self._start = self._child, None, None
-            if child:
-                await child.end()
-
-    async def take(self, sandbox: Sandbox) -> PictureChild | None:
-        child = self._child
-        if child is None or child.sandbox != sandbox:
-            return None
-        self._child = None
-        asyncio.get_running_loop().call_later(REST_SECONDS, self._replace)
-        if child.has_ended:
-            await child.end()
-            return None
-        return child
-
-    def _replace(self) -> None:
-        if self._start and self._child is None:
-            self._child = self._start()
-
-
-_ready = _Ready()
+_ready = OneWaiting(PictureChild, REST_SECONDS)
 
 keep_ready = _ready.kept
 """While this is entered, with a sandbox and its ``cpu_seconds``, a process waits ready for :func:`picture_child`."""

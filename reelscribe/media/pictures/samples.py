@@ -220,7 +220,7 @@ class SamplesExtraction:
                     "origin": await asyncio.to_thread(stored_beginning, self._stored),
                     "moments": asked,
                     "may_seek": self._structure.seekable and not self._structure.joined,
-                    "picture": request.picture,
+                    "picture_format": request.picture,
                     "quality": request.quality,
                     "size": request.size,
                     "max_pixels": self._limits.max_picture_pixels,
@@ -373,6 +373,8 @@ class SamplesExtraction:
         needed = min((float(end) for end in (part_end(self._request), declared) if end is not None), default=None)
         if needed is not None and declared is not None and (short := shortfall(needed, ended.end, 0.0)):
             return short
+        if ended.broken_off and (needed is None or declared is None):
+            return f"nothing can be read after {ended.end:.1f} s"
         if self._structure.cut and (needed is None or needed > ended.end):
             return f"the stored file breaks off after {ended.end:.1f} s: {self._structure.cut}"
         return damage

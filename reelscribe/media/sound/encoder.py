@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.pipe import Feed
-from reelscribe.media.process import FFmpegProcess
+from reelscribe.media.process import FFmpegProcess, StandardInput
 
 
 class Encoder:
@@ -17,7 +17,7 @@ class Encoder:
         command: from :func:`reelscribe.media.commands.encode_command`.
         cpu_seconds: after which the kernel ends it.
         output: descriptor of the file that it writes; None if it writes to its standard output.
-        inherits: descriptors of what it reads besides the WAV.
+        channels: pipes that it reads besides the WAV.
 
     Attributes:
         exit_code, messages: of ffmpeg.
@@ -30,7 +30,7 @@ class Encoder:
         *,
         cpu_seconds: float,
         output: int | None = None,
-        inherits: Sequence[int] = (),
+        channels: Sequence[StandardInput] = (),
     ) -> None:
         self.exit_code = 0
         self.messages: list[str] = []
@@ -38,7 +38,7 @@ class Encoder:
         self._command = command
         self._cpu_seconds = cpu_seconds
         self._output = output
-        self._inherits = inherits
+        self._channels = channels
 
     async def encode(self, wav: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         """The encoded bytes, if they are not written to a file. What ``wav`` raises is raised at their end."""
@@ -48,10 +48,11 @@ class Encoder:
             async with FFmpegProcess(
                 self._ffmpeg.sandbox,
                 self._command,
-                (*self._inherits, *(() if self._output is None else (self._output,))),
+                () if self._output is None else (self._output,),
                 cpu_seconds=self._cpu_seconds,
                 may_write=self._output is not None,
                 feed=feed,
+                channels=self._channels,
             ) as process:
                 while chunk := await process.read():
                     yield chunk

@@ -227,8 +227,8 @@ async def test_a_clip_of_a_cut_recording_is_refused_or_cut(mode: str, clips: htt
 
 async def test_pictures_that_are_too_large_are_not_decoded(serve: Serve, clock_bucket: Path) -> None:
     small = await serve(data_path=clock_bucket.parent, max_picture_pixels=10_000)
-    assert await refused(small, "/extract-clip", savepath="clock.mp4", duration=1) == (400, "unsupported_format")
-    assert await refused(small, "/extract-preview", savepath="clock.mkv") == (400, "unsupported_format")
+    assert await refused(small, "/extract-clip", savepath="clock.mp4", duration=1) == (422, "not_decodable")
+    assert await refused(small, "/extract-preview", savepath="clock.mkv") == (422, "not_decodable")
 
 
 async def test_a_clip_whose_decoder_is_killed_does_not_look_complete(serve: Serve, clock_bucket: Path) -> None:
@@ -253,7 +253,7 @@ def decoders() -> list[psutil.Process]:
 
 def is_decoder(process: psutil.Process) -> bool:
     with suppress(psutil.NoSuchProcess):
-        return process.status() != psutil.STATUS_ZOMBIE and "picture_child.py" in " ".join(process.cmdline())
+        return process.status() != psutil.STATUS_ZOMBIE and "pictures/child.py" in " ".join(process.cmdline())
     return False
 
 

@@ -23,34 +23,49 @@ ONE_GROUP = (*H264[:-1], f"{H264[-1]}:scenecut=0")
 DAMAGED = 59
 """Packet of a picture on which all depend until the next key frame: 62, shown after three that were stored later."""
 
+DEPENDENT = {*range(59, 100)}
 
-def damage(studio: Studio, source: str, name: str) -> None:
-    """A copy of a recording, with one picture overwritten in its second half."""
+
+def damage(studio: Studio, source: str, name: str, kept: float = 0.5) -> None:
+    """A copy of a recording, with one picture overwritten, except a share of it at its beginning."""
     path = studio.folder / source
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.pos is not None and packet.size]
         packet = packets[DAMAGED]
         assert packet.pos is not None
-        begin, end = packet.pos + packet.size // 2, packet.pos + packet.size
+        begin, end = packet.pos + int(packet.size * kept), packet.pos + packet.size
     content = bytearray(path.read_bytes())
     content[begin:end] = bytes(end - begin)
     (studio.folder / name).write_bytes(content)
 
 
-async def test_a_damaged_picture_is_counted_and_left_out(serve: Serve, studio: Studio) -> None:
+@pytest.mark.parametrize("kept", [0.5, 0.0], ids=["second half", "all of it"])
+async def test_a_damaged_picture_and_all_that_depend_on_it_are_counted_and_left_out(
+    kept: float, serve: Serve, studio: Studio
+) -> None:
     studio.make("sound.mp4", *ONE_GROUP, *AAC)
-    damage(studio, "sound.mp4", "damaged.mp4")
+    damage(studio, "sound.mp4", "damaged.mp4", kept)
     client = await serve(data_path=studio.folder.parent)
-    samples, receipt = await ask(client, "damaged.mp4", "/extract-frames", fps=25.0, allow_incomplete=True)
+    moments = {"fps": 25.0, "allow_incomplete": True, "picture": "png", "key": "same"}
+    intact, _ = await ask(client, "sound.mp4", "/extract-frames", **moments)
+    samples, receipt = await ask(client, "damaged.mp4", "/extract-frames", **moments)
     assert receipt["state"] == "incomplete" and receipt["decode_warnings"] > 0
     assert len(samples) == 150 - receipt["damaged_pictures"]
     left_out = {*range(150)} - {json.loads(sample.files["json"])["index"] for sample in samples.values()}
-    assert left_out == {*range(62, 100)}
+    assert left_out == DEPENDENT
+    assert all(sample.files["png"] == intact[key].files["png"] for key, sample in samples.items())
     assert receipt["reason"] == f"{receipt['damaged_pictures']} pictures are damaged"
     depends = await client.post("/extract-frames", json={"savepath": "damaged.mp4", "timestamps": [3.6]})
     assert depends.json()["error"]["code"] == "incomplete_recording"
-    before, _ = await ask(client, "damaged.mp4", "/extract-frames", fps=5.0, duration=1.6)
-    assert len(before) == 8
+    bent = await client.post("/extract-frames", json={"savepath": "damaged.mp4", "timestamps": [2.4]})
+    assert bent.json()["error"]["code"] == "incomplete_recording"
+    before, _ = await ask(client, "damaged.mp4", "/extract-frames", fps=25.0, start=2.0, duration=0.36)
+    assert len(before) == 9
+    for start, count in ((2.0, 9), (2.4, 1)):  # 58 is the last intact one, and 60 is shown before the damaged one
+        body = {"savepath": "damaged.mp4", "start": start, "duration": count / 25, "allow_incomplete": True}
+        clip = await client.post("/extract-clip", json=body)
+        kept_receipt = (await client.get(f"/extractions/{clip.headers['X-Extraction-Id']}")).json()
+        assert (kept_receipt["frames"], kept_receipt["damaged_frames"] > 0) == (count, start == 2.4)
 
 
 def url_of(client: httpx.AsyncClient) -> str:

@@ -10,6 +10,7 @@ import av
 import pytest
 
 from reelscribe.media.pictures.packets import Entry, Moments, Packets
+from reelscribe.media.pictures.timing import Clock
 from tests.extractor_api.conftest import Serve
 from tests.extractor_api.pictures.clock import Studio
 from tests.extractor_api.pictures.conftest import Sample, ask
@@ -67,7 +68,7 @@ def test_little_is_decoded_for_them(studio: Studio, name: str, seeks: bool) -> N
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         origin = Fraction(container.start_time or 0, av.time_base)
-        moments = Moments(["31.52", "61.0"], origin, Fraction(stream.time_base or 1))
+        moments = Moments(["31.52", "61.0"], Clock(Fraction(stream.time_base or 1), origin))
         packets = [*Packets(av, container, stream, moments, may_seek=seeks, everything=False)]
     entries = [packet for packet in packets if isinstance(packet, Entry)]
     assert len(entries) == 2
