@@ -1,12 +1,13 @@
 """``POST /extract-clip``: a part of a video, streamed while it is made, or in a tar with its sound as a file."""
 
+import asyncio
 import hashlib
 import json
 import logging
 import os
 import uuid
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, aclosing
 from math import ceil
 from tarfile import BLOCKSIZE
 from typing import BinaryIO
@@ -17,9 +18,10 @@ from reelscribe.contracts.exact import decimal, milliseconds
 from reelscribe.contracts.extractor import ExtractAudioRequest
 from reelscribe.errors import NoRoom, PastTheEnd, ServiceError
 from reelscribe.media.audio import AudioExtraction, extract_audio
-from reelscribe.media.clips.clip import ClipExtraction, extract_clip
+from reelscribe.media.clips.clip import ClipExtraction, extract_clip, preceded
 from reelscribe.media.pictures.tar import END, MOST_MEMBER_BYTES, TAR, header, name_of, padding
 from reelscribe.media.stored_object import StoredObject
+from reelscribe.temporary_files import write_all
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +74,16 @@ class ExtractClipHandler(ExtractionHandler):
         reserve = self.service.results.reserve
         wanted = min(ceil(request.duration + 60) * MOST_BYTES_PER_SECOND, MOST_MEMBER_BYTES)
         video = files.enter_context(reserve(wanted, otherwise))
-        video.write(head)
-        async for chunk in clip.chunks():
-            if video.tell() + len(chunk) > wanted:
-                raise NoRoom(f"{stored.savepath}: the clip is larger than the {wanted >> 20} MiB reserved; {otherwise}")
-            video.write(chunk)
+        full = NoRoom(f"{stored.savepath}: the clip does not fit on the disk of temp_dir; {otherwise}")
+        position = 0
+        async with aclosing(preceded(head, clip.chunks())) as chunks:
+            async for chunk in chunks:
+                if position + len(chunk) > wanted:
+                    raise NoRoom(
+                        f"{stored.savepath}: the clip is larger than the {wanted >> 20} MiB reserved; {otherwise}"
+                    )
+                await asyncio.to_thread(write_all, video.fileno(), chunk, position, full)
+                position += len(chunk)
         begins = max(0.0, clip.begins)
         seconds = request.start + request.duration - begins
         sound = files.enter_context(reserve(ceil(seconds) * MOST_SOUND_BYTES_PER_SECOND, otherwise))
@@ -155,8 +162,8 @@ class ClipTar:
         for name, content in self._members:
             size = _size(content)
             yield self._counted(header(name, size))
-            for chunk in _pieces(content):
-                yield self._counted(chunk)
+            for offset in range(0, size, READ_BYTES):
+                yield self._counted(await asyncio.to_thread(_piece, content, offset))
             yield self._counted(padding(size))
         yield self._counted(END)
 
@@ -206,9 +213,7 @@ def _size(content: BinaryIO | bytes) -> int:
     return len(content) if isinstance(content, bytes) else os.fstat(content.fileno()).st_size
 
 
-def _pieces(content: BinaryIO | bytes) -> Iterator[bytes]:
+def _piece(content: BinaryIO | bytes, offset: int) -> bytes:
     if isinstance(content, bytes):
-        yield content
-        return
-    for offset in range(0, _size(content), READ_BYTES):
-        yield os.pread(content.fileno(), READ_BYTES, offset)
+        return content[offset : offset + READ_BYTES]
+    return os.pread(content.fileno(), READ_BYTES, offset)

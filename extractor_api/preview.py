@@ -1,5 +1,6 @@
 """``POST /extract-preview``: some moments of a video as a small file that moves."""
 
+import asyncio
 import hashlib
 import logging
 import os
@@ -38,7 +39,7 @@ class ExtractPreviewHandler(ExtractionHandler):
                     lambda wanted: files.enter_context(service.results.reserve(wanted, "ask for a smaller preview")),
                 )
                 preview = await extraction.make()
-                content = os.pread(preview.file.fileno(), preview.bytes, 0)
+                content = await asyncio.to_thread(os.pread, preview.file.fileno(), preview.bytes, 0)
             receipt = extraction.receipt(hashlib.sha256(content).hexdigest())
             self.record(receipt)
             self.set_header("Content-Type", PREVIEW_TYPES[request.format])

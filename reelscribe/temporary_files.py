@@ -4,6 +4,7 @@ They have no name (``O_TMPFILE``, or unlinked immediately), so nothing is left o
 the last descriptor is closed, even after kill -9.
 """
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -13,6 +14,23 @@ from reelscribe.errors import NoRoom
 
 SPARE_BYTES = 64 << 20
 """Always left free on the disk."""
+
+
+def write_all(descriptor: int, content: bytes, position: int, full: NoRoom) -> None:
+    """Write all of ``content`` at a position; it blocks.
+
+    Raises:
+        NoRoom: ``full``, if the disk is.
+    """
+    rest = memoryview(content)
+    try:
+        while rest:
+            written = os.pwrite(descriptor, rest, position)
+            rest, position = rest[written:], position + written
+    except OSError as failure:
+        if failure.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise full from None
 
 
 class TemporaryFolder:

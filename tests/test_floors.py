@@ -35,6 +35,7 @@ FLOORS = {
         ["bucket_check", "service"],
         ["file_delivery"],
         ["extraction_handler"],
+        ["envelope"],
         ["clip", "handlers", "peaks", "preview", "samples"],
         ["routes"],
         ["command"],

@@ -1,7 +1,6 @@
 """One extraction: its audio while ffmpeg decodes it, the verdict on what came out, and its receipt."""
 
 import asyncio
-import errno
 import hashlib
 import logging
 import os
@@ -26,6 +25,7 @@ from reelscribe.media.structure.mpeg.frames import amr_seconds
 from reelscribe.media.structure.reading import as_input, read_structure
 from reelscribe.media.verdict import Outcome, Verdict, judge, no_room
 from reelscribe.settings.extractor import ExtractionSection
+from reelscribe.temporary_files import write_all
 
 log = logging.getLogger(__name__)
 
@@ -307,23 +307,12 @@ class AudioExtraction:
         async with aclosing(self._samples()) as samples:
             async for chunk in samples:
                 position = position or len(self._header(None))
-                await asyncio.to_thread(self._write, output, chunk, position)
+                await asyncio.to_thread(write_all, output, chunk, position, no_room(self._stored.savepath))
                 position += len(chunk)
         if position:
             os.pwrite(output, self._header(position - len(self._header(None))), 0)
         return
         yield b""
-
-    def _write(self, output: int, chunk: bytes, position: int) -> None:
-        rest = memoryview(chunk)
-        try:
-            while rest:
-                written = os.pwrite(output, rest, position)
-                rest, position = rest[written:], position + written
-        except OSError as failure:
-            if failure.errno == errno.ENOSPC:
-                raise no_room(self._stored.savepath) from None
-            raise
 
     def _samples(self) -> AsyncGenerator[bytes, None]:
         assert self._decoded

@@ -70,22 +70,29 @@ class Sandbox:
         return "bubblewrap" if self.bwrap else "broken" if self.broken else "missing"
 
     def wrap(
-        self, command: Sequence[str], *, cpu_seconds: float, may_write: bool = False, network: bool = False
+        self,
+        command: Sequence[str],
+        *,
+        cpu_seconds: float,
+        may_write: bool = False,
+        most_bytes: int | None = None,
+        network: bool = False,
     ) -> list[str]:
         """``command``, to be run in the sandbox.
 
         Args:
             cpu_seconds: after which the kernel kills it.
             may_write: it may write to files that it inherits; otherwise to no file.
+            most_bytes: that a file may have when it has written; None for any number.
             network: it may reach addresses of this host (names are not resolved in the sandbox).
         """
-        return [*self._limits(cpu_seconds, may_write), *self._isolation(network), *command]
+        return [*self._limits(cpu_seconds, most_bytes if may_write else 0), *self._isolation(network), *command]
 
     def seeing(self, paths: Sequence[Path]) -> Self:
         """This sandbox, with more files and folders that the program may read; those that do not exist are ignored."""
         return replace(self, bwrap=(*self.bwrap, *_visible([str(path) for path in paths]))) if self.bwrap else self
 
-    def _limits(self, cpu_seconds: float, may_write: bool) -> list[str]:
+    def _limits(self, cpu_seconds: float, most_bytes: int | None) -> list[str]:
         if not self.prlimit:
             return []
         _, open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -95,7 +102,7 @@ class Sandbox:
             f"--as={ADDRESS_SPACE_BYTES}",
             f"--nofile={open_files}:{open_files}",
             "--core=0",
-            *(() if may_write else ("--fsize=0",)),
+            *(() if most_bytes is None else (f"--fsize={most_bytes}",)),
         ]
 
     def _isolation(self, network: bool) -> list[str]:

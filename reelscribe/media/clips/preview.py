@@ -1,7 +1,6 @@
 """A preview: some moments of a recording one after the other, without sound, as a small file that moves."""
 
 import asyncio
-import logging
 import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -12,24 +11,26 @@ from typing import BinaryIO, Literal, Protocol
 
 from reelscribe.contracts.clips import ClipReceipt, PreviewMoment, PreviewRequest
 from reelscribe.contracts.exact import decimal
-from reelscribe.errors import BadRequest, IncompleteRecording, InternalError, NoAudioInTime, PastTheEnd, TooLarge
+from reelscribe.errors import BadRequest, IncompleteRecording, NoAudioInTime, NoRoom, PastTheEnd, TooLarge
 from reelscribe.media.clips.clip import Recording, open_recording
-from reelscribe.media.clips.commands import filters_of, preview_command, raw_command
+from reelscribe.media.clips.commands import ffmpeg_failed, filters_of, preview_command, raw_command
 from reelscribe.media.clips.picture_filters import Shown, shown
 from reelscribe.media.clips.picture_process import CutPart, DoneCut, PictureProcess
 from reelscribe.media.ffmpeg import FFmpeg
+from reelscribe.media.pipe import Channel
 from reelscribe.media.process import FFmpegProcess
-from reelscribe.media.sandbox import killed_by
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.settings.extractor import ExtractionSection
-
-log = logging.getLogger(__name__)
+from reelscribe.temporary_files import write_all
 
 BYTES_PER_PIXEL = 3
 MOST_RAW_BYTES = 512 << 20
 MOST_ATTEMPTS = 8
 SMALLEST_SIDE = 48
 SLOWEST_FPS = 2.0
+OVERSHOOT = 2
+"""Times the size that is asked for, which an attempt may reach: what is longer is cut there, and not kept."""
+
 SAFETY = 0.94
 """What is aimed at, as a share of the size that is asked for: sizes of files are not in proportion to pictures."""
 
@@ -143,13 +144,13 @@ class PreviewExtraction:
         recording, savepath = self._recording, self.stored.savepath
         cpu_seconds = self.limits.max_duration * (os.cpu_count() or 1)
         async with AsyncExitStack() as stack:
-            reading, writing = os.pipe()
-            stack.callback(os.close, reading)
+            raw_pictures = Channel()
+            stack.callback(raw_pictures.close)
             pictures = PictureProcess(
                 self.ffmpeg,
                 recording.stored,
                 parts,
-                writing,
+                raw_pictures,
                 picture=recording.picture.stream.index,
                 origin=recording.origin,
                 cpu_seconds=cpu_seconds,
@@ -168,13 +169,17 @@ class PreviewExtraction:
                 raise PastTheEnd(f"{savepath} shows no picture at any of these moments")
             look = shown(first, self.request.size, await asyncio.to_thread(filters_of, self.ffmpeg.path), square=True)
             self.remarks += look.remarks
-            raw = self.reserve(self._raw_bytes(parts, look))
-            command = raw_command(self.ffmpeg, look.filters, reading)
-            async with FFmpegProcess(self.ffmpeg.sandbox, command, (reading,), cpu_seconds=cpu_seconds) as process:
+            raw, position = self.reserve(self._raw_bytes(parts, look)), 0
+            command = raw_command(self.ffmpeg, look.filters, raw_pictures.reading)
+            full = NoRoom(f"{savepath}: its pictures do not fit on the disk of temp_dir; ask for a smaller preview")
+            async with FFmpegProcess(
+                self.ffmpeg.sandbox, command, cpu_seconds=cpu_seconds, channels=(raw_pictures,)
+            ) as process:
                 while chunk := await process.read():
-                    await asyncio.to_thread(raw.write, chunk)
+                    await asyncio.to_thread(write_all, raw.fileno(), chunk, position, full)
+                    position += len(chunk)
                 if exit_code := await process.wait():
-                    raise self._failed(exit_code, process.messages.last)
+                    raise ffmpeg_failed(savepath, "preview", exit_code, process.messages.last)
             self._take(parts, await pictures.done())
         return raw, look
 
@@ -224,7 +229,7 @@ class PreviewExtraction:
         for attempt in range(1, MOST_ATTEMPTS + 1):
             factor = longest / max(look.width, look.height)
             size = max(2, 2 * round(look.width * factor / 2)), max(2, 2 * round(look.height * factor / 2))
-            file = self.reserve(request.max_bytes)
+            file = self.reserve(OVERSHOOT * request.max_bytes)
             await self._run(raw, file, look, size, step)
             length = os.fstat(file.fileno()).st_size
             smallest = min(smallest or length, length)
@@ -242,7 +247,7 @@ class PreviewExtraction:
             longest = max(min(SMALLEST_SIDE, longest), min(longest, int(longest * sqrt(share))))
         other = ", or for webp or mp4" if request.format == "gif" else ""
         raise TooLarge(
-            f"{self.stored.savepath}: the smallest {request.format} of these moments has {smallest} bytes, and "
+            f"{self.stored.savepath}: the smallest {request.format} of these moments has {smallest} bytes or more, and "
             f"max_bytes is {request.max_bytes}: ask for fewer moments or seconds{other}",
             smallest=smallest,
             max_bytes=request.max_bytes,
@@ -261,15 +266,14 @@ class PreviewExtraction:
         )
         cpu_seconds = self.limits.max_duration
         async with FFmpegProcess(
-            self.ffmpeg.sandbox, command, (raw.fileno(), file.fileno()), cpu_seconds=cpu_seconds, may_write=True
+            self.ffmpeg.sandbox,
+            command,
+            (raw.fileno(), file.fileno()),
+            cpu_seconds=cpu_seconds,
+            may_write=True,
+            most_bytes=OVERSHOOT * self.request.max_bytes,
         ) as process:
             await process.read_all()
-            if exit_code := await process.wait():
-                raise self._failed(exit_code, process.messages.last)
-
-    def _failed(self, exit_code: int, messages: Sequence[str]) -> InternalError:
-        savepath, killer = self.stored.savepath, killed_by(exit_code)
-        log.error("%s: ffmpeg exited with %d: %s", savepath, exit_code, " | ".join(messages))
-        return InternalError(
-            f"{savepath}: ffmpeg could not make the preview" + (f": killed by {killer}" if killer else "")
-        )
+            exit_code = await process.wait()
+        if exit_code and os.fstat(file.fileno()).st_size < OVERSHOOT * self.request.max_bytes:
+            raise ffmpeg_failed(self.stored.savepath, "preview", exit_code, process.messages.last)

@@ -6,7 +6,7 @@ import httpx
 import numpy as np
 import pytest
 
-from extractor_api.peaks import Envelope
+from extractor_api.envelope import Envelope
 from tests.extractor_api.clips import clock
 
 
