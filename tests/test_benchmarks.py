@@ -188,7 +188,7 @@ def datasets_limits(report: dict[str, Any]) -> dict[str, bool]:
         "time over bare ffmpeg": report["ratio"] <= report["ratio_limit"],
         "times as fast as a run for each pair": report["faster"] >= report["faster_limit"],
         "first sample": report["first_sample_ms"] <= report["first_sample_limit_ms"],
-        "memory": report["memory_mb"] <= report["memory_limit_mb"],
+        "memory": report["request_mb"] <= report["memory_limit_mb"],
     }
 
 

@@ -119,7 +119,7 @@ async def judge(
         log.warning("%s: ffmpeg exited with %d: %s", savepath, outcome.exit_code, " | ".join(outcome.messages))
     if failure := stored.read_failure():
         raise failure
-    if outcome.exit_code and output is not None and _is_full(output):
+    if outcome.exit_code and output is not None and is_full(output):
         raise no_room(savepath)
     if killer := killed_by(outcome.exit_code):
         raise InternalError(f"{savepath}: ffmpeg was killed by {killer}; try again")
@@ -153,7 +153,8 @@ def no_room(savepath: str) -> NoRoom:
     return NoRoom(f"{savepath}: the result does not fit on the disk of temp_dir; ask for delivery = stream")
 
 
-def _is_full(output: int) -> bool:
+def is_full(output: int) -> bool:
+    """Whether the disk of a file is."""
     disk = os.fstatvfs(output)
     return disk.f_bavail * disk.f_frsize < FULL_DISK_BYTES
 

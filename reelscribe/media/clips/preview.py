@@ -20,6 +20,7 @@ from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.pipe import Channel
 from reelscribe.media.process import FFmpegProcess
 from reelscribe.media.stored_object import StoredObject
+from reelscribe.media.verdict import is_full
 from reelscribe.settings.extractor import ExtractionSection
 from reelscribe.temporary_files import write_all
 
@@ -171,17 +172,19 @@ class PreviewExtraction:
             self.remarks += look.remarks
             raw, position = self.reserve(self._raw_bytes(parts, look)), 0
             command = raw_command(self.ffmpeg, look.filters, raw_pictures.reading)
-            full = NoRoom(f"{savepath}: its pictures do not fit on the disk of temp_dir; ask for a smaller preview")
             async with FFmpegProcess(
                 self.ffmpeg.sandbox, command, cpu_seconds=cpu_seconds, channels=(raw_pictures,)
             ) as process:
                 while chunk := await process.read():
-                    await asyncio.to_thread(write_all, raw.fileno(), chunk, position, full)
+                    await asyncio.to_thread(write_all, raw.fileno(), chunk, position, self._full())
                     position += len(chunk)
                 if exit_code := await process.wait():
                     raise ffmpeg_failed(savepath, "preview", exit_code, process.messages.last)
             self._take(parts, await pictures.done())
         return raw, look
+
+    def _full(self) -> NoRoom:
+        return NoRoom(f"{self.stored.savepath}: the disk of temp_dir is full; ask for a smaller preview")
 
     def _raw_bytes(self, parts: Sequence[CutPart], look: Shown) -> int:
         """
@@ -276,4 +279,6 @@ class PreviewExtraction:
             await process.read_all()
             exit_code = await process.wait()
         if exit_code and os.fstat(file.fileno()).st_size < OVERSHOOT * self.request.max_bytes:
+            if is_full(file.fileno()):
+                raise self._full()
             raise ffmpeg_failed(self.stored.savepath, "preview", exit_code, process.messages.last)

@@ -39,7 +39,7 @@ class Recording:
 
     def _open(self) -> None:
         task = self._task
-        self._container = opened(self._av, task)
+        self._container, self._is_untouched = opened(self._av, task), True
         streams = self._container.streams
         if task["picture"] >= len(streams) or streams[task["picture"]].type != "video":
             raise Failed("no_pictures")
@@ -69,13 +69,15 @@ class Recording:
             target = start - back
             if target <= 0:
                 break
+            self._is_untouched = False
             try:
                 self._container.seek(self.clock.tick(target), stream=self.picture, backward=True, any_frame=False)
             except self._av.error.FFmpegError:
                 continue
             self._forget(beginning=False)
             yield False
-        self._open()
+        if not self._is_untouched:
+            self._open()
         self._forget(beginning=True)
         yield True
 
@@ -84,6 +86,7 @@ class Recording:
 
     def packets(self, streams: list[Any]) -> Iterator[Any]:
         """Packets from here on; an empty one of each stream at the end."""
+        self._is_untouched = False
         try:
             yield from self._container.demux(streams)
         except self._av.error.FFmpegError as failure:
