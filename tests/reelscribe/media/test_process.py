@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from reelscribe.media.pipe import Feed, Pipe
+from reelscribe.media.pipe import Channel, Feed, Pipe
 from reelscribe.media.process import FFmpegProcess
 from reelscribe.media.sandbox import Sandbox
 from reelscribe.media.stored_object import open_file
@@ -73,6 +73,15 @@ async def test_feeding_what_has_ended_is_a_broken_pipe(recording: Path) -> None:
         with pytest.raises(BrokenPipeError):
             await feed.write(b"late")
     feed.close()
+
+
+async def test_a_channel_to_what_has_ended_is_a_broken_pipe() -> None:
+    channel = Channel()
+    async with FFmpegProcess(Sandbox(), ["/bin/true"], cpu_seconds=10, channels=[channel]) as process:
+        await process.wait()
+        with pytest.raises(BrokenPipeError):
+            os.write(channel.writing, b"late")
+    channel.close()
 
 
 async def test_it_writes_a_report_next_to_its_output(recording: Path) -> None:
