@@ -1,8 +1,10 @@
-"""Routes of ``delivery = file``: a finished result with its length, an ETag and byte ranges."""
+"""Sends bytes that are there already, with their length, an ETag and ranges of them: of an object, or of a result."""
 
 import asyncio
 import re
 import struct
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from socket import IPPROTO_TCP, TCP_INFO
 
 import aiofiles
@@ -18,45 +20,39 @@ CHUNK_BYTES = 1 << 18
 _BYTES_ACKED, _BYTES_ACKED_AT = struct.Struct("=Q"), 120
 """``tcpi_bytes_acked`` in Linux's ``struct tcp_info``."""
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
+_RANGE = re.compile(r"bytes=(\d{0,100})-(\d{0,100})$", re.ASCII)
+
+Content = Callable[[int, int], AsyncGenerator[bytes, None]]
+"""What is from an offset up to another."""
 
 
-class ResultSender(ServiceHandler):
-    """Sends a finished result, or the requested range of it."""
+class RangeSender(ServiceHandler):
+    """Sends a content of known length, or the requested range of it."""
 
     service: ExtractorService
 
-    async def send_result(self, result: Result) -> None:
-        """Answer with a result."""
-        etag = f'"{result.sha256}"'
-        self.set_header("Content-Type", CONTENT_TYPES[result.encoding])
-        self.set_header("X-Extraction-Id", result.extraction_id)
+    async def send_range(self, content: Content, size: int, etag: str) -> None:
+        """Answer with a content whose ``Content-Type`` is set, as fast as the client reads.
+
+        Raises:
+            RangeNotSatisfiable: it has nothing of what was requested.
+            NoAudioInTime: see :meth:`write_out`.
+        """
         self.set_header("Accept-Ranges", "bytes")
         self.set_header("ETag", etag)
         requested = self.request.headers.get("Range", "") if self.request.method != "POST" else ""
         if self.request.headers.get("If-Range", etag) != etag:
             requested = ""
-        start, end = _range(requested, result.size)
-        if (start, end) != (0, result.size):
+        start, end = byte_range(requested, size)
+        if (start, end) != (0, size):
             self.set_status(206)
-            self.set_header("Content-Range", f"bytes {start}-{end - 1}/{result.size}")
+            self.set_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
         self.set_header("Content-Length", str(end - start))
-        if self.request.method == "HEAD":
-            await self.finish()
-            return
-        await self._send(result, start, end)
-
-    async def _send(self, result: Result, start: int, end: int) -> None:
-        # Opened again, so that two readers of one result do not share a position.
-        file = await aiofiles.open(f"/proc/self/fd/{result.file.fileno()}", "rb")
-        try:
-            await file.seek(start)
-            while start < end:
-                chunk = await file.read(min(CHUNK_BYTES, end - start))
-                start += len(chunk)
-                await self.write_out(chunk)
-        finally:
-            await asyncio.shield(file.close())  # also when the client leaves, which cancels us
+        if self.request.method != "HEAD":
+            async with aclosing(content(start, end)) as pieces:
+                async for piece in pieces:
+                    await self.write_out(piece)
+        await self.finish()
 
     async def write_out(self, chunk: bytes) -> None:
         """Send some of the body, as fast as the client reads.
@@ -80,6 +76,29 @@ class ResultSender(ServiceHandler):
         return int(_BYTES_ACKED.unpack_from(socket.getsockopt(IPPROTO_TCP, TCP_INFO, 256), _BYTES_ACKED_AT)[0])
 
 
+class ResultSender(RangeSender):
+    """Sends a finished result, or the requested range of it."""
+
+    async def send_result(self, result: Result) -> None:
+        """Answer with a result."""
+        self.set_header("Content-Type", CONTENT_TYPES[result.encoding])
+        self.set_header("X-Extraction-Id", result.extraction_id)
+
+        async def content(start: int, end: int) -> AsyncGenerator[bytes, None]:
+            # Opened again, so that two readers of one result do not share a position.
+            file = await aiofiles.open(f"/proc/self/fd/{result.file.fileno()}", "rb")
+            try:
+                await file.seek(start)
+                while start < end:
+                    chunk = await file.read(min(CHUNK_BYTES, end - start))
+                    start += len(chunk)
+                    yield chunk
+            finally:
+                await asyncio.shield(file.close())  # also when the client leaves, which cancels us
+
+        await self.send_range(content, result.size, f'"{result.sha256}"')
+
+
 class ResultHandler(ResultSender):
     """``GET /extractions/{id}/audio``: a finished result, complete or in part; HEAD for its length."""
 
@@ -87,13 +106,21 @@ class ResultHandler(ResultSender):
         await self.send_result(self.service.results.get(extraction_id))
 
 
-def _range(requested: str, size: int) -> tuple[int, int]:
-    """First byte and the one after the last of a ``Range`` header; the entire result if we serve no such range."""
+def byte_range(requested: str, size: int) -> tuple[int, int]:
+    """First byte and the one after the last of a ``Range`` header; all of them if we serve no such range.
+
+    RFC 9110, section 14.2: a range that is not understood is ignored, and so may be several of them.
+
+    Raises:
+        RangeNotSatisfiable: it begins after the end.
+    """
     match = _RANGE.match(requested)
     if not match or match.groups() == ("", ""):
         return 0, size
     first, last = match.groups()
-    start, end = (int(first), min(size, int(last) + 1 if last else size)) if first else (max(0, size - int(last)), size)
+    if first and last and int(last) < int(first):
+        return 0, size
+    start, end = (int(first), min(size, int(last) + 1) if last else size) if first else (max(0, size - int(last)), size)
     if start >= end:
-        raise RangeNotSatisfiable(f"the result has {size} bytes", size=size)
+        raise RangeNotSatisfiable(f"there are {size} bytes, and none of them is in this range", size=size)
     return start, end

@@ -1,4 +1,7 @@
-"""Finished extractions (``delivery = file``): made in temp_dir, served again or by ranges, kept for ``result_ttl``."""
+"""Finished extractions (``delivery = file``): made in temp_dir, served again or by ranges.
+
+Each is kept for ``result_ttl`` seconds after it was last requested.
+"""
 
 import asyncio
 import hashlib
@@ -41,13 +44,14 @@ class Results:
 
     Args:
         temp_dir: where they are made.
-        ttl: seconds a result is kept.
+        ttl: seconds a result is kept after it was last requested.
     """
 
     def __init__(self, temp_dir: Path, ttl: float) -> None:
         self._folder = TemporaryFolder(temp_dir)
         self._ttl = ttl
         self._results: dict[str, Result] = {}
+        self._ends: dict[str, asyncio.TimerHandle] = {}
 
     @contextmanager
     def reserve(
@@ -70,11 +74,11 @@ class Results:
                 file.close()
 
     async def keep(self, extraction_id: str, file: BinaryIO, encoding: Encoding) -> Result:
-        """Make a finished file available for ``ttl`` seconds."""
+        """Make a finished file available."""
         size, sha256 = await asyncio.to_thread(_measure, file)
         result = Result(extraction_id, file, encoding, size, sha256)
         self._results[extraction_id] = result
-        asyncio.get_running_loop().call_later(self._ttl, self._drop, extraction_id)
+        self._keep_on(extraction_id)
         return result
 
     def get(self, extraction_id: str) -> Result:
@@ -85,9 +89,16 @@ class Results:
         """
         if extraction_id not in self._results:
             raise ExtractionNotFound(f"no result of extraction {extraction_id}; results are kept {self._ttl:g} s")
+        self._keep_on(extraction_id)
         return self._results[extraction_id]
 
+    def _keep_on(self, extraction_id: str) -> None:
+        if extraction_id in self._ends:
+            self._ends[extraction_id].cancel()
+        self._ends[extraction_id] = asyncio.get_running_loop().call_later(self._ttl, self._drop, extraction_id)
+
     def _drop(self, extraction_id: str) -> None:
+        self._ends.pop(extraction_id).cancel()
         self._results.pop(extraction_id).file.close()
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from tornado.web import Application
 from extractor_api.clip import MP4, ExtractClipHandler
 from extractor_api.file_delivery import ResultHandler
 from extractor_api.handlers import ExtractAudioHandler, ObjectsHandler, ProbeHandler, ReceiptHandler
+from extractor_api.object_delivery import ObjectHandler
 from extractor_api.peaks import PeaksHandler
 from extractor_api.preview import PREVIEW_TYPES, ExtractPreviewHandler
 from extractor_api.samples import ExtractFramesHandler, ExtractPairsHandler
@@ -16,6 +17,7 @@ from reelscribe.contracts.clips import ClipRequest, Peaks, PeaksRequest, Preview
 from reelscribe.contracts.extractor import (
     ExtractAudioRequest,
     ObjectPage,
+    ObjectQuery,
     ObjectsQuery,
     ProbeQuery,
     ProbeResult,
@@ -25,6 +27,7 @@ from reelscribe.contracts.receipts import AnyReceipt
 from reelscribe.contracts.scopes import Scope
 from reelscribe.http.operations import JSON, Answer, Header, Operation
 from reelscribe.http.routes import Api
+from reelscribe.media import content_type
 from reelscribe.media.commands import CONTENT_TYPES
 from reelscribe.media.pictures.tar import TAR
 
@@ -89,6 +92,23 @@ RESULT_ANSWERS = (
         status=206,
     ),
 )
+STORED: Mapping[str, None] = dict.fromkeys(content_type.CONTENT_TYPES)
+STORED_HEADERS = {
+    "Content-Length": Header("Bytes", type="integer"),
+    "ETag": Header("Of the stored object; it changes when that does"),
+    "Accept-Ranges": Header("bytes"),
+}
+STORED_ANSWERS = (
+    Answer("The complete object.", STORED, STORED_HEADERS),
+    Answer(
+        "The range that was asked for.",
+        STORED,
+        {**STORED_HEADERS, "Content-Range": Header("bytes FIRST-LAST/LENGTH")},
+        status=206,
+    ),
+    Answer("The client has it: If-None-Match names its ETag.", {}, status=304),
+)
+STORED_FAILURES = (*UNREADABLE, errors.ObjectNotFound, errors.RangeNotSatisfiable, errors.Busy, errors.NoAudioInTime)
 NO_SUCH_EXTRACTION = (errors.ExtractionNotFound, errors.RouteNotFound)
 RESULT_FAILURES = (*NO_SUCH_EXTRACTION, errors.RangeNotSatisfiable)
 
@@ -214,6 +234,28 @@ OPERATIONS = (
         NOT_DESCRIBED,
         query=ProbeQuery,
         handler=ProbeHandler,
+    ),
+    Operation(
+        "GET",
+        "/object",
+        "object",
+        "The stored bytes of an object, complete or by ranges; an incomplete body is cut off, never ended",
+        STORED_ANSWERS,
+        STORED_FAILURES,
+        query=ObjectQuery,
+        request_headers={**RANGES, "If-None-Match": "the ETag of the object that the client has"},
+        handler=ObjectHandler,
+    ),
+    Operation(
+        "HEAD",
+        "/object",
+        "objectHeaders",
+        "The headers that GET would answer",
+        tuple(Answer(answer.description, {}, answer.headers, answer.status) for answer in STORED_ANSWERS),
+        STORED_FAILURES,
+        query=ObjectQuery,
+        request_headers={**RANGES, "If-None-Match": "the ETag of the object that the client has"},
+        handler=ObjectHandler,
     ),
     Operation(
         "GET",

@@ -50,6 +50,7 @@ class ExtractorService(Service):
         self.default_format: AudioFormat = settings.paths.default_audio_format
         self.ffmpeg_slots = Slots(settings.extraction.max_ffmpeg, settings.extraction.queue_length)
         self.decoder_slots = Slots(settings.extraction.max_decoders, settings.extraction.queue_length, 1)
+        self.download_slots = Slots(settings.extraction.max_downloads, settings.extraction.queue_length)
         self.receipts = Receipts()
         self.results = Results(settings.paths.temp_dir, settings.extraction.result_ttl)
         self.storage = LocalStorage(settings.paths)
@@ -69,6 +70,8 @@ class ExtractorService(Service):
             gauge.set_function(value)
         decoding = Gauge("reelscribe_decoders_running", "Requests for pictures running", registry=self.registry)
         decoding.set_function(lambda: self.decoder_slots.running)
+        downloads = Gauge("reelscribe_downloads_running", "Stored objects being sent", registry=self.registry)
+        downloads.set_function(lambda: self.download_slots.running)
 
     @asynccontextmanager
     async def stored_object(self, savepath: str, bucket_name: str | None) -> AsyncIterator[StoredObject]:

@@ -34,7 +34,7 @@ FLOORS = {
         ["listing"],
         ["bucket_check", "service"],
         ["file_delivery"],
-        ["extraction_handler"],
+        ["extraction_handler", "object_delivery"],
         ["envelope"],
         ["clip", "handlers", "peaks", "preview", "samples"],
         ["routes"],

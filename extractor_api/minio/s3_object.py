@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from typing import Self
 
 import httpx
@@ -44,6 +44,7 @@ async def open_s3_object(client: S3Client, bucket_name: str, savepath: str) -> A
                 protocols=PROTOCOLS,
                 descriptors=(listing,),
                 read=remote.read,
+                fetch=remote.content,
                 read_failure=lambda: remote.failure,
             )
         finally:
@@ -70,7 +71,17 @@ class _S3Object:
         await self._http.aclose()
 
     async def copy(self, start: int, end: int, write: Write) -> None:
-        """Write the content from ``start`` up to ``end``; after a broken connection, continue from there.
+        """Write the content from ``start`` up to ``end``.
+
+        Raises:
+            PeerUnreachable, StreamCut, NotReadable: see :meth:`content`.
+        """
+        async with aclosing(self.content(start, end)) as chunks:
+            async for chunk in chunks:
+                await write(chunk)
+
+    async def content(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        """The content from ``start`` up to ``end``; after a broken connection, it continues from there.
 
         Raises:
             PeerUnreachable: the connection broke again and again.
@@ -86,7 +97,7 @@ class _S3Object:
                     async for chunk in response.aiter_raw():
                         fruitless = 0
                         start += len(chunk)
-                        await write(chunk)
+                        yield chunk
             except (httpx.TransportError, PeerUnreachable) as broken:
                 if fruitless == RETRIES:
                     raise self._away() from broken
@@ -97,7 +108,7 @@ class _S3Object:
         """Content from ``offset`` on, at most ``length`` bytes. Blocks.
 
         Raises:
-            PeerUnreachable, StreamCut, NotReadable: see :meth:`copy`.
+            PeerUnreachable, StreamCut, NotReadable: see :meth:`content`.
         """
         end = min(self.size, offset + length)
         if offset >= end:

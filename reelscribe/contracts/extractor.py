@@ -134,6 +134,10 @@ class ProbeQuery(WireModel):
     bucket_name: str | None = None
 
 
+class ObjectQuery(ProbeQuery):
+    """Query of the extractor's ``GET /object``."""
+
+
 class ObjectsQuery(WireModel):
     """Query of the extractor's ``GET /objects``: savepaths that start with ``prefix`` and come after ``after``."""
 

@@ -29,6 +29,7 @@ COMMON_FAILURES: tuple[type[ServiceError], ...] = (
 FAILURES_OF_PUBLIC_OPERATIONS = (errors.HostNotAllowed, errors.OriginNotAllowed)
 FAILURE_HEADERS = {
     401: {"WWW-Authenticate": Header("Bearer")},
+    416: {"Content-Range": Header("bytes */LENGTH")},
     503: {"Retry-After": Header("Seconds, if trying again helps", type="integer", always=False)},
 }
 

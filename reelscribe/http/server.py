@@ -253,6 +253,8 @@ class ServiceHandler(RequestHandler):
             self.set_header("WWW-Authenticate", "Bearer")
         elif isinstance(failure, errors.MethodNotAllowed):
             self.set_header("Allow", ", ".join(self.methods()))
+        elif isinstance(failure, errors.RangeNotSatisfiable):
+            self.set_header("Content-Range", f"bytes */{failure.details['size']}")
         self.finish_error(failure)
 
     def finish_error(self, failure: errors.ServiceError) -> None:

@@ -37,6 +37,7 @@ class ExtractionSection(Section):
     stall_timeout: Annotated[float, Field(ge=30, le=7 * 86400)] = 60
     max_duration: Seconds = 86400
     result_ttl: Seconds = 600
+    max_downloads: int = Field(default=64, ge=1, le=10_000)
     max_decoders: int = Field(default=max(2, (os.cpu_count() or 2) // 2), ge=1, le=256)
     max_picture_pixels: int = Field(default=8192 * 4320, ge=1 << 16, le=1 << 28)
     max_samples: int = Field(default=100_000, ge=1, le=10_000_000)

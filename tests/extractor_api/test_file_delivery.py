@@ -83,6 +83,16 @@ async def test_a_result_is_gone_after_its_time(serve: Serve, tmp_path: Path) -> 
     assert (await extractor.get(url)).status_code == 404
 
 
+async def test_a_result_is_kept_while_it_is_requested(serve: Serve) -> None:
+    extractor = await serve(result_ttl=1.5)
+    url = (await result(extractor)).headers["Content-Location"]
+    for _ in range(5):
+        await asyncio.sleep(0.5)
+        assert (await extractor.get(url, headers={"Range": "bytes=0-9"})).status_code == 206
+    await asyncio.sleep(2)
+    assert (await extractor.get(url)).status_code == 404
+
+
 async def test_a_cut_file_is_refused_and_leaves_nothing(extractor: httpx.AsyncClient) -> None:
     before = open_files()
     response = await result(extractor, "half.mp4")

@@ -83,6 +83,14 @@ def read_structure(stored: StoredObject) -> Structure:
         return Structure(container)
 
 
+def container_of(stored: StoredObject) -> str:
+    """The name of its container, by its first bytes; ``unknown`` if no reader knows it."""
+    try:
+        return _recognised(Bytes(stored))[0]
+    except (Unreadable, struct.error, IndexError, ValueError, OverflowError):
+        return "unknown"
+
+
 def as_input(stored: StoredObject, structure: Structure) -> StoredObject:
     """The object as ffmpeg has to read it."""
     captured = structure.container == "aac" and structure.begins > 0
