@@ -48,10 +48,14 @@ class ExtractAudioHandler(ExtractionHandler):
         ):
             log.info("%s: path resolved: %s (%d bytes)", stored.savepath, stored.origin, stored.size)
             encoding = await self._encoding(stored, request)
-            if request.delivery == "file":
+            if request.delivery != "stream":
                 result = await self._make_result(stored, request, encoding, extraction_id)
                 self.set_header("Content-Location", self.service.link(f"/extractions/{extraction_id}/audio"))
-                await self.send_result(result)
+                if request.delivery == "file":
+                    await self.send_result(result)
+                else:
+                    self.set_header("X-Extraction-Id", extraction_id)
+                    self.finish(self.service.receipts.get(extraction_id).model_dump(mode="json"))
                 return
             async with extract_audio(
                 self.service.ffmpeg, stored, request, encoding, extraction_id, self.service.limits

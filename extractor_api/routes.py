@@ -16,6 +16,7 @@ from reelscribe import errors
 from reelscribe.contracts.clips import ClipRequest, Peaks, PeaksRequest, PreviewRequest
 from reelscribe.contracts.extractor import (
     ExtractAudioRequest,
+    ExtractionReceipt,
     ObjectPage,
     ObjectQuery,
     ObjectsQuery,
@@ -53,7 +54,7 @@ STREAM_HEADERS = {
     **{
         name: Header(f"delivery = file: {text}", always=False)
         for name, text in {
-            "Content-Location": "where the result can be fetched again, by ranges too, for result_ttl seconds",
+            "Content-Location": "(or kept) where the result can be fetched, by ranges too, for result_ttl seconds",
             "Content-Length": "bytes",
             "ETag": "SHA-256 of the result",
             "Accept-Ranges": "bytes",
@@ -118,7 +119,7 @@ OPERATIONS = (
         "/extract-audio",
         "extractAudio",
         "Audio of a recording, while ffmpeg is still decoding it; an incomplete body is cut off, never ended",
-        (Answer("The audio.", AUDIO, STREAM_HEADERS),),
+        (Answer("The audio; with delivery = kept the receipt.", {**AUDIO, JSON: ExtractionReceipt}, STREAM_HEADERS),),
         (
             *NOT_DESCRIBED,
             errors.UnsupportedFormat,

@@ -61,7 +61,7 @@ FLOORS = {
         ["database"],
         ["jobs"],
         ["queue", "transcripts"],
-        ["exports", "intake", "worker"],
+        ["exports", "intake", "media", "worker"],
         ["ingest"],
         ["session"],
         ["api"],

@@ -23,6 +23,7 @@ from orchestrator.jobs import stats
 from orchestrator.jobs.matching import JobFilter, page_of_jobs
 from orchestrator.jobs.models import Job
 from orchestrator.jobs.stats import overview
+from orchestrator.media.media import Media
 from orchestrator.queue.entries import QueueEntries
 from orchestrator.queue.rules import active_rules
 from orchestrator.transcripts import queries as transcript_queries
@@ -49,8 +50,10 @@ class OrchestratorService(Service):
         intake: takes what MinIO's events name.
         stores_results: whether finished transcripts are stored in a bucket.
         objects: without them, the health does not say whether submissions can be compared with the bucket.
+        media: what browsers play.
 
     Attributes:
+        players: answers that are being sent to players.
         transcribers: what the worker of this process knows of its transcribers; None without a worker.
     """
 
@@ -66,6 +69,8 @@ class OrchestratorService(Service):
         stores_results: bool = False,
         hosts: AllowedHosts | None = None,
         objects: Objects | None = None,
+        *,
+        media: Media,
     ) -> None:
         super().__init__("orchestrator", tokens, hosts)
         self.pool = pool
@@ -75,6 +80,8 @@ class OrchestratorService(Service):
         self.intake = intake
         self.deletions = deletions
         self.stores_results = stores_results
+        self.media = media
+        self.players: set[ServiceHandler] = set()
         self.feed = Feed(pool)
         self.throughput = ThroughputSums(pool)
         self.transcribers: Callable[[], list[TranscriberState]] | None = None
@@ -83,6 +90,8 @@ class OrchestratorService(Service):
         self.registry.register(self._queue_metrics)
         streams = Gauge("reelscribe_event_streams", "Open streams of events", registry=self.registry)
         streams.set_function(lambda: len(self.feed.followers))
+        players = Gauge("reelscribe_players", "Recordings being sent to players", registry=self.registry)
+        players.set_function(lambda: len(self.players))
 
     async def problems(self) -> list[str]:
         found = transcriber_problems(self.transcribers()) if self.transcribers else []

@@ -1,6 +1,6 @@
 """The orchestrator's routes: the table of its operations."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from orchestrator.api.events import EVENT_STREAM, EventsHandler, JobEventsHandler
@@ -14,6 +14,7 @@ from orchestrator.api.handlers import (
     StatusHandler,
     TranscriptHandler,
 )
+from orchestrator.api.media import AudioHandler, FileHandler, PeaksHandler, PlaybackHandler
 from orchestrator.api.minio_webhook import MinioHookHandler
 from orchestrator.api.queue_handlers import PausesHandler, ThroughputHandler
 from orchestrator.api.schemas import (
@@ -23,13 +24,17 @@ from orchestrator.api.schemas import (
     HookAnswer,
     JobPage,
     JobsQuery,
+    MediaQuery,
     PauseQuery,
     PauseRequest,
     Pauses,
+    PeaksQuery,
+    PlaybackAnswer,
     Status,
     SubmitAnswer,
     SubmitRequest,
     TranscriptQuery,
+    WaveformAnswer,
 )
 from orchestrator.api.throughput import Throughput
 from orchestrator.errors import DatabaseUnavailable, InUse, TranscriptKept
@@ -41,6 +46,8 @@ from reelscribe import errors
 from reelscribe.contracts.scopes import Scope
 from reelscribe.http.operations import JSON, Answer, Header, Operation
 from reelscribe.http.routes import HEALTH, Api
+from reelscribe.http.server import ServiceHandler
+from reelscribe.media.content_type import CONTENT_TYPES
 from reelscribe.text.formats import Format
 
 JOB_ID = {"id": "[0-9]{1,18}"}
@@ -52,6 +59,56 @@ TRANSCRIPT_HEADERS = {
 }
 CHANGED_JOB = Answer("The job as it is now, and whether this changed it.", {JSON: ChangedJob})
 STREAM = {EVENT_STREAM: None}
+SAVEPATH = {"savepath": ".+"}
+NO_MEDIA = (
+    *(errors.ObjectNotFound, errors.BucketUnavailable, errors.NotReadable, errors.PeerUnreachable, errors.StreamCut),
+    *(errors.Busy, errors.NoAudioInTime),
+)
+NO_SOUND = (*NO_MEDIA, errors.NoAudioTrack, errors.NotDecodable, errors.PeerRefused)
+KNOWN = Answer("The client has it: If-None-Match names its ETag.", {}, status=304)
+IF_NONE_MATCH = {"If-None-Match": "the ETag of the answer that the client has"}
+RANGES = {"Range": "bytes=FIRST-LAST, bytes=FIRST- or bytes=-LENGTH", "If-Range": "the ETag that the range is of"}
+PLAYED_HEADERS = {
+    "Content-Length": Header("Bytes", "integer"),
+    "ETag": Header("It changes when the bytes do"),
+    "Accept-Ranges": Header("bytes"),
+}
+RANGE_HEADERS = {**PLAYED_HEADERS, "Content-Range": Header("bytes FIRST-LAST/LENGTH")}
+
+
+def _played(
+    method: str, route: str, name: str, summary: str, types: Iterable[str], handler: type[ServiceHandler]
+) -> Operation:
+    """A route of a recording that a player reads by ranges."""
+    content: Mapping[str, None] = dict.fromkeys(types) if method == "GET" else {}
+    return Operation(
+        method,
+        f"/media/{{savepath}}/{route}",
+        name,
+        summary,
+        (
+            Answer("All of it.", content, PLAYED_HEADERS),
+            Answer("The range that was asked for.", content, RANGE_HEADERS, status=206),
+            KNOWN,
+        ),
+        (*NO_SOUND, errors.NoRoom, errors.RangeNotSatisfiable),
+        query=MediaQuery,
+        path_parameters=SAVEPATH,
+        request_headers={**RANGES, **IF_NONE_MATCH},
+        handler=handler,
+    )
+
+
+_FILE = (
+    "The object as it is stored, by ranges; an incomplete body is cut off, never ended",
+    CONTENT_TYPES,
+    FileHandler,
+)
+_AUDIO = (
+    "The sound of a recording as an mp3, by ranges; made when it is first requested",
+    ("audio/mpeg",),
+    AudioHandler,
+)
 RECONNECT = {"Last-Event-ID": "The id of the last event that had one, when coming back"}
 
 OPERATIONS = (
@@ -215,6 +272,34 @@ OPERATIONS = (
         scope=Scope.ADMIN,
         handler=TranscriptHandler,
     ),
+    Operation(
+        "GET",
+        "/api/media/{savepath}/peaks",
+        "waveform",
+        "The waveform of a recording, made once and kept until the recording is forgotten",
+        (Answer("The waveform.", {JSON: WaveformAnswer}, {"ETag": Header("It changes when the object does")}), KNOWN),
+        (*NO_SOUND, DatabaseUnavailable),
+        query=PeaksQuery,
+        path_parameters=SAVEPATH,
+        request_headers=IF_NONE_MATCH,
+        handler=PeaksHandler,
+    ),
+    Operation(
+        "GET",
+        "/api/media/{savepath}",
+        "playback",
+        "How a browser plays a recording: its picture or its sound, as stored or as audio that is made, and why",
+        (Answer("How to play it.", {JSON: PlaybackAnswer}, {"ETag": Header("It changes when the object does")}), KNOWN),
+        (*NO_MEDIA, errors.NotDecodable),
+        query=MediaQuery,
+        path_parameters=SAVEPATH,
+        request_headers=IF_NONE_MATCH,
+        handler=PlaybackHandler,
+    ),
+    _played("GET", "file", "playFile", *_FILE),
+    _played("HEAD", "file", "playFileHeaders", *_FILE),
+    _played("GET", "audio", "playAudio", *_AUDIO),
+    _played("HEAD", "audio", "playAudioHeaders", *_AUDIO),
     Operation(
         "GET",
         "/api/search",

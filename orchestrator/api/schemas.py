@@ -8,6 +8,8 @@ from pydantic.config import JsonDict
 from orchestrator.intake.submission import Outcome
 from orchestrator.jobs.models import Job, Options, Priority, Record, State, StorableSavepath, storable
 from orchestrator.jobs.stats import PendingWork
+from orchestrator.media.browsers import Playable
+from orchestrator.media.media import KEPT_POINTS
 from orchestrator.queue.rules import Rule
 from orchestrator.transcripts.search import Hit
 from reelscribe.contracts.messages import WireModel
@@ -79,6 +81,47 @@ class TranscriptQuery(WireModel):
     format: Annotated[Format, BeforeValidator(_known_format), WithJsonSchema(FORMAT_SCHEMA)] = Format.JSON
     timestamps: bool = False
     bucket_name: BucketName | None = None
+
+
+class MediaQuery(WireModel):
+    """Query of what a browser plays."""
+
+    bucket_name: BucketName | None = None
+
+
+class PeaksQuery(MediaQuery):
+    """Query of ``GET /api/media/{savepath}/peaks``."""
+
+    points: int = Field(default=1000, ge=1, le=KEPT_POINTS, description="fewer are answered if there are fewer")
+
+
+class PlaybackAnswer(Record):
+    """Answer of ``GET /api/media/{savepath}``: how a browser plays a recording."""
+
+    bucket: str
+    savepath: str
+    playable: Playable = Field(description="what of it is seen or heard")
+    why: str = Field(description="the reason, for people")
+    url: str | None = Field(description="of what to play: the stored object, or audio that is made of it")
+    audio_url: str | None = Field(
+        description="of its audio as an mp3, also if it is playable as stored: for a browser that does not play that;"
+        " null if it has none"
+    )
+    peaks_url: str | None = Field(description="of its waveform; null if it has no sound")
+    seconds: float | None = Field(description="its length; null if the recording does not state it")
+    size: int = Field(description="bytes of the stored object")
+    etag: str = Field(description="of the stored object")
+
+
+class WaveformAnswer(Record):
+    """Answer of ``GET /api/media/{savepath}/peaks``: stretches of the same length, from the beginning to the end."""
+
+    seconds: float = Field(description="length of the sound")
+    points: int
+    min: list[int] = Field(description="the lowest sample of each stretch, from -32768 to 32767")
+    max: list[int] = Field(description="the highest one")
+    etag: str = Field(description="of the object")
+    reason: str | None = Field(description="why it is not of all that the recording declares; null if it is")
 
 
 class DeleteQuery(WireModel):

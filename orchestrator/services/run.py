@@ -16,6 +16,7 @@ from orchestrator.intake.bucket_listing import BucketListing
 from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.folder_watch import FolderWatch
 from orchestrator.jobs.datasets import SHARD
+from orchestrator.media.media import Media
 from orchestrator.page.routes import make_app
 from orchestrator.queue.procrastinate import Queue
 from orchestrator.services.monitored import MonitoredService
@@ -80,15 +81,20 @@ def make_service(session: Session) -> OrchestratorService:
     """
     service = OrchestratorService(
         Tokens.from_file(session.settings.auth.token_file),
+    chosen = session.settings
+    tokens = Tokens.from_file(chosen.auth.token_file)
+    return OrchestratorService(
+        tokens,
         session.pool,
         session.queue,
         session.submissions,
-        session.settings.paths.bucket_name,
+        chosen.paths.bucket_name,
         _make_intake(session),
         session.deletions,
-        stores_results=session.settings.results.bucket is not None,
-        hosts=AllowedHosts.of("orchestrator", session.settings.orchestrator),
+        stores_results=chosen.results.bucket is not None,
+        hosts=AllowedHosts.of("orchestrator", chosen.orchestrator),
         objects=session.objects,
+        media=Media(session.pool, chosen.listing_url, tokens, chosen.paths.bucket_name),
     )
     service.access.proxies = TrustedProxies.of(session.settings.auth)
     return service
@@ -102,6 +108,7 @@ async def serve_service(session: Session, service: OrchestratorService) -> None:
     """
     chosen = session.settings
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(service.media.close)
         further_kinds = [await _result_storing(session)] if chosen.results.bucket else []
         if every := chosen.events.reconcile_every:
             listing = BucketListing(session.pool, service.intake, session.objects, every, service.registry)

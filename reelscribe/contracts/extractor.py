@@ -42,8 +42,10 @@ class ExtractAudioRequest(WireModel):
     start: NonNegativeSeconds = Field(default=0.0, description="seconds")
     duration: float | None = Field(default=None, gt=0, le=MOST_SECONDS, allow_inf_nan=False, description="seconds")
     track: int | None = Field(default=None, ge=0, le=255, description="audio stream; default: the container's")
-    delivery: Literal["stream", "file"] = Field(
-        default="stream", description="stream: as ffmpeg makes it; file: finished first, with exact headers and ranges"
+    delivery: Literal["stream", "file", "kept"] = Field(
+        default="stream",
+        description="stream: as ffmpeg makes it; file: finished first, with exact headers and ranges; "
+        "kept: as file, but the answer is its receipt, and Content-Location says where the audio is",
     )
     allow_incomplete: bool = Field(default=False, description="accept a stored file that is cut")
 

@@ -7,7 +7,7 @@ async with ExtractorClient("http://extractor:8888") as extractor:
     print(audio.receipt)
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
@@ -15,7 +15,15 @@ import httpx
 from pydantic import ValidationError
 
 from reelscribe.contracts.clips import ClipReceipt, ClipRequest, Peaks, PeaksRequest, PreviewRequest
-from reelscribe.contracts.extractor import ExtractAudioRequest, ExtractionReceipt, ObjectPage, ObjectsQuery
+from reelscribe.contracts.extractor import (
+    ExtractAudioRequest,
+    ExtractionReceipt,
+    ObjectPage,
+    ObjectQuery,
+    ObjectsQuery,
+    ProbeQuery,
+    ProbeResult,
+)
 from reelscribe.contracts.messages import Health, ReceivedModel, WireModel
 from reelscribe.contracts.pictures import FramesRequest, PairsRequest, SamplesReceipt
 from reelscribe.http.auth import Tokens
@@ -28,6 +36,8 @@ LISTING_SECONDS = 20.0
 """Longest wait for a page of a listing: someone may be waiting at a terminal."""
 READ_SECONDS = 90.0
 """Longest silence of the extractor: it answers 504 by itself after its ``start_timeout``."""
+MAKING_SECONDS = 4 * 3600.0
+"""Longest wait for what is answered only when all of a recording is decoded."""
 
 Answer = TypeVar("Answer", bound=ReceivedModel)
 
@@ -71,6 +81,29 @@ class ExtractedClip(ExtractedBody[ClipReceipt]):
             self.begins = float(response.headers["X-Begins-Seconds"])
         except (KeyError, ValueError):
             raise unexpected(EXTRACTOR, response.status_code) from None
+
+
+class SentBytes:
+    """Bytes that the extractor has, while they are sent: of an object or of a result, complete or in part.
+
+    Attributes:
+        status: 200, 206 or 304.
+        headers: of the answer.
+    """
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.status, self.headers = response.status_code, response.headers
+        self._response = response
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The body as it arrives: all of it, or an error.
+
+        Raises:
+            StreamCut: it ended early.
+        """
+        with as_service_errors("the stream"):
+            async for chunk in self._response.aiter_raw():
+                yield chunk
 
 
 class ExtractorClient:
@@ -144,13 +177,60 @@ class ExtractorClient:
         Raises:
             RemoteError, PeerUnreachable: see :meth:`extract`.
         """
-        async with self._posted("/peaks", request) as response:
+        async with self._posted("/peaks", request, MAKING_SECONDS) as response:
             with as_service_errors(self._where):
                 content = await response.aread()
         try:
             return Peaks.model_validate_json(content)
         except ValidationError:
             raise unexpected(EXTRACTOR, response.status_code) from None
+
+    async def keep(self, request: ExtractAudioRequest) -> ExtractionReceipt:
+        """``POST /extract-audio`` with ``delivery = kept``: the audio is then there for :meth:`result`.
+
+        Raises:
+            RemoteError, PeerUnreachable: see :meth:`extract`.
+        """
+        async with self._posted("/extract-audio", request, MAKING_SECONDS) as response:
+            with as_service_errors(self._where):
+                content = await response.aread()
+        try:
+            return ExtractionReceipt.model_validate_json(content)
+        except ValidationError:
+            raise unexpected(EXTRACTOR, response.status_code) from None
+
+    @asynccontextmanager
+    async def result(self, extraction_id: str, headers: Mapping[str, str]) -> AsyncIterator[SentBytes]:
+        """``GET /extractions/{id}/audio``, with a ``Range`` for example.
+
+        Raises:
+            RemoteError, PeerUnreachable: see :meth:`extract`.
+        """
+        async with self._sent(f"/extractions/{extraction_id}/audio", {}, headers) as sent:
+            yield sent
+
+    @asynccontextmanager
+    async def stored(self, query: ObjectQuery, headers: Mapping[str, str]) -> AsyncIterator[SentBytes]:
+        """``GET /object``, with a ``Range`` for example. Leaving the block early ends the reading.
+
+        Raises:
+            RemoteError, PeerUnreachable: see :meth:`extract`.
+        """
+        async with self._sent("/object", query.model_dump(exclude_none=True), headers) as sent:
+            yield sent
+
+    async def etag(self, query: ObjectQuery) -> str:
+        """That of the object now, without its quotes.
+
+        Raises:
+            RemoteError, PeerUnreachable: see :meth:`extract`.
+        """
+        async with self.stored(query, {"If-None-Match": "*"}) as sent:
+            return str(sent.headers.get("ETag", "")).strip('"')
+
+    async def probe(self, query: ProbeQuery) -> ProbeResult:
+        """``GET /probe``: what a recording holds."""
+        return await self._get(ProbeResult, "/probe", query.model_dump(exclude_none=True))
 
     async def health(self) -> dict[str, Any]:
         """``GET /healthz``; of a service that cannot work now too: its ``problems`` say why.
@@ -183,10 +263,27 @@ class ExtractorClient:
         return await self._get(ClipReceipt, f"/extractions/{extraction_id}")
 
     @asynccontextmanager
-    async def _posted(self, path: str, request: WireModel) -> AsyncIterator[httpx.Response]:
+    async def _sent(self, path: str, query: Mapping[str, Any], headers: Mapping[str, str]) -> AsyncIterator[SentBytes]:
+        with as_service_errors(self._where):
+            request = self._http.build_request("GET", path, params=query, headers=headers)
+            response = await self._http.send(request, stream=True)
+        try:
+            if response.status_code not in (200, 206, 304):
+                with as_service_errors(self._where):
+                    await response.aread()
+                raise refusal(EXTRACTOR, response)
+            yield SentBytes(response)
+        finally:
+            await response.aclose()
+
+    @asynccontextmanager
+    async def _posted(
+        self, path: str, request: WireModel, seconds: float = READ_SECONDS
+    ) -> AsyncIterator[httpx.Response]:
         body = request.model_dump(mode="json", exclude_defaults=True)
         with as_service_errors(self._where):
-            response = await self._http.send(self._http.build_request("POST", path, json=body), stream=True)
+            sent = self._http.build_request("POST", path, json=body, timeout=_timeout(read=seconds))
+            response = await self._http.send(sent, stream=True)
         try:
             if response.status_code != 200:
                 with as_service_errors(self._where):

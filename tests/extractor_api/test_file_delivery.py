@@ -67,6 +67,7 @@ async def test_ranges_join_to_the_entire_result_and_the_etag_guards_them(extract
     assert (outside.status_code, outside.json()["error"]["code"]) == (416, "range_not_satisfiable")
     head = await extractor.head(url)
     assert (head.status_code, head.headers["Content-Length"], head.content) == (200, str(size), b"")
+    assert head.headers["ETag"] == etag
 
 
 async def test_the_receipt_has_the_results_hash(extractor: httpx.AsyncClient) -> None:
@@ -74,6 +75,15 @@ async def test_the_receipt_has_the_results_hash(extractor: httpx.AsyncClient) ->
     receipt = (await extractor.get(f"/extractions/{response.headers['X-Extraction-Id']}")).json()
     assert receipt["sha256"] == hashlib.sha256(response.content).hexdigest()
     assert (receipt["bytes"], receipt["state"]) == (len(response.content), "complete")
+
+
+async def test_a_kept_result_is_answered_by_its_receipt(extractor: httpx.AsyncClient) -> None:
+    kept = await extractor.post("/extract-audio", json={"savepath": "short.mp4", "delivery": "kept"})
+    receipt, audio = kept.json(), await extractor.get(kept.headers["Content-Location"])
+    assert (receipt["state"], receipt["bytes"]) == ("complete", len(audio.content))
+    assert (audio.headers["ETag"], audio.headers["Content-Type"]) == (f'"{receipt["sha256"]}"', "audio/mpeg")
+    cut = await extractor.post("/extract-audio", json={"savepath": "half.mp4", "delivery": "kept"})
+    assert (cut.status_code, cut.json()["error"]["code"]) == (422, "incomplete_recording")
 
 
 async def test_a_result_is_gone_after_its_time(serve: Serve, tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ async def test_a_client_that_has_it_gets_nothing_and_if_range_guards_a_range(ext
     await assert_head_is_get_without_its_body(extractor, url)
     complete = await extractor.get(url)
     etag = complete.headers["ETag"]
+    assert (await extractor.head(url)).headers["ETag"] == etag
     same = await extractor.get(url, headers={"If-None-Match": etag})
     assert (same.status_code, same.content, same.headers["ETag"]) == (304, b"", etag)
     part = await extractor.get(url, headers={"Range": "bytes=5-9", "If-Range": etag})

@@ -27,6 +27,7 @@ from orchestrator.intake.submission import Submissions
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import transitions
 from orchestrator.jobs.models import Job, Options
+from orchestrator.media.media import Media
 from orchestrator.page.routes import make_app
 from orchestrator.queue.procrastinate import Queue
 from orchestrator.worker.progress import TranscriptionProgress
@@ -222,7 +223,8 @@ def orchestrator_service(pool: Pool, queue: Queue, submissions: Submissions) -> 
     objects = Objects("http://127.0.0.1:9", Tokens(), BUCKET)
     intake = EventIntake(pool, Submissions(pool, queue, objects), RecordingFilter(Settings()), objects)
     return OrchestratorService(
-        Tokens(), pool, queue, submissions, BUCKET, intake, Deletions(pool, queue, MinioSection())
+        *(Tokens(), pool, queue, submissions, BUCKET, intake, Deletions(pool, queue, MinioSection())),
+        media=Media(pool, "http://127.0.0.1:9", Tokens(), BUCKET),
     )
 
 

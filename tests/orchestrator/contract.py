@@ -1,15 +1,24 @@
 """The orchestrator's contract, which its answers are held to."""
 
+import re
+
 from orchestrator.api.routes import API
 from tests.contract import Contract
 
-TRANSCRIPTS = "/api/transcripts/"
+OF_SAVEPATHS = (
+    (r"/api/transcripts/.+", "/api/transcripts/{savepath}"),
+    (r"/api/media/.+/peaks", "/api/media/{savepath}/peaks"),
+    (r"/api/media/.+", "/api/media/{savepath}"),
+    (r"/media/.+/file", "/media/{savepath}/file"),
+    (r"/media/.+/audio", "/media/{savepath}/audio"),
+)
 
 
 class _Contract(Contract):
     def documented_path(self, path: str) -> str | None:
         """A savepath may hold slashes, which OpenAPI has no word for."""
-        return f"{TRANSCRIPTS}{{savepath}}" if path.startswith(TRANSCRIPTS) else super().documented_path(path)
+        known = (documented for pattern, documented in OF_SAVEPATHS if re.fullmatch(pattern, path))
+        return next(known, None) or super().documented_path(path)
 
 
 CONTRACT = _Contract(API.document())

@@ -1,0 +1,19 @@
+"""The paths of a recording's page and of its routes, as a browser writes them."""
+
+from urllib.parse import quote, urlencode
+
+ROUTES = ("file", "audio", "peaks")
+"""Last parts of paths that are routes of a recording; a savepath that ends so is told from them by a ``%2F``."""
+
+
+def recording_path(before: str, savepath: str, route: str | None = None, **query: str | None) -> str:
+    """The path of a recording below ``before``, such as ``/media/``.
+
+    Args:
+        route: one of :data:`ROUTES`; None for the page itself.
+        query: what is None is left out.
+    """
+    folder, slash, name = savepath.rpartition("/")
+    path = quote(folder) + (quote("/", safe="") if slash and name in ROUTES and route is None else slash) + quote(name)
+    named = {key: value for key, value in query.items() if value is not None}
+    return f"{before}{path}{f'/{route}' if route else ''}{f'?{urlencode(named)}' if named else ''}"
