@@ -100,7 +100,7 @@ class PlaybackAnswer(Record):
 
     bucket: str
     savepath: str
-    playable: Playable = Field(description="what of it is seen or heard")
+    playable: Playable = Field(description="what of it is played: picture and sound, the sound alone, or nothing")
     why: str = Field(description="the reason, for people")
     url: str | None = Field(description="of what to play: the stored object, or audio that is made of it")
     audio_url: str | None = Field(

@@ -1,1 +1,1 @@
-"""Recordings as people see and hear them in a browser: how they are played, and their waveform."""
+"""Recordings as they are played in a browser: how they are played, and their waveform."""

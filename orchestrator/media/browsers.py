@@ -44,7 +44,7 @@ class Playback(NamedTuple):
     """How a browser plays a recording.
 
     Attributes:
-        playable: what of it is seen or heard.
+        playable: what of it is played: its picture (with its sound), or its sound alone.
         as_stored: from the stored object; else from audio that is made of it.
         why: a sentence for people.
     """

@@ -32,6 +32,9 @@ export function signIn() {
 }
 
 /** The path of a recording's page or route: each part of its savepath is escaped, the slashes stay. */
+/** The path of a recording's page or of its API: each part of its savepath is escaped, and the slashes stay, but for
+ *  the one before a last part that is the name of a route. */
 export function pathOf(before, savepath) {
-  return before + savepath.split("/").map(encodeURIComponent).join("/");
+  const path = savepath.split("/").map(encodeURIComponent).join("/");
+  return before + path.replace(/\/(file|audio|peaks)$/, "%2F$1");
 }

@@ -32,7 +32,7 @@ def media_bucket(tmp_path_factory: pytest.TempPathFactory, run_ffmpeg: Callable[
     (folder / "talks").mkdir(parents=True)
     h264 = (*PICTURE, "-c:v", "libx264", "-preset", "ultrafast", "-g", "5", "-pix_fmt", "yuv420p")
     run_ffmpeg(*h264, "-c:a", "aac", folder / "talks/seen.mp4")
-    run_ffmpeg(*h264, "-c:a", "ac3", folder / "talks/heard.mkv")
+    run_ffmpeg(*h264, "-c:a", "ac3", folder / "talks/sound.mkv")
     run_ffmpeg(*h264, "-an", folder / "talks/mute.mp4")
     run_ffmpeg(*PICTURE, "-c:v", "mpeg4", "-c:a", "libmp3lame", folder / "talks/old.avi")
     run_ffmpeg("-i", SPEECH / "short.flac", "-c:a", "libmp3lame", "-q:a", "5", "-write_xing", "0", folder / "bare.mp3")

@@ -71,7 +71,7 @@ def test_the_table_says_what_is_played_and_why(
     [
         ("talks/seen.mp4", "video", "file"),
         ("talks/mute.mp4", "video", "file"),
-        ("talks/heard.mkv", "audio", "audio"),
+        ("talks/sound.mkv", "audio", "audio"),
         ("talks/old.avi", "audio", "audio"),
         ("bare.mp3", "audio", "audio"),
     ],

@@ -18,7 +18,7 @@ from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.media.conftest import HUGE_BYTES, Playing
 
 SEEN = "/media/talks/seen.mp4/file"
-HEARD = "/media/talks/heard.mkv/audio"
+SOUND = "/media/talks/sound.mkv/audio"
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
@@ -134,22 +134,22 @@ async def test_more_players_than_can_be_served_are_refused(playing: Playing, mon
 
 
 async def test_audio_is_made_once_and_can_be_had_by_ranges(playing: Playing) -> None:
-    answers = await asyncio.gather(*(playing.client.get(HEARD, headers={"Range": "bytes=5-99"}) for _ in range(3)))
-    complete = await playing.client.get(HEARD)
+    answers = await asyncio.gather(*(playing.client.get(SOUND, headers={"Range": "bytes=5-99"}) for _ in range(3)))
+    complete = await playing.client.get(SOUND)
     assert complete.headers["Content-Type"] == "audio/mpeg" and b"Info" in complete.content[:500]
     for answer in answers:
         assert (answer.status_code, answer.content) == (206, complete.content[5:100])
         assert answer.headers["ETag"] == complete.headers["ETag"]
     assert _extractions(playing) == 1
-    known = await playing.client.get(HEARD, headers={"If-None-Match": complete.headers["ETag"]})
+    known = await playing.client.get(SOUND, headers={"If-None-Match": complete.headers["ETag"]})
     assert known.status_code in (200, 304)
 
 
 async def test_audio_that_the_extractor_keeps_no_longer_is_made_again_and_is_the_same(playing: Playing) -> None:
-    before = await playing.client.get(HEARD)
+    before = await playing.client.get(SOUND)
     playing.extractor.results.close()
     part = {"Range": "bytes=1000-", "If-Range": before.headers["ETag"]}
-    after = await playing.client.get(HEARD, headers=part)
+    after = await playing.client.get(SOUND, headers=part)
     assert (after.status_code, after.content) == (206, before.content[1000:])
     assert _extractions(playing) == 2
 
@@ -161,9 +161,9 @@ async def test_a_client_that_leaves_while_audio_is_made_ends_ffmpeg(playing: Pla
     await eventually(lambda: not running_ffmpeg() and not playing.extractor.running)
 
 
-async def test_the_object_that_is_there_now_is_heard(playing: Playing, media_bucket: Path) -> None:
+async def test_the_sound_is_of_the_object_that_is_there_now(playing: Playing, media_bucket: Path) -> None:
     path = media_bucket / "changing.mkv"
-    path.write_bytes((media_bucket / "talks/heard.mkv").read_bytes())
+    path.write_bytes((media_bucket / "talks/sound.mkv").read_bytes())
     first = await playing.client.get("/media/changing.mkv/audio")
     path.write_bytes((media_bucket / "bare.mp3").read_bytes())
     second = await playing.client.get("/media/changing.mkv/audio")

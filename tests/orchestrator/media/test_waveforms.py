@@ -11,7 +11,7 @@ from orchestrator.jobs.models import Job
 from orchestrator.jobs.peaks import Waveform
 from tests.orchestrator.media.conftest import Playing
 
-SAVEPATH = "talks/heard.mkv"
+SAVEPATH = "talks/sound.mkv"
 URL = f"/api/media/{SAVEPATH}/peaks"
 
 Sql = Callable[..., Awaitable[list[Any]]]
