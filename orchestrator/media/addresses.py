@@ -3,7 +3,7 @@
 from urllib.parse import quote, urlencode
 
 ROUTES = ("file", "audio", "peaks")
-"""Last parts of paths that are routes of a recording; a savepath that ends so is told from them by a ``%2F``."""
+"""Last parts of paths that are routes of a recording: a savepath that ends so is written with a ``%2F``."""
 
 
 def recording_path(before: str, savepath: str, route: str | None = None, **query: str | None) -> str:

@@ -60,13 +60,13 @@ def playback(probed: ProbeResult) -> Playback:
     picture = next((stream for stream in probed.streams if stream.kind == "video"), None)
     formats = _CONTAINERS.get(probed.container)
     shown = [s.codec for s in probed.streams if s.kind == "video" and formats and s.codec in formats.video]
-    obstacle = _obstacle(probed, formats, sound)
+    reason = _reason_against(probed, formats, sound)
     if sound is None:
-        if shown and obstacle is None:
+        if shown and reason is None:
             return Playback("video", True, "it has no sound that can be played; browsers play its picture as stored")
-        return Playback("none", False, f"{probed.chosen_because}; {obstacle or 'browsers do not play its picture'}")
-    if obstacle:
-        return Playback("audio", False, f"browsers cannot play it as stored ({obstacle}): its sound is played")
+        return Playback("none", False, f"{probed.chosen_because}; {reason or 'browsers do not play its picture'}")
+    if reason:
+        return Playback("audio", False, f"browsers cannot play it as stored ({reason}): its sound is played")
     if shown:
         return Playback("video", True, f"browsers play it as stored ({shown[0]} and {sound.codec})")
     if picture:
@@ -78,7 +78,7 @@ def _chosen(probed: ProbeResult) -> ProbedStream | None:
     return next((stream for stream in probed.streams if stream.index == probed.chosen_stream), None)
 
 
-def _obstacle(probed: ProbeResult, formats: _Formats | None, sound: ProbedStream | None) -> str | None:
+def _reason_against(probed: ProbeResult, formats: _Formats | None, sound: ProbedStream | None) -> str | None:
     """Why it cannot be played as stored, or not with its right times or sound; None if it can."""
     if formats is None:
         return f"the container is {probed.container}"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # no other command needs an HTTP client
     from reelscribe.http.extractor_client import ExtractorClient, SentBytes
 
 KEPT_POINTS = 4096
-"""Of a waveform: as many as the widest screen has pixels."""
+"""Of a waveform: as many as the widest display has pixels."""
 KEPT_AUDIO = 1000
 """Recordings of which is known under which id the extractor keeps their audio."""
 BITRATE_KBPS = 128
