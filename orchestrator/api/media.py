@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 IDLE_SECONDS = 10.0
 """Without reading, after which a player no longer occupies the extractor; the rest is requested when it reads again."""
-PAUSED_SECONDS = 600.0
-"""Without reading, after which a player is cut; browsers request the rest when they need it."""
+PAUSED_SECONDS = 30.0
+"""More, after which it is cut: a browser opens few connections to a host. It requests the rest when it needs it."""
 MOST_PLAYERS = 300
 """Answers that are being sent."""
 
