@@ -79,11 +79,9 @@ def make_service(session: Session) -> OrchestratorService:
     Raises:
         SettingsError: the token file is unusable.
     """
-    service = OrchestratorService(
-        Tokens.from_file(session.settings.auth.token_file),
     chosen = session.settings
     tokens = Tokens.from_file(chosen.auth.token_file)
-    return OrchestratorService(
+    service = OrchestratorService(
         tokens,
         session.pool,
         session.queue,
@@ -96,7 +94,7 @@ def make_service(session: Session) -> OrchestratorService:
         objects=session.objects,
         media=Media(session.pool, chosen.listing_url, tokens, chosen.paths.bucket_name),
     )
-    service.access.proxies = TrustedProxies.of(session.settings.auth)
+    service.access.proxies = TrustedProxies.of(chosen.auth)
     return service
 
 

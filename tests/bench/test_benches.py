@@ -59,6 +59,12 @@ def test_home_is_measured_with_few_jobs_and_with_many() -> None:
         assert row in table
 
 
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="chromium is not installed")
+def test_playing_is_compared_with_one_hop_less() -> None:
+    table = run("bench.page_media", "--quick")
+    assert "extractor alone" in table and "files left open by the extractor: 0" in " ".join(table.split())
+
+
 def test_a_gpu_is_compared_with_both_ways_of_faster_whisper() -> None:
     table = run("bench.gpu", "--quick", "--runs=1", "--seconds=20", "--clips=2", "--batch-size=2")
     for column in ("of Batched, timestamps", "batches filled", "of loop"):

@@ -31,7 +31,6 @@ export function signIn() {
   location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search + location.hash)}`);
 }
 
-/** The path of a recording's page or route: each part of its savepath is escaped, the slashes stay. */
 /** The path of a recording's page or of its API: each part of its savepath is escaped, and the slashes stay, but for
  *  the one before a last part that is the name of a route. */
 export function pathOf(before, savepath) {

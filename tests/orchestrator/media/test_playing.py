@@ -67,6 +67,13 @@ async def test_a_stored_page_is_no_page_of_ours(playing: Playing) -> None:
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
+@pytest.mark.parametrize("route", [SEEN, SOUND, "/api/media/talks/seen.mp4", "/api/media/talks/seen.mp4/peaks"])
+async def test_nothing_is_played_without_a_token(playing: Playing, route: str) -> None:
+    playing.orchestrator.tokens = Tokens(("first",))
+    assert (await playing.client.get(route)).status_code == 401
+    assert (await playing.client.head(route)).status_code == 401
+
+
 @pytest.mark.parametrize("route", ["/media/none.mp4/file", "/media/none.mp4/audio", "/api/media/none.mp4"])
 async def test_what_is_not_there_is_404(playing: Playing, route: str) -> None:
     answer = await playing.client.get(route)
