@@ -229,10 +229,8 @@ class ServiceHandler(RequestHandler):
         if self._finished:
             return
         stream = self.detach()
-        if (
-            self.request.version == "HTTP/1.0" and not stream.closed()
-        ):  # it has no chunks: the end of a connection is the end of its body
-            _reset_on_close(stream)
+        if self.request.version == "HTTP/1.0" and not stream.closed():
+            _reset_on_close(stream)  # it has no chunks: the end of a connection is the end of its body
         stream.close()
         self._log()
         self.on_finish()

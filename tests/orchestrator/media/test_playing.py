@@ -69,7 +69,7 @@ async def test_a_stored_page_is_no_page_of_ours(playing: Playing) -> None:
 
 @pytest.mark.parametrize("route", [SEEN, SOUND, "/api/media/talks/seen.mp4", "/api/media/talks/seen.mp4/peaks"])
 async def test_nothing_is_played_without_a_token(playing: Playing, route: str) -> None:
-    playing.orchestrator.tokens = Tokens(("first",))
+    playing.orchestrator.access.tokens = Tokens(("first",))
     assert (await playing.client.get(route)).status_code == 401
     assert (await playing.client.head(route)).status_code == 401
 

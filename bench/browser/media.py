@@ -1,5 +1,5 @@
 """Playing a large recording in a real browser through both services; the baseline is the extractor alone, one hop less,
-in the same browser: python -m bench.page_media
+in the same browser: python -m bench.browser.media
 
 Prints a table and writes bench/results/page_media.json.
 """
@@ -31,7 +31,7 @@ from bench.services import extractor, served
 from reelscribe.media import ffmpeg
 from tests.chromium import CHROMIUM, OPTIONS
 
-RESULTS = Path(__file__).parent / "results" / "page_media.json"
+RESULTS = Path(__file__).parent.parent / "results" / "page_media.json"
 SAVEPATH = "large.mp4"
 BITS_PER_SECOND = 20_000_000
 LIMIT_MS, LIMIT_MB = 1000.0, 50.0

@@ -1,0 +1,1 @@
+"""Benches of what people see in a browser."""
