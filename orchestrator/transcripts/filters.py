@@ -1,7 +1,8 @@
 """Which transcripts are wanted: by language, time of the recording, and how sure the model was."""
 
 import re
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -43,7 +44,16 @@ def _in_utc(time: datetime) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
+def _end_of_day(given: object) -> object:
+    """A day that is given as a date is included."""
+    if isinstance(given, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", given):
+        with suppress(ValueError, OverflowError):  # pydantic says what is wrong with it
+            return datetime.combine(date.fromisoformat(given) + timedelta(days=1), time(), UTC)
+    return given
+
+
 Since = Annotated[datetime, BeforeValidator(_checked_time), Field(strict=False), AfterValidator(_in_utc)]
+Until = Annotated[Since, BeforeValidator(_end_of_day)]
 
 
 class TranscriptFilters(WireModel):
@@ -52,12 +62,14 @@ class TranscriptFilters(WireModel):
     Attributes:
         language: of the recording.
         since: recordings that were modified then or later; without a zone, in UTC.
+        until: recordings that were modified before then, or on that day.
         min_confidence: the mean probability of the words, from 0 to 1, weighted by the seconds of the segments. A
             transcript without segments has none, and is not wanted then.
     """
 
     language: LanguageCode | None = None
     since: Since | None = None
+    until: Until | None = None
     min_confidence: float | None = Field(default=None, ge=0, le=1)
 
     def conditions(self, job: str) -> list[str]:
@@ -67,6 +79,7 @@ class TranscriptFilters(WireModel):
             for condition, value in (
                 (f"{job}.language = lower(%(language)s)", self.language),
                 (f"{last_modified(job)} >= %(since)s", self.since),
+                (f"{last_modified(job)} < %(until)s", self.until),
                 (f"{confidence(job)} >= %(min_confidence)s", self.min_confidence),
             )
             if value is not None

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from psycopg.types.json import Jsonb
 
-from orchestrator.database.sql import Connection, fetch_column, fetch_value
-from orchestrator.transcripts.words import LEAD_WORDS, vectors
+from orchestrator.database.sql import Connection, fetch_value
+from orchestrator.transcripts.search_index import entries
+from orchestrator.transcripts.words import VERSION
 from reelscribe.contracts.events import Segment
 
 
@@ -20,21 +21,15 @@ async def insert(connection: Connection, id: int, first_index: int, segments: Se
     """
     if not segments:
         return
-    before: list[str] = []
-    if first_index:
-        before = await fetch_column(
-            connection,
-            "select text from segments where transcription_id = %s and index >= %s order by index",
-            (id, first_index - LEAD_WORDS),
-        )
-    search = vectors([segment.text for segment in segments], before)
+    search = await entries(connection, id, first_index, [segment.text for segment in segments])
     async with connection.cursor() as cursor:
         await cursor.executemany(
             """
             insert into segments (transcription_id, index, start_seconds, end_seconds, text, tokens, words,
-                avg_logprob, no_speech_prob, compression_ratio, temperature, language, search)
+                avg_logprob, no_speech_prob, compression_ratio, temperature, language, search, search_version)
             values (%(id)s, %(index)s, %(start)s, %(end)s, %(text)s, %(tokens)s, %(words)s,
-                %(avg_logprob)s, %(no_speech_prob)s, %(compression_ratio)s, %(temperature)s, %(language)s, %(search)s)
+                %(avg_logprob)s, %(no_speech_prob)s, %(compression_ratio)s, %(temperature)s, %(language)s, %(search)s,
+                %(version)s)
             on conflict do nothing
             """,
             [
@@ -43,6 +38,7 @@ async def insert(connection: Connection, id: int, first_index: int, segments: Se
                     "id": id,
                     "index": first_index + position,
                     "search": search[position],
+                    "version": VERSION,
                     "words": None if segment.words is None else Jsonb([word.model_dump() for word in segment.words]),
                 }
                 for position, segment in enumerate(segments)

@@ -1,71 +1,168 @@
-"""What a word is, for the index of segments, for queries and for highlighting alike.
+"""The index entries of segments, terms of queries, and where these are in a text.
 
 PostgreSQL's own parser is not used. With the locale C it folds no letter beyond ASCII and takes “quotes” for letters:
 it would differ from server to server; and everywhere it makes one word of "and/or", and of a Chinese sentence.
 """
 
 import re
-import unicodedata
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
+from zlib import crc32
 
-from reelscribe.text.running_text import is_unspaced
+from orchestrator.transcripts.spelling import Unit, Word, fold, units
 
+VERSION = 1
+"""Of the entries that :func:`vectors` makes; stored with each. A change of what it makes raises it."""
 LEAD_WORDS = 7
 """Words before a segment that its index entry knows too, so that a phrase is found across the border of segments."""
-LONGEST_WORD = 64
 MOST_WORDS = 2000
 """Of one segment; more than anyone says in 30 s, and less than a tsvector can hold."""
 
-_ASCII_WORD = re.compile(r"[A-Za-z0-9]+")
+_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
 
 
-class FoldedWord(NamedTuple):
-    """A word as it is compared, and where it is in the text."""
+class Reading(NamedTuple):
+    """The words of a text, taken apart and joined."""
 
-    folded: str
-    start: int
-    end: int
+    apart: list[Word]
+    joined: list[Word]
 
 
-def split(text: str) -> list[FoldedWord]:
-    """The words of a text: runs of letters, digits and their marks, without regard to case and width.
+def read(text: str) -> Reading:
+    """Both readings of a text."""
+    return _reading(units(text))
 
-    In scripts written without spaces each letter counts as a word, and a word of theirs is a phrase.
+
+def _reading(found: Iterable[Unit]) -> Reading:
+    found = list(found)
+    return Reading([word for unit in found for word in unit.apart], [word for unit in found for word in unit.joined])
+
+
+class Term(NamedTuple):
+    """Words that must follow each other, in one of two readings; ``prefix``: the last one is only a beginning."""
+
+    apart: tuple[str, ...]
+    joined: tuple[str, ...]
+    prefix: bool = False
+
+    def as_tsquery(self, pairs: bool = True) -> str:
+        """For PostgreSQL. The phrase must end in the segment itself; it may begin before it.
+
+        Args:
+            pairs: entries without the pairs of words are not looked for.
+        """
+        return " | ".join(
+            f"({_phrase(words, self.prefix, pairs)})" for words in dict.fromkeys((self.apart, self.joined))
+        )
+
+    def marks(self, text: str) -> set[tuple[int, int]]:
+        """Where it is in a text, as character offsets."""
+        reading = read(text)
+        return {
+            mark
+            for wanted in {self.apart, self.joined}
+            for words in reading
+            for mark in _occurrences(wanted, self.prefix, words)
+        }
+
+
+def parse(query: str) -> list[Term]:
+    """The terms of a query, all of which a segment must hold: ``word``, ``beginning*``, ``"exact phrase"``.
+
+    Raises:
+        ValueError: it holds no word.
     """
-    if text.isascii():
-        return [
-            FoldedWord(found[0].lower()[:LONGEST_WORD], found.start(), found.end())
-            for found in _ASCII_WORD.finditer(text)
-        ]
-    words = []
-    for (belongs, unspaced), letters in groupby(enumerate(text), lambda letter: _kind(letter[1])):
-        if belongs:
-            places = [place for place, _ in letters]
-            runs = [(place, place + 1) for place in places] if unspaced else [(places[0], places[-1] + 1)]
-            words += [FoldedWord(_folded(text[start:end]), start, end) for start, end in runs]
-    return words
+    terms = []
+    for text in re.findall(r'"[^"]*"?|[^"]+', re.sub("[“”„«»]", '"', query)):
+        pieces = [(units(text), text)] if text.startswith('"') else _pieces(text)
+        for found, piece in pieces:
+            if found:
+                terms.append(_term(_reading(found), text, piece.rstrip('" ').endswith("*")))
+    if not terms:
+        raise ValueError('give at least one word, such as: horse, or hors*, or "happy horse"')
+    return terms
+
+
+def _term(reading: Reading, text: str, prefix: bool) -> Term:
+    ways = [[word.folded for word in way] for way in reading]
+    if prefix:  # "ok*" does not only mean "okay"
+        for folded, way in zip(ways, reading, strict=True):
+            written = fold("".join(filter(str.isalnum, text[way[-1].start : way[-1].end])))
+            folded[-1] = written if folded[-1].startswith(written) else folded[-1]
+    return Term(tuple(ways[0]), tuple(ways[1]), prefix)
+
+
+def _pieces(text: str) -> Iterator[tuple[list[Unit], str]]:
+    """What is written without a space, or means one thing in spite of it, with its units."""
+    found = units(text)
+    while found:
+        length = next(
+            (
+                number
+                for number, (one, other) in enumerate(pairwise(found), start=1)
+                if re.search(r"\s", text[one.end : other.start])
+            ),
+            len(found),
+        )
+        piece, found = found[:length], found[length:]
+        written = text[piece[0].start : found[0].start if found else len(text)].rstrip()
+        if written != "&":  # a person may take it for an operator
+            yield piece, written
 
 
 def vectors(texts: Iterable[str], before: Iterable[str] = ()) -> list[str]:
     """The index entries of consecutive segments, as PostgreSQL reads a ``tsvector``.
 
-    A segment's own words have the weight A, those that lead to it none.
+    An entry has the words that lead to the segment and its own, which have the weight A: as they are taken apart, and
+    after these as they are joined, if that differs. It also has each pair of words that follow each other, as a short
+    word of its own: the index then finds the few segments of a phrase of frequent words.
 
     Args:
         before: texts of the segments before the first of these; more than the last :data:`LEAD_WORDS` words are not
             needed.
     """
-    lead = [word.folded for text in before for word in split(text)][-LEAD_WORDS:]
+    led = [_folded(text) for text in before]
+    leads = [[word for way in led for word in way[number]][-LEAD_WORDS:] for number in range(2)]
     made = []
     for text in texts:
-        own = [word.folded for word in split(text)[:MOST_WORDS]]
-        entries = [f"{quoted(word)}:{place}" for place, word in enumerate(lead, start=1)]
-        entries += [f"{quoted(word)}:{place}A" for place, word in enumerate(own, start=len(lead) + 1)]
-        made.append(" ".join(entries))
-        lead = (lead + own)[-LEAD_WORDS:]
+        own = _folded(text)
+        entries, last = _entries(leads[0], own[0], 0)
+        if (leads[0], own[0]) != (leads[1], own[1]):
+            entries += _entries(leads[1], own[1], last + 1)[0]  # no phrase goes over the gap between the readings
+        made.append(" ".join(dict.fromkeys(entries)))
+        leads = [(lead + way)[-LEAD_WORDS:] for lead, way in zip(leads, own, strict=True)]
     return made
+
+
+def _folded(text: str) -> tuple[list[str], list[str]]:
+    reading = read(text)
+    apart = [word.folded for word in reading.apart[:MOST_WORDS]]
+    joined = [word.folded for word in reading.joined[:MOST_WORDS]]
+    return apart, joined
+
+
+def _entries(lead: Sequence[str], own: Sequence[str], position: int) -> tuple[list[str], int]:
+    """Those of one reading, from the next position on; and the last one."""
+    entries = [f"{quoted(word)}:{place}" for place, word in enumerate(lead, start=position + 1)]
+    entries += [f"{quoted(word)}:{place}A" for place, word in enumerate(own, start=position + len(lead) + 1)]
+    entries += [quoted(_pair(*words)) for words in pairwise([*lead, *own])]
+    return entries, position + len(lead) + len(own)
+
+
+def _phrase(words: Sequence[str], prefix: bool, pairs: bool) -> str:
+    *begin, last = map(quoted, words)
+    phrase = " <-> ".join([*begin, f"{last}:{'*' if prefix else ''}A"])
+    if not (pairs and begin):
+        return phrase
+    complete = words[:-1] if prefix else words
+    return " & ".join([f"({phrase})", *(quoted(_pair(*pair)) for pair in pairwise(complete))])
+
+
+def _pair(word: str, following: str) -> str:
+    """A short word for two: one of 262,144, each of which few segments have. No word begins as it does."""
+    number = crc32(f"{word} {following}".encode())
+    return "#" + "".join(_ALPHABET[number >> shift & 63] for shift in (0, 6, 12))
 
 
 def quoted(word: str) -> str:
@@ -73,22 +170,9 @@ def quoted(word: str) -> str:
     return "'" + word.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-def occurrences(wanted: Sequence[str], prefix: bool, text: str) -> list[tuple[int, int]]:
-    """Where these words follow each other in the text, as character offsets; ``prefix``: the last is a beginning."""
-    words = split(text)
-    found = []
+def _occurrences(wanted: Sequence[str], prefix: bool, words: Sequence[Word]) -> Iterator[tuple[int, int]]:
     for first in range(len(words) - len(wanted) + 1):
-        *begin, last = [word.folded for word in words[first : first + len(wanted)]]
+        found = words[first : first + len(wanted)]
+        *begin, last = [word.folded for word in found]
         if begin == list(wanted[:-1]) and (last.startswith(wanted[-1]) if prefix else last == wanted[-1]):
-            found.append((words[first].start, words[first + len(wanted) - 1].end))
-    return found
-
-
-def _kind(letter: str) -> tuple[bool, bool]:
-    if letter.isascii():
-        return letter.isalnum(), False
-    return letter.isalnum() or unicodedata.category(letter).startswith("M"), is_unspaced(letter)
-
-
-def _folded(word: str) -> str:
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", word).casefold())[:LONGEST_WORD]
+            yield min(word.start for word in found), max(word.end for word in found)
