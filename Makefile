@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test test-unit fuzz test-slow soak lint fix bench-extractor bench-orchestrator bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media bench-datasets bench-page screenshots clean
+.PHONY: help demo serve test test-unit fuzz test-slow soak lint fix bench-extractor bench-orchestrator bench-search bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media bench-datasets bench-page screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench-extractor: .venv/test ## measure the extractor against bare ffmpeg on an h
 
 bench-orchestrator: .venv/test ## measure the orchestrator, also with a million savepaths (about 5 minutes)
 	$(BIN)/python -m bench.orchestrator $(ARGS)
+
+bench-search: .venv/test ## measure search in a million segments against a scan (about 10 minutes)
+	$(BIN)/python -m bench.search $(ARGS)
 
 bench-startup: .venv/test ## measure the CPU time of help, completion, status and submit against an earlier commit (3 minutes)
 	$(BIN)/python -m bench.startup $(ARGS)

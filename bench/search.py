@@ -1,4 +1,5 @@
-"""Search in a million segments, compared with the scan that PostgreSQL does without an index: python -m bench.search
+"""Search in a million segments, compared with the scan that PostgreSQL does without an index, and with an index of
+single words: make bench-search
 
 Prints a table and the plans of PostgreSQL, and writes bench/results/search.json.
 """
@@ -6,7 +7,6 @@ Prints a table and the plans of PostgreSQL, and writes bench/results/search.json
 import asyncio
 import json
 import os
-import platform
 import random
 import statistics
 import time
@@ -22,10 +22,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from bench import hardware
 from bench.database import temporary_database
 from orchestrator.database.pool import Pool, make_pool, prepare
 from orchestrator.transcripts import words
-from orchestrator.transcripts.search import SearchQuery, search, statement
+from orchestrator.transcripts.search import SearchQuery, choose_statement, search, search_recordings
 
 RESULTS = Path(__file__).parent / "results" / "search.json"
 LIMIT_MS = 100.0
@@ -33,6 +34,10 @@ BUCKET = "videos"
 SEGMENTS_OF_A_RECORDING = 200
 VOCABULARY = 40_000
 LANGUAGES = ("en", "en", "en", "de", "fr")
+EVERYWHERE = "um"
+"""In every segment; no other word begins so."""
+FORMERLY = "qaf"
+"""In every segment of the older half of the recordings, and in no newer one."""
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -46,10 +51,10 @@ class Speech:
         while len(made) < VOCABULARY:
             made["".join(self.random.choices(syllables, k=self.random.choice((1, 2, 2, 3, 3, 4))))] = None
         self.words = sorted(made, key=len)  # the frequent ones are short
-        self._weights = list(accumulate(1 / rank for rank in range(1, VOCABULARY + 1)))
+        self.weights = list(accumulate(1 / rank for rank in range(1, VOCABULARY + 1)))
 
     def segment(self) -> str:
-        return " ".join(self.random.choices(self.words, cum_weights=self._weights, k=self.random.randint(6, 18)))
+        return " ".join(self.random.choices(self.words, cum_weights=self.weights, k=self.random.randint(6, 18)))
 
 
 def main(
@@ -62,18 +67,19 @@ def main(
         prepare(url)
         with psycopg.connect(url, autocommit=True) as connection:
             sample = fill(connection, speech, segments)
-            sizes = dict(
+            sizes: dict[str, int] = dict(
                 connection.execute(
                     "select relname, pg_relation_size(oid) from pg_class where relname like 'segments%%'"
                 ).fetchall()
             )
         report: dict[str, Any] = {
-            "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+            "machine": hardware.describe(),
+            "load_before": round(os.getloadavg()[0], 1),
             "segments": segments,
             "limit_ms": LIMIT_MS,
             "table_mb": round(sizes["segments"] / 1e6),
             "index_mb": round(sizes["segments_search"] / 1e6),
-            **asyncio.run(measure(url, queries(speech, sample, rounds))),
+            **asyncio.run(measure(url, queries(speech, sample, segments // SEGMENTS_OF_A_RECORDING, rounds))),
         }
     show(report)
     RESULTS.parent.mkdir(exist_ok=True)
@@ -83,6 +89,9 @@ def main(
 def fill(connection: psycopg.Connection, speech: Speech, segments: int) -> list[list[str]]:
     """Store that many segments, a tenth of them in superseded versions; returns texts of some current ones."""
     recordings = max(1, segments // SEGMENTS_OF_A_RECORDING)
+    [(definition,)] = connection.execute(
+        "select indexdef from pg_indexes where indexname = 'segments_search'"
+    ).fetchall()
     connection.execute("drop index segments_search")
     connection.execute(
         "insert into media (bucket, savepath) select %s, format('channel%%s/%%s.mp4', n %% 50, n)"
@@ -103,22 +112,24 @@ def fill(connection: psycopg.Connection, speech: Speech, segments: int) -> list[
     sample = []
     copy = (
         "copy segments (transcription_id, index, start_seconds, end_seconds, text, tokens, avg_logprob,"
-        " no_speech_prob, compression_ratio, temperature, search) from stdin"
+        " no_speech_prob, compression_ratio, temperature, search, search_version) from stdin"
     )
     with connection.cursor() as cursor, cursor.copy(copy) as rows:
         for recording in track(range(1, recordings + 1), description=f"{segments} segments"):
-            texts = [speech.segment() for _ in range(SEGMENTS_OF_A_RECORDING)]
+            marker = f"{EVERYWHERE} {FORMERLY}" if recording <= recordings // 2 else EVERYWHERE
+            texts = [f"{marker} {speech.segment()}" for _ in range(SEGMENTS_OF_A_RECORDING)]
             for index, (text, entry) in enumerate(zip(texts, words.vectors(texts), strict=True)):
-                rows.write_row((recording, index, index * 4, index * 4 + 4, text, "{1,2,3}", -0.2, 0, 1.4, 0, entry))
+                spoken = (recording, index, index * 4, index * 4 + 4, text, "{1,2,3}", -0.2, 0, 1.4, 0)
+                rows.write_row((*spoken, entry, words.VERSION))
             if recording % (recordings // 100 or 1) == 0:
                 sample.append(texts)
     connection.execute("set maintenance_work_mem = '512MB'")
-    connection.execute("create index segments_search on segments using gin (search) with (fastupdate = off)")
+    connection.execute(definition)
     connection.execute("vacuum analyze")
     return sample
 
 
-def queries(speech: Speech, sample: list[list[str]], rounds: int) -> Iterator[tuple[str, SearchQuery]]:
+def queries(speech: Speech, sample: list[list[str]], recordings: int, rounds: int) -> Iterator[tuple[str, SearchQuery]]:
     """Typical queries, by kind."""
     choose = speech.random
     recent = sample[len(sample) // 5 :]
@@ -127,7 +138,9 @@ def queries(speech: Speech, sample: list[list[str]], rounds: int) -> Iterator[tu
         position = choose.randrange(len(segments) - 1)
         spoken, following = segments[position].split(), segments[position + 1].split()
         length = choose.randint(2, 5)
-        first = choose.randrange(len(spoken) - length + 1)
+        first = choose.randrange(2, len(spoken) - length + 1)
+        language, day = choose.choice(LANGUAGES), EPOCH + timedelta(days=choose.randrange(4))
+        channel = f"channel{choose.randrange(50)}/"
         phrase = '"' + " ".join(spoken[first : first + length]) + '"'
         yield "a frequent word", SearchQuery(q=speech.words[choose.randrange(50)])
         yield "a rare word", SearchQuery(q=speech.words[choose.randrange(1000, VOCABULARY)])
@@ -135,28 +148,48 @@ def queries(speech: Speech, sample: list[list[str]], rounds: int) -> Iterator[tu
         yield "a phrase of 2 to 5 words", SearchQuery(q=phrase)
         yield "a phrase across a border", SearchQuery(q=f'"{" ".join(spoken[-2:])} {following[0]}"')
         yield "a beginning", SearchQuery(q=choose.choice(speech.words[1000:])[: choose.randint(3, 5)] + "*")
-        yield "a word under a prefix", SearchQuery(q=choose.choice(spoken), prefix=f"channel{choose.randrange(50)}/")
-        yield "a word in French", SearchQuery(q=choose.choice(spoken), language="fr")
-        yield "a phrase since a day", SearchQuery(q=phrase, since=EPOCH + timedelta(days=choose.randrange(4)))
+        yield "a word under a prefix", SearchQuery(q=choose.choice(spoken[2:]), prefix=channel)
+        yield "a word in French", SearchQuery(q=choose.choice(spoken[2:]), language="fr")
+        yield "a phrase since a day", SearchQuery(q=phrase, since=day)
         yield "two of the 20 most frequent", SearchQuery(q=f'"{" ".join(choose.sample(speech.words[:20], 2))}"')
+        yield "five of the 20 most frequent", SearchQuery(q=f'"{" ".join(choose.sample(speech.words[:20], 5))}"')
+        yield "by recording: a frequent word", SearchQuery(q=speech.words[choose.randrange(50)], grouped=True)
+        yield "by recording: a phrase", SearchQuery(q=phrase, grouped=True)
+        yield "a word in every segment", SearchQuery(q=EVERYWHERE)
+        yield "the same, by recording", SearchQuery(q=EVERYWHERE, grouped=True)
+        yield (
+            "the same, with all filters",
+            SearchQuery(q=EVERYWHERE, prefix=channel, language=language, since=EPOCH, until=day),
+        )
+        yield "the same, filters that nothing passes", SearchQuery(q=EVERYWHERE, until=EPOCH - timedelta(days=1))
+        yield "the same, a deep page", SearchQuery(q=EVERYWHERE, after=f"{choose.randrange(1, recordings)}.50")
+        yield "a word of all old recordings", SearchQuery(q=FORMERLY)
+        yield (
+            "two words, a deep page",
+            SearchQuery(q=" ".join(speech.words[:2]), after=f"{choose.randrange(1, recordings)}.50"),
+        )
 
 
 async def measure(url: str, asked: Iterator[tuple[str, SearchQuery]]) -> dict[str, Any]:
     """Time each query with our search, and each tenth phrase with a scan too."""
     times: dict[str, list[float]] = {}
     scans: list[float] = []
+    single: list[float] = []
     plans: dict[str, list[str]] = {}
     async with make_pool(url) as pool:
         for kind, query in track(list(asked), description="queries"):
             times.setdefault(kind, []).append(await timed_search(pool, query))
             if kind == "a phrase of 2 to 5 words" and len(times[kind]) % 10 == 0:
                 scans.append(await timed_scan(pool, query))
-            if kind not in plans and kind in ("a phrase of 2 to 5 words", "a frequent word"):
+            if kind == "a phrase across a border":
+                single.append(await timed_without_pairs(pool, query))
+            if kind not in plans and kind in ("a phrase across a border", "a word of all old recordings"):
                 plans[kind] = await plan(pool, query)
     everything = [took for of_kind in times.values() for took in of_kind]
     return {
         "all": summary(everything),
         "kinds": {kind: summary(of_kind) for kind, of_kind in times.items()},
+        "baseline_single_words": summary(single),
         "baseline_scan": summary(scans),
         "plans": plans,
     }
@@ -165,7 +198,7 @@ async def measure(url: str, asked: Iterator[tuple[str, SearchQuery]]) -> dict[st
 async def timed_search(pool: Pool, query: SearchQuery) -> float:
     began = time.perf_counter()
     async with pool.connection() as connection:
-        await search(connection, query, BUCKET)
+        await (search_recordings if query.grouped else search)(connection, query, BUCKET)
     return (time.perf_counter() - began) * 1000
 
 
@@ -182,11 +215,30 @@ async def timed_scan(pool: Pool, query: SearchQuery) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-async def plan(pool: Pool, query: SearchQuery) -> list[str]:
-    sql, parameters = statement(query, BUCKET)
+async def timed_without_pairs(pool: Pool, query: SearchQuery) -> float:
+    """Time a phrase with the words' own entries alone, as PostgreSQL's text search does it."""
+    began = time.perf_counter()
     async with pool.connection() as connection:
-        cursor = await connection.execute(f"explain (analyze, costs off, timing off) {sql}", parameters)
+        await connection.execute("set local jit = off")
+        cursor = await connection.execute(
+            "select transcription_id, index, text from segments where search @@ %s::tsquery"
+            " order by transcription_id desc, index limit 20",
+            (terms(query, pairs=False),),
+        )
+        await cursor.fetchall()
+    return (time.perf_counter() - began) * 1000
+
+
+async def plan(pool: Pool, query: SearchQuery) -> list[str]:
+    async with pool.connection() as connection:
+        await connection.execute("set local jit = off; set local enable_seqscan = off")
+        sql, parameters = await choose_statement(connection, terms(query), query, BUCKET, query.limit)
+        cursor = await connection.execute(f"explain (analyze, costs off, timing off) {sql} limit 21", parameters)
         return [row[0] for row in await cursor.fetchall()]
+
+
+def terms(query: SearchQuery, pairs: bool = True) -> str:
+    return " & ".join(f"({term.as_tsquery(pairs)})" for term in words.parse(query.q))
 
 
 def summary(times: list[float]) -> dict[str, float]:
@@ -211,6 +263,7 @@ def show(report: dict[str, Any]) -> None:
     for kind, row in {
         **report["kinds"],
         f"all (limit of p95: {report['limit_ms']:.0f} ms)": report["all"],
+        "baseline: a phrase across a border, by single words": report["baseline_single_words"],
         "baseline: scan for a phrase": report["baseline_scan"],
     }.items():
         table.add_row(kind, *(f"{row[name]:.1f} ms" for name in ("p50_ms", "p95_ms", "max_ms")))

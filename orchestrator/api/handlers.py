@@ -1,7 +1,7 @@
 """The HTTP API of the orchestrator."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from prometheus_client import Gauge
@@ -28,7 +28,7 @@ from orchestrator.queue.entries import QueueEntries
 from orchestrator.queue.rules import active_rules
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.reader import parts
-from orchestrator.transcripts.search import SearchQuery, search
+from orchestrator.transcripts.search import Hit, SearchQuery, search, search_recordings
 from orchestrator.worker.transcriber_choice import TranscriberState, transcriber_problems
 from reelscribe.errors import BadRequest, JobNotFound
 from reelscribe.http.allowed_hosts import AllowedHosts
@@ -253,14 +253,24 @@ class StatusHandler(OrchestratorHandler):
 
 
 class SearchHandler(OrchestratorHandler):
-    """``GET /api/search?q=``: segments that hold these words, the newest transcripts first."""
+    """``GET /api/search?q=``: segments that hold these words, or their recordings, the newest transcripts first."""
 
     async def get(self) -> None:
         query = self.read_query(SearchQuery)
         async with self.service.pool.connection() as connection:
+            if query.grouped:
+                grouped = await search_recordings(connection, query, self.service.default_bucket)
+                recordings = [
+                    {**recording.model_dump(mode="json"), "hits": self._linked(recording.hits)}
+                    for recording in grouped.recordings
+                ]
+                self.finish({"recordings": recordings, "next": grouped.next})
+                return
             found = await search(connection, query, self.service.default_bucket)
-        hits = [{**hit.model_dump(mode="json"), "link": self.service.link(hit.link)} for hit in found.hits]
-        self.finish({"hits": hits, "next": found.next})
+        self.finish({"hits": self._linked(found.hits), "next": found.next})
+
+    def _linked(self, hits: Iterable[Hit]) -> list[dict[str, Any]]:
+        return [{**hit.model_dump(mode="json"), "link": self.service.link(hit.link)} for hit in hits]
 
 
 class OrchestratorHealthHandler(HealthHandler):

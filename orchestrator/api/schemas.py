@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, RootModel, WithJsonSchema, model_validator
 from pydantic.config import JsonDict
 
 from orchestrator.intake.submission import Outcome
@@ -11,7 +11,7 @@ from orchestrator.jobs.stats import PendingWork
 from orchestrator.media.browsers import Playable
 from orchestrator.media.media import KEPT_POINTS
 from orchestrator.queue.rules import Rule
-from orchestrator.transcripts.search import Hit
+from orchestrator.transcripts.search import Hit, Recording
 from reelscribe.contracts.messages import WireModel
 from reelscribe.settings.fields import BucketName
 from reelscribe.text.formats import Format, parse_format
@@ -189,6 +189,17 @@ class HitPage(Record):
 
     hits: list[Hit]
     next: str | None
+
+
+class RecordingPage(Record):
+    """Answer of ``GET /api/search?grouped=true``."""
+
+    recordings: list[Recording]
+    next: str | None
+
+
+class SearchAnswer(RootModel[HitPage | RecordingPage]):
+    """Answer of ``GET /api/search``, by ``grouped``."""
 
 
 class Status(Record):

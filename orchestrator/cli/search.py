@@ -19,6 +19,7 @@ def search_segments(
     prefix: str,
     language: str | None,
     since: str | None,
+    until: str | None,
     limit: int,
     bucket: str | None,
     as_json: bool,
@@ -26,7 +27,14 @@ def search_segments(
 ) -> None:
     """Search what was said, in the newest transcript of each savepath; exit 1 if it was said nowhere."""
     query: SearchQuery = validated(
-        SearchQuery, q=_as_typed(words), prefix=prefix, language=language, since=since, limit=limit, bucket_name=bucket
+        SearchQuery,
+        q=_as_typed(words),
+        prefix=prefix,
+        language=language,
+        since=since,
+        until=until,
+        limit=limit,
+        bucket_name=bucket,
     )
 
     async def work(session: Session) -> int:

@@ -20,3 +20,6 @@ class AdvisoryLock(IntEnum):
 
     STATE_CHANGES = int.from_bytes(b"stat", "big")
     """Held by the trigger that adds up ``state_changes`` (0001.schema.sql)."""
+
+    SEARCH_INDEX = int.from_bytes(b"sidx", "big")
+    """Held while a batch of search entries of an older version is made again."""

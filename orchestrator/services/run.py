@@ -20,6 +20,7 @@ from orchestrator.media.media import Media
 from orchestrator.page.routes import make_app
 from orchestrator.queue.procrastinate import Queue
 from orchestrator.services.monitored import MonitoredService
+from orchestrator.services.search_entries import keep_current
 from orchestrator.session import Session
 from orchestrator.worker.kinds import Kind
 from orchestrator.worker.metrics import TranscriberMetrics, WorkerMetrics
@@ -171,6 +172,7 @@ async def _working(
         async with (
             _concurrently(session, stopping, "transcribers", transcribers.watch()),
             _concurrently(session, stopping, "worker", worker.run()),
+            _concurrently(session, stopping, "search index", keep_current(pool)),
         ):
             yield transcribers
 

@@ -24,6 +24,10 @@ def search_segments(
         str | None,
         typer.Option(metavar="DATE", help="Only recordings modified then or later, UTC.", show_default=False),
     ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Only recordings modified before then, or on that day.", show_default=False),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Segments to show.")] = 20,
     bucket: BucketOption = None,
     as_json: JsonOption = False,
@@ -32,4 +36,4 @@ def search_segments(
     """Search what was said, in the newest transcript of each savepath; exit 1 if it was said nowhere."""
     from orchestrator.cli import search as work
 
-    work.search_segments(words, prefix, language, since, limit, bucket, as_json, config)
+    work.search_segments(words, prefix, language, since, until, limit, bucket, as_json, config)

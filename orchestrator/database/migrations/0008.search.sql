@@ -2,7 +2,7 @@
 
 alter table segments add column search_version smallint not null default 0;
 comment on column segments.search_version is
-    'VERSION of transcripts/words.py, which made the entry; older entries are made again by services/search_index.py';
+    'VERSION of transcripts/words.py, which made the entry; older entries are made again by services/search_entries.py';
 
 -- What is left to do: in the end nothing.
 create index segments_outdated on segments (transcription_id, index) where search_version = 0;

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from orchestrator.cli.main import cli
-from orchestrator.transcripts.search import SearchQuery, search
+from orchestrator.transcripts.search import SearchQuery, search, search_recordings
 from reelscribe.errors import BadRequest
 from reelscribe.http.auth import Tokens
 from reelscribe.http.parsing import parse_query
@@ -104,6 +104,76 @@ async def test_a_search_is_narrowed_by_prefix_language_and_time(find, store_tran
     assert await find("words", bucket_name="other-bucket") == []
 
 
+async def test_a_search_is_narrowed_to_what_was_modified_until_a_day(find, store_transcript):
+    evening = datetime(2026, 1, 31, 18, tzinfo=UTC)
+    await store_transcript("a.mp4", "words", modified=evening)
+    for until, found in (
+        ("2026-01-31", 1), ("2026-01-30", 0), ("2026-01-31T18:00:01Z", 1), ("2026-01-31T18:00:00Z", 0)
+    ):  # fmt: skip
+        assert len(await find("words", until=until)) == found, until
+    assert await find("words", since="2026-01-31", until="2026-01-31")
+
+
+async def test_what_is_written_in_another_way_is_found(find, store_transcript):
+    await store_transcript("a.mp4", "At 5 p.m. the U.S.", "café had 3,500 e-mails,", "42 % of the l'école.")
+    for query, found in (
+        ('"5 pm"', [0]), ("us", [0]), ('"us cafe"', [1]), ("3500", [1]), ("ecole", [2]),
+        ('"3500 emails 42 percent"', [2]),
+    ):  # fmt: skip
+        assert [hit.index for hit in await find(query)] == found, query
+    [hit] = await find('"5 pm the us cafe had 3500"')
+    assert [hit.text[start:end] for start, end in hit.marks] == ["5 p.m. the U.S. café had 3,500"]
+
+
+async def test_grouped_by_recording_each_has_its_count_and_its_first_hits(pool, store_transcript):
+    await store_transcript("old.mp4", "one word", language="de", modified=datetime(2026, 1, 31, tzinfo=UTC))
+    await store_transcript("new.mp4", *["a word"] * 7, "nothing")
+    pages, after = [], None
+    while not pages or after:
+        async with pool.connection() as connection:
+            query = SearchQuery(q="word", grouped=True, limit=1, after=after)
+            page = await search_recordings(connection, query, BUCKET)
+        pages.append(page.recordings)
+        after = page.next
+    [[new], [old]] = pages
+    assert (new.savepath, new.count, [hit.index for hit in new.hits]) == ("new.mp4", 7, [0, 1, 2, 3, 4])
+    assert (old.savepath, old.count, old.seconds, old.language) == ("old.mp4", 1, 4.0, "de")
+    assert old.modified == datetime(2026, 1, 31, tzinfo=UTC)
+    assert old.hits[0].marks == ((4, 8),)
+
+
+async def test_a_frequent_word_is_looked_for_part_by_part_with_the_same_outcome(
+    pool, store_transcript, monkeypatch, sql
+):
+    spoken = [
+        ("a/1.mp4", "one word", "no", "word"),
+        ("b/2.mp4", "word two"),
+        ("a/3.mp4", "no"),
+        ("a/4.mp4", "word", "word"),
+    ]
+    for savepath, *texts in spoken:
+        await store_transcript(savepath, *texts)
+        await sql("select setval(pg_get_serial_sequence('jobs', 'id'), (select max(id) from jobs) + 40)")
+    await store_transcript("b/2.mp4", "word again", force=True)
+
+    async def outcomes():
+        found = []
+        for options in ({}, {"prefix": "a/"}, {"grouped": True}, {"until": "2000-01-01"}, {"language": "en"}):
+            after, pages = None, 0
+            while not pages or after:
+                query = SearchQuery(q="word", limit=2, after=after, **options)
+                async with pool.connection() as connection:
+                    page = await (search_recordings if query.grouped else search)(connection, query, BUCKET)
+                found += page[0]
+                after, pages = page.next, pages + 1
+        return found
+
+    expected = await outcomes()
+    monkeypatch.setattr("orchestrator.transcripts.search.FEW", 0)
+    assert await outcomes() == expected
+    assert [hit.savepath for hit in expected[:5]] == ["b/2.mp4", "a/4.mp4", "a/4.mp4", "a/1.mp4", "a/1.mp4"]
+
+
 async def test_if_the_time_of_the_object_is_unknown_the_transcripts_counts(find, store_transcript):
     await store_transcript("a.mp4", "words")
     assert await find("words", since="2020-01-01")
@@ -148,8 +218,13 @@ async def test_search_over_http(serving, horse):
         answer = (await api.get("/api/search", params={"q": '"friday night"', "prefix": "youtube/"})).json()
         assert (await api.get(answer["hits"][0]["link"])).text.startswith("[00:00:00.000 --> 00:00:03.000] We repaired")
         refused = await api.get("/api/search", params={"q": "?"})
+        grouped = (await api.get("/api/search", params={"q": "night", "grouped": "true"})).json()
     assert (answer["hits"][0]["savepath"], answer["hits"][0]["marks"], answer["next"]) == (
         "youtube/horse.mp4", [[9, 21]], None,
+    )  # fmt: skip
+    [recording] = grouped["recordings"]
+    assert (recording["savepath"], recording["count"], recording["hits"][0]["link"]) == (
+        "youtube/horse.mp4", 1, answer["hits"][0]["link"],
     )  # fmt: skip
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "bad_request")
 
