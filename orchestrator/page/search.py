@@ -1,0 +1,110 @@
+"""The page that finds what was said: a form, and what it found by recording. It works without a script."""
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import NamedTuple
+from urllib.parse import quote, urlencode
+
+from orchestrator.page.handler import PageHandler
+from orchestrator.transcripts.search import FoundRecordings, Hit, Recording, SearchQuery, search_recordings
+from reelscribe import languages
+from reelscribe.errors import BadRequest
+from reelscribe.http.parsing import parse_query
+
+FIELDS = ("q", "prefix", "language", "since", "until", "bucket_name", "after")
+FILTERS = {"prefix": "recordings", "language": "language", "since": "from", "until": "until"}
+"""Fields of the form that narrow a search, as the page calls them."""
+LANGUAGES = sorted((languages.name(code).title(), code) for code in languages.NAMES)
+LAST_PARTS = ("/file", "/audio", "/peaks", "/segments")
+"""Of addresses that are no pages: before them, the slash of a savepath is escaped."""
+
+
+class Piece(NamedTuple):
+    """A part of a text; ``found``: it is what was searched for."""
+
+    text: str
+    found: bool
+
+
+class SearchPage(PageHandler):
+    """``GET /search``: the state of the form and of the page of results is the address."""
+
+    page = "search"
+
+    async def get(self) -> None:
+        given = {name: text for name in FIELDS if (text := self.get_query_argument(name, "").strip())}
+        found, mistake = None, None
+        if "q" in given:
+            try:
+                found = await self._found(given)
+            except BadRequest as refused:
+                mistake = refused
+                self.set_status(refused.status)
+        shown = {name: text for name, text in given.items() if name != "after"}
+        await self.render(
+            "search.html",
+            given=given,
+            found=found,
+            mistake=mistake,
+            narrowed=[FILTERS[name] for name in FILTERS if name in given],
+            languages=LANGUAGES,
+            without_filters=_address({"q": given.get("q", "")}),
+            first=_address(shown),
+            older=_address({**shown, "after": found.next}) if found and found.next else None,
+            moment=self._moment,
+            media=self._media,
+            pieces=pieces,
+            position=position,
+            path=PurePosixPath,
+            language_name=languages.name,
+        )
+
+    async def _found(self, given: dict[str, str]) -> FoundRecordings:
+        arguments = {name: [text.encode()] for name, text in given.items()}
+        query: SearchQuery = parse_query(SearchQuery, {**arguments, "grouped": [b"true"], "limit": [b"10"]})
+        async with self.service.pool.connection() as connection:
+            return await search_recordings(connection, query, self.service.default_bucket)
+
+    def _moment(self, recording: Recording, q: str, hit: Hit | None = None) -> str:
+        """Where a recording's own page shows it, from a hit on."""
+        address = f"/media/{_escaped(recording.savepath)}?{urlencode({**self._bucket(recording), 'q': q})}"
+        return f"{address}#t={hit.start:.1f}" if hit else address
+
+    def _media(self, recording: Recording) -> str:
+        """What says how a browser can play it."""
+        query = self._bucket(recording)
+        return f"/api/media/{_escaped(recording.savepath)}" + (f"?{urlencode(query)}" if query else "")
+
+    def _bucket(self, recording: Recording) -> dict[str, str]:
+        return {} if recording.bucket == self.service.default_bucket else {"bucket_name": recording.bucket}
+
+
+def _escaped(savepath: str) -> str:
+    path = quote(savepath)
+    last = path[path.rfind("/") :]
+    return path.removesuffix(last) + last.replace("/", "%2F") if last in LAST_PARTS else path
+
+
+def _address(fields: dict[str, str]) -> str:
+    return f"/search?{urlencode(fields)}"
+
+
+def pieces(hit: Hit) -> Iterator[Piece]:
+    """The text of a hit, cut where what was searched for begins and ends."""
+    end = 0
+    for start, stop in hit.marks:
+        if stop <= end:
+            continue
+        if start > end:
+            yield Piece(hit.text[end:start], False)
+        yield Piece(hit.text[max(start, end) : stop], True)
+        end = stop
+    if end < len(hit.text):
+        yield Piece(hit.text[end:], False)
+
+
+def position(seconds: float) -> str:
+    """A time of a recording: 0:07, 12:34, 1:02:03."""
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
