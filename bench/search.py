@@ -26,7 +26,16 @@ from bench import hardware
 from bench.database import temporary_database
 from orchestrator.database.pool import Pool, make_pool, prepare
 from orchestrator.transcripts import words
-from orchestrator.transcripts.search import SearchQuery, choose_statement, search, search_recordings
+from orchestrator.transcripts.search import (
+    FEW,
+    SearchQuery,
+    as_tsquery,
+    estimate,
+    find_few,
+    find_part_by_part,
+    search,
+    search_recordings,
+)
 
 RESULTS = Path(__file__).parent / "results" / "search.json"
 LIMIT_MS = 100.0
@@ -223,7 +232,7 @@ async def timed_without_pairs(pool: Pool, query: SearchQuery) -> float:
         cursor = await connection.execute(
             "select transcription_id, index, text from segments where search @@ %s::tsquery"
             " order by transcription_id desc, index limit 20",
-            (terms(query, pairs=False),),
+            (as_tsquery(query, pairs=False),),
         )
         await cursor.fetchall()
     return (time.perf_counter() - began) * 1000
@@ -232,13 +241,11 @@ async def timed_without_pairs(pool: Pool, query: SearchQuery) -> float:
 async def plan(pool: Pool, query: SearchQuery) -> list[str]:
     async with pool.connection() as connection:
         await connection.execute("set local jit = off; set local enable_seqscan = off")
-        sql, parameters = await choose_statement(connection, terms(query), query, BUCKET, query.limit)
+        terms = as_tsquery(query)
+        find = find_few if await estimate(connection, terms) <= FEW else find_part_by_part
+        sql, parameters = await find(connection, terms, query, BUCKET, query.limit)
         cursor = await connection.execute(f"explain (analyze, costs off, timing off) {sql} limit 21", parameters)
         return [row[0] for row in await cursor.fetchall()]
-
-
-def terms(query: SearchQuery, pairs: bool = True) -> str:
-    return " & ".join(f"({term.as_tsquery(pairs)})" for term in words.parse(query.q))
 
 
 def summary(times: list[float]) -> dict[str, float]:

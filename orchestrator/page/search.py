@@ -12,8 +12,8 @@ from reelscribe.errors import BadRequest
 from reelscribe.http.parsing import parse_query
 
 FIELDS = ("q", "prefix", "language", "since", "until", "bucket_name", "after")
-FILTERS = {"prefix": "recordings", "language": "language", "since": "from", "until": "until"}
-"""Fields of the form that narrow a search, as the page calls them."""
+FILTERS = {"prefix": "recordings that begin with", "language": "language", "since": "from", "until": "until"}
+"""Fields of the form that narrow a search, by their labels."""
 LANGUAGES = sorted((languages.name(code).title(), code) for code in languages.NAMES)
 LAST_PARTS = ("/file", "/audio", "/peaks", "/segments")
 """Of addresses that are no pages: before them, the slash of a savepath is escaped."""
@@ -38,7 +38,7 @@ class SearchPage(PageHandler):
             try:
                 found = await self._found(given)
             except BadRequest as refused:
-                mistake = refused
+                mistake = _sentence(refused)
                 self.set_status(refused.status)
         shown = {name: text for name, text in given.items() if name != "after"}
         await self.render(
@@ -77,6 +77,13 @@ class SearchPage(PageHandler):
 
     def _bucket(self, recording: Recording) -> dict[str, str]:
         return {} if recording.bucket == self.service.default_bucket else {"bucket_name": recording.bucket}
+
+
+def _sentence(refused: BadRequest) -> str:
+    """What is wrong, with the label of the field in place of its name."""
+    name, _, rest = refused.message.partition(": ")
+    sentence = rest if name == "q" else f"{FILTERS[name]}: {rest}" if name in FILTERS else refused.message
+    return f"{sentence[0].upper()}{sentence[1:]}."
 
 
 def _escaped(savepath: str) -> str:

@@ -13,14 +13,14 @@ from orchestrator.database.sql import Connection, fetch_value, starting_with
 from orchestrator.jobs.models import Record, storable
 from orchestrator.transcripts.filters import Since, TranscriptFilters, Until, last_modified, newest
 from orchestrator.transcripts.search_index import Range, Searched, is_complete, searched
-from orchestrator.transcripts.words import LEAD_WORDS, Term, parse
+from orchestrator.transcripts.words import LEAD_WORDS, Term, marks, parse
 from reelscribe.contracts.messages import WireModel
 from reelscribe.contracts.transcriber import LanguageCode
 from reelscribe.settings.fields import BucketName
 
-FEW = 10_000
-"""Segments; if no more hold the words, all are read from the index. Else they are looked for in one part of the archive
-after the other, the newest first, until the page is full."""
+FEW = 5_000
+"""Segments; if no more hold the words, all of them are read. Else they are looked for in one part of the archive after
+the other, the newest first, until the page is full."""
 HITS_OF_A_RECORDING = 5
 MOST_COUNTED = 1000
 LAST_INDEX = 999_999_999
@@ -108,9 +108,14 @@ class FoundRecordings(NamedTuple):
     next: str | None
 
 
-class _Row(Record):
-    """A recording, and which of its segments hold the words."""
+class _Row(NamedTuple):
+    """A recording, and which of its segments hold the words: nothing if none does.
 
+    Attributes:
+        holding: how many segments hold the words in all; if more than :data:`FEW`, this is all that is known.
+    """
+
+    holding: int
     job: int
     bucket: str
     savepath: str
@@ -152,7 +157,7 @@ async def search_recordings(connection: Connection, query: SearchQuery, default_
     hits = await _hits(connection, chosen, parse(query.q), default_bucket)
     recordings = [
         Recording(
-            **row.model_dump(exclude={"indexes"}),
+            **row._asdict(),
             count=min(len(row.indexes), MOST_COUNTED),
             hits=tuple(hit for hit in hits if hit.job == row.job),
         )
@@ -169,28 +174,101 @@ async def _rows(connection: Connection, query: SearchQuery, default_bucket: str,
     # A plan is made for each query: one for any words fits neither rare nor frequent ones. Compiling one takes longer
     # than running it; and no plan that reads the whole table is ever good.
     await connection.execute("set local jit = off; set local enable_seqscan = off")
-    pairs = await is_complete(connection)
-    terms = " & ".join(f"({term.as_tsquery(pairs)})" for term in parse(query.q))
-    statement = await choose_statement(connection, terms, query, default_bucket, most)
-    async with connection.cursor("found", row_factory=class_row(_Row)) as cursor:
-        await cursor.execute(*statement)
-        cursor.itersize = 8
-        async for row in cursor:
-            yield row
+    terms = as_tsquery(query, pairs=await is_complete(connection))
+    for find in (find_few, find_part_by_part):
+        if find is find_few and await estimate(connection, terms) > FEW:
+            continue
+        async with connection.cursor("found", row_factory=class_row(_Row)) as cursor:
+            await cursor.execute(*await find(connection, terms, query, default_bucket, most))
+            cursor.itersize = 8
+            async for row in cursor:
+                if row.holding > FEW:
+                    break  # the estimate was wrong
+                if row.indexes:
+                    yield row
+            else:
+                return
 
 
-async def choose_statement(
+def as_tsquery(query: SearchQuery, pairs: bool = True) -> str:
+    """What a segment must hold, for PostgreSQL."""
+    return " & ".join(f"({term.as_tsquery(pairs)})" for term in parse(query.q))
+
+
+async def estimate(connection: Connection, terms: str) -> int:
+    """How many segments hold the words, as PostgreSQL's statistics have it."""
+    [explained] = await fetch_value(
+        connection, "explain (format json) select from segments where search @@ %s::tsquery", (terms,)
+    )
+    return int(explained["Plan"]["Plan Rows"])
+
+
+async def find_few(connection: Connection, terms: str, query: SearchQuery, default_bucket: str, most: int) -> Statement:
+    """All segments that hold rare words, from the index; if there are more than expected, only that."""
+    conditions, following, parameters = _narrowed(terms, query, default_bucket, most)
+    return Statement(
+        f"""
+        with few as materialized (
+            select transcription_id, index from segments where search @@ %(terms)s::tsquery limit {FEW + 1}
+        ), found as materialized (
+            select transcription_id, array_agg(index order by index) as indexes from few s
+            where {following} group by transcription_id
+        )
+        select holding.count as holding, {COLUMNS}, coalesce(recording.held, '{{}}') as indexes
+        from (select count(*) from few) holding
+        left join lateral (
+            select recording.*, found.indexes[:%(most)s] as held
+            from (select * from found order by transcription_id desc) found
+            cross join lateral (
+                {_recording(f"t.id = found.transcription_id and {conditions}")} limit 1
+            ) recording
+        ) recording on holding.count <= {FEW}
+        """,
+        parameters,
+    )
+
+
+async def find_part_by_part(
     connection: Connection, terms: str, query: SearchQuery, default_bucket: str, most: int
 ) -> Statement:
-    """How to find what holds these words: from the index alone if that gives few segments."""
-    holding = await fetch_value(
-        connection,
-        "select count(*) from (select from segments where search @@ %s::tsquery limit %s) few",
-        (terms, FEW + 1),
+    """Where frequent words are in the archive, the newest part first. A part is 32 transcriptions that follow each
+    other: the index says whether one of them has the words. Each subquery needs the one before it, so that none is
+    evaluated for more than what is read; ``offset 0`` keeps a transcription's segments from being looked for by words.
+    """
+    conditions, following, parameters = _narrowed(terms, query, default_bucket, most)
+    newest_id = await fetch_value(connection, "select max(id) from jobs")
+    parameters["newest"] = min(newest_id or 0, parameters.get("job", newest_id or 0))
+    return Statement(
+        f"""
+        select 0 as holding, {COLUMNS}, held.indexes
+        from generate_series(%(newest)s::bigint >> 5, 0, -1) number
+        cross join lateral (
+            select array_agg(t.id order by t.id desc) as ids, number
+            from transcriptions t join media m on m.id = t.media_id
+            where t.id between number << 5 and (number << 5) + 31 and {conditions} having count(*) > 0
+        ) eligible
+        cross join lateral (
+            select eligible.ids from segments p
+            where p.search @@ %(terms)s::tsquery and array[p.transcription_id >> 5] @> array[eligible.number] limit 1
+        ) part
+        cross join lateral unnest(part.ids) with ordinality as chosen (id, place)
+        cross join lateral (
+            select array_agg(index order by index) as indexes from (
+                select index from (
+                    select * from segments where transcription_id = chosen.id order by index offset 0
+                ) s where s.search @@ %(terms)s::tsquery and {following} limit %(most)s
+            ) first having count(*) > 0
+        ) held
+        cross join lateral ({_recording("t.id = chosen.id")} limit 1) recording
+        """,
+        parameters,
     )
-    conditions = ["m.bucket = %(bucket)s", "t.state = 'done'", newest("t")]
+
+
+def _narrowed(terms: str, query: SearchQuery, default_bucket: str, most: int) -> tuple[str, str, dict[str, Any]]:
+    """What must hold for a recording, and for a segment to be after the page before; and all parameters."""
     filters = TranscriptFilters(language=query.language, since=query.since, until=query.until)
-    conditions += filters.conditions("t")
+    conditions = ["m.bucket = %(bucket)s", "t.state = 'done'", *filters.conditions("t"), newest("t")]
     parameters = {
         **filters.parameters(),
         "terms": terms,
@@ -204,11 +282,10 @@ async def choose_statement(
     if query.after:
         following = "s.transcription_id <= %(job)s and (s.transcription_id < %(job)s or s.index > %(index)s)"
         parameters["job"], parameters["index"] = map(int, query.after.split("."))
-    make = _from_the_index if holding <= FEW else _part_by_part
-    if holding > FEW:
-        newest_id = await fetch_value(connection, "select max(id) from jobs")
-        parameters["newest"] = min(newest_id, parameters.get("job", newest_id))
-    return Statement(make(" and ".join(conditions), following), parameters)
+    return " and ".join(conditions), following, parameters
+
+
+COLUMNS = ", ".join(f"recording.{name}" for name in _Row._fields if name not in ("holding", "indexes"))
 
 
 def _recording(conditions: str) -> str:
@@ -219,66 +296,36 @@ def _recording(conditions: str) -> str:
     """
 
 
-def _from_the_index(conditions: str, following: str) -> str:
-    return f"""
-    with found as materialized (
-        select transcription_id, array_agg(index order by index) as indexes from segments s
-        where s.search @@ %(terms)s::tsquery and {following} group by transcription_id
-    )
-    select recording.*, found.indexes[:%(most)s] as indexes
-    from (select * from found order by transcription_id desc) found
-    cross join lateral ({_recording(f"t.id = found.transcription_id and {conditions}")} limit 1) recording
-    """
-
-
-def _part_by_part(conditions: str, following: str) -> str:
-    """A part is 32 transcriptions that follow each other: the index says whether one of them has the words. Each
-    subquery needs the one before it, so that none is evaluated for more than what is read.
-    """
-    return f"""
-    select recording.*, held.indexes
-    from generate_series(%(newest)s::bigint >> 5, 0, -1) number
-    cross join lateral (
-        select number from segments p
-        where p.search @@ %(terms)s::tsquery and array[p.transcription_id >> 5] @> array[number] limit 1
-    ) part
-    cross join lateral (
-        {_recording(f"t.id between part.number << 5 and (part.number << 5) + 31 and {conditions}")} order by t.id desc
-    ) recording
-    cross join lateral (
-        select array_agg(index order by index) as indexes from (
-            select index from segments s
-            where s.transcription_id = recording.job and s.search @@ %(terms)s::tsquery and {following}
-            order by index limit %(most)s
-        ) first having count(*) > 0
-    ) held
-    """
-
-
 async def _hits(
     connection: Connection, chosen: Sequence[tuple[_Row, int]], terms: Sequence[Term], default_bucket: str
 ) -> list[Hit]:
     """The hits with their marks and, if a term begins in the segments before one, with their text."""
     texts = await _segments(connection, [Range(row.job, index, index) for row, index in chosen])
-    crossing = [place for place, segment in texts.items() if not _all_in(terms, segment.text)]
+    marked = {place: marks(terms, segment.text) for place, segment in texts.items()}
+    crossing = [place for place, found in marked.items() if found is None]
     leads = await _segments(connection, [Range(job, index - LEAD_WORDS, index - 1) for job, index in crossing])
     hits = []
     for row, index in chosen:
-        if (segment := texts.get((row.job, index))) is None:
+        place = row.job, index
+        if (segment := texts.get(place)) is None:
             continue  # removed meanwhile
-        start, text = segment.start, segment.text
+        start, text, found = segment.start, segment.text, marked[place]
         for earlier in range(index - 1, index - 1 - LEAD_WORDS, -1):
-            if _all_in(terms, text) or (lead := leads.get((row.job, earlier))) is None:
+            if found is not None or (lead := leads.get((row.job, earlier))) is None:
                 break
             start, text = lead.start, f"{lead.text} {text}"
+            found = marks(terms, text)
         hits.append(
             Hit(
-                **row.model_dump(include={"job", "bucket", "savepath", "language"}),
+                job=row.job,
                 index=index,
+                bucket=row.bucket,
+                savepath=row.savepath,
+                language=row.language,
                 start=start,
                 end=segment.end,
                 text=text,
-                marks=tuple(sorted({mark for term in terms for mark in term.marks(text)})),
+                marks=tuple(found or ()),
                 link=_link(row, start, default_bucket),
             )
         )
@@ -288,10 +335,6 @@ async def _hits(
 async def _segments(connection: Connection, ranges: Sequence[Range]) -> dict[tuple[int, int], Searched]:
     found: Iterable[Searched] = await searched(connection, ranges) if ranges else ()
     return {(segment.transcription, segment.index): segment for segment in found}
-
-
-def _all_in(terms: Sequence[Term], text: str) -> bool:
-    return all(term.marks(text) for term in terms)
 
 
 def _link(row: _Row, start: float, default_bucket: str) -> str:

@@ -56,15 +56,21 @@ class Term(NamedTuple):
             f"({_phrase(words, self.prefix, pairs)})" for words in dict.fromkeys((self.apart, self.joined))
         )
 
-    def marks(self, text: str) -> set[tuple[int, int]]:
+    def occurrences(self, reading: Reading) -> set[tuple[int, int]]:
         """Where it is in a text, as character offsets."""
-        reading = read(text)
         return {
             mark
             for wanted in {self.apart, self.joined}
             for words in reading
             for mark in _occurrences(wanted, self.prefix, words)
         }
+
+
+def marks(terms: Sequence[Term], text: str) -> list[tuple[int, int]] | None:
+    """Where the terms are in a text, as character offsets; None if one of them is not."""
+    reading = read(text)
+    found = [term.occurrences(reading) for term in terms]
+    return sorted(set().union(*found)) if all(found) else None
 
 
 def parse(query: str) -> list[Term]:

@@ -1,0 +1,68 @@
+"""The search page as it is served: it works without a script, and shows all text literally."""
+
+import asyncio
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from reelscribe.http.auth import Tokens
+from tests.orchestrator.page.checks import check_html
+
+MARKUP = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+async def client(serving: Callable[[Tokens], str]):
+    async with httpx.AsyncClient(base_url=serving(Tokens()), headers={"Accept": "text/html"}) as client:
+        yield client
+
+
+async def test_results_are_rendered_by_the_server_with_marks_and_links(client, store_transcript):
+    await store_transcript("talks/a b.mp4", "We left at 5 p.m. with", "two horses. Horses!", language="en")
+    html = (await client.get("/search", params={"q": "5 pm hors*"})).text
+    assert "Nothing found" in html and 'value="5 pm hors*"' in html
+    html = (await client.get("/search", params={"q": '"5 pm"', "prefix": "talks/", "language": "en"})).text
+    assert "We left at <mark>5 p.m</mark>. with" in html
+    assert 'href="/media/talks/a%20b.mp4?q=%225+pm%22#t=0.0"' in html
+    assert '<option value="en" selected>English</option>' in html and "1 place<" in html
+    html = (await client.get("/search", params={"q": "horses"})).text
+    assert "two <mark>horses</mark>. <mark>Horses</mark>!" in html
+
+
+async def test_markup_is_shown_literally_and_cannot_be_an_address(client, store_transcript):
+    await store_transcript(f"{MARKUP}/file", f"{MARKUP} word", language="en")
+    html = (await client.get("/search", params={"q": "word", "prefix": MARKUP})).text
+    assert MARKUP not in html and "<mark>word</mark>" in html
+    assert "%2Ffile?q=word" in html  # else it is the address of the recording that is called as the folder
+    assert MARKUP not in (await client.get("/search", params={"q": MARKUP})).text
+
+
+async def test_a_wrong_field_is_named_in_the_form(client):
+    refused = await client.get("/search", params={"q": "word", "since": "yesterday"})
+    assert refused.status_code == 400
+    assert "From: &#x27;yesterday&#x27; is not a date" in refused.text
+    assert 'value="word"' in refused.text
+    assert "Give at least one word" in (await client.get("/search", params={"q": "?!"})).text
+
+
+async def test_empty_fields_are_no_filters_and_pages_go_on(client, store_transcript):
+    for number in range(11):
+        await store_transcript(f"{number}.mp4", "a word")
+    first = await client.get("/search?q=word&prefix=&language=&since=&until=")
+    assert first.status_code == 200 and first.text.count("<article") == 10
+    [older] = [part.split('"')[0] for part in first.text.split('rel="next" href="')[1:]]
+    second = await client.get(older.replace("&amp;", "&"))
+    assert second.text.count("<article") == 1 and "Back to the newest" in second.text
+    assert (await client.get("/search")).text.count("<article") == 0
+    check = await client.get("/search?q=word&after=1.0")
+    assert "There is nothing older" in check.text
+
+
+async def test_its_html_is_valid(client, store_transcript):
+    await store_transcript("talks/a.mp4", *["a word & <b>"] * 7)
+
+    base = str(client.base_url)
+    await asyncio.to_thread(
+        check_html, f"{base}/search", f"{base}/search?q=word", f"{base}/search?q=none", f"{base}/search?q=."
+    )
