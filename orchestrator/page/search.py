@@ -65,10 +65,11 @@ class SearchPage(PageHandler):
         async with self.service.pool.connection() as connection:
             return await search_recordings(connection, query, self.service.default_bucket)
 
-    def _moment(self, recording: Recording, q: str, hit: Hit | None = None) -> str:
-        """Where a recording's own page shows it, from a hit on."""
-        address = f"/media/{_escaped(recording.savepath)}?{urlencode({**self._bucket(recording), 'q': q})}"
-        return f"{address}#t={hit.start:.1f}" if hit else address
+    def _moment(self, recording: Recording, hit: Hit) -> str:
+        """Where a recording's own page shows a hit, with the words as they are written there."""
+        said = hit.text[slice(*hit.marks[0])] if hit.marks else ""
+        query = urlencode({**self._bucket(recording), "q": said})
+        return f"/media/{_escaped(recording.savepath)}?{query}#t={hit.start:.1f}"
 
     def _media(self, recording: Recording) -> str:
         """What says how a browser can play it."""

@@ -9,8 +9,8 @@ from orchestrator.transcripts import search_index
 
 log = logging.getLogger(__name__)
 
-PAUSE_SECONDS = 0.02
-"""After each batch: the work of the day comes first."""
+PAUSE_SECONDS = 0.0001
+"""For each segment: the work of the day comes first."""
 EVERY_SECONDS = 600.0
 """How often is looked for more: a worker of the older version may still run."""
 LOG_EVERY = 100_000
@@ -39,6 +39,6 @@ async def _make_again(pool: Pool) -> None:
         if made == batch or made - logged >= LOG_EVERY:
             logged = made
             log.info("search: segments of an older version are indexed again; %s so far", f"{made:,}")
-        await asyncio.sleep(PAUSE_SECONDS)
+        await asyncio.sleep(batch * PAUSE_SECONDS)
     if made:
         log.info("search: %s segments were indexed again; all are found in each spelling now", f"{made:,}")

@@ -23,7 +23,7 @@ FEW = 5_000
 the other, the newest first, until the page is full."""
 HITS_OF_A_RECORDING = 5
 MOST_COUNTED = 1000
-LAST_INDEX = 999_999_999
+LAST_JOB, LAST_INDEX = 10**18, 999_999_999
 
 
 def _checked_query(query: str) -> str:
@@ -236,12 +236,18 @@ async def find_part_by_part(
     evaluated for more than what is read; ``offset 0`` keeps a transcription's segments from being looked for by words.
     """
     conditions, following, parameters = _narrowed(terms, query, default_bucket, most)
-    newest_id = await fetch_value(connection, "select max(id) from jobs")
-    parameters["newest"] = min(newest_id or 0, parameters.get("job", newest_id or 0))
+    parameters.setdefault("job", LAST_JOB)
     return Statement(
         f"""
+        with recursive parts (number) as (
+            (select id >> 5 from transcriptions where state = 'done' and id <= %(job)s order by id desc limit 1)
+            union all
+            select (
+                select id >> 5 from transcriptions where state = 'done' and id < number << 5 order by id desc limit 1
+            ) from parts where number is not null
+        )
         select 0 as holding, {COLUMNS}, held.indexes
-        from generate_series(%(newest)s::bigint >> 5, 0, -1) number
+        from parts
         cross join lateral (
             select array_agg(t.id order by t.id desc) as ids, number
             from transcriptions t join media m on m.id = t.media_id

@@ -16,6 +16,7 @@ async function playerIn(article) {
   close();
   const {playable, url, why} = await request(article.dataset.media);
   if (playable === "none") throw new Failure(0, "not_playable", why || WHY.none);
+  if (playable === "audio" && why) tell(article, sentence(why));
   const media = document.createElement(playable === "video" ? "video" : "audio");
   media.controls = true;
   media.preload = "metadata"; // a browser opens few connections
@@ -40,15 +41,17 @@ function close() {
   player = null;
 }
 
-function tell(article, sentence) {
+function tell(article, text) {
   const told = article.querySelector(".told");
-  told.textContent = sentence;
-  told.hidden = !sentence;
+  told.textContent = text;
+  told.hidden = !text;
 }
+
+const sentence = (text) => text[0].toUpperCase() + text.slice(1);
 
 async function play(button) {
   const article = button.closest("article");
-  tell(article, "");
+  if (player?.article !== article) tell(article, "");
   button.disabled = true;
   try {
     const media = await playerIn(article);
@@ -60,7 +63,7 @@ async function play(button) {
     media.play().catch(() => {}); // the element says itself why it cannot
   } catch (failure) {
     if (!(failure instanceof Failure)) throw failure;
-    tell(article, failure.message[0].toUpperCase() + failure.message.slice(1));
+    tell(article, sentence(failure.message));
   } finally {
     button.disabled = false;
     button.focus();

@@ -169,8 +169,9 @@ async def test_a_frequent_word_is_looked_for_part_by_part_with_the_same_outcome(
         return found
 
     expected = await outcomes()
-    monkeypatch.setattr("orchestrator.transcripts.search.FEW", 0)
-    assert await outcomes() == expected
+    for few in (0, 1):  # with 1, PostgreSQL expects fewer than there are
+        monkeypatch.setattr("orchestrator.transcripts.search.FEW", few)
+        assert await outcomes() == expected
     assert [hit.savepath for hit in expected[:5]] == ["b/2.mp4", "a/4.mp4", "a/4.mp4", "a/1.mp4", "a/1.mp4"]
 
 
