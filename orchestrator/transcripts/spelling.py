@@ -33,7 +33,7 @@ _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "\u0131": "i", "ħ": "h", "\u0640": None}
 )
 _KEPT_ACCENTS = {("\u0438", "\u0306"), ("\u0443", "\u0306"), ("\u0456", "\u0308")}
-"""Of й, ў and ї, which nobody writes without."""
+"""Of й, ў and ї: everyone writes them."""
 _ACCENTS = ((0x0300, 0x036F), (0x0591, 0x05C7), (0x064B, 0x0655), (0x0670, 0x0670))
 """Of Latin, Greek and Cyrillic; Hebrew points; Arabic vowel signs and hamza."""
 

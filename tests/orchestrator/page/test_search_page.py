@@ -46,7 +46,7 @@ async def test_a_wrong_field_is_named_in_the_form(client):
     assert "Give at least one word" in (await client.get("/search", params={"q": "?!"})).text
 
 
-async def test_empty_fields_are_no_filters_and_pages_go_on(client, store_transcript):
+async def test_empty_fields_are_no_filters_and_each_page_leads_to_the_next(client, store_transcript):
     for number in range(11):
         await store_transcript(f"{number}.mp4", "a word")
     first = await client.get("/search?q=word&prefix=&language=&since=&until=")
