@@ -95,7 +95,7 @@ def _term(reading: Reading, text: str, prefix: bool) -> Term:
     if prefix:  # "ok*" does not only mean "okay"
         for folded, way in zip(ways, reading, strict=True):
             written = fold("".join(filter(str.isalnum, text[way[-1].start : way[-1].end])))
-            folded[-1] = written if folded[-1].startswith(written) else folded[-1]
+            folded[-1] = written if written and folded[-1].startswith(written) else folded[-1]
     return Term(tuple(ways[0]), tuple(ways[1]), prefix)
 
 

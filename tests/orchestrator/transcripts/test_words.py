@@ -1,5 +1,6 @@
 """The index entries of segments."""
 
+import random
 import re
 
 import pytest
@@ -37,6 +38,49 @@ def test_an_entry_knows_its_own_words_and_those_that_lead_to_it():
 def test_words_lead_from_before_the_first_and_across_short_segments():
     *_, last = words.vectors(["eight", "nine"], ["one two", "three four five six seven"])
     assert single_words(last) == "'two':1 'three':2 'four':3 'five':4 'six':5 'seven':6 'eight':7 'nine':8A"
+
+
+async def test_postgresql_finds_exactly_the_phrases_that_are_marked(sql):
+    chosen = random.Random(1)
+    said = [
+        "e-mail",
+        "email",
+        "5 p.m.",
+        "don't",
+        "dont",
+        "a",
+        "b",
+        "3,500",
+        "café",
+        "R & D",
+        "$5 million",
+        "42 %",
+        "大き",
+    ]
+    cases = []
+    for _ in range(500):
+        lead, own = (" ".join(chosen.choices(said, k=2)) for _ in range(2))
+        written = f"{lead} {own}".split() if chosen.random() < 0.7 else chosen.choices(said, k=3)
+        first = chosen.randrange(len(written))
+        query = f'"{" ".join(written[first : first + chosen.randint(1, 4)])}{chosen.choice(("", "", "*"))}"'
+        try:
+            terms = parse(query)
+        except ValueError:
+            continue
+        [entry] = words.vectors([own], [lead])
+        marked = words.marks(terms, f"{lead} {own}") or []
+        expected = any(end > len(lead) + 1 for _, end in marked)
+        cases += [(query, lead, own, entry, terms[0].as_tsquery(), expected)]
+    found = await sql(
+        """
+        select entry::tsvector @@ query::tsquery
+        from unnest(%s::text[], %s::text[]) with ordinality as cases (entry, query, number) order by number
+        """,
+        [case[3] for case in cases],
+        [case[4] for case in cases],
+    )
+    different = [case[:3] for case, (is_found,) in zip(cases, found, strict=True) if is_found is not case[5]]
+    assert not different and 50 < sum(case[5] for case in cases) < len(cases) - 50
 
 
 @pytest.mark.parametrize("text", ["x" * 100_000, "ab " * 100_000, "' \\ \" \ufdfa 東" * 5_000])
