@@ -8,7 +8,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from orchestrator.database.pool import CONNECTION_ERRORS, Pool
-from orchestrator.exports.pending_results import STORE_RESULT
+from orchestrator.exports.pending_results import RESULT_KINDS
 from orchestrator.jobs.models import STATES, TRANSCRIBE
 from orchestrator.jobs.stats import QueueFigures, queue_figures
 from orchestrator.queue.entries import QueueEntries
@@ -71,8 +71,12 @@ class QueueMetrics(Collector):
             figures.transcribed_seconds,
         )
         if self._stores_results:
-            pending = figures.unfinished(STORE_RESULT)
-            yield _gauge("results_not_stored", "Transcripts that are not in the [results] bucket yet", pending)
+            pending = sum(map(figures.unfinished, RESULT_KINDS))
+            yield _gauge(
+                "results_not_stored",
+                "Transcripts, and previews and sound of recordings, that [results] has not stored yet",
+                pending,
+            )
 
 
 def _gauge(

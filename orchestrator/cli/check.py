@@ -14,8 +14,9 @@ from orchestrator.errors import DatabaseUnavailable, NoTables
 from orchestrator.session import open_session
 from orchestrator.worker.transcriber_client import TranscriberClient
 from reelscribe import logs
+from reelscribe.blocking_calls import call_blocking
 from reelscribe.command_line import print_check, report_settings_errors
-from reelscribe.errors import ServiceError
+from reelscribe.errors import ServiceError, SettingsError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import ExtractorClient
 from reelscribe.program import work_begins
@@ -75,6 +76,8 @@ async def _check(chosen: Settings, tokens: Tokens, silently: bool) -> list[Check
             problems = "; ".join(health["problems"])
             report("extractor", ServiceError(f"{found}: {problems}") if problems else found)
             report("sandbox of the extractor", _sandbox(health))
+    for subject, problem in (await _result_buckets(chosen)).items():
+        report(subject, ServiceError(problem) if problem else "is there")
     section = chosen.orchestrator
     async with TranscriberClient(tokens, section.progress_timeout) as transcriber:
         for url in section.transcriber_urls:
@@ -90,6 +93,28 @@ async def _check(chosen: Settings, tokens: Tokens, silently: bool) -> list[Check
             else:
                 report(f"sandbox of {shown}", _sandbox(health))
     return results
+
+
+async def _result_buckets(chosen: Settings) -> dict[str, str | None]:
+    """Each bucket that ``[results]`` names, and why nothing can be stored in it; None: it is there."""
+    section = chosen.results
+    wanted = {"bucket": section.bucket} if section.bucket else {}
+    wanted |= {key: bucket for key, (bucket, _) in section.media.items()}
+    if not wanted:
+        return {}
+    from orchestrator.exports.media_results import without_folder
+    from orchestrator.exports.result_bucket import ResultBucket
+    from orchestrator.intake.event_intake import RecordingFilter
+
+    wrong = without_folder(section, RecordingFilter(chosen).buckets)
+    found: dict[str, str | None] = {}
+    for key, bucket in wanted.items():
+        subject = f"[results] {key} {bucket}"
+        try:
+            found[subject] = wrong.get(key) or await call_blocking(ResultBucket(chosen.minio, bucket, key).problem)
+        except SettingsError as mistake:
+            found[subject] = "; ".join(mistake.problems)
+    return found
 
 
 def _sandbox(health: Mapping[str, Any]) -> str | ServiceError:

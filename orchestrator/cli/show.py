@@ -41,7 +41,7 @@ def show(
                 why = await transcript_queries.no_transcript(connection, where, savepath, session.bucket(None))
                 return await _report_missing(session, why, as_argument(savepath, where, session.bucket(None)))
             about = await transcript_queries.about_transcript(connection, job)
-            results = await pending_results(connection, [job.id]) if session.settings.results.bucket else None
+            results = await pending_results(connection, [job.id]) if session.settings.results.wanted else None
         if format is None and not as_json and sys.stdout.isatty():
             await _print_coloured(about, pages(session.pool, job))
         else:

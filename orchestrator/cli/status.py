@@ -131,7 +131,7 @@ def status(
 
 async def _look(session: Session, savepath: str | None, selection: Selected) -> StatusView:
     state, prefix, bucket, limit = selection
-    stores_results = session.settings.results.bucket is not None
+    stores_results = session.settings.results.wanted
     async with session.pool.connection() as connection:
         rules = await active_rules(connection)
         if savepath is None:

@@ -1,34 +1,49 @@
-"""The bucket that ``[results]`` names, as somewhere to store objects."""
+"""A bucket that ``[results]`` names, as somewhere to store objects."""
 
 from collections.abc import Sequence
-from typing import IO, BinaryIO, cast
+from typing import IO, BinaryIO, Protocol, cast
 
 from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, S3Error
 
 from reelscribe.errors import PeerRefused, ServiceError, SettingsError
 from reelscribe.minio_client import MinioClient
-from reelscribe.settings.orchestrator import ResultsSection
 from reelscribe.settings.shared import MinioSection
 
 READ_SECONDS = 60
 REMOVAL_READ_SECONDS = 30
 """Shorter than a transaction may be idle."""
 GONE = ("NoSuchBucket", "NoSuchKey")
+PART_BYTES = 8 << 20
+"""Of what is stored while it arrives; one part is in memory."""
+
+
+class Source(Protocol):
+    """Bytes whose number is not known yet."""
+
+    def read(self, size: int) -> bytes:
+        """So many, fewer only at the end, where nothing is left once all of it has proved complete; blocks.
+
+        Raises:
+            Exception: it is not complete; then nothing is stored.
+        """
 
 
 class ResultBucket(MinioClient):
     """Writes to one bucket of MinIO. Nothing is retried here: whoever stores a result tries again later.
 
+    Args:
+        key: of ``[results]`` that names the bucket.
+
     Raises:
         SettingsError: ``[minio]`` has no endpoint or no usable key.
     """
 
-    def __init__(self, minio: MinioSection, results: ResultsSection) -> None:
-        if not (minio.endpoint and results.bucket):
-            raise SettingsError(["[results] bucket: needs [minio] endpoint, access_key and secret_key_file"])
+    def __init__(self, minio: MinioSection, bucket: str, key: str = "bucket") -> None:
+        if not minio.endpoint:
+            raise SettingsError([f"[results] {key}: needs [minio] endpoint, access_key and secret_key_file"])
         super().__init__(minio, read_seconds=READ_SECONDS, retries=0)
-        self._bucket = results.bucket
+        self._bucket, self._key = bucket, key
         self._stored = StoredResults(minio)
 
     def put(self, name: str, content: IO[bytes], content_type: str) -> None:
@@ -54,13 +69,42 @@ class ResultBucket(MinioClient):
                 self.api.bucket_exists(bucket_name=self._bucket)  # else it is no S3 server at all
                 raise ValueError("it takes no name with such characters") from None
 
+    def put_stream(self, name: str, source: Source, content_type: str) -> None:
+        """Store an object while it arrives: it is there once all of it is, or not at all; blocks.
+
+        Raises:
+            PeerUnreachable, PeerRefused: it is not stored.
+            Exception: what ``source`` raises.
+        """
+        with self.as_service_errors(f"{name} into bucket {self._bucket}"):
+            self.api.put_object(
+                bucket_name=self._bucket,
+                object_name=name,
+                data=cast(BinaryIO, source),
+                length=-1,
+                part_size=PART_BYTES,
+                content_type=content_type,
+                num_parallel_uploads=1,  # what is given up is then removed completely: no part is on its way
+            )
+
+    def problem(self) -> str | None:
+        """Why nothing can be stored, as far as that can be known before; blocks."""
+        try:
+            with self.as_service_errors(f"objects into bucket {self._bucket}"):
+                there = self.api.bucket_exists(bucket_name=self._bucket)
+        except ServiceError as failure:
+            return failure.message
+        return (
+            None if there else f"{self} has no bucket {self._bucket}; make it, or name another in [results] {self._key}"
+        )
+
     def remove(self, bucket: str, names: Sequence[str]) -> None:
         """See :meth:`StoredResults.remove`."""
         self._stored.remove(bucket, names)
 
     def rejection(self, status: int, what: str, reason: str) -> ServiceError:
         return PeerRefused(
-            f"{self} does not take {what} ({reason}); see [results] bucket, and the rights of [minio] access_key "
+            f"{self} does not take {what} ({reason}); see [results] {self._key}, and the rights of [minio] access_key "
             "(s3:PutObject)"
         )
 

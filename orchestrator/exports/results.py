@@ -7,26 +7,24 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Protocol
 
 from orchestrator.database.pool import Pool
-from orchestrator.exports.names import file_name
-from orchestrator.exports.pending_results import STORE_RESULT, without_result
+from orchestrator.exports.following import PRIORITY, follow_transcriptions, remove_all_but
+from orchestrator.exports.names import file_name, for_one_bucket
+from orchestrator.exports.pending_results import STORE_RESULT
 from orchestrator.jobs import deletion, transitions
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.attempts import Attempt
-from orchestrator.jobs.models import TRANSCRIBE
 from orchestrator.queue.entries import QueueEntries
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.models import Transcript
 from orchestrator.transcripts.reader import parts
 from reelscribe.blocking_calls import call_blocking
-from reelscribe.errors import NoRoom, PeerRefused
+from reelscribe.errors import NoRoom
 from reelscribe.settings.orchestrator import ResultsSection
 from reelscribe.text.file_names import FileNames
 from reelscribe.text.formats import Format
 
 log = logging.getLogger(__name__)
 
-PRIORITY = 1000
-"""Results are stored before more is transcribed; it takes a moment."""
 IN_MEMORY_BYTES = 4 << 20
 """A larger result is written to a temporary file first: its length is sent before it."""
 
@@ -37,7 +35,7 @@ class ResultBucket(Protocol):
     def put(self, name: str, content: IO[bytes], content_type: str) -> None:
         """Store an object; blocks."""
 
-    def remove(self, bucket: str, names: Sequence[str]) -> None:
+    def remove(self, bucket: str, names: list[str]) -> None:
         """Remove objects, of whichever bucket; blocks."""
 
 
@@ -66,16 +64,7 @@ class ResultStore:
 
     async def follow_transcriptions(self) -> None:
         """From now on, store what is finished, by whichever worker; and what was finished before."""
-        async with self._pool.connection() as connection:
-            await transitions.follow(connection, STORE_RESULT, TRANSCRIBE, PRIORITY)
-        last = 0
-        while True:
-            async with self._pool.connection() as connection:
-                media = await without_result(connection, last)
-                await self._queue.put(connection, await transitions.catch_up(connection, STORE_RESULT, media, PRIORITY))
-            if not media:
-                return
-            last = media[-1]
+        await follow_transcriptions(self._pool, self._queue, STORE_RESULT, PRIORITY)
 
     async def work(self, attempt: Attempt) -> None:
         """Store one result; see :class:`orchestrator.worker.kinds.Kind`."""
@@ -92,14 +81,15 @@ class ResultStore:
 
     async def _store(self, attempt: Attempt, transcript: Transcript) -> None:
         stored = [await self._put(attempt, transcript, format) for format in self._section.formats]
-        await self._remove_all_but(attempt, stored)
+        assert self._section.bucket
+        await remove_all_but(self._pool, self._bucket, attempt, {self._section.bucket: stored})
         log.info("%s: result stored as %s", transcript.job.savepath, ", ".join(self._section.formats))
 
     async def _put(self, attempt: Attempt, transcript: Transcript, format: Format) -> str:
         """The name of the object."""
         async with self._pool.connection() as connection:
             name = await file_name(connection, self._names, transcript, format)
-        name = self._section.prefix + self._for_one_bucket(transcript.job.bucket, name)
+        name = self._section.prefix + for_one_bucket(transcript.job.bucket, name, self._recordings)
         try:
             with SpooledTemporaryFile(IN_MEMORY_BYTES) as content:
                 async for part in parts(self._pool, transcript, format):
@@ -110,12 +100,6 @@ class ResultStore:
             raise NoRoom(reason) from full
         return name
 
-    def _for_one_bucket(self, bucket: str, name: str) -> str:
-        """A name that no recording of another bucket has: those that begin with a bucket's name are all of that one."""
-        if bucket == self._recordings[0] and name.split("/", 1)[0] not in self._recordings:
-            return name
-        return f"{bucket}/{name}"
-
     async def _put_object(self, attempt: Attempt, name: str, content: IO[bytes], content_type: str) -> None:
         """The name is recorded before, so that a deletion finds it; and while the object is written, deletions wait.
 
@@ -124,29 +108,7 @@ class ResultStore:
         """
         assert attempt.media_id is not None and self._section.bucket
         async with self._pool.connection() as connection:
-            await deletion.note_result(connection, attempt.media_id, self._section.bucket, name)
+            await deletion.note_result(connection, attempt.media_id, self._section.bucket, name, STORE_RESULT)
         async with self._pool.connection() as connection:
             await deletion.hold_recording(connection, attempt)
             await call_blocking(partial(self._bucket.put, name, content, content_type))
-
-    async def _remove_all_but(self, attempt: Attempt, stored: Sequence[str]) -> None:
-        """Remove what was stored of the recording under other names: it has the words of an older transcript.
-
-        Raises:
-            Superseded: the recording was forgotten, or the attempt is over.
-            PeerUnreachable: the bucket does not answer.
-        """
-        assert attempt.media_id is not None and self._section.bucket
-        async with self._pool.connection() as connection:
-            others = await deletion.stored_results(connection, [attempt.media_id])
-            for bucket, names in others.items():
-                old = [name for name in names if bucket != self._section.bucket or name not in stored]
-                if not old:
-                    continue
-                await deletion.hold_recording(connection, attempt)
-                try:
-                    await call_blocking(partial(self._bucket.remove, bucket, old))
-                except PeerRefused as refused:
-                    log.warning("%s: results with older words stay: %s", attempt.savepath, refused.message)
-                else:
-                    await deletion.forget_results(connection, attempt.media_id, bucket, old)

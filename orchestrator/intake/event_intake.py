@@ -44,8 +44,8 @@ class RecordingFilter:
         )
 
     def is_recording(self, bucket: str, savepath: str) -> bool:
-        """Whether this object has one of the suffixes, and neither the name of an unfinished file nor of a transcript
-        that ``[results]`` has stored.
+        """Whether this object has one of the suffixes, and neither the name of an unfinished file nor of what
+        ``[results]`` has stored.
         """
         return (
             savepath.lower().endswith(self._suffixes)
@@ -55,6 +55,8 @@ class RecordingFilter:
 
     def _is_result(self, bucket: str, savepath: str) -> bool:
         results, endings = self._results, tuple(f".{format.ending}" for format in self._results.formats)
+        if any(bucket == place and savepath.startswith(folder) for place, folder in results.media.values()):
+            return True
         return bucket == results.bucket and savepath.startswith(results.prefix) and savepath.endswith(endings)
 
 

@@ -132,18 +132,22 @@ async def queue_entries(connection: Connection, jobs: Sequence[int]) -> list[int
     )
 
 
-async def stored_results(connection: Connection, media_ids: Sequence[int]) -> dict[str, list[str]]:
-    """The names of the objects that ``[results]`` has stored of these recordings and of no others, by bucket."""
+async def stored_results(
+    connection: Connection, media_ids: Sequence[int], kind: str | None = None
+) -> dict[str, list[str]]:
+    """The names of the objects that ``[results]`` has stored of these recordings and of no others, by bucket; with
+    ``kind``, only those of this kind of work.
+    """
     rows = await fetch_all(
         connection,
         """
         select distinct bucket, name from stored_results s
-        where media_id = any(%(media)s) and not exists (
+        where media_id = any(%(media)s) and (%(kind)s::text is null or kind = %(kind)s) and not exists (
             select from stored_results o
             where o.bucket = s.bucket and o.name = s.name and not o.media_id = any(%(media)s)
         ) order by name
         """,
-        {"media": list(media_ids)},
+        {"media": list(media_ids), "kind": kind},
     )
     by_bucket: dict[str, list[str]] = defaultdict(list)
     for bucket, name in rows:
@@ -187,16 +191,37 @@ async def remove_job(connection: Connection, id: int, media_id: int | None) -> D
     return Deleted(savepaths=media.rowcount, jobs=jobs.rowcount)
 
 
-async def note_result(connection: Connection, media_id: int, bucket: str, name: str) -> None:
-    """A result is about to be stored as this object; nothing is noted of a recording that was forgotten."""
+async def note_result(connection: Connection, media_id: int, bucket: str, name: str, kind: str) -> None:
+    """A result of this kind of work is about to be stored as this object; nothing is noted of a recording that was
+    forgotten.
+    """
     await connection.execute(
         """
-        insert into stored_results (media_id, bucket, name)
-        select id, %s, %s from media where id = %s for key share
-        on conflict (media_id, bucket, name) do update set stored_at = now()
+        insert into stored_results (media_id, bucket, name, kind)
+        select id, %s, %s, %s from media where id = %s for key share
+        on conflict (media_id, bucket, name) do update
+            set stored_at = now(), kind = excluded.kind, made_of = null
         """,
-        (bucket, name, media_id),
+        (bucket, name, kind, media_id),
     )
+
+
+async def note_made(connection: Connection, media_id: int, bucket: str, name: str, made_of: str) -> None:
+    """This object is stored, and was made of that."""
+    await connection.execute(
+        "update stored_results set made_of = %s, stored_at = now() where media_id = %s and bucket = %s and name = %s",
+        (made_of, media_id, bucket, name),
+    )
+
+
+async def made(connection: Connection, media_id: int) -> dict[tuple[str, str], str]:
+    """Of what the objects of a recording were made, by bucket and name."""
+    rows = await fetch_all(
+        connection,
+        "select bucket, name, made_of from stored_results where media_id = %s and made_of is not null",
+        (media_id,),
+    )
+    return {(bucket, name): made_of for bucket, name, made_of in rows}
 
 
 async def forget_results(connection: Connection, media_id: int, bucket: str, names: Sequence[str]) -> None:

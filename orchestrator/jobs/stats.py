@@ -205,17 +205,17 @@ async def count_by_state(connection: Connection, kind: str = TRANSCRIBE) -> dict
     return dict(rows)
 
 
-async def pending_work(connection: Connection, kind: str, jobs: Sequence[int] | None = None) -> PendingWork:
-    """Unfinished jobs of a kind: all, or those about the recordings of these jobs."""
+async def pending_work(connection: Connection, kinds: Sequence[str], jobs: Sequence[int] | None = None) -> PendingWork:
+    """Unfinished jobs of these kinds: all, or those about the recordings of these jobs."""
     row = await fetch_one(
         connection,
         """
         select count(*), count(error_message), max(error_message) from jobs
-        where kind = %(kind)s and state = any(%(unfinished)s) and not superseded and (
+        where kind = any(%(kinds)s) and state = any(%(unfinished)s) and not superseded and (
             %(jobs)s::bigint[] is null or media_id in (select media_id from jobs where id = any(%(jobs)s))
         )
         """,
-        {"kind": kind, "unfinished": list(UNFINISHED), "jobs": None if jobs is None else list(jobs)},
+        {"kinds": list(kinds), "unfinished": list(UNFINISHED), "jobs": None if jobs is None else list(jobs)},
     )
     return PendingWork(pending=row[0], failing=row[1], error=row[2])
 

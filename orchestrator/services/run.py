@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from orchestrator.api.handlers import OrchestratorService
 from orchestrator.exports.dataset.shard_work import ShardBuilder
-from orchestrator.exports.pending_results import STORE_RESULT
+from orchestrator.exports.pending_results import STORE_MEDIA, STORE_RESULT
 from orchestrator.exports.results import ResultStore
 from orchestrator.intake.bucket_listing import BucketListing
 from orchestrator.intake.event_intake import EventIntake, RecordingFilter
@@ -90,7 +90,7 @@ def make_service(session: Session) -> OrchestratorService:
         chosen.paths.bucket_name,
         _make_intake(session),
         session.deletions,
-        stores_results=chosen.results.bucket is not None,
+        stores_results=chosen.results.wanted,
         hosts=AllowedHosts.of("orchestrator", chosen.orchestrator),
         objects=session.objects,
         media=Media(session.pool, chosen.listing_url, tokens, chosen.paths.bucket_name),
@@ -109,6 +109,8 @@ async def serve_service(session: Session, service: OrchestratorService) -> None:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(service.media.close)
         further_kinds = [await _result_storing(session)] if chosen.results.bucket else []
+        if chosen.results.media:
+            further_kinds.append(await _media_storing(session))
         if every := chosen.events.reconcile_every:
             listing = BucketListing(session.pool, service.intake, session.objects, every, service.registry)
             await stack.enter_async_context(_concurrently(session, service.stopping, "listing", listing.run()))
@@ -132,11 +134,39 @@ async def _result_storing(session: Session) -> Kind:
     from orchestrator.exports.result_bucket import ResultBucket  # 0.4 s that no other command should wait
 
     section, recordings = session.settings.results, RecordingFilter(session.settings).buckets
-    bucket = ResultBucket(session.settings.minio, section)
+    assert section.bucket
+    bucket = ResultBucket(session.settings.minio, section.bucket)
     store = ResultStore(session.pool, session.queue, bucket, section, recordings)
     await store.follow_transcriptions()
-    retry = RetryPolicy(max_failures=None, backoff=exponential(first=2, longest=LONGEST_RESULT_PAUSE_SECONDS))
-    return Kind(STORE_RESULT, 1, store.work, retry)
+    return Kind(STORE_RESULT, 1, store.work, _result_retry())
+
+
+async def _media_storing(session: Session) -> Kind:
+    """Storing previews and sound in the buckets of ``[results]``, as a kind of work.
+
+    Raises:
+        SettingsError: ``[results]`` lacks its ``[minio]``, or would have its own results transcribed.
+    """
+    from orchestrator.exports.media_results import MediaStore
+    from orchestrator.exports.result_bucket import ResultBucket
+
+    chosen = session.settings
+    store = MediaStore(
+        session.pool,
+        session.queue,
+        {key: ResultBucket(chosen.minio, bucket, key) for key, (bucket, _) in chosen.results.media.items()},
+        chosen.results,
+        RecordingFilter(chosen).buckets,
+        chosen.listing_url,
+        Tokens.from_file(chosen.auth.token_file),
+        chosen.orchestrator.max_attempts,
+    )
+    await store.follow_transcriptions()
+    return Kind(STORE_MEDIA, 1, store.work, _result_retry())
+
+
+def _result_retry() -> RetryPolicy:
+    return RetryPolicy(max_failures=None, backoff=exponential(first=2, longest=LONGEST_RESULT_PAUSE_SECONDS))
 
 
 @asynccontextmanager

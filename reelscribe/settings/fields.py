@@ -9,6 +9,8 @@ from urllib.parse import unquote
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from reelscribe.savepath import mistake_in
+
 
 def _comma_separated(value: Any) -> Any:
     if not isinstance(value, str):
@@ -66,11 +68,28 @@ def _bucket_name(value: str) -> str:
     return value
 
 
+def _bucket_folder(value: str) -> str:
+    bucket, folder = bucket_and_folder(value)
+    _bucket_name(bucket)
+    if folder and (wrong := mistake_in(folder.rstrip("/"))):
+        raise ValueError(f"its folder {wrong}")
+    return f"{bucket}/{folder}"
+
+
+def bucket_and_folder(value: str) -> tuple[str, str]:
+    """The parts of ``BUCKET/FOLDER``: the second ends with a slash, or is empty."""
+    bucket, _, folder = value.partition("/")
+    folder = folder.rstrip("/")
+    return bucket, f"{folder}/" if folder else ""
+
+
 CommaSeparated = BeforeValidator(_comma_separated)
 EmptyIsNone = BeforeValidator(_empty_is_none)
 AnyPath = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_expanded)]
 OptionalPath = Annotated[AnyPath | None, EmptyIsNone]
 BucketName = Annotated[str, AfterValidator(_bucket_name)]
+BucketFolder = Annotated[str, AfterValidator(_bucket_folder)]
+"""``BUCKET`` or ``BUCKET/FOLDER``, see :func:`bucket_and_folder`."""
 HostPort = Annotated[str, AfterValidator(_endpoint)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from reelscribe.settings.fields import (
     AnyPath,
+    BucketFolder,
     BucketName,
     CommaSeparated,
     DatabaseUrl,
@@ -16,6 +17,7 @@ from reelscribe.settings.fields import (
     Port,
     Seconds,
     Url,
+    bucket_and_folder,
 )
 from reelscribe.settings.shared import Listener, Section
 from reelscribe.text.file_names import FileNames
@@ -67,12 +69,29 @@ class EventsSection(Section):
 
 
 class ResultsSection(Section):
-    """``[results]``: where the orchestrator stores finished transcripts as objects, if a bucket is named."""
+    """``[results]``: where the orchestrator stores transcripts, previews and sound as objects."""
 
     bucket: Annotated[BucketName | None, EmptyIsNone] = None
     prefix: str = Field(default="", max_length=512)
     formats: Annotated[tuple[Format, ...], CommaSeparated, Field(min_length=1)] = (Format.JSON, Format.SRT)
     name: str = Field(default="", max_length=512, validate_default=True)
+    gif: Annotated[BucketFolder | None, EmptyIsNone] = None
+    webp: Annotated[BucketFolder | None, EmptyIsNone] = None
+    mp4: Annotated[BucketFolder | None, EmptyIsNone] = None
+    previews: int = Field(default=2, ge=1, le=16)
+    audio: Annotated[BucketFolder | None, EmptyIsNone] = None
+    audio_format: Literal["mp3", "flac", "wav"] = "mp3"
+
+    @property
+    def media(self) -> dict[str, tuple[str, str]]:
+        """Bucket and folder of what is made of picture and sound, by the key that names them."""
+        named = {key: getattr(self, key) for key in ("gif", "webp", "mp4", "audio")}
+        return {key: bucket_and_folder(value) for key, value in named.items() if value}
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is to be stored."""
+        return self.bucket is not None or bool(self.media)
 
     @field_validator("name")
     @classmethod

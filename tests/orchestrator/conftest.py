@@ -196,6 +196,7 @@ def store_transcript(
         incomplete: str | None = None,
         force: bool = False,
         bucket: str = BUCKET,
+        etag: str = "etag-1",
     ) -> Job:
         job = await submit(savepath, force=force, bucket=bucket)
         [(queue_job,)] = await sql("select queue_job from transcriptions where id = %s", job.id)
@@ -204,13 +205,14 @@ def store_transcript(
             attempt = await transitions.begin(connection, queue_job, job.id)
         assert attempt
         started = Started(
-            model="scripted", language=language, language_probability=0.9, duration=4.0 * len(texts), etag="etag-1"
+            model="scripted", language=language, language_probability=0.9, duration=4.0 * len(texts), etag=etag
         )
         await progress.start(attempt, "http://transcriber", started)
         for index, text in enumerate(texts):
             await progress.store(attempt, [segment(4.0 * index, 4.0 * index + 3, text)], 4.0 * index + 4)
         end = finished(4.0 * len(texts), incomplete, len(texts))
-        await progress.finish(attempt, [], end.model_copy(update={"last_modified": modified, "size": 1000}))
+        of_object = {"last_modified": modified, "size": 1000, "etag": etag}
+        await progress.finish(attempt, [], end.model_copy(update=of_object))
         async with pool.connection() as connection:
             return (await job_queries.jobs_by_id(connection, [job.id]))[0]
 

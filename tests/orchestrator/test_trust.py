@@ -16,7 +16,6 @@ from reelscribe.errors import PeerRefused, RemoteError, ServiceError, SettingsEr
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import ExtractorClient
 from reelscribe.settings.loading import load_settings
-from reelscribe.settings.orchestrator import ResultsSection
 from reelscribe.trust import trust
 from tests.extractor_api.s3_server import minio
 
@@ -72,7 +71,7 @@ async def of_transcriber(port: int, folder: Path) -> None:
 
 
 async def of_minio(port: int, folder: Path) -> None:
-    bucket = ResultBucket(minio(folder, port, secure=True), ResultsSection(bucket="words"))
+    bucket = ResultBucket(minio(folder, port, secure=True), "words")
     await asyncio.to_thread(bucket.put, "a", BytesIO(b"a"), "text/plain")
 
 

@@ -74,7 +74,7 @@ class Gate:
 async def storing(pool, queue, tmp_path, s3, s3_port):
     """A worker that stores results."""
     section = ResultsSection.model_validate({"bucket": "words"})
-    gate = Gate(ResultBucket(minio(tmp_path, s3_port), section))
+    gate = Gate(ResultBucket(minio(tmp_path, s3_port), "words"))
     store = ResultStore(pool, queue, gate, section, (BUCKET, "more"))
     await store.follow_transcriptions()
     kind = Kind(STORE_RESULT, 1, store.work, RetryPolicy(max_failures=None, backoff=lambda failures: 0.1))

@@ -46,7 +46,7 @@ def s3(s3_port):
 def store(queue, pool, tmp_path, s3_port):
     def make(port: int = s3_port, queue: Queue = queue, **section) -> ResultStore:
         chosen = ResultsSection.model_validate({"bucket": "words", **section})
-        return ResultStore(pool, queue, ResultBucket(minio(tmp_path, port), chosen), chosen, (BUCKET, "more"))
+        return ResultStore(pool, queue, ResultBucket(minio(tmp_path, port), chosen.bucket), chosen, (BUCKET, "more"))
 
     return make
 
@@ -240,7 +240,7 @@ async def test_a_long_transcript_is_written_to_a_file_first(storing, store_trans
 
 def test_a_bucket_needs_minio():
     with pytest.raises(SettingsError, match=r"\[results\] bucket: needs \[minio\] endpoint"):
-        ResultBucket(MinioSection(), ResultsSection(bucket="words"))
+        ResultBucket(MinioSection(), "words")
 
 
 async def test_status_and_show_report_what_is_not_stored(orchestrator, store, store_transcript, sql):

@@ -175,7 +175,7 @@ async def test_lists_and_counts_name_it_if_asked_for_it(add, pool):
         assert [job.id for job in await queries.list_jobs(connection, kind=PREVIEW)] == [id]
         assert await queries.list_jobs(connection) == []
         assert await stats.count_by_state(connection, PREVIEW) == {"queued": 1}
-        assert (await stats.pending_work(connection, PREVIEW)).pending == 1
+        assert (await stats.pending_work(connection, [PREVIEW])).pending == 1
 
 
 async def test_its_changes_are_followed(add, working_on, pool):
