@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterable
 from typing import Any, TextIO
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -31,19 +32,20 @@ class Refused(OSError):
 
 
 class Guard:
-    """Looks at each connection and each program before it begins."""
+    """Looks at each connection and each program before it begins.
 
-    def __init__(self) -> None:
-        self._allowed: set[str] = set()
+    Args:
+        proxies: hosts that are always allowed, whatever addresses they have.
+    """
+
+    def __init__(self, proxies: Iterable[str | None]) -> None:
+        self._proxies = {address for host in proxies for address in addresses(host)}
+        self._allowed = self._proxies
         sys.addaudithook(self._look)
 
     def allow(self, host: str | None) -> None:
-        """Whatever addresses this host has, it was named by the user."""
-        try:
-            found = socket.getaddrinfo(host, None) if host else []
-        except (OSError, UnicodeError):
-            return  # yt-dlp will say so
-        self._allowed |= {str(entry[4][0]) for entry in found}
+        """From now on this host, which was named by the user, and no host that was named before."""
+        self._allowed = self._proxies | addresses(host)
 
     def _look(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "socket.connect" and isinstance(arguments[1], tuple):
@@ -52,6 +54,14 @@ class Guard:
                 raise Refused(f"{address} is a private address, and its host was not named")
         elif event == "subprocess.Popen" and any("://" in os.fsdecode(word) for word in arguments[1]):
             raise Refused(f"{arguments[1][0]} would open addresses that cannot be checked")
+
+
+def addresses(host: str | None) -> set[str]:
+    """Those that a host has now; none if it has no name that can be looked up, of which yt-dlp will say more."""
+    try:
+        return {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)} if host else set()
+    except (OSError, UnicodeError):
+        return set()
 
 
 def is_public(address: str) -> bool:
@@ -266,9 +276,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the parent ends this process
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what anything else prints is no answer
-    guard = Guard()
-    for proxy in getproxies().values():
-        guard.allow(urlsplit(proxy if "://" in proxy else f"//{proxy}").hostname)
+    proxies = getproxies().values()
+    guard = Guard(urlsplit(proxy if "://" in proxy else f"//{proxy}").hostname for proxy in proxies)
     try:
         child = Child(json.loads(sys.stdin.readline()), guard, out)
     except ImportError:
