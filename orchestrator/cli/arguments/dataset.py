@@ -85,6 +85,7 @@ def register(cli: typer.Typer) -> None:
     dataset.command(epilog="Example: orchestrator dataset diff data/monday data/tuesday")(diff)
     dataset.command(epilog="Example: orchestrator dataset verify data/speech")(verify)
     dataset.command(epilog="Example: orchestrator dataset report data/speech")(report)
+    dataset.command(epilog="Example: orchestrator dataset upload data/speech training/speech")(upload)
     dataset.command(epilog="Example: orchestrator dataset cancel data/speech")(cancel)
     dataset.command("list", epilog="Example: orchestrator dataset list")(list_datasets)
     cli.add_typer(
@@ -311,6 +312,18 @@ def report(
     from orchestrator.cli.dataset import folders as work
 
     work.report(folder, output, as_json)
+
+
+def upload(
+    folder: FolderArgument,
+    target: Annotated[str, typer.Argument(metavar="BUCKET/FOLDER", show_default=False)],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Copy a dataset into a bucket, and compare what is there; run it again to continue. The manifest comes last."""
+    from orchestrator.cli.dataset import uploads as work
+
+    work.upload(folder, target, as_json, config)
 
 
 def list_datasets(as_json: JsonOption = False, config: ConfigOption = None) -> None:

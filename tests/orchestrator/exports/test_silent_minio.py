@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from orchestrator.database.pool import Pool
+from orchestrator.exports.pending_results import STORE_RESULT
 from orchestrator.jobs import deletion
 from orchestrator.jobs.models import Job
 from tests.orchestrator.commands import Command, Orchestrator
+from tests.orchestrator.dataset.test_folders import make_dataset
 
 READ_SECONDS = 30
 """After which a client gives up by itself."""
@@ -55,6 +57,11 @@ async def test_an_upload_ends(orchestrator: Orchestrator, asked: asyncio.Event, 
     await interrupted(await orchestrator.start("submit", "--upload", str(tmp_path / "talk.mp4")), asked)
 
 
+async def test_an_upload_of_a_dataset_ends(orchestrator: Orchestrator, asked: asyncio.Event, tmp_path: Path) -> None:
+    data = make_dataset(tmp_path / "data", 1)
+    await interrupted(await orchestrator.start("dataset", "upload", str(data), "training/sets"), asked)
+
+
 async def test_a_deletion_ends_and_nothing_is_forgotten(
     orchestrator: Orchestrator,
     asked: asyncio.Event,
@@ -65,7 +72,7 @@ async def test_a_deletion_ends_and_nothing_is_forgotten(
     await submit("talk.mp4")
     [(media,)] = await sql("select id from media")
     async with pool.connection() as connection:
-        await deletion.note_result(connection, media, "words", "talk.txt")
+        await deletion.note_result(connection, media, "words", "talk.txt", STORE_RESULT)
     await interrupted(await orchestrator.start("delete", "--yes", "talk.mp4"), asked)
     assert await sql("select savepath from media") == [("talk.mp4",)]
     assert await sql("select state from jobs") == [("queued",)]
