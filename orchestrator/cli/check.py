@@ -11,6 +11,7 @@ import typer
 from orchestrator.cli.console import print_json
 from orchestrator.database.pool import CONNECTION_ERRORS, one_line
 from orchestrator.errors import DatabaseUnavailable, NoTables
+from orchestrator.ingest.environment import ENVIRONMENT, Environment
 from orchestrator.session import open_session
 from orchestrator.worker.transcriber_client import TranscriberClient
 from reelscribe import logs
@@ -76,6 +77,11 @@ async def _check(chosen: Settings, tokens: Tokens, silently: bool) -> list[Check
             problems = "; ".join(health["problems"])
             report("extractor", ServiceError(f"{found}: {problems}") if problems else found)
             report("sandbox of the extractor", _sandbox(health))
+    environment = Environment(chosen.ingest.data_dir / ENVIRONMENT)
+    if environment.python.exists():
+        of_yt_dlp = await environment.version()
+        broken = ServiceError("yt-dlp does not run; install it again with: orchestrator ingest setup")
+        report("ingest", f"yt-dlp {of_yt_dlp}" if of_yt_dlp else broken)
     for subject, problem in (await _result_buckets(chosen)).items():
         report(subject, ServiceError(problem) if problem else "is there")
     section = chosen.orchestrator

@@ -10,11 +10,11 @@ from typing import NoReturn, TextIO
 import typer
 
 from orchestrator.cli.console import out, print_json, visible
-from orchestrator.cli.options import STANDARD_INPUT, checked, usage
+from orchestrator.cli.options import STANDARD_INPUT, checked, usage, validated
 from orchestrator.cli.submission.ingest_view import IngestBar, IngestLines, IngestView, Silence, summary
 from orchestrator.ingest import lists
 from orchestrator.ingest.downloader import Downloader, not_installed
-from orchestrator.ingest.environment import Environment, NotInstalled
+from orchestrator.ingest.environment import ENVIRONMENT, Environment, NotInstalled
 from orchestrator.ingest.failures import FailureKind
 from orchestrator.ingest.ingestion import Ingestion, Request, Result
 from orchestrator.ingest.names import mistake_in_address
@@ -43,13 +43,15 @@ def ingest(
     limit: int | None,
     again: bool,
     into: str | None,
+    priority: int | None,
+    language: str | None,
     bucket: str | None,
     as_json: bool,
     config: Path | None,
 ) -> None:
     """Download recordings and submit them; or what one of the words asks for."""
     if urls and urls[0] in (SETUP, LIST, RESUME):
-        if len(urls) > 1 or channel or playlist or csv or limit or again or into:
+        if len(urls) > 1 or channel or playlist or csv or limit or again or into or language or priority is not None:
             usage(f"{urls[0]} takes no addresses, and none of these options")
         {SETUP: _set_up, LIST: _list, RESUME: _resume}[urls[0]](as_json, config)
     listed = [*(channel or ()), *(playlist or ())]
@@ -62,13 +64,14 @@ def ingest(
         usage("name at least one address, or a list of them with --channel, --playlist or --csv")
     folder = into.strip("/") + "/" if into and into.strip("/") else ""
     checked(f"{folder}a", "--into")
+    options = validated(Options, **({} if language is None else {"language": language}))
 
     async def work(session: Session) -> int:
         environment = _environment(session.settings)
         if not environment.python.exists():
             print_error(not_installed().message)
             return SETUP_EXIT_CODE
-        submission = session.submissions.begin(session.bucket(bucket), Options())
+        submission = session.submissions.begin(session.bucket(bucket), options, priority)
         results: list[Result] = []
         try:
             with _view(as_json) as view:
@@ -114,7 +117,7 @@ def _totals(results: Sequence[Result]) -> dict[str, int]:
 
 
 def _environment(settings: Settings) -> Environment:
-    return Environment(settings.ingest.data_dir / "environment")
+    return Environment(settings.ingest.data_dir / ENVIRONMENT)
 
 
 def _addresses(csv: str) -> list[str]:

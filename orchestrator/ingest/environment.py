@@ -12,6 +12,8 @@ REQUIREMENT = "yt-dlp[default]"
 WITH_DENO = "yt-dlp[deno]=="
 """Installed after it, with its version: if deno cannot be had, pip would take an old yt-dlp without such an extra."""
 MARK = "pyvenv.cfg"
+ENVIRONMENT = "environment"
+"""Of ``[ingest] data_dir``."""
 
 
 class NotInstalled(ServiceError):

@@ -3,6 +3,7 @@
 Functions take the connection, so that the caller says what belongs to one transaction.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Annotated
@@ -177,9 +178,22 @@ async def listed(connection: Connection, bucket: str, query: ListQuery, after: s
 
 async def no_transcript(connection: Connection, bucket: str, savepath: str, default_bucket: str) -> ServiceError:
     """Why there is no transcript of a savepath, and what to do."""
-    jobs = await current_jobs(connection, bucket, [savepath])
-    if not jobs:
-        return not_submitted(bucket, savepath, default_bucket)
-    job = jobs[-1]
+    return (await no_transcripts(connection, bucket, [savepath], default_bucket))[savepath]
+
+
+async def no_transcripts(
+    connection: Connection, bucket: str, savepaths: Collection[str], default_bucket: str
+) -> dict[str, ServiceError]:
+    """The same for each of these savepaths."""
+    jobs = {job.savepath: job for job in await current_jobs(connection, bucket, list(savepaths))} if savepaths else {}
+    return {
+        savepath: _not_yet(jobs[savepath], default_bucket)
+        if savepath in jobs
+        else not_submitted(bucket, savepath, default_bucket)
+        for savepath in savepaths
+    }
+
+
+def _not_yet(job: Job, default_bucket: str) -> ServiceError:
     situation = job.situation(default_bucket)
-    return TranscriptNotFound(f"{savepath} has no transcript yet: {situation}", job=job.id, state=job.state)
+    return TranscriptNotFound(f"{job.savepath} has no transcript yet: {situation}", job=job.id, state=job.state)

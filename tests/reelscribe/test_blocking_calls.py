@@ -1,6 +1,7 @@
 """Calls in a thread that nothing waits for."""
 
 import asyncio
+import gc
 import threading
 import time
 
@@ -45,3 +46,20 @@ def test_a_cancelled_call_that_does_not_end_keeps_no_event_loop(monkeypatch: pyt
     asyncio.run(begin())
     release.set()
     assert time.monotonic() - before < 30
+
+
+async def test_what_a_cancelled_call_raises_is_not_reported(caplog: pytest.LogCaptureFixture) -> None:
+    stop = threading.Event()
+
+    def call() -> None:
+        assert stop.wait(20)
+        raise OSError("it was interrupted")
+
+    calling = asyncio.create_task(call_blocking(call, stop.set))
+    await asyncio.sleep(0.05)
+    calling.cancel()
+    await asyncio.wait([calling])
+    del calling
+    await asyncio.sleep(0)
+    gc.collect()
+    assert not caplog.records, "Future exception was never retrieved"

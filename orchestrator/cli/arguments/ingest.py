@@ -54,6 +54,12 @@ def ingest(
         str | None,
         typer.Option(metavar="FOLDER", help="Folder of the bucket.", show_default="none", callback=checked_text),
     ] = None,
+    priority: Annotated[
+        int | None, typer.Option(min=-1000, max=1000, help="Of the jobs; higher ones run first.", show_default="0")
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(metavar="CODE", help="That is spoken, such as en.", show_default="detected")
+    ] = None,
     bucket: BucketOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -63,4 +69,4 @@ def ingest(
     """
     from orchestrator.cli import ingest as work
 
-    work.ingest(urls, channel, playlist, csv, limit, again, into, bucket, as_json, config)
+    work.ingest(urls, channel, playlist, csv, limit, again, into, priority, language, bucket, as_json, config)

@@ -4,25 +4,28 @@ import asyncio
 import json
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any, NamedTuple
 
 from psycopg.errors import UniqueViolation
 
-from orchestrator.cli.console import NO_WORKER, counted, print_json, visible
-from orchestrator.cli.dataset.selection import Planned, Selection, recordings, utterances
+from orchestrator.cli.console import NO_WORKER, counted, visible
+from orchestrator.cli.dataset.planning import Totals, listed, only_plan, planned
+from orchestrator.cli.dataset.selection import Selection
 from orchestrator.cli.options import checked_all, usage, validated
 from orchestrator.exports.dataset.layout import DatasetFolder, read_json
 from orchestrator.exports.dataset.lists import NAMES, BadList, read_list
-from orchestrator.exports.dataset.plan import SETTINGS, DatasetKind, Item, PlanSettings, ShardPlan, SpeechSettings
-from orchestrator.exports.dataset.planner import Planner
+from orchestrator.exports.dataset.plan import SETTINGS, DatasetKind, PlanSettings
 from orchestrator.jobs import datasets, transitions
 from orchestrator.jobs.datasets import Dataset, PlannedShard
 from orchestrator.session import Session, print_error, run
 from orchestrator.transcripts.where import EVERY, compiled
+from reelscribe.blocking_calls import call_blocking
 
 FOLLOW_SECONDS = 0.3
 """How often the command looks at the shards."""
@@ -49,46 +52,6 @@ class MakeOptions(NamedTuple):
     config: Path | None
 
 
-class Totals:
-    """What a plan holds."""
-
-    def __init__(self) -> None:
-        self.items = self.failed = self.samples = self.shards = 0
-        self.seconds = 0.0
-        self.reasons: dict[str, int] = {}
-        self.left_out: dict[str, int] = {}
-
-    def add(self, item: Item) -> None:
-        """Count one item."""
-        self.items += 1
-        self.samples += len(item.utterances)
-        self.seconds += sum(utterance.end - utterance.start for utterance in item.utterances)
-        for reason, count in item.left_out.items():
-            self.left_out[reason] = self.left_out.get(reason, 0) + count
-        if item.mistake is not None:
-            self.failed += 1
-            code = item.code or "bad_row"
-            self.reasons[code] = self.reasons.get(code, 0) + 1
-
-    def figures(self, kind: DatasetKind) -> dict[str, Any]:
-        """For scripts."""
-        of_speech = {"utterances": self.samples, "seconds": round(self.seconds, 3), "left_out": self.left_out}
-        return {
-            "recordings": self.items,
-            "shards": self.shards,
-            **(of_speech if kind == "speech" else {}),
-            "failed": self.failed,
-            "reasons": self.reasons,
-        }
-
-    def sentence(self, kind: DatasetKind) -> str:
-        """For people."""
-        said = f", {counted(self.samples, 'utterance')} of {self.seconds / 60:.1f} min" if kind == "speech" else ""
-        failed = f", {self.failed} without a sample ({_listed(self.reasons)})" if self.failed else ""
-        out = f"; left out: {_listed(self.left_out)}" if self.left_out else ""
-        return f"{counted(self.items, 'recording')}{said} in {counted(self.shards, 'shard')}{failed}{out}"
-
-
 def make(kind: DatasetKind, options: MakeOptions, of_kind: Mapping[str, Any]) -> None:
     """Make a dataset, or continue one."""
     given = validated(SETTINGS[kind], **{name: value for name, value in of_kind.items() if value is not None})
@@ -108,7 +71,7 @@ def make(kind: DatasetKind, options: MakeOptions, of_kind: Mapping[str, Any]) ->
             **known,
         )
         if options.dry_run or options.plan:
-            return await _only_plan(session, chosen, plan, options)
+            return await only_plan(session, chosen, plan, options.plan, options.dry_run, options.as_json)
         dataset = await _open(session, folder, plan, chosen)
         if dataset is None:
             return 1
@@ -163,47 +126,6 @@ def _known(selection: Selection) -> dict[str, bool]:
     return {"with_labels": labels, "with_speakers": speakers}
 
 
-async def _planned(
-    session: Session, selection: Selection, plan: PlanSettings, totals: Totals
-) -> AsyncIterator[tuple[str, list[Item]]]:
-    """The shards of a new plan."""
-    planner, settings = Planner(plan), plan.of_kind
-    found: AsyncIterator[Planned]
-    if isinstance(settings, SpeechSettings):
-        found = utterances(session, selection, settings)
-    else:
-        found = recordings(session, selection)
-    async for split, item in found:
-        totals.add(item)
-        for shard in planner.add(split, item):
-            totals.shards += 1
-            yield shard
-    for shard in planner.rest():
-        totals.shards += 1
-        yield shard
-
-
-async def _only_plan(session: Session, selection: Selection, plan: PlanSettings, options: MakeOptions) -> int:
-    """Say what would be built; write it to a file if one is named."""
-    totals, number = Totals(), 0
-    lines: list[str] = []
-    async for split, items in _planned(session, selection, plan, totals):
-        if options.plan:
-            lines.append(ShardPlan(plan=plan, number=number, split=split, items=items).model_dump_json())
-        number += 1
-    if options.plan:
-        try:
-            options.plan.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        except OSError as refused:
-            print_error(f"{options.plan} cannot be written: {refused.strerror}")
-            return 1
-    if options.as_json:
-        print_json({"dry_run": options.dry_run, **totals.figures(plan.kind)})
-    else:
-        print(f"{'planned' if options.plan else 'would be built'}: {totals.sentence(plan.kind)}")
-    return 0 if totals.items > totals.failed else 1
-
-
 async def _open(session: Session, folder: DatasetFolder, plan: PlanSettings, selection: Selection) -> Dataset | None:
     """The dataset of this folder: the one that was begun with the same settings, else a new one; None if the folder is
     another's.
@@ -249,13 +171,13 @@ async def _new(
             await connection.rollback()
             return None
         number = 0
-        async for split, items in _planned(session, selection, plan, totals):
+        async for split, items in planned(session, selection, plan, totals):
             stored = [item.model_dump(mode="json") for item in items]
             jobs.append(await datasets.insert_shard(connection, dataset, number, split, stored))
             number += 1
         if totals.items == totals.failed:
             await connection.rollback()
-            reasons = f": {_listed(totals.reasons)}" if totals.reasons else ""
+            reasons = f": {listed(totals.reasons)}" if totals.reasons else ""
             print_error(f"nothing to build; {counted(totals.items, 'recording')} selected{reasons}")
             return None
         await session.queue.put(connection, jobs)
@@ -341,10 +263,19 @@ async def _finish(session: Session, folder: DatasetFolder, dataset: Dataset) -> 
         if manifest is None:
             shards = await datasets.planned_shards(connection, dataset.id)
             plan = PlanSettings.model_validate(dataset.settings)
-            manifest = await asyncio.to_thread(finish, folder, plan, [shard.split for shard in shards])
+            stopped = Event()
+            splits = [shard.split for shard in shards]
+            manifest = await call_blocking(
+                partial(finish, folder, plan, splits, partial(_unless_stopped, stopped)), stopped.set
+            )
         shutil.rmtree(folder.building, ignore_errors=True)
         await datasets.finish_dataset(connection, dataset.id, manifest["version"])
     return manifest
+
+
+def _unless_stopped(stopped: Event) -> None:
+    if stopped.is_set():
+        raise InterruptedError("the command was interrupted")
 
 
 def _report(folder: DatasetFolder, manifest: Mapping[str, Any], as_json: bool) -> int:
@@ -357,14 +288,8 @@ def _report(folder: DatasetFolder, manifest: Mapping[str, Any], as_json: bool) -
             f"version {manifest['version']}: {folder.root}"
         )
         if manifest["failed"]:
-            print(f"{manifest['failed']} without a sample ({_listed(manifest['reasons'])}): {folder.failed}")
+            print(f"{manifest['failed']} without a sample ({listed(manifest['reasons'])}): {folder.failed}")
     return 0 if manifest["samples"] else 1
-
-
-def _listed(reasons: Mapping[str, int]) -> str:
-    return ", ".join(
-        f"{count} {reason}" for reason, count in sorted(reasons.items(), key=lambda one: (-one[1], one[0]))
-    )
 
 
 @contextmanager

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from orchestrator.exports.dataset.keys import listed_key, source_key
 from orchestrator.exports.dataset.lists import Row, read_list
 from orchestrator.exports.dataset.plan import EVERYTHING, Item, SpeechSettings, Utterance
-from orchestrator.exports.dataset.utterances import cut
+from orchestrator.exports.dataset.utterances import Cut, cut
 from orchestrator.intake.event_intake import RecordingFilter
 from orchestrator.jobs.queries import jobs_by_id
 from orchestrator.session import Session
-from orchestrator.transcripts.queries import no_transcript
+from orchestrator.transcripts.queries import no_transcripts
 from orchestrator.transcripts.reader import pages
 from orchestrator.transcripts.recordings import PAGE, TranscribedRecording, transcribed
 from orchestrator.transcripts.where import Condition
@@ -73,22 +73,30 @@ async def utterances(session: Session, selection: Selection, settings: SpeechSet
     if selection.list:
         for rows in _chunks(selection.rows()):
             found = await _transcribed(session, selection, [row.savepath for row in rows if not row.mistake])
-            for row in rows:
-                recording = None if row.mistake else found.get(row.savepath)
-                item = _twice(_of_row(selection.bucket, row, None), seen)
-                if recording or item.mistake or selection.where_text is None:
-                    yield row.split, await _speech(session, item, recording, settings)
+            items = [_twice(_of_row(selection.bucket, row, None), seen) for row in rows]
+            kept = [
+                (row.split, item)
+                for row, item in zip(rows, items, strict=True)
+                if item.mistake or row.savepath in found or selection.where_text is None
+            ]
+            async for planned in _speech(session, kept, found, settings):
+                yield planned
     elif selection.savepaths is not None:
         for savepaths in _chunks(iter(selection.savepaths[: selection.limit])):
             found = await _transcribed(session, selection, savepaths)
-            for savepath in savepaths:
-                if savepath in found or selection.where_text is None:
-                    item = _whole(selection.bucket, savepath, None, None)
-                    yield EVERYTHING, await _speech(session, item, found.get(savepath), settings)
+            wanted = [savepath for savepath in savepaths if savepath in found or selection.where_text is None]
+            kept = [(EVERYTHING, _whole(selection.bucket, savepath, None, None)) for savepath in wanted]
+            async for planned in _speech(session, kept, found, settings):
+                yield planned
     else:
-        async for recording in _all_transcribed(session, selection):
-            item = _whole(selection.bucket, recording.savepath, recording.etag, recording.seconds)
-            yield EVERYTHING, await _speech(session, item, recording, settings)
+        async for page in _all_transcribed(session, selection):
+            kept = [
+                (EVERYTHING, _whole(selection.bucket, recording.savepath, recording.etag, recording.seconds))
+                for recording in page
+            ]
+            of_page = {recording.savepath: recording for recording in page}
+            async for planned in _speech(session, kept, of_page, settings):
+                yield planned
 
 
 async def recordings(session: Session, selection: Selection) -> AsyncIterator[Planned]:
@@ -97,27 +105,31 @@ async def recordings(session: Session, selection: Selection) -> AsyncIterator[Pl
     if selection.list:
         seen: set[str] = set()
         for rows in _chunks(selection.rows()):
-            etags = await _etags(session, bucket, [row.savepath for row in rows if not row.mistake])
+            savepaths = [row.savepath for row in rows if not row.mistake]
+            etags, lengths = await _etags(session, bucket, savepaths), await _lengths(session, bucket, savepaths)
             for row in rows:
-                yield row.split, _twice(_of_row(bucket, row, etags.get(row.savepath)), seen)
+                item = _of_row(bucket, row, etags.get(row.savepath), lengths.get(row.savepath))
+                yield row.split, _twice(item, seen)
     elif selection.savepaths is not None:
         for savepaths in _chunks(iter(selection.savepaths[:left])):
-            etags = await _etags(session, bucket, savepaths)
+            etags, lengths = await _etags(session, bucket, savepaths), await _lengths(session, bucket, savepaths)
             for savepath in savepaths:
-                yield EVERYTHING, _whole(bucket, savepath, etags.get(savepath), None)
+                yield EVERYTHING, _whole(bucket, savepath, etags.get(savepath), lengths.get(savepath))
     elif selection.where_text is not None:
-        async for recording in _all_transcribed(session, selection):
-            yield EVERYTHING, _whole(bucket, recording.savepath, recording.etag, recording.seconds)
+        async for page in _all_transcribed(session, selection):
+            for recording in page:
+                yield EVERYTHING, _whole(bucket, recording.savepath, recording.etag, recording.seconds)
     else:
         is_recording = RecordingFilter(session.settings).is_recording
         count = 0
-        async for page in session.objects.pages(bucket, selection.prefix):
-            for found in page:
+        async for listed in session.objects.pages(bucket, selection.prefix):
+            lengths = await _lengths(session, bucket, [found.savepath for found in listed])
+            for found in listed:
                 if is_recording(bucket, found.savepath):
                     if left is not None and count >= left:
                         return
                     count += 1
-                    yield EVERYTHING, _whole(bucket, found.savepath, found.etag, None)
+                    yield EVERYTHING, _whole(bucket, found.savepath, found.etag, lengths.get(found.savepath))
 
 
 async def _transcribed(
@@ -130,7 +142,7 @@ async def _transcribed(
     return {recording.savepath: recording for recording in found}
 
 
-async def _all_transcribed(session: Session, selection: Selection) -> AsyncIterator[TranscribedRecording]:
+async def _all_transcribed(session: Session, selection: Selection) -> AsyncIterator[list[TranscribedRecording]]:
     after, left = "", selection.limit
     while left is None or left > 0:
         async with session.pool.connection() as connection:
@@ -138,10 +150,9 @@ async def _all_transcribed(session: Session, selection: Selection) -> AsyncItera
             found = await transcribed(
                 connection, selection.bucket, selection.prefix, None, selection.where, after, limit
             )
-        for recording in found:
-            yield recording
         if not found:
             return
+        yield found
         after = found[-1].savepath
         left = None if left is None else left - len(found)
 
@@ -151,12 +162,19 @@ async def _etags(session: Session, bucket: str, savepaths: Sequence[str]) -> dic
     return {savepath: identity.etag for savepath, identity in found.items() if identity.etag}
 
 
+async def _lengths(session: Session, bucket: str, savepaths: Sequence[str]) -> dict[str, float]:
+    """In seconds, of those that have been transcribed: a long one need not be in one shard."""
+    async with session.pool.connection() as connection:
+        found = await transcribed(connection, bucket, savepaths=list(savepaths), limit=len(savepaths))
+    return {recording.savepath: recording.seconds for recording in found}
+
+
 def _whole(bucket: str, savepath: str, etag: str | None, seconds: float | None) -> Item:
     key = source_key(bucket, savepath)
     return Item(id=savepath, key=key, bucket=bucket, savepath=savepath, etag=etag, seconds=seconds)
 
 
-def _of_row(bucket: str, row: Row, etag: str | None) -> Item:
+def _of_row(bucket: str, row: Row, etag: str | None, seconds: float | None = None) -> Item:
     return Item(
         id=row.id[:1024],
         key=listed_key(row.id, row.start),
@@ -165,6 +183,7 @@ def _of_row(bucket: str, row: Row, etag: str | None) -> Item:
         etag=etag,
         start=row.start,
         duration=row.duration,
+        seconds=seconds,
         label=row.label,
         speaker=row.speaker,
         code="bad_row" if row.mistake else None,
@@ -183,22 +202,38 @@ def _twice(item: Item, seen: set[str]) -> Item:
 
 
 async def _speech(
-    session: Session, item: Item, recording: TranscribedRecording | None, settings: SpeechSettings
-) -> Item:
-    """The item with its utterances, or with the reason why it has none."""
-    if item.mistake is not None:
-        return item
-    if recording is None:
-        async with session.pool.connection() as connection:
-            why = await no_transcript(connection, item.bucket, item.savepath, session.bucket(None))
-        return item.model_copy(update={"code": why.code, "mistake": why.message})
-    if recording.translated:
-        message = f"the transcript of {item.savepath} is a translation: its text is not what is said"
-        return item.model_copy(update={"code": "translated", "mistake": message})
+    session: Session,
+    items: Sequence[Planned],
+    found: Mapping[str, TranscribedRecording],
+    settings: SpeechSettings,
+) -> AsyncIterator[Planned]:
+    """The items of a page with their utterances, or with the reason why they have none.
+
+    Args:
+        found: the transcripts of their recordings, by savepath.
+    """
+    missing = {item.savepath for _, item in items if item.mistake is None and item.savepath not in found}
     async with session.pool.connection() as connection:
-        jobs = await jobs_by_id(connection, [recording.job])
-    segments = [segment for job in jobs async for page in pages(session.pool, job) for segment in page]
-    found = cut(segments, recording.language or "und", settings)
+        bucket = items[0][1].bucket if items else ""
+        reasons = await no_transcripts(connection, bucket, missing, session.bucket(None))
+        jobs = {job.id: job for job in await jobs_by_id(connection, [one.job for one in found.values()])}
+    for split, item in items:
+        recording = found.get(item.savepath)
+        if item.mistake is not None:
+            yield split, item
+        elif recording is None:
+            why = reasons[item.savepath]
+            yield split, item.model_copy(update={"code": why.code, "mistake": why.message})
+        elif recording.translated:
+            message = f"the transcript of {item.savepath} is a translation: its text is not what is said"
+            yield split, item.model_copy(update={"code": "translated", "mistake": message})
+        else:
+            job = jobs.get(recording.job)  # forgotten since
+            segments = [segment async for page in pages(session.pool, job) for segment in page] if job else []
+            yield split, _with_utterances(item, recording, cut(segments, recording.language or "und", settings))
+
+
+def _with_utterances(item: Item, recording: TranscribedRecording, found: Cut) -> Item:
     return item.model_copy(
         update={
             "etag": recording.etag,

@@ -1,8 +1,7 @@
 """Builds one shard. The same plan and the same objects give the same bytes, on whichever host and however often."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from pathlib import Path
 
 from orchestrator.errors import Unavailable
@@ -12,6 +11,7 @@ from orchestrator.exports.dataset.making.speech import speech
 from orchestrator.exports.dataset.plan import DatasetKind, Item, PlanSettings, ShardPlan
 from orchestrator.exports.dataset.samples import Missing, Sample, failed_row, record
 from orchestrator.exports.dataset.shard_writer import BuiltShard, ShardWriter
+from reelscribe.blocking_calls import call_blocking
 from reelscribe.errors import PeerUnreachable, ServiceError
 from reelscribe.http.extractor_client import ExtractorClient
 
@@ -39,8 +39,17 @@ def shard_name(number: int) -> str:
     return f"{number:06d}"
 
 
-async def build_shard(shard: ShardPlan, extractor: ExtractorClient, folder: Path) -> BuiltShard:
+Fence = Callable[[BuiltShard], AbstractAsyncContextManager[None]]
+"""Entered with a complete shard before its files get their names, and left after that."""
+
+
+async def build_shard(
+    shard: ShardPlan, extractor: ExtractorClient, folder: Path, fence: Fence = lambda built: nullcontext()
+) -> BuiltShard:
     """Write ``folder/NNNNNN.tar``, with its index, its counts and what gave no sample next to it.
+
+    Args:
+        fence: raises if another one builds the shard now: then no file of this name is touched.
 
     Raises:
         Unavailable: the extractor does not answer, or not now; nothing is written.
@@ -66,7 +75,10 @@ async def build_shard(shard: ShardPlan, extractor: ExtractorClient, folder: Path
                     missing = Missing(None, failure.code, failure.message)
                     writer.fail(failed_row(plan, shard.split, item, missing))
                     break
-        return await asyncio.to_thread(writer.commit)
+        built = await call_blocking(writer.complete, writer.stop)
+        async with fence(built):
+            await call_blocking(writer.publish)
+        return built
 
 
 async def _add(writer: ShardWriter, shard: ShardPlan, item: Item, extractor: ExtractorClient) -> None:

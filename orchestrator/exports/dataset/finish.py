@@ -51,16 +51,19 @@ def finish(
 
     Args:
         splits: of the shards, in their order.
-        advance: called for each shard.
+        advance: called after each step; what it raises ends the work, which another call continues.
 
     Raises:
         NotWritten: the disk refuses it.
     """
     try:
-        shards = list(_named(folder, plan.kind, splits))
+        shards = []
+        for shard in _named(folder, plan.kind, splits):
+            shards.append(shard)
+            advance()
         folder.shards.mkdir(exist_ok=True)
-        index = _write_index(folder, plan.kind, shards)
-        failed = _write_failed(folder, shards)
+        index = _write_index(folder, plan.kind, shards, advance)
+        failed = _write_failed(folder, shards, advance)
         described = []
         for shard in shards:
             if shard.name is not None:
@@ -95,7 +98,9 @@ def _seconds(index: Path, kind: DatasetKind) -> float:
     return float(compute.sum(found).as_py() or 0.0)
 
 
-def _write_index(folder: DatasetFolder, kind: DatasetKind, shards: Sequence[_Shard]) -> list[dict[str, Any]]:
+def _write_index(
+    folder: DatasetFolder, kind: DatasetKind, shards: Sequence[_Shard], advance: Callable[[], None]
+) -> list[dict[str, Any]]:
     folder.index.mkdir(exist_ok=True)
     groups: list[tuple[str, list[_Shard]]] = []
     for split in dict.fromkeys(shard.split for shard in shards):
@@ -113,7 +118,7 @@ def _write_index(folder: DatasetFolder, kind: DatasetKind, shards: Sequence[_Sha
         of_split = [group for name, group in groups if name == split]
         for number, group in enumerate(of_split):
             name = f"{split}-{number:05d}-of-{len(of_split):05d}.parquet"
-            rows = _joined(folder.index / name, (_with_shard(shard) for shard in group), index_schema(kind))
+            rows = _joined(folder.index / name, (_with_shard(shard, advance) for shard in group), index_schema(kind))
             described.append({"name": name, "split": split, "rows": rows, "sha256": sha256_of(folder.index / name)})
     wanted = {entry["name"] for entry in described}
     for path in folder.index.glob("*.parquet"):
@@ -122,14 +127,20 @@ def _write_index(folder: DatasetFolder, kind: DatasetKind, shards: Sequence[_Sha
     return described
 
 
-def _with_shard(shard: _Shard) -> pyarrow.Table:
+def _with_shard(shard: _Shard, advance: Callable[[], None]) -> pyarrow.Table:
+    advance()
     table = read_table(shard.built.rows)
     place = table.schema.get_field_index("shard")
     return table.set_column(place, "shard", pyarrow.array([shard.name] * table.num_rows, pyarrow.string()))
 
 
-def _write_failed(folder: DatasetFolder, shards: Sequence[_Shard]) -> dict[str, Any]:
-    rows = _joined(folder.failed, (read_table(shard.built.failed) for shard in shards), failed_schema())
+def _write_failed(folder: DatasetFolder, shards: Sequence[_Shard], advance: Callable[[], None]) -> dict[str, Any]:
+    def tables() -> Iterator[pyarrow.Table]:
+        for shard in shards:
+            advance()
+            yield read_table(shard.built.failed)
+
+    rows = _joined(folder.failed, tables(), failed_schema())
     reasons: dict[str, int] = {}
     for reason in read_table(folder.failed)["error_code"].to_pylist():
         reasons[reason] = reasons.get(reason, 0) + 1
@@ -138,8 +149,11 @@ def _write_failed(folder: DatasetFolder, shards: Sequence[_Shard]) -> dict[str, 
 
 def _joined(path: Path, tables: Iterable[pyarrow.Table], schema: pyarrow.Schema) -> int:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    rows = write_joined(unfinished, tables, schema)
-    unfinished.replace(path)
+    try:
+        rows = write_joined(unfinished, tables, schema)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
     return rows
 
 

@@ -1,6 +1,8 @@
 """Puts items into shards of about the same size, each of one split."""
 
+import math
 from collections.abc import Iterator
+from fractions import Fraction
 
 from orchestrator.exports.dataset.plan import (
     ClipsSettings,
@@ -18,10 +20,13 @@ UNKNOWN_SECONDS = 300.0
 """In place of a length that is not known."""
 CLIP_BYTES_PER_SECOND = 200_000
 PICTURE_BYTES = 150_000
+MOST_ITEMS = 10_000
+"""Of a shard, however small they are: rows of a list that give no sample have no size."""
 
 
 class Planner:
-    """Collects items; a shard is closed once it is large enough. A recording of ``speech`` may be in several.
+    """Collects items; a shard is closed once it is large enough. A recording of ``speech``, ``pairs`` or ``frames`` may
+    be in several.
 
     Sizes are estimates: how large a picture is, is known when it is made.
     """
@@ -37,7 +42,7 @@ class Planner:
         for part in self._parts(item):
             self._open.setdefault(split, []).append(part)
             self._bytes[split] = self._bytes.get(split, 0.0) + self._estimate(part)
-            if self._bytes[split] >= self._most:
+            if self._bytes[split] >= self._most or len(self._open[split]) >= MOST_ITEMS:
                 yield split, self._close(split)
 
     def rest(self) -> Iterator[tuple[str, list[Item]]]:
@@ -50,7 +55,10 @@ class Planner:
         return self._open.pop(split)
 
     def _parts(self, item: Item) -> Iterator[Item]:
-        """The utterances of a long recording in parts, none of which is larger than a shard."""
+        """A long recording in parts, each of which is a shard of its own, or about half of one more at the end."""
+        if isinstance(self._settings, FramesSettings) and item.mistake is None:
+            yield from self._picture_parts(item, self._settings)
+            return
         if not item.utterances:
             yield item
             return
@@ -61,21 +69,50 @@ class Planner:
                 yield item.model_copy(update={"utterances": item.utterances[part : number + 1]})
                 part, size = number + 1, 0.0
 
+    def _picture_parts(self, item: Item, settings: FramesSettings) -> Iterator[Item]:
+        """The same moments as of the entire item: a part begins at a whole second after it, which is a moment."""
+        seconds = _seconds(item)
+        fps = Fraction(str(settings.fps))
+        step = fps.denominator if seconds else 0  # in so many seconds is a whole number of moments
+        of_shard = self._most / float(fps) / self._picture_bytes(settings)
+        length = max(math.ceil(of_shard / step), 1) * step if step else 0
+        parts = max(1, round(seconds / length)) if seconds and length else 1
+        if parts == 1:
+            yield item
+            return
+        start = item.start or 0.0
+        for number in range(parts):
+            last = number == parts - 1
+            left = None if item.duration is None else round(item.duration - number * length, 9)
+            yield item.model_copy(
+                update={"start": round(start + number * length, 9), "duration": left if last else float(length)}
+            )
+
     def _estimate(self, item: Item) -> float:
         if item.mistake is not None:
             return 0.0
         settings = self._settings
         if isinstance(settings, SpeechSettings):
             return sum(self._utterance_bytes(utterance.end - utterance.start) for utterance in item.utterances)
-        seconds = item.duration or item.seconds or UNKNOWN_SECONDS
+        seconds = _seconds(item) or UNKNOWN_SECONDS
         if isinstance(settings, ClipsSettings):
             return seconds * CLIP_BYTES_PER_SECOND
         assert isinstance(settings, FramesSettings)
+        return seconds * settings.fps * self._picture_bytes(settings)
+
+    def _picture_bytes(self, settings: FramesSettings) -> float:
         each = float(min(PICTURE_BYTES, (settings.size or 1920) ** 2 // 8) + TAR_BYTES)
         if isinstance(settings, PairsSettings):
             each += settings.audio_seconds * settings.sample_rate * settings.channels * 2
-        return seconds * settings.fps * each
+        return each
 
     def _utterance_bytes(self, seconds: float) -> float:
         assert isinstance(self._settings, SpeechSettings)
         return seconds * self._settings.sample_rate * 2 + TAR_BYTES
+
+
+def _seconds(item: Item) -> float | None:
+    """Of the part that is meant; None if that is not known."""
+    if item.duration is not None or item.seconds is None:
+        return item.duration
+    return max(item.seconds - (item.start or 0.0), 0.0)

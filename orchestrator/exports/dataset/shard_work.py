@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from orchestrator.database.pool import Pool
 from orchestrator.exports.dataset.layout import DatasetFolder
 from orchestrator.exports.dataset.plan import PlanSettings, ShardPlan
+from orchestrator.exports.dataset.shard_writer import BuiltShard
 from orchestrator.jobs import datasets, transitions
 from orchestrator.jobs.attempts import Attempt
 from reelscribe.errors import ServiceError
@@ -57,9 +60,15 @@ class ShardBuilder:
                 "path, or keep this worker from shards with max_shards = 0"
             )
         shard = ShardPlan(plan=PlanSettings.model_validate(settings), number=number, split=split, items=items)
+
+        @asynccontextmanager
+        async def recorded(built: BuiltShard) -> AsyncIterator[None]:
+            """It is done if this attempt still counts and its files have their names; else neither is changed."""
+            async with self._pool.connection() as connection:
+                await transitions.finish(connection, attempt)
+                await datasets.record_shard(connection, dataset, number, *built)
+                yield
+
         async with ExtractorClient(self._extractor_url, self._tokens) as extractor:
-            built = await build_shard(shard, extractor, folder.building)
-        async with self._pool.connection() as connection:
-            await transitions.finish(connection, attempt)
-            await datasets.record_shard(connection, dataset, number, *built)
+            built = await build_shard(shard, extractor, folder.building, recorded)
         log.info("dataset %d: shard %d: %d samples, %d failed", dataset, number, built.samples, built.failed)

@@ -35,6 +35,10 @@ class Mark(NamedTuple):
     digest: "hashlib._Hash"
 
 
+class Stopped(Exception):
+    """Nobody waits for the shard any more."""
+
+
 class ShardPaths(NamedTuple):
     """The files of one shard; the tar appears last."""
 
@@ -50,7 +54,7 @@ class ShardPaths(NamedTuple):
 
 
 class ShardWriter:
-    """A shard that is being written; leaving the block without :meth:`commit` removes what there is of it.
+    """A shard that is being written; leaving the block without :meth:`publish` removes what there is of it.
 
     Args:
         folder: it is written to; made if it is not there.
@@ -65,6 +69,7 @@ class ShardWriter:
         self._keys: set[str] = set()
         self._rows: list[dict[str, Any]] = []
         self._failed: list[dict[str, Any]] = []
+        self._stopped = False
         with _as_not_written(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._file = self._temporary(self._paths.tar).open("wb")
@@ -111,11 +116,16 @@ class ShardWriter:
         """Add a row about what gave no sample."""
         self._failed.append(dict(row))
 
-    def commit(self) -> BuiltShard:
-        """Write the end, see that all is on the disk, and give the files their names. Blocks.
+    def stop(self) -> None:
+        """Let :meth:`complete` end soon, in whichever thread it works."""
+        self._stopped = True
+
+    def complete(self) -> BuiltShard:
+        """Write the end, and see that all is on the disk, under other names. Blocks.
 
         Raises:
             NotWritten: the disk refuses it.
+            Stopped: see :meth:`stop`.
         """
         from orchestrator.exports.dataset.tables import failed_schema, index_schema, write_table
 
@@ -125,14 +135,38 @@ class ShardWriter:
         with _as_not_written(self._paths.tar):
             self._file.flush()
             write_table(self._temporary(self._paths.rows), self._rows, index_schema(self._kind))
+            self._unless_stopped()
             write_table(self._temporary(self._paths.failed), self._failed, failed_schema())
+            self._unless_stopped()
             self._temporary(self._paths.stats).write_bytes(as_json(self._stats(built)) + b"\n")
             for path in self._paths:
+                self._unless_stopped()
                 _sync(self._temporary(path))
+        return built
+
+    def publish(self) -> None:
+        """Give the files of a complete shard their names. Blocks for a moment.
+
+        A crash between two names leaves files of two builds next to each other. Whoever builds the shard for others to
+        see notes that it is built after this, so the shard is built again then, and gets all four.
+
+        Raises:
+            NotWritten: the disk refuses it.
+        """
+        with _as_not_written(self._paths.tar):
             for path in reversed(self._paths):
                 self._temporary(path).replace(path)
             _sync(self._paths.tar.parent)
+
+    def commit(self) -> BuiltShard:
+        """:meth:`complete` and :meth:`publish`."""
+        built = self.complete()
+        self.publish()
         return built
+
+    def _unless_stopped(self) -> None:
+        if self._stopped:
+            raise Stopped
 
     def _stats(self, built: BuiltShard) -> dict[str, Any]:
         reasons: dict[str, int] = {}

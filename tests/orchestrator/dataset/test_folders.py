@@ -34,8 +34,17 @@ PLAN = PlanSettings(
 )
 
 
-def make_dataset(root, sources: int, utterances: int = 3, text: str = "hello", loud: bytes = b"\1\0"):
-    """A dataset of recordings with some utterances each; every fifth gives none, and two share a speaker."""
+def make_dataset(root, sources: int, **values):
+    """A finished dataset of what :func:`build_dataset` builds."""
+    folder, splits = build_dataset(root, sources, **values)
+    finish(folder, PLAN, splits)
+    return root
+
+
+def build_dataset(root, sources: int, utterances: int = 3, text: str = "hello", loud: bytes = b"\1\0"):
+    """Shards of recordings with some utterances each, and the splits of these; every fifth recording gives no sample,
+    and two share a speaker.
+    """
     folder, splits = DatasetFolder.of(root), []
     folder.mark(1, PLAN.hash())
     for first in range(0, sources, 10):
@@ -59,8 +68,7 @@ def make_dataset(root, sources: int, utterances: int = 3, text: str = "hello", l
                     assert writer.add(sample, record(PLAN, "all", item, sample))
             writer.commit()
         splits.append("all")
-    finish(folder, PLAN, splits)
-    return root
+    return folder, splits
 
 
 @pytest.fixture(scope="module")
@@ -308,3 +316,23 @@ def test_a_source_in_two_parts_is_found(data, tmp_path):
     path.write_text(path.read_text().replace('"by": "savepath"', '"by": "language"'))
     code, shown, _ = run("verify", tmp_path / "folds")
     assert (code, "language=en is in fold" in shown) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda manifest: manifest.pop("failed_sha256"),
+        lambda manifest: manifest["shards"][0].pop("sha256"),
+        lambda manifest: manifest.update(kind="poems"),
+        lambda manifest: manifest.update(index=None),
+        lambda manifest: manifest["shards"][0].update(name="../../other.tar"),
+    ],
+)
+def test_a_damaged_manifest_is_a_sentence(tmp_path, damage):
+    data = make_dataset(tmp_path / "data", 1)
+    manifest = json.loads((data / "manifest.json").read_text())
+    damage(manifest)
+    (data / "manifest.json").write_text(json.dumps(manifest))
+    for command in (["verify", data], ["report", data], ["diff", data, data]):
+        code, _, err = run(*command)
+        assert (code, "it has no readable manifest.json" in err) == (1, True), err

@@ -2,13 +2,14 @@
 
 import io
 import json
+import shutil
 import wave
 
 import pytest
 from pyarrow import parquet
 
 from tests.orchestrator.conftest import BUCKET
-from tests.orchestrator.dataset.conftest import RATE, members
+from tests.orchestrator.dataset.conftest import RATE, members, said
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,20 @@ async def test_pairs_of_a_bucket(make):
     assert [row["savepath"] for row in failed] == ["broken.mp4"]
     manifest = json.loads((folder / "manifest.json").read_text())
     assert (manifest["samples"], manifest["seconds"]) == (10, 5.0)
+
+
+async def test_pairs_of_a_long_recording_are_the_same_in_one_shard_and_in_several(make, store_speech):
+    await store_speech("a.mp4", said((1, 2)), seconds=3.0)
+    _, folder = await make("pairs", "a.mp4", "--fps", "5", "--size", "80")
+    whole = dict(members(folder))
+    shutil.rmtree(folder)
+    _, folder = await make("pairs", "a.mp4", "--fps", "5", "--size", "80", "--shard-mb", "0.09")
+    assert len(list((folder / "shards").glob("*.tar"))) == 3
+    assert described(dict(members(folder))) == described(whole)
+
+
+def described(found: dict[str, bytes]) -> dict[str, object]:
+    return {name: json.loads(content) if name.endswith(".json") else content for name, content in found.items()}
 
 
 async def test_frames_of_parts_that_a_list_names(make, tmp_path):

@@ -6,8 +6,10 @@ import wave
 
 import duckdb
 import pytest
+from psycopg_pool import AsyncConnectionPool
 from pyarrow import parquet
 
+from reelscribe.http.extractor_client import ExtractorClient
 from tests.orchestrator.dataset.conftest import RATE, files, members, said
 
 
@@ -74,3 +76,37 @@ async def test_the_index_the_manifest_and_the_failures_say_what_is_there(put_noi
         "failed.parquet", "index/all-00000-of-00001.parquet", "manifest.json", "shards/all-000000.tar",
         "shards/all-000000_stats.json",
     ]  # fmt: skip
+
+
+async def test_a_part_late_in_a_recording_is_decoded_from_shortly_before_it(put_noise, store_speech, make, monkeypatch):
+    sound, asked = put_noise("long.wav", seconds=60.0), []
+    await store_speech("long.wav", said((1, 2)), said((40.5, 41)), said((55.3, 56)), seconds=60.0)
+    extract = ExtractorClient.extract
+
+    def watched(self, request):
+        asked.append((request.start, request.start + request.duration))
+        return extract(self, request)
+
+    monkeypatch.setattr(ExtractorClient, "extract", watched)
+    outcome, folder = await make("speech", "long.wav", "--shard-mb", "0.01")
+    assert outcome.code == 0, outcome.err
+    assert sorted(asked) == [(0.0, pytest.approx(3.1)), (38.0, pytest.approx(42.1)), (53.0, pytest.approx(57.1))]
+    found = dict(members(folder))
+    records = [json.loads(content) for name, content in found.items() if name.endswith(".json")]
+    assert [record["start"] for record in records] == [0.9, 40.4, 55.2]
+    for record in records:
+        first, count = record["audio_start_sample"], record["audio_samples"]
+        assert samples_of(found[record["key"] + ".wav"]) == sound[2 * first : 2 * (first + count)]
+
+
+async def test_savepaths_without_a_transcript_are_asked_for_together(submit, commands, pool, tmp_path, monkeypatch):
+    names = [f"{number}.wav" for number in range(40)]
+    for name in names[::2]:
+        await submit(name)
+    connection, opened = AsyncConnectionPool.connection, []
+    monkeypatch.setattr(AsyncConnectionPool, "connection", lambda self: opened.append(self) or connection(self))
+    outcome = await commands.run(
+        "dataset", "make", "speech", *names, "--output", str(tmp_path / "data"), "--dry-run", "--json"
+    )
+    assert json.loads(outcome.out)["reasons"] == {"transcript_not_found": 40}
+    assert len(opened) < 15

@@ -34,7 +34,8 @@ async def test_pages_files_lists_and_redirects_become_objects_and_jobs(
     page, feed = web.page("page.html", "/d/clip.mp4"), web.feed("feed.xml", first, second, web.url("missing.mp4"))
     web.video("d/clip.mp4", TALK[:1000])
 
-    ran = await commands.run("ingest", page, web.url("moved"), "--playlist", feed, "--into", "web-talks/", "--json")
+    options = ("--into", "web-talks/", "--priority", "7", "--language", "de")
+    ran = await commands.run("ingest", page, web.url("moved"), "--playlist", feed, *options, "--json")
 
     assert ran.code == 0, ran.err
     found = reported(ran)
@@ -48,6 +49,9 @@ async def test_pages_files_lists_and_redirects_become_objects_and_jobs(
     assert sorted(name for (name,) in await sql("select m.savepath from jobs j join media m on m.id = j.media_id")) == (
         sorted(contents)
     )
+
+    assert "yt-dlp 20" in (await commands.run("check")).out
+    assert await sql("select distinct options ->> 'language', priority from jobs") == [("de", 7)]
 
     asked = web.asked["a/talk.mp4"], web.asked["missing.mp4"], web.asked["page.html"]
     (tmp_path / "list.csv").write_text(f'label,url\n"a, b",{page}\nc,{web.url("moved")}\n')

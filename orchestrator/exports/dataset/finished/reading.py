@@ -2,14 +2,14 @@
 
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow
 
 from orchestrator.exports.dataset.layout import DatasetFolder, read_json
-from orchestrator.exports.dataset.samples import RECORD
+from orchestrator.exports.dataset.samples import FIELDS, RECORD
 from orchestrator.exports.dataset.tables import read_table
 from reelscribe.errors import ServiceError
 
@@ -35,10 +35,40 @@ def manifest_of(folder: DatasetFolder) -> dict[str, Any]:
         NoDataset: there is none.
     """
     manifest = read_json(folder.manifest)
-    if manifest is None or not {"kind", "version", "shards", "index", "settings"} <= manifest.keys():
+    if manifest is None or not _is_manifest(manifest):
         unfinished = "; it is not finished, run its make command again" if folder.built_here() else ""
         raise NoDataset(f"{folder.root} is no dataset: it has no readable {folder.manifest.name}{unfinished}")
     return manifest
+
+
+_FIELDS: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("kind", "version", "failed_sha256"), str),
+    **dict.fromkeys(("samples", "failed", "bytes"), int),
+    "seconds": (int, float),
+    **dict.fromkeys(("settings", "selection", "splits", "reasons"), dict),
+    **dict.fromkeys(("shards", "index"), list),
+}
+_OF_A_SHARD: Mapping[str, type] = {"name": str, "split": str, "sha256": str, "samples": int, "bytes": int}
+_OF_AN_INDEX: Mapping[str, type] = {"name": str, "sha256": str, "rows": int}
+
+
+def _is_manifest(value: Any) -> bool:
+    """Whether all is there that its readers need; what is in it is for ``verify``."""
+    return (
+        _has(value, _FIELDS)
+        and value["kind"] in FIELDS
+        and all(_has(entry, _OF_A_SHARD) and _is_name(entry["name"]) for entry in value["shards"])
+        and all(_has(entry, _OF_AN_INDEX) and _is_name(entry["name"]) for entry in value["index"])
+    )
+
+
+def _has(value: Any, fields: Mapping[str, type | tuple[type, ...]]) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(name), type) for name, type in fields.items())
+
+
+def _is_name(name: str) -> bool:
+    """Of a file in a folder of the dataset, and nowhere else."""
+    return name == Path(name).name != ""
 
 
 def tables_of(folder: DatasetFolder, manifest: dict[str, Any]) -> Iterator[pyarrow.Table]:

@@ -15,6 +15,8 @@ from reelscribe.media.sound.wav import SAMPLE_BYTES, wav_header
 
 BEYOND_SECONDS = 1.0
 """That are decoded after the last utterance; some times of words are after the end of the sound."""
+BEFORE_SECONDS = 2
+"""That are decoded before the first utterance of a part: whole seconds, which are whole samples at any rate."""
 SHORT_SECONDS = 0.25
 """That may be missing at the end of an utterance: the model rounds its times."""
 
@@ -27,19 +29,21 @@ async def speech(extractor: ExtractorClient, plan: PlanSettings, item: Item) -> 
         yield Missing(None, "no_utterance", _why_none(item))
         return
     rate = settings.sample_rate
+    start = max(0, int(item.utterances[0].start) - BEFORE_SECONDS)
     request = ExtractAudioRequest(
         savepath=item.savepath,
         bucket_name=named_bucket(plan, item),
         audio_format="wav",
         sample_rate=rate,
         channels=1,
-        duration=item.utterances[-1].end + BEYOND_SECONDS,
+        start=start,
+        duration=item.utterances[-1].end + BEYOND_SECONDS - start,
         track=item.track,
         allow_incomplete=item.allow_incomplete,
     )
     async with extractor.extract(request) as audio:
         check_object(item, audio.etag)
-        sound = _Sound(audio.chunks(), rate)
+        sound = _Sound(audio.chunks(), rate, start * rate)
         for utterance in item.utterances:
             first, end = sample_at(utterance.start, rate), sample_at(utterance.end, rate)
             samples = await sound.cut(first, end)
@@ -81,13 +85,17 @@ def _why_none(item: Item) -> str:
 
 
 class _Sound:
-    """The samples of a WAV that arrives, forwards only."""
+    """The samples of a WAV that arrives, forwards only.
 
-    def __init__(self, chunks: AsyncIterator[bytes], rate: int) -> None:
+    Args:
+        first: number of its first sample.
+    """
+
+    def __init__(self, chunks: AsyncIterator[bytes], rate: int, first: int) -> None:
         self._chunks = chunks
         self._rate = rate
         self._pending = bytearray()
-        self._first = 0
+        self._first = first
         self._header_read = False
 
     async def cut(self, first: int, end: int) -> bytes:
