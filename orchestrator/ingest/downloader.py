@@ -5,11 +5,12 @@ import json
 import os
 import resource
 import signal
+import ssl
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile, _TemporaryFileWrapper
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -66,6 +67,7 @@ class Downloader:
         self._arguments = arguments(settings)
         self._process: asyncio.subprocess.Process | None = None
         self._errors = TemporaryFile()  # noqa: SIM115
+        self._trusted = trusted(settings.auth.tls_ca) if settings.auth.tls_ca else None
 
     async def __aenter__(self) -> Self:
         return self
@@ -73,6 +75,8 @@ class Downloader:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.stop()
         self._errors.close()
+        if self._trusted:
+            self._trusted.close()
 
     async def look(self, url: str, is_list: bool, named: bool) -> list[Found]:
         """What is at an address.
@@ -200,7 +204,19 @@ class Downloader:
         wanted = {*PASSED_ON, *PROXIES, *(name.upper() for name in PROXIES)}
         kept = {name: value for name, value in os.environ.items() if name in wanted}
         path = os.pathsep.join([str(self._environment.python.parent), kept.get("PATH", os.defpath)])
-        return {**kept, "PATH": path, "YTDLP_NO_PLUGINS": "1"}
+        trusted = {"SSL_CERT_FILE": self._trusted.name} if self._trusted else {}
+        return {**kept, **trusted, "PATH": path, "YTDLP_NO_PLUGINS": "1"}
+
+
+def trusted(authorities: Path) -> "_TemporaryFileWrapper[bytes]":
+    """A file of the certificates that this system trusts and of these, for OpenSSL; closing it removes it."""
+    system = ssl.get_default_verify_paths().cafile  # those in its folder are trusted in any case
+    file = NamedTemporaryFile(prefix="reelscribe-", suffix=".pem")  # noqa: SIM115
+    for path in (Path(system) if system else None, authorities):
+        if path and path.is_file():
+            file.write(path.read_bytes() + b"\n")
+    file.flush()
+    return file
 
 
 HOW = "install it with: orchestrator ingest setup"
@@ -221,6 +237,8 @@ def arguments(settings: Settings) -> list[str]:
     except SettingsError:
         joins = []
     cookies = ["--cookies", str(section.cookies_file)] if section.cookies_file else ["--no-cookies"]
+    # yt-dlp's own list of authorities has none of ours
+    certificates = ["--compat-options", "no-certifi"] if settings.auth.tls_ca else []
     return [
         *("--ignore-config", "--no-plugin-dirs", "--no-exec", "--no-cookies-from-browser", "--no-cache-dir"),
         *(
@@ -236,4 +254,5 @@ def arguments(settings: Settings) -> list[str]:
         *("--format", section.format or ("bv*+ba/b" if joins else "b")),
         *joins,
         *cookies,
+        *certificates,
     ]

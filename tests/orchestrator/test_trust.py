@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -11,11 +12,15 @@ import pytest
 
 from orchestrator.database.pool import trusting
 from orchestrator.exports.result_bucket import ResultBucket
+from orchestrator.ingest.downloader import Downloader
+from orchestrator.ingest.environment import Environment
+from orchestrator.ingest.failures import DownloadFailed
 from orchestrator.worker.transcriber_client import TranscriberClient
 from reelscribe.errors import PeerRefused, RemoteError, ServiceError, SettingsError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import ExtractorClient
-from reelscribe.settings.loading import load_settings
+from reelscribe.settings.loading import Settings, load_settings
+from reelscribe.settings.shared import AuthSection
 from reelscribe.trust import trust
 from tests.extractor_api.s3_server import minio
 
@@ -73,6 +78,19 @@ async def of_transcriber(port: int, folder: Path) -> None:
 async def of_minio(port: int, folder: Path) -> None:
     bucket = ResultBucket(minio(folder, port, secure=True), "words")
     await asyncio.to_thread(bucket.put, "a", BytesIO(b"a"), "text/plain")
+
+
+async def test_yt_dlp_trusts_them_too(port: int, authority: Path, tmp_path: Path) -> None:
+    (tmp_path / "environment").symlink_to(sys.prefix)
+    reasons = []
+    for section in (AuthSection(), AuthSection(tls_ca=authority)):
+        settings = Settings(auth=section)
+        async with Downloader(settings, Environment(tmp_path / "environment")) as downloader:
+            with pytest.raises(DownloadFailed) as failed:
+                await downloader.look(f"https://127.0.0.1:{port}/talk.mp4", is_list=False, named=True)
+        reasons.append(failed.value.message)
+    assert "certificate verify failed" in reasons[0]
+    assert "404" in reasons[1]
 
 
 @pytest.mark.parametrize("call", [of_extractor, of_transcriber, of_minio])

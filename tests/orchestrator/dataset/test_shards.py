@@ -87,7 +87,7 @@ async def test_killed_again_and_again_and_run_again_it_is_the_same(
 
 
 async def test_a_worker_that_may_build_none_leaves_them_to_others(
-    many_utterances, orchestrator, commands, building, sql, tmp_path, monkeypatch
+    many_utterances, orchestrator, commands, building, sql, submit, job_in, tmp_path, monkeypatch
 ):
     await many_utterances(2)
     making = asyncio.create_task(commands.run(*arguments(tmp_path / "data")))
@@ -96,7 +96,7 @@ async def test_a_worker_that_may_build_none_leaves_them_to_others(
     monkeypatch.setenv("REELSCRIBE_ORCHESTRATOR__MAX_SHARDS", "0")
     worker = await orchestrator.start("worker")
     await worker.says("worker: takes as many jobs")
-    await asyncio.sleep(1.5)
+    await job_in((await submit("new.wav")).id, "running", "done", "failed", seconds=30)  # it looks into the queue
     assert await sql("select distinct attempt from jobs where kind = 'shard'") == [(0,)]
     async with building():
         assert (await making).code == 0
