@@ -37,7 +37,7 @@ async def call_blocking(call: Callable[[], Result], when_cancelled: Callable[[],
         return await asyncio.shield(outcome)
     except asyncio.CancelledError:
         when_cancelled()
-        outcome.add_done_callback(asyncio.Future.exception)  # nobody waits for what it says
+        outcome.add_done_callback(asyncio.Future.exception)  # no one waits for what it says
         await asyncio.wait((outcome,), timeout=GRACE_SECONDS)
         raise
 

@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile, _TemporaryFileWrapper
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
@@ -78,19 +77,19 @@ class Downloader:
         if self._trusted:
             self._trusted.close()
 
-    async def look(self, url: str, is_list: bool, named: bool) -> list[Found]:
+    async def look(self, url: str, is_list: bool, named_host: str | None) -> list[Found]:
         """What is at an address.
 
         Args:
             is_list: take the list, if the address is of a recording in a list.
-            named: by the user, and so its host may have a private address.
+            named_host: of the address that the user named and that led here; it may have a private address, and no
+                other host may.
 
         Raises:
             DownloadFailed: there is nothing, or it cannot be asked.
             NotInstalled: yt-dlp does not run.
         """
-        host = urlsplit(url).hostname if named else None
-        answers = self._ask({"look": url, "list": is_list, "host": host}, fetched=False, named_site=False)
+        answers = self._ask({"look": url, "list": is_list, "host": named_host}, fetched=False, named_site=False)
         return [Found.model_validate(answer["found"]) async for answer in answers if "found" in answer]
 
     async def fetch(self, found: Found, folder: Path, show: Callable[[Progress], None]) -> Path:

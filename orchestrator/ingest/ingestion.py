@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, TextIO, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
@@ -127,6 +128,7 @@ class Ingestion:
         self._known = 0
         self._used: set[str] = set()
         self._looked_at: Request | None = None
+        self._named_host: str | None = None
         self._counts: Counter[Outcome] = Counter()
 
     @property
@@ -141,6 +143,7 @@ class Ingestion:
         """
         if not self._settings.minio.endpoint:
             folder_target(self._settings.paths.minio_data_path, self._bucket, UNFINISHED)  # before anything is asked
+        self._named_host = urlsplit(request.url).hostname
         await self._take(request, None, depth=0)
         await self._submission.finish()
 
@@ -170,7 +173,7 @@ class Ingestion:
 
     async def _look(self, request: Request, depth: int) -> list[Found]:
         self._looked_at = None
-        found = await self._downloader.look(request.url, request.is_list or depth > 0, named=depth == 0)
+        found = await self._downloader.look(request.url, request.is_list or depth > 0, self._named_host)
         self._looked_at = request
         return found
 

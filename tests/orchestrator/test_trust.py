@@ -87,7 +87,7 @@ async def test_yt_dlp_trusts_them_too(port: int, authority: Path, tmp_path: Path
         settings = Settings(auth=section)
         async with Downloader(settings, Environment(tmp_path / "environment")) as downloader:
             with pytest.raises(DownloadFailed) as failed:
-                await downloader.look(f"https://127.0.0.1:{port}/talk.mp4", is_list=False, named=True)
+                await downloader.look(f"https://127.0.0.1:{port}/talk.mp4", is_list=False, named_host="127.0.0.1")
         reasons.append(failed.value.message)
     assert "certificate verify failed" in reasons[0]
     assert "404" in reasons[1]

@@ -36,7 +36,7 @@ class Mark(NamedTuple):
 
 
 class Stopped(Exception):
-    """Nobody waits for the shard any more."""
+    """No one waits for the shard any more."""
 
 
 class ShardPaths(NamedTuple):

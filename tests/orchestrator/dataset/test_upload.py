@@ -132,6 +132,22 @@ def test_a_folder_with_other_objects_is_left_alone(upload, data, s3):
     assert list(stored(s3)) == ["shards/all-000009.tar"]
 
 
+def test_another_version_that_is_complete_is_left_alone(upload, data, s3, tmp_path):
+    upload(data)
+    code, _, err = upload(make_dataset(tmp_path / "data", 12, utterances=1))
+    assert (code, "training/sets/a/ has another version of a dataset; name another folder" in err) == (1, True)
+    assert stored(s3) == files(data)
+
+
+def test_a_report_goes_with_it_and_stays(upload, s3, tmp_path):
+    data = make_dataset(tmp_path / "data", 1)
+    run("report", data)
+    assert upload(data)[0] == 0
+    assert "report.html" in stored(s3)
+    (data / "report.html").unlink()
+    assert upload(data)[0] == 0
+
+
 def test_a_damaged_dataset_is_not_uploaded(upload, s3, tmp_path):
     data = make_dataset(tmp_path / "data", 2)
     shard = data / "shards" / "all-000000.tar"

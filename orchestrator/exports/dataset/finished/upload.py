@@ -23,6 +23,7 @@ PART_BYTES = 16 << 20
 BLOCK_BYTES = 1 << 20
 READ_SECONDS = 60
 SHOWN = 3
+REPORT = "report.html"
 
 Advance = Callable[[int], None]
 """Called with the number of bytes that are done."""
@@ -81,7 +82,7 @@ def files_of(folder: DatasetFolder) -> list[DatasetFile]:
         path = folder.index / entry["name"]
         files.append(DatasetFile(str(path.relative_to(folder.root)), path, entry["sha256"]))
     files.append(DatasetFile(folder.failed.name, folder.failed, manifest["failed_sha256"]))
-    if (report := folder.root / "report.html").exists():
+    if (report := folder.root / REPORT).exists():
         files.append(DatasetFile(report.name, report))
     return [*files, DatasetFile(folder.manifest.name, folder.manifest)]
 
@@ -116,6 +117,10 @@ class DatasetUpload(MinioClient):
             Stopped: it was interrupted.
         """
         there = self._there(files, prefix)
+        manifest = files[-1]
+        known = there.get(manifest.name)
+        if known and not self._is_same(prefix + manifest.name, known, self._local(manifest)):
+            raise NotWritten(f"{self._bucket}/{prefix} has another version of a dataset; name another folder")
         sent = size = 0
         for file in files:
             local = self._local(file)
@@ -134,7 +139,7 @@ class DatasetUpload(MinioClient):
                 name = (one.object_name or "").removeprefix(prefix)
                 found[name] = _Stored(one.size or 0, (one.etag or "").strip('"'))
                 self._unless_stopped()
-        wanted = {file.name for file in files}
+        wanted = {REPORT, *(file.name for file in files)}
         if others := [name for name in found if name not in wanted and name]:
             shown = ", ".join(others[:SHOWN]) + (", …" if len(others) > SHOWN else "")
             raise NotWritten(

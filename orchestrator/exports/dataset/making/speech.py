@@ -16,7 +16,7 @@ from reelscribe.media.sound.wav import SAMPLE_BYTES, wav_header
 BEYOND_SECONDS = 1.0
 """That are decoded after the last utterance; some times of words are after the end of the sound."""
 BEFORE_SECONDS = 2
-"""That are decoded before the first utterance of a part: whole seconds, which are whole samples at any rate."""
+"""That are decoded before the first utterance of a part: an integer, so that the first sample has a number."""
 SHORT_SECONDS = 0.25
 """That may be missing at the end of an utterance: the model rounds its times."""
 
