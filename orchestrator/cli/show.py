@@ -10,7 +10,7 @@ from rich.text import Text
 
 from orchestrator.cli.console import NO_WORKER, out, visible
 from orchestrator.cli.options import checked, refuse_binary_on_terminal
-from orchestrator.exports.pending_results import pending_results, results_sentence
+from orchestrator.exports.pending_results import STORE_MEDIA, pending_results, results_sentence
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import UNFINISHED, Job, as_argument
 from orchestrator.session import Session, print_error, run
@@ -42,6 +42,7 @@ def show(
                 return await _report_missing(session, why, as_argument(savepath, where, session.bucket(None)))
             about = await transcript_queries.about_transcript(connection, job)
             results = await pending_results(connection, [job.id]) if session.settings.results.wanted else None
+            lost = await job_queries.why_given_up(connection, STORE_MEDIA, job.id)
         if format is None and not as_json and sys.stdout.isatty():
             await _print_coloured(about, pages(session.pool, job))
         else:
@@ -57,6 +58,8 @@ def show(
             print_error(job.removal)
         if results and (sentence := results_sentence(results)):
             print_error(visible(sentence))
+        if lost:
+            print_error(visible(f"not all previews and sound files are stored: {lost}"))
         return 0
 
     run(config, work)

@@ -176,6 +176,19 @@ async def without_follow_up(connection: Connection, kind: str, follows: str, aft
     )
 
 
+async def why_given_up(connection: Connection, kind: str, id: int) -> str | None:
+    """Why the work of this kind that followed a job was given up; None if it was not."""
+    why: str | None = await fetch_value(
+        connection,
+        """
+        select error_message from jobs where kind = %s and state = 'failed' and not superseded
+            and media_id = (select media_id from jobs where id = %s)
+        """,
+        (kind, id),
+    )
+    return why
+
+
 async def now(connection: Connection) -> datetime:
     """The time of PostgreSQL's clock, by which jobs are dated."""
     time: datetime = await fetch_value(connection, "select now()")

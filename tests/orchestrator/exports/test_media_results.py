@@ -211,7 +211,7 @@ async def test_what_is_cut_on_its_way_is_not_stored_until_all_has_come(
 
 
 async def test_of_half_a_recording_only_what_is_complete_is_stored_and_the_job_says_why(
-    storing, transcribed, s3, ended, sql
+    storing, transcribed, s3, ended, sql, orchestrator
 ):
     await transcribed("half.mp4", "half.mp4")
     async with storing(gif="shown", audio="shown"):
@@ -220,6 +220,8 @@ async def test_of_half_a_recording_only_what_is_complete_is_stored_and_the_job_s
     assert "half.mp4.mp3" not in stored(s3)
     [(reason,)] = await sql("select error_message from jobs where kind = %s", STORE_MEDIA)
     assert "half.mp4" in reason
+    shown = (await orchestrator.run("show", "half.mp4")).err
+    assert f"not all previews and sound files are stored: {reason}" in " ".join(shown.split())
 
 
 async def test_an_extractor_that_is_away_is_waited_for(storing, transcribed, s3, ended, sql, free_port):
