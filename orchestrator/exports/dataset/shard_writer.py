@@ -78,9 +78,9 @@ class ShardWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stopped = True
         self._file.close()
-        for path in self._paths:
-            self._temporary(path).unlink(missing_ok=True)
+        self._remove()
 
     def mark(self) -> Mark:
         """Where :meth:`roll_back` can go back to."""
@@ -165,8 +165,17 @@ class ShardWriter:
         return built
 
     def _unless_stopped(self) -> None:
+        """
+        Raises:
+            Stopped: and what was written meanwhile is removed.
+        """
         if self._stopped:
+            self._remove()
             raise Stopped
+
+    def _remove(self) -> None:
+        for path in self._paths:
+            self._temporary(path).unlink(missing_ok=True)
 
     def _stats(self, built: BuiltShard) -> dict[str, Any]:
         reasons: dict[str, int] = {}

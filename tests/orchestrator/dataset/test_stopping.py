@@ -90,19 +90,24 @@ async def test_a_crash_between_two_names_is_put_right_by_the_next_build(tmp_path
 
 
 async def test_a_worker_that_is_stopped_while_it_writes_leaves_nothing(tmp_path, monkeypatch):
-    write_table = tables.write_table
+    write_table, begun, ended, paths = tables.write_table, asyncio.Event(), asyncio.Event(), []
+    loop = asyncio.get_running_loop()
 
-    def slowly(*arguments):
-        time.sleep(0.4)
-        write_table(*arguments)
+    def slowly(path, *arguments):
+        paths.append(path)
+        loop.call_soon_threadsafe(begun.set)
+        time.sleep(0.3)
+        write_table(path, *arguments)
+        loop.call_soon_threadsafe(ended.set)
 
     monkeypatch.setattr(tables, "write_table", slowly)
     building = asyncio.create_task(build(tmp_path / "shards", shard_of("a.wav")))
-    await asyncio.sleep(0.2)
+    await begun.wait()
     building.cancel()
     await asyncio.wait([building])
-    await asyncio.sleep(1)
-    assert (building.cancelled(), files(tmp_path / "shards")) == (True, {})
+    await ended.wait()
+    await asyncio.sleep(0.2)
+    assert (building.cancelled(), len(paths), files(tmp_path / "shards")) == (True, 1, {})
 
 
 async def test_ctrl_c_ends_what_finishes_a_dataset_and_the_next_run_continues(planned, pool, tmp_path, monkeypatch):
