@@ -149,8 +149,8 @@ async def test_previews_and_sound_are_stored_next_to_the_text_and_deleted_with_i
         assert await ended() == [("done", None), ("done", None)]
     found = stored(s3)
     assert sorted(found) == [
-        "sound/talks/a.mp4.flac", "moving/talks/a.mp4.1.webp", "moving/talks/a.mp4.2.webp",
-        "small/talks/a.mp4.1.mp4", "small/talks/a.mp4.2.mp4",
+        "moving/talks/a.mp4.1.webp", "moving/talks/a.mp4.2.webp",
+        "small/talks/a.mp4.1.mp4", "small/talks/a.mp4.2.mp4", "sound/talks/a.mp4.flac",
         "talks/a.en.srt", "talks/a.mp4.1.gif", "talks/a.mp4.2.gif", "talks/a.mp4.json",
     ]  # fmt: skip
     for name, content in found.items():
