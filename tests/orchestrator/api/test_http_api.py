@@ -268,6 +268,7 @@ async def test_status_shows_totals_audio_and_workers(api, submit, store_transcri
     await submit("one.mp4")
     answer = (await api.get("/api/status")).json()
     assert answer.pop("speed") > 0
+    assert 0 <= answer.pop("oldest_seconds") < 60
     assert answer == {
         "eta_seconds": None,  # no worker is there
         "no_transcriber": None,
