@@ -51,6 +51,7 @@ class HomePage(PageHandler):
             older=address({**filters, "after": str(found.next)}) if found.next else None,
             states=get_args(State),
             figures=figures(overview, oldest, workers),
+            idle=idle_reason(overview, workers),
             rules=rules,
             languages=LANGUAGES,
             universal_time=universal_time,
@@ -61,6 +62,13 @@ def address(query: dict[str, str]) -> str:
     """Of Home with these filters."""
     given = urlencode({name: value for name, value in query.items() if value})
     return f"/?{given}" if given else "/"
+
+
+def idle_reason(overview: stats.Overview, workers: int) -> str:
+    """Why no job that waits is begun; empty if none waits or nothing prevents it."""
+    if not overview.unfinished:
+        return ""
+    return overview.no_transcriber or ("" if workers else "No worker is running, so no job begins.")
 
 
 def figures(overview: stats.Overview, oldest: float | None, workers: int) -> dict[str, tuple[str, str]]:

@@ -6,12 +6,11 @@ const LINGER_MILLISECONDS = 3000;
 const SILENT_MILLISECONDS = 60000;
 
 const seen = new Map(); // port of each tab in view, and when it last said so
-let stream = null, running = false, closing;
+let stream = null, last = null, closing; // last: whether the stream was opened or lost most recently
 
 const tell = (message) => {
-  if (message.type === "opened") running = true;
-  if (message.type === "lost") running = false;
-  if (message.type === "signedOut") stream = null;
+  if (message.type === "opened" || message.type === "lost") last = message;
+  if (message.type === "signedOut") stream = last = null;
   for (const port of seen.keys()) port.postMessage(message);
 };
 
@@ -24,8 +23,7 @@ function look() {
   } else if (stream && !closing) {
     closing = setTimeout(() => {
       stream.close();
-      stream = closing = null;
-      running = false;
+      stream = closing = last = null;
     }, LINGER_MILLISECONDS);
   }
 }
@@ -36,7 +34,7 @@ self.onconnect = ({ports: [port]}) => {
     if (visible) seen.set(port, Date.now());
     else seen.delete(port);
     look();
-    if (visible && !known && running) port.postMessage({type: "opened"});
+    if (visible && !known && last) port.postMessage(last);
   };
 };
 

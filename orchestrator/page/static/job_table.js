@@ -20,6 +20,7 @@ export class JobTable {
     this.filters = {};
     this.after = this.box.dataset.after ?? null;
     this.changed = new Map(); // jobs that are to be shown, by id
+    this.body.addEventListener("mouseleave", () => this.held && this.refresh());
     this.body.addEventListener("click", (event) => this.act(event.target.closest("[data-action]")));
     setInterval(() => this.rows().forEach(showAge), AGE_MILLISECONDS);
   }
@@ -56,8 +57,10 @@ export class JobTable {
   /** Read the page that is shown again, soon: some of it may have been missed. */
   refresh() {
     this.refreshing ??= setTimeout(async () => {
+      const {filters} = this;
       try {
-        if (!this.box.hasAttribute("aria-busy")) this.merge(await this.fetch(this.after, this.shown));
+        const page = await this.fetch(this.after, this.shown);
+        if (filters === this.filters && !this.box.hasAttribute("aria-busy")) this.merge(page);
       } catch {
         // The connection is gone, which the header says; it is read again when that is back.
       }
@@ -96,28 +99,36 @@ export class JobTable {
   }
 
   replace(jobs) {
-    const rows = jobs.map((job) => {
+    this.arrange(jobs.map((job) => {
       const row = this.row(job.id) ?? newRow();
       fillRow(row, job, this.bucket);
       return row;
-    });
-    this.body.replaceChildren(...rows);
+    }));
   }
 
-  /** Take over a page that was read again, but move nothing while the reader points at a row or is in it. */
+  /** Have these rows and no others, in this order. A row that is at its place is not moved: what is selected in it stays. */
+  arrange(rows) {
+    const wanted = new Set(rows);
+    for (const row of this.rows()) if (!wanted.has(row)) row.remove();
+    rows.forEach((row, place) => {
+      const before = this.body.rows[place];
+      if (before !== row) this.body.insertBefore(row, before ?? null);
+    });
+  }
+
+  /** Take over a page that was read again, but move nothing while the reader points at a row. */
   merge({jobs, next}) {
     const isNew = jobs.filter((job) => !this.row(job.id));
-    if (isNew.length && this.body.matches(":hover, :focus-within")) {
+    this.held = isNew.length > 0 && this.body.matches(":hover") && matchMedia("(hover: hover)").matches;
+    if (this.held) {
       jobs.forEach((job) => this.showChanged(job, true));
-      this.say(`${count(isNew.length)} more above; move away from the list to see them`);
+      this.say(`${count(isNew.length)} more: they appear when the pointer leaves the list.`);
       return;
     }
     // What a filter has found further back than one request looks stays.
     const kept = next === null || jobs.length >= this.shown ? [] : this.rows().filter((row) => Number(row.dataset.job) < next);
-    const focused = document.activeElement;
     this.replace(jobs);
     this.body.append(...kept.slice(0, this.shown - jobs.length));
-    if (this.body.contains(focused)) focused.focus();
     if (!kept.length) this.link("older", next);
     this.sayFound();
   }

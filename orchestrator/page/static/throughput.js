@@ -6,7 +6,20 @@ import {count, decimal, timeOfDay} from "./format.js";
 const HEIGHT = 120;
 const AGAIN_MILLISECONDS = 60000;
 
+/** Load uPlot and its sheet: after the page, which is shown without waiting for them. */
+function load() {
+  const address = (name) => new URL(name, import.meta.url).href;
+  const sheet = Object.assign(document.createElement("link"), {rel: "stylesheet", href: address("uPlot.min.css")});
+  const script = Object.assign(document.createElement("script"), {src: address("uPlot.iife.min.js")});
+  document.head.append(sheet, script);
+  return Promise.all([sheet, script].map((element) => new Promise((loaded, failed) => {
+    element.onload = loaded;
+    element.onerror = failed;
+  })));
+}
+
 export function watchThroughput() {
+  const library = load();
   const box = document.getElementById("chart");
   const caption = document.getElementById("chart-caption");
   let chart = null, latest = null;
@@ -16,6 +29,7 @@ export function watchThroughput() {
     try {
       if (document.visibilityState === "visible") {
         latest = await request("/api/throughput");
+        await library;
         if (!latest.complete) again = 300;
         show();
       }

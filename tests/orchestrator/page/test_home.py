@@ -52,7 +52,7 @@ def test_a_recording_is_submitted_with_options_and_watched_until_it_is_done(page
     page.goto("/")
     page.get_by_text("Options").click()
     page.get_by_label("Language", exact=True).select_option("English")
-    page.get_by_label("Time of each word").check()
+    expect(page.get_by_label("Time of each word")).to_be_checked()
     submit(page, "talks/minute.mkv", "", "talks/minute.mkv ")
     minute = row(page, "talks/minute.mkv").last
     expect(page.locator("#submitted")).to_have_text("2 new")
