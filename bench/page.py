@@ -105,10 +105,12 @@ def fill(url: str, folder: Path, rows: int) -> None:
         )
         connection.execute(
             """
-            update jobs set state = 'failed', error_code = 'object_not_found', attempt = 1, finished_at = now(),
+            update jobs set state = 'failed', error_code = 'object_not_found', attempt = 1,
+                finished_at = now() - (%(rows)s - id) * interval '0.2 s',
                 error_message = 'there is no such object in bucket videos; look at its name'
             where state = 'queued' and mod(id, 100) = 8
-            """
+            """,
+            {"rows": rows},
         )
         connection.execute(
             """

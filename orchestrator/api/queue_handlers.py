@@ -14,7 +14,7 @@ class PausesHandler(OrchestratorHandler):
     async def put(self) -> None:
         request = self.read_body(PauseRequest)
         async with self.service.pool.connection() as connection:
-            await rules.pause(connection, request.prefix, f"the HTTP API, from {self.request.remote_ip}")
+            await rules.pause(connection, request.prefix, f"{self.caller.name} from {self.request.remote_ip}")
         await self._finish()
 
     async def delete(self) -> None:

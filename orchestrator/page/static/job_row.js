@@ -44,6 +44,7 @@ export function fillRow(row, job, defaultBucket) {
   showAge(row);
 
   const button = row.querySelector("[data-action]");
+  if (!button) return; // the reader may only look
   const action = ACTIONS[job.state] ?? "";
   if (button.dataset.action !== action) {
     button.dataset.action = action;

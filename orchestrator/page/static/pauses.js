@@ -5,7 +5,7 @@ import {localTime} from "./format.js";
 
 export function watchPauses() {
   const list = document.getElementById("rules");
-  const form = document.getElementById("pause");
+  const form = document.getElementById("pause"); // not there if the reader may not pause
   const prefix = document.getElementById("pause-prefix");
   const said = document.getElementById("paused");
   let shown = "";
@@ -28,10 +28,12 @@ export function watchPauses() {
 
   function pauseOf({prefix, paused_at, paused_by}) {
     if (!paused_at) return [];
+    const sentence = `${prefix || "Everything"} is paused since ${localTime(paused_at)} by ${paused_by} `;
+    if (!form) return [item(sentence)];
     const button = document.createElement("button");
     Object.assign(button, {type: "button", className: "plain small", textContent: "Resume"});
     button.onclick = () => change(`/api/pauses?${new URLSearchParams({prefix})}`, {method: "DELETE"});
-    return [item(`${prefix || "Everything"} is paused since ${localTime(paused_at)} by ${paused_by} `, button)];
+    return [item(sentence, button)];
   }
 
   const limitOf = ({prefix, max_running}) =>
@@ -44,7 +46,7 @@ export function watchPauses() {
     return element;
   }
 
-  form.addEventListener("submit", async (event) => {
+  form?.addEventListener("submit", async (event) => {
     event.preventDefault();
     await change("/api/pauses", {method: "PUT", body: {prefix: prefix.value}});
     form.reset();

@@ -15,6 +15,7 @@ const OUTCOMES = {
 
 export function watchSubmission(submitted) {
   const form = document.getElementById("submit");
+  if (!form) return; // the reader may only look
   const said = document.getElementById("submitted");
   const button = form.querySelector("button[type=submit]");
   const value = (name) => document.getElementById(name).value;

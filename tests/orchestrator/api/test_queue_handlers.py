@@ -23,8 +23,8 @@ async def test_everything_or_a_prefix_is_paused_and_resumed(api):
     await api.put("/api/pauses", json={"prefix": "talks/ü"})
     rules = (await api.put("/api/pauses", json={})).json()["rules"]
     assert [(rule["prefix"], rule["paused_by"]) for rule in rules] == [
-        ("", "the HTTP API, from 127.0.0.1"),
-        ("talks/ü", "the HTTP API, from 127.0.0.1"),
+        ("", "anonymous from 127.0.0.1"),
+        ("talks/ü", "anonymous from 127.0.0.1"),
     ]
     assert (await api.get("/api/status")).json()["rules"] == rules
     left = (await api.delete("/api/pauses")).json()["rules"]
