@@ -84,5 +84,5 @@ def figures(overview: stats.Overview, oldest: float | None, workers: int) -> dic
         "audio": ("Audio done", f"{decimal(overview.done_seconds / 3600)} h"),
         "speed": ("Audio an hour", f"{decimal(overview.speed)} h" if overview.speed else NONE),
         "oldest": ("Oldest waiting", duration(oldest) if oldest is not None else NONE),
-        "left": ("Time left", f"about {duration(eta)}" if eta is not None and overview.unfinished else NONE),
+        "left": ("Time left, about", duration(eta) if eta is not None and overview.unfinished else NONE),
     }

@@ -61,7 +61,8 @@ export function watchThroughput() {
       cursor: {show: false},
       legend: {show: false},
       padding: [8, 20, 0, 0],
-      scales: {y: {range: (_, low, high) => [0, Math.max(1, high * 1.05)]}},
+      // The last bar begins at the last time, and is as wide as the others.
+      scales: {x: {range: (_, first, last) => [first, last + latest.interval_seconds]}, y: {range: (_, low, high) => [0, Math.max(1, high * 1.05)]}},
       axes: [
         {...axis, grid: {show: false}, size: 24, values: (_, times) => times.map((seconds) => timeOfDay(seconds * 1000))},
         {...axis, size: 44, space: 30, values: (_, hours) => hours.map(decimal)},

@@ -39,7 +39,7 @@ export class Totals {
       audio: `${decimal(done_seconds / 3600)} h`,
       speed: speed ? `${decimal(speed)} h` : "–",
       oldest: oldest_seconds === null ? "–" : duration(oldest_seconds),
-      left: eta_seconds !== null && unfinished ? `about ${duration(eta_seconds)}` : "–",
+      left: eta_seconds !== null && unfinished ? duration(eta_seconds) : "–",
     };
     const idle = unfinished ? no_transcriber || (workers ? "" : "No worker is running, so no job begins.") : "";
     const note = document.getElementById("idle");
