@@ -27,7 +27,8 @@ class Contract:
 
     async def check(self, response: httpx.Response) -> None:
         """An httpx hook: status, headers, media type and JSON of an answer are those of the document."""
-        path, method = response.request.url.path, response.request.method.lower()
+        path = response.request.url.raw_path.decode().partition("?")[0]
+        method = response.request.method.lower()
         known = self.documented_path(path)
         operations = self.document["paths"].get(known, {})
         operation = operations.get(method) or (operations.get("get") if method == "head" else None)

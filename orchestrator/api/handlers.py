@@ -203,7 +203,7 @@ class TranscriptHandler(OrchestratorHandler):
 
     async def delete(self, savepath: str) -> None:
         query = self.read_query(DeleteQuery)
-        _check_storable(savepath)
+        check_storable(savepath)
         bucket = query.bucket_name or self.service.default_bucket
         deleted = await self.service.deletions.delete(bucket, [savepath])
         if not deleted.savepaths:
@@ -212,7 +212,7 @@ class TranscriptHandler(OrchestratorHandler):
 
     async def get(self, savepath: str) -> None:
         query = self.read_query(TranscriptQuery)
-        _check_storable(savepath)
+        check_storable(savepath)
         bucket = query.bucket_name or self.service.default_bucket
         async with self.service.pool.connection() as connection:
             job = await job_queries.newest_finished(connection, bucket, savepath)
@@ -232,7 +232,12 @@ class TranscriptHandler(OrchestratorHandler):
         self.finish()
 
 
-def _check_storable(savepath: str) -> None:
+def check_storable(savepath: str) -> None:
+    """Refuse a savepath that no object can have.
+
+    Raises:
+        BadRequest: it holds a NUL character.
+    """
     if "\0" in savepath:
         raise BadRequest("a savepath holds no NUL character")
 

@@ -36,6 +36,7 @@ from orchestrator.api.schemas import (
     TranscriptQuery,
     WaveformAnswer,
 )
+from orchestrator.api.segments import SegmentPage, SegmentsHandler, SegmentsQuery
 from orchestrator.api.throughput import Throughput
 from orchestrator.errors import DatabaseUnavailable, InUse, TranscriptKept
 from orchestrator.intake.minio_events import Notification
@@ -244,6 +245,17 @@ OPERATIONS = (
         (Answer("The sums.", {JSON: Throughput}),),
         (DatabaseUnavailable,),
         handler=ThroughputHandler,
+    ),
+    Operation(
+        "GET",
+        "/api/transcripts/{savepath}/segments",  # before the next one, which would take it for a savepath
+        "segments",
+        "A page of the segments of a savepath, also while its job runs; written %2F, its last slash is of the savepath",
+        (Answer("The page.", {JSON: SegmentPage}),),
+        (errors.TranscriptNotFound, DatabaseUnavailable),
+        query=SegmentsQuery,
+        path_parameters={"savepath": ".+"},
+        handler=SegmentsHandler,
     ),
     Operation(
         "GET",

@@ -6,6 +6,7 @@ from orchestrator.api.routes import API
 from tests.contract import Contract
 
 OF_SAVEPATHS = (
+    (r"/api/transcripts/.+/segments", "/api/transcripts/{savepath}/segments"),
     (r"/api/transcripts/.+", "/api/transcripts/{savepath}"),
     (r"/api/media/.+/peaks", "/api/media/{savepath}/peaks"),
     (r"/api/media/.+", "/api/media/{savepath}"),
