@@ -2,20 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import quote
 
 from orchestrator.jobs.models import UNFINISHED, Job
+from orchestrator.page.addresses import Addresses
 from orchestrator.page.formats import clock, count, duration
 
 AS_IN_SCRIPTS = "/!'()*"
 """What ``encodeURIComponent`` of JavaScript leaves as it is, and the slashes between the parts of a savepath."""
 TIMES = "\N{MULTIPLICATION SIGN}"
-
-
-def media_path(job: Job, default_bucket: str) -> str:
-    """Where the page of its recording is."""
-    bucket = "" if job.bucket == default_bucket else f"?bucket_name={quote(job.bucket, safe='')}"
-    return f"/media/{quote(job.savepath, safe=AS_IN_SCRIPTS)}{bucket}"
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,7 @@ class JobRow:
             id=str(job.id),
             state=job.state,
             savepath=job.savepath,
-            path=media_path(job, default_bucket),
+            path=Addresses(job, default_bucket).page(),
             bucket="" if job.bucket == default_bucket else job.bucket,
             note=_note(job),
             note_is_error=job.state == "failed",

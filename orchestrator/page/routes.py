@@ -6,12 +6,14 @@ from orchestrator.api.handlers import OrchestratorService
 from orchestrator.api.routes import API
 from orchestrator.page.handler import NoPageHandler, PageHandler, StaticHandler
 from orchestrator.page.home import HomePage
+from orchestrator.page.recording import RecordingPage
 from orchestrator.page.search import SearchPage
 from orchestrator.page.sign_in import SignInPage, SignOutHandler
 
 PAGES: dict[str, type[PageHandler]] = {
     r"/": HomePage,
     r"/search": SearchPage,
+    r"/media/(.+)": RecordingPage,
     r"/sign-in": SignInPage,
     r"/sign-out": SignOutHandler,
     r"/static/([0-9a-f]+)/([\w.-]+)": StaticHandler,

@@ -1,0 +1,99 @@
+"""The page of a recording: its player and its transcript, all of which is in the HTML."""
+
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from pydantic import Field
+
+from orchestrator.api.handlers import check_storable
+from orchestrator.jobs.models import Job
+from orchestrator.jobs.queries import current_jobs
+from orchestrator.page import facts
+from orchestrator.page.addresses import Addresses
+from orchestrator.page.formats import clock, universal_time
+from orchestrator.page.handler import PageHandler
+from orchestrator.transcripts import queries as transcript_queries
+from reelscribe.contracts.messages import WireModel
+from reelscribe.settings.fields import BucketName
+from reelscribe.text.file_names import FileNames
+from reelscribe.text.formats import Format
+
+SEGMENTS_OF_A_PART = 200
+"""The browser lays out and paints only the parts that are in view."""
+PARTS = "<!-- parts -->"
+"""What the template has in place of the segments. Nothing that people have written can be it: that is escaped."""
+
+
+class RecordingQuery(WireModel):
+    """Query of ``GET /media/{savepath}``; ``q`` is what the page finds in the text."""
+
+    job: int | None = Field(default=None, ge=1, le=10**18)
+    bucket_name: BucketName | None = None
+    q: str = Field(default="", max_length=500)
+
+
+class Download(NamedTuple):
+    """A transcript as a file."""
+
+    format: Format
+    address: str
+    name: str
+
+
+class RecordingPage(PageHandler):
+    """``GET /media/{savepath}``: the transcript, or what there is of it, or why there is none."""
+
+    async def get(self, savepath: str) -> None:
+        query = self.read_query(RecordingQuery)
+        check_storable(savepath)
+        default_bucket = self.service.default_bucket
+        bucket = query.bucket_name or default_bucket
+        async with self.service.pool.connection() as connection:
+            job = await transcript_queries.shown_job(connection, bucket, savepath, default_bucket, query.job)
+            newest = max([job, *await current_jobs(connection, bucket, [savepath])], key=lambda known: known.id)
+            about = await transcript_queries.about_transcript(connection, job) if job.state == "done" else None
+        addresses = Addresses(job, default_bucket)
+        text_language = about.text_language if about else job.language
+        page = self.render_string(
+            "recording.html",
+            addresses=addresses,
+            downloads=_downloads(job, addresses, text_language or ""),
+            facts=facts,
+            folder=str(PurePosixPath(savepath).parent),
+            job=job,
+            name=PurePosixPath(savepath).name,
+            newer=newest if newest.id != job.id else None,
+            query=query,
+            receipt=list(facts.receipt_facts(about.receipt)) if about else [],
+            text_language=text_language,
+            clock=clock,
+            universal_time=universal_time,
+            Format=Format,
+        ).decode()
+        before, after = page.split(PARTS)
+        await self.send(before)
+        await self._send_parts(job)
+        self.finish(after)
+
+    async def _send_parts(self, job: Job) -> None:
+        """The segments, a part at a time: ten hours have 15 000."""
+        last, is_full = -1, True
+        while is_full:
+            async with self.service.pool.connection() as connection:
+                lines = await transcript_queries.lines(connection, job.id, last, SEGMENTS_OF_A_PART)
+            if lines:
+                await self.send(self.render_string("recording_part.html", lines=lines, clock=clock))
+                last = lines[-1].index
+            is_full = len(lines) == SEGMENTS_OF_A_PART
+
+
+def _downloads(job: Job, addresses: Addresses, language: str) -> list[Download]:
+    names = FileNames()
+    return [
+        Download(
+            format,
+            addresses.transcript(format),
+            PurePosixPath(names.name(job.savepath, format, language, job.model or "")).name,
+        )
+        for format in Format
+    ]

@@ -1,0 +1,188 @@
+// The page of a recording: player, transcript and map, and what moves which of them.
+
+import {request} from "./api.js";
+import {Find} from "./find.js";
+import {Follow} from "./follow.js";
+import {localTimes} from "./format.js";
+import {Live} from "./live.js";
+import {Player, parseTime} from "./player.js";
+import {change, settings} from "./settings.js";
+import {list, listen} from "./shortcuts.js";
+import {SpeechMap} from "./speech_map.js";
+import {Transcript} from "./transcript.js";
+import {Words} from "./words.js";
+
+const PEAKS = 2000;
+const PLAY_SIGN = "▶", PAUSE_SIGN = "❚❚";
+
+const element = (id) => document.getElementById(id);
+const {dataset} = element("recording");
+const segments = withQuery(dataset.segments, `job=${dataset.job}`);
+
+const follow = new Follow([element("stage"), element("transcript-head")], element("resync"));
+const words = new Words(segments);
+const transcript = new Transcript(element("lines"), words, follow);
+const player = new Player(element("player"), Number(dataset.seconds), () => settings.rewind);
+const map = new SpeechMap(element("map"), (seconds) => player.seek(seconds));
+const find = new Find(transcript, element("find"), follow, (hits) => map.mark(hits));
+
+function withQuery(address, query) {
+  return address + (address.includes("?") ? "&" : "?") + query;
+}
+
+function showMap() {
+  map.show(transcript.lines, lengthInAll());
+}
+
+function lengthInAll() {
+  return Math.max(player.length || 0, Number(transcript.lines.at(-1)?.dataset.end ?? 0));
+}
+
+function resync() {
+  find.clear();
+  follow.start();
+}
+
+function goToLine(away) {
+  const line = transcript.near(player.seconds, away);
+  if (line) player.seek(Number(line.dataset.start));
+}
+
+/** Go to the start of the line; from its very beginning, to the one before. */
+function goBack() {
+  const line = transcript.at(player.seconds);
+  const isAtStart = line && player.seconds - Number(line.dataset.start) < 1;
+  goToLine(isAtStart ? -1 : 0);
+}
+
+const actions = {
+  toggle: () => player.toggle(),
+  back10: () => player.step(-10),
+  on10: () => player.step(10),
+  back5: () => player.step(-5),
+  on5: () => player.step(5),
+  previous: goBack,
+  next: () => goToLine(1),
+  repeat: () => goToLine(0),
+  slower: () => player.changeSpeed(-1),
+  faster: () => player.changeSpeed(1),
+  goto: () => element("goto-time").focus(),
+  follow: () => (follow.isOn ? follow.stop() : resync()),
+  captions: () => player.toggleCaptions(),
+  find: () => find.focus(),
+  nextHit: () => find.step(1),
+  previousHit: () => find.step(-1),
+  help: () => element("help").showModal(),
+  settings: () => element("settings").showModal(),
+};
+
+function showSettings() {
+  element("rewind").value = settings.rewind;
+  element("rewind-shown").textContent = `${settings.rewind} s`;
+  element("unsure").checked = settings.unsure;
+  element("keys").checked = settings.keys;
+  transcript.shade(settings.unsure);
+}
+
+function listenToControls() {
+  for (const button of document.querySelectorAll("[data-action]"))
+    button.addEventListener("click", () => actions[button.dataset.action]());
+  element("goto").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const field = element("goto-time"), seconds = parseTime(field.value);
+    field.setCustomValidity(Number.isNaN(seconds) ? "Write a time as 83, 1:23 or 1:02:03" : "");
+    if (!field.reportValidity()) return;
+    field.value = "";
+    follow.start();
+    player.seek(seconds);
+    player.media.focus({preventScroll: true});
+  });
+  element("goto-time").addEventListener("input", () => element("goto-time").setCustomValidity(""));
+  element("settings").addEventListener("change", () => {
+    change({rewind: Number(element("rewind").value), unsure: element("unsure").checked, keys: element("keys").checked});
+    showSettings();
+  });
+  listen(actions, () => settings.keys);
+}
+
+/** Go to the moment of the address, `#t=123.4`, and show it. */
+function goToMoment() {
+  const seconds = Number(new URLSearchParams(location.hash.slice(1)).get("t") ?? NaN);
+  if (Number.isNaN(seconds)) return;
+  follow.start();
+  player.seek(seconds);
+}
+
+/** Play what the browser can of the recording: itself, or sound that is made of it. */
+async function load() {
+  let about;
+  try {
+    about = await request(dataset.media);
+    if (!about.url) throw new Error(about.why);
+  } catch (failure) {
+    for (const useless of ["player", "map", "controls", "goto"]) element(useless).hidden = true;
+    return note(`This recording cannot be played: ${failure.message}`);
+  }
+  player.load(onThisHost(about.url), about.playable === "audio");
+  if (about.playable === "audio") note(`${about.why[0].toUpperCase()}${about.why.slice(1)}.`);
+  if (about.audio_url && about.audio_url !== about.url) {
+    player.onFailure(() => {
+      note("This browser cannot play the recording as it is stored: its sound is played.");
+      player.load(onThisHost(about.audio_url), true);
+    });
+  }
+  if (about.peaks_url) await showWaveform(onThisHost(about.peaks_url));
+}
+
+async function showWaveform(address) {
+  try {
+    const peaks = await request(withQuery(address, `points=${PEAKS}`));
+    const loudest = peaks.max.reduce((most, max, point) => Math.max(most, max - peaks.min[point]), 1);
+    map.showPeaks({...peaks, loudest});
+  } catch {
+    // the map still shows where there is speech
+  }
+}
+
+/** The address without its host: the page may be open under another name than the one that links are made with. */
+function onThisHost(address) {
+  const {pathname, search} = new URL(address, location.href);
+  return pathname + search;
+}
+
+function note(sentence) {
+  element("player-note").textContent = sentence;
+  element("player-note").hidden = false;
+}
+
+player.onMove((seconds) => {
+  if (!seconds && !player.isPlaying) return; // it was not used yet: the page stays as it was opened
+  transcript.show(seconds);
+  map.move(seconds);
+});
+player.onChange(() => {
+  element("play-sign").textContent = player.isPlaying ? PAUSE_SIGN : PLAY_SIGN;
+  element("speed").textContent = `${player.speed} %`;
+  if (lengthInAll() !== map.length) showMap();
+});
+transcript.onPlay((line, seconds, link) => {
+  if (link) history.replaceState(history.state, "", link.hash);
+  follow.start();
+  player.seek(seconds, {play: true});
+  if (link) player.media.focus({preventScroll: true});
+});
+new Live(transcript, segments, {...dataset, id: Number(dataset.job), attempt: Number(dataset.attempt)}, showMap);
+
+// Stacked, the head of the transcript stays below the player, however tall that is.
+new ResizeObserver(([{target}]) => document.body.style.setProperty("--stage", `${target.offsetHeight}px`)).observe(element("stage"));
+for (const hidden of ["map", "controls", "find", "goto"]) element(hidden).hidden = false;
+for (const hidden of document.querySelectorAll(".needs-script")) hidden.hidden = false;
+localTimes(document);
+list(element("keys-list"));
+listenToControls();
+showSettings();
+showMap();
+find.look();
+addEventListener("hashchange", goToMoment);
+goToMoment();
+load();
