@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test test-unit fuzz test-slow soak lint fix bench-extractor bench-orchestrator bench-search bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media bench-datasets bench-page screenshots clean
+.PHONY: help demo serve test test-unit fuzz test-slow soak lint fix bench-extractor bench-orchestrator bench-search bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media bench-datasets bench-page bench-recording screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ bench-gpu: .venv/test ## compare with faster-whisper on a GPU, with tiny.en and 
 
 bench-page: .venv/test ## measure how soon Home is shown, with a million jobs too (about 8 minutes)
 	$(BIN)/python -m bench.page $(ARGS)
+
+bench-recording: .venv/test ## measure the page of a recording of ten hours (about 3 minutes)
+	$(BIN)/python -m bench.browser.recording $(ARGS)
 
 screenshots: .venv/test ## take pictures of all pages into docs/images (about 3 minutes)
 	$(BIN)/python -m tools.screenshots $(ARGS)

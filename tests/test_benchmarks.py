@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bench.browser import recording as recording_bench
 from bench.datasets import rows
 from bench.page import rows_of
 
@@ -184,6 +185,21 @@ def page(report: dict[str, Any]) -> list[str]:
     ]
 
 
+def recording(report: dict[str, Any]) -> list[str]:
+    return [
+        f"{report['machine']}; {report['browser']}; load before: {report['load_before']}.",
+        "",
+        f"| {report['segments']:,} segments, {report['words']:,} words | median | 95 % under | limit |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| {what} | {times['p50_ms']:.1f} ms | {times['p95_ms']:.1f} ms | {f'{limit:.0f} ms' if limit else ''} |"
+            for what, times, limit in recording_bench.rows_of(report)
+        ),
+        "",
+        f"While it plays, the main thread works {report['playing_cpu_ms']} ms of CPU time for each frame.",
+    ]
+
+
 def datasets_limits(report: dict[str, Any]) -> dict[str, bool]:
     return {
         "time over bare ffmpeg": report["ratio"] <= report["ratio_limit"],
@@ -202,6 +218,7 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "startup": startup,
     "datasets": datasets,
     "page": page,
+    "recording": recording,
 }
 PAGES = {"orchestrator": DOCS / "orchestrator.md"}
 """For the benches whose block is not in docs/benchmarks.md."""

@@ -53,6 +53,13 @@ def test_the_orchestrator_is_compared_with_bare_procrastinate() -> None:
 
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="chromium is not installed")
+def test_the_page_of_a_long_recording_is_measured() -> None:
+    table = run("bench.browser.recording", "--quick")
+    for row in ("scrolled to the end", "a frame while it plays", "baseline: a still frame"):
+        assert row in table
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="chromium is not installed")
 def test_home_is_measured_with_few_jobs_and_with_many() -> None:
     table = run("bench.page", "--quick")
     for row in ("baseline: first content", "first content, 10 jobs", "first content, 2,000 jobs", "text in none"):
@@ -78,10 +85,24 @@ def test_media_are_judged_kind_by_kind() -> None:
 
 @pytest.mark.parametrize(
     "bench",
-    ["extractor", "orchestrator", "startup", "slots", "transcriber", "accuracy", "real", "gpu", "media", "page"],
+    [
+        "extractor",
+        "orchestrator",
+        "startup",
+        "slots",
+        "transcriber",
+        "accuracy",
+        "real",
+        "gpu",
+        "media",
+        "page",
+        "browser.recording",
+    ],
 )
 def test_make_runs_each_bench(bench: str) -> None:
-    planned = subprocess.run(["make", "-n", f"bench-{bench}"], cwd=ROOT, capture_output=True, text=True)
+    planned = subprocess.run(
+        ["make", "-n", f"bench-{bench.rpartition('.')[2]}"], cwd=ROOT, capture_output=True, text=True
+    )
     assert f"-m bench.{bench}" in planned.stdout
 
 
