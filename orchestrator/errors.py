@@ -50,6 +50,18 @@ class TranscriptKept(ServiceError):
     status, code, retryable = 409, "transcript_kept", False
 
 
+class EditConflict(ServiceError):
+    """Someone else has changed the same segments: ``theirs`` is what is there now, ``yours`` what was to be there."""
+
+    status, code, retryable = 409, "edit_conflict", False
+
+
+class NothingToUndo(ServiceError):
+    """There is no such edit, or it is undone already."""
+
+    status, code, retryable = 409, "nothing_to_undo", False
+
+
 class ObjectExists(ServiceError):
     """The bucket has an object of this savepath, which was not to be replaced."""
 

@@ -16,6 +16,7 @@ from orchestrator.errors import DatabaseUnavailable
 from orchestrator.exports.deletion import Deletions
 from orchestrator.exports.pending_results import pending_results
 from orchestrator.intake.bucket import Objects
+from orchestrator.intake.corrections import Corrections
 from orchestrator.intake.event_intake import EventIntake
 from orchestrator.intake.submission import Submissions
 from orchestrator.jobs import queries as job_queries
@@ -27,6 +28,7 @@ from orchestrator.media.media import Media
 from orchestrator.queue.entries import QueueEntries
 from orchestrator.queue.rules import active_rules
 from orchestrator.transcripts import queries as transcript_queries
+from orchestrator.transcripts.edits import history
 from orchestrator.transcripts.reader import parts
 from orchestrator.transcripts.search import Hit, SearchQuery, search, search_recordings
 from orchestrator.worker.transcriber_choice import TranscriberState, transcriber_problems
@@ -82,6 +84,7 @@ class OrchestratorService(Service):
         self.stores_results = stores_results
         self.media = media
         self.players: set[ServiceHandler] = set()
+        self.corrections = Corrections(pool, queue, default_bucket)
         self.feed = Feed(pool)
         self.throughput = ThroughputSums(pool)
         self.transcribers: Callable[[], list[TranscriberState]] | None = None
@@ -218,10 +221,11 @@ class TranscriptHandler(OrchestratorHandler):
             job = await job_queries.newest_finished(connection, bucket, savepath)
             if job is None:
                 raise await transcript_queries.no_transcript(connection, bucket, savepath, self.service.default_bucket)
-            about = await transcript_queries.about_transcript(connection, job)
+            about = await transcript_queries.about_transcript(connection, job, query.as_heard)
+            modified = await history.last_made_at(connection, job.id) if job.revision else None
         assert job.finished_at
-        self.set_header("ETag", f'"{version()}-{job.id}"')
-        self.set_header("Last-Modified", job.finished_at)
+        self.set_header("ETag", f'"{version()}-{job.id}-{job.revision}"')
+        self.set_header("Last-Modified", max(job.finished_at, modified or job.finished_at))
         self.set_header("Cache-Control", "no-cache")
         if self.check_etag_header():
             self.set_status(304)

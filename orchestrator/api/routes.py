@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from orchestrator.api.edits import EDIT_OPERATIONS
 from orchestrator.api.events import EVENT_STREAM, EventsHandler, JobEventsHandler
 from orchestrator.api.handlers import (
     CancelHandler,
@@ -284,6 +285,7 @@ OPERATIONS = (
         scope=Scope.ADMIN,
         handler=TranscriptHandler,
     ),
+    *EDIT_OPERATIONS,
     Operation(
         "GET",
         "/api/media/{savepath}/peaks",

@@ -76,10 +76,13 @@ def _known_format(name: Any) -> Any:
 
 
 class TranscriptQuery(WireModel):
-    """Query of ``GET /api/transcripts/{savepath}``; ``timestamps`` is for txt, paragraphs and docx."""
+    """Query of ``GET /api/transcripts/{savepath}``; ``timestamps`` is for txt, paragraphs and docx; ``as_heard``: as
+    the model wrote it, without what people edited.
+    """
 
     format: Annotated[Format, BeforeValidator(_known_format), WithJsonSchema(FORMAT_SCHEMA)] = Format.JSON
     timestamps: bool = False
+    as_heard: bool = False
     bucket_name: BucketName | None = None
 
 

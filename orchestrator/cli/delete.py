@@ -106,6 +106,7 @@ def _counts(found: Deleted) -> str:
         (found.transcripts, "transcript"),
         (found.jobs, "job"),
         (found.results, "stored result"),
+        (found.edits, "edit"),
     )
     parts = [counted(count, word) for count, word in kinds if count]
     of = f" of {counted(found.savepaths, 'savepath')}" if found.savepaths else ""

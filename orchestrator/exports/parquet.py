@@ -50,6 +50,8 @@ SCHEMA = pyarrow.schema(
         pyarrow.field("complete", pyarrow.bool_(), nullable=False),
         pyarrow.field("last_modified", UTC_TIME),
         pyarrow.field("finished_at", UTC_TIME, nullable=False),
+        pyarrow.field("title", pyarrow.string()),
+        pyarrow.field("edited_by", pyarrow.string()),
     ]
 )
 AUDIO_TOKENS = pyarrow.field("audio_tokens", pyarrow.list_(pyarrow.int16()))
@@ -103,6 +105,7 @@ async def rewrite(
     partition: Partition,
     advance: Callable[[], None],
     tokens: SegmentTokens | None = None,
+    as_heard: bool = False,
 ) -> None:
     """Write the partition's file again, or remove it if nothing belongs into it; ``advance`` is called for each job.
 
@@ -121,7 +124,7 @@ async def rewrite(
         pending_tokens = 0
         for id in partition.jobs:
             for job in await job_queries.jobs_by_id(connection, [id]):
-                transcript = await transcript_queries.transcript_of(connection, job)
+                transcript = await transcript_queries.transcript_of(connection, job, as_heard)
                 await connection.commit()  # PostgreSQL ends a transaction that is idle while sound arrives
                 async for row, count in _rows(transcript, tokens, path.parent):
                     pending.append(row)

@@ -15,6 +15,7 @@ from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.attempts import Attempt
 from orchestrator.queue.entries import QueueEntries
 from orchestrator.transcripts import queries as transcript_queries
+from orchestrator.transcripts.edits.locking import EDITED
 from orchestrator.transcripts.models import Transcript
 from orchestrator.transcripts.reader import parts
 from reelscribe.blocking_calls import call_blocking
@@ -64,6 +65,8 @@ class ResultStore:
 
     async def follow_transcriptions(self) -> None:
         """From now on, store what is finished, by whichever worker; and what was finished before."""
+        async with self._pool.connection() as connection:
+            await transitions.follow(connection, STORE_RESULT, EDITED, PRIORITY)
         await follow_transcriptions(self._pool, self._queue, STORE_RESULT, PRIORITY)
 
     async def work(self, attempt: Attempt) -> None:
@@ -76,7 +79,10 @@ class ResultStore:
         async with self._pool.connection() as connection:
             await transitions.finish(connection, attempt)
             newest = await job_queries.newest_finished(connection, attempt.bucket, attempt.savepath)
-            if newest and (stored is None or newest.id != stored.id):  # it was finished while the old one was stored
+            done = stored and (stored.id, stored.revision)
+            if (
+                newest and (newest.id, newest.revision) != done
+            ):  # it was finished or edited while the old one was stored
                 await self._queue.put(connection, await transitions.repeat(connection, attempt.id))
 
     async def _store(self, attempt: Attempt, transcript: Transcript) -> None:

@@ -27,12 +27,14 @@ class Deleted(Record):
         jobs: of all kinds, in all versions.
         transcripts: finished ones among them, replaced versions too.
         results: objects that ``[results]`` had stored.
+        edits: of texts and titles, undone ones too.
     """
 
     savepaths: int = 0
     jobs: int = 0
     transcripts: int = 0
     results: int = 0
+    edits: int = 0
 
     def __add__(self, other: "Deleted") -> "Deleted":
         return Deleted(**{name: getattr(self, name) + getattr(other, name) for name in Deleted.model_fields})
@@ -63,12 +65,13 @@ async def count(
         with wanted as (select m.id from media m where {_WANTED})
         select (select count(*) from wanted), count(j.id),
             count(j.id) filter (where j.kind = 'transcribe' and j.state = 'done'),
-            (select count(*) from stored_results where media_id in (select id from wanted))
+            (select count(*) from stored_results where media_id in (select id from wanted)),
+            (select count(*) from edits where media_id in (select id from wanted))
         from jobs j where j.media_id in (select id from wanted)
         """,
         _wanted(bucket, savepaths, prefix, until),
     )
-    return Deleted(savepaths=row[0], jobs=row[1], transcripts=row[2], results=row[3])
+    return Deleted(savepaths=row[0], jobs=row[1], transcripts=row[2], results=row[3], edits=row[4])
 
 
 async def recordings(
@@ -167,8 +170,15 @@ async def remove(connection: Connection, media_ids: Sequence[int]) -> Deleted:
         """,
         ids,
     )
+    edits = await connection.execute("delete from edits where media_id = any(%s)", ids)
     media = await connection.execute("delete from media where id = any(%s)", ids)
-    return Deleted(savepaths=media.rowcount, jobs=transcripts[0], transcripts=transcripts[1], results=results.rowcount)
+    return Deleted(
+        savepaths=media.rowcount,
+        jobs=transcripts[0],
+        transcripts=transcripts[1],
+        results=results.rowcount,
+        edits=edits.rowcount,
+    )
 
 
 async def failed_with(connection: Connection, id: int, code: str) -> bool:

@@ -91,6 +91,8 @@ class Job(Record):
         complete: of a ``done`` job: whether it covers the whole recording; if not, ``reason`` says why.
         speech_without_words: of a ``done`` job; None if it is not known.
         object_removed_at: since when the recording is known to be gone from the bucket; None if it is not.
+        title: that a person gave the recording; None: its savepath is its name.
+        revision: of the last edit of the recording's text or title; 0: there was none.
     """
 
     id: int
@@ -117,6 +119,8 @@ class Job(Record):
     started_at: datetime | None
     finished_at: datetime | None
     object_removed_at: datetime | None = None
+    title: str | None = None
+    revision: int = 0
 
     @property
     def finished(self) -> bool:

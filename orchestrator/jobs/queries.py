@@ -37,7 +37,8 @@ _JOBS = f"""
             from attempts a where a.transcription_id = j.id and a.attempt = j.attempt and j.state in ('running', 'done')
         ) as speed,
         j.complete, j.reason, j.speech_without_words,
-        j.created_at, j.started_at, j.finished_at, m.removed_at as object_removed_at
+        j.created_at, j.started_at, j.finished_at, m.removed_at as object_removed_at, m.title,
+        coalesce(m.revision, 0) as revision
     from jobs j left join media m on m.id = j.media_id
 """
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from textwrap import indent
 from typing import Any, Literal, Protocol
 
-from orchestrator.transcripts.models import Transcript
+from orchestrator.transcripts.models import Transcript, TranscriptSegment
 from reelscribe.contracts.events import Segment
 from reelscribe.text.formats import Format
 from reelscribe.text.paragraphs import Paragraph, ParagraphStream
@@ -33,11 +33,12 @@ def tsv(segments: Iterable[Segment]) -> str:
 
 
 def rows(transcript: Transcript) -> Iterator[dict[str, Any]]:
-    """One row per segment, each with what is known of its transcript."""
+    """One row per segment, each with what is known of its transcript; ``edited_by`` is the person who wrote it."""
     job = transcript.job
     shared = {
         "bucket": job.bucket,
         "savepath": job.savepath,
+        "title": job.title,
         "job": job.id,
         "model": job.model,
         "complete": job.complete,
@@ -45,7 +46,12 @@ def rows(transcript: Transcript) -> Iterator[dict[str, Any]]:
         "finished_at": job.finished_at,
     }
     for segment in transcript.segments:
-        yield {**shared, **segment.model_dump(exclude={"event"}), "language": segment.language or job.language}
+        yield {
+            **shared,
+            **segment.model_dump(exclude={"event", "edited"}),
+            "language": segment.language or job.language,
+            "edited_by": segment.edited.author if segment.edited else None,
+        }
 
 
 def render(transcript: Transcript, wanted: Format, timestamps: bool = False) -> bytes:
@@ -65,7 +71,7 @@ class Writer(Protocol):
     def begin(self, said: str) -> bytes:
         """What comes before the segments; ``said`` is the :func:`plain_text` of all of them."""
 
-    def add(self, segments: Sequence[Segment]) -> bytes:
+    def add(self, segments: Sequence[TranscriptSegment]) -> bytes:
         """The next segments, as far as they are decided."""
 
     def end(self) -> bytes:
@@ -98,7 +104,7 @@ class _TextWriter(ABC):
         return ""
 
     @abstractmethod
-    def add(self, segments: Sequence[Segment]) -> str: ...
+    def add(self, segments: Sequence[TranscriptSegment]) -> str: ...
 
     def end(self) -> str:
         return ""
@@ -111,7 +117,7 @@ class _Encoded(Writer):
     def begin(self, said: str) -> bytes:
         return self._writer.begin(said).encode()
 
-    def add(self, segments: Sequence[Segment]) -> bytes:
+    def add(self, segments: Sequence[TranscriptSegment]) -> bytes:
         return self._writer.add(segments).encode()
 
     def end(self) -> bytes:
@@ -122,7 +128,7 @@ class _Lines(_TextWriter):
     def __init__(self, timestamps: bool) -> None:
         self._timestamps = timestamps
 
-    def add(self, segments: Sequence[Segment]) -> str:
+    def add(self, segments: Sequence[TranscriptSegment]) -> str:
         return text(segments, self._timestamps)
 
 
@@ -132,7 +138,7 @@ class _Paragraphs(_TextWriter):
         self._paragraphs = ParagraphStream()
         self._separator = ""
 
-    def add(self, segments: Sequence[Segment]) -> str:
+    def add(self, segments: Sequence[TranscriptSegment]) -> str:
         return self._write(self._paragraphs.add(segments))
 
     def end(self) -> str:
@@ -151,7 +157,7 @@ class _Table(_TextWriter):
     def begin(self, said: str) -> str:
         return tsv([])
 
-    def add(self, segments: Sequence[Segment]) -> str:
+    def add(self, segments: Sequence[TranscriptSegment]) -> str:
         return tsv(segments).removeprefix(tsv([]))
 
 
@@ -164,7 +170,7 @@ class _Subtitles(_TextWriter):
     def begin(self, said: str) -> str:
         return vtt([]) if self._wanted is Format.VTT else ""
 
-    def add(self, segments: Sequence[Segment]) -> str:
+    def add(self, segments: Sequence[TranscriptSegment]) -> str:
         return self._write(self._cues.add(segments))
 
     def end(self) -> str:
@@ -179,7 +185,7 @@ class _Rows(_TextWriter):
     def __init__(self, transcript: Transcript) -> None:
         self._transcript = transcript
 
-    def add(self, segments: Sequence[Segment]) -> str:
+    def add(self, segments: Sequence[TranscriptSegment]) -> str:
         made = rows(self._transcript.model_copy(update={"segments": segments}))
         return "".join(json.dumps(row, ensure_ascii=False, default=datetime.isoformat) + "\n" for row in made)
 
@@ -193,7 +199,7 @@ class _Document(_TextWriter):
         about = {**_about(self._transcript), "text": said}
         return json.dumps(about, ensure_ascii=False, indent=2).removesuffix("\n}") + ',\n  "segments": ['
 
-    def add(self, segments: Sequence[Segment]) -> str:
+    def add(self, segments: Sequence[TranscriptSegment]) -> str:
         written = ""
         for segment in segments:
             shown = json.dumps(segment.model_dump(mode="json", exclude={"event"}), ensure_ascii=False, indent=2)
@@ -209,10 +215,12 @@ def _about(transcript: Transcript) -> dict[str, Any]:
     """Everything known of a transcript but its words, ready for JSON."""
     job = transcript.job.model_dump(mode="json")
     return {
-        **{key: job[key] for key in ("id", "bucket", "savepath", "options", "model", "language")},
+        **{key: job[key] for key in ("id", "bucket", "savepath", "title", "options", "model", "language")},
         **{key: job[key] for key in ("language_probability", "language_uncertain")},
         "duration": job["declared_seconds"],
         "created_at": job["created_at"],
         "finished_at": job["finished_at"],
+        "revision": job["revision"],
+        "as_heard": transcript.as_heard,
         "receipt": transcript.receipt.model_dump(mode="json"),
     }

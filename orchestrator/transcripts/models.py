@@ -86,12 +86,27 @@ class Receipt(Record):
         )
 
 
+class SegmentEdit(Record):
+    """Who wrote a segment, and when; ``revision`` is that of the edit."""
+
+    revision: int
+    author: str
+    made_at: datetime
+
+
+class TranscriptSegment(Segment):
+    """A segment as readers see it; ``edited`` is None if no person wrote it."""
+
+    edited: SegmentEdit | None = None
+
+
 class Transcript(Record):
-    """A finished job with its complete text."""
+    """A finished job with its complete text; ``as_heard``: that of the model, whatever was edited since."""
 
     job: Job
     receipt: Receipt
-    segments: list[Segment]
+    segments: list[TranscriptSegment]
+    as_heard: bool = False
 
     @property
     def last_modified(self) -> datetime | None:

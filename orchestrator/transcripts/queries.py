@@ -12,12 +12,11 @@ from typing import Annotated
 from psycopg.rows import class_row, dict_row
 from pydantic import AfterValidator, Field
 
-from orchestrator.database.sql import Connection, fetch_all, fetch_models, starting_with
+from orchestrator.database.sql import Connection, Parameters, fetch_all, fetch_models, starting_with
 from orchestrator.jobs.models import TRANSCRIBE, Job, Record, storable
 from orchestrator.jobs.queries import current_jobs, jobs_by_id, newest_finished, not_submitted
 from orchestrator.transcripts.filters import NO_FILTERS, TranscriptFilters, newest
-from orchestrator.transcripts.models import Receipt, ReceiptPart, Transcript
-from reelscribe.contracts.events import Segment
+from orchestrator.transcripts.models import Receipt, ReceiptPart, Transcript, TranscriptSegment
 from reelscribe.contracts.messages import WireModel
 from reelscribe.contracts.transcriber import LanguageCode
 from reelscribe.errors import ServiceError, TranscriptNotFound
@@ -26,38 +25,65 @@ PAGE = 1000
 """Savepaths of a page."""
 
 
-async def transcript(connection: Connection, bucket: str, savepath: str) -> Transcript | None:
-    """The newest finished transcript of a savepath."""
+async def transcript(connection: Connection, bucket: str, savepath: str, as_heard: bool = False) -> Transcript | None:
+    """The newest finished transcript of a savepath; ``as_heard``: as the model wrote it, without edits."""
     found = await newest_finished(connection, bucket, savepath)
-    return await transcript_of(connection, found) if found else None
+    return await transcript_of(connection, found, as_heard) if found else None
 
 
-async def transcript_of(connection: Connection, job: Job) -> Transcript:
+async def transcript_of(connection: Connection, job: Job, as_heard: bool = False) -> Transcript:
     """The transcript of a finished job."""
-    about = await about_transcript(connection, job)
-    return about.model_copy(update={"segments": await segments(connection, job.id)})
+    about = await about_transcript(connection, job, as_heard)
+    return about.model_copy(update={"segments": await segments(connection, job.id, as_heard=as_heard)})
 
 
-async def about_transcript(connection: Connection, job: Job) -> Transcript:
+async def about_transcript(connection: Connection, job: Job, as_heard: bool = False) -> Transcript:
     """The transcript of a finished job without its segments, which may be many."""
     async with connection.cursor(row_factory=class_row(ReceiptPart)) as receipts:
         await receipts.execute("select * from attempts where transcription_id = %s order by attempt", (job.id,))
         parts = await receipts.fetchall()
-    return Transcript(job=job, receipt=Receipt.of(job, parts), segments=[])
+    return Transcript(job=job, receipt=Receipt.of(job, parts), segments=[], as_heard=as_heard)
 
 
-async def segments(connection: Connection, id: int, after: int = -1, limit: int | None = None) -> list[Segment]:
+_SEGMENT = """
+    select index, start_seconds as start, end_seconds as end, text, tokens, words, avg_logprob, no_speech_prob,
+        compression_ratio, temperature, language
+"""
+_EDITED = """
+    , case when revision is not null then
+        jsonb_build_object('revision', revision, 'author', author, 'made_at', edited_at)
+    end as edited
+"""
+
+
+async def segments(
+    connection: Connection, id: int, after: int = -1, limit: int | None = None, as_heard: bool = False
+) -> list[TranscriptSegment]:
     """Segments of a transcription in order; ``after`` is the last index of the part before."""
+    columns = f"{_SEGMENT} from transcribed_segments" if as_heard else f"{_SEGMENT} {_EDITED} from segments"
+    return await _segments(
+        connection,
+        f"{columns} where transcription_id = %s and index > %s order by index limit %s",
+        (id, after, limit),
+    )
+
+
+async def segments_between(connection: Connection, id: int, start: float, end: float) -> list[TranscriptSegment]:
+    """Those whose middle is between two times."""
+    return await _segments(
+        connection,
+        f"""
+        {_SEGMENT} {_EDITED} from segments where transcription_id = %(id)s
+            and (start_seconds + end_seconds) / 2 between %(start)s and %(end)s order by index
+        """,
+        {"id": id, "start": start, "end": end},
+    )
+
+
+async def _segments(connection: Connection, statement: str, parameters: Parameters) -> list[TranscriptSegment]:
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(
-            """
-            select index, start_seconds as start, end_seconds as end, text, tokens, words, avg_logprob, no_speech_prob,
-                compression_ratio, temperature, language
-            from segments where transcription_id = %s and index > %s order by index limit %s
-            """,
-            (id, after, limit),
-        )
-        return [Segment.model_validate(row) for row in await cursor.fetchall()]
+        await cursor.execute(statement, parameters)
+        return [TranscriptSegment.model_validate(row) for row in await cursor.fetchall()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +214,7 @@ class ListedTranscript(Record):
     """The newest transcript of a savepath in a list; ``seconds`` of the recording, ``job`` its id."""
 
     savepath: str
+    title: str | None
     job: int
     language: str | None
     seconds: float
@@ -204,8 +231,8 @@ async def listed(connection: Connection, bucket: str, query: ListQuery, after: s
         connection,
         ListedTranscript,
         f"""
-        select m.savepath, t.id as job, t.language, t.progress_seconds as seconds, t.model, t.complete, t.finished_at,
-            m.removed_at as object_removed_at
+        select m.savepath, m.title, t.id as job, t.language, t.progress_seconds as seconds, t.model, t.complete,
+            t.finished_at, m.removed_at as object_removed_at
         from media m join transcriptions t on t.media_id = m.id and t.state = 'done'
         where m.bucket = %(bucket)s and m.savepath like %(prefix)s and m.savepath ~>~ %(after)s
             and {" and ".join([newest("t"), *filters.conditions("t")])}

@@ -143,7 +143,7 @@ _EVIDENCE = f"""
             min(s.index) filter (where s.end_seconds < s.start_seconds or s.start_seconds < s.previous) as disordered
         from (
             select s.*, lag(s.start_seconds) over (partition by s.transcription_id order by s.index) as previous
-            from job join segments s on s.transcription_id = job.id
+            from job join transcribed_segments s on s.transcription_id = job.id
         ) s group by s.transcription_id
     ), part as (
         select a.*, lead(a.attempt) over attempts is null as final,
@@ -165,7 +165,7 @@ _EVIDENCE = f"""
         receipt.gap_seconds, coalesce(receipt.etags, 0) as etags,
         part.start_seconds, part.declared_seconds, part.delivered_seconds, part.covered_seconds, part.samples,
         part.sha256, receipt.sent, (
-            select count(*) from segments s
+            select count(*) from transcribed_segments s
             where s.transcription_id = job.id and s.start_seconds >= receipt.counted_from
         ) as stored
     from job

@@ -27,11 +27,14 @@ class WordDocument:
         self._paragraphs = ParagraphStream()
         self._document = Document()
         job, about = transcript.job, self._document.core_properties
-        about.title, about.author, about.comments = _storable(job.savepath)[:LONGEST_PROPERTY], "", ""
+        title = _storable(job.title or job.savepath)
+        about.title, about.author, about.comments = title[:LONGEST_PROPERTY], "", ""
         about.language = transcript.text_language
         if job.finished_at:
             about.created = about.modified = job.finished_at.astimezone(UTC).replace(tzinfo=None)
-        self._document.add_heading(_storable(job.savepath), 0)
+        self._document.add_heading(title, 0)
+        if job.title:
+            self._document.add_paragraph().add_run(_storable(job.savepath)).font.color.rgb = GREY
         if job.note:
             self._document.add_paragraph().add_run(_storable(job.note)).italic = True
 

@@ -15,6 +15,7 @@ from orchestrator.jobs import attempts, transitions
 from orchestrator.jobs.attempts import Attempt
 from orchestrator.queue.entries import QueueEntries
 from orchestrator.transcripts import segments as stored_segments
+from orchestrator.transcripts.edits.finished import keep_edits
 from orchestrator.worker.retry import ResumeFrom
 from reelscribe.contracts.events import Finished, Segment, Started
 from reelscribe.contracts.speech_without_words import SpeechWithoutWords
@@ -120,6 +121,8 @@ class TranscriptionProgress:
             )
             await stored_segments.insert(connection, attempt.id, attempt.segments, segments)
             followers = await transitions.add_follow_ups(connection, attempt.kind, attempt.media_id)
+            assert attempt.media_id is not None
+            await keep_edits(connection, attempt.id, attempt.media_id)
             await self._queue.put(connection, followers)
         attempt.segments += len(segments)
 

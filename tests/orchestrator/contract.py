@@ -8,6 +8,9 @@ from tests.contract import Contract
 OF_SAVEPATHS = (
     (r"/api/transcripts/.+/segments", "/api/transcripts/{savepath}/segments"),
     (r"/api/transcripts/.+", "/api/transcripts/{savepath}"),
+    (r"/api/edits/.+/undo", "/api/edits/{savepath}/undo"),
+    (r"/api/edits/.+/title", "/api/edits/{savepath}/title"),
+    (r"/api/edits/.+", "/api/edits/{savepath}"),
     (r"/api/media/.+/peaks", "/api/media/{savepath}/peaks"),
     (r"/api/media/.+", "/api/media/{savepath}"),
     (r"/media/.+/file", "/media/{savepath}/file"),

@@ -1,0 +1,215 @@
+"""Keeps ``segments``, which readers, search and exports read, what the layer of edits says.
+
+Functions take the connection, so that the caller says what belongs to one transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from orchestrator.database.sql import Connection, fetch_all, fetch_column, fetch_value
+from orchestrator.transcripts.edits.layer import Patch, ShownSegment, overlay
+from orchestrator.transcripts.edits.ranges import ranges_between
+from orchestrator.transcripts.words import LEAD_WORDS, split, vectors
+from reelscribe.contracts.events import Segment
+
+FAR = 1_000_000_000
+"""No transcript has so many segments."""
+FOLLOWING = 50
+"""Segments that are read to find those whose index entries know words of the ones before."""
+
+_COLUMNS = """
+    transcription_id, index, start_seconds, end_seconds, text, tokens, words, avg_logprob, no_speech_prob,
+    compression_ratio, temperature, language
+"""
+
+
+async def show_layer(connection: Connection, id: int, media_id: int, layer: int, start: float, end: float) -> None:
+    """Make the rows of a transcription between two times what its layer says there now."""
+    indexes, patches = await _touched(connection, id, layer, start, end)
+    transcribed = await _transcribed(connection, id, indexes)
+    shown = overlay(transcribed, patches)
+    removed = await fetch_column(
+        connection,
+        """
+        delete from segments where transcription_id = %(id)s and (
+            (revision is null and coalesce(transcribed_index, index) = any(%(indexes)s))
+            or (revision is not null and exists (
+                select from unnest(%(starts)s::float8[], %(ends)s::float8[]) as patch (start, stop)
+                where (start_seconds + end_seconds) / 2 >= patch.start
+                    and (start_seconds + end_seconds) / 2 < patch.stop
+            ))
+        ) returning index
+        """,
+        {
+            "id": id,
+            "indexes": indexes,
+            "starts": [start, *(patch.start for patch in patches)],
+            "ends": [end, *(patch.end for patch in patches)],
+        },
+    )
+    await _keep_replaced(connection, id, transcribed, shown)
+    first = min(removed) if removed else await _index_at(connection, id, start)
+    await _make_room(connection, id, first, len(shown))
+    await _insert(connection, id, media_id, first, shown)
+    await _index_following(connection, id, first + len(shown))
+
+
+async def _touched(
+    connection: Connection, id: int, layer: int, start: float, end: float
+) -> tuple[list[int], list[Patch]]:
+    """The segments of the model between two times, the patches over these, the further segments that are under those,
+    and so on.
+    """
+    patches: list[Patch] = []
+    while True:
+        found = await fetch_all(
+            connection,
+            """
+            select index, start_seconds, end_seconds from transcribed_segments s
+            where transcription_id = %(id)s and exists (
+                select from unnest(%(starts)s::float8[], %(ends)s::float8[]) as part (start, stop)
+                where start_seconds < part.stop and (end_seconds > part.start or start_seconds = part.start)
+            ) order by index
+            """,
+            {
+                "id": id,
+                "starts": [start, *(patch.start for patch in patches)],
+                "ends": [end, *(patch.end for patch in patches)],
+            },
+        )
+        reach = [(start, end), *((patch.start, patch.end) for patch in patches), *(row[1:] for row in found)]
+        now = await ranges_between(connection, layer, min(low for low, _ in reach), max(high for _, high in reach))
+        if len(now) <= len(patches):
+            return [row[0] for row in found], patches
+        patches = now
+
+
+async def _transcribed(connection: Connection, id: int, indexes: Sequence[int]) -> list[Segment]:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            """
+            select index, start_seconds as start, end_seconds as end, text, tokens, words, avg_logprob, no_speech_prob,
+                compression_ratio, temperature, language
+            from transcribed_segments where transcription_id = %s and index = any(%s) order by index
+            """,
+            (id, list(indexes)),
+        )
+        return [Segment.model_validate(row) for row in await cursor.fetchall()]
+
+
+async def _keep_replaced(
+    connection: Connection, id: int, transcribed: Sequence[Segment], shown: Iterable[ShownSegment]
+) -> None:
+    """Keep the model's own segments that are not shown as they are, and no others."""
+    intact = {one.transcribed_index for one in shown if not one.altered}
+    await connection.execute(
+        "delete from replaced_segments where transcription_id = %s and index = any(%s)",
+        (id, [segment.index for segment in transcribed]),
+    )
+    async with connection.cursor() as cursor:
+        await cursor.executemany(
+            f"insert into replaced_segments ({_COLUMNS}) values ({_VALUES})",
+            [_values(id, segment.index, segment) for segment in transcribed if segment.index not in intact],
+        )
+
+
+async def _index_at(connection: Connection, id: int, start: float) -> int:
+    """Of a segment that begins at this time."""
+    before = "select coalesce(max(index), -1) from segments where transcription_id = %s and start_seconds < %s"
+    return int(await fetch_value(connection, before, (id, start))) + 1
+
+
+async def _make_room(connection: Connection, id: int, first: int, count: int) -> None:
+    """Renumber what follows, if fewer indexes than ``count`` are free from ``first`` on."""
+    following = "select min(index) from segments where transcription_id = %s and index >= %s"
+    next_index = await fetch_value(connection, following, (id, first))
+    if next_index is None or next_index >= first + count:
+        return
+    by = first + count - next_index
+    await connection.execute(  # in two steps, since no two rows may have one index even for a moment
+        """
+        update segments set index = index + %(far)s, transcribed_index = case
+            when revision is null then coalesce(transcribed_index, index)
+        end
+        where transcription_id = %(id)s and index >= %(first)s
+        """,
+        {"id": id, "first": first, "far": FAR},
+    )
+    await connection.execute(
+        "update segments set index = index - %(far)s + %(by)s where transcription_id = %(id)s and index >= %(far)s",
+        {"id": id, "far": FAR, "by": by},
+    )
+
+
+async def _insert(connection: Connection, id: int, media_id: int, first: int, shown: Sequence[ShownSegment]) -> None:
+    revisions = {one.revision for one in shown if one.revision is not None}
+    made = {
+        row[0]: row[1:]
+        for row in await fetch_all(
+            connection,
+            "select revision, author, made_at from edits where media_id = %s and revision = any(%s)",
+            (media_id, list(revisions)),
+        )
+    }
+    search = vectors([one.segment.text for one in shown], await _texts_before(connection, id, first))
+    async with connection.cursor() as cursor:
+        await cursor.executemany(
+            f"""
+            insert into segments ({_COLUMNS}, search, revision, author, edited_at, altered, transcribed_index)
+            values ({_VALUES}, %(search)s, %(revision)s, %(author)s, %(edited_at)s, %(altered)s,
+                %(transcribed_index)s)
+            """,
+            [
+                {
+                    **_values(id, first + place, one.segment),
+                    "search": search[place],
+                    "revision": one.revision,
+                    "author": made[one.revision][0] if one.revision is not None else None,
+                    "edited_at": made[one.revision][1] if one.revision is not None else None,
+                    "altered": one.altered,
+                    "transcribed_index": one.transcribed_index,
+                }
+                for place, one in enumerate(shown)
+            ],
+        )
+
+
+async def _index_following(connection: Connection, id: int, first: int) -> None:
+    """Index again the segments whose entries know the last words before ``first``."""
+    rows = await fetch_all(
+        connection,
+        "select index, text from segments where transcription_id = %s and index >= %s order by index limit %s",
+        (id, first, FOLLOWING),
+    )
+    until, known = 0, 0
+    while until < len(rows) and known < LEAD_WORDS:
+        known += len(split(rows[until][1]))
+        until += 1
+    search = vectors([text for _, text in rows[:until]], await _texts_before(connection, id, first))
+    async with connection.cursor() as cursor:
+        await cursor.executemany(
+            "update segments set search = %s where transcription_id = %s and index = %s",
+            [(search[place], id, rows[place][0]) for place in range(until)],
+        )
+
+
+async def _texts_before(connection: Connection, id: int, first: int) -> list[str]:
+    texts = await fetch_column(
+        connection,
+        "select text from segments where transcription_id = %s and index < %s order by index desc limit %s",
+        (id, first, LEAD_WORDS),
+    )
+    return texts[::-1]
+
+
+_VALUES = """
+    %(id)s, %(index)s, %(start)s, %(end)s, %(text)s, %(tokens)s, %(words)s, %(avg_logprob)s, %(no_speech_prob)s,
+    %(compression_ratio)s, %(temperature)s, %(language)s
+"""
+
+
+def _values(id: int, index: int, segment: Segment) -> dict[str, object]:
+    words = None if segment.words is None else Jsonb([word.model_dump() for word in segment.words])
+    return {**segment.model_dump(exclude={"event"}), "id": id, "index": index, "words": words}
