@@ -56,6 +56,7 @@ ALLOWED = [
     ("tests/transcriber/test_faster_whisper_contract.py", r"\bpatience\b"),
     ("tests/orchestrator/database/test_embedded.py", r"\"nobody\"|user nobody|-u nobody"),  # the user of that name
     ("*", r"hearing_impaired"),  # libav's name of a disposition
+    ("*", r"\bas[-_]heard\b"),  # an option of show, of export and of the HTTP API
     ("*", r"[\"`](?:passed_over|not_heard)[\"`]"),  # in the JSON of submit and verify
 ]
 """Files and what their lines may hold."""

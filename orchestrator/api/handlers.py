@@ -31,6 +31,7 @@ from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.edits import history
 from orchestrator.transcripts.reader import parts
 from orchestrator.transcripts.search import Hit, SearchQuery, search, search_recordings
+from orchestrator.transcripts.titles import titled
 from orchestrator.worker.transcriber_choice import TranscriberState, transcriber_problems
 from reelscribe.errors import BadRequest, JobNotFound
 from reelscribe.http.allowed_hosts import AllowedHosts
@@ -276,7 +277,9 @@ class SearchHandler(OrchestratorHandler):
                 self.finish({"recordings": recordings, "next": grouped.next})
                 return
             found = await search(connection, query, self.service.default_bucket)
-        self.finish({"hits": self._linked(found.hits), "next": found.next})
+            recordings = [] if query.after else await titled(connection, query, self.service.default_bucket)
+        of_titles = [recording.model_dump() for recording in recordings]
+        self.finish({"hits": self._linked(found.hits), "next": found.next, "recordings": of_titles})
 
     def _linked(self, hits: Iterable[Hit]) -> list[dict[str, Any]]:
         return [{**hit.model_dump(mode="json"), "link": self.service.link(hit.link)} for hit in hits]

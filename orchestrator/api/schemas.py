@@ -12,6 +12,7 @@ from orchestrator.media.browsers import Playable
 from orchestrator.media.media import KEPT_POINTS
 from orchestrator.queue.rules import Rule
 from orchestrator.transcripts.search import Hit, Recording
+from orchestrator.transcripts.titles import TitledRecording
 from reelscribe.contracts.messages import WireModel
 from reelscribe.settings.fields import BucketName
 from reelscribe.text.formats import Format, parse_format
@@ -188,10 +189,11 @@ class Pauses(Record):
 
 
 class HitPage(Record):
-    """Answer of ``GET /api/search``."""
+    """Answer of ``GET /api/search``; ``recordings`` are those whose title holds the words, on the first page."""
 
     hits: list[Hit]
     next: str | None
+    recordings: list[TitledRecording]
 
 
 class RecordingPage(Record):

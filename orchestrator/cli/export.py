@@ -40,11 +40,14 @@ STANDARD_OUTPUT = "-"
 
 
 class TranscriptSelection(NamedTuple):
-    """The savepaths that are named, or all that start with ``prefix``; of these, what the filters want."""
+    """The savepaths that are named, or all that start with ``prefix``; of these, what the filters want. ``as_heard``:
+    the model's text of them.
+    """
 
     savepaths: list[str] | None
     prefix: str
     filters: TranscriptFilters = NO_FILTERS
+    as_heard: bool = False
 
 
 def export(
@@ -58,6 +61,7 @@ def export(
     since: str | None,
     min_confidence: float | None,
     timestamps: bool,
+    as_heard: bool,
     tokens: str | None,
     bucket: str | None,
     as_json: bool,
@@ -84,7 +88,7 @@ def export(
         refuse_binary_on_terminal(format.value)
     names = _names(name or "", format.value)
     filters = validated(TranscriptFilters, language=language, since=since, min_confidence=min_confidence)
-    wanted = TranscriptSelection(named, prefix or "", filters)
+    wanted = TranscriptSelection(named, prefix or "", filters, as_heard)
 
     async def work(session: Session) -> int:
         bucket_name = session.bucket(bucket)
@@ -162,7 +166,7 @@ async def _to_files(session: Session, bucket: str, wanted: TranscriptSelection, 
     with counting_bar("export", total, shown=not writer.writes_on_terminal) as advance:
         async for savepath in _found(session, bucket, wanted):
             async with session.pool.connection() as connection:
-                transcript = await transcript_queries.transcript(connection, bucket, savepath)
+                transcript = await transcript_queries.transcript(connection, bucket, savepath, wanted.as_heard)
                 if transcript is None:
                     continue  # it has just been removed
                 if not transcript.receipt.complete:
@@ -193,7 +197,7 @@ async def _to_parquet(
 
     missing = await _report_missing(session, bucket, wanted)
     async with session.pool.connection() as connection, _segment_tokens(session, tokenizer, report) as tokens:
-        partitions = await touched(connection, bucket, *wanted)
+        partitions = await touched(connection, bucket, wanted.savepaths, wanted.prefix, wanted.filters)
         written = 0
         if not any(partition.jobs for partition in partitions):
             return written, missing  # a mistyped filter, or another database, empties no dataset
@@ -201,7 +205,9 @@ async def _to_parquet(
             for partition in partitions:
                 before = len(failed)
                 try:
-                    await parquet.rewrite(connection, root, bucket, partition, partial(advance, 1), tokens)
+                    await parquet.rewrite(
+                        connection, root, bucket, partition, partial(advance, 1), tokens, wanted.as_heard
+                    )
                     written += len(partition.jobs) - (len(failed) - before)
                 except NotWritten as failure:
                     del failed[before:]

@@ -77,7 +77,8 @@ def _cell(model: str) -> str:
 
 
 def _notes(transcript: ListedTranscript) -> list[str]:
-    notes = [] if transcript.complete else ["incomplete"]
+    notes = [visible(transcript.title)] if transcript.title else []
+    notes += [] if transcript.complete else ["incomplete"]
     if transcript.model and not _cell(visible(transcript.model)):
         notes.append(visible(f"model: {transcript.model}"))
     if removal := removal_sentence(transcript.object_removed_at):

@@ -88,6 +88,9 @@ LanguageOption = Annotated[
         metavar="CODE", help="Only recordings in this language.", show_default=False, callback=_checked_language
     ),
 ]
+ModelTextOption = Annotated[
+    bool, typer.Option("--as-heard", help="The text as the model wrote it, without what people edited.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 

@@ -10,6 +10,7 @@ from orchestrator.cli.console import out, print_json, visible
 from orchestrator.cli.options import validated
 from orchestrator.session import Session, print_error, run
 from orchestrator.transcripts.search import Found, Hit, SearchQuery, search
+from orchestrator.transcripts.titles import titled
 from reelscribe.settings.orchestrator import OrchestratorSection
 from reelscribe.text.srt_vtt import clock
 
@@ -40,17 +41,22 @@ def search_segments(
     async def work(session: Session) -> int:
         async with session.pool.connection() as connection:
             found = await search(connection, query, session.settings.paths.bucket_name)
+            recordings = await titled(connection, query, session.settings.paths.bucket_name)
         here = _base_url(session.settings.orchestrator)
         found = Found([hit.model_copy(update={"link": here + hit.link}) for hit in found.hits], found.next)
         if as_json:
-            print_json({"hits": [hit.model_dump(mode="json") for hit in found.hits], "next": found.next})
+            hits = [hit.model_dump(mode="json") for hit in found.hits]
+            of_titles = [recording.model_dump() for recording in recordings]
+            print_json({"hits": hits, "next": found.next, "recordings": of_titles})
         else:
+            for recording in recordings:
+                print(f"{visible(recording.savepath)}  {visible(recording.title)}")
             _print_hits(found.hits)
             if found.next:
                 print_error(f"there are more than these {limit}; see them with --limit, or narrow the search")
-            elif not found.hits:
+            elif not (found.hits or recordings):
                 print_error("nothing found; fewer words, or beginnings such as hors*, find more")
-        return 0 if found.hits else 1
+        return 0 if found.hits or recordings else 1
 
     run(config, work)
 

@@ -27,7 +27,13 @@ CONFIDENCES = ((0.8, "green", "80 % and more"), (0.5, "yellow", "50 to 80 %"), (
 
 
 def show(
-    savepath: str, format: Format | None, timestamps: bool, bucket: str | None, as_json: bool, config: Path | None
+    savepath: str,
+    format: Format | None,
+    timestamps: bool,
+    as_heard: bool,
+    bucket: str | None,
+    as_json: bool,
+    config: Path | None,
 ) -> None:
     """Print a transcript; on a terminal with times, and words coloured by how sure the model is of them."""
     checked(savepath)
@@ -40,11 +46,11 @@ def show(
             if job is None:
                 why = await transcript_queries.no_transcript(connection, where, savepath, session.bucket(None))
                 return await _report_missing(session, why, as_argument(savepath, where, session.bucket(None)))
-            about = await transcript_queries.about_transcript(connection, job)
+            about = await transcript_queries.about_transcript(connection, job, as_heard)
             results = await pending_results(connection, [job.id]) if session.settings.results.wanted else None
             lost = await job_queries.why_given_up(connection, STORE_MEDIA, job.id)
         if format is None and not as_json and sys.stdout.isatty():
-            await _print_coloured(about, pages(session.pool, job))
+            await _print_coloured(about, pages(session.pool, job, as_heard))
         else:
             wanted = Format.JSON if as_json else format or Format.TXT
             async for part in parts(session.pool, about, wanted, timestamps):

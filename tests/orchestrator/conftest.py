@@ -196,23 +196,26 @@ def store_transcript(
         incomplete: str | None = None,
         force: bool = False,
         bucket: str = BUCKET,
+        seconds: float = 4.0,
         etag: str = "etag-1",
+        **options: Any,
     ) -> Job:
-        job = await submit(savepath, force=force, bucket=bucket)
+        job = await submit(savepath, force=force, bucket=bucket, **options)
         [(queue_job,)] = await sql("select queue_job from transcriptions where id = %s", job.id)
         progress = TranscriptionProgress(pool, queue)
         async with pool.connection() as connection:
             attempt = await transitions.begin(connection, queue_job, job.id)
         assert attempt
-        started = Started(
-            model="scripted", language=language, language_probability=0.9, duration=4.0 * len(texts), etag=etag
-        )
+        whole = seconds * len(texts)
+        started = Started(model="scripted", language=language, language_probability=0.9, duration=whole, etag=etag)
         await progress.start(attempt, "http://transcriber", started)
         for index, text in enumerate(texts):
-            await progress.store(attempt, [segment(4.0 * index, 4.0 * index + 3, text)], 4.0 * index + 4)
-        end = finished(4.0 * len(texts), incomplete, len(texts))
-        of_object = {"last_modified": modified, "size": 1000, "etag": etag}
-        await progress.finish(attempt, [], end.model_copy(update=of_object))
+            begin = seconds * index
+            await progress.store(attempt, [segment(begin, begin + seconds - 1, text)], begin + seconds)
+        end = finished(whole, incomplete, len(texts))
+        await progress.finish(
+            attempt, [], end.model_copy(update={"last_modified": modified, "size": 1000, "etag": etag})
+        )
         async with pool.connection() as connection:
             return (await job_queries.jobs_by_id(connection, [job.id]))[0]
 

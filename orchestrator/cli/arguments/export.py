@@ -10,6 +10,7 @@ from orchestrator.cli.options import (
     ExportFormat,
     JsonOption,
     LanguageOption,
+    ModelTextOption,
     SavepathsArgument,
     checked_text,
 )
@@ -58,6 +59,7 @@ def export(
         typer.Option(help="Only transcripts whose words have this mean probability, 0 to 1.", show_default=False),
     ] = None,
     timestamps: Annotated[bool, typer.Option("--timestamps", help="Times before each line, or paragraph.")] = False,
+    as_heard: ModelTextOption = False,
     tokens: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="parquet: audio tokens of each segment, by this tokeniser: mulaw."),
@@ -75,5 +77,5 @@ def export(
 
     work.export(
         *(savepaths, prefix, everything, format, output, name, language, since, min_confidence, timestamps),
-        *(tokens, bucket, as_json, config),
+        *(as_heard, tokens, bucket, as_json, config),
     )

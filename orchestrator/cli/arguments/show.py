@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import BucketOption
+from orchestrator.cli.options import BucketOption, ModelTextOption
 from reelscribe.command_line import ConfigOption
 from reelscribe.text.formats import Format
 
@@ -21,11 +21,18 @@ def show(
         typer.Option(help="json has all: receipt, words, tokens.", show_default="coloured on a terminal, else txt"),
     ] = None,
     timestamps: Annotated[bool, typer.Option("--timestamps", help="Times before each line, or paragraph.")] = False,
+    as_heard: ModelTextOption = False,
+    history: Annotated[bool, typer.Option("--history", help="Who edited what, and when, the newest first.")] = False,
     bucket: BucketOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Print a transcript; on a terminal with times, and words coloured by how sure the model is of them."""
-    from orchestrator.cli import show as work
+    if history:
+        from orchestrator.cli import edit_history
 
-    work.show(savepath, format, timestamps, bucket, as_json, config)
+        edit_history.show(savepath, bucket, as_json, config)
+    else:
+        from orchestrator.cli import show as work
+
+        work.show(savepath, format, timestamps, as_heard, bucket, as_json, config)

@@ -122,10 +122,10 @@ async def _index_at(connection: Connection, id: int, start: float) -> int:
 
 
 async def _make_room(connection: Connection, id: int, first: int, count: int) -> None:
-    """Renumber what follows, if fewer indexes than ``count`` are free from ``first`` on."""
+    """Renumber what follows, if there are more or fewer indexes than ``count`` free from ``first`` on."""
     following = "select min(index) from segments where transcription_id = %s and index >= %s"
     next_index = await fetch_value(connection, following, (id, first))
-    if next_index is None or next_index >= first + count:
+    if next_index is None or next_index == first + count:
         return
     by = first + count - next_index
     await connection.execute(  # in two steps, since no two rows may have one index even for a moment

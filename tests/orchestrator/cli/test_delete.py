@@ -23,7 +23,7 @@ async def test_delete_asks_with_counts_and_refuses_without_a_terminal(commands, 
     assert (unknown.code, unknown.err.startswith("no.mp4 has not been submitted")) == (1, True)
     assert (await commands.run("delete", "a.mp4", "--yes")).out == "removed 1 transcript, 1 job of 1 savepath\n"
     assert (await commands.run("delete", "--prefix", "b/", "--yes", "--json")).out.split() == (
-        ["{", '"savepaths":', "2,", '"jobs":', "2,", '"transcripts":', "0,", '"results":', "0", "}"]
+        ["{", '"savepaths":', "2,", '"jobs":', "2,", '"transcripts":', "0,", '"results":', "0,", '"edits":', "0", "}"]
     )
     assert await sql("select count(*) from media") == [(0,)]
     assert (await commands.run("delete", "--prefix", "b/", "--yes")).code == 1

@@ -13,6 +13,8 @@ from orchestrator.exports import results
 from orchestrator.exports.pending_results import STORE_RESULT, pending_results
 from orchestrator.exports.result_bucket import ResultBucket
 from orchestrator.exports.results import ResultStore
+from orchestrator.intake import corrections
+from orchestrator.intake.corrections import Corrections, EditRequest, WrittenSegment
 from orchestrator.jobs import queries, stats, transitions
 from orchestrator.queue.procrastinate import Queue
 from orchestrator.worker.kinds import Kind
@@ -109,6 +111,22 @@ async def test_a_finished_transcript_is_stored_next_to_its_savepath(storing, sto
     assert read(s3, "out/talks/ä b.en.srt").startswith("1\n00:00:00,000 --> 00:00:07,000\nhello world\n")
     kind = s3.stat_object(bucket_name="words", object_name="out/talks/ä b.en.srt").content_type
     assert kind == "application/x-subrip; charset=utf-8"
+
+
+async def test_an_edited_transcript_is_stored_again(storing, store_transcript, s3, status, pool, queue, monkeypatch):
+    monkeypatch.setattr(corrections, "FOLLOW_UP_SECONDS", 0)
+    job = await store_transcript("a.mp4", "helo", "world")
+    async with storing(formats="txt"):
+        await status(pending=0)
+        written = (WrittenSegment(text="hello"),)
+        request = EditRequest(job=job.id, base_revision=0, start=0.0, end=3.0, segments=written)
+        await Corrections(pool, queue, BUCKET).edit(BUCKET, "a.mp4", request, "ann")
+        await status(pending=0)
+        for _ in range(250):
+            if read(s3, "a.mp4.txt") == "hello\nworld\n":
+                return
+            await asyncio.sleep(0.02)
+    raise AssertionError(read(s3, "a.mp4.txt"))
 
 
 async def test_what_was_finished_before_the_setting_was_made_is_stored_too(storing, store_transcript, s3, status):
