@@ -135,6 +135,7 @@ class TranscriberService(Service):
         """
         assert self._engine, "open() is not entered"
         self.recogniser.check(request)
+        request = self.recogniser.with_fitting_vocabulary(request)
         transcription = Transcription(request, source, self._engine, emit)
         try:
             with self._report_outcome(source.name):

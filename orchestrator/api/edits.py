@@ -19,8 +19,6 @@ from reelscribe.http.operations import JSON, Answer, Operation
 from reelscribe.settings.fields import BucketName
 from reelscribe.text.srt_vtt import one_line
 
-ANONYMOUS = "anonymous"
-"""The author of an edit while no token is asked for."""
 MOST_EDITS = 1000
 """Of one page."""
 
@@ -65,12 +63,6 @@ class TitleRequest(WireModel):
 
 
 class _EditsHandler(OrchestratorHandler):
-    @property
-    def author(self) -> str:
-        """Whose token the request has."""
-        caller = getattr(self, "caller", None)
-        return caller.name if caller else ANONYMOUS
-
     def finish_edit(self, answer: EditAnswer) -> None:
         self.finish(answer.model_dump(mode="json"))
 
@@ -100,7 +92,7 @@ class EditsHandler(_EditsHandler):
         request = self.read_body(EditRequest)
         check_storable(savepath)
         bucket = self.bucket(request.bucket_name)
-        self.finish_edit(await self.service.corrections.edit(bucket, savepath, request, self.author))
+        self.finish_edit(await self.service.corrections.edit(bucket, savepath, request, self.caller_name))
 
 
 class UndoHandler(_EditsHandler):
@@ -110,7 +102,7 @@ class UndoHandler(_EditsHandler):
         request = self.read_body(UndoRequest)
         check_storable(savepath)
         bucket = self.bucket(request.bucket_name)
-        self.finish_edit(await self.service.corrections.undo(bucket, savepath, request.revision, self.author))
+        self.finish_edit(await self.service.corrections.undo(bucket, savepath, request.revision, self.caller_name))
 
 
 class TitleHandler(_EditsHandler):
@@ -120,7 +112,7 @@ class TitleHandler(_EditsHandler):
         request = self.read_body(TitleRequest)
         check_storable(savepath)
         bucket = self.bucket(request.bucket_name)
-        self.finish_edit(await self.service.corrections.rename(bucket, savepath, request.title, self.author))
+        self.finish_edit(await self.service.corrections.rename(bucket, savepath, request.title, self.caller_name))
 
 
 SAVEPATH: Mapping[str, str] = {"savepath": ".+"}

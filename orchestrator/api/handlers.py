@@ -19,6 +19,7 @@ from orchestrator.intake.bucket import Objects
 from orchestrator.intake.corrections import Corrections
 from orchestrator.intake.event_intake import EventIntake
 from orchestrator.intake.submission import Submissions
+from orchestrator.intake.vocabularies import Vocabularies
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import stats
 from orchestrator.jobs.matching import JobFilter, page_of_jobs
@@ -41,6 +42,8 @@ from reelscribe.http.peer_watch import PeerWatch
 from reelscribe.http.server import Service, ServiceHandler
 from reelscribe.version import version
 
+ANONYMOUS = "anonymous"
+"""Who calls while no token is asked for."""
 STALL_SECONDS = 60.0
 """Longest wait for a client that does not read what it asked for."""
 
@@ -85,6 +88,7 @@ class OrchestratorService(Service):
         self.stores_results = stores_results
         self.media = media
         self.players: set[ServiceHandler] = set()
+        self.vocabularies = Vocabularies(pool, submissions)
         self.corrections = Corrections(pool, queue, default_bucket)
         self.feed = Feed(pool)
         self.throughput = ThroughputSums(pool)
@@ -122,6 +126,12 @@ class OrchestratorHandler(ServiceHandler):
             gone = DatabaseUnavailable("the database does not answer; try again in a moment")
             kwargs["exc_info"] = (type(gone), gone, None)
         super().write_error(status_code, **kwargs)
+
+    @property
+    def caller_name(self) -> str:
+        """Whose token the request has."""
+        caller = getattr(self, "caller", None)
+        return caller.name if caller else ANONYMOUS
 
     async def send(self, text: str | bytes) -> None:
         """Write a part of the answer, no faster than the client reads.

@@ -39,6 +39,7 @@ from orchestrator.api.schemas import (
 )
 from orchestrator.api.segments import SegmentPage, SegmentsHandler, SegmentsQuery
 from orchestrator.api.throughput import Throughput
+from orchestrator.api.vocabulary import VOCABULARY_OPERATIONS
 from orchestrator.errors import DatabaseUnavailable, InUse, TranscriptKept
 from orchestrator.intake.minio_events import Notification
 from orchestrator.jobs.deletion import Deleted
@@ -286,6 +287,7 @@ OPERATIONS = (
         handler=TranscriptHandler,
     ),
     *EDIT_OPERATIONS,
+    *VOCABULARY_OPERATIONS,
     Operation(
         "GET",
         "/api/media/{savepath}/peaks",

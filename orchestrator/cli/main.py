@@ -23,6 +23,7 @@ COMMANDS = {
     "limit": "pause",
     "search": "search",
     "export": "export",
+    "vocabulary": "vocabulary",
     "dataset": "dataset",
     "verify": "verify",
     "prune": "prune",

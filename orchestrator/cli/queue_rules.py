@@ -22,7 +22,7 @@ def pause(prefix: str, as_json: bool, config: Path | None) -> None:
 
     async def work(session: Session) -> int:
         async with session.pool.connection() as connection:
-            await rules.pause(connection, prefix, _who())
+            await rules.pause(connection, prefix, who())
         return await show_rules(session, as_json)
 
     run(config, work, creates=True)
@@ -99,7 +99,8 @@ def subject(prefix: str) -> str:
     return prefix or "the queue"
 
 
-def _who() -> str:
+def who() -> str:
+    """The person who runs a command, with the host."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # one without a name, as in a container

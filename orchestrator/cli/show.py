@@ -60,6 +60,9 @@ def show(
             print_error(visible(job.note if job.complete else f"this transcript is {job.note}"))
         if job.language_uncertain and any(part.segments for part in about.receipt.parts):
             print_error(_uncertain(job))
+        vocabulary = about.receipt.vocabulary
+        if vocabulary and (vocabulary.cut or sys.stdout.isatty()):
+            print_error(visible(vocabulary.sentence))
         if job.removal:
             print_error(job.removal)
         if results and (sentence := results_sentence(results)):

@@ -3,12 +3,13 @@
 Functions take the connection, so that the caller says what belongs to one transaction.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from orchestrator.database.sql import Connection, fetch_all, fetch_column, fetch_value
+from orchestrator.jobs.vocabulary import UsedList, UsedVocabulary, words_of
 from reelscribe.contracts.events import Finished, Started
 from reelscribe.contracts.speech_without_words import SpeechWithoutWords, total
 from reelscribe.errors import ServiceError
@@ -29,6 +30,7 @@ class Attempt:
         segments: how many are stored, which is the index of the next.
         language: of the segments that are stored.
         start_seconds: where the transcriber was asked to start, with ``first_segment`` as the next index.
+        vocabulary: the lists whose words the transcriber was given.
     """
 
     id: int
@@ -46,6 +48,7 @@ class Attempt:
     language: str | None
     start_seconds: float = 0.0
     first_segment: int = 0
+    vocabulary: list[UsedList] = field(default_factory=list)
 
 
 async def open_receipt(connection: Connection, attempt: Attempt, transcriber_url: str, event: Started) -> None:
@@ -55,12 +58,15 @@ async def open_receipt(connection: Connection, attempt: Attempt, transcriber_url
     )
     await connection.execute(
         """
-        insert into attempts (transcription_id, attempt, transcriber_url, start_seconds, etag)
-        values (%s, %s, %s, %s, %s)
+        insert into attempts (transcription_id, attempt, transcriber_url, start_seconds, etag, vocabulary)
+        values (%s, %s, %s, %s, %s, %s)
         on conflict (transcription_id, attempt) do update set transcriber_url = excluded.transcriber_url,
-            start_seconds = excluded.start_seconds, etag = excluded.etag
+            start_seconds = excluded.start_seconds, etag = excluded.etag, vocabulary = excluded.vocabulary
         """,
-        (attempt.id, attempt.number, transcriber_url, attempt.start_seconds, event.etag),
+        (
+            *(attempt.id, attempt.number, transcriber_url, attempt.start_seconds, event.etag),
+            _used(attempt.vocabulary, event.vocabulary),
+        ),
     )
 
 
@@ -167,6 +173,14 @@ async def earlier_etag(connection: Connection, attempt: Attempt) -> str | None:
         (attempt.id, attempt.number),
     )
     return etag
+
+
+def _used(lists: list[UsedList], count: int) -> Jsonb | None:
+    """The vocabulary of an attempt, of whose words there was room for so many."""
+    if not lists:
+        return None
+    words = words_of(lists)
+    return Jsonb(UsedVocabulary(lists=lists, used=words[:count], cut=words[count:]).model_dump())
 
 
 def _json(without_words: SpeechWithoutWords | None) -> Jsonb | None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from pydantic import Field
 
 from orchestrator.jobs.models import Job, Record
+from orchestrator.jobs.vocabulary import UsedVocabulary
 from reelscribe.contracts.events import UNKNOWN_LANGUAGE, Segment
 from reelscribe.contracts.speech_without_words import SpeechWithoutWords
 
@@ -32,6 +33,7 @@ class ReceiptPart(Record):
     track_choice: str | None = None
     remarks: list[str] = Field(default_factory=list)
     speech_without_words: SpeechWithoutWords | None = None
+    vocabulary: UsedVocabulary | None = None
 
 
 class Receipt(Record):
@@ -44,6 +46,7 @@ class Receipt(Record):
         track_choice: why that one.
         remarks: what a reader should know although nothing is missing, such as joined recordings or holes.
         speech_without_words: None if speech was not detected (``vad = false``).
+        vocabulary: the words to expect that the last part was transcribed with; each part has its own.
         parts: one for each attempt that made progress.
     """
 
@@ -58,6 +61,7 @@ class Receipt(Record):
     track_choice: str | None
     remarks: list[str]
     speech_without_words: SpeechWithoutWords | None
+    vocabulary: UsedVocabulary | None = None
     parts: list[ReceiptPart]
 
     @classmethod
@@ -82,6 +86,7 @@ class Receipt(Record):
             track_choice=last.track_choice,
             remarks=list(dict.fromkeys(remark for part in parts for remark in part.remarks)),
             speech_without_words=job.speech_without_words,
+            vocabulary=last.vocabulary,
             parts=parts,
         )
 

@@ -13,6 +13,7 @@ from orchestrator.database.sql import Connection
 from orchestrator.errors import ObjectChanged
 from orchestrator.jobs import attempts, transitions
 from orchestrator.jobs.attempts import Attempt
+from orchestrator.jobs.vocabulary import lists_of
 from orchestrator.queue.entries import QueueEntries
 from orchestrator.transcripts import segments as stored_segments
 from orchestrator.transcripts.edits.finished import keep_edits
@@ -30,6 +31,12 @@ class TranscriptionProgress:
     def __init__(self, pool: Pool, queue: QueueEntries) -> None:
         self._pool = pool
         self._queue = queue
+
+    @retry_on_reconnect
+    async def choose_vocabulary(self, attempt: Attempt) -> None:
+        """Have the attempt use the words that its savepath has now."""
+        async with self._pool.connection() as connection:
+            attempt.vocabulary = await lists_of(connection, attempt.savepath)
 
     @retry_on_reconnect
     async def start(self, attempt: Attempt, transcriber_url: str, event: Started) -> None:

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from orchestrator.errors import NoTranscriber
 from orchestrator.jobs.attempts import Attempt
 from orchestrator.jobs.models import TRANSCRIBE
+from orchestrator.jobs.vocabulary import words_of
 from orchestrator.worker.kinds import Kind
 from orchestrator.worker.progress import TranscriptionProgress
 from orchestrator.worker.retry import RetryPolicy
@@ -37,6 +38,7 @@ def transcription(
     """
 
     async def work(attempt: Attempt) -> None:
+        await progress.choose_vocabulary(attempt)
         try:
             async with transcribers.transcribe(_request(attempt, default_bucket)) as stream:
                 log.info("%s: from %.1f s at %s", attempt.savepath, attempt.progress_seconds, stream.url)
@@ -70,6 +72,7 @@ def _request(attempt: Attempt, default_bucket: str) -> TranscribeRequest:
         savepath=attempt.savepath,
         bucket_name=None if attempt.bucket == default_bucket else attempt.bucket,
         start=attempt.start_seconds,
+        vocabulary=tuple(words_of(attempt.vocabulary)),
         **options,
     )
 

@@ -41,7 +41,8 @@ class Started(ReceivedModel):
     """The language is known and the model at work. ``duration`` is what the container declares, in seconds; ``etag``
     is of the object.
 
-    ``language`` is ``und`` if the first minutes hold no speech; each segment has its own then.
+    ``language`` is ``und`` if the first minutes hold no speech; each segment has its own then. ``vocabulary`` is how
+    many words of the request's there was room for, from the first on.
     """
 
     event: Literal["started"] = "started"
@@ -51,6 +52,7 @@ class Started(ReceivedModel):
     language_uncertain: bool = Field(default=False, description="detected with a probability below 0.5")
     duration: float | None = None
     etag: str
+    vocabulary: int = 0
 
 
 class Segment(ReceivedModel):

@@ -63,6 +63,16 @@ HINT_CHARACTERS = 2000
 """Longest hint to the model, which takes a few hundred tokens of it."""
 
 
+MOST_WORDS, LONGEST_WORD = 1000, 100
+VocabularyWord = Annotated[str, Field(min_length=1, max_length=LONGEST_WORD)]
+Vocabulary = Annotated[
+    tuple[VocabularyWord, ...],
+    Field(max_length=MOST_WORDS, examples=[["Okafor", "Reelscribe"]]),
+    BeforeValidator(_as_tuple),
+]
+"""Words and names, the most important ones first."""
+
+
 class TranscribeOptions(WireModel):
     """How to transcribe a recording."""
 
@@ -110,6 +120,9 @@ class TranscribeFields(TranscribeOptions):
 
     start: NonNegativeSeconds = Field(default=0.0, description="seconds of the recording to skip")
     priority: Urgency = Field(default="interactive", description=PRIORITY)
+    vocabulary: Vocabulary = Field(
+        default=(), description="words to expect, after hotwords; of these, the first that there is room for"
+    )
 
 
 class TranscribeRequest(TranscribeFields):

@@ -15,7 +15,7 @@ from faster_whisper.audio import pad_or_trim
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import BatchedInferencePipeline
 
-from reelscribe.contracts.transcriber import TranscribeOptions
+from reelscribe.contracts.transcriber import TranscribeFields, TranscribeOptions
 from transcriber.audio.mel import Features, MelWindow, context_frames
 from transcriber.audio.vad import SAMPLE_RATE, Samples
 from transcriber.decoding.fallback import apply_fallback
@@ -30,6 +30,7 @@ from transcriber.decoding.segments import (
     cut_at_timestamps,
 )
 from transcriber.decoding.tokenizers import Tokenizers
+from transcriber.decoding.vocabulary import with_fitting_vocabulary
 from transcriber.decoding.window_languages import PerWindow, most_probable
 from transcriber.decoding.word_times import Aligner, Part
 from transcriber.model.loading import LoadedModel
@@ -62,6 +63,10 @@ class Recogniser:
             BadRequest: the model cannot do it; see :func:`transcriber.decoding.request_check.check_request`.
         """
         check_request(request, self.model, self._tokenizers)
+
+    def with_fitting_vocabulary(self, request: TranscribeFields) -> TranscribeFields:
+        """See :func:`transcriber.decoding.vocabulary.with_fitting_vocabulary`."""
+        return with_fitting_vocabulary(request, self.model)
 
     def features(self, audio: Samples, full_context: bool = False) -> Features:
         """The log-mel spectrogram of one window, filled up to what the model is to see. Safe in any thread."""

@@ -178,6 +178,7 @@ class Transcription:
             language_uncertain=probability < SURE_PROBABILITY,
             duration=None if declared is None else self._request.start + declared,
             etag=audio.etag,
+            vocabulary=len(self._request.vocabulary),
         )
         await self._emit(self._started)
         self._queue = self._open_queue(language)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from pyarrow.dataset import dataset
 
-from orchestrator.api.edits import ANONYMOUS
+from orchestrator.api.handlers import ANONYMOUS
 from orchestrator.transcripts import reader
 from orchestrator.transcripts.words import vectors
 from reelscribe.errors import StreamCut

@@ -282,7 +282,10 @@ async def test_only_jobs_without_a_transcript_are_removed_as_jobs(submit, store_
         kept = await client.delete(f"/api/jobs/{done.id}")
         assert (kept.status_code, kept.json()["error"]["code"]) == (409, "transcript_kept")
         gone = await client.delete("/api/transcripts/a.mp4")
-        assert (gone.status_code, gone.json()) == (200, {"savepaths": 1, "jobs": 1, "transcripts": 1, "results": 0})
+        assert (gone.status_code, gone.json()) == (
+            200,
+            {"savepaths": 1, "jobs": 1, "transcripts": 1, "results": 0, "edits": 0},
+        )
         again = await client.delete("/api/transcripts/a.mp4")
         assert (again.status_code, again.json()["error"]["code"]) == (404, "transcript_not_found")
     assert await sql("select count(*) from media") == [(0,)]

@@ -1,0 +1,88 @@
+"""``/api/vocabulary``: names and words that recordings are about, by the prefix of their savepaths."""
+
+from orchestrator.api.handlers import OrchestratorHandler
+from orchestrator.errors import DatabaseUnavailable
+from orchestrator.intake.vocabularies import Requeued
+from orchestrator.jobs.models import Record
+from orchestrator.jobs.vocabulary import ListPrefix, Vocabulary, WordList
+from reelscribe import errors
+from reelscribe.contracts.messages import WireModel
+from reelscribe.http.operations import JSON, Answer, Operation
+
+
+class VocabularyRequest(WordList):
+    """Body of ``PUT /api/vocabulary``: the words of the savepaths that start with ``prefix``, the most important first;
+    none remove the list.
+    """
+
+    prefix: ListPrefix
+
+
+class RequeueRequest(WireModel):
+    """Body of ``POST /api/vocabulary/requeue``; ``dry_run``: only count."""
+
+    prefix: ListPrefix = ""
+    dry_run: bool = False
+
+
+class VocabularyLists(Record):
+    """Answer of ``GET`` and ``PUT /api/vocabulary``: all lists, by prefix."""
+
+    lists: list[Vocabulary]
+
+
+class VocabularyHandler(OrchestratorHandler):
+    """``GET`` lists; ``PUT`` replaces or removes a list."""
+
+    max_body_bytes = 1 << 20
+
+    async def get(self) -> None:
+        self.finish(VocabularyLists(lists=await self.service.vocabularies.listed()).model_dump(mode="json"))
+
+    async def put(self) -> None:
+        request = self.read_body(VocabularyRequest)
+        lists = await self.service.vocabularies.put(request.prefix, request.words, self.caller_name)
+        self.finish(VocabularyLists(lists=lists).model_dump(mode="json"))
+
+
+class RequeueHandler(OrchestratorHandler):
+    """``POST /api/vocabulary/requeue``."""
+
+    async def post(self) -> None:
+        request = self.read_body(RequeueRequest)
+        self.finish((await self.service.vocabularies.requeue(request.prefix, request.dry_run)).model_dump())
+
+
+LISTS = Answer("The lists.", {JSON: VocabularyLists})
+
+VOCABULARY_OPERATIONS = (
+    Operation(
+        "GET",
+        "/api/vocabulary",
+        "vocabulary",
+        "Lists of words to expect, by the prefix of savepaths",
+        (LISTS,),
+        (DatabaseUnavailable,),
+        handler=VocabularyHandler,
+    ),
+    Operation(
+        "PUT",
+        "/api/vocabulary",
+        "setVocabulary",
+        "Make, replace or remove the list of a prefix",
+        (LISTS,),
+        (errors.BodyTooLarge, DatabaseUnavailable),
+        body=VocabularyRequest,
+        handler=VocabularyHandler,
+    ),
+    Operation(
+        "POST",
+        "/api/vocabulary/requeue",
+        "requeueVocabulary",
+        "Transcribe again what was given other words than it would be now",
+        (Answer("How many recordings that concerns.", {JSON: Requeued}),),
+        (DatabaseUnavailable,),
+        body=RequeueRequest,
+        handler=RequeueHandler,
+    ),
+)
