@@ -99,13 +99,18 @@ Script = Callable[[_Transcribe], Awaitable[None]]
 
 
 def transcribes(
-    windows: int = WINDOWS, incomplete: str | None = None, words: bool = False, etag: str = "etag-1"
+    windows: int = WINDOWS,
+    incomplete: str | None = None,
+    words: bool = False,
+    etag: str = "etag-1",
+    vocabulary: int = 0,
 ) -> Script:
     """The windows from ``start`` on, then finished, as the real one does."""
 
     async def script(b: _Transcribe) -> None:
         first = int(b.start // WINDOW_SECONDS)
-        await b.tell(started(windows * WINDOW_SECONDS, etag))
+        begin = started(windows * WINDOW_SECONDS, etag)
+        await b.tell(begin.model_copy(update={"vocabulary": vocabulary}))
         for number in range(first, windows):
             await b.tell(*window(number, words))
         end = finished(windows * WINDOW_SECONDS - b.start, incomplete, 2 * (windows - first))

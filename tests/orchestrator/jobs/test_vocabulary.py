@@ -1,0 +1,103 @@
+"""Vocabularies: which words a transcriber is given, what is kept of that, and what a change concerns."""
+
+import json
+
+import httpx
+import pytest
+
+from reelscribe.http.auth import Tokens
+from tests.orchestrator.contract import CONTRACT
+from tests.orchestrator.scripted import transcribes
+
+
+@pytest.fixture
+async def api(serving):
+    async with httpx.AsyncClient(base_url=serving(Tokens()), event_hooks={"response": [CONTRACT.check]}) as client:
+        yield client
+
+
+@pytest.fixture
+def put(api):
+    async def put(prefix: str, *words: str, status: int = 200):
+        answer = await api.put("/api/vocabulary", json={"prefix": prefix, "words": words})
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    return put
+
+
+async def test_the_words_of_all_prefixes_are_given_the_longest_first_and_kept_with_the_transcript(
+    put, api, submit, working, job_in, transcriber, commands
+):
+    await put("", "Reelscribe", "Ilse")
+    await put("talks/", "Okafor", "Ilse")
+    await put("other/", "Nothing")
+    transcriber.scripts = [transcribes(vocabulary=2)]
+    job = await submit("talks/a.mp4", hotwords="garden")
+    async with working():
+        await job_in(job.id, "done")
+    assert (transcriber.requests[0]["vocabulary"], transcriber.requests[0]["hotwords"]) == (
+        ["Okafor", "Ilse", "Reelscribe"], "garden",
+    )  # fmt: skip
+    receipt = (await api.get("/api/transcripts/talks/a.mp4")).json()["receipt"]
+    assert receipt["vocabulary"] == receipt["parts"][0]["vocabulary"] == {
+        "lists": [
+            {"prefix": "talks/", "words": ["Okafor", "Ilse"]}, {"prefix": "", "words": ["Reelscribe", "Ilse"]},
+        ],
+        "used": ["Okafor", "Ilse"],
+        "cut": ["Reelscribe"],
+    }  # fmt: skip
+    assert "2 words to expect were given, of the vocabulary of talks/ and all recordings; 1 more had no room" in (
+        (await commands.run("show", "talks/a.mp4")).err
+    )
+
+
+async def test_a_change_requeues_what_it_concerns_and_nothing_else(
+    put, api, submit, working, job_in, transcriber, store_transcript
+):
+    async def requeue(prefix: str = "", dry_run: bool = False) -> int:
+        answer = await api.post("/api/vocabulary/requeue", json={"prefix": prefix, "dry_run": dry_run})
+        return answer.json()["recordings"]
+
+    await put("talks/", "Okafor")
+    transcriber.scripts = [transcribes(vocabulary=1)]
+    given = await submit("talks/given.mp4")
+    async with working():
+        await job_in(given.id, "done")
+    await store_transcript("talks/old.mp4", "a", beam_size=2)
+    await store_transcript("other/b.mp4", "a")
+    assert (await requeue(dry_run=True), await requeue("other/", dry_run=True)) == (1, 0)
+    assert await requeue() == 1
+    jobs = (await api.get("/api/jobs", params={"state": "queued"})).json()["jobs"]
+    assert [(job["savepath"], job["options"]) for job in jobs] == [("talks/old.mp4", {"beam_size": 2})]
+    assert await requeue(dry_run=True) == 0
+    await put("talks/")
+    assert await requeue("talks/", dry_run=True) == 1
+
+
+@pytest.mark.parametrize(
+    "words", [["a,b"], [" "], ["a\0"], ["a" * 101], ["a"] * 1001], ids=lambda words: ascii(words)[:9]
+)
+async def test_a_word_that_cannot_be_given_is_refused(words, put):
+    assert (await put("talks/", *words, status=400))["error"]["code"] == "bad_request"
+
+
+async def test_lists_are_changed_on_the_command_line(commands, tmp_path, store_transcript):
+    names = tmp_path / "names.txt"
+    names.write_text("Peter Okafor\n\nIlse\n")
+    made = await commands.run("vocabulary", "set", "--prefix", "talks/", "--from-file", str(names), "Ann")
+    assert (made.code, made.out) == (0, "talks/: Ann, Peter Okafor, Ilse\n")
+    assert (await commands.run("vocabulary", "add", "Reelscribe")).out.startswith("all savepaths: Reelscribe\n")
+    await commands.run("vocabulary", "add", "--prefix", "talks/", "Bob", "Ann")
+    await commands.run("vocabulary", "remove", "--prefix", "talks/", "Ilse")
+    found = json.loads((await commands.run("vocabulary", "list", "--json")).out)
+    assert [(one["prefix"], one["words"]) for one in found] == [
+        ("", ["Reelscribe"]), ("talks/", ["Ann", "Peter Okafor", "Bob"]),
+    ]  # fmt: skip
+    assert (await commands.run("vocabulary", "set")).code == 2
+    await store_transcript("talks/a.mp4", "hello")
+    assert (await commands.run("vocabulary", "requeue", "--dry-run")).out == "would transcribe 1 recording again\n"
+    assert (await commands.run("vocabulary", "requeue")).code == 2
+    assert (await commands.run("vocabulary", "requeue", "--yes")).out == "1 recording queued again\n"
+    await commands.run("vocabulary", "remove", "--prefix", "talks/")
+    assert (await commands.run("vocabulary", "list")).out == "all savepaths: Reelscribe\n"
