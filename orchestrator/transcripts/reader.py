@@ -38,6 +38,7 @@ async def pages(pool: Pool, job: Job, as_heard: bool = False) -> AsyncIterator[S
     Raises:
         StreamCut: it was removed meanwhile, or edited, which numbers segments again.
     """
+    as_heard = as_heard and job.revision > 0  # else both are the same
     after = -1
     while True:
         async with pool.connection() as connection:

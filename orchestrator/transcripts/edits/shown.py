@@ -14,8 +14,6 @@ from orchestrator.transcripts.edits.ranges import ranges_between
 from orchestrator.transcripts.words import LEAD_WORDS, split, vectors
 from reelscribe.contracts.events import Segment
 
-FAR = 1_000_000_000
-"""No transcript has so many segments."""
 FOLLOWING = 50
 """Segments that are read to find those whose index entries know words of the ones before."""
 
@@ -127,19 +125,19 @@ async def _make_room(connection: Connection, id: int, first: int, count: int) ->
     next_index = await fetch_value(connection, following, (id, first))
     if next_index is None or next_index == first + count:
         return
-    by = first + count - next_index
-    await connection.execute(  # in two steps, since no two rows may have one index even for a moment
-        """
-        update segments set index = index + %(far)s, transcribed_index = case
-            when revision is null then coalesce(transcribed_index, index)
-        end
-        where transcription_id = %(id)s and index >= %(first)s
-        """,
-        {"id": id, "first": first, "far": FAR},
-    )
     await connection.execute(
-        "update segments set index = index - %(far)s + %(by)s where transcription_id = %(id)s and index >= %(far)s",
-        {"id": id, "far": FAR, "by": by},
+        # One row leaves the index after the other before any comes in: sorting them reads all of them first.
+        """
+        with moved as (
+            delete from segments s where transcription_id = %(id)s and index >= %(first)s returning s as segment
+        )
+        insert into segments select renumbered.* from moved, jsonb_populate_record(segment, jsonb_build_object(
+            'index', (segment).index + %(by)s, 'transcribed_index', case
+                when (segment).revision is null then coalesce((segment).transcribed_index, (segment).index)
+            end
+        )) renumbered order by renumbered.index desc
+        """,
+        {"id": id, "first": first, "by": first + count - next_index},
     )
 
 
