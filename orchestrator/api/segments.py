@@ -5,7 +5,7 @@ from pydantic import Field
 from orchestrator.api.handlers import OrchestratorHandler, check_storable
 from orchestrator.jobs.models import Job, Record
 from orchestrator.transcripts import queries as transcript_queries
-from reelscribe.contracts.events import Segment
+from orchestrator.transcripts.models import TranscriptSegment
 from reelscribe.contracts.messages import WireModel
 from reelscribe.settings.fields import BucketName
 
@@ -32,7 +32,7 @@ class SegmentPage(Record):
     """
 
     job: Job
-    segments: list[Segment]
+    segments: list[TranscriptSegment]
     next: int | None
 
 

@@ -2,7 +2,7 @@
 
 from urllib.parse import quote, urlencode
 
-ROUTES = ("file", "audio", "peaks", "segments")
+ROUTES = ("file", "audio", "peaks", "segments", "undo", "title")
 """Last parts of paths that are routes of a recording: a savepath that ends so is written with a ``%2F``."""
 
 

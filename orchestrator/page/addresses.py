@@ -31,6 +31,11 @@ class Addresses:
         """Its text, page by page."""
         return self._path("/api/transcripts/", "segments")
 
+    @property
+    def edits(self) -> str:
+        """Who edited its text, and where that is done."""
+        return self._path("/api/edits/")
+
     def transcript(self, format: Format) -> str:
         """Its finished transcript."""
         return self._path("/api/transcripts/", format=str(format))

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from orchestrator.api.handlers import check_storable
 from orchestrator.jobs.models import Job
-from orchestrator.jobs.queries import current_jobs
+from orchestrator.jobs.queries import current_jobs, newest_finished
 from orchestrator.page import facts
 from orchestrator.page.addresses import Addresses
 from orchestrator.page.formats import clock, universal_time
@@ -51,6 +51,7 @@ class RecordingPage(PageHandler):
         async with self.service.pool.connection() as connection:
             job = await transcript_queries.shown_job(connection, bucket, savepath, default_bucket, query.job)
             newest = max([job, *await current_jobs(connection, bucket, [savepath])], key=lambda known: known.id)
+            readable = await newest_finished(connection, bucket, savepath)
             about = await transcript_queries.about_transcript(connection, job) if job.state == "done" else None
         addresses = Addresses(job, default_bucket)
         text_language = about.text_language if about else job.language
@@ -63,6 +64,7 @@ class RecordingPage(PageHandler):
             job=job,
             name=PurePosixPath(savepath).name,
             newer=newest if newest.id != job.id else None,
+            edits=addresses.edits if readable and readable.id == job.id else "",
             query=query,
             receipt=list(facts.receipt_facts(about.receipt)) if about else [],
             text_language=text_language,

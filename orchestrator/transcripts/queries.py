@@ -88,12 +88,13 @@ async def _segments(connection: Connection, statement: str, parameters: Paramete
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a reader sees of a segment."""
+    """What a reader sees of a segment; ``author``: who wrote it, if that was a person."""
 
     index: int
     start: float
     end: float
     text: str
+    author: str | None
 
 
 async def lines(connection: Connection, id: int, after: int, limit: int) -> list[Line]:
@@ -101,7 +102,7 @@ async def lines(connection: Connection, id: int, after: int, limit: int) -> list
     rows = await fetch_all(
         connection,
         """
-        select index, start_seconds, end_seconds, text
+        select index, start_seconds, end_seconds, text, author
         from segments where transcription_id = %s and index > %s order by index limit %s
         """,
         (id, after, limit),

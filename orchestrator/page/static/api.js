@@ -35,5 +35,5 @@ export function signIn() {
  *  the one before a last part that is the name of a route. */
 export function pathOf(before, savepath) {
   const path = savepath.split("/").map(encodeURIComponent).join("/");
-  return before + path.replace(/\/(file|audio|peaks|segments)$/, "%2F$1");
+  return before + path.replace(/\/(file|audio|peaks|segments|undo|title)$/, "%2F$1");
 }

@@ -1,6 +1,9 @@
 // The page of a recording: player, transcript and map, and what moves which of them.
 
 import {request} from "./api.js";
+import {EditHistory} from "./edit_history.js";
+import {Editor} from "./editor.js";
+import {Edits} from "./edits.js";
 import {Find} from "./find.js";
 import {Follow} from "./follow.js";
 import {localTimes} from "./format.js";
@@ -55,7 +58,49 @@ function goBack() {
   goToLine(isAtStart ? -1 : 0);
 }
 
+/** What changes with the text, but for its lines. */
+function edited(title) {
+  element("title-shown").textContent = element("title-text").value = title ?? "";
+  element("title-shown").hidden = !title;
+  map.show(transcript.lines, lengthInAll());
+  find.look();
+  element("undo").hidden = element("history-shown").hidden = edits.revision === 0;
+  for (const track of document.querySelectorAll("track")) track.src = `${track.getAttribute("src").split("#")[0]}#${edits.revision}`;
+}
+
+const edits = dataset.edits && new Edits(
+  transcript, {address: dataset.edits, segments, job: Number(dataset.job), revision: Number(dataset.revision)}, edited);
+const editor = edits && new Editor(element("lines"), transcript, edits, follow);
+const editHistory = edits && new EditHistory(element("history"), edits);
+
+async function undo() {
+  try {
+    const [line] = await edits.undo();
+    if (line) follow.leaveFor(line);
+    element("edited").textContent = "Undone.";
+  } catch (failure) {
+    element("edited").textContent = failure.message;
+  }
+}
+
+async function rename() {
+  const dialog = element("rename"), field = element("title-text");
+  dialog.returnValue = "";
+  dialog.showModal();
+  await new Promise((closed) => dialog.addEventListener("close", closed, {once: true}));
+  if (dialog.returnValue !== "save") return;
+  try {
+    await edits.rename(field.value.trim() || null);
+  } catch (failure) {
+    element("edited").textContent = failure.message;
+  }
+}
+
 const actions = {
+  edit: () => editor?.edit(document.activeElement.closest(".line") ?? transcript.spoken ?? transcript.lines[0]),
+  undo,
+  rename,
+  history: () => editHistory.show(),
   toggle: () => player.toggle(),
   back10: () => player.step(-10),
   on10: () => player.step(10),

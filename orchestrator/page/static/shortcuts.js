@@ -16,6 +16,7 @@ export const SHORTCUTS = [
   {keys: ["/"], action: "find", help: "Find in the transcript"},
   {keys: ["n"], action: "nextHit", help: "Next hit"},
   {keys: ["N"], action: "previousHit", help: "Previous hit"},
+  {keys: ["e"], action: "edit", help: "Edit the line (Ctrl+Enter saves, Escape cancels)"},
   {keys: ["?"], action: "help", help: "This list"},
   // Foot pedals send these; they are of use while a hand is on the keyboard, so they work in fields too.
   {keys: ["F1"], action: "back5", help: "Back 5 seconds", inFields: true},

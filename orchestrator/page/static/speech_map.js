@@ -16,6 +16,7 @@ export class SpeechMap {
   #isDrawing = false;
   #second = -1;
   #pixel = 0;
+  #seconds = 0; // where the player is
   #width = 0;
 
   constructor(box, seek) {
@@ -27,6 +28,7 @@ export class SpeechMap {
     new ResizeObserver(() => {
       this.#width = this.#canvas.clientWidth;
       this.#draw();
+      this.move(this.#seconds);
     }).observe(box);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw());
     this.#listen(seek);

@@ -12,6 +12,7 @@
 //   Custom Highlight API. Whoever changes it (an editor in place) sets its data (`line.querySelector(".text")
 //   .firstChild.data = …`), or replaces lines, and then calls `changed(line)`, or `reload()` after lines were added or
 //   removed: words and ranges are made again.
+// * data-edited is who wrote it, if that was a person.
 // * A click on a line plays it, unless the click was handled (`preventDefault`), text is selected, or it was on an element
 //   that takes input itself (a, button, input, textarea, [contenteditable]).
 // * The spoken line has aria-current="true"; its link is the one that Tab reaches.
@@ -78,6 +79,25 @@ export class Transcript {
     }
     if (segments.length) this.reload();
     this.#shadeAgain();
+  }
+
+  /** Put the lines of these segments in place of those whose middle is between two times, and number all again. */
+  replace(start, end, segments) {
+    const isReplaced = ({dataset}) => {
+      const middle = (Number(dataset.start) + Number(dataset.end)) / 2;
+      return start <= middle && middle <= end;
+    };
+    const old = this.lines.filter(isReplaced), made = segments.map(lineOf);
+    const following = old[0] ?? this.lines.find(({dataset}) => Number(dataset.start) >= start);
+    if (following) following.before(...made.flatMap((line) => [line, "\n"]));
+    else this.add(segments);
+    for (const line of old) line.remove();
+    for (const part of [...this.#root.children]) if (!part.childElementCount) part.remove();
+    this.reload();
+    this.lines.forEach((line, index) => (line.dataset.index = index));
+    this.#words.forget(following ? Math.max(0, this.lines.indexOf(made[0])) : 0);
+    this.#shadeAgain();
+    return following ? made : segments.map(({start: begin}) => this.at(begin));
   }
 
   /** Remove the lines that begin at this time or later: they are made again. */
@@ -219,10 +239,11 @@ export function rangeOf(line, from, to) {
   });
 }
 
-function lineOf({index, start, end, text}) {
+function lineOf({index, start, end, text, edited}) {
   const line = document.createElement("p");
   line.className = "line";
   Object.assign(line.dataset, {index, start, end});
+  if (edited) line.dataset.edited = edited.author;
   const link = line.appendChild(document.createElement("a"));
   link.className = "time";
   link.href = `#t=${Number(start.toFixed(2))}`;
