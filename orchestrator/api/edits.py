@@ -92,7 +92,7 @@ class EditsHandler(_EditsHandler):
         request = self.read_body(EditRequest)
         check_storable(savepath)
         bucket = self.bucket(request.bucket_name)
-        self.finish_edit(await self.service.corrections.edit(bucket, savepath, request, self.caller_name))
+        self.finish_edit(await self.service.corrections.edit(bucket, savepath, request, self.caller.name))
 
 
 class UndoHandler(_EditsHandler):
@@ -102,7 +102,7 @@ class UndoHandler(_EditsHandler):
         request = self.read_body(UndoRequest)
         check_storable(savepath)
         bucket = self.bucket(request.bucket_name)
-        self.finish_edit(await self.service.corrections.undo(bucket, savepath, request.revision, self.caller_name))
+        self.finish_edit(await self.service.corrections.undo(bucket, savepath, request.revision, self.caller.name))
 
 
 class TitleHandler(_EditsHandler):
@@ -112,7 +112,7 @@ class TitleHandler(_EditsHandler):
         request = self.read_body(TitleRequest)
         check_storable(savepath)
         bucket = self.bucket(request.bucket_name)
-        self.finish_edit(await self.service.corrections.rename(bucket, savepath, request.title, self.caller_name))
+        self.finish_edit(await self.service.corrections.rename(bucket, savepath, request.title, self.caller.name))
 
 
 SAVEPATH: Mapping[str, str] = {"savepath": ".+"}

@@ -42,8 +42,6 @@ from reelscribe.http.peer_watch import PeerWatch
 from reelscribe.http.server import Service, ServiceHandler
 from reelscribe.version import version
 
-ANONYMOUS = "anonymous"
-"""Who calls while no token is asked for."""
 STALL_SECONDS = 60.0
 """Longest wait for a client that does not read what it asked for."""
 
@@ -126,12 +124,6 @@ class OrchestratorHandler(ServiceHandler):
             gone = DatabaseUnavailable("the database does not answer; try again in a moment")
             kwargs["exc_info"] = (type(gone), gone, None)
         super().write_error(status_code, **kwargs)
-
-    @property
-    def caller_name(self) -> str:
-        """Whose token the request has."""
-        caller = getattr(self, "caller", None)
-        return caller.name if caller else ANONYMOUS
 
     async def send(self, text: str | bytes) -> None:
         """Write a part of the answer, no faster than the client reads.

@@ -7,6 +7,7 @@ from orchestrator.jobs.models import Record
 from orchestrator.jobs.vocabulary import ListPrefix, Vocabulary, WordList
 from reelscribe import errors
 from reelscribe.contracts.messages import WireModel
+from reelscribe.contracts.scopes import Scope
 from reelscribe.http.operations import JSON, Answer, Operation
 
 
@@ -41,7 +42,7 @@ class VocabularyHandler(OrchestratorHandler):
 
     async def put(self) -> None:
         request = self.read_body(VocabularyRequest)
-        lists = await self.service.vocabularies.put(request.prefix, request.words, self.caller_name)
+        lists = await self.service.vocabularies.put(request.prefix, request.words, self.caller.name)
         self.finish(VocabularyLists(lists=lists).model_dump(mode="json"))
 
 
@@ -83,6 +84,7 @@ VOCABULARY_OPERATIONS = (
         (Answer("How many recordings that concerns.", {JSON: Requeued}),),
         (DatabaseUnavailable,),
         body=RequeueRequest,
+        scope=Scope.ADMIN,
         handler=RequeueHandler,
     ),
 )

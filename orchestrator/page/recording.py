@@ -14,6 +14,7 @@ from orchestrator.page.formats import clock, universal_time
 from orchestrator.page.handler import PageHandler
 from orchestrator.transcripts import queries as transcript_queries
 from reelscribe.contracts.messages import WireModel
+from reelscribe.contracts.scopes import Scope
 from reelscribe.settings.fields import BucketName
 from reelscribe.text.file_names import FileNames
 from reelscribe.text.formats import Format
@@ -64,7 +65,7 @@ class RecordingPage(PageHandler):
             job=job,
             name=PurePosixPath(savepath).name,
             newer=newest if newest.id != job.id else None,
-            edits=addresses.edits if readable and readable.id == job.id else "",
+            edits=addresses.edits if readable and readable.id == job.id and self.caller.may(Scope.SUBMIT) else "",
             query=query,
             receipt=list(facts.receipt_facts(about.receipt)) if about else [],
             text_language=text_language,

@@ -9,13 +9,15 @@ import httpx
 import pytest
 from pyarrow.dataset import dataset
 
-from orchestrator.api.handlers import ANONYMOUS
 from orchestrator.transcripts import reader
 from orchestrator.transcripts.words import vectors
+from reelscribe.contracts.scopes import Scope
 from reelscribe.errors import StreamCut
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access import ANYONE
+from reelscribe.http.auth import Token, Tokens
 from tests.orchestrator.contract import CONTRACT
 
+ANONYMOUS = ANYONE.name
 TALK = "talks/one.mp4"
 URL = f"/api/transcripts/{TALK}"
 SAID = ("Good morning.", "We meat Peter.", "Thank you for watching.")
@@ -321,3 +323,14 @@ async def test_any_sequence_of_edits_is_what_a_list_would_be_and_is_indexed_as_s
         stored = await sql("select index, search::text from segments order by index")
         as_new = await sql("select v::tsvector::text from unnest(%s::text[]) as v", vectors([one[2] for one in model]))
         assert stored == [(number, search) for number, (search,) in enumerate(as_new)]
+
+
+async def test_the_author_is_the_name_of_the_token_which_may_submit(serving, talk):
+    tokens = Tokens((Token("secret-ann", "ann"), Token("secret-bob", "bob", Scope.READ)))
+    body = {"job": talk.id, "base_revision": 0, "start": 0, "end": 3, "segments": [{"text": "Good day."}]}
+    async with httpx.AsyncClient(base_url=serving(tokens), event_hooks={"response": [CONTRACT.check]}) as api:
+        for name, status in (("bob", 403), ("ann", 200)):
+            headers = {"Authorization": f"Bearer secret-{name}"}
+            answer = await api.post(f"/api/edits/{TALK}", json=body, headers=headers)
+            assert answer.status_code == status, answer.text
+    assert answer.json()["edit"]["author"] == answer.json()["segments"][0]["edited"]["author"] == "ann"
