@@ -28,11 +28,9 @@ def show(
     config: ConfigOption = None,
 ) -> None:
     """Print a transcript; on a terminal with times, and words coloured by how sure the model is of them."""
+    from orchestrator.cli import show as work
+
     if history:
-        from orchestrator.cli import edit_history
-
-        edit_history.show(savepath, bucket, as_json, config)
+        work.show_history(savepath, bucket, as_json, config)
     else:
-        from orchestrator.cli import show as work
-
         work.show(savepath, format, timestamps, as_heard, bucket, as_json, config)

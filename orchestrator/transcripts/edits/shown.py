@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from orchestrator.database.sql import Connection, fetch_all, fetch_column, fetch_value
 from orchestrator.transcripts.edits.layer import Patch, ShownSegment, overlay
 from orchestrator.transcripts.edits.ranges import ranges_between
-from orchestrator.transcripts.words import LEAD_WORDS, split, vectors
+from orchestrator.transcripts.words import LEAD_WORDS, vectors
 from reelscribe.contracts.events import Segment
 
 FOLLOWING = 50
@@ -182,8 +182,8 @@ async def _index_following(connection: Connection, id: int, first: int) -> None:
         (id, first, FOLLOWING),
     )
     until, known = 0, 0
-    while until < len(rows) and known < LEAD_WORDS:
-        known += len(split(rows[until][1]))
+    while until < len(rows) and known < LEAD_WORDS:  # each with a letter has a word or more
+        known += any(map(str.isalnum, rows[until][1]))
         until += 1
     search = vectors([text for _, text in rows[:until]], await _texts_before(connection, id, first))
     async with connection.cursor() as cursor:
