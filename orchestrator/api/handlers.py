@@ -270,18 +270,18 @@ class SearchHandler(OrchestratorHandler):
     async def get(self) -> None:
         query = self.read_query(SearchQuery)
         async with self.service.pool.connection() as connection:
+            named = [] if query.after else await titled(connection, query, self.service.default_bucket)
+            of_titles = [recording.model_dump() for recording in named]
             if query.grouped:
                 grouped = await search_recordings(connection, query, self.service.default_bucket)
                 recordings = [
                     {**recording.model_dump(mode="json"), "hits": self._linked(recording.hits)}
                     for recording in grouped.recordings
                 ]
-                self.finish({"recordings": recordings, "next": grouped.next})
+                self.finish({"recordings": recordings, "next": grouped.next, "titled": of_titles})
                 return
             found = await search(connection, query, self.service.default_bucket)
-            recordings = [] if query.after else await titled(connection, query, self.service.default_bucket)
-        of_titles = [recording.model_dump() for recording in recordings]
-        self.finish({"hits": self._linked(found.hits), "next": found.next, "recordings": of_titles})
+        self.finish({"hits": self._linked(found.hits), "next": found.next, "titled": of_titles})
 
     def _linked(self, hits: Iterable[Hit]) -> list[dict[str, Any]]:
         return [{**hit.model_dump(mode="json"), "link": self.service.link(hit.link)} for hit in hits]

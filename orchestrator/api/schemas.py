@@ -189,18 +189,19 @@ class Pauses(Record):
 
 
 class HitPage(Record):
-    """Answer of ``GET /api/search``; ``recordings`` are those whose title holds the words, on the first page."""
+    """Answer of ``GET /api/search``; ``titled`` are recordings whose title holds the words, on the first page."""
 
     hits: list[Hit]
     next: str | None
-    recordings: list[TitledRecording]
+    titled: list[TitledRecording]
 
 
 class RecordingPage(Record):
-    """Answer of ``GET /api/search?grouped=true``."""
+    """Answer of ``GET /api/search?grouped=true``; ``titled`` as in :class:`HitPage`."""
 
     recordings: list[Recording]
     next: str | None
+    titled: list[TitledRecording]
 
 
 class SearchAnswer(RootModel[HitPage | RecordingPage]):

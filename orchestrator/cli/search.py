@@ -47,7 +47,7 @@ def search_segments(
         if as_json:
             hits = [hit.model_dump(mode="json") for hit in found.hits]
             of_titles = [recording.model_dump() for recording in recordings]
-            print_json({"hits": hits, "next": found.next, "recordings": of_titles})
+            print_json({"hits": hits, "next": found.next, "titled": of_titles})
         else:
             for recording in recordings:
                 print(f"{visible(recording.savepath)}  {visible(recording.title)}")

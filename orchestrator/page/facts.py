@@ -64,6 +64,8 @@ def receipt_facts(receipt: Receipt) -> Iterator[tuple[str, str]]:
         yield "SHA-256 of the audio", receipt.sha256
     if receipt.speech_without_words:
         yield "speech without words", receipt.speech_without_words.sentence or "none"
+    if receipt.vocabulary:
+        yield "vocabulary", receipt.vocabulary.sentence
     for remark in receipt.remarks:
         yield "remark", remark
     for part in receipt.parts:

@@ -17,6 +17,7 @@ class JobRow:
     """What is shown of a job, in words; an empty one is the pattern of all rows.
 
     Attributes:
+        title: that a person gave the recording.
         bucket: empty for the usual one.
         note: why it failed or waits, or what is missing.
         done, length: of its audio, in seconds.
@@ -27,6 +28,7 @@ class JobRow:
     id: str = ""
     state: str = ""
     savepath: str = ""
+    title: str = ""
     path: str = "/"
     bucket: str = ""
     note: str = ""
@@ -51,6 +53,7 @@ class JobRow:
             id=str(job.id),
             state=job.state,
             savepath=job.savepath,
+            title=job.title or "",
             path=Addresses(job, default_bucket).page(),
             bucket="" if job.bucket == default_bucket else job.bucket,
             note=_note(job),

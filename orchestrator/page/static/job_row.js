@@ -26,6 +26,7 @@ export function fillRow(row, job, defaultBucket) {
   field("savepath").setAttribute(
     "href", pathOf("/media/", job.savepath) + (foreign ? `?bucket_name=${encodeURIComponent(job.bucket)}` : ""));
   field("savepath").title = job.savepath;
+  say("title", job.title ?? "", true);
   say("bucket", foreign ? job.bucket : "", true);
   say("note", noteOf(job), true);
   field("note").className = job.state === "failed" ? "error" : "remark";

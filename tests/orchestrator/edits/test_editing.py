@@ -219,8 +219,8 @@ async def test_a_recording_is_renamed_and_found_by_its_title(api, talk, undo, co
     assert (await api.get(URL)).json()["title"] == "The first talk"
     assert (await api.get(f"/api/jobs/{talk.id}")).json()["title"] == "The first talk"
     found = (await api.get("/api/search", params={"q": "first"})).json()
-    assert (found["hits"], [one["savepath"] for one in found["recordings"]]) == ([], [TALK])
-    assert (await api.get("/api/search", params={"q": "first", "prefix": "other/"})).json()["recordings"] == []
+    assert (found["hits"], [one["savepath"] for one in found["titled"]]) == ([], [TALK])
+    assert (await api.get("/api/search", params={"q": "first", "prefix": "other/"})).json()["titled"] == []
     assert "The first talk" in (await commands.run("list")).out
     assert (await commands.run("search", "first")).out == f"{TALK}  The first talk\n"
     assert (await api.post(url, json={"title": "Two"})).json()["edit"]["title_before"] == "The first talk"
