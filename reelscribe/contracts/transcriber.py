@@ -63,7 +63,7 @@ HINT_CHARACTERS = 2000
 """Longest hint to the model, which takes a few hundred tokens of it."""
 
 
-MOST_WORDS, LONGEST_WORD = 1000, 100
+MOST_WORDS, LONGEST_WORD = 200, 100
 VocabularyWord = Annotated[str, Field(min_length=1, max_length=LONGEST_WORD)]
 Vocabulary = Annotated[
     tuple[VocabularyWord, ...],

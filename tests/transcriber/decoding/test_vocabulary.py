@@ -4,7 +4,7 @@ from reelscribe.contracts.transcriber import TranscribeFields
 from transcriber.decoding.vocabulary import with_fitting_vocabulary
 from transcriber.model.loading import LoadedModel
 
-NAMES = tuple(f"Okafor{number}" for number in range(300))
+NAMES = tuple(f"Okafor{number}" for number in range(200))
 
 
 def test_the_first_words_that_there_is_room_for_follow_the_hotwords(mini: LoadedModel) -> None:
