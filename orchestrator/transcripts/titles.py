@@ -2,7 +2,8 @@
 
 from orchestrator.database.sql import Connection, fetch_models, starting_with
 from orchestrator.jobs.models import Record
-from orchestrator.transcripts.search import SearchQuery, parse
+from orchestrator.transcripts.search import SearchQuery
+from orchestrator.transcripts.words import parse
 
 MOST_RECORDINGS = 20
 """That a search names for their titles; a title that so many have says little."""

@@ -11,11 +11,9 @@ from psycopg.types.json import Jsonb
 from orchestrator.database.sql import Connection, fetch_all, fetch_column, fetch_value
 from orchestrator.transcripts.edits.layer import Patch, ShownSegment, overlay
 from orchestrator.transcripts.edits.ranges import ranges_between
-from orchestrator.transcripts.words import LEAD_WORDS, vectors
+from orchestrator.transcripts.search_index import Range, entries, reindex
+from orchestrator.transcripts.words import LEAD_WORDS, VERSION
 from reelscribe.contracts.events import Segment
-
-FOLLOWING = 50
-"""Segments that are read to find those whose index entries know words of the ones before."""
 
 _COLUMNS = """
     transcription_id, index, start_seconds, end_seconds, text, tokens, words, avg_logprob, no_speech_prob,
@@ -51,7 +49,8 @@ async def show_layer(connection: Connection, id: int, media_id: int, layer: int,
     first = min(removed) if removed else await _index_at(connection, id, start)
     await _make_room(connection, id, first, len(shown))
     await _insert(connection, id, media_id, first, shown)
-    await _index_following(connection, id, first + len(shown))
+    following = first + len(shown)
+    await reindex(connection, Range(id, following, following + LEAD_WORDS - 1))
 
 
 async def _touched(
@@ -151,18 +150,20 @@ async def _insert(connection: Connection, id: int, media_id: int, first: int, sh
             (media_id, list(revisions)),
         )
     }
-    search = vectors([one.segment.text for one in shown], await _texts_before(connection, id, first))
+    search = await entries(connection, id, first, [one.segment.text for one in shown])
     async with connection.cursor() as cursor:
         await cursor.executemany(
             f"""
-            insert into segments ({_COLUMNS}, search, revision, author, edited_at, altered, transcribed_index)
-            values ({_VALUES}, %(search)s, %(revision)s, %(author)s, %(edited_at)s, %(altered)s,
+            insert into segments ({_COLUMNS}, search, search_version, revision, author, edited_at, altered,
+                transcribed_index)
+            values ({_VALUES}, %(search)s, %(version)s, %(revision)s, %(author)s, %(edited_at)s, %(altered)s,
                 %(transcribed_index)s)
             """,
             [
                 {
                     **_values(id, first + place, one.segment),
                     "search": search[place],
+                    "version": VERSION,
                     "revision": one.revision,
                     "author": made[one.revision][0] if one.revision is not None else None,
                     "edited_at": made[one.revision][1] if one.revision is not None else None,
@@ -172,34 +173,6 @@ async def _insert(connection: Connection, id: int, media_id: int, first: int, sh
                 for place, one in enumerate(shown)
             ],
         )
-
-
-async def _index_following(connection: Connection, id: int, first: int) -> None:
-    """Index again the segments whose entries know the last words before ``first``."""
-    rows = await fetch_all(
-        connection,
-        "select index, text from segments where transcription_id = %s and index >= %s order by index limit %s",
-        (id, first, FOLLOWING),
-    )
-    until, known = 0, 0
-    while until < len(rows) and known < LEAD_WORDS:  # each with a letter has a word or more
-        known += any(map(str.isalnum, rows[until][1]))
-        until += 1
-    search = vectors([text for _, text in rows[:until]], await _texts_before(connection, id, first))
-    async with connection.cursor() as cursor:
-        await cursor.executemany(
-            "update segments set search = %s where transcription_id = %s and index = %s",
-            [(search[place], id, rows[place][0]) for place in range(until)],
-        )
-
-
-async def _texts_before(connection: Connection, id: int, first: int) -> list[str]:
-    texts = await fetch_column(
-        connection,
-        "select text from segments where transcription_id = %s and index < %s order by index desc limit %s",
-        (id, first, LEAD_WORDS),
-    )
-    return texts[::-1]
 
 
 _VALUES = """
