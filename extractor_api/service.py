@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from typing import Any
 
 from prometheus_client import Counter, Gauge
@@ -77,10 +77,18 @@ class ExtractorService(Service):
     async def stored_object(self, savepath: str, bucket_name: str | None) -> AsyncIterator[StoredObject]:
         """An object, read from the drive, or through the MinIO of ``[minio]`` if only MinIO can read it."""
         async with AsyncExitStack() as stack:
-            opening = self.storage.open(savepath, bucket_name)
+            opened = ExitStack()
+            # Off the event loop: storage may be slow.
+            opening = asyncio.create_task(
+                asyncio.to_thread(opened.enter_context, self.storage.open(savepath, bucket_name))
+            )
             try:
-                # Off the event loop: storage may be slow.
-                stored = await asyncio.to_thread(stack.enter_context, opening)
+                stored = await asyncio.shield(opening)
+                stack.callback(opened.close)
+            except asyncio.CancelledError:
+                opening.add_done_callback(lambda _: opened.close())
+                opening.add_done_callback(asyncio.Task.exception)  # no one waits for it
+                raise
             except NotReadableHere:
                 if not self._s3:
                     await asyncio.to_thread(self.storage.require, bucket_name)

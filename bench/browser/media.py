@@ -90,12 +90,20 @@ def main(
                 report[name]["mb_per_s"] = _read(f"{address}{path}", 1, {})[0]
             speed, memory = _read(f"{a_url}{played}", READERS, processes)
             report |= {"readers": READERS, "readers_mb_per_s": speed, "memory_mb": memory}
-            time.sleep(1)
-            report["left_open"] = sum(SAVEPATH in file.path for file in c_process.open_files())
+            report["left_open"] = _left_open(c_process)
     _show(report)
     if not quick:
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def _left_open(process: psutil.Process) -> int:
+    """How many files of the recording are open once it had time to close them."""
+    for _ in range(20):
+        if not (left := sum(SAVEPATH in file.path for file in process.open_files())):
+            break
+        time.sleep(0.5)
+    return left
 
 
 def _make_recording(path: Path, size: int) -> None:
