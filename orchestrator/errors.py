@@ -1,6 +1,6 @@
 """The failures that only the orchestrator knows."""
 
-from reelscribe.errors import ServiceError
+from reelscribe.errors import BadRequest, ServiceError
 
 
 class DatabaseUnavailable(ServiceError):
@@ -66,6 +66,12 @@ class ObjectExists(ServiceError):
     """The bucket has an object of this savepath, which was not to be replaced."""
 
     status, code, retryable = 409, "object_exists", False
+
+
+class SearchTooLong(BadRequest):
+    """PostgreSQL has not found in time what was searched for, nor that there is nothing."""
+
+    code = "search_too_long"
 
 
 class NotWritten(ServiceError):

@@ -40,7 +40,7 @@ from orchestrator.api.schemas import (
 from orchestrator.api.segments import SegmentPage, SegmentsHandler, SegmentsQuery
 from orchestrator.api.throughput import Throughput
 from orchestrator.api.vocabulary import VOCABULARY_OPERATIONS
-from orchestrator.errors import DatabaseUnavailable, InUse, TranscriptKept
+from orchestrator.errors import DatabaseUnavailable, InUse, SearchTooLong, TranscriptKept
 from orchestrator.intake.minio_events import Notification
 from orchestrator.jobs.deletion import Deleted
 from orchestrator.jobs.models import Job
@@ -322,7 +322,7 @@ OPERATIONS = (
         "search",
         "A page of segments that hold these words, or of their recordings, the newest transcripts first",
         (Answer("The page: `recordings` if `grouped`, else `hits`.", {JSON: SearchAnswer}),),
-        (DatabaseUnavailable,),
+        (SearchTooLong, DatabaseUnavailable),
         query=SearchQuery,
         handler=SearchHandler,
     ),

@@ -60,6 +60,8 @@ def migrate(url: str, connection: psycopg.Connection, creates: bool = True) -> N
             with backend.lock():
                 _apply_queue_schema(backend, queues)
                 missing = backend.to_apply(ours)
+                if missing and applied:
+                    log.info("database schema: is being updated; a new index may take minutes for a million segments")
                 backend.apply_migrations(missing)
         if missing:  # else another process was faster
             log.info("database schema %s", "updated" if applied else "created")

@@ -30,15 +30,17 @@ async def keep_current(pool: Pool) -> None:
 
 async def _make_again(pool: Pool) -> None:
     made = logged = 0
+    newest = search_index.NEWEST
     while True:
         async with pool.connection() as connection:
-            batch = await search_index.reindex_batch(connection)
-        if not batch:
+            batch = await search_index.reindex_batch(connection, newest)
+        if batch is None:
             break
-        made += batch
-        if made == batch or made - logged >= LOG_EVERY:
+        newest, count = batch
+        made += count
+        if made == count or made - logged >= LOG_EVERY:
             logged = made
             log.info("search: segments of an older version are indexed again; %s so far", f"{made:,}")
-        await asyncio.sleep(batch * PAUSE_SECONDS)
+        await asyncio.sleep(count * PAUSE_SECONDS)
     if made:
         log.info("search: %s segments were indexed again; all are found in each spelling now", f"{made:,}")

@@ -1,15 +1,18 @@
 """Search: which segments hold these words, the newest transcripts first."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
+from psycopg.errors import QueryCanceled
 from psycopg.rows import class_row
 from pydantic import AfterValidator, Field
 
 from orchestrator.database.sql import Connection, fetch_value, starting_with
+from orchestrator.errors import SearchTooLong
 from orchestrator.jobs.models import Record, storable
 from orchestrator.transcripts.filters import Since, TranscriptFilters, Until, last_modified, newest
 from orchestrator.transcripts.search_index import Range, Searched, is_complete, searched
@@ -23,6 +26,8 @@ FEW = 5_000
 the other, the newest first, until the page is full."""
 HITS_OF_A_RECORDING = 5
 MOST_COUNTED = 1000
+MOST_SECONDS = 20
+"""For a part of a page. Without it, PostgreSQL would go on for a client that no longer waits."""
 LAST_JOB, LAST_INDEX = 10**18, 999_999_999
 
 
@@ -170,7 +175,23 @@ async def _rows(connection: Connection, query: SearchQuery, default_bucket: str,
     """The recordings, the newest transcript first, each with the first ``most`` of its segments that hold the words.
 
     They are looked for while they are read.
+
+    Raises:
+        SearchTooLong: no more of them are found in time.
     """
+    try:
+        async with aclosing(_all_rows(connection, query, default_bucket, most)) as rows:
+            async for row in rows:
+                yield row
+    except QueryCanceled:
+        raise SearchTooLong(
+            f"nothing was found within {MOST_SECONDS} s; give rarer words, complete ones in place of beginnings, or"
+            " only recordings of a prefix"
+        ) from None
+
+
+async def _all_rows(connection: Connection, query: SearchQuery, default_bucket: str, most: int) -> AsyncGenerator[_Row]:
+    await connection.execute(f"set local statement_timeout = '{MOST_SECONDS}s'")
     # A plan is made for each query: one for any words fits neither rare nor frequent ones. Compiling one takes longer
     # than running it; and no plan that reads the whole table is ever good.
     await connection.execute("set local jit = off; set local enable_seqscan = off")
@@ -307,7 +328,10 @@ async def _hits(
 ) -> list[Hit]:
     """The hits with their marks and, if a term begins in the segments before one, with their text."""
     texts = await _segments(connection, [Range(row.job, index, index) for row, index in chosen])
-    marked = {place: marks(terms, segment.text) for place, segment in texts.items()}
+    marked = {}
+    for place, each in texts.items():
+        marked[place] = marks(terms, each.text)
+        await asyncio.sleep(0)  # a page may have thousands of hits, and other requests wait
     crossing = [place for place, found in marked.items() if found is None]
     leads = await _segments(connection, [Range(job, index - LEAD_WORDS, index - 1) for job, index in crossing])
     hits = []

@@ -12,6 +12,8 @@ from orchestrator.transcripts.words import LEAD_WORDS, VERSION, vectors
 
 BATCH = 1000
 """Segments that are indexed again in one transaction."""
+NEWEST = 10**18
+"""No transcription is newer."""
 
 
 class Range(NamedTuple):
@@ -20,6 +22,13 @@ class Range(NamedTuple):
     transcription: int
     first: int
     last: int
+
+
+class Batch(NamedTuple):
+    """So many entries of a transcription were made again."""
+
+    transcription: int
+    made: int
 
 
 class Searched(Record):
@@ -55,6 +64,11 @@ async def entries(connection: Connection, id: int, first: int, texts: Sequence[s
 
 async def reindex(connection: Connection, changed: Range) -> None:
     """Make the entries of these segments again. Their texts lead to as many as :data:`LEAD_WORDS` after them."""
+    # Whoever changes a text meanwhile waits, and makes its entry after us; a text that was changed before is read.
+    await connection.execute(
+        "select from segments where transcription_id = %s and index between %s and %s order by index for no key update",
+        changed,
+    )
     found = await searched(connection, [changed])
     if not found:
         return
@@ -79,23 +93,29 @@ async def is_complete(connection: Connection) -> bool:
     return not await fetch_value(connection, "select exists (select from segments where search_version = 0)")
 
 
-async def reindex_batch(connection: Connection) -> int:
-    """Make entries of an older version again, of the newest transcription that has some; how many were made."""
+async def reindex_batch(connection: Connection, newest: int = NEWEST) -> Batch | None:
+    """Make entries of an older version again, of the newest transcription that has some; None if none has.
+
+    Args:
+        newest: transcriptions that are newer are left out: their entries were made again, and PostgreSQL would pass
+            over all that was there before, until it is vacuumed.
+    """
     outdated = await fetch_one(
         connection,
         """
         select transcription_id, min(index), max(index), count(*) from (
             select transcription_id, index from segments
             where search_version = 0 and transcription_id = (
-                select transcription_id from segments where search_version = 0 order by transcription_id desc limit 1
+                select transcription_id from segments where search_version = 0 and transcription_id <= %s
+                order by transcription_id desc limit 1
             )
             order by index limit %s
         ) batch group by transcription_id
         """,
-        (BATCH,),
+        (newest, BATCH),
     )
     if outdated is None:
-        return 0
+        return None
     id, first, last, count = outdated
     await reindex(connection, Range(id, first, last))
-    return int(count)
+    return Batch(id, count)

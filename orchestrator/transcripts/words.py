@@ -87,7 +87,7 @@ def parse(query: str) -> list[Term]:
                 terms.append(_term(_reading(found), text, piece.rstrip('" ').endswith("*")))
     if not terms:
         raise ValueError('give at least one word, such as: horse, or hors*, or "happy horse"')
-    return terms
+    return list(dict.fromkeys(terms))
 
 
 def _term(reading: Reading, text: str, prefix: bool) -> Term:

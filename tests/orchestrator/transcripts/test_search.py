@@ -12,6 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from orchestrator.cli.main import cli
+from orchestrator.transcripts import search as search_module
+from orchestrator.transcripts import words
 from orchestrator.transcripts.search import SearchQuery, search, search_recordings
 from reelscribe.errors import BadRequest
 from reelscribe.http.auth import Tokens
@@ -264,3 +266,34 @@ def test_a_search_without_a_word_is_exit_code_2():
     assert (outcome.exit_code, outcome.stderr) == (
         2, 'WORDS: give at least one word, such as: horse, or hors*, or "happy horse"\n',
     )  # fmt: skip
+
+
+async def test_a_search_that_takes_too_long_is_ended_and_says_so(horse, pool, serving, monkeypatch):
+    monkeypatch.setattr(search_module, "MOST_SECONDS", 1)
+    async with pool.connection() as busy, httpx.AsyncClient(base_url=serving(Tokens())) as client:
+        await busy.execute("lock table segments in access exclusive mode")
+        answer = await client.get("/api/search", params={"q": "horse"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "search_too_long")
+        page = await client.get("/search", params={"q": "horse"})
+        assert page.status_code == 400 and "Nothing was found within 1 s; give rarer words" in page.text
+
+
+async def test_other_requests_have_their_turn_between_many_hits(find, store_transcript, monkeypatch):
+    await store_transcript("a.mp4", *["the words of the many"] * 300)
+    turns, marked_at = 0, set()
+
+    def marks(*arguments):
+        marked_at.add(turns)
+        return words.marks(*arguments)
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(search_module, "marks", marks)
+    task = asyncio.create_task(others())
+    assert len(await find("the", limit=300)) == 300
+    task.cancel()
+    assert len(marked_at) >= 300

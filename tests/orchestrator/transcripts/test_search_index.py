@@ -53,14 +53,14 @@ async def test_an_old_database_is_indexed_again_while_it_is_searched(old_databas
             async with pool.connection() as connection:
                 return [hit.index for hit in (await search(connection, SearchQuery(q=q), BUCKET)).hits]
 
-        async def batch() -> int:
+        async def batch() -> search_index.Batch | None:
             async with pool.connection() as connection:
                 return await search_index.reindex_batch(connection)
 
         assert await found('"happy horse"') == [1] and await found("pm") == []
-        assert await batch() == 1
+        assert await batch() == (1, 1)
         assert await found('"very happy"') == [0] and await found('"happy horse"') == [1] and await found("pm") == []
-        assert await batch() == 1 and await batch() == 0
+        assert await batch() == (1, 1) and await batch() is None
         assert await found('"happy horse at 5 pm"') == [1]
         async with pool.connection() as connection:
             assert await search_index.is_complete(connection)
@@ -78,3 +78,35 @@ async def test_a_service_indexes_again_what_an_older_one_stores(pool, store_tran
                 await asyncio.sleep(0.05)
         assert await sql("select search::text from segments order by index") == made
     keeping.cancel()
+
+
+async def test_an_entry_is_that_of_the_text_that_was_changed_meanwhile(pool, store_transcript, sql):
+    job = await store_transcript("a.mp4", "old words", "follow")
+    id = (await sql("select max(id) from jobs"))[0][0]
+    async with pool.connection() as editing, pool.connection() as indexing:
+        await editing.execute("update segments set text = 'new words' where index = 0")
+        reindexing = asyncio.create_task(search_index.reindex(indexing, search_index.Range(id, 0, 1)))
+        await _waits_for_a_lock(sql)
+        await editing.commit()
+        await reindexing
+    made = [entry for (entry,) in await sql("select search::text from segments order by index")]
+    assert "'new'" in made[0] and "'new'" in made[1] and "'old'" not in made[0] + made[1], job
+
+
+async def test_newer_transcriptions_are_not_looked_through_again(pool, store_transcript, sql):
+    for savepath in ("a.mp4", "b.mp4", "c.mp4"):
+        await store_transcript(savepath, "some words")
+    await sql("update segments set search_version = 0")
+    first, second, _ = [id for (id,) in await sql("select distinct transcription_id from segments order by 1")]
+    async with pool.connection() as connection:
+        assert await search_index.reindex_batch(connection, second) == (second, 1)
+        assert await search_index.reindex_batch(connection, second) == (first, 1)
+        assert await search_index.reindex_batch(connection, second) is None
+
+
+async def _waits_for_a_lock(sql):
+    async with asyncio.timeout(15):
+        while not await sql(
+            "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%%segments%%'"
+        ):
+            await asyncio.sleep(0.02)

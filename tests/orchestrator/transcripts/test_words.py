@@ -87,3 +87,7 @@ async def test_postgresql_finds_exactly_the_phrases_that_are_marked(sql):
 async def test_postgresql_takes_the_words_of_any_text(text, sql):
     [entry] = words.vectors([text])
     assert await sql("select length(%s::tsvector) > 0", entry) == [(True,)]
+
+
+def test_what_is_asked_for_twice_is_looked_for_once():
+    assert parse("the " * 100 + '"of the" "of the"') == parse('the "of the"')
