@@ -13,6 +13,7 @@ from orchestrator.api.schemas import MediaQuery, PeaksQuery, PlaybackAnswer, Wav
 from orchestrator.media.addresses import recording_path
 from orchestrator.media.media import Recording
 from reelscribe.errors import BadRequest, Busy, RangeNotSatisfiable, RemoteError, Stopping, StreamCut
+from reelscribe.savepath import mistake_in
 from reelscribe.version import version
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ class MediaHandler(OrchestratorHandler):
         Raises:
             BadRequest: there can be no such object.
         """
-        if "\0" in savepath:
-            raise BadRequest("a savepath holds no NUL character")
+        if mistake := mistake_in(savepath):
+            raise BadRequest(f"savepath: {mistake}")
         return Recording(bucket_name or self.service.default_bucket, savepath)
 
     def compute_etag(self) -> None:

@@ -80,6 +80,13 @@ async def test_what_is_not_there_is_404(playing: Playing, route: str) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "object_not_found")
 
 
+@pytest.mark.parametrize("savepath", ["a" * 1025, "%00", "..%2Fa.mp4", "a%2F"])
+async def test_what_cannot_be_an_object_is_refused(playing: Playing, savepath: str) -> None:
+    for path in (f"/media/{savepath}/file", f"/media/{savepath}/audio", f"/api/media/{savepath}"):
+        answer = await playing.client.get(path)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request"), path
+
+
 async def test_a_player_that_leaves_ends_the_reading_on_the_extractor_immediately(playing: Playing) -> None:
     extractor = playing.extractor
     for _ in range(3):
