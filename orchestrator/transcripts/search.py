@@ -27,7 +27,7 @@ the other, the newest first, until the page is full."""
 HITS_OF_A_RECORDING = 5
 MOST_COUNTED = 1000
 MOST_SECONDS = 20
-"""For a part of a page. Without it, PostgreSQL would go on for a client that no longer waits."""
+"""For a part of a page. Without it, PostgreSQL would search on for a client that no longer waits."""
 LAST_JOB, LAST_INDEX = 10**18, 999_999_999
 
 

@@ -97,8 +97,8 @@ async def reindex_batch(connection: Connection, newest: int = NEWEST) -> Batch |
     """Make entries of an older version again, of the newest transcription that has some; None if none has.
 
     Args:
-        newest: transcriptions that are newer are left out: their entries were made again, and PostgreSQL would pass
-            over all that was there before, until it is vacuumed.
+        newest: transcriptions that are newer are left out: their entries were made again, and PostgreSQL would read
+            all that was there before, until it is vacuumed.
     """
     outdated = await fetch_one(
         connection,
@@ -117,5 +117,7 @@ async def reindex_batch(connection: Connection, newest: int = NEWEST) -> Batch |
     if outdated is None:
         return None
     id, first, last, count = outdated
+    # Whoever else changes several segments has locked their job before, so neither waits for what the other one has.
+    await connection.execute("select from jobs where id = %s for no key update", (id,))
     await reindex(connection, Range(id, first, last))
     return Batch(id, count)

@@ -278,18 +278,18 @@ async def test_a_search_that_takes_too_long_is_ended_and_says_so(horse, pool, se
         assert page.status_code == 400 and "Nothing was found within 1 s; give rarer words" in page.text
 
 
-async def test_other_requests_have_their_turn_between_many_hits(find, store_transcript, monkeypatch):
+async def test_other_requests_are_answered_between_many_hits(find, store_transcript, monkeypatch):
     await store_transcript("a.mp4", *["the words of the many"] * 300)
-    turns, marked_at = 0, set()
+    rounds, marked_at = 0, set()
 
     def marks(*arguments):
-        marked_at.add(turns)
+        marked_at.add(rounds)
         return words.marks(*arguments)
 
     async def others():
-        nonlocal turns
+        nonlocal rounds
         while True:
-            turns += 1
+            rounds += 1
             await asyncio.sleep(0)
 
     monkeypatch.setattr(search_module, "marks", marks)
