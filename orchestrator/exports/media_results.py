@@ -41,7 +41,7 @@ NOT_NOW = frozenset({"busy", "stopping", "bucket_unavailable", "no_room"})
 """Codes of the extractor that say nothing about the recording."""
 FOR_SOMEONE = frozenset({"unauthorized", "scope_missing", "host_not_allowed", "route_not_found", "method_not_allowed"})
 """Codes that every recording would meet until someone has put that right."""
-NOTHING_THERE = frozenset({"no_video_track", "no_audio_track", "past_the_end"})
+NOTHING_THERE = frozenset({"no_video_track", "no_audio_track"})
 """Codes for what a recording does not have, which is no failure."""
 RETRY_SECONDS = 5.0
 

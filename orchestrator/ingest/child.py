@@ -271,13 +271,18 @@ def described(failed: BaseException) -> dict[str, object]:
     }
 
 
+def proxy_hosts() -> list[str | None]:
+    """Those of the environment; ``no_proxy``, which it has under ``no``, names hosts that are none."""
+    proxies = [proxy for scheme, proxy in getproxies().items() if scheme != "no"]
+    return [urlsplit(proxy if "://" in proxy else f"//{proxy}").hostname for proxy in proxies]
+
+
 def main() -> None:
     """Answer requests until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the parent ends this process
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what anything else prints is no answer
-    proxies = getproxies().values()
-    guard = Guard(urlsplit(proxy if "://" in proxy else f"//{proxy}").hostname for proxy in proxies)
+    guard = Guard(proxy_hosts())
     try:
         child = Child(json.loads(sys.stdin.readline()), guard, out)
     except ImportError:

@@ -5,6 +5,7 @@ import json
 import wave
 
 import pytest
+from pyarrow import parquet
 
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.dataset.conftest import members
@@ -59,3 +60,22 @@ async def test_clips_that_a_list_names_are_named_as_vggsound_does(make, tmp_path
     [record] = records(found)
     assert (record["label"], record["split"], record["start"]) == ("dogs, barking", "train", 3.0)
     assert record["duration"] == pytest.approx(2.0, abs=0.11), "what there is of it, and its length"
+
+
+async def test_a_damaged_clip_is_a_row_and_the_others_stay(make, tmp_path, archive, run_ffmpeg):
+    path = archive.data_path / BUCKET / "odd.mp4"
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc=size=160x90:rate=10:duration=5"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-g", "10", "-bf", "0", "-movflags", "faststart", path),
+    )
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 300] = bytes(300)
+    path.write_bytes(content[: len(content) * 9 // 10])
+    outcome, found = await make("odd.mp4", "--seconds", "1", "--audio", "none")
+    assert [one["start"] for one in records(found)] == [0.0, 1.0, 3.0], "the third is damaged, the last one cut"
+    failed = parquet.read_table(tmp_path / "data" / "failed.parquet").to_pylist()
+    assert [(row["start"], row["error_code"]) for row in failed] == [
+        (2.0, "incomplete_recording"), (4.0, "incomplete_recording"),
+    ]  # fmt: skip
+    assert "2 without a sample (2 incomplete_recording)" in outcome.out

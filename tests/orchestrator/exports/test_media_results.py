@@ -224,6 +224,16 @@ async def test_of_half_a_recording_only_what_is_complete_is_stored_and_the_job_s
     assert f"not all previews and sound files are stored: {reason}" in " ".join(shown.split())
 
 
+async def test_a_preview_behind_the_end_of_the_picture_is_missing_and_the_job_says_so(
+    storing, transcribed, s3, ended, sql
+):
+    await transcribed("a.mp4", "a.mp4")
+    await sql("update jobs set progress_seconds = 20, declared_seconds = null where kind = 'transcribe'")
+    async with storing(gif="shown"):
+        assert await ended() == [("failed", "past_the_end")]
+    assert list(stored(s3)) == ["a.mp4.1.gif"]
+
+
 async def test_an_extractor_that_is_away_is_waited_for(storing, transcribed, s3, ended, sql, free_port):
     await transcribed("a.mp4", "a.mp4")
     async with storing(url=f"http://127.0.0.1:{free_port}", gif="shown"):

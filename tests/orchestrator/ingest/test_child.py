@@ -1,5 +1,6 @@
 """What yt-dlp's process may do: connect to the internet and to named hosts, and start no program that connects."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -11,8 +12,8 @@ from orchestrator.ingest.child import is_public
 
 GUARDED = """
 import socket, subprocess, sys
-from orchestrator.ingest.child import Guard, Refused
-guard = Guard([])
+from orchestrator.ingest.child import Guard, Refused, proxy_hosts
+guard = Guard(proxy_hosts())
 for host in sys.argv[3:]:
     guard.allow(host)
 try:
@@ -26,9 +27,11 @@ except Refused as refused:
 """
 
 
-def guarded(*arguments: str) -> str:
-    """What becomes of it; the guard cannot be taken back from a process."""
-    ran = subprocess.run([sys.executable, "-c", GUARDED, *arguments], capture_output=True, text=True)
+def guarded(*arguments: str, **proxies: str) -> str:
+    """What becomes of it with these proxies; the guard cannot be taken back from a process."""
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")} | proxies
+    command = [sys.executable, "-c", GUARDED, *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert not ran.stderr, ran.stderr
     return ran.stdout.strip()
 
@@ -45,6 +48,12 @@ def guarded(*arguments: str) -> str:
 def test_a_private_address_is_that_of_the_host_named_last_or_refused(named: list[str], outcome: str) -> None:
     with closing(socket.create_server(("localhost", 0))) as server:
         assert outcome in guarded("connect", str(server.getsockname()[1]), *named)
+
+
+@pytest.mark.parametrize(("name", "outcome"), [("all_proxy", "done"), ("no_proxy", "is a private address")])
+def test_a_proxy_may_have_a_private_address_and_what_needs_none_may_not(name: str, outcome: str) -> None:
+    with closing(socket.create_server(("localhost", 0))) as server:
+        assert outcome in guarded("connect", str(server.getsockname()[1]), **{name: "localhost"})
 
 
 @pytest.mark.parametrize(

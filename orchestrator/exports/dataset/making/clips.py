@@ -18,8 +18,15 @@ SHORT_SECONDS = 0.1
 """That the last clip of a recording may lack; a shorter rest is no clip."""
 
 
+INCOMPLETE = "incomplete_recording"
+"""Code of a clip whose part of the recording is damaged or cut."""
+
+
 async def clips(extractor: ExtractorClient, plan: PlanSettings, item: Item) -> AsyncIterator[Sample | Missing]:
-    """The part that is meant; of an entire recording one clip after the other, without a rest that is too short."""
+    """The part that is meant; of an entire recording one clip after the other, without a rest that is too short.
+
+    A clip that is not complete is none, and says nothing about the others.
+    """
     settings = plan.of_kind
     assert isinstance(settings, ClipsSettings)
     if item.start is not None or item.duration is not None:
@@ -34,7 +41,11 @@ async def clips(extractor: ExtractorClient, plan: PlanSettings, item: Item) -> A
         except ServiceError as failure:
             if number and failure.code == "past_the_end":
                 return
-            raise
+            if failure.code != INCOMPLETE:
+                raise
+            yield Missing(start, failure.code, failure.message)
+            number += 1
+            continue
         if number and sample.values["duration"] < settings.seconds - SHORT_SECONDS:
             return
         yield sample

@@ -69,14 +69,11 @@ async def _samples(body: SampleTar, item: Item) -> AsyncIterator[Sample | Missin
 
 def _missing(receipt: SamplesReceipt) -> Missing | None:
     """What is to be said of the moments that gave no sample."""
-    lost = {
-        "damaged pictures": receipt.damaged_pictures,
-        "moments without a picture": receipt.without_picture,
-    }
+    lost = {"moments without a picture": receipt.without_picture}
     if not receipt.samples:
         lost["moments at an edge"] = receipt.dropped_edges
     named = ", ".join(f"{count} {what}" for what, count in lost.items() if count)
     if not named and receipt.samples:
         return None
-    code = "damaged_pictures" if receipt.damaged_pictures else "without_picture" if receipt.samples else "no_sample"
+    code = "without_picture" if receipt.samples else "no_sample"
     return Missing(None, code, named or "no moment lies in the part that is meant")
