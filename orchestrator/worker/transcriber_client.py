@@ -12,7 +12,7 @@ from reelscribe.contracts.messages import Health
 from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import PeerUnreachable, ServiceError, StreamCut
 from reelscribe.http.auth import Tokens
-from reelscribe.http.peer import as_service_errors, refusal, unexpected
+from reelscribe.http.peer import as_service_errors, close_answer, refusal, unexpected
 from reelscribe.text.urls import without_password
 from reelscribe.trust import tls_context
 
@@ -59,7 +59,7 @@ class EventStream:
 
     async def close(self) -> None:
         """Close the connection, which ends the work of the transcriber."""
-        await self._response.aclose()
+        await close_answer(self._response)
 
 
 class TranscriberClient:
@@ -119,7 +119,7 @@ class TranscriberClient:
                 try:
                     await response.aread()
                 finally:
-                    await response.aclose()
+                    await close_answer(response)
         except PeerUnreachable as unreachable:
             raise CannotTakeJob(unreachable) from unreachable
         refused = refusal(name_of(url), response)

@@ -28,7 +28,7 @@ from reelscribe.contracts.messages import Health, ReceivedModel, WireModel
 from reelscribe.contracts.pictures import FramesRequest, PairsRequest, SamplesReceipt
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extracted_body import EXTRACTOR, ExtractedBody
-from reelscribe.http.peer import as_service_errors, refusal, unexpected
+from reelscribe.http.peer import as_service_errors, close_answer, refusal, unexpected
 from reelscribe.trust import tls_context
 
 CONNECT_SECONDS = 5.0
@@ -274,7 +274,7 @@ class ExtractorClient:
                 raise refusal(EXTRACTOR, response)
             yield SentBytes(response)
         finally:
-            await response.aclose()
+            await close_answer(response)
 
     @asynccontextmanager
     async def _posted(
@@ -291,7 +291,7 @@ class ExtractorClient:
                 raise refusal(EXTRACTOR, response)
             yield response
         finally:
-            await response.aclose()
+            await close_answer(response)
 
     async def _get(
         self, model: type[Answer], path: str, query: Mapping[str, Any] | None = None, timeout: float = READ_SECONDS

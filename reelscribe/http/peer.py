@@ -1,5 +1,6 @@
 """The failures of another service as our own errors: it does not answer, it breaks off, it refuses."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,14 @@ def as_service_errors(what: str) -> Iterator[None]:
         raise PeerUnreachable(f"{what} does not answer: {_reason(unreachable)}") from unreachable
     except httpx.HTTPError as cut:
         raise StreamCut(f"{what} broke off: {_reason(cut)}") from cut
+
+
+async def close_answer(response: httpx.Response) -> None:
+    """Close a streamed answer, and its connection if the answer is not complete, also if this is cancelled.
+
+    httpcore marks an answer as closed before it closes the connection: a cancellation in between would leave it open.
+    """
+    await asyncio.shield(response.aclose())
 
 
 def _reason(error: httpx.HTTPError) -> str:

@@ -148,6 +148,18 @@ async def test_leaving_the_block_early_closes_the_connection(client, peer):
     await asyncio.wait_for(peer.left.wait(), 5)
 
 
+async def test_leaving_it_early_closes_the_connection_also_if_that_is_cancelled(client, peer):
+    async def leave() -> None:
+        async with client.extract(ExtractAudioRequest(savepath="a.mp4", start=1.0)):
+            asyncio.get_running_loop().call_soon(leaving.cancel)
+            raise ValueError
+
+    leaving = asyncio.create_task(leave())
+    await asyncio.wait([leaving])
+    async with asyncio.timeout(5):
+        await peer.left.wait()
+
+
 async def test_any_number_of_extractions_can_run_at_the_same_time(client, peer):
     async with AsyncExitStack() as stack:
         for _ in range(101):
