@@ -96,15 +96,19 @@ async def test_processes_that_come_at_the_same_time_migrate_once(empty_url, post
 async def test_a_migration_that_died_is_repeated(empty_url, postgres):
     prepare(empty_url)
     with psycopg.connect(empty_url) as connection:
-        connection.execute("delete from _yoyo_migration where migration_id like '000%'")
-        connection.execute(
+        connection.execute(r"delete from _yoyo_migration where migration_id ~ '^\d{4}\.'")
+        ours = connection.execute(
+            r"""
+            select 'table', relname from pg_class
+            where relnamespace = 'public'::regnamespace and relkind = 'r' and relname !~ '^(procrastinate|_?yoyo)'
+            union all
+            select 'function', proname from pg_proc
+            where pronamespace = 'public'::regnamespace and proname !~ '^procrastinate'
             """
-            drop table segments, attempts, jobs, stored_results, media, queue_rules, follow_ups, listings cascade;
-            drop table state_changes, datasets, dataset_shards, ingested, ingest_pauses cascade;
-            drop function known_seconds, note_state_changes, notify_jobs;
-            drop index queue_order
-            """
-        )
+        ).fetchall()
+        for kind, name in ours:
+            connection.execute(f"drop {kind} {name} cascade")
+        connection.execute("drop index queue_order")
         connection.execute("insert into yoyo_lock (locked, ctime, pid) values (1, now(), 1)")
     prepare(empty_url)
     assert tables(empty_url) == tables(postgres)
