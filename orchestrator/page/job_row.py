@@ -7,8 +7,6 @@ from orchestrator.jobs.models import UNFINISHED, Job
 from orchestrator.page.addresses import Addresses
 from orchestrator.page.formats import clock, count, duration
 
-AS_IN_SCRIPTS = "/!'()*"
-"""What ``encodeURIComponent`` of JavaScript leaves as it is, and the slashes between the parts of a savepath."""
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 

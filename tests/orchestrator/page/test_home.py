@@ -61,8 +61,8 @@ def test_a_recording_is_submitted_with_options_and_watched_until_it_is_done(page
     expect(minute.locator("[data-field=speed]")).to_have_text(re.compile(rf"^[\d,]+\.\d {TIMES}$"))
     expect(minute.locator("[data-field=language]")).to_have_text("en")
     expect(minute.get_by_role("link")).to_have_attribute("href", "/media/talks/minute.mkv")
-    [*_, job] = httpx.get(f"{reelscribe.orchestrator_url}/api/jobs", params={"text": "minute.mkv"}).json()["jobs"]
-    assert job["options"] == {"language": "en", "word_timestamps": True}
+    jobs = httpx.get(f"{reelscribe.orchestrator_url}/api/jobs", params={"text": "minute.mkv"}).json()["jobs"]
+    assert {"language": "en", "word_timestamps": True} in [job["options"] for job in jobs]
     expect(page.locator("[data-figure=done]")).to_have_text(re.compile("[1-9]"))
     expect(page.locator("#chart canvas")).to_be_visible()
 
