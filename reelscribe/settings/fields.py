@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 from reelscribe.savepath import mistake_in
 
@@ -50,13 +50,12 @@ def _host_name(value: str) -> str:
     return value.lower().strip("[]").removesuffix(".")
 
 
-def _network(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
+def _network(value: Any) -> IPv4Network | IPv6Network:
     try:
-        network = ip_network(value)
+        network = ip_network(str(value))
     except ValueError:
-        raise ValueError(f"{value!r} is not an IP address or a network such as 10.0.0.0/8") from None
+        found = f"{value!r} is not" if isinstance(value, str) else "must be"
+        raise ValueError(f"{found} an IP address or a network such as 10.0.0.0/8") from None
     if not network.prefixlen:
         raise ValueError(f"{value!r} is every address there is")
     return network
@@ -92,7 +91,7 @@ BucketFolder = Annotated[str, AfterValidator(_bucket_folder)]
 """``BUCKET`` or ``BUCKET/FOLDER``, see :func:`bucket_and_folder`."""
 HostPort = Annotated[str, AfterValidator(_endpoint)]
 HostName = Annotated[str, AfterValidator(_host_name)]
-Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network)]
 Url = Annotated[str, AfterValidator(_http_url)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 GpuIndex = Annotated[int, Field(ge=0, le=63)]
