@@ -3,7 +3,8 @@
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic.config import JsonDict
 
 from reelscribe.contracts.messages import NonNegativeSeconds, Savepath, WireModel
 from reelscribe.languages import NAMES, mistake
@@ -65,10 +66,22 @@ HINT_CHARACTERS = 2000
 
 MOST_WORDS, LONGEST_WORD = 200, 100
 VocabularyWord = Annotated[str, Field(min_length=1, max_length=LONGEST_WORD)]
+VOCABULARY_SCHEMA: JsonDict = {
+    "anyOf": [
+        {
+            "type": "array",
+            "items": {"type": "string", "minLength": 1, "maxLength": LONGEST_WORD},
+            "maxItems": MOST_WORDS,
+        },
+        {"type": "string", "description": "the same, separated by commas"},
+    ],
+    "examples": [["Okafor", "Reelscribe"]],
+}
 Vocabulary = Annotated[
     tuple[VocabularyWord, ...],
-    Field(max_length=MOST_WORDS, examples=[["Okafor", "Reelscribe"]]),
+    Field(max_length=MOST_WORDS),
     BeforeValidator(_as_tuple),
+    WithJsonSchema(VOCABULARY_SCHEMA),
 ]
 """Words and names, the most important ones first."""
 

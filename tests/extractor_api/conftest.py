@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -118,8 +118,13 @@ async def extractor(serve: Serve) -> httpx.AsyncClient:
 
 def running_ffmpeg() -> list[psutil.Process]:
     """The ffmpeg processes of this test run that have not ended."""
-    children = psutil.Process().children(recursive=True)
-    return [child for child in children if "ffmpeg" in child.name() and child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in psutil.Process().children(recursive=True) if _runs_ffmpeg(child)]
+
+
+def _runs_ffmpeg(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return "ffmpeg" in process.name() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 @pytest.fixture(scope="session")
