@@ -80,7 +80,7 @@ bench-gpu: .venv/test ## compare with faster-whisper on a GPU, with tiny.en and 
 	$(BIN)/python -m bench.gpu $(ARGS)
 
 bench-page: .venv/test ## measure how soon Home is shown, with a million jobs too (about 8 minutes)
-	$(BIN)/python -m bench.page $(ARGS)
+	$(BIN)/python -m bench.browser.page $(ARGS)
 
 bench-recording: .venv/test ## measure the page of a recording of ten hours (about 3 minutes)
 	$(BIN)/python -m bench.browser.recording $(ARGS)

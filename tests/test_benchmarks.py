@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bench.browser import recording as recording_bench
+from bench.browser.page import rows_of
 from bench.datasets import rows
-from bench.page import rows_of
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -61,7 +61,7 @@ def test_the_page_of_a_long_recording_is_measured() -> None:
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="chromium is not installed")
 def test_home_is_measured_with_few_jobs_and_with_many() -> None:
-    table = run("bench.page", "--quick")
+    table = run("bench.browser.page", "--quick")
     for row in ("baseline: first content", "first content, 10 jobs", "first content, 2,000 jobs", "text in none"):
         assert row in table
 
@@ -95,7 +95,7 @@ def test_media_are_judged_kind_by_kind() -> None:
         "real",
         "gpu",
         "media",
-        "page",
+        "browser.page",
         "browser.recording",
     ],
 )

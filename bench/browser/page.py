@@ -27,7 +27,7 @@ from bench.services import served
 from orchestrator.database.pool import prepare
 from tests.chromium import CHROMIUM, OPTIONS
 
-RESULTS = Path(__file__).parent / "results" / "page.json"
+RESULTS = Path(__file__).parent.parent / "results" / "page.json"
 FEW = 10
 FEW_LIMIT_MS, MANY_LIMIT_MS = 200.0, 300.0
 FOLDERS = 365
