@@ -62,7 +62,7 @@ def test_the_demo_prints_what_the_readme_shows() -> None:
     for line in shown:
         if not line.startswith(("...", "running")):  # how often a job is seen running depends on the host
             words, seconds = comparable(line)
-            found = [times for said, times in printed if said == words]
+            found = [times for said, times in joined(printed) if said == words]
             assert any(times == pytest.approx(seconds, abs=0.3) for times in found), line
 
 
@@ -108,6 +108,17 @@ def comparable(line: str) -> tuple[str, list[float]]:
     times = re.findall(r"(\d\d):(\d\d):([\d.]+)", line)
     without_times = re.sub(r"\d\d:\d\d:[\d.]+", "TIME", re.sub(r"[\d.]+ x real time", "N x real time", line))
     return without_times, [int(hours) * 3600 + int(minutes) * 60 + float(seconds) for hours, minutes, seconds in times]
+
+
+def joined(lines: list[tuple[str, list[float]]]) -> list[tuple[str, list[float]]]:
+    """The lines, and each with those that follow it as one: some CPUs divide a sentence where others do not."""
+    found = list(lines)
+    for number, (said, times) in enumerate(lines):
+        for next_said, next_times in lines[number + 1 : number + 3]:
+            if len(times) == len(next_times) == 2:
+                said, times = f"{said} {next_said.partition('] ')[2]}", [times[0], next_times[1]]
+                found.append((said, times))
+    return found
 
 
 def test_the_table_of_commands_lists_every_command() -> None:
@@ -223,7 +234,7 @@ def between(marker: str, page: str) -> str:
 
 
 def test_every_link_to_a_file_leads_somewhere() -> None:
-    for page in (ROOT / "README.md", *ROOT.glob("docs/*.md"), ROOT / "CONTRIBUTING.md"):
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")):
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
