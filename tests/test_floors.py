@@ -64,7 +64,7 @@ FLOORS = {
         ["exports", "intake", "media", "worker"],
         ["ingest"],
         ["session"],
-        ["api"],
+        ["api", "assistants"],
         ["page"],
         ["services"],
         ["cli"],

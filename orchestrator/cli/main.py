@@ -32,6 +32,7 @@ COMMANDS = {
     "serve": "services",
     "worker": "services",
     "watch": "services",
+    "mcp": "services",
     "check": "check",
     "config": "config",
 }

@@ -11,7 +11,6 @@ from orchestrator.cli.options import validated
 from orchestrator.session import Session, print_error, run
 from orchestrator.transcripts.search import Found, Hit, SearchQuery, search
 from orchestrator.transcripts.titles import titled
-from reelscribe.settings.orchestrator import OrchestratorSection
 from reelscribe.text.srt_vtt import clock
 
 
@@ -42,7 +41,7 @@ def search_segments(
         async with session.pool.connection() as connection:
             found = await search(connection, query, session.settings.paths.bucket_name)
             recordings = await titled(connection, query, session.settings.paths.bucket_name)
-        here = _base_url(session.settings.orchestrator)
+        here = session.settings.orchestrator.base_url
         found = Found([hit.model_copy(update={"link": here + hit.link}) for hit in found.hits], found.next)
         if as_json:
             hits = [hit.model_dump(mode="json") for hit in found.hits]
@@ -66,13 +65,6 @@ def _as_typed(arguments: Sequence[str]) -> str:
     return " ".join(
         f'"{argument}"' if re.search(r"\s", argument) and '"' not in argument else argument for argument in arguments
     )
-
-
-def _base_url(section: OrchestratorSection) -> str:
-    if section.public_url:
-        return section.public_url
-    host = "localhost" if section.host in ("0.0.0.0", "::", "") else section.host
-    return f"{'https' if section.tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}:{section.port}"
 
 
 def _print_hits(hits: Sequence[Hit]) -> None:

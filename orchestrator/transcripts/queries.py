@@ -110,6 +110,24 @@ async def lines(connection: Connection, id: int, after: int, limit: int) -> list
     return [Line(*row) for row in rows]
 
 
+async def lines_between(
+    connection: Connection, id: int, start: float, end: float, after: int, limit: int, as_heard: bool = False
+) -> list[Line]:
+    """As :func:`lines`, of those that are heard between two times in seconds."""
+    source, author = ("transcribed_segments", "null") if as_heard else ("segments", "author")
+    rows = await fetch_all(
+        connection,
+        f"""
+        select index, start_seconds, end_seconds, text, {author} from {source}
+        where transcription_id = %(id)s and index > %(after)s
+            and (end_seconds > %(start)s or start_seconds >= %(start)s) and start_seconds < %(end)s
+        order by index limit %(limit)s
+        """,
+        {"id": id, "after": after, "start": start, "end": end, "limit": limit},
+    )
+    return [Line(*row) for row in rows]
+
+
 async def shown_job(
     connection: Connection, bucket: str, savepath: str, default_bucket: str, id: int | None = None
 ) -> Job:

@@ -66,6 +66,20 @@ class Caller:
         """Whether they may do what asks for this scope."""
         return self.scope is not None and self.scope.includes(Scope(scope))
 
+    def require(self, needed: Scope) -> None:
+        """Refuse what asks for a scope that they do not have.
+
+        Raises:
+            ScopeMissing: they do not.
+        """
+        if not self.may(needed):
+            setting = "remote_user_scopes" if self.evidence is Evidence.PROXY else "token_file"
+            raise ScopeMissing(
+                f"{self.name!r} has the scope {self.scope}, and this asks for {needed}; [auth] {setting} of this"
+                " service's config.cfg gives scopes",
+                scope=needed,
+            )
+
 
 ANYONE = Caller("anonymous", Scope.ADMIN)
 """Where no token is asked for."""
@@ -109,14 +123,7 @@ class Access:
             raise Unauthorized("send 'Authorization: Bearer TOKEN' with a token of this service's token_file")
         if caller.evidence.is_added_by_browsers and request.method not in SAFE_METHODS:
             self.check_own_page(request)
-        needed = self._needed(handler, request.method or "GET")
-        if not caller.may(needed):
-            setting = "remote_user_scopes" if caller.evidence is Evidence.PROXY else "token_file"
-            raise ScopeMissing(
-                f"{caller.name!r} has the scope {caller.scope}, and this asks for {needed}; [auth] {setting} of this"
-                " service's config.cfg gives scopes",
-                scope=needed,
-            )
+        caller.require(self._needed(handler, request.method or "GET"))
         return caller
 
     def sign_in(self, request: HTTPServerRequest, secret: str) -> Token:

@@ -20,6 +20,7 @@ from reelscribe.settings.orchestrator import (
     DatabaseSection,
     EventsSection,
     IngestSection,
+    McpSection,
     OrchestratorSection,
     ResultsSection,
 )
@@ -41,6 +42,7 @@ class Settings(BaseModel):
     minio: MinioSection = Field(default_factory=lambda: MinioSection())
     transcriber: TranscriberSection = Field(default_factory=lambda: TranscriberSection())
     orchestrator: OrchestratorSection = Field(default_factory=lambda: OrchestratorSection())
+    mcp: McpSection = Field(default_factory=lambda: McpSection())
     database: DatabaseSection = Field(default_factory=lambda: DatabaseSection())
     events: EventsSection = Field(default_factory=lambda: EventsSection())
     results: ResultsSection = Field(default_factory=lambda: ResultsSection())

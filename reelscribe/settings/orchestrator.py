@@ -38,6 +38,12 @@ class OrchestratorSection(Listener):
     worker_port: Annotated[Port | None, EmptyIsNone] = None
 
 
+class McpSection(Listener):
+    """``[mcp]``: where ``orchestrator mcp --http`` listens for assistants."""
+
+    port: Port = 8891
+
+
 def _default_data_dir(name: str) -> Path:
     """Root's own folders are closed to the user as whom PostgreSQL runs then."""
     if os.geteuid() == 0:

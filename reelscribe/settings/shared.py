@@ -37,6 +37,14 @@ class Listener(Section):
     tls_key: OptionalPath = None
     grace_seconds: Seconds = 10
 
+    @property
+    def base_url(self) -> str:
+        """The URL for clients: ``public_url``, or the one by which programs of this host reach it."""
+        if self.public_url:
+            return self.public_url
+        host = "localhost" if self.host in ("0.0.0.0", "::", "") else self.host
+        return f"{'https' if self.tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
     @field_validator("tls_key")
     @classmethod
     def _tls_key_has_its_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:

@@ -1,4 +1,6 @@
-"""The arguments of ``up``, ``serve``, ``worker``, ``watch``."""
+"""The arguments of ``up``, ``serve``, ``worker``, ``watch``, ``mcp``."""
+
+from typing import Annotated
 
 import typer
 
@@ -11,6 +13,7 @@ def register(cli: typer.Typer) -> None:
     cli.command(epilog="Example: orchestrator serve --config /etc/reelscribe/config.cfg")(serve)
     cli.command(epilog="Example: orchestrator worker --config /etc/reelscribe/config.cfg")(worker)
     cli.command(epilog="Example: orchestrator watch --config config.cfg")(watch)
+    cli.command(epilog="Example: orchestrator mcp --config /etc/reelscribe/config.cfg")(mcp)
 
 
 def up(config: ConfigOption = None) -> None:
@@ -39,3 +42,15 @@ def watch(config: ConfigOption = None) -> None:
     from orchestrator.cli import services as work
 
     work.watch(config)
+
+
+def mcp(
+    http: Annotated[
+        bool, typer.Option("--http", help="Listen at [mcp] host and port, in place of standard input.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Let assistants search, read and submit, by the Model Context Protocol on standard input and output."""
+    from orchestrator.cli import services as work
+
+    work.mcp(http, config)
