@@ -20,6 +20,8 @@ MINIO_CLIENT, MINIO_CLIENT_PATH = "reelscribe.minio_client", ROOT / "reelscribe"
 """The one shared module that imports what only some of the extras install."""
 CHILDREN = {ROOT / "reelscribe" / "media" / name for name in ("inspection_child.py", "pictures/child.py")}
 """Programs that only the extractor starts."""
+ASSISTANTS = set((ROOT / "orchestrator" / "assistants").rglob("*.py"))
+"""The one room that needs the package of assistants' protocol, which has an extra of its own."""
 FLAC_PATH = ROOT / "reelscribe" / "media" / "pictures" / "flac.py"
 """Used by the extractor alone."""
 
@@ -64,7 +66,12 @@ def undeclared(paths: set[Path], *extras: str) -> set[str]:
 @pytest.mark.parametrize(("package", "extra"), SERVICES.items())
 def test_its_extra_installs_what_a_service_imports(package, extra):
     uses_minio = any(MINIO_CLIENT in imports(path) for path in modules(package))
-    assert undeclared(modules(package) | ({MINIO_CLIENT_PATH} if uses_minio else set()), extra) == set()
+    assert undeclared(modules(package) - ASSISTANTS | ({MINIO_CLIENT_PATH} if uses_minio else set()), extra) == set()
+
+
+def test_the_extra_of_assistants_installs_what_their_room_imports():
+    assert undeclared(ASSISTANTS, "orchestrator", "mcp") == set()
+    assert "reelscribe" in declared("mcp")  # with the extra of the orchestrator
 
 
 def test_the_base_installs_what_the_shared_package_imports():

