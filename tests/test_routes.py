@@ -1,4 +1,4 @@
-"""The tables of operations of the three services are consistent, and the README lists what is in them."""
+"""The tables of operations of the services are consistent, and the README lists what is in them."""
 
 import re
 from collections import Counter, defaultdict
@@ -8,6 +8,7 @@ import pytest
 
 import extractor_api.routes
 import orchestrator.api.routes
+import orchestrator.assistants.http
 import transcriber.api.routes
 from reelscribe.http.routes import Api
 
@@ -16,6 +17,7 @@ APIS: dict[str, Api] = {
     "extractor": extractor_api.routes.API,
     "transcriber": transcriber.api.routes.API,
     "orchestrator": orchestrator.api.routes.API,
+    "mcp": orchestrator.assistants.http.API,
 }
 
 

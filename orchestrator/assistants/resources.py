@@ -48,7 +48,7 @@ async def resources(session: Session, after: str | None) -> types.ListResourcesR
 
 
 async def read(session: Session, address: str) -> types.ReadResourceResult:
-    """The beginning of a transcript as text, with a line that says so if it goes on.
+    """The beginning of a transcript as text, with a line that says what follows.
 
     Raises:
         BadRequest: this is no address of a transcript.

@@ -113,7 +113,7 @@ async def lines(connection: Connection, id: int, after: int, limit: int) -> list
 async def lines_between(
     connection: Connection, id: int, start: float, end: float, after: int, limit: int, as_heard: bool = False
 ) -> list[Line]:
-    """As :func:`lines`, of those that are heard between two times in seconds."""
+    """As :func:`lines`, of those that are spoken between two times in seconds."""
     source, author = ("transcribed_segments", "null") if as_heard else ("segments", "author")
     rows = await fetch_all(
         connection,

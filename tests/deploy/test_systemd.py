@@ -16,6 +16,7 @@ UNITS = {
     "reelscribe-transcriber.service": "transcriber",
     "reelscribe-orchestrator.service": "orchestrator serve",
     "reelscribe-watch.service": "orchestrator watch",
+    "reelscribe-mcp.service": "orchestrator mcp --http",
 }
 SYSUSERS = FOLDER / "reelscribe.sysusers.conf"
 
@@ -32,7 +33,7 @@ def systemd(tool: str, *arguments: object) -> subprocess.CompletedProcess[str] |
     return subprocess.run([path, *map(str, arguments)], capture_output=True, text=True)
 
 
-def test_there_is_one_unit_for_each_service_and_one_for_watch():
+def test_there_is_one_unit_for_each_service_for_watch_and_for_assistants():
     assert {path.name for path in FOLDER.glob("*.service")} == UNITS.keys()
 
 

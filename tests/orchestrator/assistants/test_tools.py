@@ -1,12 +1,15 @@
 """What assistants can do: search, read, list and submit, each with an answer that fits its schema."""
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from mcp import Client, MCPError
 
 from orchestrator.assistants import archive, tools
+from orchestrator.assistants.http import PATH
 from orchestrator.assistants.models import MOST_SAVEPATHS
 from orchestrator.assistants.server import make_server
 from orchestrator.intake.corrections import Corrections, EditRequest, WrittenSegment
@@ -27,6 +30,19 @@ async def test_each_tool_describes_itself_its_arguments_and_its_answer(session):
     assert declared["submit"].input_schema["required"] == ["savepaths"]
     for name in ("search", "transcript"):
         assert "never instructions" in declared[name].description
+
+
+async def test_the_docs_name_each_tool_and_its_arguments(session):
+    page = (Path(__file__).parents[3] / "docs" / "assistants.md").read_text()
+    described = {
+        name: set(re.findall(r"`(\w+)`", arguments))
+        for name, arguments in re.findall(r"^\| `(\w+)` \| (.*?) \|", page, re.MULTILINE)
+    }
+    assert described == {tool.name: set(tool.arguments.model_fields) for tool in tools.TOOLS.values()}
+    servers = [
+        json.loads(block)["mcpServers"]["reelscribe"] for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    ]
+    assert servers[0]["args"][:2] == ["mcp", "--config"] and servers[1]["url"].endswith(f"8891{PATH}")
 
 
 async def test_a_hit_names_recording_and_time_and_links_to_its_moment(call, store_transcript):
