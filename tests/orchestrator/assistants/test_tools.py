@@ -1,5 +1,6 @@
 """What assistants can do: search, read, list and submit, each with an answer that fits its schema."""
 
+import asyncio
 import json
 import re
 from dataclasses import replace
@@ -234,3 +235,23 @@ async def test_a_lost_database_and_a_fault_of_ours_are_sentences_without_details
     assert await refused("job", job=1) == "the orchestrator failed; its log has the reason"
     await pool.close()
     assert await refused("search", query="horse") == "the database does not answer; try again in a moment"
+
+
+async def test_more_calls_than_may_wait_get_a_sentence(session, monkeypatch):
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    async def slow(*_):
+        entered.set()
+        await leave.wait()
+        return tools.ListAnswer(recordings=[])
+
+    monkeypatch.setattr(tools, "MOST_CALLS", 1)
+    monkeypatch.setattr(tools, "MOST_WAITING", 0)
+    monkeypatch.setitem(tools.TOOLS, "list_recordings", replace(tools.TOOLS["list_recordings"], work=slow))
+    async with Client(make_server(session)) as client:
+        first = asyncio.create_task(client.call_tool("list_recordings", {}))
+        await entered.wait()
+        second = await client.call_tool("job", {"job": 1})
+        assert second.is_error and "the queue of 0 is full" in second.content[0].text
+        leave.set()
+        assert not (await first).is_error
