@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,20 @@ def postgres_of(data_dir: Path) -> list[int]:
     return [
         process.pid for process in psutil.process_iter(["cmdline"]) if str(data_dir) in (process.info["cmdline"] or ())
     ]
+
+
+async def test_what_else_is_printed_by_children_too_goes_to_standard_error():
+    program = (
+        "import subprocess; from orchestrator.assistants.stdio import standard_streams\n"
+        "with standard_streams() as (given, taken):\n"
+        "    print('ours'); subprocess.run(['sh', '-c', 'echo a child; cat'])\n"
+        "    taken.write(given.readline()); taken.flush()\n"
+    )
+    ended = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", program], input=b"a message\n", capture_output=True, timeout=60
+    )
+    assert (ended.returncode, ended.stdout) == (0, b"a message\n")
+    assert sorted(ended.stderr.splitlines()) == [b"a child", b"ours"]
 
 
 async def test_ctrl_c_and_sigterm_end_it_while_it_waits_for_a_message(orchestrator):

@@ -117,7 +117,7 @@ async def test_a_transcript_is_read_as_a_whole_in_a_window_or_around_a_moment(ca
         return "".join(segment["text"] for segment in read["segments"])
 
     assert await texts() == "abcdefgh"
-    assert await texts(start=100) == "cdefgh"  # the second one ends at 99 s
+    assert await texts(start=99) == "cdefgh"  # the second one ends there
     assert await texts(start=75, end=150) == "bc"
     assert await texts(around="155") == "bcde"  # 95 to 215 s; written as text
     assert await texts(start=1000) == ""
