@@ -22,7 +22,7 @@ from tests.orchestrator.commands import read_all
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import breaks_off_after, falls_silent_after, refuses, transcribes
 
-SERVICES = {"up", "serve", "worker", "watch"}
+SERVICES = {"up", "serve", "worker", "watch", "mcp"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
