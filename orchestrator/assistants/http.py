@@ -12,7 +12,7 @@ from orchestrator.assistants.server import CALLER, make_server
 from orchestrator.database.pool import CONNECTION_ERRORS
 from orchestrator.session import Session
 from reelscribe.contracts.scopes import Scope
-from reelscribe.errors import OriginNotAllowed
+from reelscribe.errors import OriginNotAllowed, SettingsError
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
 from reelscribe.http.operations import JSON, Answer, Operation
@@ -145,7 +145,12 @@ async def serve_assistants(session: Session) -> int:
     Raises:
         SettingsError: the address is taken, or the certificate or the token file is unusable.
     """
-    service = AssistantService(session)
-    async with service.messages.run():
-        await serve(service, API.application(service), session.settings.mcp)
+    service, mistake = AssistantService(session), None
+    async with service.messages.run():  # it would raise a group of errors
+        try:
+            await serve(service, API.application(service), session.settings.mcp)
+        except SettingsError as unusable:
+            mistake = unusable
+    if mistake:
+        raise mistake
     return 0

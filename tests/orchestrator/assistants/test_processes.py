@@ -123,11 +123,14 @@ async def test_without_a_database_it_says_what_to_do_and_makes_none(tmp_path: Pa
     assert ended.err.startswith("there is no database yet") and not (tmp_path / "data").exists()
 
 
-async def test_over_http_it_is_a_service_that_stops_with_0(orchestrator, free_port):
+async def test_over_http_it_is_a_service_that_stops_with_0_and_needs_a_free_port(orchestrator, free_port):
     config = orchestrator.config.read_text()
     orchestrator.config.write_text(config.replace(f"port = {free_port}", "") + f"[mcp]\nport = {free_port}\n")
     command = await orchestrator.start("mcp", "--http")
     await command.says("mcp: server running on")
     async with Client(f"http://127.0.0.1:{free_port}/mcp") as client:
         assert not (await client.call_tool("list_recordings", {})).is_error
+    second = await orchestrator.run("mcp", "--http")
+    assert (second.code, second.out) == (2, "")
+    assert second.err == f"cannot listen on 127.0.0.1:{free_port}: Address already in use\n"
     assert (await command.ends(signal.SIGTERM)).code == 0
