@@ -6,11 +6,12 @@ BIN := .venv/bin
 UNIT := $(addprefix tests/reelscribe/,text contracts settings test_command_line.py test_errors.py test_logs.py \
     test_mistakes.py test_slots.py) $(addprefix tests/test_,contributing.py floors.py glossary.py packages.py \
     private_members.py) tests/orchestrator/transcripts/test_formats.py
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python $(PIP_INSTALL) --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test test-unit fuzz test-slow soak lint fix bench-extractor bench-orchestrator bench-search bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media bench-datasets bench-page bench-recording screenshots clean
+.PHONY: help lock demo serve test test-unit fuzz test-slow soak lint fix bench-extractor bench-orchestrator bench-search bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media bench-datasets bench-page bench-recording screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +46,13 @@ lint: .venv/lint ## check style and types
 fix: .venv/lint ## fix what ruff can fix
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+lock: ## take the newest versions that pyproject.toml allows into constraints.txt (about 3 minutes)
+	$(PYTHON) -m venv --clear .venv/newest
+	.venv/newest/bin/python $(PIP_INSTALL) '.[test,lint,slow]'
+	{ sed -n '/^#/p' constraints.txt; .venv/newest/bin/pip freeze | grep == ; } > constraints.new
+	mv constraints.new constraints.txt
+	rm -r .venv/newest
 
 bench-extractor: .venv/test ## measure the extractor against bare ffmpeg on an hour of video (about 15 minutes)
 	$(BIN)/python -m bench.extractor $(ARGS)
@@ -97,7 +105,7 @@ clean: ## remove .venv, builds, caches and the demo's data (data/ stays: it may 
 .venv/test: extras := test
 .venv/lint: extras := test,lint
 .venv/slow: extras := test,slow
-.venv/all .venv/test .venv/lint .venv/slow: .venv/made pyproject.toml
+.venv/all .venv/test .venv/lint .venv/slow: .venv/made pyproject.toml constraints.txt
 	@echo "Installing reelscribe[$(extras)] into .venv ..."
 	@$(PIP) --editable '.[$(extras)]'
 	@touch $@

