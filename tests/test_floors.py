@@ -63,7 +63,7 @@ FLOORS = {
         ["queue", "transcripts"],
         ["exports", "intake", "media", "worker"],
         ["ingest"],
-        ["session"],
+        ["session", "webhooks"],
         ["api", "assistants"],
         ["page"],
         ["services"],

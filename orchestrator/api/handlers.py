@@ -53,6 +53,7 @@ class OrchestratorService(Service):
         default_bucket: where savepaths are looked for when a request names no bucket.
         intake: takes what MinIO's events name.
         stores_results: whether finished transcripts are stored in a bucket.
+        takes_webhooks: whether submissions may name one.
         objects: without them, the health does not say whether submissions can be compared with the bucket.
         media: what browsers play.
 
@@ -71,6 +72,7 @@ class OrchestratorService(Service):
         intake: EventIntake,
         deletions: Deletions,
         stores_results: bool = False,
+        takes_webhooks: bool = False,
         hosts: AllowedHosts | None = None,
         objects: Objects | None = None,
         *,
@@ -84,6 +86,7 @@ class OrchestratorService(Service):
         self.intake = intake
         self.deletions = deletions
         self.stores_results = stores_results
+        self.takes_webhooks = takes_webhooks
         self.media = media
         self.players: set[ServiceHandler] = set()
         self.vocabularies = Vocabularies(pool, submissions)
@@ -158,12 +161,15 @@ class JobsHandler(OrchestratorHandler):
 
     async def post(self) -> None:
         request = self.read_body(SubmitRequest)
+        if request.webhook and not self.service.takes_webhooks:
+            raise BadRequest("webhook: this service signs no messages; set [webhooks] secret_file in its config.cfg")
         submitted = await self.service.submissions.submit(
             request.bucket_name or self.service.default_bucket,
             request.savepaths or [request.savepath or ""],
             request,
             request.priority,
             request.force,
+            request.webhook,
         )
         self.set_status(202)
         self.finish({"jobs": [{**job.model_dump(mode="json"), "outcome": outcome} for job, outcome in submitted]})

@@ -40,6 +40,7 @@ from orchestrator.api.schemas import (
 from orchestrator.api.segments import SegmentPage, SegmentsHandler, SegmentsQuery
 from orchestrator.api.throughput import Throughput
 from orchestrator.api.vocabulary import VOCABULARY_OPERATIONS
+from orchestrator.api.webhooks import WEBHOOK_OPERATIONS
 from orchestrator.errors import DatabaseUnavailable, InUse, SearchTooLong, TranscriptKept
 from orchestrator.intake.minio_events import Notification
 from orchestrator.jobs.deletion import Deleted
@@ -288,6 +289,7 @@ OPERATIONS = (
     ),
     *EDIT_OPERATIONS,
     *VOCABULARY_OPERATIONS,
+    *WEBHOOK_OPERATIONS,
     Operation(
         "GET",
         "/api/media/{savepath}/peaks",

@@ -14,7 +14,7 @@ from orchestrator.queue.rules import Rule
 from orchestrator.transcripts.search import Hit, Recording
 from orchestrator.transcripts.titles import TitledRecording
 from reelscribe.contracts.messages import WireModel
-from reelscribe.settings.fields import BucketName
+from reelscribe.settings.fields import BucketName, WebhookUrl
 from reelscribe.text.formats import Format, parse_format
 
 MOST_SAVEPATHS = 10_000
@@ -42,6 +42,9 @@ class SubmitRequest(Options):
     bucket_name: BucketName | None = None
     priority: Priority | None = Field(default=None, description="None: 0, or what it is already")
     force: bool = False
+    webhook: WebhookUrl | None = Field(
+        default=None, description="URL that gets a signed POST request when each of the jobs has ended"
+    )
 
     @model_validator(mode="after")
     def _some_savepath(self) -> "SubmitRequest":

@@ -24,6 +24,7 @@ COMMANDS = {
     "search": "search",
     "export": "export",
     "vocabulary": "vocabulary",
+    "webhooks": "webhooks",
     "dataset": "dataset",
     "verify": "verify",
     "prune": "prune",

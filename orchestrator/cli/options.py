@@ -124,6 +124,15 @@ def checked(savepath: str, where: str = "SAVEPATH") -> str:
     return _or_usage(lambda: TypeAdapter(StorableSavepath).validate_python(savepath), f"{where}: ")
 
 
+def checked_webhook(url: str, where: str = "--webhook") -> str:
+    """The URL, if messages can be sent there; else the command ends with what is wrong."""
+    from pydantic import TypeAdapter
+
+    from reelscribe.settings.fields import WebhookUrl
+
+    return _or_usage(lambda: TypeAdapter(WebhookUrl).validate_python(url), f"{where}: ")
+
+
 def checked_all(savepaths: Sequence[str] | None) -> list[str]:
     """All savepaths of an argument list, checked."""
     return [checked(savepath, place_of(savepath, savepaths or ())) for savepath in savepaths or ()]

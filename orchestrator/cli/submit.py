@@ -12,6 +12,7 @@ from orchestrator.cli.options import (
     STANDARD_INPUT,
     Mode,
     checked,
+    checked_webhook,
     open_list,
     parsed_options,
     place_of,
@@ -76,6 +77,7 @@ def submit(
     upload: bool,
     into: str | None,
     overwrite: bool,
+    webhook: str | None,
     as_json: bool,
     config: Path | None,
 ) -> None:
@@ -96,6 +98,7 @@ def submit(
         usage("name at least one savepath, or a file of them with --from-file FILE, or give --prefix or --all")
     if dry_run and wait:
         usage("--dry-run queues nothing that --wait could follow")
+    webhook = webhook and checked_webhook(webhook)
     options = parsed_options(
         option or (),
         language=language,
@@ -109,9 +112,11 @@ def submit(
 
     async def work(session: Session) -> int:
         bucket_name = session.bucket(bucket)
+        if webhook and session.settings.webhooks.secret_file is None:
+            usage("--webhook: set [webhooks] secret_file in config.cfg first, with which messages are signed")
         await upload_all(session, bucket_name, uploads, overwrite)
         report = SubmitReport()
-        submission = session.submissions.begin(bucket_name, options, priority, force, dry_run)
+        submission = session.submissions.begin(bucket_name, options, priority, force, dry_run, webhook)
         await _take_all(session, submission, given, report)
         async with session.pool.connection() as connection:
             jobs = await job_queries.current_jobs(connection, bucket_name, list(report.outcomes or ()), options)

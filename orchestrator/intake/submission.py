@@ -12,7 +12,7 @@ from psycopg.errors import ForeignKeyViolation
 from orchestrator.database.pool import Pool
 from orchestrator.intake.bucket import Objects
 from orchestrator.jobs import queries as job_queries
-from orchestrator.jobs import removed_objects, transitions, versions
+from orchestrator.jobs import removed_objects, transitions, versions, webhooks
 from orchestrator.jobs.models import Job, Options
 from orchestrator.jobs.object_changes import Identity
 from orchestrator.queue.entries import QueueEntries
@@ -63,9 +63,10 @@ class Submissions:
         options: Options,
         priority: int | None = None,
         force: bool = False,
+        webhook: str | None = None,
     ) -> list[Submitted]:
         """Have savepaths transcribed, in the order of their first mention; see :class:`Submission`."""
-        submission = self.begin(bucket, options, priority, force)
+        submission = self.begin(bucket, options, priority, force, webhook=webhook)
         submitted: list[Submitted] = []
         for requested in _chunks(dict.fromkeys(savepaths)):
             outcomes = await submission.take(requested)
@@ -80,10 +81,16 @@ class Submissions:
         return submitted
 
     def begin(
-        self, bucket: str, options: Options, priority: int | None = None, force: bool = False, dry_run: bool = False
+        self,
+        bucket: str,
+        options: Options,
+        priority: int | None = None,
+        force: bool = False,
+        dry_run: bool = False,
+        webhook: str | None = None,
     ) -> "Submission":
         """A submission that comes in chunks."""
-        return Submission(self._pool, self._queue, self._objects, bucket, options, priority, force, dry_run)
+        return Submission(self._pool, self._queue, self._objects, bucket, options, priority, force, dry_run, webhook)
 
     async def retry(self, ids: Sequence[int]) -> list[int]:
         """Queue failed and cancelled jobs again; the ids of those that were."""
@@ -138,6 +145,7 @@ class Submission:
         priority: of all jobs that are not finished then; None leaves that of existing ones, and is 0 for new ones.
         force: make a new version of everything.
         dry_run: change nothing.
+        webhook: URL that is notified of the end of each job; of one that has ended, now.
     """
 
     def __init__(
@@ -150,6 +158,7 @@ class Submission:
         priority: int | None,
         force: bool,
         dry_run: bool,
+        webhook: str | None,
     ) -> None:
         self.bucket = bucket
         self.unavailable_reason: ServiceError | None = None
@@ -160,6 +169,7 @@ class Submission:
         self._priority = priority
         self._force = force
         self._dry_run = dry_run
+        self._webhook = webhook
         self._begun_after: int | None = None
         self._made = 0
 
@@ -243,7 +253,7 @@ class Submission:
         moved = [known[savepath].id for savepath, outcome in outcomes.items() if outcome == "known"]
         if self._priority is None:
             moved = []
-        if not fresh and not again and not moved:
+        if not (fresh or again or moved or self._webhook):
             return
         replaced = [known[savepath].id for savepath in fresh if savepath in known]
         for _ in range(TRIES):
@@ -269,6 +279,9 @@ class Submission:
             if len(made) < len(fresh):  # another submission was faster
                 now = await versions.current(connection, self.bucket, fresh, self._options)
                 outcomes |= {savepath: "known" for savepath, job in now.items() if job.id not in set(made)}
+            if self._webhook:
+                now = await versions.current(connection, self.bucket, list(outcomes), self._options)
+                await webhooks.subscribe(connection, [job.id for job in now.values()], self._webhook)
         self._made += len(made)
 
 

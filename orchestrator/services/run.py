@@ -15,6 +15,7 @@ from orchestrator.exports.results import ResultStore
 from orchestrator.intake.bucket_listing import BucketListing
 from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.folder_watch import FolderWatch
+from orchestrator.jobs import webhooks
 from orchestrator.jobs.datasets import SHARD
 from orchestrator.media.media import Media
 from orchestrator.page.routes import make_app
@@ -22,6 +23,9 @@ from orchestrator.queue.procrastinate import Queue
 from orchestrator.services.monitored import MonitoredService
 from orchestrator.services.search_entries import keep_current
 from orchestrator.session import Session
+from orchestrator.webhooks.delivery import WebhookDelivery
+from orchestrator.webhooks.sending import Sender
+from orchestrator.webhooks.signing import Secrets
 from orchestrator.worker.kinds import Kind
 from orchestrator.worker.metrics import TranscriberMetrics, WorkerMetrics
 from orchestrator.worker.progress import TranscriptionProgress
@@ -91,6 +95,7 @@ def make_service(session: Session) -> OrchestratorService:
         _make_intake(session),
         session.deletions,
         stores_results=chosen.results.wanted,
+        takes_webhooks=chosen.webhooks.secret_file is not None,
         hosts=AllowedHosts.of("orchestrator", chosen.orchestrator),
         objects=session.objects,
         media=Media(session.pool, chosen.listing_url, tokens, chosen.paths.bucket_name),
@@ -111,6 +116,7 @@ async def serve_service(session: Session, service: OrchestratorService) -> None:
         further_kinds = [await _result_storing(session)] if chosen.results.bucket else []
         if chosen.results.media:
             further_kinds.append(await _media_storing(session))
+        await _notify(session, service, stack)
         if every := chosen.events.reconcile_every:
             listing = BucketListing(session.pool, service.intake, session.objects, every, service.registry)
             await stack.enter_async_context(_concurrently(session, service.stopping, "listing", listing.run()))
@@ -118,6 +124,23 @@ async def serve_service(session: Session, service: OrchestratorService) -> None:
         transcribers = await stack.enter_async_context(working)
         service.transcribers = lambda: transcribers.states
         await serve(service, make_app(service), chosen.orchestrator, service.end_streams)
+
+
+async def _notify(session: Session, service: OrchestratorService, stack: AsyncExitStack) -> None:
+    """Have those notified of the end of transcriptions whom ``[webhooks]`` and submissions name, until the stack ends.
+
+    Raises:
+        SettingsError: the secret cannot be read.
+    """
+    section, public_url = session.settings.webhooks, session.settings.orchestrator.public_url
+    async with session.pool.connection() as connection:
+        await webhooks.configure(connection, section.urls, section.events)
+    if section.secret_file is None:
+        return
+    sender = await stack.enter_async_context(Sender(Secrets.from_file(section.secret_file), section))
+    bucket = session.settings.paths.bucket_name
+    delivery = WebhookDelivery(session.pool, sender, section, public_url, bucket, service.registry)
+    await stack.enter_async_context(_concurrently(session, service.stopping, "webhooks", delivery.run()))
 
 
 def _make_intake(session: Session) -> EventIntake:

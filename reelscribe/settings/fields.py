@@ -5,7 +5,7 @@ import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
@@ -36,6 +36,22 @@ def _http_url(value: str) -> str:
     if not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", value):
         raise ValueError(f"{value!r} is not a base URL such as http://extractor:8888")
     return value.rstrip("/")
+
+
+def _webhook_url(value: str) -> str:
+    if not re.fullmatch(r"[!-~]{1,2000}", value):
+        raise ValueError("must be 1 to 2000 ASCII characters without spaces; write others percent-encoded")
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018  # raises
+    except ValueError:
+        raise ValueError("cannot be read as a URL") from None
+    if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
+        raise ValueError("is no URL that begins with http:// or https://")
+    _host_name(parts.hostname)
+    if "@" in parts.netloc or "#" in value:
+        raise ValueError("must have no user name, password or #fragment")
+    return value
 
 
 def _endpoint(value: str) -> str:
@@ -93,6 +109,8 @@ HostPort = Annotated[str, AfterValidator(_endpoint)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network)]
 Url = Annotated[str, AfterValidator(_http_url)]
+WebhookUrl = Annotated[str, AfterValidator(_webhook_url)]
+"""Of whoever is notified: it may hold a secret, and is not repeated in what is said of a mistake."""
 Port = Annotated[int, Field(ge=0, le=65535)]
 GpuIndex = Annotated[int, Field(ge=0, le=63)]
 Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]

@@ -23,6 +23,7 @@ from reelscribe.settings.orchestrator import (
     McpSection,
     OrchestratorSection,
     ResultsSection,
+    WebhooksSection,
 )
 from reelscribe.settings.shared import AuthSection, MinioSection
 from reelscribe.settings.transcriber import TranscriberSection
@@ -46,6 +47,7 @@ class Settings(BaseModel):
     database: DatabaseSection = Field(default_factory=lambda: DatabaseSection())
     events: EventsSection = Field(default_factory=lambda: EventsSection())
     results: ResultsSection = Field(default_factory=lambda: ResultsSection())
+    webhooks: WebhooksSection = Field(default_factory=lambda: WebhooksSection())
     ingest: IngestSection = Field(default_factory=lambda: IngestSection())
     auth: AuthSection = Field(default_factory=lambda: AuthSection())
 

@@ -2,9 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from reelscribe.settings.fields import (
     AnyPath,
@@ -13,10 +13,12 @@ from reelscribe.settings.fields import (
     CommaSeparated,
     DatabaseUrl,
     EmptyIsNone,
+    HostName,
     OptionalPath,
     Port,
     Seconds,
     Url,
+    WebhookUrl,
     bucket_and_folder,
 )
 from reelscribe.settings.shared import Listener, Section
@@ -104,6 +106,31 @@ class ResultsSection(Section):
     def _name_of_each_format(cls, name: str, info: ValidationInfo) -> str:
         FileNames(name).check(info.data.get("formats", ()))
         return name
+
+
+WebhookEvent = Literal["job.complete", "job.incomplete", "job.failed", "job.cancelled"]
+
+
+class WebhooksSection(Section):
+    """``[webhooks]``: who is notified of the end of transcriptions, and how (times in seconds)."""
+
+    urls: Annotated[tuple[WebhookUrl, ...], CommaSeparated, Field(max_length=16)] = ()
+    secret_file: OptionalPath = None
+    events: Annotated[tuple[WebhookEvent, ...], CommaSeparated, Field(min_length=1)] = (
+        *("job.complete", "job.incomplete", "job.failed", "job.cancelled"),
+    )
+    allowed_hosts: Annotated[tuple[HostName, ...], CommaSeparated] = ()
+    timeout: float = Field(default=15, gt=0, le=300)
+    max_attempts: int = Field(default=32, ge=1, le=1000)
+    retry_seconds: float = Field(default=10, gt=0, le=3600)
+    longest_retry_seconds: float = Field(default=3600, gt=0, le=86400)
+    keep_days: float = Field(default=30, gt=0, le=3650)
+
+    @model_validator(mode="after")
+    def _urls_have_their_secret(self) -> Self:
+        if self.urls and self.secret_file is None:
+            raise ValueError("urls needs secret_file as well, with which messages are signed")
+        return self
 
 
 class IngestSection(Section):

@@ -65,6 +65,12 @@ def submit(
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="--upload may replace objects.")] = False,
+    webhook: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Send a signed POST request there when each job has ended.", show_default=False
+        ),
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -93,6 +99,7 @@ def submit(
         upload,
         into,
         overwrite,
+        webhook,
         as_json,
         config,
     )

@@ -1,1 +1,2 @@
-"""A submission on the command line: lists of savepaths, how jobs progress, and the report of what became of them."""
+"""A submission on the command line: lists of savepaths, how jobs progress, the report of what became of them,
+and who was notified of that."""
