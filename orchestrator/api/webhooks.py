@@ -10,7 +10,6 @@ from orchestrator.jobs.webhooks import Delivery, DeliveryState
 from reelscribe import errors
 from reelscribe.contracts.messages import WireModel
 from reelscribe.contracts.scopes import Scope
-from reelscribe.errors import JobNotFound
 from reelscribe.http.operations import JSON, Answer, Operation
 
 MOST_DELIVERIES = 1000
@@ -49,7 +48,7 @@ class SendAgainHandler(OrchestratorHandler):
     async def post(self, id: str) -> None:
         async with self.service.pool.connection() as connection:
             if not await webhooks.send_again(connection, [int(id)]):
-                raise JobNotFound(f"there is no message {id}; GET /api/webhooks/deliveries lists them")
+                raise errors.JobNotFound(f"there is no message {id}; GET /api/webhooks/deliveries lists them")
         self.set_status(202)
         self.finish({"id": int(id)})
 

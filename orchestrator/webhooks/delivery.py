@@ -1,7 +1,7 @@
 """Delivers the messages of the outbox: several at the same time, each until its receiver has it or it is given up.
 
-It is no kind of work of the queue: a receiver that is away for a day would leave as many waiting entries in the queue as
-jobs have ended, in front of which each worker looks for its next job; and the queue puts nothing off for more than ten
+It is no kind of work of the queue: a receiver that is away for a day would leave as many entries in the queue as jobs
+have ended, which each worker would look through for its next job, and the queue puts nothing off for more than ten
 minutes. An attempt that a kill has ended is begun again once its time is over.
 """
 

@@ -13,19 +13,15 @@ DeliveryStateName = StrEnum("DeliveryStateName", ["pending", "delivered", "faile
 
 def register(cli: typer.Typer) -> None:
     """Add these commands."""
-    webhooks = CommandLine(rich_markup_mode=None, no_args_is_help=True)
-    webhooks.command("list", epilog="Example: orchestrator webhooks list --state failed")(list_deliveries)
+    webhooks = CommandLine(rich_markup_mode=None, invoke_without_command=True)
+    webhooks.callback()(list_deliveries)
     webhooks.command(epilog="Example: orchestrator webhooks retry 12 13")(retry)
     webhooks.command(epilog="Example: orchestrator webhooks test https://example.com/hooks/reelscribe")(test)
-    cli.add_typer(
-        webhooks,
-        name="webhooks",
-        help="What was sent to those who want to know when a transcription has ended.",
-        epilog="Example: orchestrator webhooks list --state failed",
-    )
+    cli.add_typer(webhooks, name="webhooks", epilog="Example: orchestrator webhooks --state failed")
 
 
 def list_deliveries(
+    context: typer.Context,
     state: Annotated[
         DeliveryStateName | None, typer.Option(help="Only those in this state.", show_default="all")
     ] = None,
@@ -33,14 +29,16 @@ def list_deliveries(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """List messages: to whom, about what, and whether they were delivered."""
+    """List the messages to those who are notified of the end of jobs: whether they were delivered, and why not."""
+    if context.invoked_subcommand:
+        return
     from orchestrator.cli.submission import webhooks as work
 
     work.show(state and state.value, limit, as_json, config)
 
 
 def retry(
-    ids: Annotated[list[int], typer.Argument(metavar="ID", help="As list shows it.", show_default=False)],
+    ids: Annotated[list[int], typer.Argument(metavar="ID", help="Of the list.", show_default=False)],
     config: ConfigOption = None,
 ) -> None:
     """Send messages now, also those that were delivered or given up."""
@@ -54,7 +52,7 @@ def test(
     configured: Annotated[bool, typer.Option("--configured", help="All URLs of [webhooks] in config.cfg.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Send a signed message of the type ping from here, and say what was answered. Exit code 1 if it does not arrive."""
+    """Send a signed message of the type ping from here, and say what was answered; exit code 1 if it is refused."""
     from orchestrator.cli.submission import webhooks as work
 
     work.test(url, configured, config)

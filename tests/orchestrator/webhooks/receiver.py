@@ -1,0 +1,82 @@
+"""A receiver of webhooks, over real HTTP."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPHeaders
+from tornado.testing import bind_unused_port
+from tornado.web import Application, RequestHandler
+
+
+class Received(NamedTuple):
+    """A request that came."""
+
+    path: str
+    headers: HTTPHeaders
+    body: bytes
+
+    @property
+    def message(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(self.body)
+        return message
+
+
+class Receiver:
+    """Answers each request with the next of ``answers``, and with 204 after them.
+
+    Attributes:
+        answers: statuses, each perhaps with a ``Location`` or ``Retry-After``; None: no answer at all.
+        received: what came.
+    """
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, dict[str, str]] | int | None] = []
+        self.received: list[Received] = []
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/hook?key=url-secret"
+
+    @asynccontextmanager
+    async def listening(self, port: int = 0) -> AsyncIterator["Receiver"]:
+        server = HTTPServer(Application([("/.*", _Handler, {"receiver": self})]))
+        if port:
+            server.listen(port, "127.0.0.1")
+        else:
+            socket, port = bind_unused_port()
+            server.add_socket(socket)
+        self.port = port
+        try:
+            yield self
+        finally:
+            server.stop()
+            await server.close_all_connections()
+
+    async def gets(self, count: int, seconds: float = 20) -> list[Received]:
+        """Wait for so many requests."""
+        for _ in range(int(seconds / 0.02)):
+            if len(self.received) >= count:
+                return self.received
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"{len(self.received)} of {count} messages came")
+
+
+class _Handler(RequestHandler):
+    def initialize(self, receiver: Receiver) -> None:
+        self.receiver = receiver
+
+    async def post(self) -> None:
+        receiver = self.receiver
+        receiver.received.append(Received(self.request.uri or "", self.request.headers, self.request.body))
+        answer = receiver.answers.pop(0) if receiver.answers else 204
+        if answer is None:
+            await asyncio.Event().wait()
+        status, headers = answer if isinstance(answer, tuple) else (answer, {})
+        self.set_status(status)
+        for name, value in headers.items():
+            self.set_header(name, value)
