@@ -119,12 +119,20 @@ class WebhookDelivery:
         except Exception as bug:
             log.exception("webhook %s", message.message_id)
             reply = Reply(None, f"the orchestrator failed with {type(bug).__name__}; its log has the details")
+        recording = asyncio.create_task(self._record(message, reply))
         with suppress(*CONNECTION_ERRORS):  # then it is sent once more
-            self._attempts.labels(await self._record(message, reply)).inc()
+            try:
+                await asyncio.shield(recording)
+            except asyncio.CancelledError:
+                await recording
+                raise
 
     @retry_on_reconnect
-    async def _record(self, message: Message, reply: Reply) -> str:
-        """Write down how an attempt ended; in a word."""
+    async def _record(self, message: Message, reply: Reply) -> None:
+        self._attempts.labels(await self._decide(message, reply)).inc()
+
+    async def _decide(self, message: Message, reply: Reply) -> str:
+        """Write down how an attempt ended, and what follows; how it ended."""
         status, failure = reply.status, reply.failure
         name = f"webhook {message.message_id} ({message.event} of job {message.data['job']})"
         async with self._pool.connection() as connection:

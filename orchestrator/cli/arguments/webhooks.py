@@ -8,7 +8,13 @@ import typer
 from orchestrator.cli.options import JsonOption
 from reelscribe.command_line import CommandLine, ConfigOption
 
-DeliveryStateName = StrEnum("DeliveryStateName", ["pending", "delivered", "failed"])
+
+class DeliveryStateName(StrEnum):
+    """The states of a message."""
+
+    pending = "pending"
+    delivered = "delivered"
+    failed = "failed"
 
 
 def register(cli: typer.Typer) -> None:
@@ -34,7 +40,7 @@ def list_deliveries(
         return
     from orchestrator.cli.submission import webhooks as work
 
-    work.show(state and state.value, limit, as_json, config)
+    work.show(state.value if state else None, limit, as_json, config)
 
 
 def retry(

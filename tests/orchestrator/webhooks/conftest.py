@@ -69,6 +69,6 @@ def log_of(pool: Pool) -> Callable[..., Awaitable[list[Delivery]]]:
             if found and (wanted.items() <= values.items() if wanted else all(one.ended_at for one in found)):
                 return found
             await asyncio.sleep(0.02)
-        raise AssertionError(found)
+        raise AssertionError(found[:3])
 
     return read

@@ -69,13 +69,18 @@ class Receiver:
 class _Handler(RequestHandler):
     def initialize(self, receiver: Receiver) -> None:
         self.receiver = receiver
+        self.left = asyncio.Event()
+
+    def on_connection_close(self) -> None:
+        self.left.set()
 
     async def post(self) -> None:
         receiver = self.receiver
         receiver.received.append(Received(self.request.uri or "", self.request.headers, self.request.body))
         answer = receiver.answers.pop(0) if receiver.answers else 204
         if answer is None:
-            await asyncio.Event().wait()
+            await self.left.wait()
+            return
         status, headers = answer if isinstance(answer, tuple) else (answer, {})
         self.set_status(status)
         for name, value in headers.items():
