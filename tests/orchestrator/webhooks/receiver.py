@@ -44,7 +44,7 @@ class Receiver:
 
     @asynccontextmanager
     async def listening(self, port: int = 0) -> AsyncIterator["Receiver"]:
-        server = HTTPServer(Application([("/.*", _Handler, {"receiver": self})]))
+        server = HTTPServer(Application([("/.*", ReceiverHandler, {"receiver": self})]))
         if port:
             server.listen(port, "127.0.0.1")
         else:
@@ -66,7 +66,7 @@ class Receiver:
         raise AssertionError(f"{len(self.received)} of {count} messages came")
 
 
-class _Handler(RequestHandler):
+class ReceiverHandler(RequestHandler):
     def initialize(self, receiver: Receiver) -> None:
         self.receiver = receiver
         self.left = asyncio.Event()
