@@ -19,15 +19,19 @@ class DeliveryStateName(StrEnum):
 
 def register(cli: typer.Typer) -> None:
     """Add these commands."""
-    webhooks = CommandLine(rich_markup_mode=None, invoke_without_command=True)
-    webhooks.callback()(list_deliveries)
+    webhooks = CommandLine(rich_markup_mode=None, no_args_is_help=True)
+    webhooks.command("list", epilog="Example: orchestrator webhooks list --state failed")(list_deliveries)
     webhooks.command(epilog="Example: orchestrator webhooks retry 12 13")(retry)
     webhooks.command(epilog="Example: orchestrator webhooks test https://example.com/hooks/reelscribe")(test)
-    cli.add_typer(webhooks, name="webhooks", epilog="Example: orchestrator webhooks --state failed")
+    cli.add_typer(
+        webhooks,
+        name="webhooks",
+        help="Messages to those who are notified of the end of jobs.",
+        epilog="Example: orchestrator webhooks list --state failed",
+    )
 
 
 def list_deliveries(
-    context: typer.Context,
     state: Annotated[
         DeliveryStateName | None, typer.Option(help="Only those in this state.", show_default="all")
     ] = None,
@@ -35,16 +39,14 @@ def list_deliveries(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """List the messages to those who are notified of the end of jobs: whether they were delivered, and why not."""
-    if context.invoked_subcommand:
-        return
+    """List messages: to whom, about what, whether they were delivered, and why not."""
     from orchestrator.cli.submission import webhooks as work
 
     work.show(state.value if state else None, limit, as_json, config)
 
 
 def retry(
-    ids: Annotated[list[int], typer.Argument(metavar="ID", help="Of the list.", show_default=False)],
+    ids: Annotated[list[int], typer.Argument(metavar="ID", help="As list shows it.", show_default=False)],
     config: ConfigOption = None,
 ) -> None:
     """Send messages now, also those that were delivered or given up."""

@@ -53,7 +53,7 @@ def retry(ids: list[int], config: Path | None) -> None:
         if sent:
             print(f"{counted(len(sent), 'message')} will be sent by the orchestrator (serve or up)")
         for id in sorted(set(ids) - set(sent)):
-            print_error(f"there is no message {id}; list them with: orchestrator webhooks")
+            print_error(f"there is no message {id}; list them with: orchestrator webhooks list")
         return 0 if set(sent) == set(ids) else 1
 
     run(config, work)

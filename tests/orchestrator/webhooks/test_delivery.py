@@ -167,14 +167,14 @@ async def test_what_fails_to_the_last_attempt_is_given_up_shown_and_sent_again_b
         [given_up] = await log_of()
         assert (given_up.state, given_up.attempts, given_up.status) == ("failed", 3, 500)
         assert given_up.error == "gave up after 3 attempts: 127.0.0.1 answered HTTP 500"
-        shown = (await commands.run("webhooks", "--state", "failed")).out
+        shown = (await commands.run("webhooks", "list", "--state", "failed")).out
         assert given_up.error in shown and "a.mp4" in shown and receiver.url in shown
-        assert json.loads((await commands.run("webhooks", "--json")).out)[0]["id"] == given_up.id
+        assert json.loads((await commands.run("webhooks", "list", "--json")).out)[0]["id"] == given_up.id
         again = await commands.run("webhooks", "retry", str(given_up.id), "999")
         assert (again.code, "1 message will be sent" in again.out, "no message 999" in again.err) == (1, True, True)
         [delivery] = await log_of(state="delivered")
     assert (delivery.id, delivery.attempts, len(receiver.received)) == (given_up.id, 1, 4)
-    assert (await commands.run("webhooks", "--state", "failed")).out == "no message is failed\n"
+    assert (await commands.run("webhooks", "list", "--state", "failed")).out == "no message is failed\n"
 
 
 async def test_a_receiver_that_is_gone_gets_no_more_until_it_is_named_again(
