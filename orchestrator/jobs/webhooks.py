@@ -217,12 +217,15 @@ async def send_again(connection: Connection, ids: Sequence[int]) -> list[int]:
     )
 
 
+_IN_STATE: dict[DeliveryState, str] = {state: f"d.state = '{state}'" for state in ("pending", "delivered", "failed")}
+
+
 async def deliveries(
     connection: Connection, state: DeliveryState | None = None, after: int | None = None, limit: int = 100
 ) -> list[Delivery]:
     """The newest first; ``after`` is the last id of the page before."""
-    conditions = {"d.state = %(state)s": state, "d.id < %(after)s": after}
-    given = [condition for condition, value in conditions.items() if value is not None]
+    given = [_IN_STATE[state]] if state else []  # a literal: the index is of two states alone
+    given += ["d.id < %(after)s"] if after is not None else []
     return await fetch_models(
         connection,
         Delivery,
@@ -233,7 +236,7 @@ async def deliveries(
         from webhook_deliveries d join webhook_endpoints e on e.id = d.endpoint_id
         {"where " + " and ".join(given) if given else ""} order by d.id desc limit %(limit)s
         """,
-        {"state": state, "after": after, "limit": limit},
+        {"after": after, "limit": limit},
     )
 
 

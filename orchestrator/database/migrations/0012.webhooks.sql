@@ -44,7 +44,7 @@ comment on column webhook_deliveries.due_at is 'of the next attempt; while one r
 comment on column webhook_deliveries.status is 'HTTP status of the last answer; null: there was none';
 
 create index webhook_deliveries_due on webhook_deliveries (due_at, id) where state = 'pending';
-create index webhook_deliveries_failed on webhook_deliveries (id) where state = 'failed';
+create index webhook_deliveries_listed on webhook_deliveries (state, id) where state in ('pending', 'failed');
 create index webhook_deliveries_ended on webhook_deliveries (ended_at) where ended_at is not null;
 
 
@@ -68,6 +68,9 @@ $$;
 
 create function note_end() returns trigger language plpgsql as $$
 begin
+    if not exists (select from webhook_endpoints) then
+        return null;
+    end if;
     insert into webhook_deliveries (endpoint_id, event, job_id, data)
     select e.id, webhook_event(new), new.id, webhook_data(new)
     from (
