@@ -49,9 +49,11 @@ def delivering(pool: Pool, secret_file: Path) -> Callable[..., AbstractAsyncCont
         async with Sender(Secrets.from_file(secret_file), section) as sender:
             delivery = WebhookDelivery(pool, sender, section, "https://reelscribe.example.com", BUCKET, registry)
             task = asyncio.create_task(delivery.run())
-            yield registry
-            task.cancel()
-            await asyncio.wait([task])
+            try:
+                yield registry
+            finally:
+                task.cancel()
+                await asyncio.wait([task])
             assert task.cancelled(), task.exception()
 
     return deliver
