@@ -50,6 +50,12 @@ class TranscriptKept(ServiceError):
     status, code, retryable = 409, "transcript_kept", False
 
 
+class MessageNotFound(ServiceError):
+    """No message to a webhook has this id, or it is no longer kept."""
+
+    status, code = 404, "message_not_found"
+
+
 class EditConflict(ServiceError):
     """Someone else has changed the same segments: ``theirs`` is what is there now, ``yours`` what was to be there."""
 

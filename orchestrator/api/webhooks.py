@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from orchestrator.api.handlers import OrchestratorHandler
-from orchestrator.errors import DatabaseUnavailable
+from orchestrator.errors import DatabaseUnavailable, MessageNotFound
 from orchestrator.jobs import webhooks
 from orchestrator.jobs.models import Record
 from orchestrator.jobs.webhooks import Delivery, DeliveryState
@@ -48,7 +48,7 @@ class SendAgainHandler(OrchestratorHandler):
     async def post(self, id: str) -> None:
         async with self.service.pool.connection() as connection:
             if not await webhooks.send_again(connection, [int(id)]):
-                raise errors.JobNotFound(f"there is no message {id}; GET /api/webhooks/deliveries lists them")
+                raise MessageNotFound(f"there is no message {id}; GET /api/webhooks/deliveries lists them")
         self.set_status(202)
         self.finish({"id": int(id)})
 
@@ -77,7 +77,7 @@ WEBHOOK_OPERATIONS = (
         "retryWebhookDelivery",
         "Send a message now, also one that was delivered or given up",
         (Answer("It will be sent.", {JSON: SentAgain}, status=202),),
-        (errors.JobNotFound, errors.RouteNotFound, DatabaseUnavailable),
+        (MessageNotFound, errors.RouteNotFound, DatabaseUnavailable),
         path_parameters={"id": "[0-9]{1,18}"},
         scope=Scope.ADMIN,
         handler=SendAgainHandler,

@@ -162,6 +162,13 @@ async def remove(connection: Connection, media_ids: Sequence[int]) -> Deleted:
     """Remove all that is known of these recordings, which are locked, and whose stored results are gone."""
     ids = (list(media_ids),)
     results = await connection.execute("delete from stored_results where media_id = any(%s)", ids)
+    await connection.execute(
+        """
+        delete from webhook_deliveries where job_id in (select id from jobs where media_id = any(%s))
+            and state <> 'pending'
+        """,
+        ids,
+    )
     transcripts = await fetch_value(
         connection,
         """

@@ -202,6 +202,13 @@ async def _end(
         """,
         (state, status, error, message.id, message.attempt),
     )
+    await connection.execute(  # nothing is kept of a recording that was forgotten
+        """
+        delete from webhook_deliveries d where id = %s and state <> 'pending'
+            and not exists (select from jobs where jobs.id = d.job_id)
+        """,
+        (message.id,),
+    )
 
 
 async def send_again(connection: Connection, ids: Sequence[int]) -> list[int]:

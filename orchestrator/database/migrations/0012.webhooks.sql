@@ -39,12 +39,13 @@ create table webhook_deliveries (
     check ((state = 'pending') = (ended_at is null))
 );
 comment on table webhook_deliveries is 'one message to one receiver: to be sent, or the log of what was';
-comment on column webhook_deliveries.job_id is 'no reference: the log outlives the job';
+comment on column webhook_deliveries.job_id is 'no reference: a message outlives its job until it is delivered';
 comment on column webhook_deliveries.due_at is 'of the next attempt; while one runs: when it is considered lost';
 comment on column webhook_deliveries.status is 'HTTP status of the last answer; null: there was none';
 
 create index webhook_deliveries_due on webhook_deliveries (due_at, id) where state = 'pending';
 create index webhook_deliveries_listed on webhook_deliveries (state, id) where state in ('pending', 'failed');
+create index webhook_deliveries_by_job on webhook_deliveries (job_id);
 create index webhook_deliveries_ended on webhook_deliveries (ended_at) where ended_at is not null;
 
 

@@ -8,10 +8,12 @@ import socket
 
 import pytest
 
+from orchestrator.exports.deletion import Deletions
 from orchestrator.jobs import transitions, webhooks
 from orchestrator.jobs.models import Options
 from orchestrator.webhooks.signing import Secrets
 from reelscribe.errors import BadRequest
+from reelscribe.settings.shared import MinioSection
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import fails
 from tests.orchestrator.webhooks.conftest import DOCS, SECRET
@@ -357,6 +359,22 @@ async def test_old_entries_of_the_log_are_removed(configured, delivering, store_
     job = await store_transcript("b.mp4", "hello")
     async with delivering():
         assert len(await log_of(job=job.id, state="delivered")) == 1
+
+
+async def test_of_a_forgotten_recording_only_what_is_not_delivered_is_kept_until_it_is(
+    configured, delivering, store_transcript, submit, pool, queue, receiver, sql, log_of
+):
+    await configured()
+    await store_transcript("a.mp4", "hello")
+    async with delivering():
+        await log_of()
+    await submit("a.mp4", force=True)
+    await Deletions(pool, queue, MinioSection()).delete(BUCKET, ["a.mp4"])
+    assert await sql("select event, state from webhook_deliveries") == [("job.cancelled", "pending")]
+    async with delivering():
+        await receiver.gets(2)
+        while await sql("select from webhook_deliveries"):
+            await asyncio.sleep(0.02)
 
 
 async def test_a_kill_between_the_end_of_a_job_and_its_delivery_loses_nothing_and_no_secret_is_logged(

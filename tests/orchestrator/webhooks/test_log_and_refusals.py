@@ -104,7 +104,7 @@ async def test_the_log_comes_in_pages_to_administrators_alone(
         first = (await http.get("/deliveries", params={"limit": 3})).json()
         second = (await http.get("/deliveries", params={"limit": 3, "after": first["next"]})).json()
         [failed] = (await http.get("/deliveries", params={"state": "failed"})).json()["deliveries"]
-        assert (await http.post("/deliveries/999/retry")).json()["error"]["code"] == "job_not_found"
+        assert (await http.post("/deliveries/999/retry")).json()["error"]["code"] == "message_not_found"
         assert (await http.post(f"/deliveries/{failed['id']}/retry")).status_code == 202
         assert (await http.get("/deliveries", params={"state": "failed"})).json() == {"deliveries": [], "next": None}
     ids = [one["id"] for one in first["deliveries"] + second["deliveries"]]
