@@ -11,7 +11,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from orchestrator.database.pool import Pool
+from orchestrator.intake.submission import Submissions, Submitted
 from orchestrator.jobs import webhooks
+from orchestrator.jobs.models import Options
 from orchestrator.jobs.webhooks import Delivery
 from orchestrator.webhooks.delivery import WebhookDelivery
 from orchestrator.webhooks.sending import Sender
@@ -22,6 +24,9 @@ from tests.orchestrator.webhooks.receiver import Receiver
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes ...").decode()
 DOCS = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text()
+
+
+ALL = ("job.complete", "job.incomplete", "job.failed", "job.cancelled")
 
 
 @pytest.fixture
@@ -74,3 +79,25 @@ def log_of(pool: Pool) -> Callable[..., Awaitable[list[Delivery]]]:
         raise AssertionError(found[:3])
 
     return read
+
+
+@pytest.fixture
+def configured(pool: Pool, receiver: Receiver) -> Callable[..., Awaitable[None]]:
+    """Have the receiver notified of all transcriptions."""
+
+    async def configure(*events: str, url: str = "") -> None:
+        async with pool.connection() as connection:
+            await webhooks.configure(connection, [url or receiver.url], events or ALL)
+
+    return configure
+
+
+@pytest.fixture
+def subscribed(submissions: Submissions, receiver: Receiver) -> Callable[..., Awaitable[Submitted]]:
+    """Submit a savepath with a webhook of its own."""
+
+    async def submit(savepath: str = "a.mp4", url: str = "", force: bool = False) -> Submitted:
+        [submitted] = await submissions.submit(BUCKET, [savepath], Options(), force=force, webhook=url or receiver.url)
+        return submitted
+
+    return submit
