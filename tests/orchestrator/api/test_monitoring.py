@@ -6,7 +6,6 @@ import httpx
 import pytest
 
 from orchestrator.api import metrics
-from orchestrator.cli.search import _base_url
 from orchestrator.exports.deletion import Deletions
 from orchestrator.intake.bucket import Objects
 from orchestrator.services.run import make_service
@@ -113,5 +112,5 @@ async def test_public_url_makes_links_that_lead_through_the_proxy(api, orchestra
     [hit] = (await api.get("/api/search?q=hello")).json()["hits"]
     assert hit["link"].startswith("https://reelscribe.example.com/queue/api/transcripts/a.mp4?")
     section = OrchestratorSection(public_url="https://reelscribe.example.com/queue/")
-    assert _base_url(section) == "https://reelscribe.example.com/queue"
+    assert section.base_url == "https://reelscribe.example.com/queue"
     AllowedHosts.of("orchestrator", section).check("reelscribe.example.com", "https://reelscribe.example.com")
