@@ -36,6 +36,15 @@ ColumnOption = Annotated[
 ]
 TemplateOption = Annotated[str, typer.Option(metavar="TEMPLATE", help="Savepath of a row of the CSV that names none.")]
 OutputOption = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the dataset.", show_default=False)]
+ToOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BUCKET/FOLDER",
+        help="Copy it into this bucket too, as upload does; DIR stays.",
+        show_default=False,
+        callback=checked_text,
+    ),
+]
 LimitOption = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Recordings, or rows of the CSV, at most.", show_default=False)
 ]
@@ -113,6 +122,7 @@ def speech(
         float | None, typer.Option(help="Mean probability of the words, 0 to 1.", show_default=False)
     ] = None,
     sample_rate: Annotated[int, typer.Option(metavar="HZ", help="Of the sound.")] = 16_000,
+    to: ToOption = None,
     limit: LimitOption = None,
     shard_mb: ShardOption = 256.0,
     bucket: BucketOption = None,
@@ -125,7 +135,7 @@ def speech(
     _make(
         "speech",
         *(savepaths, prefix, everything, where, manifest, column, template),
-        *(output, limit, shard_mb, bucket, dry_run, plan, as_json, config),
+        *(output, to, limit, shard_mb, bucket, dry_run, plan, as_json, config),
         min_seconds=min_seconds,
         max_seconds=max_seconds,
         pause=pause,
@@ -156,6 +166,7 @@ def pairs(
     edges: Annotated[
         Edges, typer.Option(help="Sound that would begin before the recording, or end after it.")
     ] = Edges.drop,
+    to: ToOption = None,
     limit: LimitOption = None,
     shard_mb: ShardOption = 256.0,
     bucket: BucketOption = None,
@@ -168,7 +179,7 @@ def pairs(
     _make(
         "pairs",
         *(savepaths, prefix, everything, where, manifest, column, template),
-        *(output, limit, shard_mb, bucket, dry_run, plan, as_json, config),
+        *(output, to, limit, shard_mb, bucket, dry_run, plan, as_json, config),
         fps=fps,
         picture=picture.value,
         size=size,
@@ -195,6 +206,7 @@ def frames(
     picture: PictureOption = Picture.jpeg,
     size: SizeOption = None,
     quality: QualityOption = 90,
+    to: ToOption = None,
     limit: LimitOption = None,
     shard_mb: ShardOption = 256.0,
     bucket: BucketOption = None,
@@ -207,7 +219,7 @@ def frames(
     _make(
         "frames",
         *(savepaths, prefix, everything, where, manifest, column, template),
-        *(output, limit, shard_mb, bucket, dry_run, plan, as_json, config),
+        *(output, to, limit, shard_mb, bucket, dry_run, plan, as_json, config),
         fps=fps,
         picture=picture.value,
         size=size,
@@ -230,6 +242,7 @@ def clips(
     ] = ClipMode.exact,
     audio: Annotated[ClipSound, typer.Option(help="Format of a further file with the sound.")] = ClipSound.wav,
     size: SizeOption = None,
+    to: ToOption = None,
     limit: LimitOption = None,
     shard_mb: ShardOption = 256.0,
     bucket: BucketOption = None,
@@ -242,7 +255,7 @@ def clips(
     _make(
         "clips",
         *(savepaths, prefix, everything, where, manifest, column, template),
-        *(output, limit, shard_mb, bucket, dry_run, plan, as_json, config),
+        *(output, to, limit, shard_mb, bucket, dry_run, plan, as_json, config),
         seconds=seconds,
         mode=mode.value,
         audio=audio.value,

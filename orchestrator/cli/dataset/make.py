@@ -10,13 +10,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg.errors import UniqueViolation
 
 from orchestrator.cli.console import NO_WORKER, counted, visible
 from orchestrator.cli.dataset.planning import Totals, listed, only_plan, planned
 from orchestrator.cli.dataset.selection import Selection
+from orchestrator.cli.dataset.uploads import Target, figures, send, sentence, target_of
 from orchestrator.cli.options import checked_all, usage, validated
 from orchestrator.exports.dataset.layout import DatasetFolder, read_json
 from orchestrator.exports.dataset.lists import NAMES, BadList, read_list
@@ -26,6 +27,10 @@ from orchestrator.jobs.datasets import Dataset, PlannedShard
 from orchestrator.session import Session, print_error, run
 from orchestrator.transcripts.where import EVERY, compiled
 from reelscribe.blocking_calls import call_blocking
+from reelscribe.errors import ServiceError
+
+if TYPE_CHECKING:
+    from orchestrator.exports.dataset.finished.upload import DatasetUpload, Uploaded
 
 FOLLOW_SECONDS = 0.3
 """How often the command looks at the shards."""
@@ -43,6 +48,7 @@ class MakeOptions(NamedTuple):
     column: list[str] | None
     template: str
     output: Path
+    to: str | None
     limit: int | None
     shard_mb: float
     bucket: str | None
@@ -54,6 +60,7 @@ class MakeOptions(NamedTuple):
 
 def make(kind: DatasetKind, options: MakeOptions, of_kind: Mapping[str, Any]) -> None:
     """Make a dataset, or continue one."""
+    target = _target(options)
     given = validated(SETTINGS[kind], **{name: value for name, value in of_kind.items() if value is not None})
     settings = given.model_dump(mode="json")
     folder = DatasetFolder.of(options.output)
@@ -70,19 +77,51 @@ def make(kind: DatasetKind, options: MakeOptions, of_kind: Mapping[str, Any]) ->
             shard_mb=options.shard_mb,
             **known,
         )
+        store = await _opened(session, target, plan) if target else None
         if options.dry_run or options.plan:
-            return await only_plan(session, chosen, plan, options.plan, options.dry_run, options.as_json)
+            return await only_plan(session, chosen, plan, options.plan, options.dry_run, options.as_json, target)
         dataset = await _open(session, folder, plan, chosen)
         if dataset is None:
             return 1
         if dataset.version is not None:
-            return _report(folder, read_json(folder.manifest) or {}, options.as_json)
-        if read_json(folder.manifest) is None and not await _build(session, folder, dataset):
+            manifest = read_json(folder.manifest) or {}
+        elif read_json(folder.manifest) is None and not await _build(session, folder, dataset):
             return 1
-        manifest = await _finish(session, folder, dataset)
-        return _report(folder, manifest, options.as_json)
+        else:
+            manifest = await _finish(session, folder, dataset)
+        copied = await _copied(store, folder, target) if store and target and manifest["samples"] else None
+        return _report(folder, manifest, options.as_json, target, copied)
 
     run(options.config, work)
+
+
+def _target(options: MakeOptions) -> Target | None:
+    if options.to is None:
+        return None
+    if options.plan:
+        usage("--to copies what is made here; with --plan FILE, nothing is: see orchestrator dataset upload")
+    return target_of(options.to)
+
+
+async def _opened(session: Session, target: Target, plan: PlanSettings) -> "DatasetUpload":
+    """The bucket, if it takes such a dataset: better known before it is made.
+
+    Raises:
+        SettingsError, ServiceError: see :class:`DatasetUpload`, and its ``check``.
+    """
+    from orchestrator.exports.dataset.finished.upload import DatasetUpload
+
+    store = DatasetUpload(session.settings.minio, target.bucket)
+    await call_blocking(partial(store.check, target.prefix, plan.hash()))
+    return store
+
+
+async def _copied(store: "DatasetUpload", folder: DatasetFolder, target: Target) -> "Uploaded":
+    try:
+        return await send(store, folder, target)
+    except (ServiceError, asyncio.CancelledError):
+        print_error(f"{folder.root} is complete, {target} is not; run the command again to continue")
+        raise
 
 
 def _selection(kind: DatasetKind, options: MakeOptions) -> Selection:
@@ -278,9 +317,16 @@ def _unless_stopped(stopped: Event) -> None:
         raise InterruptedError("the command was interrupted")
 
 
-def _report(folder: DatasetFolder, manifest: Mapping[str, Any], as_json: bool) -> int:
+def _report(
+    folder: DatasetFolder,
+    manifest: Mapping[str, Any],
+    as_json: bool,
+    target: Target | None,
+    copied: "Uploaded | None",
+) -> int:
     if as_json:
-        print(json.dumps({"folder": str(folder.root), **manifest}, ensure_ascii=False, indent=2))
+        to = {"uploaded": figures(target, copied)} if target and copied else {}
+        print(json.dumps({"folder": str(folder.root), **manifest, **to}, ensure_ascii=False, indent=2))
     else:
         hours = f", {manifest['seconds'] / 3600:.2f} h" if manifest["seconds"] else ""
         print(
@@ -289,6 +335,8 @@ def _report(folder: DatasetFolder, manifest: Mapping[str, Any], as_json: bool) -
         )
         if manifest["failed"]:
             print(f"{manifest['failed']} without a sample ({listed(manifest['reasons'])}): {folder.failed}")
+        if target and copied:
+            print(sentence(target, copied))
     return 0 if manifest["samples"] else 1
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.cli.console import counted, print_json
 from orchestrator.cli.dataset.selection import Planned, Selection, recordings, utterances
+from orchestrator.cli.dataset.uploads import Target
 from orchestrator.errors import NotWritten
 from orchestrator.exports.dataset.plan import DatasetKind, Item, PlanSettings, ShardPlan, SpeechSettings
 from orchestrator.exports.dataset.planner import Planner
@@ -75,9 +76,15 @@ async def planned(
 
 
 async def only_plan(
-    session: Session, selection: Selection, plan: PlanSettings, path: Path | None, dry_run: bool, as_json: bool
+    session: Session,
+    selection: Selection,
+    plan: PlanSettings,
+    path: Path | None,
+    dry_run: bool,
+    as_json: bool,
+    target: Target | None,
 ) -> int:
-    """Say what would be built; write it to a file if one is named. One shard is in memory at a time."""
+    """Say what would be built, and put where; write it to a file if one is named. One shard is in memory at a time."""
     totals, number = Totals(), 0
     with _written(path) as write:
         async for split, items in planned(session, selection, plan, totals):
@@ -85,9 +92,11 @@ async def only_plan(
                 write(ShardPlan(plan=plan, number=number, split=split, items=items).model_dump_json() + "\n")
             number += 1
     if as_json:
-        print_json({"dry_run": dry_run, **totals.figures(plan.kind)})
+        to = {"to": str(target)} if target else {}
+        print_json({"dry_run": dry_run, **totals.figures(plan.kind), **to})
     else:
-        print(f"{'planned' if path else 'would be built'}: {totals.sentence(plan.kind)}")
+        to_bucket = f"; would be copied to {target}" if target else ""
+        print(f"{'planned' if path else 'would be built'}: {totals.sentence(plan.kind)}{to_bucket}")
     return 0 if totals.items > totals.failed else 1
 
 

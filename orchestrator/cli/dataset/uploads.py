@@ -1,4 +1,4 @@
-"""``dataset upload``: a finished dataset goes into a bucket. It needs ``[minio]``, and no database."""
+"""``dataset upload``, and ``--to`` of ``make``: a finished dataset goes into a bucket. It needs ``[minio]``, no database."""
 
 import asyncio
 import logging
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
@@ -25,26 +26,41 @@ from reelscribe.settings.fields import bucket_and_folder
 from reelscribe.settings.loading import load_settings
 from reelscribe.stop_signals import INTERRUPTED_EXIT_CODE
 
+if TYPE_CHECKING:
+    from orchestrator.exports.dataset.finished.upload import DatasetUpload, Uploaded
 
-def upload(folder: Path, target: str, as_json: bool, config: Path | None) -> None:
+
+class Target(NamedTuple):
+    """A folder of a bucket; ``prefix`` ends with a slash."""
+
+    bucket: str
+    prefix: str
+
+    def __str__(self) -> str:
+        return f"{self.bucket}/{self.prefix}"
+
+
+def target_of(text: str) -> Target:
+    """What ``BUCKET/FOLDER`` names; else the command ends."""
+    target = Target(*bucket_and_folder(text))
+    if not target.prefix:
+        usage(f"{text}: write BUCKET/FOLDER, such as training/speech")
+    if wrong := mistake_in(target.prefix.rstrip("/")):
+        usage(f"{text}: its folder {wrong}")
+    return target
+
+
+def upload(folder: Path, text: str, as_json: bool, config: Path | None) -> None:
     """Copy a dataset into a bucket."""
-    bucket, prefix = bucket_and_folder(target)
-    if not prefix:
-        usage(f"{target}: write BUCKET/FOLDER, such as training/speech")
-    if wrong := mistake_in(prefix.rstrip("/")):
-        usage(f"{target}: its folder {wrong}")
+    target = target_of(text)
     logs.configure(logging.ERROR)
     with report_settings_errors():
         chosen = load_settings(choose_config(config))
         work_begins()
-        from orchestrator.exports.dataset.finished.upload import DatasetUpload, files_of
+        from orchestrator.exports.dataset.finished.upload import DatasetUpload
 
         try:
-            files = files_of(DatasetFolder.of(folder))
-            store = DatasetUpload(chosen.minio, bucket)
-            size = sum(file.path.stat().st_size for file in files if file.path.exists())
-            with _bar(size) as advance:
-                sent = asyncio.run(call_blocking(partial(store.upload, files, prefix, advance), store.stop))
+            sent = asyncio.run(send(DatasetUpload(chosen.minio, target.bucket), DatasetFolder.of(folder), target))
         except ServiceError as failure:
             print_error(failure.message)
             raise typer.Exit(1) from None
@@ -52,10 +68,36 @@ def upload(folder: Path, target: str, as_json: bool, config: Path | None) -> Non
             print_error("interrupted; run the command again to continue")
             raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
     if as_json:
-        print_json({"bucket": bucket, "folder": prefix, "sent": sent.files, "bytes": sent.bytes, "there": sent.there})
+        print_json(figures(target, sent))
     else:
-        there = f", {sent.there} were there already" if sent.there else ""
-        print(f"{counted(sent.files, 'file')} of {sent.bytes / 1e6:.1f} MB sent{there}: {bucket}/{prefix}")
+        print(sentence(target, sent))
+
+
+async def send(store: "DatasetUpload", folder: DatasetFolder, target: Target) -> "Uploaded":
+    """Copy a finished dataset; see :meth:`DatasetUpload.upload`."""
+    from orchestrator.exports.dataset.finished.upload import files_of
+
+    files = files_of(folder)
+    size = sum(file.path.stat().st_size for file in files if file.path.exists())
+    with _bar(size) as advance:
+        return await call_blocking(partial(store.upload, files, target.prefix, advance), store.stop)
+
+
+def figures(target: Target, sent: "Uploaded") -> dict[str, Any]:
+    """For scripts."""
+    return {
+        "bucket": target.bucket,
+        "folder": target.prefix,
+        "sent": sent.files,
+        "bytes": sent.bytes,
+        "there": sent.there,
+    }
+
+
+def sentence(target: Target, sent: "Uploaded") -> str:
+    """For people."""
+    there = f", {sent.there} were there already" if sent.there else ""
+    return f"{counted(sent.files, 'file')} of {sent.bytes / 1e6:.1f} MB sent{there}: {target}"
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from reelscribe.contracts.messages import NonNegativeSeconds, WireModel
 
@@ -17,7 +17,13 @@ SPLIT_PATTERN = r"^[A-Za-z0-9_]{1,40}$"
 """Of the name of a split: it begins the names of shards, which end with a number after a hyphen."""
 
 
-class SpeechSettings(WireModel):
+class _Numbers(WireModel):
+    """Settings whose numbers are finite."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class SpeechSettings(_Numbers):
     """Utterances with their text.
 
     Attributes:
@@ -41,7 +47,7 @@ class SpeechSettings(WireModel):
         return self
 
 
-class FramesSettings(WireModel):
+class FramesSettings(_Numbers):
     """Pictures.
 
     Attributes:
@@ -67,7 +73,7 @@ class PairsSettings(FramesSettings):
     edges: Literal["drop", "pad"] = "drop"
 
 
-class ClipsSettings(WireModel):
+class ClipsSettings(_Numbers):
     """Parts of videos.
 
     Attributes:

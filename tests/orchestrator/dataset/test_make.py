@@ -281,6 +281,7 @@ async def test_it_shows_a_bar_on_a_terminal(talks, orchestrator, building, tmp_p
         (["--manifest", "no.csv"], "--manifest: no.csv cannot be read: No such file or directory"),
         (["--all", "--min-seconds", "9", "--max-seconds", "3"], "must not be more than"),
         (["--all", "--min-confidence", "7"], "--min-confidence: "),
+        (["--all", "--pause", "nan"], "--pause: must be a finite number"),
     ],
 )
 def test_a_wrong_call_is_exit_code_2_and_a_sentence(arguments, sentence):

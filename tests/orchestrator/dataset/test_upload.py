@@ -1,4 +1,4 @@
-"""``dataset upload``: into a bucket of a real S3 server, the manifest last."""
+"""``dataset upload``, and ``make`` with ``--to``: into a bucket of a real S3 server, the manifest last."""
 
 import io
 import json
@@ -10,7 +10,7 @@ from orchestrator.exports.dataset.finished import upload as uploading
 from orchestrator.exports.dataset.finished.upload import DatasetUpload
 from reelscribe.errors import PeerUnreachable
 from tests.extractor_api.s3_server import SECRET, minio, s3_server
-from tests.orchestrator.dataset.conftest import files
+from tests.orchestrator.dataset.conftest import files, said
 from tests.orchestrator.dataset.test_folders import make_dataset, run
 
 
@@ -46,7 +46,7 @@ def _small_parts(monkeypatch):
 @pytest.fixture
 def config(tmp_path, s3_port):
     section = minio(tmp_path, s3_port)
-    path = tmp_path / "config.cfg"
+    path = tmp_path / "minio.cfg"
     path.write_text(
         f"[minio]\nendpoint = {section.endpoint}\naccess_key = reader\nsecure = false\n"
         f"secret_key_file = {section.secret_key_file}\n"
@@ -108,6 +108,22 @@ def test_an_object_with_other_bytes_of_the_same_length_is_replaced(upload, data,
     upload(data)
     for name in ("shards/all-000000.tar", "failed.parquet"):
         replace(s3, f"sets/a/{name}", bytes(len(files(data)[name])))
+    assert json.loads(upload(data, "training/sets/a", "--json")[1])["sent"] == 3, "and the manifest"
+    assert stored(s3) == files(data)
+
+
+@pytest.mark.parametrize("wrong", ["shards/all-000001.tar", "index/all-00000-of-00001.parquet"])
+def test_while_a_shard_there_is_wrong_there_is_no_manifest(upload, data, s3, monkeypatch, wrong):
+    upload(data)
+    replace(s3, f"sets/a/{wrong}", b"of yesterday")
+
+    def away(*arguments):
+        raise PeerUnreachable("MinIO went away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DatasetUpload, "_put", away)
+        assert upload(data)[0] == 1
+    assert "manifest.json" not in stored(s3)
     assert json.loads(upload(data, "training/sets/a", "--json")[1])["sent"] == 2
     assert stored(s3) == files(data)
 
@@ -175,3 +191,58 @@ def test_it_needs_minio(data, tmp_path):
     (tmp_path / "empty.cfg").write_text("")
     code, _, err = run("upload", data, "training/sets/a", "--config", tmp_path / "empty.cfg")
     assert (code, "[minio]: endpoint, access_key and secret_key_file are missing" in err) == (2, True)
+
+
+@pytest.fixture
+async def make(commands, orchestrator, config, put_noise, store_speech, tmp_path):
+    """Make a dataset of one recording, with a bucket to copy it to."""
+    put_noise("a.wav", 4.0)
+    await store_speech("a.wav", said((1, 2)), seconds=4.0)
+    orchestrator.config.write_text(orchestrator.config.read_text() + config.read_text())
+
+    async def make(*arguments: str, to: str = "training/sets/made"):
+        command = ("dataset", "make", "speech", "--all", "--output", str(tmp_path / "made"), "--to", to)
+        return await commands.run(*command, *arguments)
+
+    return make
+
+
+async def test_make_with_a_bucket_says_so_first_and_then_copies_what_it_made(make, building, s3, tmp_path, sql):
+    dry = await make("--dry-run")
+    assert (dry.code, dry.out.endswith("; would be copied to training/sets/made/\n")) == (0, True)
+    assert stored(s3, "sets/made/") == {}
+    async with building():
+        made = await make()
+    assert made.code == 0, made.err
+    assert made.out.endswith("MB sent: training/sets/made/\n")
+    assert stored(s3, "sets/made/") == files(tmp_path / "made")
+    again = json.loads((await make("--json")).out)
+    assert (again["uploaded"]["sent"], again["uploaded"]["there"]) == (0, len(files(tmp_path / "made")))
+
+
+async def test_make_that_was_interrupted_in_the_bucket_is_continued(make, building, s3, tmp_path, monkeypatch):
+    def away(*arguments):
+        raise PeerUnreachable("MinIO went away")
+
+    async with building():
+        with monkeypatch.context() as patch:
+            patch.setattr(DatasetUpload, "_put", away)
+            failed = await make()
+        assert failed.code == 1
+        assert "is complete, training/sets/made/ is not; run the command again" in failed.err
+    assert (await make()).code == 0
+    assert stored(s3, "sets/made/") == files(tmp_path / "made")
+
+
+async def test_make_asks_the_bucket_before_it_plans_anything(make, s3, sql):
+    replace(s3, "sets/made/manifest.json", json.dumps({"settings_hash": "another"}).encode())
+    for to, sentence in {
+        "training/sets/made": "has a dataset that was made with other settings; name another folder",
+        "nowhere/sets": "NoSuchBucket",
+    }.items():
+        outcome = await make(to=to)
+        assert (outcome.code, sentence in outcome.err) == (1, True), outcome.err
+    for arguments, sentence in {("--plan", "x"): "with --plan FILE, nothing is", (): "write BUCKET/FOLDER"}.items():
+        outcome = await make(*arguments, to="training/sets/b" if arguments else "training")
+        assert (outcome.code, sentence in outcome.err) == (2, True), outcome.err
+    assert await sql("select * from datasets") == []

@@ -4,15 +4,17 @@ What is there already with the right hash is not sent again, so that an upload t
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
+from minio.error import S3Error
 from minio.helpers import MIN_PART_SIZE
 
 from orchestrator.errors import NotWritten
 from orchestrator.exports.dataset.finished.reading import NoDataset, manifest_of
-from orchestrator.exports.dataset.layout import DatasetFolder
+from orchestrator.exports.dataset.layout import MANIFEST, DatasetFolder
 from orchestrator.exports.dataset.shard_writer import ShardPaths
 from reelscribe.errors import PeerRefused, ServiceError, SettingsError
 from reelscribe.minio_client import MinioClient
@@ -22,6 +24,8 @@ PART_BYTES = 16 << 20
 """Of a large file; one part is in memory. S3 takes at most 10,000 of them."""
 BLOCK_BYTES = 1 << 20
 READ_SECONDS = 60
+LARGEST_MANIFEST = 256 << 20
+"""Bytes; a shard takes about 200."""
 SHOWN = 3
 REPORT = "report.html"
 
@@ -107,8 +111,38 @@ class DatasetUpload(MinioClient):
         """End soon; what was sent of an unfinished file is removed."""
         self._stopped = True
 
+    def check(self, prefix: str, settings_hash: str) -> None:
+        """Whether a dataset of these settings can be stored under a prefix, as far as that can be known before it is
+        made.
+
+        Raises:
+            NotWritten: a dataset with other settings is there.
+            PeerUnreachable, PeerRefused: MinIO does not take it.
+        """
+        with self.as_service_errors(f"the dataset into bucket {self._bucket}"):
+            try:
+                response = self.api.get_object(bucket_name=self._bucket, object_name=prefix + MANIFEST)
+            except S3Error as failure:
+                if failure.code != "NoSuchKey":
+                    raise
+                return
+            try:
+                content = response.read(LARGEST_MANIFEST)
+            finally:
+                response.close()
+                response.release_conn()
+        try:
+            found = json.loads(content)["settings_hash"]
+        except (ValueError, KeyError, TypeError):
+            found = None
+        if found != settings_hash:
+            raise NotWritten(
+                f"{self._bucket}/{prefix} has a dataset that was made with other settings; name another folder"
+            )
+
     def upload(self, files: list[DatasetFile], prefix: str, advance: Advance) -> Uploaded:
-        """Store these files under a prefix, in their order.
+        """Store these files under a prefix, in their order. If one that the manifest describes is missing there, or is
+        another one, the manifest is removed before it is sent.
 
         Raises:
             NotWritten: something else is there, or what was stored is not what was sent.
@@ -127,6 +161,8 @@ class DatasetUpload(MinioClient):
             name = prefix + file.name
             stored = there.get(file.name)
             if stored is None or not self._is_same(name, stored, local):
+                if file.sha256 and there.pop(manifest.name, None):
+                    self._remove(prefix + manifest.name)
                 self._put(name, file.path, local)
                 sent, size = sent + 1, size + local.bytes
             advance(local.bytes)
@@ -196,6 +232,10 @@ class DatasetUpload(MinioClient):
         if (result.etag or "").strip('"') != local.etag and self._read_back(name) != local.sha256:
             raise NotWritten(f"{self._bucket}/{name} is not what was sent, by its SHA-256; run the command again")
 
+    def _remove(self, name: str) -> None:
+        with self.as_service_errors(f"that {name} is removed from bucket {self._bucket}"):
+            self.api.remove_object(bucket_name=self._bucket, object_name=name)
+
     def _read_back(self, name: str) -> str:
         digest = hashlib.sha256()
         with self.as_service_errors(f"{name} of bucket {self._bucket}"):
@@ -220,7 +260,7 @@ class DatasetUpload(MinioClient):
     def rejection(self, status: int, what: str, reason: str) -> ServiceError:
         return PeerRefused(
             f"{self} does not take {what} ({reason}); see the bucket, and the rights of [minio] access_key "
-            "(s3:PutObject, s3:GetObject, s3:ListBucket)"
+            "(s3:PutObject, s3:GetObject, s3:ListBucket; s3:DeleteObject, if a shard there is to be replaced)"
         )
 
 
