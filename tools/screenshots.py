@@ -6,6 +6,7 @@ Writes PNG files into docs/images (or the folder given), light and dark, wide an
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -28,6 +29,7 @@ LONG = "lectures/2026/seminar-full-recording.mp4"
 """It still runs when the pictures are taken."""
 MISSING = "interviews/vermont/never-uploaded.mp4"
 WAITING = "interviews/vermont/part-two.mp4"
+WORDS = {"": ["Reelscribe"], "interviews/vermont/": ["Ilse Okafor", "Northfield", "McIntosh"]}
 
 
 class Shot(NamedTuple):
@@ -50,6 +52,10 @@ SHOTS = (
     Shot("search", "/search?q=recordings"),
     Shot("search-dark", "/search?q=recordings", theme="dark"),
     Shot("search-phone", "/search?q=recordings", 360, 780),
+    Shot("datasets", "/datasets"),
+    Shot("datasets-phone", "/datasets", 360, 780),
+    Shot("vocabulary", "/vocabulary"),
+    Shot("vocabulary-dark", "/vocabulary", theme="dark"),
 )
 
 
@@ -64,6 +70,7 @@ def main(
     with installed(_fill) as running, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         _transcribe(running)
+        _make_datasets(running)
         for shot in SHOTS:
             if shot.name.startswith(only):
                 _take(browser, running.orchestrator_url, shot, folder)
@@ -90,6 +97,16 @@ def _transcribe(running: Reelscribe) -> None:
             time.sleep(0.2)
         client.post("/api/jobs", json={"savepaths": [WAITING]}).raise_for_status()
         time.sleep(11)  # the chart has what ended ten seconds ago
+
+
+def _make_datasets(running: Reelscribe) -> None:
+    for kind, prefix in (("speech", "interviews/vermont/orchard"), ("pairs", "lectures/2026/o")):
+        folder = str(running.folder / kind)
+        running.run("dataset", "make", kind, "--prefix", prefix, "--output", folder)
+        if kind == "speech":
+            subprocess.run([sys.executable, "-m", "orchestrator", "dataset", "report", folder], check=True)
+    for words_of, words in WORDS.items():
+        running.run("vocabulary", "set", "--prefix", words_of, *words)
 
 
 def _take(browser: Browser, url: str, shot: Shot, folder: Path) -> None:

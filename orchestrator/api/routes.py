@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from orchestrator.api.datasets import DATASET_OPERATIONS
 from orchestrator.api.edits import EDIT_OPERATIONS
 from orchestrator.api.events import EVENT_STREAM, EventsHandler, JobEventsHandler
 from orchestrator.api.handlers import (
@@ -290,6 +291,7 @@ OPERATIONS = (
     *EDIT_OPERATIONS,
     *VOCABULARY_OPERATIONS,
     *WEBHOOK_OPERATIONS,
+    *DATASET_OPERATIONS,
     Operation(
         "GET",
         "/api/media/{savepath}/peaks",

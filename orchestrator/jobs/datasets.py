@@ -6,7 +6,7 @@ Functions take the connection, so that the caller says what belongs to one trans
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from psycopg.types.json import Jsonb
 
@@ -19,6 +19,9 @@ _LONG_PAUSES = "set local idle_in_transaction_session_timeout = '1d'"
 """While a plan is made, or a dataset is finished, the database may not be asked for minutes."""
 
 
+DatasetState = Literal["building", "built", "finished", "failed", "cancelled"]
+
+
 class Dataset(Record):
     """A dataset that is built, or was.
 
@@ -27,6 +30,9 @@ class Dataset(Record):
         folder: where its files are, on every host that builds it.
         recordings: how many the plan names.
         shards, built: how many the plan has, and how many of them are built.
+        samples, failed: in the shards that are built, and items that gave none.
+        unfinished, broken: shards whose jobs wait or run, and those whose jobs have failed; 0 once it is finished.
+        problem: why a shard has failed, else why one waits.
         version: the hash of what is in it; None until it is finished.
     """
 
@@ -40,9 +46,25 @@ class Dataset(Record):
     built: int
     samples: int
     failed: int
+    unfinished: int
+    broken: int
+    problem: str | None
     created_at: datetime
     finished_at: datetime | None
     version: str | None
+
+    @property
+    def state(self) -> DatasetState:
+        """How far it is; ``built``: its make command has to finish it, ``cancelled``: shards are neither built nor to
+        be built.
+        """
+        if self.version is not None:
+            return "finished"
+        if self.unfinished:
+            return "building"
+        if self.broken:
+            return "failed"
+        return "built" if self.built == self.shards else "cancelled"
 
 
 class PlannedShard(Record):
@@ -61,23 +83,42 @@ class PlannedShard(Record):
 
 _DATASETS = """
     select d.id, d.kind, d.folder, d.settings, d.settings_hash, d.recordings, d.created_at, d.finished_at, d.version,
-        s.shards, s.built, s.samples, s.failed
+        s.shards, s.built, s.samples, s.failed, s.unfinished, s.broken, s.problem
     from datasets d cross join lateral (
         select count(*) as shards, count(sha256) as built, coalesce(sum(samples), 0) as samples,
-            coalesce(sum(failed), 0) as failed
-        from dataset_shards where dataset_id = d.id
+            coalesce(sum(failed), 0) as failed,
+            count(*) filter (where j.state = any(%(unfinished)s)) as unfinished,
+            count(*) filter (where j.state = 'failed') as broken,
+            (array_agg(j.error_message order by j.state <> 'failed', number)
+                filter (where j.state in ('failed', 'waiting') and j.error_message is not null))[1] as problem
+        from dataset_shards left join jobs j on j.id = job_id and d.version is null where dataset_id = d.id
     ) s
 """
 
 
-async def datasets(connection: Connection) -> list[Dataset]:
-    """All, the newest first."""
-    return await fetch_models(connection, Dataset, f"{_DATASETS} order by d.id desc")
+async def datasets(connection: Connection, before: int | None = None, limit: int | None = None) -> list[Dataset]:
+    """The newest first: all, or so many whose id is less than ``before``."""
+    return await fetch_models(
+        connection,
+        Dataset,
+        f"{_DATASETS} where d.id < coalesce(%(before)s, d.id + 1) order by d.id desc limit %(limit)s",
+        {"unfinished": list(UNFINISHED), "before": before, "limit": limit},
+    )
+
+
+async def dataset(connection: Connection, id: int) -> Dataset | None:
+    """One of them."""
+    return await _one(connection, "d.id = %(wanted)s", id)
 
 
 async def dataset_in(connection: Connection, folder: str) -> Dataset | None:
     """The one whose files are in this folder."""
-    found = await fetch_models(connection, Dataset, f"{_DATASETS} where d.folder = %s", (folder,))
+    return await _one(connection, "d.folder = %(wanted)s", folder)
+
+
+async def _one(connection: Connection, condition: str, wanted: int | str) -> Dataset | None:
+    parameters = {"unfinished": list(UNFINISHED), "wanted": wanted}
+    found = await fetch_models(connection, Dataset, f"{_DATASETS} where {condition}", parameters)
     return found[0] if found else None
 
 

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 from orchestrator.page.handler import PageHandler
 from orchestrator.transcripts.search import FoundRecordings, Hit, Recording, SearchQuery, search_recordings
+from orchestrator.transcripts.titles import TitledRecording, titled
 from reelscribe import languages
 from reelscribe.errors import BadRequest
 from reelscribe.http.parsing import parse_query
@@ -33,10 +34,10 @@ class SearchPage(PageHandler):
 
     async def get(self) -> None:
         given = {name: text for name in FIELDS if (text := self.get_query_argument(name, "").strip())}
-        found, mistake = None, None
+        found, named, mistake = None, list[TitledRecording](), None
         if "q" in given:
             try:
-                found = await self._found(given)
+                found, named = await self._found(given)
             except BadRequest as refused:
                 mistake = _sentence(refused)
                 self.set_status(refused.status)
@@ -45,6 +46,7 @@ class SearchPage(PageHandler):
             "search.html",
             given=given,
             found=found,
+            named=named,
             mistake=mistake,
             narrowed=[FILTERS[name] for name in FILTERS if name in given],
             languages=LANGUAGES,
@@ -52,6 +54,7 @@ class SearchPage(PageHandler):
             first=_address(shown),
             older=_address({**shown, "after": found.next}) if found and found.next else None,
             moment=self._moment,
+            page_of=self._page,
             media=self._media,
             pieces=pieces,
             position=position,
@@ -59,11 +62,17 @@ class SearchPage(PageHandler):
             language_name=languages.name,
         )
 
-    async def _found(self, given: dict[str, str]) -> FoundRecordings:
+    async def _found(self, given: dict[str, str]) -> tuple[FoundRecordings, list[TitledRecording]]:
+        """Recordings in which it was said and, on the first page, those with such a title."""
         arguments = {name: [text.encode()] for name, text in given.items()}
         query: SearchQuery = parse_query(SearchQuery, {**arguments, "grouped": [b"true"], "limit": [b"10"]})
         async with self.service.pool.connection() as connection:
-            return await search_recordings(connection, query, self.service.default_bucket)
+            named = [] if query.after else await titled(connection, query, self.service.default_bucket)
+            return await search_recordings(connection, query, self.service.default_bucket), named
+
+    def _page(self, recording: TitledRecording) -> str:
+        query = self._bucket(recording)
+        return f"/media/{_escaped(recording.savepath)}" + (f"?{urlencode(query)}" if query else "")
 
     def _moment(self, recording: Recording, hit: Hit) -> str:
         """Where a recording's own page shows a hit, with the words as they are written there."""
@@ -76,7 +85,7 @@ class SearchPage(PageHandler):
         query = self._bucket(recording)
         return f"/api/media/{_escaped(recording.savepath)}" + (f"?{urlencode(query)}" if query else "")
 
-    def _bucket(self, recording: Recording) -> dict[str, str]:
+    def _bucket(self, recording: Recording | TitledRecording) -> dict[str, str]:
         return {} if recording.bucket == self.service.default_bucket else {"bucket_name": recording.bucket}
 
 

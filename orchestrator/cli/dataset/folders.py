@@ -126,7 +126,7 @@ def report(folder: Path, output: Path | None, as_json: bool) -> None:
         from orchestrator.exports.dataset.layout import replace_file
 
         chosen = DatasetFolder.of(folder)
-        path = output or chosen.root / "report.html"
+        path = output or chosen.report
         content = page(chosen).encode()
         try:
             replace_file(path, content)

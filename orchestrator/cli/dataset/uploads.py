@@ -1,4 +1,4 @@
-"""``dataset upload``, and ``--to`` of ``make``: a finished dataset goes into a bucket. It needs ``[minio]``, no database."""
+"""``dataset upload``, and ``--to`` of ``make``: a finished dataset goes into a bucket, through ``[minio]``."""
 
 import asyncio
 import logging

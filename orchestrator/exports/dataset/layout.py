@@ -10,6 +10,7 @@ from orchestrator.errors import NotWritten
 
 MANIFEST = "manifest.json"
 FAILED = "failed.parquet"
+REPORT = "report.html"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class DatasetFolder:
     def failed(self) -> Path:
         """The table of what gave no sample."""
         return self.root / FAILED
+
+    @property
+    def report(self) -> Path:
+        """Shows what is in it, once that was asked for."""
+        return self.root / REPORT
 
     def is_empty(self) -> bool:
         """Whether nothing is there."""

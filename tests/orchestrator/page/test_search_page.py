@@ -30,6 +30,21 @@ async def test_results_are_rendered_by_the_server_with_marks_and_links(client, s
     assert "two <mark>horses</mark>. <mark>Horses</mark>!" in html
 
 
+async def test_recordings_whose_title_has_the_words_are_shown_before_what_was_said(client, store_transcript):
+    for name in ("talks/a b.mp4", "b.mp4"):
+        await store_transcript(name, "we meet in Vermont", language="en")
+    titled = await client.post("/api/edits/talks/a b.mp4/title", json={"title": f"An orchard {MARKUP}"})
+    assert titled.status_code == 200
+    html = (await client.get("/search?q=orchard")).text
+    assert '<a href="/media/talks/a%20b.mp4">An orchard &lt;img' in html and "Nothing found in what was said" in html
+    assert MARKUP not in html
+    html = (await client.get("/search?q=vermont")).text
+    assert "Titles with these words" not in html and html.count("<article") == 2
+    await client.post("/api/edits/b.mp4/title", json={"title": "Vermont"})
+    html = (await client.get("/search?q=vermont")).text
+    assert 0 < html.index('<a href="/media/b.mp4">Vermont</a>') < html.index("<article")
+
+
 async def test_markup_is_shown_literally_and_cannot_be_an_address(client, store_transcript):
     await store_transcript(f"{MARKUP}/file", f"{MARKUP} word", language="en")
     html = (await client.get("/search", params={"q": "word", "prefix": MARKUP})).text
@@ -61,7 +76,7 @@ async def test_empty_fields_are_no_filters_and_each_page_leads_to_the_next(clien
 
 async def test_its_html_is_valid(client, store_transcript):
     await store_transcript("talks/a.mp4", *["a word & <b>"] * 7)
-
+    await client.post("/api/edits/talks/a.mp4/title", json={"title": "word & <b>"})
     base = str(client.base_url)
     await asyncio.to_thread(
         check_html, f"{base}/search", f"{base}/search?q=word", f"{base}/search?q=none", f"{base}/search?q=."

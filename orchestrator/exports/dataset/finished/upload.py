@@ -14,7 +14,7 @@ from minio.helpers import MIN_PART_SIZE
 
 from orchestrator.errors import NotWritten
 from orchestrator.exports.dataset.finished.reading import NoDataset, manifest_of
-from orchestrator.exports.dataset.layout import MANIFEST, DatasetFolder
+from orchestrator.exports.dataset.layout import MANIFEST, REPORT, DatasetFolder
 from orchestrator.exports.dataset.shard_writer import ShardPaths
 from reelscribe.errors import PeerRefused, ServiceError, SettingsError
 from reelscribe.minio_client import MinioClient
@@ -27,7 +27,6 @@ READ_SECONDS = 60
 LARGEST_MANIFEST = 256 << 20
 """Bytes; a shard takes about 200."""
 SHOWN = 3
-REPORT = "report.html"
 
 Advance = Callable[[int], None]
 """Called with the number of bytes that are done."""
@@ -86,8 +85,8 @@ def files_of(folder: DatasetFolder) -> list[DatasetFile]:
         path = folder.index / entry["name"]
         files.append(DatasetFile(str(path.relative_to(folder.root)), path, entry["sha256"]))
     files.append(DatasetFile(folder.failed.name, folder.failed, manifest["failed_sha256"]))
-    if (report := folder.root / REPORT).exists():
-        files.append(DatasetFile(report.name, report))
+    if folder.report.exists():
+        files.append(DatasetFile(REPORT, folder.report))
     return [*files, DatasetFile(folder.manifest.name, folder.manifest)]
 
 
