@@ -82,7 +82,7 @@ async def only_plan(
     path: Path | None,
     dry_run: bool,
     as_json: bool,
-    target: Target | None,
+    target: Target | None = None,
 ) -> int:
     """Say what would be built, and put where; write it to a file if one is named. One shard is in memory at a time."""
     totals, number = Totals(), 0

@@ -1,7 +1,7 @@
 // Vocabulary: the server has rendered the lists; here they are changed, and what they concern is transcribed again.
 
 import {request} from "./api.js";
-import {count, localTime, localTimes} from "./format.js";
+import {count, localTime} from "./format.js";
 
 const lists = document.getElementById("lists");
 const pattern = document.getElementById("list").content.querySelector("article");
@@ -114,4 +114,4 @@ again?.addEventListener("submit", (event) => {
 again?.addEventListener("input", () => counted("")); // what was counted is of another prefix
 document.getElementById("requeue")?.addEventListener("click", () => requeue(false));
 
-localTimes(document);
+for (const time of lists.querySelectorAll("time")) time.textContent = localTime(time.dateTime);

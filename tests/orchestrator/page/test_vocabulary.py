@@ -39,6 +39,7 @@ def test_a_list_is_made_changed_and_removed_by_the_forms(page: Page, api: httpx.
     api.put("/api/vocabulary", json={"prefix": "", "words": ["Reelscribe"]})
     page.goto("/vocabulary")
     expect(list_of(page, "All savepaths")).to_contain_text("Reelscribe")
+    expect(list_of(page, "All savepaths").locator("time")).to_have_text(re.compile(r"^\d+ \w+ \d{4}, \d\d:\d\d$"))
     page.get_by_label("Savepaths that start with").first.fill(MARKUP)
     page.locator("#words").fill("Peter Okafor, Ilse\n\nIlse\n <b>")
     page.locator("#new").get_by_role("button", name="Save").click()
