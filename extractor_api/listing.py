@@ -9,6 +9,7 @@ from typing import NamedTuple
 from extractor_api.storage import LocalStorage
 from reelscribe.contracts.extractor import ListedObject, ObjectPage
 from reelscribe.errors import BadRequest, NotReadable, ObjectNotFound
+from reelscribe.savepath import OWN_PREFIX
 
 FOLDER_MARK = "__XLDIR__"
 """What MinIO puts in place of the slash of a key that ends with one: an empty object that marks a folder."""
@@ -64,7 +65,7 @@ def _entries(folder: Path) -> Iterator[_Entry]:
     """Files as objects; folders as an object (if they hold xl.meta) and as the folder of further ones."""
     try:
         with os.scandir(folder) as found:
-            names = [(entry.name, entry.is_dir()) for entry in found]
+            names = [(entry.name, entry.is_dir()) for entry in found if not entry.name.startswith(OWN_PREFIX)]
     except (FileNotFoundError, NotADirectoryError):
         return
     except PermissionError:

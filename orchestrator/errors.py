@@ -74,6 +74,24 @@ class ObjectExists(ServiceError):
     status, code, retryable = 409, "object_exists", False
 
 
+class UploadNotFound(ServiceError):
+    """There is no such upload: it was cancelled, it has expired, or it was finished some time ago."""
+
+    status, code, retryable = 404, "upload_not_found", False
+
+
+class WrongOffset(ServiceError):
+    """The bytes do not continue what has arrived; ``offset`` is where they have to."""
+
+    status, code, retryable = 409, "wrong_offset", True
+
+
+class UploadIncomplete(ServiceError):
+    """What has arrived is not what was announced: ``offset`` of ``bytes`` are there."""
+
+    status, code, retryable = 409, "upload_incomplete", False
+
+
 class SearchTooLong(BadRequest):
     """PostgreSQL has not found in time what was searched for, nor that there is nothing."""
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 MAX_BYTES = 1024
 MAX_PART_BYTES = 255
+OWN_PREFIX = ".reelscribe-"
+"""Of the names of what we keep next to the objects of a plain folder; none of it is an object."""
 
 
 def mistake_in(savepath: str) -> str | None:

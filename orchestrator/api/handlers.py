@@ -19,6 +19,7 @@ from orchestrator.intake.bucket import Objects
 from orchestrator.intake.corrections import Corrections
 from orchestrator.intake.event_intake import EventIntake
 from orchestrator.intake.submission import Submissions
+from orchestrator.intake.uploads import Uploads
 from orchestrator.intake.vocabularies import Vocabularies
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import stats
@@ -56,6 +57,7 @@ class OrchestratorService(Service):
         takes_webhooks: whether submissions may name one.
         objects: without them, the health does not say whether submissions can be compared with the bucket.
         media: what browsers play.
+        uploads: takes recordings.
 
     Attributes:
         players: answers that are being sent to players.
@@ -77,6 +79,7 @@ class OrchestratorService(Service):
         objects: Objects | None = None,
         *,
         media: Media,
+        uploads: Uploads,
     ) -> None:
         super().__init__("orchestrator", tokens, hosts)
         self.pool = pool
@@ -88,6 +91,7 @@ class OrchestratorService(Service):
         self.stores_results = stores_results
         self.takes_webhooks = takes_webhooks
         self.media = media
+        self.uploads = uploads
         self.players: set[ServiceHandler] = set()
         self.vocabularies = Vocabularies(pool, submissions)
         self.corrections = Corrections(pool, queue, default_bucket)

@@ -25,7 +25,9 @@ class MinioHookHandler(OrchestratorHandler):
         notification, intake = self.read_body(Notification), self.service.intake
         total = Outcomes()
         for bucket, savepaths in _by_bucket(written(notification)).items():
-            total += await intake.take(bucket, dict.fromkeys(savepaths))
+            uploaded = await self.service.uploads.finish_stored(bucket, savepaths)
+            others = [savepath for savepath in savepaths if savepath not in uploaded]
+            total += Outcomes(new=len(uploaded)) + await intake.take(bucket, dict.fromkeys(others))
         for bucket, savepaths in _by_bucket(removed(notification)).items():
             total["removed"] += await intake.removed.check(bucket, savepaths)
         self.finish(HookAnswer(**total).model_dump())

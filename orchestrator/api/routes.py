@@ -40,6 +40,7 @@ from orchestrator.api.schemas import (
 )
 from orchestrator.api.segments import SegmentPage, SegmentsHandler, SegmentsQuery
 from orchestrator.api.throughput import Throughput
+from orchestrator.api.uploads import UPLOAD_OPERATIONS
 from orchestrator.api.vocabulary import VOCABULARY_OPERATIONS
 from orchestrator.api.webhooks import WEBHOOK_OPERATIONS
 from orchestrator.errors import DatabaseUnavailable, InUse, SearchTooLong, TranscriptKept
@@ -288,6 +289,7 @@ OPERATIONS = (
         scope=Scope.ADMIN,
         handler=TranscriptHandler,
     ),
+    *UPLOAD_OPERATIONS,
     *EDIT_OPERATIONS,
     *VOCABULARY_OPERATIONS,
     *WEBHOOK_OPERATIONS,

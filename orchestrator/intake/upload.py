@@ -46,23 +46,25 @@ async def upload(
         await _to_folder(settings.paths.minio_data_path, bucket, file, savepath, overwrite, advance)
 
 
-async def move(settings: Settings, bucket: str, path: Path, savepath: str, advance: Advance) -> None:
+async def move(
+    settings: Settings, bucket: str, path: Path, savepath: str, advance: Advance, overwrite: bool = False
+) -> None:
     """Make a finished file an object: by its name if both are on one file system, and then without a copy.
 
-    Nothing is ever overwritten. The file may keep its old name too.
+    The file may keep its old name too; if it is the object already, nothing happens.
 
     Raises: see :func:`upload`.
     """
     if settings.minio.endpoint:
         with path.open("rb") as file:
-            await _to_minio(settings.minio, bucket, file, savepath, False, advance)
+            await _to_minio(settings.minio, bucket, file, savepath, overwrite, advance)
     else:
         target = folder_target(settings.paths.minio_data_path, bucket, savepath)
         try:
             with path.open("rb") as file:
                 await asyncio.to_thread(os.fsync, file.fileno())
             target.parent.mkdir(parents=True, exist_ok=True)
-            if not _place(path, target, overwrite=False):
+            if not _place(path, target, overwrite):
                 raise _exists(bucket, savepath)
         except OSError as refused:
             raise NotWritten(f"{target} cannot be written: {refused.strerror or refused}") from refused
@@ -74,7 +76,7 @@ async def exists(settings: Settings, bucket: str, savepath: str) -> bool:
     Raises: see :func:`upload`.
     """
     if settings.minio.endpoint:
-        return await asyncio.to_thread(_BucketUpload(settings.minio).exists, bucket, savepath)
+        return await asyncio.to_thread(BucketUpload(settings.minio).exists, bucket, savepath)
     return folder_target(settings.paths.minio_data_path, bucket, savepath).exists()
 
 
@@ -130,7 +132,7 @@ def _place(unfinished: Path, target: Path, overwrite: bool) -> bool:
             target.hardlink_to(unfinished)
             return True
         except FileExistsError:
-            return False
+            return target.samefile(unfinished)
         except OSError:  # a file system without hard links
             if target.exists():
                 return False
@@ -141,7 +143,7 @@ def _place(unfinished: Path, target: Path, overwrite: bool) -> bool:
 async def _to_minio(
     section: MinioSection, bucket: str, file: BinaryIO, savepath: str, overwrite: bool, advance: Advance
 ) -> None:
-    store, source = _BucketUpload(section), _Source(file, advance)
+    store, source = BucketUpload(section), _Source(file, advance)
     await call_blocking(partial(store.put, bucket, source, savepath, overwrite), source.stop)
 
 
@@ -170,7 +172,7 @@ class _Source:
         return block
 
 
-class _BucketUpload(MinioClient):
+class BucketUpload(MinioClient):
     """Writes one object of a bucket."""
 
     def __init__(self, section: MinioSection) -> None:
@@ -179,7 +181,7 @@ class _BucketUpload(MinioClient):
     def put(self, bucket: str, source: _Source, savepath: str, overwrite: bool) -> None:
         """Blocks."""
         with self.as_service_errors(f"{savepath} into bucket {bucket}"):
-            if not overwrite and self._stat(bucket, savepath):
+            if not overwrite and self._stat(bucket, savepath) is not None:
                 raise _exists(bucket, savepath)
             self.api.put_object(
                 bucket_name=bucket,
@@ -192,16 +194,20 @@ class _BucketUpload(MinioClient):
     def exists(self, bucket: str, savepath: str) -> bool:
         """Blocks."""
         with self.as_service_errors(f"{savepath} into bucket {bucket}"):
+            return self._stat(bucket, savepath) is not None
+
+    def size(self, bucket: str, savepath: str) -> int | None:
+        """Of an object, in bytes; None if there is none. Blocks."""
+        with self.as_service_errors(f"{savepath} of bucket {bucket}"):
             return self._stat(bucket, savepath)
 
-    def _stat(self, bucket: str, savepath: str) -> bool:
+    def _stat(self, bucket: str, savepath: str) -> int | None:
         try:
-            self.api.stat_object(bucket_name=bucket, object_name=savepath)
+            return self.api.stat_object(bucket_name=bucket, object_name=savepath).size or 0
         except S3Error as missing:
             if missing.code in MISSING:
-                return False
+                return None
             raise
-        return True
 
     def rejection(self, status: int, what: str, reason: str) -> ServiceError:
         return PeerRefused(

@@ -15,6 +15,7 @@ from orchestrator.exports.results import ResultStore
 from orchestrator.intake.bucket_listing import BucketListing
 from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.folder_watch import FolderWatch
+from orchestrator.intake.uploads import Uploads
 from orchestrator.jobs import webhooks
 from orchestrator.jobs.datasets import SHARD
 from orchestrator.media.media import Media
@@ -99,6 +100,7 @@ def make_service(session: Session) -> OrchestratorService:
         hosts=AllowedHosts.of("orchestrator", chosen.orchestrator),
         objects=session.objects,
         media=Media(session.pool, chosen.listing_url, tokens, chosen.paths.bucket_name),
+        uploads=Uploads(chosen, session.pool, session.submissions),
     )
     service.access.proxies = TrustedProxies.of(chosen.auth)
     return service
@@ -113,6 +115,7 @@ async def serve_service(session: Session, service: OrchestratorService) -> None:
     chosen = session.settings
     async with AsyncExitStack() as stack:
         stack.push_async_callback(service.media.close)
+        stack.push_async_callback(service.uploads.close)
         further_kinds = [await _result_storing(session)] if chosen.results.bucket else []
         if chosen.results.media:
             further_kinds.append(await _media_storing(session))
@@ -122,6 +125,9 @@ async def serve_service(session: Session, service: OrchestratorService) -> None:
             await stack.enter_async_context(_concurrently(session, service.stopping, "listing", listing.run()))
         working = _working(session, service.stopping, further_kinds, service.registry)
         transcribers = await stack.enter_async_context(working)
+        await stack.enter_async_context(
+            _concurrently(session, service.stopping, "uploads", service.uploads.keep_clean())
+        )
         service.transcribers = lambda: transcribers.states
         await serve(service, make_app(service), chosen.orchestrator, service.end_streams)
 

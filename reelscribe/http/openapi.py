@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 from reelscribe import errors
 from reelscribe.contracts.messages import ErrorAnswer
 from reelscribe.errors import ServiceError
-from reelscribe.http.operations import FORM, JSON, Answer, Header, Operation
+from reelscribe.http.operations import BYTES, FORM, JSON, Answer, Header, Operation
 from reelscribe.version import version
 
 SCHEMA_REFERENCE = "#/components/schemas/{model}"
@@ -86,7 +86,10 @@ def _operation(operation: Operation, references: Mapping[type[BaseModel], Schema
     if parameters := _parameters(operation):
         described["parameters"] = parameters
     bodies = {JSON: operation.body, FORM: operation.form}
-    if content := {kind: {"schema": references[model]} for kind, model in bodies.items() if model}:
+    content: Schema = {kind: {"schema": references[model]} for kind, model in bodies.items() if model}
+    if operation.takes_bytes:
+        content[BYTES] = {}
+    if content:
         described["requestBody"] = {"required": True, "content": content}
     return described
 
@@ -122,7 +125,7 @@ def _answer(answer: Answer, references: Mapping[type[BaseModel], Schema]) -> Sch
 def _failures(operation: Operation, references: Mapping[type[BaseModel], Schema]) -> dict[str, Schema]:
     by_status: dict[int, list[type[ServiceError]]] = {}
     common = FAILURES_OF_PUBLIC_OPERATIONS if operation.public else COMMON_FAILURES
-    of_json = (errors.UnsupportedMediaType,) if operation.body else ()
+    of_json = (errors.UnsupportedMediaType,) if operation.body or operation.takes_bytes else ()
     for failure in dict.fromkeys((*operation.failures, *of_json, *common)):
         by_status.setdefault(failure.status, []).append(failure)
     return {

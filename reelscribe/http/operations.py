@@ -14,6 +14,7 @@ from reelscribe.http.server import ServiceHandler
 
 JSON = "application/json"
 FORM = "multipart/form-data"
+BYTES = "application/octet-stream"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Operation:
         failures: in addition to those that every operation has.
         body: what is sent, as JSON.
         form: what is sent, as ``multipart/form-data``; an operation may take either.
+        takes_bytes: whether the body is bytes as they are.
         query: the URL's query.
         path_parameters: the pattern of each parameter of ``path``, without anchors and groups.
         request_headers: the description of each.
@@ -71,6 +73,7 @@ class Operation:
     failures: tuple[type[ServiceError], ...] = ()
     body: type[BaseModel] | None = None
     form: type[BaseModel] | None = None
+    takes_bytes: bool = False
     query: type[BaseModel] | None = None
     path_parameters: Mapping[str, str] = field(default_factory=dict)
     request_headers: Mapping[str, str] = field(default_factory=dict)

@@ -54,6 +54,12 @@ def _webhook_url(value: str) -> str:
     return value
 
 
+def _origin(value: str) -> str:
+    if not re.fullmatch(r"https?://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?/?", value, re.ASCII):
+        raise ValueError(f"{value!r} is not an address without a path, such as https://minio.example.com:9000")
+    return value.rstrip("/")
+
+
 def _endpoint(value: str) -> str:
     if value and not re.fullmatch(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", value):
         raise ValueError(f"{value!r} is not HOST:PORT such as minio:9000; secure says whether it is HTTPS")
@@ -111,6 +117,7 @@ Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network)]
 Url = Annotated[str, AfterValidator(_http_url)]
 WebhookUrl = Annotated[str, AfterValidator(_webhook_url)]
 """Of whoever is notified: it may hold a secret, and is not repeated in what is said of a mistake."""
+Origin = Annotated[str, AfterValidator(_origin)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 GpuIndex = Annotated[int, Field(ge=0, le=63)]
 Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]

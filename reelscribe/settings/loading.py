@@ -23,6 +23,7 @@ from reelscribe.settings.orchestrator import (
     McpSection,
     OrchestratorSection,
     ResultsSection,
+    UploadsSection,
     WebhooksSection,
 )
 from reelscribe.settings.shared import AuthSection, MinioSection
@@ -49,6 +50,7 @@ class Settings(BaseModel):
     results: ResultsSection = Field(default_factory=lambda: ResultsSection())
     webhooks: WebhooksSection = Field(default_factory=lambda: WebhooksSection())
     ingest: IngestSection = Field(default_factory=lambda: IngestSection())
+    uploads: UploadsSection = Field(default_factory=lambda: UploadsSection())
     auth: AuthSection = Field(default_factory=lambda: AuthSection())
 
     @property

@@ -146,3 +146,12 @@ class IngestSection(Section):
     retry_seconds: float = Field(default=5, ge=0, le=86400)
     pause_seconds: float = Field(default=3600, ge=0, le=30 * 86400)
     cookies_file: OptionalPath = None
+
+
+class UploadsSection(Section):
+    """``[uploads]``: recordings that the page and ``POST /api/uploads`` take (times in seconds)."""
+
+    data_dir: AnyPath = _default_data_dir("uploads")
+    max_bytes: int = Field(default=10 << 30, ge=1)
+    max_unfinished: int = Field(default=100, ge=1, le=10_000)
+    keep_seconds: float = Field(default=86400, ge=60, le=30 * 86400)

@@ -14,6 +14,7 @@ from reelscribe.settings.fields import (
     HostPort,
     Network,
     OptionalPath,
+    Origin,
     Port,
     Seconds,
     Url,
@@ -60,11 +61,15 @@ class MinioSection(Section):
     access_key: str = ""
     secret_key_file: OptionalPath = None
     secure: bool = True
+    public_endpoint: Annotated[Origin | None, EmptyIsNone] = None
+    region: str = Field(default="us-east-1", pattern=r"^[a-z0-9-]{1,63}$")
 
     @model_validator(mode="after")
     def _endpoint_has_its_keys(self) -> Self:
         if self.endpoint and not (self.access_key and self.secret_key_file):
             raise ValueError("endpoint needs access_key and secret_key_file as well")
+        if self.public_endpoint and not self.endpoint:
+            raise ValueError("public_endpoint needs endpoint as well")
         return self
 
     def secret_key(self) -> str:

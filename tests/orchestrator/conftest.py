@@ -24,6 +24,7 @@ from orchestrator.exports.deletion import Deletions
 from orchestrator.intake.bucket import Objects
 from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.submission import Submissions
+from orchestrator.intake.uploads import Uploads
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import transitions
 from orchestrator.jobs.models import Job, Options
@@ -223,13 +224,16 @@ def store_transcript(
 
 
 @pytest.fixture
-def orchestrator_service(pool: Pool, queue: Queue, submissions: Submissions) -> OrchestratorService:
-    """The orchestrator as its handlers see it; its extractor is away, and it asks for no token."""
+def orchestrator_service(pool: Pool, queue: Queue, submissions: Submissions, tmp_path: Path) -> OrchestratorService:
+    """The orchestrator as its handlers see it; its extractor is away, and it asks for no token. Uploads go into the
+    folder of the bucket, once that is there.
+    """
     objects = Objects("http://127.0.0.1:9", Tokens(), BUCKET)
     intake = EventIntake(pool, Submissions(pool, queue, objects), RecordingFilter(Settings()), objects)
     return OrchestratorService(
         *(Tokens(), pool, queue, submissions, BUCKET, intake, Deletions(pool, queue, MinioSection())),
         media=Media(pool, "http://127.0.0.1:9", Tokens(), BUCKET),
+        uploads=Uploads(Settings(paths=PathsSection(minio_data_path=tmp_path / "minio")), pool, submissions),
     )
 
 

@@ -47,6 +47,7 @@ class TestShippedFile:
             "paths": {"temp_dir", "minio_data_path"},
             "database": {"data_dir"},
             "ingest": {"data_dir"},
+            "uploads": {"data_dir"},
             "extraction": {"max_ffmpeg"},
         }
         assert load_settings(SHIPPED).model_dump(exclude=excluded) == Settings().model_dump(exclude=excluded)
