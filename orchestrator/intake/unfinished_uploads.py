@@ -120,7 +120,7 @@ class UploadFolder:
     def idle_seconds(self, id: str) -> float:
         """Since its last byte, or its last change."""
         ages = [0.0]
-        for path in (self.part(id), self._record(id)):
+        for path in (self.part(id), self._record(id), self.path / f"{id}.new"):
             with suppress(OSError):
                 ages.append(path.stat().st_mtime)
         return time.time() - max(ages)
@@ -131,8 +131,14 @@ class UploadFolder:
 
     def remove(self, id: str) -> None:
         """Forget it, and all that has arrived of it."""
-        for path in (self.part(id), self._record(id), self.path / f"{id}.new"):
+        for path in (self._record(id), self.part(id), self.path / f"{id}.new"):
             path.unlink(missing_ok=True)
+
+    def remove_orphans(self, seconds: float) -> None:
+        """Remove files of that age that a crash has left without a record."""
+        for path in (*self.path.glob("*.part"), *self.path.glob("*.new")):
+            if not self._record(path.stem).exists() and self.idle_seconds(path.stem) > seconds:
+                path.unlink(missing_ok=True)
 
     def open(self, id: str) -> int:
         """A descriptor of its file, for writing, which no one else has until it is closed.

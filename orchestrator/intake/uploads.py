@@ -8,21 +8,17 @@ import asyncio
 import logging
 import os
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from orchestrator.database.pool import CONNECTION_ERRORS, Pool
-from orchestrator.errors import NotWritten, ObjectExists, UploadIncomplete, UploadNotFound, WrongOffset
-from orchestrator.intake.direct_uploads import DirectUploads
+from orchestrator.errors import ObjectExists, UploadIncomplete, UploadNotFound, WrongOffset
 from orchestrator.intake.submission import Submissions, Submitted
-from orchestrator.intake.unfinished import has_unfinished_name
-from orchestrator.intake.unfinished_uploads import FOLDER, Upload, UploadFolder, Writer
-from orchestrator.intake.upload import BucketUpload, exists, folder_target, move
+from orchestrator.intake.unfinished_uploads import Upload, UploadFolder, Writer
+from orchestrator.intake.upload_buckets import UploadBuckets, not_written
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import Options
-from reelscribe.blocking_calls import call_blocking
 from reelscribe.errors import BadRequest, BodyTooLarge, Busy, NoRoom, ServiceError, SettingsError
 from reelscribe.settings.loading import Settings
 
@@ -32,9 +28,6 @@ FINISHED_SECONDS = 3600
 """How long it is known what became of an upload, for a client that has lost the answer."""
 SWEEP_SECONDS = 600
 BUSY_SECONDS = 60
-META = "xl.meta"
-
-Value = TypeVar("Value")
 
 
 class Announced(NamedTuple):
@@ -56,22 +49,14 @@ class Uploads:
     """
 
     def __init__(self, settings: Settings, pool: Pool, submissions: Submissions) -> None:
-        paths = settings.paths
         self._settings = settings
         self._pool = pool
         self._submissions = submissions
-        self._buckets = tuple(dict.fromkeys((paths.bucket_name, *paths.buckets)))
-        self._through_minio = bool(settings.minio.endpoint)
-        self._direct: DirectUploads | None = None
+        self._buckets = UploadBuckets(settings)
         self._writers: dict[str, Writer] = {}
         self._finishing: dict[str, asyncio.Task[Submitted]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._announcing = asyncio.Lock()
-        shared = UploadFolder(settings.uploads.data_dir)
-        self._folders = {
-            bucket: shared if self._through_minio else UploadFolder(paths.minio_data_path / bucket / FOLDER)
-            for bucket in self._buckets
-        }
 
     @property
     def browser_endpoint(self) -> str | None:
@@ -79,31 +64,28 @@ class Uploads:
         return self._settings.minio.public_endpoint
 
     def are_possible(self) -> bool:
-        """Whether this service can store objects of the usual bucket, as far as a look at its folder shows."""
-        if self._through_minio:
-            return True
-        paths = self._settings.paths
-        folder = paths.minio_data_path / paths.bucket_name
-        return os.access(folder, os.W_OK | os.X_OK) and not (paths.minio_data_path / ".minio.sys").exists()
+        """Whether this service can store objects of the usual bucket, as far as it can be known before."""
+        return self._buckets.are_writable()
 
     async def announce(self, wanted: Announced) -> Upload:
         """A new upload.
 
         Raises:
-            BadRequest: the bucket or the savepath takes none.
             BodyTooLarge: it is over ``[uploads] max_bytes``.
-            ObjectExists: there is such an object, and it is not to be replaced.
+            BadRequest, ObjectExists: see :meth:`UploadBuckets.check_free`.
             Busy: too many are unfinished.
             NoRoom: the disk cannot hold it.
             NotWritten: this service cannot write into the bucket.
             PeerUnreachable, PeerRefused: MinIO does not answer, or refuses.
         """
         bucket = wanted.bucket or self._settings.paths.bucket_name
-        self._check(bucket, wanted)
-        if not wanted.overwrite and await self._without_paths(
-            bucket, lambda: exists(self._settings, bucket, wanted.savepath)
-        ):
-            raise _exists(bucket, wanted.savepath)
+        limit = self._settings.uploads.max_bytes
+        if wanted.bytes > limit:
+            raise BodyTooLarge(
+                f"{wanted.savepath} has {wanted.bytes} bytes; at most {limit} are taken ([uploads] max_bytes)",
+                limit=limit,
+            )
+        await self._buckets.check_free(bucket, wanted.savepath, wanted.overwrite)
         upload = Upload(
             id=uuid.uuid4().hex,
             bucket=bucket,
@@ -115,7 +97,7 @@ class Uploads:
             priority=wanted.priority,
         )
         async with self._announcing:
-            await self._without_paths(bucket, lambda: asyncio.to_thread(self._add, upload))
+            await asyncio.to_thread(self._add, upload)
         return upload
 
     def find(self, id: str) -> Upload:
@@ -142,10 +124,7 @@ class Uploads:
         Raises:
             SettingsError: the secret key of ``[minio]`` cannot be read.
         """
-        if not upload.is_direct:
-            return None
-        self._direct = self._direct or DirectUploads(self._settings.minio)
-        return self._direct.link(upload.bucket, upload.savepath)
+        return self._buckets.link(upload) if upload.is_direct and self.browser_endpoint else None
 
     async def writer(self, id: str, offset: int) -> Writer:
         """Takes the bytes of one connection, which begin at ``offset``; one that still writes is ended.
@@ -239,6 +218,8 @@ class Uploads:
                     await self._clean(upload)
                 except (ServiceError, SettingsError, OSError, *CONNECTION_ERRORS) as failure:
                     log.warning("upload of %s: %s; tried again later", upload.savepath, failure)
+            for folder in self._distinct_folders():
+                await asyncio.to_thread(folder.remove_orphans, self._settings.uploads.keep_seconds)
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def close(self) -> None:
@@ -273,24 +254,6 @@ class Uploads:
             folder.remove(upload.id)
             log.info("upload of %s: removed, it was not continued", upload.savepath)
 
-    def _check(self, bucket: str, wanted: Announced) -> None:
-        if bucket not in self._buckets:
-            known = ", ".join(self._buckets)
-            raise BadRequest(
-                f"bucket_name: {bucket} is no bucket of this service; there is {known}", fields=["bucket_name"]
-            )
-        if has_unfinished_name(wanted.savepath) or META in wanted.savepath.split("/"):
-            raise BadRequest(
-                f"savepath: {wanted.savepath} is named like an unfinished or hidden file; give it another name",
-                fields=["savepath"],
-            )
-        limit = self._settings.uploads.max_bytes
-        if wanted.bytes > limit:
-            raise BodyTooLarge(
-                f"{wanted.savepath} has {wanted.bytes} bytes; at most {limit} are taken ([uploads] max_bytes)",
-                limit=limit,
-            )
-
     def _add(self, upload: Upload) -> None:
         """Blocks."""
         section, folder = self._settings.uploads, self._folder(upload)
@@ -300,25 +263,23 @@ class Uploads:
                 f"{unfinished} uploads are unfinished, as many as may be; finish or cancel one, or try again later",
                 retry_after=BUSY_SECONDS,
             )
-        if not self._through_minio:
-            _check_parents(folder_target(self._settings.paths.minio_data_path, upload.bucket, upload.savepath), upload)
         try:
             free = folder.free_bytes()
             if not upload.is_direct and upload.bytes > free:
                 raise NoRoom(
-                    f"{upload.savepath} has {upload.bytes >> 20} MiB, and the disk has room for {max(0, free) >> 20} MiB"
-                    " more; make room, or send a smaller file"
+                    f"{upload.savepath} has {upload.bytes >> 20} MiB, and the disk has room for"
+                    f" {max(0, free) >> 20} MiB more; make room, or send a smaller file"
                 )
             folder.add(upload)
         except OSError as refused:
-            raise NotWritten(f"{folder.path} cannot be written: {refused.strerror or refused}") from refused
+            raise not_written(upload.bucket, refused) from refused
 
     async def _finish(self, upload: Upload, overwrite: bool) -> Submitted:
         folder, replaces = self._folder(upload), overwrite or upload.overwrite
         if writer := self._writers.pop(upload.id, None):
             await writer.stop()
         if upload.is_direct:
-            await self._check_object(upload)
+            await self._buckets.check_stored(upload)
         elif (stored := folder.stored_bytes(upload.id)) is not None:
             if stored != upload.bytes:
                 raise UploadIncomplete(
@@ -326,49 +287,18 @@ class Uploads:
                     offset=stored,
                     bytes=upload.bytes,
                 )
-            await self._store(upload, replaces)
+            descriptor, part = folder.open(upload.id), folder.part(upload.id)
+            try:
+                await self._buckets.store(upload, part, replaces)
+                part.unlink(missing_ok=True)
+            finally:
+                os.close(descriptor)
         [submitted] = await self._submissions.submit(
             upload.bucket, [upload.savepath], Options.model_validate(upload.options), upload.priority, force=replaces
         )
         changed = upload.model_copy(update={"job": submitted.job.id, "outcome": submitted.outcome})
         await asyncio.to_thread(folder.write, changed)
         return submitted
-
-    async def _store(self, upload: Upload, replaces: bool) -> None:
-        folder, settings = self._folder(upload), self._settings
-        part, descriptor = folder.part(upload.id), folder.open(upload.id)
-        try:
-            await self._without_paths(
-                upload.bucket,
-                lambda: move(settings, upload.bucket, part, upload.savepath, lambda read: None, replaces),
-            )
-            part.unlink(missing_ok=True)
-        except ObjectExists:
-            raise _exists(upload.bucket, upload.savepath) from None
-        finally:
-            os.close(descriptor)
-
-    async def _check_object(self, upload: Upload) -> None:
-        size = await call_blocking(lambda: BucketUpload(self._settings.minio).size(upload.bucket, upload.savepath))
-        if size != upload.bytes:
-            found = "is not there" if size is None else f"has {size} bytes"
-            raise UploadIncomplete(
-                f"{upload.savepath} {found} in bucket {upload.bucket}, and {upload.bytes} bytes were announced; "
-                "nothing was submitted: send it again",
-                offset=0,
-                bytes=upload.bytes,
-            )
-
-    async def _without_paths(self, bucket: str, action: Callable[[], Awaitable[Value]]) -> Value:
-        """What the action returns; why a folder is of no use goes into the log, for it names the folder."""
-        try:
-            return await action()
-        except (NotWritten, OSError) as refused:
-            log.warning("uploads: %s", refused)
-            raise NotWritten(
-                f"this orchestrator cannot write into bucket {bucket}; its log says why, and [minio] endpoint or "
-                "[paths] minio_data_path is what to set"
-            ) from refused
 
     def _end(self, id: str, ended: asyncio.Task[Submitted]) -> None:
         self._finishing.pop(id, None)
@@ -379,22 +309,7 @@ class Uploads:
         return [upload for folder in self._distinct_folders() for upload in folder.all()]
 
     def _folder(self, upload: Upload) -> UploadFolder:
-        return self._folders[upload.bucket]
+        return self._buckets.folders[upload.bucket]
 
     def _distinct_folders(self) -> Iterator[UploadFolder]:
-        return iter(dict.fromkeys(self._folders.values()))
-
-
-def _check_parents(target: Path, upload: Upload) -> None:
-    if target.is_dir():
-        raise BadRequest(f"savepath: {upload.savepath} is a folder of the bucket", fields=["savepath"])
-    existing = next(parent for parent in target.parents if parent.exists())
-    if not existing.is_dir():
-        raise BadRequest(f"savepath: a folder of {upload.savepath} is an object already", fields=["savepath"])
-
-
-def _exists(bucket: str, savepath: str) -> ObjectExists:
-    return ObjectExists(
-        f"{bucket} has {savepath} already, and it was not replaced; send overwrite = true to replace it, or give the "
-        "recording another name"
-    )
+        return iter(dict.fromkeys(self._buckets.folders.values()))

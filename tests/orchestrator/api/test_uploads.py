@@ -1,0 +1,404 @@
+"""Recordings uploaded over HTTP: into a plain folder, through the orchestrator to MinIO, and straight to it."""
+
+import asyncio
+import os
+import random
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from minio import Minio
+
+from orchestrator.api.handlers import OrchestratorService
+from orchestrator.database.pool import Pool
+from orchestrator.intake import unfinished_uploads
+from orchestrator.intake.submission import Submissions
+from orchestrator.intake.unfinished_uploads import FOLDER
+from orchestrator.intake.uploads import Uploads
+from reelscribe.contracts.scopes import Scope
+from reelscribe.http.auth import Token, Tokens
+from reelscribe.settings.extractor import PathsSection
+from reelscribe.settings.loading import Settings
+from reelscribe.settings.orchestrator import UploadsSection
+from tests.extractor_api.s3_server import SECRET, minio, s3_server
+from tests.orchestrator.contract import CONTRACT
+
+TALK = random.Random(1).randbytes(1_500_000)
+BYTES = "application/octet-stream"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A bucket that is a plain folder."""
+    folder = tmp_path / "minio" / "videos"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+async def api(serving: Callable[[Tokens], str]) -> AsyncIterator[httpx.AsyncClient]:
+    hooks = {"response": [CONTRACT.check]}
+    async with httpx.AsyncClient(base_url=serving(Tokens()), event_hooks=hooks, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def restart(
+    orchestrator_service: OrchestratorService, pool: Pool, submissions: Submissions, tmp_path: Path
+) -> Callable[..., Uploads]:
+    """Uploads as a service that was restarted finds them; with other settings, if some are given."""
+
+    def start(**sections: Any) -> Uploads:
+        settings = Settings(paths=PathsSection(minio_data_path=tmp_path / "minio"), **sections)
+        orchestrator_service.uploads = Uploads(settings, pool, submissions)
+        return orchestrator_service.uploads
+
+    return start
+
+
+async def announced(
+    api: httpx.AsyncClient, savepath: str = "talks/a.mp4", content: bytes = TALK, **options: Any
+) -> Any:
+    answer = await api.post("/api/uploads", json={"savepath": savepath, "bytes": len(content), **options})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def send(api: httpx.AsyncClient, upload: Any, content: bytes, offset: int) -> httpx.Response:
+    headers = {"Upload-Offset": str(offset), "Content-Type": BYTES}
+    return await api.patch(upload["upload"], content=content, headers=headers)
+
+
+async def offset(api: httpx.AsyncClient, upload: Any) -> int:
+    answer = await api.head(upload["upload"])
+    assert answer.status_code == 200
+    return int(answer.headers["Upload-Offset"])
+
+
+async def done(api: httpx.AsyncClient, upload: Any, **query: Any) -> httpx.Response:
+    return await api.post(f"{upload['upload']}/done", params=query)
+
+
+def objects(folder: Path) -> list[str]:
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and FOLDER not in path.parts
+    )
+
+
+def left_over(folder: Path) -> list[str]:
+    return sorted(path.suffix for path in (folder / FOLDER).glob("*"))
+
+
+async def test_what_is_sent_in_pieces_becomes_an_object_and_a_job(api, folder):
+    upload = await announced(api, language="en", priority=5)
+    assert (upload["offset"], upload["put"], upload["bytes"]) == (0, None, len(TALK))
+    assert (await send(api, upload, TALK[:1_000_000], 0)).headers["Upload-Offset"] == "1000000"
+    assert objects(folder) == []
+    early = (await done(api, upload)).json()["error"]
+    assert (early["code"], early["offset"], early["bytes"]) == ("upload_incomplete", 1_000_000, len(TALK))
+    assert (await send(api, upload, TALK[1_000_000:], 1_000_000)).status_code == 204
+    answer = await done(api, upload)
+    job = answer.json()
+    assert (answer.status_code, job["savepath"], job["outcome"]) == (202, "talks/a.mp4", "new")
+    assert (job["options"], job["priority"]) == ({"language": "en"}, 5)
+    assert (folder / "talks/a.mp4").read_bytes() == TALK
+    assert (await done(api, upload)).json()["id"] == job["id"]
+    assert left_over(folder) == [".json"]
+
+
+async def test_a_broken_connection_and_a_killed_service_lose_at_most_a_quarter_mebibyte(api, folder, restart):
+    upload = await announced(api)
+
+    async def breaks() -> AsyncIterator[bytes]:
+        yield TALK[:700_000]
+        await asyncio.sleep(0.2)  # so that it arrives
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        await api.patch(
+            upload["upload"],
+            content=breaks(),
+            headers={"Upload-Offset": "0", "Content-Type": BYTES, "Content-Length": str(len(TALK))},
+        )
+    restart()
+    stored = await offset(api, upload)
+    assert 700_000 - (256 << 10) <= stored <= 700_000
+    wrong = await send(api, upload, TALK[700_001:], 700_001)
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (409, "wrong_offset")
+    stored = wrong.json()["error"]["offset"]
+    assert (await send(api, upload, TALK[stored:], stored)).status_code == 204
+    assert (await done(api, upload)).status_code == 202
+    assert (folder / "talks/a.mp4").read_bytes() == TALK
+
+
+async def test_a_second_connection_takes_over_from_one_that_hangs(api, folder):
+    upload = await announced(api)
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def hangs() -> AsyncIterator[bytes]:
+        yield TALK[:600_000]
+        begun.set()
+        await ended.wait()
+        yield TALK[600_000:600_001]
+
+    headers = {"Upload-Offset": "0", "Content-Type": BYTES}
+    hanging = asyncio.create_task(api.patch(upload["upload"], content=hangs(), headers=headers))
+    await begun.wait()
+    while not (stored := await offset(api, upload)):
+        await asyncio.sleep(0.01)
+    answer = await send(api, upload, TALK[stored:], stored)
+    if answer.status_code == 409:  # more of the first has been stored meanwhile
+        stored = answer.json()["error"]["offset"]
+        answer = await send(api, upload, TALK[stored:], stored)
+    assert answer.status_code == 204
+    ended.set()
+    assert (await hanging).json()["error"]["code"] == "in_use"
+    await done(api, upload)
+    assert (folder / "talks/a.mp4").read_bytes() == TALK
+
+
+async def test_an_object_is_replaced_only_if_asked_also_if_it_came_meanwhile(api, folder):
+    (folder / "old.mp4").write_bytes(b"old")
+    refused = await api.post("/api/uploads", json={"savepath": "old.mp4", "bytes": 3})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "object_exists")
+    upload = await announced(api, "new.mp4", b"new")
+    await send(api, upload, b"new", 0)
+    (folder / "new.mp4").write_bytes(b"faster")
+    assert (await done(api, upload)).json()["error"]["code"] == "object_exists"
+    assert (folder / "new.mp4").read_bytes() == b"faster"
+    assert (await done(api, upload, overwrite=True)).status_code == 202
+    assert (folder / "new.mp4").read_bytes() == b"new"
+    replacing = await announced(api, "old.mp4", b"replaced", overwrite=True)
+    await send(api, replacing, b"replaced", 0)
+    await done(api, replacing)
+    assert (folder / "old.mp4").read_bytes() == b"replaced"
+
+
+@pytest.mark.parametrize("stored_as", ["link", "name"])
+async def test_what_was_stored_but_not_submitted_before_a_crash_is_submitted_after_it(
+    stored_as, api, folder, restart, sql
+):
+    upload = await announced(api, "a.mp4", b"talk")
+    await send(api, upload, b"talk", 0)
+    part = next((folder / FOLDER).glob("*.part"))
+    if stored_as == "link":
+        (folder / "a.mp4").hardlink_to(part)
+        await done(api, upload)
+    else:
+        part.rename(folder / "a.mp4")
+        cleaning = asyncio.create_task(restart().keep_clean())
+        while not (await api.get(upload["upload"])).json()["job"]:
+            await asyncio.sleep(0.01)
+        cleaning.cancel()
+    assert await sql("select savepath from media") == [("a.mp4",)]
+    assert (folder / "a.mp4").read_bytes() == b"talk"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "sentence"),
+    [
+        ({"savepath": "../a.mp4"}, 400, "must not contain '.' or '..'"),
+        ({"savepath": f"{FOLDER}/x.json"}, 400, "hidden file"),
+        ({"savepath": "talk/xl.meta"}, 400, "hidden file"),
+        ({"savepath": "folder"}, 400, "is a folder of the bucket"),
+        ({"savepath": "old.mp4/new.mp4"}, 400, "is an object already"),
+        ({"bucket_name": "others"}, 400, "is no bucket of this service; there is videos"),
+        ({"bytes": 0}, 400, "bytes"),
+        ({"bytes": 1 << 49}, 413, "at most 10737418240 are taken"),
+        ({"savepath": "out/new.mp4"}, 507, "cannot write into bucket videos"),
+    ],
+)
+async def test_what_cannot_be_uploaded_is_a_sentence_before_a_byte_is_sent(
+    body, status, sentence, api, folder, tmp_path
+):
+    (folder / "folder").mkdir()
+    (folder / "old.mp4").write_bytes(b"old")
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "out").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    answer = await api.post("/api/uploads", json={"savepath": "a.mp4", "bytes": 1, **body})
+    assert (answer.status_code, sentence in answer.json()["error"]["message"]) == (status, True), answer.text
+    assert str(tmp_path) not in answer.text
+    assert objects(folder) == ["old.mp4"]
+
+
+async def test_room_is_kept_for_what_was_announced_and_there_is_a_limit(api, folder, restart, monkeypatch):
+    room = shutil.disk_usage(folder).free
+    monkeypatch.setattr(unfinished_uploads, "SPARE_BYTES", room - 2_000_000 - (64 << 20))
+    await announced(api, "first.mp4", bytes(60 << 20))
+    full = await api.post("/api/uploads", json={"savepath": "second.mp4", "bytes": 60 << 20})
+    assert (full.status_code, full.json()["error"]["code"]) == (507, "no_room")
+    assert "make room, or send a smaller file" in full.json()["error"]["message"]
+    restart(uploads=UploadsSection(max_unfinished=1))
+    busy = await api.post("/api/uploads", json={"savepath": "third.mp4", "bytes": 1})
+    assert (busy.status_code, busy.json()["error"]["code"]) == (503, "busy")
+
+
+async def test_a_full_disk_keeps_what_has_arrived(api, folder, monkeypatch):
+    upload = await announced(api)
+    monkeypatch.setattr(unfinished_uploads, "write_all", full_after(500_000))
+    answer = await send(api, upload, TALK, 0)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (507, "no_room")
+    monkeypatch.undo()
+    stored = await offset(api, upload)
+    assert 0 < stored <= 500_000
+    await send(api, upload, TALK[stored:], stored)
+    await done(api, upload)
+    assert (folder / "talks/a.mp4").read_bytes() == TALK
+
+
+def full_after(limit: int) -> Callable[..., None]:
+    def write(descriptor: int, content: bytes, position: int, full: Exception) -> None:
+        os.pwrite(descriptor, content[: max(0, limit - position)], position)
+        if position + len(content) > limit:
+            raise full
+
+    return write
+
+
+async def test_more_than_was_announced_and_bytes_without_their_headers_are_refused(api, folder):
+    upload = await announced(api, content=b"talk")
+    assert (await send(api, upload, b"talks", 0)).status_code == 400
+    assert await offset(api, upload) == 0
+    for headers, status in [
+        ({"Content-Type": BYTES}, 400),
+        ({"Upload-Offset": "0", "Content-Type": "text/plain"}, 415),
+    ]:
+        assert (await api.patch(upload["upload"], content=b"talk", headers=headers)).status_code == status
+    assert (await api.get(f"/api/uploads/{'0' * 32}")).json()["error"]["code"] == "upload_not_found"
+
+
+async def test_a_cancelled_upload_and_one_that_is_not_continued_leave_nothing(api, folder, restart):
+    upload = await announced(api)
+    await send(api, upload, TALK[:1000], 0)
+    assert (await api.delete(upload["upload"])).status_code == 204
+    assert (await api.delete(upload["upload"])).status_code == 404
+    assert left_over(folder) == []
+    await announced(api)
+    for path in (folder / FOLDER).iterdir():
+        os.utime(path, (0, 0))
+    cleaning = asyncio.create_task(restart().keep_clean())
+    while left_over(folder):
+        await asyncio.sleep(0.01)
+    cleaning.cancel()
+    assert objects(folder) == []
+
+
+async def test_uploading_needs_the_scope_submit_and_a_page_of_ours(serving, folder):
+    tokens = Tokens((Token("reader", "r", Scope.READ), Token("writer", "w", Scope.SUBMIT)))
+    async with httpx.AsyncClient(base_url=serving(tokens)) as client:
+        body = {"savepath": "a.mp4", "bytes": 4}
+        reader, writer = ({"Authorization": f"Bearer {secret}"} for secret in ("reader", "writer"))
+        assert (await client.post("/api/uploads", json=body, headers=reader)).status_code == 403
+        made = await client.post("/api/uploads", json=body, headers=writer)
+        where = made.json()["upload"]
+        assert (await client.get(where, headers=reader)).status_code == 403
+        assert (await client.get(where, headers=writer)).status_code == 200
+        await client.post("/sign-in", data={"token": "writer"}, headers={"Sec-Fetch-Site": "same-origin"})
+        foreign = {"Upload-Offset": "0", "Content-Type": BYTES, "Sec-Fetch-Site": "cross-site"}
+        assert (await client.patch(where, content=b"talk", headers=foreign)).status_code == 403
+        ours = {**foreign, "Sec-Fetch-Site": "same-origin"}
+        assert (await client.patch(where, content=b"talk", headers=ours)).status_code == 204
+
+
+async def test_memory_stays_flat_and_other_requests_are_answered_while_much_arrives(api, folder):
+    block = bytes(1 << 20)
+    upload = (await api.post("/api/uploads", json={"savepath": "a.mp4", "bytes": 200 << 20})).json()
+    waits = []
+
+    async def body() -> AsyncIterator[bytes]:
+        for number in range(200):
+            if number % 20 == 10:
+                begun = time.monotonic()
+                await api.get(upload["upload"])
+                waits.append(time.monotonic() - begun)
+            yield block
+
+    before = psutil.Process().memory_info().rss
+    headers = {"Upload-Offset": "0", "Content-Type": BYTES, "Content-Length": str(200 << 20)}
+    answer = await api.patch(upload["upload"], content=body(), headers=headers)
+    grown = psutil.Process().memory_info().rss - before
+    assert answer.headers["Upload-Offset"] == str(200 << 20)
+    assert grown < 40 << 20, f"{grown >> 20} MiB more"
+    assert max(waits) < 5
+
+
+@pytest.fixture(scope="module")
+def s3_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with s3_server(tmp_path_factory.mktemp("moto") / "console") as port:
+        yield port
+
+
+@pytest.fixture
+def s3(s3_port: int) -> Minio:
+    client = Minio(f"127.0.0.1:{s3_port}", "reader", SECRET, secure=False)
+    if not client.bucket_exists(bucket_name="videos"):
+        client.make_bucket(bucket_name="videos")
+    for found in client.list_objects(bucket_name="videos", recursive=True):
+        client.remove_object(bucket_name="videos", object_name=str(found.object_name))
+    return client
+
+
+def read(s3: Minio, savepath: str) -> bytes:
+    return bytes(s3.get_object(bucket_name="videos", object_name=savepath).read())
+
+
+async def test_the_orchestrator_takes_a_recording_for_minio_and_keeps_only_the_object(
+    api, s3, s3_port, restart, tmp_path
+):
+    restart(minio=minio(tmp_path, s3_port), uploads=UploadsSection(data_dir=tmp_path / "uploads"))
+    upload = await announced(api)
+    await send(api, upload, TALK, 0)
+    assert list(s3.list_objects(bucket_name="videos", recursive=True)) == []
+    assert (await done(api, upload)).json()["savepath"] == "talks/a.mp4"
+    assert read(s3, "talks/a.mp4") == TALK
+    assert [path.suffix for path in (tmp_path / "uploads").iterdir()] == [".json"]
+    assert (await api.post("/api/uploads", json={"savepath": "talks/a.mp4", "bytes": 1})).status_code == 409
+
+
+async def test_a_browser_sends_a_recording_straight_to_minio_and_its_length_is_checked(
+    api, s3, s3_port, restart, tmp_path, caplog
+):
+    section = minio(tmp_path, s3_port, public_endpoint=f"http://localhost:{s3_port}")
+    restart(minio=section, uploads=UploadsSection(data_dir=tmp_path / "uploads"))
+    caplog.set_level("DEBUG")
+    upload = await announced(api)
+    link = upload["put"]["url"]
+    assert link.startswith(f"http://localhost:{s3_port}/videos/talks/a.mp4?X-Amz-Algorithm=AWS4-HMAC-SHA256")
+    missing = await done(api, upload)
+    assert (missing.status_code, "is not there in bucket videos" in missing.json()["error"]["message"]) == (409, True)
+    assert (await send(api, upload, b"x", 0)).status_code == 400
+    async with httpx.AsyncClient() as browser:
+        await browser.put(link, content=TALK[:-1], headers=upload["put"]["headers"])
+        assert "has 1499999 bytes" in (await done(api, upload)).json()["error"]["message"]
+        assert (await browser.put(link, content=TALK, headers=upload["put"]["headers"])).status_code == 412
+        again = (await api.get(upload["upload"])).json()["put"]["url"]
+        await browser.put(again, content=TALK)
+    assert (await done(api, upload)).status_code == 202
+    assert read(s3, "talks/a.mp4") == TALK
+    assert "X-Amz-Signature" not in "".join(
+        record.getMessage() for record in caplog.records if not record.name.startswith("http")
+    )
+
+
+async def test_what_minio_reports_before_the_page_does_is_submitted_once_with_its_options(
+    api, s3, s3_port, restart, tmp_path, sql
+):
+    section = minio(tmp_path, s3_port, public_endpoint=f"http://localhost:{s3_port}")
+    restart(minio=section, uploads=UploadsSection(data_dir=tmp_path / "uploads"))
+    upload = await announced(api, word_timestamps=True)
+    async with httpx.AsyncClient() as browser:
+        await browser.put(upload["put"]["url"], content=TALK)
+    entry = {
+        "eventName": "s3:ObjectCreated:Put",
+        "s3": {"bucket": {"name": "videos"}, "object": {"key": "talks/a.mp4"}},
+    }
+    hook = await api.post("/hooks/minio", json={"Records": [entry]})
+    assert (hook.status_code, hook.json()["new"]) == (200, 1), hook.text
+    job = (await done(api, upload)).json()
+    assert job["outcome"] == "new"
+    assert await sql("select options from transcriptions") == [({"word_timestamps": True},)]
