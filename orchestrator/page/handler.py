@@ -11,20 +11,30 @@ from reelscribe.http.server import NoRouteHandler
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "media-src 'self'",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
+
+def policy(*connected: str) -> str:
+    """The ``Content-Security-Policy``: nothing of another host, and nothing inline: text of other people can start
+    nothing.
+
+    Args:
+        connected: origins that scripts may send to besides our own.
+    """
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data:",
+            "media-src 'self'",
+            " ".join(("connect-src 'self'", *connected)),
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        )
     )
-)
-"""Nothing of another host, and nothing inline: text of other people can start nothing."""
+
+
+CONTENT_SECURITY_POLICY = policy()
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,

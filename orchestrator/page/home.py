@@ -9,7 +9,7 @@ from orchestrator.jobs import stats
 from orchestrator.jobs.matching import JobFilter, page_of_jobs
 from orchestrator.jobs.models import State
 from orchestrator.page.formats import count, decimal, duration, universal_time
-from orchestrator.page.handler import PageHandler
+from orchestrator.page.handler import PageHandler, policy
 from orchestrator.page.job_row import JobRow
 from orchestrator.queue.rules import active_rules
 from reelscribe.http.parsing import parse_query
@@ -38,6 +38,8 @@ class HomePage(PageHandler):
         workers = await self.service.queue.count_workers()
         bucket, now = self.service.default_bucket, datetime.now(UTC)
         filters = {name: getattr(query, name) or "" for name in FILTERS}
+        if endpoint := self.service.uploads.browser_endpoint:
+            self.set_header("Content-Security-Policy", policy(endpoint))
         self.render(
             "home.html",
             rows=[JobRow.of(job, now, bucket) for job in found.jobs],
@@ -55,6 +57,7 @@ class HomePage(PageHandler):
             rules=rules,
             languages=LANGUAGES,
             universal_time=universal_time,
+            uploads=self.service.uploads.are_possible(),
         )
 
 

@@ -8,6 +8,7 @@ import {watchPauses} from "./pauses.js";
 import {watchSubmission} from "./submit.js";
 import {watchThroughput} from "./throughput.js";
 import {Totals} from "./totals.js";
+import {watchUploads} from "./uploads.js";
 
 const table = new JobTable();
 const rules = watchPauses();
@@ -15,6 +16,7 @@ const totals = new Totals((status) => rules.show(status.rules));
 
 watchFilters(table);
 watchSubmission(() => table.refresh());
+watchUploads(() => table.refresh());
 watchThroughput();
 localTimes(document);
 

@@ -13,24 +13,29 @@ const OUTCOMES = {
   missing: "done, but gone from the bucket",
 };
 
+/** How to transcribe, as the form says. */
+export function chosenOptions() {
+  const value = (name) => document.getElementById(name).value;
+  const checked = (name) => document.getElementById(name).checked;
+  return {
+    ...(value("language") && {language: value("language")}),
+    ...(value("priority") && {priority: Number(value("priority"))}),
+    ...(checked("words") && {word_timestamps: true}),
+    ...(checked("force") && {force: true}),
+  };
+}
+
 export function watchSubmission(submitted) {
   const form = document.getElementById("submit");
   if (!form) return; // the reader may only look
   const said = document.getElementById("submitted");
   const button = form.querySelector("button[type=submit]");
-  const value = (name) => document.getElementById(name).value;
-  const checked = (name) => document.getElementById(name).checked;
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const savepaths = [...new Set(value("savepaths").split("\n").map((line) => line.replace(/\r$/, "")))].filter((line) => line.trim());
+    const savepaths = [...new Set(document.getElementById("savepaths").value.split("\n").map((line) => line.replace(/\r$/, "")))].filter((line) => line.trim());
     if (!savepaths.length) return;
-    const options = {
-      ...(value("language") && {language: value("language")}),
-      ...(value("priority") && {priority: Number(value("priority"))}),
-      ...(checked("words") && {word_timestamps: true}),
-      ...(checked("force") && {force: true}),
-    };
+    const options = chosenOptions();
     const outcomes = {};
     let taken = 0;
     button.disabled = true;
