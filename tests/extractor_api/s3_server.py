@@ -26,12 +26,14 @@ def s3_server(console: Path) -> Iterator[int]:
     """Moto's S3 server as a process of its own, with its output in ``console``; yields its port."""
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
     with console.open("wb") as stderr, subprocess.Popen(command, stderr=stderr, stdout=subprocess.DEVNULL) as server:
-        deadline = time.monotonic() + 60
-        while not (address := re.search(r"http://127\.0\.0\.1:(\d+)", console.read_text())):
-            assert server.poll() is None and time.monotonic() < deadline, console.read_text()
-            time.sleep(0.05)
-        yield int(address[1])
-        server.kill()
+        try:
+            deadline = time.monotonic() + 60
+            while not (address := re.search(r"http://127\.0\.0\.1:(\d+)", console.read_text())):
+                assert server.poll() is None and time.monotonic() < deadline, console.read_text()
+                time.sleep(0.05)
+            yield int(address[1])
+        finally:
+            server.kill()
 
 
 def put(port: int, savepath: str, content: bytes) -> str:
