@@ -80,6 +80,12 @@ class UploadNotFound(ServiceError):
     status, code, retryable = 404, "upload_not_found", False
 
 
+class TooManyUploads(ServiceError):
+    """As many uploads are unfinished as may be; ``retry_after`` is in seconds."""
+
+    status, code, retryable = 429, "too_many_uploads", True
+
+
 class WrongOffset(ServiceError):
     """The bytes do not continue what has arrived; ``offset`` is where they have to."""
 

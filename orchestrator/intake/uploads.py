@@ -13,13 +13,13 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from orchestrator.database.pool import CONNECTION_ERRORS, Pool
-from orchestrator.errors import ObjectExists, UploadIncomplete, UploadNotFound, WrongOffset
+from orchestrator.errors import ObjectExists, TooManyUploads, UploadIncomplete, UploadNotFound, WrongOffset
 from orchestrator.intake.submission import Submissions, Submitted
 from orchestrator.intake.unfinished_uploads import Upload, UploadFolder, Writer
 from orchestrator.intake.upload_buckets import UploadBuckets, not_written
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import Options
-from reelscribe.errors import BadRequest, BodyTooLarge, Busy, NoRoom, ServiceError, SettingsError
+from reelscribe.errors import BadRequest, BodyTooLarge, NoRoom, ServiceError, SettingsError
 from reelscribe.settings.loading import Settings
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Uploads:
         Raises:
             BodyTooLarge: it is over ``[uploads] max_bytes``.
             BadRequest, ObjectExists: see :meth:`UploadBuckets.check_free`.
-            Busy: too many are unfinished.
+            TooManyUploads: too many are unfinished.
             NoRoom: the disk cannot hold it.
             NotWritten: this service cannot write into the bucket.
             PeerUnreachable, PeerRefused: MinIO does not answer, or refuses.
@@ -259,7 +259,7 @@ class Uploads:
         section, folder = self._settings.uploads, self._folder(upload)
         unfinished = sum(each.job is None for each in self._all())
         if unfinished >= section.max_unfinished:
-            raise Busy(
+            raise TooManyUploads(
                 f"{unfinished} uploads are unfinished, as many as may be; finish or cancel one, or try again later",
                 retry_after=BUSY_SECONDS,
             )

@@ -93,6 +93,13 @@ def test_an_empty_object_that_marks_a_folder_is_not_listed(tmp_path: Path) -> No
     assert listed(LocalStorage(PathsSection(minio_data_path=tmp_path))) == ["talks/a.mp4"]
 
 
+def test_what_we_keep_in_the_folder_ourselves_is_no_object(tmp_path: Path) -> None:
+    for name in (".reelscribe-uploads/1.part", "talks/.reelscribe-7.part", "talks/a.mp4"):
+        (tmp_path / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "videos" / name).write_text(name)
+    assert listed(LocalStorage(PathsSection(minio_data_path=tmp_path))) == ["talks/a.mp4"]
+
+
 def test_a_page_reads_only_the_folders_it_touches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in range(200):
         (tmp_path / "videos" / f"{folder:03}").mkdir(parents=True)

@@ -5,7 +5,7 @@ import {Failure, request, signIn} from "./api.js";
 const PIECE_BYTES = 8 << 20;
 const STALL_MILLISECONDS = 60000;
 const LONGEST_PAUSE_SECONDS = 30;
-const PASSING_STATUSES = [0, 502, 503, 504];
+const PASSING_STATUSES = [0, 429, 502, 503, 504];
 const PASSING_CODES = ["wrong_offset", "in_use"];
 const NAME = "reelscribe.uploads";
 const MOST_REMEMBERED = 50;

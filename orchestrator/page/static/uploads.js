@@ -99,8 +99,9 @@ class Row {
       this.finished(job);
     } catch (failure) {
       if (this.removed) return;
-      this.element.dataset.state = "failed";
-      if (failure.code === "object_exists") this.ask();
+      const isThere = failure.code === "object_exists";
+      this.element.dataset.state = isThere ? "asked" : "failed";
+      if (isThere) this.ask();
       else this.failed(failure.message);
     }
   }

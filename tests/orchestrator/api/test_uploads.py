@@ -235,7 +235,7 @@ async def test_room_is_kept_for_what_was_announced_and_there_is_a_limit(api, fol
     assert "make room, or send a smaller file" in full.json()["error"]["message"]
     restart(uploads=UploadsSection(max_unfinished=1))
     busy = await api.post("/api/uploads", json={"savepath": "third.mp4", "bytes": 1})
-    assert (busy.status_code, busy.json()["error"]["code"]) == (503, "busy")
+    assert (busy.status_code, busy.json()["error"]["code"]) == (429, "too_many_uploads")
 
 
 async def test_a_full_disk_keeps_what_has_arrived(api, folder, monkeypatch):

@@ -7,10 +7,13 @@ import httpx
 import pytest
 
 from orchestrator.api.handlers import OrchestratorService
+from orchestrator.intake.uploads import Uploads
 from orchestrator.jobs.models import Options
 from orchestrator.page import home
 from reelscribe.contracts.scopes import Scope
 from reelscribe.http.auth import Token, Tokens
+from reelscribe.settings.loading import Settings
+from tests.extractor_api.s3_server import minio
 from tests.orchestrator.conftest import BUCKET
 
 
@@ -77,3 +80,24 @@ async def test_who_may_only_look_sees_no_forms_and_no_buttons(serving, submissio
         submits,
         pauses,
     )
+
+
+async def test_files_can_be_uploaded_if_the_bucket_can_be_written_and_only_then_may_scripts_reach_minio(
+    client, orchestrator_service: OrchestratorService, tmp_path
+) -> None:
+    assert 'id="upload"' not in (await client.get("/")).text
+    (tmp_path / "minio" / BUCKET).mkdir(parents=True)
+    here = await client.get("/")
+    assert ('id="upload"' in here.text, "connect-src 'self';" in here.headers["Content-Security-Policy"]) == (
+        True,
+        True,
+    )
+    (tmp_path / "minio" / ".minio.sys").mkdir()
+    assert 'id="upload"' not in (await client.get("/")).text
+    section = minio(tmp_path, 9, public_endpoint="https://minio.example.com")
+    service = orchestrator_service
+    service.uploads = Uploads(Settings(minio=section), service.pool, service.submissions)
+    straight = await client.get("/")
+    assert 'id="upload"' in straight.text
+    assert "connect-src 'self' https://minio.example.com;" in straight.headers["Content-Security-Policy"]
+    assert "minio.example.com" not in (await client.get("/search")).headers["Content-Security-Policy"]
