@@ -7,6 +7,7 @@ const STALL_MILLISECONDS = 60000;
 const LONGEST_PAUSE_SECONDS = 30;
 const PASSING_STATUSES = [0, 429, 502, 503, 504];
 const PASSING_CODES = ["wrong_offset", "in_use"];
+const THERE_STATUSES = [412, 304]; // the second of MinIO before April 2024
 const NAME = "reelscribe.uploads";
 const MOST_REMEMBERED = 50;
 
@@ -115,7 +116,7 @@ export class Sending {
       if (failure.status === 0) failure.message = `No connection to ${origin}, or it does not admit this page`;
       throw failure;
     }
-    if (answer.status === 412) return this.#doneBefore();
+    if (THERE_STATUSES.includes(answer.status)) return this.#doneBefore();
     if (answer.status >= 300)
       throw new Failure(answer.status, "refused", `MinIO at ${origin} does not take it (HTTP ${answer.status})`);
     return null;
