@@ -1,35 +1,22 @@
-"""Recordings uploaded over HTTP: into a plain folder, through the orchestrator to MinIO, and straight to it."""
+"""Recordings that are uploaded over HTTP into a bucket that is a plain folder."""
 
 import asyncio
 import os
-import random
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
 import pytest
-from minio import Minio
 
-from orchestrator.api.handlers import OrchestratorService
-from orchestrator.database.pool import Pool
 from orchestrator.intake import unfinished_uploads
-from orchestrator.intake.submission import Submissions
 from orchestrator.intake.unfinished_uploads import FOLDER
-from orchestrator.intake.uploads import Uploads
 from reelscribe.contracts.scopes import Scope
 from reelscribe.http.auth import Token, Tokens
-from reelscribe.settings.extractor import PathsSection
-from reelscribe.settings.loading import Settings
 from reelscribe.settings.orchestrator import UploadsSection
-from tests.extractor_api.s3_server import SECRET, minio, s3_server
-from tests.orchestrator.contract import CONTRACT
-
-TALK = random.Random(1).randbytes(1_500_000)
-BYTES = "application/octet-stream"
+from tests.orchestrator.api.uploading import BYTES, TALK, announced, done, offset, send
 
 
 @pytest.fixture
@@ -38,50 +25,6 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "minio" / "videos"
     folder.mkdir(parents=True)
     return folder
-
-
-@pytest.fixture
-async def api(serving: Callable[[Tokens], str]) -> AsyncIterator[httpx.AsyncClient]:
-    hooks = {"response": [CONTRACT.check]}
-    async with httpx.AsyncClient(base_url=serving(Tokens()), event_hooks=hooks, timeout=60) as client:
-        yield client
-
-
-@pytest.fixture
-def restart(
-    orchestrator_service: OrchestratorService, pool: Pool, submissions: Submissions, tmp_path: Path
-) -> Callable[..., Uploads]:
-    """Uploads as a service that was restarted finds them; with other settings, if some are given."""
-
-    def start(**sections: Any) -> Uploads:
-        settings = Settings(paths=PathsSection(minio_data_path=tmp_path / "minio"), **sections)
-        orchestrator_service.uploads = Uploads(settings, pool, submissions)
-        return orchestrator_service.uploads
-
-    return start
-
-
-async def announced(
-    api: httpx.AsyncClient, savepath: str = "talks/a.mp4", content: bytes = TALK, **options: Any
-) -> Any:
-    answer = await api.post("/api/uploads", json={"savepath": savepath, "bytes": len(content), **options})
-    assert answer.status_code == 201, answer.text
-    return answer.json()
-
-
-async def send(api: httpx.AsyncClient, upload: Any, content: bytes, offset: int) -> httpx.Response:
-    headers = {"Upload-Offset": str(offset), "Content-Type": BYTES}
-    return await api.patch(upload["upload"], content=content, headers=headers)
-
-
-async def offset(api: httpx.AsyncClient, upload: Any) -> int:
-    answer = await api.head(upload["upload"])
-    assert answer.status_code == 200
-    return int(answer.headers["Upload-Offset"])
-
-
-async def done(api: httpx.AsyncClient, upload: Any, **query: Any) -> httpx.Response:
-    return await api.post(f"{upload['upload']}/done", params=query)
 
 
 def objects(folder: Path) -> list[str]:
@@ -327,80 +270,3 @@ async def test_memory_stays_flat_and_other_requests_are_answered_while_much_arri
     assert answer.headers["Upload-Offset"] == str(200 << 20)
     assert grown < 40 << 20, f"{grown >> 20} MiB more"
     assert max(waits) < 5
-
-
-@pytest.fixture(scope="module")
-def s3_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with s3_server(tmp_path_factory.mktemp("moto") / "console") as port:
-        yield port
-
-
-@pytest.fixture
-def s3(s3_port: int) -> Minio:
-    client = Minio(f"127.0.0.1:{s3_port}", "reader", SECRET, secure=False)
-    if not client.bucket_exists(bucket_name="videos"):
-        client.make_bucket(bucket_name="videos")
-    for found in client.list_objects(bucket_name="videos", recursive=True):
-        client.remove_object(bucket_name="videos", object_name=str(found.object_name))
-    return client
-
-
-def read(s3: Minio, savepath: str) -> bytes:
-    return bytes(s3.get_object(bucket_name="videos", object_name=savepath).read())
-
-
-async def test_the_orchestrator_takes_a_recording_for_minio_and_keeps_only_the_object(
-    api, s3, s3_port, restart, tmp_path
-):
-    restart(minio=minio(tmp_path, s3_port), uploads=UploadsSection(data_dir=tmp_path / "uploads"))
-    upload = await announced(api)
-    await send(api, upload, TALK, 0)
-    assert list(s3.list_objects(bucket_name="videos", recursive=True)) == []
-    assert (await done(api, upload)).json()["savepath"] == "talks/a.mp4"
-    assert read(s3, "talks/a.mp4") == TALK
-    assert [path.suffix for path in (tmp_path / "uploads").iterdir()] == [".json"]
-    assert (await api.post("/api/uploads", json={"savepath": "talks/a.mp4", "bytes": 1})).status_code == 409
-
-
-async def test_a_browser_sends_a_recording_straight_to_minio_and_its_length_is_checked(
-    api, s3, s3_port, restart, tmp_path, caplog
-):
-    section = minio(tmp_path, s3_port, public_endpoint=f"http://localhost:{s3_port}")
-    restart(minio=section, uploads=UploadsSection(data_dir=tmp_path / "uploads"))
-    caplog.set_level("DEBUG")
-    upload = await announced(api)
-    link = upload["put"]["url"]
-    assert link.startswith(f"http://localhost:{s3_port}/videos/talks/a.mp4?X-Amz-Algorithm=AWS4-HMAC-SHA256")
-    missing = await done(api, upload)
-    assert (missing.status_code, "is not there in bucket videos" in missing.json()["error"]["message"]) == (409, True)
-    assert (await send(api, upload, b"x", 0)).status_code == 400
-    async with httpx.AsyncClient() as browser:
-        await browser.put(link, content=TALK[:-1], headers=upload["put"]["headers"])
-        assert "has 1499999 bytes" in (await done(api, upload)).json()["error"]["message"]
-        assert (await browser.put(link, content=TALK, headers=upload["put"]["headers"])).status_code == 412
-        again = (await api.get(upload["upload"])).json()["put"]["url"]
-        await browser.put(again, content=TALK)
-    assert (await done(api, upload)).status_code == 202
-    assert read(s3, "talks/a.mp4") == TALK
-    assert "X-Amz-Signature" not in "".join(
-        record.getMessage() for record in caplog.records if not record.name.startswith("http")
-    )
-
-
-async def test_what_minio_reports_before_the_page_does_is_submitted_once_with_its_options(
-    api, s3, s3_port, restart, tmp_path, sql
-):
-    section = minio(tmp_path, s3_port, public_endpoint=f"http://localhost:{s3_port}")
-    restart(minio=section, uploads=UploadsSection(data_dir=tmp_path / "uploads"))
-    upload = await announced(api, word_timestamps=True)
-    async with httpx.AsyncClient() as browser:
-        await browser.put(upload["put"]["url"], content=TALK)
-    entry = {
-        "eventName": "s3:ObjectCreated:Put",
-        "s3": {"bucket": {"name": "videos"}, "object": {"key": "talks/a.mp4"}},
-    }
-    hook = await api.post("/hooks/minio", json={"Records": [entry]})
-    assert (hook.status_code, hook.json()["new"]) == (200, 1), hook.text
-    job = (await done(api, upload)).json()
-    assert job["outcome"] == "new"
-    assert await sql("select options from transcriptions") == [({"word_timestamps": True},)]
