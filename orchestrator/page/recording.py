@@ -12,6 +12,7 @@ from orchestrator.page import facts
 from orchestrator.page.addresses import Addresses
 from orchestrator.page.formats import clock, universal_time
 from orchestrator.page.handler import PageHandler
+from orchestrator.page.lines import LINES_OF_A_PART, parts
 from orchestrator.transcripts import queries as transcript_queries
 from reelscribe.contracts.messages import WireModel
 from reelscribe.contracts.scopes import Scope
@@ -19,8 +20,8 @@ from reelscribe.settings.fields import BucketName
 from reelscribe.text.file_names import FileNames
 from reelscribe.text.formats import Format
 
-SEGMENTS_OF_A_PART = 200
-"""The browser lays out and paints only the parts that are in view."""
+LINES_PER_READ = 1000
+"""A few milliseconds of work: other requests are served in between."""
 PARTS = "<!-- parts -->"
 """What the template has in place of the segments. Nothing that people have written can be it: that is escaped."""
 
@@ -75,19 +76,21 @@ class RecordingPage(PageHandler):
         ).decode()
         before, after = page.split(PARTS)
         await self.send(before)
-        await self._send_parts(job)
+        await self._send_lines(job)
         self.finish(after)
 
-    async def _send_parts(self, job: Job) -> None:
-        """The segments, a part at a time: ten hours have 15 000."""
-        last, is_full = -1, True
-        while is_full:
+    async def _send_lines(self, job: Job) -> None:
+        """The segments, some at a time: ten hours have 15 000."""
+        first, last = 0, LINES_OF_A_PART - 1  # the browser begins while the others are read
+        while True:
             async with self.service.pool.connection() as connection:
-                lines = await transcript_queries.lines(connection, job.id, last, SEGMENTS_OF_A_PART)
+                known = await transcript_queries.last_index(connection, job.id)
+                lines = await transcript_queries.lines(connection, job.id, first, last)
             if lines:
-                await self.send(self.render_string("recording_part.html", lines=lines, clock=clock))
-                last = lines[-1].index
-            is_full = len(lines) == SEGMENTS_OF_A_PART
+                await self.send(parts(lines))
+            if last >= known:
+                return
+            first, last = last + 1, last + LINES_PER_READ
 
 
 def _downloads(job: Job, addresses: Addresses, language: str) -> list[Download]:

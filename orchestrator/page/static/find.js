@@ -61,11 +61,12 @@ export class Find {
     this.#changed(this.#hits.map(({line}) => Number(line.dataset.start)));
   }
 
-  #hitsOf(terms) {
-    const hits = [];
+  #hitsOf(words) {
+    const hits = [], terms = words.filter(Boolean);
+    if (!terms.length) return hits;
     for (const line of this.#transcript.lines) {
       const said = plain(textOf(line)?.data ?? ""), before = hits.length;
-      for (const term of terms.filter(Boolean))
+      for (const term of terms)
         for (let from = said.indexOf(term); from >= 0; from = said.indexOf(term, from + term.length))
           hits.push({line, from, to: from + term.length});
       if (hits.length > before + 1) hits.push(...hits.splice(before).sort((one, other) => one.from - other.from));

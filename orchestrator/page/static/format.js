@@ -1,16 +1,22 @@
 // How numbers, lengths and times are written, in the reader's own language and zone.
 
-const whole = new Intl.NumberFormat();
-const rounded = new Intl.NumberFormat(undefined, {maximumFractionDigits: 1});
-const tenths = new Intl.NumberFormat(undefined, {minimumFractionDigits: 1, maximumFractionDigits: 1});
-const hour = new Intl.DateTimeFormat(undefined, {timeStyle: "short"});
-const moment = new Intl.DateTimeFormat(undefined, {dateStyle: "medium", timeStyle: "short"});
+// Each takes a page milliseconds to make, and no page needs all of them.
+const whole = whenUsed(() => new Intl.NumberFormat());
+const rounded = whenUsed(() => new Intl.NumberFormat(undefined, {maximumFractionDigits: 1}));
+const tenths = whenUsed(() => new Intl.NumberFormat(undefined, {minimumFractionDigits: 1, maximumFractionDigits: 1}));
+const hour = whenUsed(() => new Intl.DateTimeFormat(undefined, {timeStyle: "short"}));
+const moment = whenUsed(() => new Intl.DateTimeFormat(undefined, {dateStyle: "medium", timeStyle: "short"}));
 
-export const count = (number) => whole.format(number);
+function whenUsed(make) {
+  let made;
+  return (value) => (made ??= make()).format(value);
+}
+
+export const count = (number) => whole(number);
 /** With one digit after the point, always: 3.0. */
-export const one = (number) => tenths.format(number);
+export const one = (number) => tenths(number);
 /** With one where there is one: 3, 3.5. */
-export const decimal = (number) => rounded.format(number);
+export const decimal = (number) => rounded(number);
 
 /** A position or length in a recording: 0:07, 12:34, 1:02:03. */
 export function clock(seconds) {
@@ -35,8 +41,8 @@ export function bytes(number) {
 }
 
 /** A day and time in the reader's zone. */
-export const localTime = (when) => moment.format(new Date(when));
-export const timeOfDay = (when) => hour.format(new Date(when));
+export const localTime = (when) => moment(new Date(when));
+export const timeOfDay = (when) => hour(new Date(when));
 
 /** Show every <time> within an element in the reader's zone. */
 export function localTimes(element) {

@@ -34,7 +34,7 @@ function withQuery(address, query) {
 }
 
 function showMap() {
-  map.show(transcript.lines, lengthInAll());
+  map.show(transcript.times, lengthInAll());
 }
 
 function lengthInAll() {
@@ -62,7 +62,7 @@ function goBack() {
 function edited(title) {
   element("title-shown").textContent = element("title-text").value = title ?? "";
   element("title-shown").hidden = !title;
-  map.show(transcript.lines, lengthInAll());
+  showMap();
   find.look();
   element("undo").hidden = element("history-shown").hidden = edits.revision === 0;
   for (const track of document.querySelectorAll("track")) track.src = `${track.getAttribute("src").split("#")[0]}#${edits.revision}`;

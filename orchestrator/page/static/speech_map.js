@@ -10,7 +10,7 @@ export class SpeechMap {
   #canvas;
   #playhead;
   #pointed;
-  #speech = [];
+  #speech = {starts: [], ends: []};
   #peaks = null;
   #hits = [];
   #isDrawing = false;
@@ -67,9 +67,9 @@ export class SpeechMap {
     return this.#share(event) * this.length;
   }
 
-  /** Draw lines as speech; `length` is that of the recording. */
-  show(lines, length) {
-    this.#speech = lines.map(({dataset}) => [Number(dataset.start), Number(dataset.end)]);
+  /** Draw speech between these times; `length` is that of the recording. */
+  show(speech, length) {
+    this.#speech = speech;
     this.length = length;
     this.#box.setAttribute("aria-valuemax", Math.round(length));
     this.#draw();
@@ -119,7 +119,8 @@ export class SpeechMap {
     const colour = (name) => getComputedStyle(this.#box).getPropertyValue(name).trim();
     const column = (seconds) => Math.floor((seconds / this.length) * columns);
     const spoken = new Uint8Array(columns);
-    for (const [start, end] of this.#speech) spoken.fill(1, column(start), Math.max(column(start) + 1, column(end)));
+    const {starts, ends} = this.#speech;
+    starts.forEach((start, line) => spoken.fill(1, column(start), Math.max(column(start) + 1, column(ends[line]))));
     for (const [isSpoken, name] of [[0, "--silence"], [1, "--speech"]]) {
       context.fillStyle = colour(name);
       for (let x = 0; x < columns; x++) {

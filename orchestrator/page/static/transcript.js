@@ -1,6 +1,6 @@
 // The transcript: its lines, which of them is spoken, and which of its words.
 //
-// Markup, the same from the server (recording_part.html) and from here (`add`): `#lines` has `.part`s of up to 200 lines.
+// Markup, the same from the server (lines.py) and from here (`add`): `#lines` has `.part`s of up to 200 lines.
 // A part that is not in view is neither laid out nor painted (content-visibility), but find-in-page and screen readers
 // find all of its text. A line is
 //
@@ -30,6 +30,7 @@ export class Transcript {
   #words;
   #follow;
   #starts = new Float64Array(0);
+  #ends = this.#starts;
   #word = -1;
   #range = null;
   #isShaded = false;
@@ -50,7 +51,8 @@ export class Transcript {
   /** Look at all lines again, after some were added or removed. */
   reload() {
     this.lines = [...this.#root.querySelectorAll(".line")];
-    this.#starts = Float64Array.from(this.lines, (line) => Number(line.dataset.start));
+    this.#starts = Float64Array.from(this.lines, (line) => line.getAttribute("data-start"));
+    this.#ends = Float64Array.from(this.lines, (line) => line.getAttribute("data-end"));
     this.#watching.disconnect();
     this.#inView.clear();
     for (const part of this.#root.children) this.#watching.observe(part);
@@ -111,6 +113,11 @@ export class Transcript {
 
   get lastIndex() {
     return Number(this.lines.at(-1)?.dataset.index ?? -1);
+  }
+
+  /** When each line begins, and when each ends. */
+  get times() {
+    return {starts: this.#starts, ends: this.#ends};
   }
 
   /** The line that is spoken at a time, or was last; null before the first. */

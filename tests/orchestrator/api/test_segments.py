@@ -71,7 +71,7 @@ async def test_lines_are_what_a_reader_sees_of_the_segments(pool, store_transcri
     async with pool.connection() as connection:
         [stored] = await job_queries.jobs_by_id(connection, [job.id])
         segments = await transcript_queries.segments(connection, stored.id, 0)
-        lines = await transcript_queries.lines(connection, stored.id, 0, 10)
+        lines = await transcript_queries.lines(connection, stored.id, 1, 10)
     assert [(line.index, line.start, line.end, line.text) for line in lines] == [
         (segment.index, segment.start, segment.end, segment.text) for segment in segments
     ]
