@@ -9,8 +9,8 @@ from html import escape
 from orchestrator.page.formats import clock
 from orchestrator.transcripts.queries import Line
 
-LINES_OF_A_PART = 200
-"""The browser lays out and paints only the parts that are in view."""
+LINES_OF_A_PART = 100
+"""The browser lays out only the parts that are in view, and paints all of one again for each word that is spoken."""
 
 
 def parts(lines: Sequence[Line]) -> str:

@@ -1,6 +1,6 @@
 // The transcript: its lines, which of them is spoken, and which of its words.
 //
-// Markup, the same from the server (lines.py) and from here (`add`): `#lines` has `.part`s of up to 200 lines.
+// Markup, the same from the server (lines.py) and from here (`add`): `#lines` has `.part`s of up to 100 lines.
 // A part that is not in view is neither laid out nor painted (content-visibility), but find-in-page and screen readers
 // find all of its text. A line is
 //
@@ -20,7 +20,7 @@
 import {clock} from "./format.js";
 import {lastAtOrBefore} from "./words.js";
 
-const LINES_OF_A_PART = 200;
+const LINES_OF_A_PART = 100;
 const TAKES_INPUT = "a, button, input, textarea, select, [contenteditable]";
 
 const highlights = globalThis.CSS?.highlights;
@@ -33,6 +33,8 @@ export class Transcript {
   #ends = this.#starts;
   #word = -1;
   #range = null;
+  #highlight = null; // of the word
+  #reached = null; // the link that Tab reaches
   #isShaded = false;
   #inView = new Set(); // parts, or nearly
   #watching;
@@ -53,10 +55,8 @@ export class Transcript {
     this.lines = [...this.#root.querySelectorAll(".line")];
     this.#starts = Float64Array.from(this.lines, (line) => line.getAttribute("data-start"));
     this.#ends = Float64Array.from(this.lines, (line) => line.getAttribute("data-end"));
-    this.#watching.disconnect();
-    this.#inView.clear();
-    for (const part of this.#root.children) this.#watching.observe(part);
-    if (!this.#root.querySelector('.time[tabindex="0"]')) this.lines[0]?.firstElementChild.setAttribute("tabindex", 0);
+    this.#watch();
+    if (!this.#reached?.isConnected) this.#reach(this.lines[0]);
     if (this.spoken && !this.spoken.isConnected) this.spoken = null;
     this.#word = -1;
   }
@@ -140,15 +140,21 @@ export class Transcript {
 
   #speak(line) {
     this.spoken?.removeAttribute("aria-current");
-    this.#root.querySelector('.time[tabindex="0"]')?.setAttribute("tabindex", -1);
     this.spoken = line;
     this.#word = -1;
     highlights?.delete("word");
     if (!line) return;
     line.setAttribute("aria-current", "true");
-    line.firstElementChild.setAttribute("tabindex", 0);
+    this.#reach(line);
     if (highlights) this.#readWords(line.parentElement).then(() => this.#readWords(line.parentElement?.nextElementSibling));
     this.#follow.to(line);
+  }
+
+  /** Have Tab lead to this line, and to no other. */
+  #reach(line) {
+    this.#reached?.setAttribute("tabindex", -1);
+    this.#reached = line?.firstElementChild ?? null;
+    this.#reached?.setAttribute("tabindex", 0);
   }
 
   #showWord(line, seconds) {
@@ -163,7 +169,8 @@ export class Transcript {
     this.#range ??= new Range();
     this.#range.setStart(text, Math.min(place[0], text.length));
     this.#range.setEnd(text, Math.min(place[1], text.length));
-    highlights.set("word", new Highlight(this.#range));
+    this.#highlight ??= new Highlight(this.#range);
+    if (!highlights.has("word")) highlights.set("word", this.#highlight);
   }
 
   async #readWords(part) {
@@ -203,15 +210,22 @@ export class Transcript {
     const other = this.lines[this.lines.indexOf(line) + away];
     if (!other) return;
     event.preventDefault();
-    line.firstElementChild.setAttribute("tabindex", -1);
-    other.firstElementChild.setAttribute("tabindex", 0);
+    this.#reach(other);
     other.firstElementChild.focus();
   }
 
   /** Shade the words that the model was unsure of, or stop that. */
   shade(isWanted) {
     this.#isShaded = isWanted;
+    this.#watch();
     this.#shadeAgain();
+  }
+
+  /** Know which parts are in view while words are shaded; else it would cost each frame for nothing. */
+  #watch() {
+    this.#watching.disconnect();
+    this.#inView.clear();
+    if (this.#isShaded) for (const part of this.#root.children) this.#watching.observe(part);
   }
 
   async #shadeAgain() {
