@@ -31,6 +31,13 @@ export function signIn() {
   location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search + location.hash)}`);
 }
 
+/** The address without its host: the page may be open under another name than `public_url`, with which links are made, and
+ *  plays nothing of other hosts. */
+export function onThisHost(address) {
+  const {pathname, search} = new URL(address, location.href);
+  return pathname + search;
+}
+
 /** The path of a recording's page or of its API: each part of its savepath is escaped, and the slashes stay, but for
  *  the one before a last part that is the name of a route. */
 export function pathOf(before, savepath) {

@@ -11,16 +11,19 @@ export class Live {
   #address;
   #job;
   #changed;
+  #finished;
   #reading = null;
   #isStale = false;
   #isFollowing = false;
 
-  /** `job` has id, attempt and state; `address` gives its segments; `changed` is called after each change. */
-  constructor(transcript, address, job, changed) {
+  /** `job` has id, attempt and state; `address` gives its segments; `changed` is called after each change,
+   *  `finished` when the job is done, unless it was from the beginning. */
+  constructor(transcript, address, job, changed, finished) {
     this.#transcript = transcript;
     this.#address = address;
     this.#job = job;
     this.#changed = changed;
+    this.#finished = finished;
     if (UNFINISHED.includes(job.state)) this.#follow();
     document.getElementById("retry")?.addEventListener("click", () => this.#retry());
   }
@@ -45,6 +48,7 @@ export class Live {
     if (job.attempt !== before.attempt) this.#transcript.removeFrom(job.progress_seconds);
     this.#show(job);
     if (job.progress_seconds !== before.progress_seconds || job.state !== before.state) this.#read();
+    if (job.state === "done" && before.state !== "done") this.#finished();
   }
 
   /** Read the segments that are new, one request after the other. */

@@ -1,10 +1,11 @@
 // The page of a recording: player, transcript and map, and what moves which of them.
 
-import {request} from "./api.js";
+import {onThisHost, request} from "./api.js";
 import {EditHistory} from "./edit_history.js";
 import {Editor} from "./editor.js";
 import {Edits} from "./edits.js";
 import {Find} from "./find.js";
+import {showFinished} from "./finished.js";
 import {Follow} from "./follow.js";
 import {localTimes} from "./format.js";
 import {Live} from "./live.js";
@@ -158,6 +159,9 @@ function goToMoment() {
   player.seek(seconds);
 }
 
+let waveform = null; // its address
+const OF_THE_PLAYER = ["player", "map", "controls", "goto"];
+
 /** Play what the browser can of the recording: itself, or sound that is made of it. */
 async function load() {
   let about;
@@ -165,9 +169,11 @@ async function load() {
     about = await request(dataset.media);
     if (!about.url) throw new Error(about.why);
   } catch (failure) {
-    for (const useless of ["player", "map", "controls", "goto"]) element(useless).hidden = true;
+    for (const useless of OF_THE_PLAYER) element(useless).hidden = true;
     return note(`This recording cannot be played: ${failure.message}`);
   }
+  for (const useful of OF_THE_PLAYER) element(useful).hidden = false;
+  element("player-note").hidden = true;
   player.load(onThisHost(about.url), about.playable === "audio");
   if (about.playable === "audio") note(`${about.why[0].toUpperCase()}${about.why.slice(1)}.`);
   if (about.audio_url && about.audio_url !== about.url) {
@@ -176,12 +182,14 @@ async function load() {
       player.load(onThisHost(about.audio_url), true);
     });
   }
-  if (about.peaks_url) await showWaveform(onThisHost(about.peaks_url));
+  waveform = about.peaks_url && onThisHost(about.peaks_url);
+  await showWaveform();
 }
 
-async function showWaveform(address) {
+async function showWaveform() {
+  if (!waveform || map.hasWaveform) return;
   try {
-    const peaks = await request(withQuery(address, `points=${PEAKS}`));
+    const peaks = await request(withQuery(waveform, `points=${PEAKS}`));
     const loudest = peaks.max.reduce((most, max, point) => Math.max(most, max - peaks.min[point]), 1);
     map.showPeaks({...peaks, loudest});
   } catch {
@@ -189,10 +197,10 @@ async function showWaveform(address) {
   }
 }
 
-/** The address without its host: the page may be open under another name than the one that links are made with. */
-function onThisHost(address) {
-  const {pathname, search} = new URL(address, location.href);
-  return pathname + search;
+/** The job is done: what could not be shown or played before may be now. */
+async function finish() {
+  await showFinished(dataset.job);
+  await (element("player").hidden ? load() : showWaveform());
 }
 
 function note(sentence) {
@@ -216,7 +224,7 @@ transcript.onPlay((line, seconds, link) => {
   player.seek(seconds, {play: true});
   if (link) player.media.focus({preventScroll: true});
 });
-new Live(transcript, segments, {...dataset, id: Number(dataset.job), attempt: Number(dataset.attempt)}, showMap);
+new Live(transcript, segments, {...dataset, id: Number(dataset.job), attempt: Number(dataset.attempt)}, showMap, finish);
 
 // Stacked, the head of the transcript stays below the player, however tall that is.
 new ResizeObserver(([{target}]) => document.body.style.setProperty("--stage", `${target.offsetHeight}px`)).observe(element("stage"));

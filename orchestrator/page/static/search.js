@@ -1,6 +1,6 @@
 // Search: the server has rendered the results; here they get dates in the reader's zone, and a player.
 
-import {Failure, request} from "./api.js";
+import {Failure, onThisHost, request} from "./api.js";
 import {localTimes} from "./format.js";
 
 const WHY = {
@@ -23,7 +23,7 @@ async function playerIn(article) {
   media.playsInline = true;
   media.setAttribute("aria-label", article.querySelector("h2").textContent.trim());
   media.addEventListener("error", () => tell(article, WHY.failed));
-  media.src = url;
+  media.src = onThisHost(url);
   const box = article.querySelector(".player");
   box.replaceChildren(media);
   box.hidden = false;

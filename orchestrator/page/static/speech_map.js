@@ -81,6 +81,10 @@ export class SpeechMap {
     this.#draw();
   }
 
+  get hasWaveform() {
+    return this.#peaks !== null;
+  }
+
   /** Mark these times. */
   mark(hits) {
     this.#hits = hits;

@@ -12,7 +12,7 @@ import psycopg
 import pysubs2
 import pytest
 import webvtt
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
 from orchestrator.database import embedded
 from orchestrator.page.static_files import FOLDER
@@ -106,6 +106,12 @@ def test_segments_appear_while_the_job_runs_and_a_click_on_one_plays_it(page: Pa
     recordings.run("resume", "--prefix", "player/")
     expect(lines(page).first).to_be_visible(timeout=30_000)
     expect(page.locator("#downloads")).to_be_visible(timeout=30_000)
+    page.get_by_text("Receipt", exact=True).click()  # without a reload, as all that a finished job has
+    expect(page.get_by_text("SHA-256 of the audio")).to_be_visible()
+    expect(page.locator(".facts")).to_contain_text("English")
+    page.get_by_text("Download", exact=True).click()
+    expect(page.get_by_role("link", name="srt")).to_have_attribute("download", re.compile(r"minute\.en\.srt$"))
+    assert page.evaluate("document.querySelector('video').textTracks.length") == 1
     served = httpx.get(f"{recordings.orchestrator_url}/api/transcripts/player/minute.webm/segments").json()["segments"]
     assert lines(page).count() == len(served) > 5
     lines(page).nth(4).locator(".text").click(position={"x": 3, "y": 8})
@@ -246,6 +252,21 @@ def test_of_a_video_that_browsers_cannot_play_the_sound_is_played_with_its_wavef
     page.get_by_role("slider", name="Position in the recording").press("ArrowRight")
     until(page, "document.querySelector('audio').currentTime > 7")
     expect(page.get_by_role("slider")).to_have_attribute("aria-valuetext", re.compile("^[78] seconds of 8 seconds$"))
+
+
+def test_a_page_under_another_name_than_that_of_links_plays(page: Page, transcribed: Reelscribe) -> None:
+    def with_links_of_another_host(route: Route) -> None:
+        answer = route.fetch()
+        links = {name: f"http://public.example{link}" for name, link in answer.json().items() if name.endswith("url")}
+        route.fulfill(response=answer, json={**answer.json(), **links})
+
+    page.route("**/api/media/player/minute.webm", with_links_of_another_host)
+    page.goto("/media/player/minute.webm")
+    lines(page).first.click()
+    until(page, f"!{PAUSED} && {SECONDS} > 0.5")
+    page.goto("/search?q=the&prefix=player/minute")
+    page.get_by_role("button", name=re.compile("^Play from")).first.click()
+    until(page, "document.querySelector('video')?.readyState > 1")
 
 
 def test_with_a_player_and_seven_more_tabs_the_next_request_still_starts(

@@ -1,0 +1,29 @@
+// What the page of a recording has only once its job is done. The server makes it: it is read from there, and put in place.
+
+import {localTimes} from "./format.js";
+
+/** Show what is known of a finished job, by its id: its facts and receipt, its files, and captions. */
+export async function showFinished(job) {
+  const page = await readAbove(job);
+  if (page.getElementById("recording")?.dataset.state !== "done") return;
+  for (const selector of [".facts", ".sheets"]) {
+    const made = page.querySelector(selector);
+    document.querySelector(selector).replaceWith(made);
+    localTimes(made);
+  }
+  for (const note of page.querySelectorAll(".about > .note")) document.getElementById("state").before(note);
+  const video = document.querySelector("#player video"), track = page.querySelector("track");
+  if (video && track && !video.querySelector("track")) video.append(track);
+}
+
+/** The page as it would be opened now, down to its transcript, which is here already. */
+async function readAbove(job) {
+  const query = new URLSearchParams(location.search);
+  query.set("job", job);
+  const answer = await fetch(`${location.pathname}?${query}`);
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (let part; !text.includes('id="lines"') && !(part = await reader.read()).done; ) text += part.value;
+  reader.cancel();
+  return new DOMParser().parseFromString(text, "text/html");
+}
