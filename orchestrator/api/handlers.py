@@ -239,7 +239,7 @@ class TranscriptHandler(OrchestratorHandler):
         assert job.finished_at
         self.set_header("ETag", f'"{version()}-{job.id}-{job.revision}"')
         self.set_header("Last-Modified", max(job.finished_at, modified or job.finished_at))
-        self.set_header("Cache-Control", "no-cache")
+        self.set_header("Cache-Control", "private, no-cache")
         if self.check_etag_header():
             self.set_status(304)
             return

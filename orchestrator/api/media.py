@@ -70,7 +70,7 @@ class MediaHandler(OrchestratorHandler):
     def not_modified(self, etag: str) -> bool:
         """Whether the client has this version of the answer already; then it is sent so."""
         self.set_header("ETag", f'"{etag}"')
-        self.set_header("Cache-Control", "no-cache")
+        self.set_header("Cache-Control", "private, no-cache")
         if self.check_etag_header():
             self.set_status(304)
             return True

@@ -50,5 +50,5 @@ class SegmentsHandler(OrchestratorHandler):
             found = await transcript_queries.segments(connection, job.id, query.after, query.limit + 1)
         page = found[: query.limit]
         following = page[-1].index if len(found) > query.limit else None
-        self.set_header("Cache-Control", "no-cache")
+        self.set_header("Cache-Control", "private, no-cache")
         self.finish(SegmentPage(job=job, segments=page, next=following).model_dump(mode="json"))

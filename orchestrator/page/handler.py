@@ -56,10 +56,10 @@ class PageHandler(OrchestratorHandler):
     page = ""
 
     def set_default_headers(self) -> None:
+        self.set_header("Cache-Control", "no-cache")
         super().set_default_headers()
         for name, value in SECURITY_HEADERS.items():
             self.set_header(name, value)
-        self.set_header("Cache-Control", "no-cache")
 
     def get_template_path(self) -> str:
         return str(TEMPLATES)

@@ -105,8 +105,12 @@ class Access:
         self._failed_sign_ins = FailedSignIns()
         self.scopes: Mapping[tuple[type, str], Scope] = {}
 
-    def admit(self, request: HTTPServerRequest, handler: type, public: bool) -> Caller:
-        """The caller of a request that may be made.
+    def caller(self, request: HTTPServerRequest) -> Caller:
+        """Who makes a request; they may not be allowed to."""
+        return (self._caller(request) or UNKNOWN) if self.tokens else ANYONE
+
+    def admit(self, caller: Caller, request: HTTPServerRequest, handler: type, public: bool) -> None:
+        """Refuse a request that its caller may not make.
 
         Raises:
             HostNotAllowed, OriginNotAllowed: the page of another site may have made it.
@@ -115,16 +119,14 @@ class Access:
         """
         if not self.tokens:
             self.hosts.check(request.headers.get("Host"), request.headers.get("Origin"))
-            return ANYONE
-        caller = self._caller(request)
+            return
         if public:
-            return caller or UNKNOWN
-        if caller is None:
+            return
+        if caller is UNKNOWN:
             raise Unauthorized("send 'Authorization: Bearer TOKEN' with a token of this service's token_file")
         if caller.evidence.is_added_by_browsers and request.method not in SAFE_METHODS:
             self.check_own_page(request)
         caller.require(self._needed(handler, request.method or "GET"))
-        return caller
 
     def sign_in(self, request: HTTPServerRequest, secret: str) -> Token:
         """The token that a person shows, for a session of theirs.

@@ -5,7 +5,6 @@ import logging
 import re
 import signal
 import socket
-import ssl
 import struct
 import uuid
 from asyncio import Future
@@ -28,6 +27,7 @@ from reelscribe.http.connections import ServiceServer, ServiceStream
 from reelscribe.http.metrics import new_registry
 from reelscribe.http.outage_lines import OutageLines
 from reelscribe.http.parsing import parse_query, parse_request
+from reelscribe.http.tls import server_context
 from reelscribe.settings.shared import Listener
 from reelscribe.stop_signals import STOP_SIGNALS
 
@@ -125,6 +125,8 @@ class ServiceHandler(RequestHandler):
     def set_default_headers(self) -> None:
         self.set_header("Server", "reelscribe")
         self.set_header("X-Content-Type-Options", "nosniff")
+        for name, value in self.caller.evidence.answer_headers.items():
+            self.set_header(name, value)
 
     def do_not_buffer(self) -> None:
         """Have nginx pass this answer on as it is written; by default it collects answers first."""
@@ -137,9 +139,9 @@ class ServiceHandler(RequestHandler):
         connection.set_max_body_size(self.max_body_bytes + DRAINED_BYTES)
         if isinstance(connection.stream, ServiceStream):
             connection.stream.begin_request(self.request_id, self.request.version)
-        self.caller = self.service.access.admit(self.request, type(self), self.public)
-        for name, value in self.caller.evidence.answer_headers.items():
-            self.set_header(name, value)
+        self.caller = self.service.access.caller(self.request)
+        self.set_default_headers()  # of a caller that is known; errors have them too
+        self.service.access.admit(self.caller, self.request, type(self), self.public)
         if self.declared_bytes > self.max_body_bytes + DRAINED_BYTES:
             raise self.too_large()  # the connection is closed with its body unread
         if self.service.stopping.is_set() and not self.public:
@@ -326,22 +328,6 @@ class NoRouteHandler(ServiceHandler):
         raise HTTPError(404)
 
 
-def _tls(listener: Listener) -> ssl.SSLContext | None:
-    if not listener.tls_cert:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(listener.tls_cert, listener.tls_key, password=_no_passphrase)
-    except OSError as unusable:
-        files = f"tls_cert {listener.tls_cert}, tls_key {listener.tls_key or listener.tls_cert}"
-        raise SettingsError([f"{files}: cannot be used: {unusable.strerror or unusable}"]) from None
-    return context
-
-
-def _no_passphrase() -> str:
-    raise ssl.SSLError("the key is encrypted, and a service cannot ask for its passphrase")
-
-
 async def serve(
     service: Service,
     application: Application,
@@ -358,7 +344,7 @@ async def serve(
     """
     server = ServiceServer(
         application,
-        ssl_options=_tls(listener),
+        ssl_options=server_context(listener),
         body_timeout=BODY_TIMEOUT_SECONDS,
         idle_connection_timeout=HEADER_TIMEOUT_SECONDS,
     )

@@ -29,7 +29,7 @@ async def test_each_line_is_in_it_once_in_order(client, store_transcript, monkey
 
 
 def test_what_a_line_says_is_text_and_who_wrote_it_too() -> None:
-    hostile = "</span><script>x()</script> & \"it's\""
+    hostile = '</span><script>x()</script> & "it\'s"'
     made = parts([Line(7, 3661.504, 3663.0, hostile, '"><b>')])
     assert "<script>" not in made and "<b>" not in made
     assert 'data-index="7" data-start="3661.504" data-end="3663.0" data-edited="&quot;&gt;&lt;b&gt;"' in made

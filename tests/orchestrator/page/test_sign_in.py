@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from orchestrator.api.handlers import OrchestratorService
+from orchestrator.page.handler import CONTENT_SECURITY_POLICY
 from orchestrator.page.routes import PAGES
 from orchestrator.page.sign_in import own_path
 from orchestrator.page.static_files import STATIC_FILES, address
@@ -69,6 +70,11 @@ async def test_a_token_signs_in_and_out(browser: httpx.AsyncClient) -> None:
     home = await browser.get("/")
     assert home.status_code == 200 and "<span>ada</span>" in home.text and "secret" not in home.text
     assert (home.headers["Cache-Control"], home.headers["Referrer-Policy"]) == ("private, no-cache", "same-origin")
+    for path in ("/media/none.mp4", "/api/transcripts/none.mp4", "/static/0/none.js"):  # errors are as private
+        missing = await browser.get(path)
+        assert (missing.status_code, missing.headers["Cache-Control"]) == (404, "private, no-cache"), path
+        assert missing.headers["Cross-Origin-Resource-Policy"] == "same-origin", path
+        assert path.startswith("/api") or missing.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
     assert (await browser.get(address("api.js"))).status_code == 200
     assert (await browser.post("/api/jobs", json={"savepath": "a.mp4"})).status_code == 202
     assert (await browser.get("/sign-in?next=/search")).headers["Location"] == "/search", "it is done already"

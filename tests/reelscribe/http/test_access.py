@@ -84,6 +84,19 @@ async def test_a_session_does_what_the_token_does_that_it_was_made_with(scoped):
     assert "Cache-Control" not in (await scoped.http.get("/metrics", headers=bearer(EVE))).headers
 
 
+async def test_refusals_and_failures_are_kept_from_caches_and_other_sites_as_well(scoped):
+    scoped.http.headers["Origin"] = scoped.url
+    for method, path, status in (("POST", "/orders/echo", 403), ("GET", "/nowhere", 404), ("PUT", "/wait", 405)):
+        answer = await scoped.http.request(method, path, json=ORDER, headers=session(EVE if status == 403 else ADA))
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (status, "private, no-cache"), path
+        assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    foreign = await scoped.http.post(
+        "/orders/echo", json=ORDER, headers={**session(ADA), "Origin": "http://evil.example"}
+    )
+    assert (foreign.status_code, foreign.headers["Cross-Origin-Resource-Policy"]) == (403, "same-origin")
+
+
 async def test_a_session_ends_with_its_token(scoped):
     assert (await scoped.http.get("/metrics", headers=session(EVE))).status_code == 200
     scoped.service.access.tokens = Tokens((ADA, BOB))
