@@ -62,7 +62,6 @@ async def page_of_jobs(connection: Connection, wanted: JobFilter, after: int | N
 
 def _parameters(wanted: JobFilter, after: int | None, limit: int) -> dict[str, Any]:
     return {
-        "kind": TRANSCRIBE,
         "state": wanted.state,
         "after": after,
         "limit": limit,
@@ -96,8 +95,12 @@ async def _recordings(connection: Connection, prefix: str) -> list[int] | None:
     return found if len(found) <= MOST_RECORDINGS else None
 
 
+_KIND = f"j.kind = '{TRANSCRIBE}'"
+"""Not a parameter: PostgreSQL would not know that the indexes of transcriptions have them all."""
+
+
 def _conditions(wanted: JobFilter, after: int | None) -> str:
-    given = ["not j.superseded", "j.kind = %(kind)s"]
+    given = ["not j.superseded", _KIND]
     given += ["j.state = %(state)s"] if wanted.state else []
     given += ["j.id < %(after)s"] if after is not None else []
     return " and ".join(given)

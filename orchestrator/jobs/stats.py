@@ -250,18 +250,17 @@ async def oldest_waiting_seconds(connection: Connection) -> float | None:
         connection,
         """
         select extract(epoch from now() - min(created_at))::double precision from (
-            (select created_at from jobs where state = 'queued' and kind = %(kind)s order by id limit 1)
+            (select created_at from transcriptions where state = 'queued' and not superseded order by id limit 1)
             union all
-            (select created_at from jobs where state = 'waiting' and kind = %(kind)s order by id limit 1)
+            (select created_at from transcriptions where state = 'waiting' and not superseded order by id limit 1)
         ) oldest
         """,
-        {"kind": TRANSCRIBE},
     )
     return None if oldest is None else max(0.0, oldest)
 
 
 async def queue_figures(connection: Connection) -> QueueFigures:
-    """The figures of now: sums of ``state_changes``, and two short walks along the index of states."""
+    """The figures of now: sums of ``state_changes``, and short walks along the indexes of states."""
     sums = await fetch_all(
         connection,
         """

@@ -2,9 +2,11 @@
 
 import pytest
 
+from orchestrator.database.sql import fetch_value
 from orchestrator.jobs import matching
 from orchestrator.jobs.matching import JobFilter, page_of_jobs
 from orchestrator.jobs.models import Options
+from orchestrator.jobs.stats import oldest_waiting_seconds
 from tests.orchestrator.conftest import BUCKET
 
 OTHER_BUCKET = "archive"
@@ -108,3 +110,16 @@ async def test_no_page_reads_more_jobs_than_it_compares(pool, submissions, sql):
         assert await read(JobFilter(prefix="7/")) < 1500
         assert await read(JobFilter(prefix="none/")) < 10
         assert await read(JobFilter(text="MP4")) < 200
+
+
+async def test_no_job_of_another_kind_is_read_however_many_there_are(pool, submissions, sql):
+    await submissions.submit(BUCKET, [f"{number}.mp4" for number in range(100)], Options())
+    await sql("insert into jobs (kind, state) select 'other', 'waiting' from generate_series(1, 5000)")
+    await sql("analyze jobs")
+    read = "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relname = 'jobs'"
+    async with pool.connection() as connection:
+        before = await fetch_value(connection, read)
+        for wanted in (JobFilter(), JobFilter("queued"), JobFilter("waiting"), JobFilter(text="none")):
+            await page_of_jobs(connection, wanted, None, 10)
+        assert await oldest_waiting_seconds(connection) is not None
+        assert await fetch_value(connection, read) - before <= 1000
