@@ -43,12 +43,16 @@ export function shortcutOf(event) {
 
 /** Have the keys do what `actions` has under the names of the table, while `enabled()`. */
 export function listen(actions, enabled) {
-  addEventListener("keydown", (event) => {
+  const take = (event) => {
     const shortcut = enabled() ? shortcutOf(event) : undefined;
     if (!shortcut) return;
     event.preventDefault();
+    if (event.target instanceof HTMLMediaElement) event.stopPropagation();
     actions[shortcut.action]();
-  });
+  };
+  addEventListener("keydown", take);
+  // The browser's own controls have the focus: they would play, pause or move as well, before the event gets up here.
+  addEventListener("keydown", (event) => event.target instanceof HTMLMediaElement && take(event), {capture: true});
 }
 
 /** Write the table into a <dl>. */

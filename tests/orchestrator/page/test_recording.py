@@ -24,6 +24,7 @@ HOSTILE = "player/<img src=x onerror=document.title='x'>.webm"
 SPOKEN = "document.querySelector('[aria-current=true] .text')?.textContent"
 WORD = "[...(CSS.highlights.get('word') ?? [])].map(String).join()"
 SECONDS = "document.querySelector('video').currentTime"
+UNSHADED = "!CSS.highlights.has('unsure')"
 PAUSED = "document.querySelector('video').paused"
 IN_VIEW = """(() => {
     const line = document.querySelector("[aria-current=true]"), {left, top, height} = line.getBoundingClientRect();
@@ -63,6 +64,7 @@ def transcribed(recordings: Reelscribe) -> Reelscribe:
     for job in jobs:
         httpx.get(f"{recordings.orchestrator_url}/api/jobs/{job}/events", timeout=60)  # until it has ended
     with embedded.running(recordings.folder / "data/postgres") as url, psycopg.connect(url) as connection:
+        connection.execute("update segments set words = jsonb_set(words, '{1,probability}', '0.1') where words <> '[]'")
         for index, text in TEXTS.items():
             connection.execute(
                 """
@@ -170,6 +172,14 @@ def test_keys_follow_mode_links_and_what_is_found(page: Page, transcribed: Reels
     link.click()  # a moment to share; then space is the player's
     assert page.url.endswith(f"#t={float(spoken.get_attribute('data-start') or -1):g}")
     assert page.evaluate("document.activeElement.localName") == "video"
+    until(page, f"!{PAUSED}")
+    page.keyboard.press("Space")  # the browser's own controls do not take it as well
+    until(page, PAUSED)
+    page.wait_for_timeout(100)
+    assert page.evaluate(PAUSED)
+    stopped_at = page.evaluate(SECONDS)
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate(SECONDS) == pytest.approx(stopped_at - 5, abs=0.01)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys").get_by_text("Back 10 seconds")).to_be_visible()
     page.keyboard.press("Escape")
@@ -252,6 +262,25 @@ def test_of_a_video_that_browsers_cannot_play_the_sound_is_played_with_its_wavef
     page.get_by_role("slider", name="Position in the recording").press("ArrowRight")
     until(page, "document.querySelector('audio').currentTime > 7")
     expect(page.get_by_role("slider")).to_have_attribute("aria-valuetext", re.compile("^[78] seconds of 8 seconds$"))
+
+
+def test_words_that_the_model_was_unsure_of_are_shaded_if_the_reader_wants_that(
+    page: Page, transcribed: Reelscribe
+) -> None:
+    page.goto("/media/player/minute.webm")
+    for action, shaded in (("check", "CSS.highlights.get('unsure')?.size > 5"), ("uncheck", UNSHADED)):
+        page.get_by_role("button", name="Settings").click()
+        getattr(page.get_by_label("Shade words"), action)()
+        page.keyboard.press("Escape")
+        until(page, shaded)
+
+
+def test_where_colours_are_forced_the_spoken_line_is_still_the_marked_one(page: Page, transcribed: Reelscribe) -> None:
+    page.emulate_media(forced_colors="active")
+    page.goto("/media/player/minute.webm#t=20")
+    border = "(line) => getComputedStyle(line).borderLeftColor"
+    spoken = page.locator("[aria-current=true]").evaluate(border)
+    assert spoken not in lines(page).evaluate_all(f"(all) => all.slice(0, 3).map({border})")
 
 
 def test_a_page_under_another_name_than_that_of_links_plays(page: Page, transcribed: Reelscribe) -> None:
