@@ -182,6 +182,7 @@ def test_keys_follow_mode_links_and_what_is_found(page: Page, transcribed: Reels
     assert page.evaluate(SECONDS) == pytest.approx(stopped_at - 5, abs=0.01)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys").get_by_text("Back 10 seconds")).to_be_visible()
+    assert page.evaluate("document.getElementById('help').scrollTop") == 0  # the list begins with its first key
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Settings").click()
     page.get_by_label("Keys control the player").uncheck()
