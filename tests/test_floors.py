@@ -22,6 +22,7 @@ FLOORS = {
             "mistakes",
             "program",
             "savepath",
+            "service_manager",
             "version",
         ],
         ["command_line", "contracts", "slots", "temporary_files", "text", "trust"],

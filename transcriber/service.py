@@ -185,8 +185,13 @@ class TranscriberService(Service):
         }
 
     async def problems(self) -> list[str]:
-        problem = await self._extractor_watch.problem()
-        return [problem] if problem else []
+        return [problem for problem in (self.stalled(), await self._extractor_watch.problem()) if problem]
+
+    def stalled(self) -> str | None:
+        seconds, limit = self.model.longest_call_seconds, self._settings.stall_seconds
+        if not limit or seconds < limit:
+            return None
+        return f"a batch has been in the model for more than [transcriber] stall_seconds = {limit:g}"
 
     async def _extractor_problem(self) -> str | None:
         if not self._extractor:

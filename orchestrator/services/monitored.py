@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from orchestrator.database.pool import CONNECTION_ERRORS
 from orchestrator.session import Session
+from reelscribe import service_manager
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
 from reelscribe.http.peer_watch import PeerWatch
@@ -65,5 +66,7 @@ class MonitoredService(Service):
         loop = asyncio.get_running_loop()
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self.stopping.set)
+        reporting = asyncio.create_task(service_manager.report(self.stopping))
         await self.stopping.wait()
         log.info("%s: stopping", self.name)
+        reporting.cancel()

@@ -17,7 +17,7 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
-from reelscribe import errors
+from reelscribe import errors, service_manager
 from reelscribe.contracts.messages import WireModel
 from reelscribe.errors import SettingsError
 from reelscribe.http.access import UNKNOWN, Access
@@ -96,6 +96,10 @@ class Service:
     async def problems(self) -> list[str]:
         """What this service needs and lacks now, which makes it degraded; without URLs: anyone may read it."""
         return []
+
+    def stalled(self) -> str | None:
+        """What has stood still for so long that only a new process may help, in a sentence; None: nothing."""
+        return None
 
     async def refresh_metrics(self) -> None:
         """Called before the metrics are read."""
@@ -368,6 +372,7 @@ async def serve(
     log.info("%s: server running on %s://%s:%d%s", service.name, scheme, host, port, known_as)
     if not service.access.tokens and listener.host not in ("127.0.0.1", "::1", "localhost"):
         log.warning("%s: anyone who can reach %s may use it; set [auth] token_file", service.name, listener.host)
+    reporting = asyncio.create_task(service_manager.report(service.stopping, service.stalled))
 
     await service.stopping.wait()
 
@@ -379,6 +384,7 @@ async def serve(
         async with asyncio.timeout(listener.grace_seconds):
             await service.idle.wait()
     await server.close_all_connections()
+    reporting.cancel()
     for number in STOP_SIGNALS:  # a second one must not kill the process between the loop's end and its own
         loop.remove_signal_handler(number)
         signal.signal(number, signal.SIG_IGN)

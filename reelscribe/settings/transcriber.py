@@ -25,5 +25,6 @@ class TranscriberSection(Listener):
     audio_context: Literal["full", "fitted"] = "fitted"
     max_jobs: int = Field(default=4, ge=1, le=1000)
     queue_length: int = Field(default=64, ge=0, le=10_000)
+    stall_seconds: float = Field(default=900, ge=0, le=30 * 86400)
     idle_unload_seconds: float = Field(default=0, ge=0, le=30 * 86400)
     max_upload_bytes: int = Field(default=2 << 30, ge=1, le=1 << 50)

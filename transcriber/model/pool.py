@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -38,7 +39,7 @@ class ModelPool:
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="model")
         self._free = asyncio.Semaphore(workers)
         self._alone = asyncio.Lock()
-        self._running = 0
+        self._running: dict[asyncio.Future[Any], float] = {}
         self._self_test = self_test
         self._on_broken = on_broken
         self._metrics = metrics
@@ -47,7 +48,12 @@ class ModelPool:
     @property
     def busy(self) -> bool:
         """Whether a call runs."""
-        return self._running > 0
+        return bool(self._running)
+
+    @property
+    def longest_call_seconds(self) -> float:
+        """How long the oldest of the calls that run has been running; 0: none runs."""
+        return time.monotonic() - min(self._running.values()) if self._running else 0
 
     async def call(self, function: Callable[[], Result]) -> Result:
         """Run ``function`` in a thread of the pool.
@@ -78,13 +84,13 @@ class ModelPool:
             self._give_back(held)
             raise
         running = asyncio.get_running_loop().run_in_executor(self._threads, self._timed, function)
-        self._running += 1
-        running.add_done_callback(lambda _: self._end(permits))
+        self._running[running] = time.monotonic()
+        running.add_done_callback(lambda done: self._end(done, permits))
         running.add_done_callback(self._check_outcome)
         return await asyncio.shield(running)
 
-    def _end(self, permits: int) -> None:
-        self._running -= 1
+    def _end(self, done: "asyncio.Future[Any]", permits: int) -> None:
+        del self._running[done]
         self._give_back(permits)
 
     def _check_outcome(self, done: "asyncio.Future[Any]") -> None:
