@@ -291,3 +291,17 @@ async def test_a_token_is_required_if_one_is_configured(transcriber: Transcriber
     transcriber.service.access.tokens = Tokens(("secret",))
     answer = await transcriber.http.post("/transcribe", json={"savepath": "short.flac"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
+
+
+async def test_a_batch_that_does_not_end_stalls_the_transcriber_until_it_does(serve: Serve) -> None:
+    transcriber = await serve(stall_seconds=0.2)
+    let_end = threading.Event()
+    call = asyncio.create_task(transcriber.service.model.call(let_end.wait))
+    async with asyncio.timeout(10):
+        while transcriber.service.stalled() is None:
+            await asyncio.sleep(0.01)
+    health = (await transcriber.http.get("/healthz")).json()
+    assert (health["status"], "stall_seconds" in health["problems"][0]) == ("degraded", True)
+    let_end.set()
+    await call
+    assert transcriber.service.stalled() is None
