@@ -1,6 +1,7 @@
 """config.cfg and the environment, read once at start into frozen models; all mistakes are reported together.
 
-A value comes from, in this order: the environment (``REELSCRIBE_SECTION__KEY``), config.cfg, the default.
+A value comes from, in this order: the environment (``REELSCRIBE_SECTION__KEY``), the last of ``conf.d/*.cfg`` next to
+config.cfg that has it, config.cfg, the default.
 """
 
 import os
@@ -8,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from iniconfig import IniConfig, ParseError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reelscribe.errors import SettingsError
 from reelscribe.mistakes import mistake
 from reelscribe.settings.config_file import CONFIG_VARIABLE, find_config
+from reelscribe.settings.config_texts import ConfigTexts
 from reelscribe.settings.extractor import ExtractionSection, PathsSection, ServerSection
 from reelscribe.settings.fields import AnyPath
 from reelscribe.settings.orchestrator import (
@@ -60,24 +61,24 @@ class Settings(BaseModel):
 
 
 def load_settings(path: Path | None = None) -> Settings:
-    """Read config.cfg (``path``, else the one that :func:`find_config` finds) and the environment.
+    """Read config.cfg (``path``, else the one that :func:`find_config` finds), its ``conf.d`` and the environment.
 
-    Relative paths in the file are relative to the file's folder, those in the environment to the current one.
+    Relative paths in a file are relative to the file's folder, those in the environment to the current one.
 
     Raises:
         SettingsError: with every mistake, each as ``config.cfg:12: [server] port: what is wrong``.
     """
     path = path or find_config()
-    file = _read_file(path) if path else None
+    texts = ConfigTexts(path) if path else None
     problems = _unknown_environment(os.environ)
     values: dict[str, dict[str, Any]] = {section: {} for section in Settings.model_fields}
-    values |= _values(file) if file else {}
+    values |= _values(texts) if texts else {}
     for section, key, value in _environment_values(os.environ):
         values.setdefault(section, {})[key] = value
     try:
         settings = Settings.model_validate(values)
     except ValidationError as invalid:
-        raise SettingsError(problems + [_problem(error, file) for error in invalid.errors()]) from None
+        raise SettingsError(problems + [_problem(error, texts) for error in invalid.errors()]) from None
     if problems:
         raise SettingsError(problems)
     trust(settings.auth.tls_ca)
@@ -88,9 +89,8 @@ def origins(path: Path | None) -> dict[tuple[str, str], str]:
     """Where each setting comes from, by section and key; those that have their default are left out."""
     found: dict[tuple[str, str], str] = {}
     if path:
-        file = _read_file(path)
-        for section, keys in file.sections.items():
-            found |= {(section, key): f"{file.path}:{file.lineof(section, key)}" for key in keys}
+        texts = ConfigTexts(path)
+        found = {(section, key): str(texts.where(section, key)) for section, key, _, _ in texts.values()}
     of_environment = {(section, key): _variable(section, key) for section, key, _ in _environment_values(os.environ)}
     return found | of_environment
 
@@ -99,25 +99,12 @@ def _variable(section: str, key: str) -> str:
     return f"{ENVIRONMENT_PREFIX}{section}__{key}".upper()
 
 
-def _read_file(path: Path) -> IniConfig:
-    try:
-        return IniConfig.parse(str(path), encoding="utf-8-sig")
-    except OSError as unreadable:
-        raise SettingsError([f"{path}: cannot be read: {unreadable.strerror}"]) from None
-    except UnicodeDecodeError:
-        raise SettingsError([f"{path}: is not UTF-8 text"]) from None
-    except ParseError as malformed:
-        raise SettingsError([f"{malformed.path}:{malformed.lineno + 1}: {malformed.msg}"]) from None
-
-
-def _values(file: IniConfig) -> dict[str, dict[str, Any]]:
-    """The file's sections, with relative paths made absolute."""
-    base = Path(file.path).absolute().parent
-    values: dict[str, dict[str, Any]] = {name: dict(keys) for name, keys in file.sections.items()}
-    for name, keys in values.items():
-        for key, value in keys.items():
-            if value and key in _path_keys(name):
-                keys[key] = base / os.path.expanduser(value)
+def _values(texts: ConfigTexts) -> dict[str, dict[str, Any]]:
+    """The sections of the files, with relative paths made absolute."""
+    values: dict[str, dict[str, Any]] = {name: {} for name in texts.sections()}
+    for section, key, value, folder in texts.values():
+        is_path = value and key in _path_keys(section)
+        values[section][key] = folder / os.path.expanduser(value) if is_path else value
     return values
 
 
@@ -150,14 +137,13 @@ def _unknown_environment(environment: Mapping[str, str]) -> list[str]:
     return problems
 
 
-def _problem(error: Any, file: IniConfig | None) -> str:
+def _problem(error: Any, texts: ConfigTexts | None) -> str:
     section, key = ([str(part) for part in error["loc"]] + ["", ""])[:2]
     variable = _variable(section, key)
     if key and variable in (name.upper() for name in os.environ):
         where = variable
-    elif file is not None:
-        line = file.lineof(section, key) or file.lineof(section)
-        where = f"{file.path}:{line}" if line else file.path
+    elif texts is not None:
+        where = texts.where(section, key) or str(texts.path)
     else:
         where = "settings"
     if error["type"] == "extra_forbidden":

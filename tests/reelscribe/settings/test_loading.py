@@ -9,7 +9,7 @@ import pytest
 from iniconfig import IniConfig
 
 from reelscribe.errors import SettingsError
-from reelscribe.settings.loading import Settings, load_settings
+from reelscribe.settings.loading import Settings, load_settings, origins
 
 SHIPPED = Path(__file__).parents[3] / "config.cfg"
 
@@ -113,6 +113,46 @@ class TestFile:
     def test_settings_cannot_be_changed(self, config):
         with pytest.raises(ValueError, match="frozen"):
             load_settings(config(OLDER_FILE)).server.port = 1  # type: ignore[misc]
+
+
+class TestFurtherFiles:
+    @pytest.fixture
+    def add(self, config, tmp_path):
+        """Write config.cfg and a file of its ``conf.d``; returns that of config.cfg."""
+
+        def write(name: str, text: str) -> Path:
+            (tmp_path / "conf.d").mkdir(exist_ok=True)
+            (tmp_path / "conf.d" / name).write_text(text)
+            return config(OLDER_FILE)
+
+        return write
+
+    def test_the_last_one_that_has_a_key_decides_and_the_others_stay(self, add, tmp_path):
+        add("20.cfg", "[server]\nport = 3\n[minio]\nsecure = false\n[auth]\ntoken_file = tokens")
+        path = add("10.cfg", "[server]\nport = 2\nhost = ::1")
+        add("30.txt", "[server]\nport = 4")
+        settings = load_settings(path)
+        assert (settings.server.port, settings.server.host, settings.minio.secure) == (3, "::1", False)
+        assert settings.paths.minio_data_path == Path("/data/minio")
+        assert settings.auth.token_file == tmp_path / "conf.d/tokens"
+        assert origins(path)["server", "port"] == f"{tmp_path}/conf.d/20.cfg:2"
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("\n[server]\nport = high", "10.cfg:3: [server] port: must be a whole number"),
+            ("[server]\nprot = 1", "10.cfg:2: [server] prot: unknown key; known are host, "),
+            ("[servr]", "10.cfg:1: [servr]: unknown section; known are server, "),
+            ("port = 1", "10.cfg:1: no section header defined"),
+        ],
+    )
+    def test_a_mistake_is_reported_with_its_file_and_line(self, add, text, problem):
+        (found,) = problems(add("10.cfg", text))
+        assert Path(found.partition(": ")[0]).parent.name == "conf.d" and problem in found
+
+    def test_a_file_in_place_of_the_folder_is_none_of_ours(self, config, tmp_path):
+        (tmp_path / "conf.d").write_text("")
+        assert load_settings(config(OLDER_FILE)).server.port == 8888
 
 
 class TestSearch:
