@@ -1,0 +1,252 @@
+#!/bin/sh
+# Installs a service of Reelscribe on this host (Debian or Ubuntu), or a newer version of it: see docs/three-machines.md.
+set -eu
+umask 022
+
+usage() {
+    cat <<'END'
+Usage: deploy/install.sh SERVICE [OPTIONS]
+
+SERVICE is extractor, transcriber or orchestrator; on further hosts worker, and watch if MinIO sends no events.
+A second run installs what has changed. config.cfg, conf.d and the token stay as they are.
+
+  --dry-run         print what would be done, and do nothing
+  --uninstall       remove the service; configuration, token and data stay
+  --root DIR        install into the file system in DIR, such as that of an image, and start nothing; it must have the
+                    same Python as this host
+  --wheelhouse DIR  take all packages from DIR, for hosts without internet; on a host like this one it is made by
+                    python3 -m pip wheel --wheel-dir DIR '.[extractor]' (or transcriber, or orchestrator)
+  --help            print this
+
+PYTHON=python3.12 in the environment names the Python to use (3.11 or newer).
+END
+}
+
+source=$(cd "$(dirname "$0")/.." && pwd)
+service='' dry='' uninstall='' root='' wheelhouse=''
+PYTHON=${PYTHON:-python3}
+folder=/opt/reelscribe
+etc=/etc/reelscribe
+units=/etc/systemd/system
+
+fail() {
+    printf 'install.sh: %s\n' "$*" >&2
+    exit "${code:-1}"
+}
+
+# Runs a command that changes something, or prints it.
+run() {
+    if [ "$dry" ]; then
+        printf 'would run: %s\n' "$*"
+    else
+        "$@"
+    fi
+}
+
+read_arguments() {
+    code=2
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --dry-run) dry=yes ;;
+            --uninstall) uninstall=yes ;;
+            --root | --wheelhouse)
+                [ $# -gt 1 ] || fail "$1 needs a folder; see --help"
+                [ -d "$2" ] || fail "$1 $2: there is no such folder"
+                if [ "$1" = --root ]; then root=$(cd "$2" && pwd); else wheelhouse=$(cd "$2" && pwd); fi
+                shift
+                ;;
+            --help) usage && exit 0 ;;
+            extractor | transcriber | orchestrator | worker | watch)
+                [ -z "$service" ] || fail "one service at a time: $service or $1"
+                service=$1
+                ;;
+            *) fail "$1 is neither a service nor an option; see --help" ;;
+        esac
+        shift
+    done
+    [ "$service" ] || fail "which service: extractor, transcriber or orchestrator? See --help"
+    [ "$root" != / ] || root=''
+    [ "$dry" ] || [ "$(id -u)" = 0 ] || fail "must be run as root, as with sudo"
+    code=1
+    unit=reelscribe-$service.service
+    case $service in
+        extractor) extra=extractor check='extractor-api check' ;;
+        transcriber) extra=transcriber check='transcriber check' ;;
+        *) extra=orchestrator check='orchestrator check' ;;
+    esac
+}
+
+# Whether systemd runs on the host that is installed to.
+systemd_runs() {
+    [ -z "$root" ] && [ -d /run/systemd/system ]
+}
+
+install_programs() {
+    missing=''
+    "$PYTHON" -c 'import venv, ensurepip' 2>/dev/null || missing='python3-venv'
+    if [ "$extra" != orchestrator ] && [ -z "$root" ]; then
+        command -v ffmpeg >/dev/null || missing="$missing ffmpeg"
+        command -v bwrap >/dev/null || missing="$missing bubblewrap" # ffmpeg's sandbox
+    fi
+    if [ "$missing" ]; then
+        command -v apt-get >/dev/null || fail "install these packages first:$missing"
+        # shellcheck disable=SC2086 # one word for each package
+        run apt-get install --yes --no-install-recommends $missing ||
+            fail "apt-get could not install: $missing; on a host without internet, install them from your own mirror"
+    fi
+    [ "$dry" ] || "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        fail "Reelscribe needs Python 3.11 or newer, and $PYTHON is older; name another: PYTHON=python3.12 $0 ..."
+}
+
+make_user() {
+    run mkdir -p "$root/etc/sysusers.d"
+    run install --mode=644 "$source/deploy/systemd/reelscribe.sysusers.conf" "$root/etc/sysusers.d/reelscribe.conf"
+    run systemd-sysusers ${root:+"--root=$root"} reelscribe.conf
+    # Its numbers: below DIR, its name may be that of another one, or of none.
+    owner=$({ if [ "$root" ]; then cat "$root/etc/passwd"; else getent passwd reelscribe; fi } |
+        sed -n 's/^reelscribe:[^:]*:\([0-9]*\):\([0-9]*\):.*/\1:\2/p')
+    [ "$owner" ] || [ "$dry" ] || fail "the user reelscribe could not be made; see the lines of systemd-sysusers above"
+    owner=${owner:-reelscribe:reelscribe}
+    user=${owner%:*} group=${owner#*:}
+    run install --directory --mode=750 "--owner=$user" "--group=$group" "$root/var/lib/reelscribe"
+    case $service in
+        extractor | watch) # the group of MinIO's packages, which may read its files
+            if grep -q '^minio-user:' "$root/etc/group"; then
+                run usermod ${root:+--prefix "$root"} --append --groups minio-user reelscribe
+            fi
+            ;;
+    esac
+}
+
+install_package() {
+    venv=$root$folder/.venv
+    [ -x "$venv/bin/python" ] || run "$PYTHON" -m venv "$venv"
+    if [ "$wheelhouse" ]; then
+        set -- --no-index --find-links "$wheelhouse"
+        run "$venv/bin/pip" install --quiet --disable-pip-version-check "$@" "reelscribe[$extra]"
+        # A newer build may have the same version.
+        run "$venv/bin/pip" install --quiet --disable-pip-version-check "$@" --no-deps --force-reinstall reelscribe
+    else # a copy: in the original, what an earlier build has left would be installed too
+        copy=$(mktemp --directory)
+        (cd "$source" && run cp -r pyproject.toml README.md LICENSE config.cfg \
+            reelscribe extractor_api transcriber orchestrator "$copy")
+        run "$venv/bin/pip" install --quiet --disable-pip-version-check "${copy}[$extra]"
+        rm -rf "$copy"
+    fi
+    if [ "$root" ] && [ -z "$dry" ]; then # the environment was made for a path that it will not have
+        grep -rlIF "$venv" "$venv/bin" "$venv/pyvenv.cfg" | while read -r file; do
+            sed -i "s|$venv|$folder/.venv|g" "$file"
+        done
+    fi
+}
+
+# Makes a file of /etc/reelscribe out of standard input, unless it is there: then it stays as it is.
+make_file() {
+    if [ -e "$root$etc/$1" ]; then
+        return
+    elif [ "$dry" ]; then
+        printf 'would make: %s\n' "$etc/$1"
+    else
+        (umask 077 && cat >"$root$etc/$1")
+        printf 'made: %s\n' "$etc/$1"
+    fi
+}
+
+configure() {
+    run install --directory --mode=750 --owner=0 "--group=$group" "$root$etc" "$root$etc/conf.d"
+    # The shipped settings, with the folders of an installed service.
+    sed -e "s|^token_file =.*|token_file = $etc/tokens|" \
+        -e 's|^minio_data_path =.*|minio_data_path = /data/minio|' \
+        -e 's|^data_dir = data/|data_dir = /var/lib/reelscribe/|' "$source/config.cfg" | make_file config.cfg
+    run chown "0:$group" "$root$etc/config.cfg"
+    run chmod 640 "$root$etc/config.cfg"
+    # The token is never an argument of a program, which others could see.
+    od -An -v -N32 -w32 -tx1 /dev/urandom | tr -d ' ' | make_file tokens
+    run chown "$owner" "$root$etc/tokens"
+    run chmod 600 "$root$etc/tokens"
+}
+
+install_unit() {
+    run mkdir -p "$root$units"
+    run install --mode=644 "$source/deploy/systemd/$unit" "$root$units/$unit"
+    if systemd_runs; then
+        run systemctl daemon-reload
+    fi
+}
+
+# What the service can do: its check, run by its own unit, with its user, its token and all that its unit forbids.
+check_in_unit() {
+    trial=reelscribe-$service-check.service
+    trap 'rm -f "/run/systemd/system/$trial" "/run/$trial.log"' EXIT
+    mkdir -p /run/systemd/system
+    sed -e "s|^ExecStart=.*|ExecStart=$folder/.venv/bin/$check --config $etc/config.cfg|" \
+        -e "s|^Type=.*|Type=oneshot\nStandardOutput=truncate:/run/$trial.log\nStandardError=inherit|" \
+        -e '/^WatchdogSec=/d; /^Restart/d' "$source/deploy/systemd/$unit" >"/run/systemd/system/$trial"
+    if [ -d "$units/$unit.d" ]; then # what systemctl edit has changed
+        cp -r "$units/$unit.d" "/run/systemd/system/$trial.d"
+        trap 'rm -rf "/run/systemd/system/$trial" "/run/systemd/system/$trial.d" "/run/$trial.log"' EXIT
+    fi
+    systemctl daemon-reload
+    passed=yes
+    systemctl start "$trial" 2>/dev/null || passed=''
+    cat "/run/$trial.log" 2>/dev/null || systemctl status --no-pager "$trial" || true
+    systemctl reset-failed "$trial" 2>/dev/null || true
+    [ "$passed" ]
+}
+
+start() {
+    if [ "$dry" ]; then
+        run "$folder/.venv/bin/${check%% *}" "${check#* }" --config "$etc/config.cfg"
+        run systemctl ${root:+"--root=$root"} enable "$unit"
+        [ "$root" ] || run systemctl restart "$unit"
+    elif [ "$root" ]; then
+        systemctl --quiet "--root=$root" enable "$unit"
+        echo "ok   $unit: starts with that system; nothing was checked"
+    elif ! systemd_runs; then
+        echo "systemd does not run here: $unit is installed, and neither checked nor started"
+    elif check_in_unit; then
+        systemctl --quiet enable "$unit"
+        restart
+        echo "ok   $unit: runs, and starts with this host"
+    elif systemctl --quiet is-enabled "$unit" 2>/dev/null; then
+        restart
+        fail "$unit was started again; it lacks what the lines with FAIL say"
+    else
+        fail "$unit is installed and not started; correct what is wrong above, in $etc/conf.d, and run this again"
+    fi
+}
+
+restart() {
+    systemctl restart "$unit" || fail "$unit does not start; see: journalctl -u $unit"
+}
+
+uninstall() {
+    if systemd_runs; then
+        run systemctl --quiet disable --now "$unit" 2>/dev/null || true # it may be installed in part only
+    elif [ "$root" ]; then
+        run systemctl --quiet "--root=$root" disable "$unit" 2>/dev/null || true
+    fi
+    run rm -f "$root$units/$unit"
+    if systemd_runs; then
+        run systemctl daemon-reload
+    fi
+    others=$(find "$root$units" -name 'reelscribe-*.service' ! -name "$unit" 2>/dev/null)
+    if [ -z "$others" ]; then
+        run rm -rf "$root$folder/.venv"
+        [ ! -d "$root$folder" ] || run rmdir --ignore-fail-on-non-empty "$root$folder"
+        run rm -f "$root/etc/sysusers.d/reelscribe.conf"
+    fi
+    echo "kept: $etc, /var/lib/reelscribe and the user reelscribe; no data of any service was removed"
+}
+
+read_arguments "$@"
+if [ "$uninstall" ]; then
+    uninstall
+else
+    install_programs
+    make_user
+    install_package
+    configure
+    install_unit
+    start
+fi
