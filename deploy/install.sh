@@ -18,6 +18,8 @@ A second run installs what has changed. config.cfg, conf.d and the token stay as
                     python3 -m pip wheel --wheel-dir DIR '.[extractor]' (or transcriber, or orchestrator)
   --help            print this
 
+The files with secrets in /etc/reelscribe (tokens, pgpass, *.key) become readable to the service only.
+
 PYTHON=python3.12 in the environment names the Python to use (3.11 or newer).
 END
 }
@@ -143,7 +145,7 @@ install_package() {
 # Makes a file of /etc/reelscribe out of standard input, unless it is there: then it stays as it is.
 make_file() {
     if [ -e "$root$etc/$1" ]; then
-        return
+        cat >/dev/null
     elif [ "$dry" ]; then
         printf 'would make: %s\n' "$etc/$1"
     else
@@ -162,8 +164,12 @@ configure() {
     run chmod 640 "$root$etc/config.cfg"
     # The token is never an argument of a program, which others could see.
     od -An -v -N32 -w32 -tx1 /dev/urandom | tr -d ' ' | make_file tokens
-    run chown "$owner" "$root$etc/tokens"
-    run chmod 600 "$root$etc/tokens"
+    for secret in "$root$etc/tokens" "$root$etc/pgpass" "$root$etc"/*.key; do
+        if [ -e "$secret" ]; then
+            run chown "$owner" "$secret"
+            run chmod 600 "$secret"
+        fi
+    done
 }
 
 install_unit() {
@@ -176,7 +182,7 @@ install_unit() {
 
 # What the service can do: its check, run by its own unit, with its user, its token and all that its unit forbids.
 check_in_unit() {
-    trial=reelscribe-$service-check.service
+    trial=check-$unit
     trap 'rm -f "/run/systemd/system/$trial" "/run/$trial.log"' EXIT
     mkdir -p /run/systemd/system
     sed -e "s|^ExecStart=.*|ExecStart=$folder/.venv/bin/$check --config $etc/config.cfg|" \
@@ -189,9 +195,19 @@ check_in_unit() {
     systemctl daemon-reload
     passed=yes
     systemctl start "$trial" 2>/dev/null || passed=''
+    if [ -z "$passed" ] && [ "$service" = orchestrator ] && lacks_only_its_database; then
+        systemctl restart "$unit" # which makes it
+        passed=yes
+        systemctl start "$trial" 2>/dev/null || passed=''
+    fi
     cat "/run/$trial.log" 2>/dev/null || systemctl status --no-pager "$trial" || true
     systemctl reset-failed "$trial" 2>/dev/null || true
     [ "$passed" ]
+}
+
+lacks_only_its_database() {
+    [ "$(sed -n 's/^FAIL \([^:]*: there is no database yet\).*/\1/p; s/^FAIL.*/other/p' "/run/$trial.log")" = \
+        'database: there is no database yet' ]
 }
 
 start() {
