@@ -222,18 +222,13 @@ start() {
         echo "systemd does not run here: $unit is installed, and neither checked nor started"
     elif check_in_unit; then
         systemctl --quiet enable "$unit"
-        restart
+        systemctl restart "$unit" || fail "$unit does not start; see: journalctl -u $unit"
         echo "ok   $unit: runs, and starts with this host"
-    elif systemctl --quiet is-enabled "$unit" 2>/dev/null; then
-        restart
-        fail "$unit was started again; it lacks what the lines with FAIL say"
     else
-        fail "$unit is installed and not started; correct what is wrong above, in $etc/conf.d, and run this again"
+        state='not started'
+        if systemctl --quiet is-active "$unit"; then state='not started again: the former one still runs'; fi
+        fail "$unit is installed, and $state; correct what is wrong above, in $etc/conf.d, and run this again"
     fi
-}
-
-restart() {
-    systemctl restart "$unit" || fail "$unit does not start; see: journalctl -u $unit"
 }
 
 uninstall() {
@@ -245,6 +240,7 @@ uninstall() {
     run rm -f "$root$units/$unit"
     if systemd_runs; then
         run systemctl daemon-reload
+        run systemctl reset-failed "$unit" 2>/dev/null || true
     fi
     others=$(find "$root$units" -name 'reelscribe-*.service' ! -name "$unit" 2>/dev/null)
     if [ -z "$others" ]; then

@@ -1,0 +1,134 @@
+"""The units as a real systemd runs them, installed by ``deploy/install.sh`` on one host, with the embedded PostgreSQL."""
+
+import re
+import shutil
+
+import pytest
+
+from tests.deploy.scratch_root import ROOT, ScratchRoot, can_be_made
+
+pytestmark = [
+    pytest.mark.skipif(not can_be_made(), reason="needs root, and a systemd that can be process 1 of its own namespaces"),
+    pytest.mark.timeout(300),
+]
+
+SCENARIO = """
+orchestrator() { (cd / && sudo -u reelscribe /opt/reelscribe/.venv/bin/orchestrator "$@"); }
+override() {
+    mkdir -p "/etc/systemd/system/$1.service.d"
+    printf '[Service]\\n%b\\n' "$2" > "/etc/systemd/system/$1.service.d/override.conf"
+    systemctl daemon-reload
+}
+git clone repository /reelscribe && cd /reelscribe
+mkdir -p /etc/reelscribe/conf.d
+printf '[transcriber]\\nextractor_url = http://127.0.0.1:8888\\n' > /etc/reelscribe/conf.d/all.cfg
+
+echo "=== dry run"
+deploy/install.sh extractor --dry-run
+ls /opt/reelscribe /etc/reelscribe/tokens 2>&1
+
+echo "=== sandbox off"
+override reelscribe-extractor ProcSubset=pid
+deploy/install.sh extractor 2>&1; echo "exit code $?"
+systemctl is-enabled reelscribe-extractor; systemctl is-active reelscribe-extractor
+
+echo '# mine' >> /etc/reelscribe/config.cfg
+md5sum /etc/reelscribe/config.cfg /etc/reelscribe/tokens > /sums
+
+echo "=== installed"
+override reelscribe-extractor 'WatchdogSec=1\\nRestartSec=0'
+for service in extractor transcriber orchestrator worker watch; do deploy/install.sh $service; done
+for service in extractor transcriber orchestrator worker watch; do
+    systemctl show --property Id,ActiveState,UnitFileState reelscribe-$service
+done
+
+echo "=== secrets"
+stat -c '%a %U %n' /etc/reelscribe /etc/reelscribe/*
+token=$(cat /etc/reelscribe/tokens)
+cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | grep -c "$token"
+grep -rlF "$token" /var/log /run/systemd /etc/systemd /opt/reelscribe
+
+echo "=== transcript"
+orchestrator submit --all --wait >/dev/null
+orchestrator show short.flac
+
+echo "=== wedged"
+kill -STOP "$(systemctl show --value --property MainPID reelscribe-extractor)"
+for try in $(seq 300); do
+    [ "$(systemctl show --value --property NRestarts,ActiveState reelscribe-extractor | xargs)" = "1 active" ] && break
+    sleep 0.1
+done
+systemctl show --property NRestarts,ActiveState reelscribe-extractor
+grep -c 'Fatal Python error: Aborted' /var/log/reelscribe-extractor.service
+
+echo "=== mistake"
+printf '[server]\\nport = high\\n' > /etc/reelscribe/conf.d/wrong.cfg
+deploy/install.sh extractor 2>&1; echo "exit code $?"
+systemctl is-active reelscribe-extractor
+rm /etc/reelscribe/conf.d/wrong.cfg
+
+echo "=== uninstalled"
+for service in extractor transcriber orchestrator worker watch; do deploy/install.sh $service --uninstall; done >/dev/null
+md5sum --check /sums
+ls -d /var/lib/reelscribe/postgres/PG_VERSION /opt/reelscribe /etc/systemd/system/reelscribe-*.service 2>/dev/null
+systemctl --plain --no-legend list-units 'reelscribe-*'
+"""
+
+
+@pytest.fixture(scope="module")
+def happened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What each part of the scenario printed."""
+    root = ScratchRoot(tmp_path_factory.mktemp("units") / "root")
+    recording = root.folder / "data/minio/videos/short.flac"
+    shutil.copy(ROOT / "tests/speech/short.flac", recording)
+    shutil.chown(recording, 901, 901)
+    done = root.run(SCENARIO, seconds=280)
+    parts: list[str] = re.split(r"^=== (.*)\n", done.stdout, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_a_dry_run_prints_what_it_would_do_and_does_nothing(happened):
+    *said, folder, tokens = happened["dry run"].splitlines()
+    assert [line for line in said if not line.startswith("would ")] == []
+    assert "No such file" in folder and "No such file" in tokens
+
+
+def test_a_unit_in_which_the_sandbox_does_not_work_says_so_and_is_not_started(happened):
+    said = happened["sandbox off"]
+    assert re.search(r"^FAIL sandbox: bubblewrap does not work here", said, re.MULTILINE)
+    assert said.splitlines()[-3:] == ["exit code 1", "disabled", "inactive"]
+
+
+def test_each_service_is_checked_inside_its_unit_then_runs_and_starts_with_the_host(happened):
+    said = happened["installed"]
+    assert "FAIL" not in said
+    assert said.count("ok   sandbox: bubblewrap: no network") == 2
+    assert said.count("ok   reelscribe-") == said.count("ActiveState=active\nUnitFileState=enabled") == 5
+
+
+def test_secrets_are_closed_to_others_and_in_no_environment_argument_or_log(happened):
+    config, *modes, with_token = happened["secrets"].splitlines()
+    assert config == "750 root /etc/reelscribe"
+    assert "600 reelscribe /etc/reelscribe/tokens" in modes and "640 root /etc/reelscribe/config.cfg" in modes
+    assert with_token == "0"
+
+
+def test_recordings_are_transcribed_with_all_that_the_units_forbid(happened):
+    assert "The green hammer was" in happened["transcript"]
+
+
+def test_a_wedged_event_loop_is_started_again_and_the_log_says_where_it_was(happened):
+    assert happened["wedged"].split() == ["NRestarts=1", "ActiveState=active", "1"]
+
+
+def test_a_mistake_in_the_settings_is_reported_with_its_line_and_what_runs_is_left_alone(happened):
+    assert "/etc/reelscribe/conf.d/wrong.cfg:2: [server] port: must be a whole number" in happened["mistake"]
+    assert happened["mistake"].splitlines()[-2:] == ["exit code 1", "active"]
+
+
+def test_neither_further_runs_nor_uninstalling_change_configuration_and_data(happened):
+    assert happened["uninstalled"].splitlines() == [
+        "/etc/reelscribe/config.cfg: OK",
+        "/etc/reelscribe/tokens: OK",
+        "/var/lib/reelscribe/postgres/PG_VERSION",
+    ]
