@@ -2,40 +2,25 @@
 
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.scratch_root import HOSTS, OF_WHEEL, POSTGRES, ROOT, ScratchRoot, can_be_made
+from tests.deploy.scratch_root import HOSTS, OF_DISTRIBUTION, POSTGRES, ROOT, ScratchRoot, can_be_made
 
 PAGE = ROOT / "docs" / "three-machines.md"
 INSTEAD = {
     "git clone REPOSITORY": "git clone repository",
+    "git pull": "cd /reelscribe && git pull",
     "model = large-v3-turbo": "model = mini",
     "10.0.0.0/8": "127.0.0.0/8",
     "sudo -u postgres createuser": "printf 'PASSWORD\\nPASSWORD\\n' | sudo -u postgres createuser",
+    "scp extractor-host:": "[ ! -e /etc/reelscribe/tokens ] || scp extractor-host:",
 }
-"""What a reader types or replaces, and the model, which would be downloaded."""
+"""What a reader types or replaces, where he is, and the model, which would be downloaded."""
 
-WRITE_SETTINGS = """
-import sys
-lines = open(sys.argv[1]).read().splitlines()
-section = ""
-for given in sys.stdin.read().splitlines():
-    if given.startswith("["):
-        section = given
-    elif given:
-        key = given.split(" = ")[0]
-        begin = lines.index(section) + 1
-        end = next((at for at in range(begin, len(lines)) if lines[at].startswith("[")), len(lines))
-        [at] = [at for at in range(begin, end) if lines[at].split(" =")[0] == key]
-        lines[at] = given
-open(sys.argv[1], "w").write("\\n".join(lines))
-"""
 HELPERS = f"""
 set -eo pipefail
-settings() {{ {sys.executable} /write_settings.py /etc/reelscribe/config.cfg; }}
 postgres() {{
     sudo -u postgres {POSTGRES}/pg_ctl -w -s -l /var/lib/postgresql/log -D /var/lib/postgresql/data "$@" >/dev/null
 }}
@@ -46,6 +31,7 @@ sudo -u postgres {POSTGRES}/initdb --no-sync --encoding=SQL_ASCII --locale=C -D 
 cd /var/lib/postgresql/data
 printf "listen_addresses = '*'\\nfsync = off\\nunix_socket_directories = '/tmp'\\n" >> postgresql.conf
 echo "local all all trust" > pg_hba.conf
+cd - >/dev/null
 postgres start
 """
 ENCRYPT_POSTGRES = """
@@ -55,7 +41,7 @@ postgres restart
 AFTERWARDS = """
 echo "=== afterwards"
 sudo -u reelscribe /opt/reelscribe/.venv/bin/orchestrator show short.flac --config /etc/reelscribe/config.cfg
-! sudo -u guest cat /etc/reelscribe/tokens /etc/reelscribe/extractor-host.key 2>/dev/null
+! sudo -u guest cat /etc/reelscribe/tokens /etc/reelscribe/pgpass /etc/reelscribe/extractor-host.key 2>/dev/null
 """
 """It is what the page promises: a transcript, and secrets that others cannot read."""
 
@@ -66,21 +52,19 @@ def commands_of_the_page() -> str:
     for words, others in INSTEAD.items():
         assert words in text
         text = text.replace(words, others)
-    if POSTGRES == OF_WHEEL:  # which does not speak TLS
-        text = re.sub(r"^```text\nssl = on\n.*?^```", "", text.replace("?sslmode=verify-full", ""), flags=re.M | re.S)
+    if not OF_DISTRIBUTION:  # which does not speak TLS
+        text = re.sub(r"^```text\nssl = on\n.*?^```", "", text.replace("&sslmode=verify-full", ""), flags=re.M | re.S)
     script = HELPERS
     for heading, language, block in re.findall(
-        r"^## ([^\n]*)|^```(sh|ini|text)\n(.*?)^```", text, re.MULTILINE | re.DOTALL
+        r"^## ([^\n]*)|^```(sh|text)\n(.*?)^```", text, re.MULTILINE | re.DOTALL
     ):
         if heading:
             script += f"echo '=== {heading}'\n" + (START_POSTGRES if heading == "The database" else "")
-        elif language == "ini":
-            script += f"settings <<'END'\n{block}END\n"
         elif block.startswith("host"):
             script += f"cat >> /var/lib/postgresql/data/pg_hba.conf <<'END'\n{block}END\npostgres reload\n"
         elif block.startswith("ssl = on"):
             script += f"cat >> /var/lib/postgresql/data/postgresql.conf <<'END'\n{block}END\n{ENCRYPT_POSTGRES}"
-        else:
+        elif language == "sh":
             script += block
     return script + ports_of_the_page() + AFTERWARDS
 
@@ -93,11 +77,10 @@ def ports_of_the_page() -> str:
     return "".join(f"exec 3<>/dev/tcp/{names[service]}/{port}\n" for service, port in rows)
 
 
-@pytest.mark.skipif(not can_be_made(), reason="needs root, bubblewrap, setpriv, systemd-sysusers and openssl")
+@pytest.mark.skipif(not can_be_made(), reason="needs root, and a systemd that can be process 1 of its own namespaces")
 @pytest.mark.timeout(240)
 def test_the_page_is_true_literally(tmp_path: Path) -> None:
     root = ScratchRoot(tmp_path / "root")
-    root.write("write_settings.py", WRITE_SETTINGS)
     recording = root.folder / "data/minio/videos/short.flac"
     shutil.copy(ROOT / "tests/speech/short.flac", recording)
     shutil.chown(recording, 901, 901)

@@ -1,4 +1,4 @@
-"""The units as a real systemd runs them, installed by ``deploy/install.sh`` on one host, with the embedded PostgreSQL."""
+"""The units as a real systemd runs them: installed by ``deploy/install.sh``, on one host, with its own PostgreSQL."""
 
 import re
 import shutil
@@ -8,7 +8,9 @@ import pytest
 from tests.deploy.scratch_root import ROOT, ScratchRoot, can_be_made
 
 pytestmark = [
-    pytest.mark.skipif(not can_be_made(), reason="needs root, and a systemd that can be process 1 of its own namespaces"),
+    pytest.mark.skipif(
+        not can_be_made(), reason="needs root, and a systemd that can be process 1 of its own namespaces"
+    ),
     pytest.mark.timeout(300),
 ]
 
@@ -19,6 +21,7 @@ override() {
     printf '[Service]\\n%b\\n' "$2" > "/etc/systemd/system/$1.service.d/override.conf"
     systemctl daemon-reload
 }
+services='extractor transcriber orchestrator worker watch'
 git clone repository /reelscribe && cd /reelscribe
 mkdir -p /etc/reelscribe/conf.d
 printf '[transcriber]\\nextractor_url = http://127.0.0.1:8888\\n' > /etc/reelscribe/conf.d/all.cfg
@@ -37,8 +40,8 @@ md5sum /etc/reelscribe/config.cfg /etc/reelscribe/tokens > /sums
 
 echo "=== installed"
 override reelscribe-extractor 'WatchdogSec=1\\nRestartSec=0'
-for service in extractor transcriber orchestrator worker watch; do deploy/install.sh $service; done
-for service in extractor transcriber orchestrator worker watch; do
+for service in $services; do deploy/install.sh $service; done
+for service in $services; do
     systemctl show --property Id,ActiveState,UnitFileState reelscribe-$service
 done
 
@@ -68,7 +71,7 @@ systemctl is-active reelscribe-extractor
 rm /etc/reelscribe/conf.d/wrong.cfg
 
 echo "=== uninstalled"
-for service in extractor transcriber orchestrator worker watch; do deploy/install.sh $service --uninstall; done >/dev/null
+for service in $services; do deploy/install.sh $service --uninstall; done >/dev/null
 md5sum --check /sums
 ls -d /var/lib/reelscribe/postgres/PG_VERSION /opt/reelscribe /etc/systemd/system/reelscribe-*.service 2>/dev/null
 systemctl --plain --no-legend list-units 'reelscribe-*'
