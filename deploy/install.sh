@@ -125,14 +125,14 @@ install_package() {
     [ -x "$venv/bin/python" ] || run "$PYTHON" -m venv "$venv"
     if [ "$wheelhouse" ]; then
         set -- --no-index --find-links "$wheelhouse"
-        run "$venv/bin/pip" install --quiet --disable-pip-version-check "$@" "reelscribe[$extra]"
+        run "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@" "reelscribe[$extra]"
         # A newer build may have the same version.
-        run "$venv/bin/pip" install --quiet --disable-pip-version-check "$@" --no-deps --force-reinstall reelscribe
+        run "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@" --no-deps --force-reinstall reelscribe
     else # a copy: in the original, what an earlier build has left would be installed too
         copy=$(mktemp --directory)
         (cd "$source" && run cp -r pyproject.toml README.md LICENSE config.cfg \
             reelscribe extractor_api transcriber orchestrator "$copy")
-        run "$venv/bin/pip" install --quiet --disable-pip-version-check "${copy}[$extra]"
+        run "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${copy}[$extra]"
         rm -rf "$copy"
     fi
     if [ "$root" ] && [ -z "$dry" ]; then # the environment was made for a path that it will not have

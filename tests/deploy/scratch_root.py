@@ -61,11 +61,10 @@ mkdir -p "$3" && cp -r /opt/project/. "$3"
 # python3 -m venv FOLDER: the commands of the environment that the tests run in, and a pip that has nothing to install.
 [ "$1 $2" = "-m venv" ] || exec {RUN_PYTHON} "$@"
 mkdir -p "$3/bin" && cd "$3/bin" || exit
-printf '#!/bin/sh\\necho "pip $*" >> /pip.log\\n' > pip
-for command in python: extractor-api:extractor_api transcriber:transcriber orchestrator:orchestrator; do
-    module=${{command#*:}}
-    printf '#!/bin/sh\\nexec {RUN_PYTHON} %s "$@"\\n' "${{module:+-m $module}}" > "${{command%:*}}"
+for command in extractor-api:extractor_api transcriber:transcriber orchestrator:orchestrator; do
+    printf '#!/bin/sh\\nexec {RUN_PYTHON} -m %s "$@"\\n' "${{command#*:}}" > "${{command%:*}}"
 done
+printf '#!/bin/sh\\n[ "$2" = pip ]\\n' > python
 chmod +x *
 """,
     "scp": """\

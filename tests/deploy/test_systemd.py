@@ -15,14 +15,17 @@ UNITS = {
     "reelscribe-extractor.service": "extractor-api",
     "reelscribe-transcriber.service": "transcriber",
     "reelscribe-orchestrator.service": "orchestrator serve",
+    "reelscribe-worker.service": "orchestrator worker",
     "reelscribe-watch.service": "orchestrator watch",
     "reelscribe-mcp.service": "orchestrator mcp --http",
 }
+MOST_EXPOSED = {"extractor": 2.3, "transcriber": 2.3, "orchestrator": 1.3, "worker": 1.3, "watch": 1.3, "mcp": 1.3}
+"""By systemd-analyze security: 0 is best, 10 worst. Those with ffmpeg let bubblewrap make its namespaces and mounts."""
 SYSUSERS = FOLDER / "reelscribe.sysusers.conf"
 
 
 def keys(unit: str) -> dict[str, str]:
-    """The keys of a unit; none of those used here may appear twice."""
+    """The keys of a unit; of one that appears more than once, such as Environment, the last."""
     return dict(re.findall(r"^(\w+)=(.*)$", (FOLDER / unit).read_text(encoding="utf-8"), re.MULTILINE))
 
 
@@ -33,7 +36,7 @@ def systemd(tool: str, *arguments: object) -> subprocess.CompletedProcess[str] |
     return subprocess.run([path, *map(str, arguments)], capture_output=True, text=True)
 
 
-def test_there_is_one_unit_for_each_service_for_watch_and_for_assistants():
+def test_there_is_one_unit_for_each_service_worker_watch_and_for_assistants():
     assert {path.name for path in FOLDER.glob("*.service")} == UNITS.keys()
 
 
@@ -67,6 +70,38 @@ def test_it_runs_as_an_ordinary_user_with_a_folder_of_its_own(unit):
     unit_keys = keys(unit)
     assert unit_keys["User"] == unit_keys["StateDirectory"] == "reelscribe"
     assert unit_keys["NoNewPrivileges"] == "yes"
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_it_is_no_more_exposed_than_it_must_be(unit):
+    rated = systemd("systemd-analyze", "security", "--offline=true", "--no-pager", FOLDER / unit)
+    if rated:
+        (exposure,) = re.findall(r"Overall exposure level for \S+: ([\d.]+)", rated.stdout)
+        assert float(exposure) <= MOST_EXPOSED[unit.removeprefix("reelscribe-").removesuffix(".service")]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_each_block_of_what_it_forbids_begins_with_a_reason(unit):
+    service = (FOLDER / unit).read_text(encoding="utf-8").partition("[Service]")[2].partition("[Install]")[0]
+    blocks = service[service.index("# It is an ordinary user") :].strip().split("\n\n")
+    assert len(blocks) > 4 and all(block.startswith("# ") for block in blocks)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_it_reports_to_systemd_and_gets_the_token_as_a_credential(unit):
+    unit_keys = keys(unit)
+    assert (unit_keys["Type"], unit_keys["WatchdogSec"]) == ("notify", "60")
+    assert unit_keys["LoadCredential"] == "tokens:/etc/reelscribe/tokens"
+    assert "REELSCRIBE_AUTH__TOKEN_FILE=%d/tokens" in (FOLDER / unit).read_text(encoding="utf-8")
+
+
+def test_only_the_transcriber_may_write_code_at_run_time_and_sees_gpus():
+    for unit in UNITS:
+        text = (FOLDER / unit).read_text(encoding="utf-8")
+        is_transcriber = unit == "reelscribe-transcriber.service"
+        assert ("\nMemoryDenyWriteExecute=yes\n" not in text) == is_transcriber
+        assert ("\nDeviceAllow=char-nvidia" in text) == is_transcriber
+        assert ("\nPrivateDevices=yes\n" not in text) == is_transcriber
 
 
 @pytest.mark.parametrize("unit", UNITS)
