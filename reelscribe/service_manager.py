@@ -1,4 +1,4 @@
-"""What systemd is told of a service: that it is ready, that it stops, and that it still works (``Type=notify``,
+"""What systemd gets to know of a service: that it is ready, that it stops, and that it still works (``Type=notify``,
 ``WatchdogSec=``).
 
 Pings come from the event loop: a loop that is blocked sends none, and systemd starts the service again. A process that
@@ -50,7 +50,7 @@ async def report(stopping: asyncio.Event, stalled: Callable[[], str | None] = la
 
     Args:
         stopping: set when the service stops. It is pinged for then too: systemd has a timeout of its own for that.
-        stalled: what has stood still for too long, in a sentence; there are no pings meanwhile. None: nothing.
+        stalled: what has made no progress for too long, in a sentence; there are no pings meanwhile. None: nothing.
     """
     notify("READY=1")
     seconds, reported, stops = ping_seconds(), None, asyncio.create_task(stopping.wait())

@@ -98,7 +98,7 @@ class Service:
         return []
 
     def stalled(self) -> str | None:
-        """What has stood still for so long that only a new process may help, in a sentence; None: nothing."""
+        """What has made no progress for so long that only a new process may help, in a sentence; None: nothing."""
         return None
 
     async def refresh_metrics(self) -> None:

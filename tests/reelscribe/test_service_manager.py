@@ -1,4 +1,4 @@
-"""What systemd is told, by a socket in its place."""
+"""What is reported to systemd, by a socket in its place."""
 
 import asyncio
 import os
@@ -60,7 +60,7 @@ async def test_a_blocked_event_loop_sends_no_ping(systemd):
 
 
 async def test_what_has_stalled_is_logged_once_and_not_pinged_for_until_it_moves(systemd, caplog):
-    reasons = ["a batch stands still"] * 3
+    reasons = ["a batch does not end"] * 3
     reporting = asyncio.create_task(service_manager.report(asyncio.Event(), lambda: reasons.pop() if reasons else None))
     assert await received(systemd) == "READY=1"
     assert await received(systemd) == "WATCHDOG=1"
@@ -76,7 +76,7 @@ def test_who_is_not_asked_for_pings_sends_none(systemd, monkeypatch, microsecond
     assert service_manager.ping_seconds() is None
 
 
-def test_without_systemd_nothing_is_sent_and_a_socket_that_is_gone_stops_nobody(systemd, monkeypatch, tmp_path):
+def test_without_systemd_nothing_is_sent_and_a_socket_that_is_gone_stops_no_service(systemd, monkeypatch, tmp_path):
     assert service_manager.notify("READY=1")
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
     assert not service_manager.notify("READY=1")

@@ -252,6 +252,11 @@ def _unusable(name: str, folder: Path, device: str, compute_type: str, reason: E
 def _not_running(name: str, device: str, compute_type: str, reason: Exception) -> str:
     if is_out_of_memory(reason):
         return _too_large(name, device, compute_type)
+    if device == "cpu" and "could not create a primitive" in str(reason):  # oneDNN's only word for it
+        return (
+            f"[transcriber] device: the model does not run on cpu as {compute_type}: {reason}; it writes code at run "
+            "time, which MemoryDenyWriteExecute=yes of a systemd unit forbids: take that line out of the unit"
+        )
     return (
         f"[transcriber] device: the model does not run on {device} as {compute_type}: {reason}; "
         "set device = cpu, or install what is missing (for libcublas: pip install nvidia-cublas-cu12)"

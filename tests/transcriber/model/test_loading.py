@@ -1,5 +1,7 @@
 """Which model runs on which device, and the message if it does not."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -45,3 +47,22 @@ def test_hardly_a_thread_of_a_cpu_is_idle() -> None:
         workers = loading.cpu_workers(threads)
         assert 1 <= workers <= 4
         assert workers * (threads // workers) >= threads * 7 / 8
+
+
+def test_a_host_that_forbids_code_written_at_run_time_is_reported() -> None:
+    forbidden = """
+import ctypes
+from transcriber.model.loading import load_model
+from reelscribe.errors import SettingsError
+PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN = 65, 1
+if ctypes.CDLL(None).prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0):
+    print("no such kernel")
+try:
+    load_model("mini", "cpu", "auto")
+except SettingsError as wrong:
+    print(*wrong.problems)
+"""
+    said = subprocess.run([sys.executable, "-c", forbidden], capture_output=True, text=True).stdout
+    if "no such kernel" in said:
+        pytest.skip("needs Linux 6.3")
+    assert "MemoryDenyWriteExecute" in said
