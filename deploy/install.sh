@@ -29,6 +29,7 @@ service='' dry='' uninstall='' root='' wheelhouse=''
 PYTHON=${PYTHON:-python3}
 folder=/opt/reelscribe
 etc=/etc/reelscribe
+temporary=''
 units=/etc/systemd/system
 
 fail() {
@@ -130,10 +131,10 @@ install_package() {
         run "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@" --no-deps --force-reinstall reelscribe
     else # a copy: in the original, what an earlier build has left would be installed too
         copy=$(mktemp --directory)
+        temporary=$copy
         (cd "$source" && run cp -r pyproject.toml README.md LICENSE config.cfg \
             reelscribe extractor_api transcriber orchestrator "$copy")
         run "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${copy}[$extra]"
-        rm -rf "$copy"
     fi
     if [ "$root" ] && [ -z "$dry" ]; then # the environment was made for a path that it will not have
         grep -rlIF "$venv" "$venv/bin" "$venv/pyvenv.cfg" | while read -r file; do
@@ -160,8 +161,12 @@ configure() {
     sed -e "s|^token_file =.*|token_file = $etc/tokens|" \
         -e 's|^minio_data_path =.*|minio_data_path = /data/minio|' \
         -e 's|^data_dir = data/|data_dir = /var/lib/reelscribe/|' "$source/config.cfg" | make_file config.cfg
-    run chown "0:$group" "$root$etc/config.cfg"
-    run chmod 640 "$root$etc/config.cfg"
+    for settings in "$root$etc/config.cfg" "$root$etc/conf.d"/*.cfg; do
+        if [ -e "$settings" ]; then
+            run chgrp "$group" "$settings"
+            run chmod g+r,o= "$settings"
+        fi
+    done
     # The token is never an argument of a program, which others could see.
     od -An -v -N32 -w32 -tx1 /dev/urandom | tr -d ' ' | make_file tokens
     for secret in "$root$etc/tokens" "$root$etc/pgpass" "$root$etc"/*.key; do
@@ -183,14 +188,13 @@ install_unit() {
 # What the service can do: its check, run by its own unit, with its user, its token and all that its unit forbids.
 check_in_unit() {
     trial=check-$unit
-    trap 'rm -f "/run/systemd/system/$trial" "/run/$trial.log"' EXIT
+    temporary="$temporary /run/systemd/system/$trial /run/systemd/system/$trial.d /run/$trial.log"
     mkdir -p /run/systemd/system
     sed -e "s|^ExecStart=.*|ExecStart=$folder/.venv/bin/$check --config $etc/config.cfg|" \
         -e "s|^Type=.*|Type=oneshot\nStandardOutput=truncate:/run/$trial.log\nStandardError=inherit|" \
         -e '/^WatchdogSec=/d; /^Restart/d' "$source/deploy/systemd/$unit" >"/run/systemd/system/$trial"
     if [ -d "$units/$unit.d" ]; then # what systemctl edit has changed
         cp -r "$units/$unit.d" "/run/systemd/system/$trial.d"
-        trap 'rm -rf "/run/systemd/system/$trial" "/run/systemd/system/$trial.d" "/run/$trial.log"' EXIT
     fi
     systemctl daemon-reload
     passed=yes
@@ -251,6 +255,9 @@ uninstall() {
     echo "kept: $etc, /var/lib/reelscribe and the user reelscribe; no data of any service was removed"
 }
 
+# shellcheck disable=SC2086 # one word for each path
+trap 'rm -rf $temporary' EXIT
+trap 'exit 130' INT TERM HUP
 read_arguments "$@"
 if [ "$uninstall" ]; then
     uninstall

@@ -100,8 +100,8 @@ FailureAction=exit-force
 [Service]
 Type=oneshot
 Environment=HOME=/root LANG=C.UTF-8 PATH=/shims:/usr/sbin:/usr/bin
-StandardOutput=file:/output
-StandardError=file:/output
+StandardOutput=append:/output
+StandardError=inherit
 ExecStart=/usr/bin/bash /script
 """,
     # What units are ordered by: those of the host would start half of it.

@@ -26,6 +26,20 @@ postgres() {{
 }}
 export PGHOST=/tmp
 """
+OLDER = """
+cat > /etc/systemd/system/audio-extraction_minio.service <<'END'
+[Service]
+WorkingDirectory=/opt/older
+ExecStart=/usr/bin/sleep infinity
+[Install]
+WantedBy=multi-user.target
+END
+mkdir /opt/older
+printf '[server]\\nport = 8888\\n[paths]\\ndefault_audio_format = flac\\n' > /opt/older/config.cfg
+systemctl daemon-reload
+systemctl --quiet enable --now audio-extraction_minio
+"""
+"""The extractor before this one."""
 START_POSTGRES = f"""
 sudo -u postgres {POSTGRES}/initdb --no-sync --encoding=SQL_ASCII --locale=C -D /var/lib/postgresql/data >/dev/null
 cd /var/lib/postgresql/data
@@ -40,10 +54,12 @@ postgres restart
 """
 AFTERWARDS = """
 echo "=== afterwards"
+systemctl is-active audio-extraction_minio reelscribe-extractor || true
+sudo -u reelscribe /opt/reelscribe/.venv/bin/orchestrator config --config /etc/reelscribe/config.cfg | grep -A1 10-older
 sudo -u reelscribe /opt/reelscribe/.venv/bin/orchestrator show short.flac --config /etc/reelscribe/config.cfg
 ! sudo -u guest cat /etc/reelscribe/tokens /etc/reelscribe/pgpass /etc/reelscribe/extractor-host.key 2>/dev/null
 """
-"""It is what the page promises: a transcript, and secrets that others cannot read."""
+"""It is what the page promises: the settings of the older extractor, a transcript, and closed secrets."""
 
 
 def commands_of_the_page() -> str:
@@ -54,7 +70,7 @@ def commands_of_the_page() -> str:
         text = text.replace(words, others)
     if not OF_DISTRIBUTION:  # which does not speak TLS
         text = re.sub(r"^```text\nssl = on\n.*?^```", "", text.replace("&sslmode=verify-full", ""), flags=re.M | re.S)
-    script = HELPERS
+    script = HELPERS + OLDER
     for heading, language, block in re.findall(
         r"^## ([^\n]*)|^```(sh|text)\n(.*?)^```", text, re.MULTILINE | re.DOTALL
     ):
@@ -78,17 +94,20 @@ def ports_of_the_page() -> str:
 
 
 @pytest.mark.skipif(not can_be_made(), reason="needs root, and a systemd that can be process 1 of its own namespaces")
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_the_page_is_true_literally(tmp_path: Path) -> None:
     root = ScratchRoot(tmp_path / "root")
     recording = root.folder / "data/minio/videos/short.flac"
     shutil.copy(ROOT / "tests/speech/short.flac", recording)
     shutil.chown(recording, 901, 901)
-    done = root.run(commands_of_the_page(), seconds=220)
+    done = root.run(commands_of_the_page(), seconds=280)
     assert done.returncode == 0, done.stdout
     headings = re.findall(r"^## (.*)", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert re.findall(r"^=== (.*)", done.stdout, re.MULTILINE) == [*headings, "afterwards"]
     checked = re.findall(r"^(ok  |FAIL) (\S+): ", done.stdout, re.MULTILINE)
     assert {mark for mark, _ in checked} == {"ok  "}
     assert {"bucket", "model", "database", "https://transcriber-host:8889"} <= {subject for _, subject in checked}
-    assert done.stdout.rpartition("=== afterwards\n")[2].strip(), "a transcript"
+    *older, transcript = done.stdout.rpartition("=== afterwards\n")[2].split("\n", 7)
+    assert older[:2] == ["inactive", "active"]
+    assert older[3:] == ["default_audio_format = flac"]
+    assert transcript.strip()

@@ -47,9 +47,8 @@ done
 
 echo "=== secrets"
 stat -c '%a %U %n' /etc/reelscribe /etc/reelscribe/*
-token=$(cat /etc/reelscribe/tokens)
-cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | grep -c "$token"
-grep -rlF "$token" /var/log /run/systemd /etc/systemd /opt/reelscribe
+cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | grep -cFf /etc/reelscribe/tokens
+grep -rlFf /etc/reelscribe/tokens /var/log /run/systemd /etc/systemd /opt/reelscribe
 
 echo "=== transcript"
 orchestrator submit --all --wait >/dev/null
