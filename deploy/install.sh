@@ -148,6 +148,7 @@ make_file() {
     if [ -e "$root$etc/$1" ]; then
         cat >/dev/null
     elif [ "$dry" ]; then
+        cat >/dev/null
         printf 'would make: %s\n' "$etc/$1"
     else
         (umask 077 && cat >"$root$etc/$1")
