@@ -7,7 +7,8 @@ usage() {
     cat <<'END'
 Usage: deploy/install.sh SERVICE [OPTIONS]
 
-SERVICE is extractor, transcriber or orchestrator; on further hosts worker, and watch if MinIO sends no events.
+SERVICE is extractor, transcriber or orchestrator; where they are wanted also worker (on further hosts), watch (if MinIO
+sends no events) and mcp (for assistants).
 A second run installs what has changed. config.cfg, conf.d and the token stay as they are.
 
   --dry-run         print what would be done, and do nothing
@@ -59,7 +60,7 @@ read_arguments() {
                 shift
                 ;;
             --help) usage && exit 0 ;;
-            extractor | transcriber | orchestrator | worker | watch)
+            extractor | transcriber | orchestrator | worker | watch | mcp)
                 [ -z "$service" ] || fail "one service at a time: $service or $1"
                 service=$1
                 ;;
@@ -75,6 +76,7 @@ read_arguments() {
     case $service in
         extractor) extra=extractor check='extractor-api check' ;;
         transcriber) extra=transcriber check='transcriber check' ;;
+        mcp) extra=mcp check='orchestrator check' ;;
         *) extra=orchestrator check='orchestrator check' ;;
     esac
 }
@@ -87,7 +89,7 @@ systemd_runs() {
 install_programs() {
     missing=''
     "$PYTHON" -c 'import venv, ensurepip' 2>/dev/null || missing='python3-venv'
-    if [ "$extra" != orchestrator ] && [ -z "$root" ]; then
+    if [ -z "$root" ] && { [ "$service" = extractor ] || [ "$service" = transcriber ]; }; then
         command -v ffmpeg >/dev/null || missing="$missing ffmpeg"
         command -v bwrap >/dev/null || missing="$missing bubblewrap" # ffmpeg's sandbox
     fi

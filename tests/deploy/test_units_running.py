@@ -21,7 +21,7 @@ override() {
     printf '[Service]\\n%b\\n' "$2" > "/etc/systemd/system/$1.service.d/override.conf"
     systemctl daemon-reload
 }
-services='extractor transcriber orchestrator worker watch'
+services='extractor transcriber orchestrator worker watch mcp'
 git clone repository /reelscribe && cd /reelscribe
 mkdir -p /etc/reelscribe/conf.d
 printf '[transcriber]\\nextractor_url = http://127.0.0.1:8888\\n' > /etc/reelscribe/conf.d/all.cfg
@@ -105,7 +105,7 @@ def test_each_service_is_checked_inside_its_unit_then_runs_and_starts_with_the_h
     said = happened["installed"]
     assert "FAIL" not in said
     assert said.count("ok   sandbox: bubblewrap: no network") == 2
-    assert said.count("ok   reelscribe-") == said.count("ActiveState=active\nUnitFileState=enabled") == 5
+    assert said.count("ok   reelscribe-") == said.count("ActiveState=active\nUnitFileState=enabled") == 6
 
 
 def test_secrets_are_closed_to_others_and_in_no_environment_argument_or_log(happened):
