@@ -55,8 +55,9 @@ postgres restart
 AFTERWARDS = """
 echo "=== afterwards"
 systemctl is-active audio-extraction_minio reelscribe-extractor || true
-sudo -u reelscribe /opt/reelscribe/.venv/bin/orchestrator config --config /etc/reelscribe/config.cfg | grep '^default_audio_format'
-sudo -u reelscribe /opt/reelscribe/.venv/bin/orchestrator show short.flac --config /etc/reelscribe/config.cfg
+orchestrator() { sudo -u reelscribe /opt/reelscribe/.venv/bin/orchestrator "$@" --config /etc/reelscribe/config.cfg; }
+orchestrator config | grep '^default_audio_format'
+orchestrator show short.flac
 ! sudo -u guest cat /etc/reelscribe/tokens /etc/reelscribe/pgpass /etc/reelscribe/extractor-host.key 2>/dev/null
 """
 """It is what the page promises: the settings of the older extractor, a transcript, and closed secrets."""
