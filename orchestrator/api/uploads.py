@@ -109,6 +109,7 @@ class UploadHandler(_UploadsHandler):
         super().initialize(service)
         self._writer: Writer | None = None
         self._refusal: ServiceError | None = None
+        self._dropped_bytes = 0
         self._stall: asyncio.TimerHandle | None = None
 
     def prepare(self) -> None:
@@ -136,7 +137,11 @@ class UploadHandler(_UploadsHandler):
             super().data_received(chunk)
             return
         self._await_more()
-        if self._refusal is None:
+        if self._refusal:
+            self._dropped_bytes += len(chunk)
+            if self._dropped_bytes > DRAINED_BYTES:
+                self._send_refusal(self._refusal)
+        else:
             try:
                 if self.service.stopping.is_set():
                     raise Stopping("this orchestrator is shutting down; resume the upload in a moment")
@@ -182,8 +187,11 @@ class UploadHandler(_UploadsHandler):
         """Drop what follows, so that its sender gets to read why; but not much of it."""
         self._refusal = refusal
         if self.declared_bytes > DRAINED_BYTES:
-            self.log_exception(type(refusal), refusal, None)
-            self.send_error(refusal.status, exc_info=(type(refusal), refusal, None))
+            self._send_refusal(refusal)
+
+    def _send_refusal(self, refusal: ServiceError) -> None:
+        self.log_exception(type(refusal), refusal, None)
+        self.send_error(refusal.status, exc_info=(type(refusal), refusal, None))
 
     async def _open(self) -> Writer:
         if self._writer is None:

@@ -7,7 +7,7 @@ import asyncio
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from reelscribe.temporary_files import SPARE_BYTES, write_all
 
 FOLDER = f"{OWN_PREFIX}uploads"
 """In a bucket that is a plain folder: on its disk, and hidden, so that nothing takes its files for recordings."""
+ENDINGS = (".json", ".part", ".new")
 WRITE_BYTES = 256 << 10
 """Most bytes that an interruption loses."""
 
@@ -134,10 +135,12 @@ class UploadFolder:
         for path in (self._record(id), self.part(id), self.path / f"{id}.new"):
             path.unlink(missing_ok=True)
 
-    def remove_orphans(self, seconds: float) -> None:
-        """Remove files of that age that a crash has left without a record."""
-        for path in (*self.path.glob("*.part"), *self.path.glob("*.new")):
-            if not self._record(path.stem).exists() and self.idle_seconds(path.stem) > seconds:
+    def remove_others(self, ids: Container[str], seconds: float) -> None:
+        """Remove files of that age of other uploads: a crash has left them without a record, or their records are
+        another version's, or of another bucket.
+        """
+        for path in self.path.iterdir():
+            if path.suffix in ENDINGS and path.stem not in ids and self.idle_seconds(path.stem) > seconds:
                 path.unlink(missing_ok=True)
 
     def open(self, id: str) -> int:
@@ -204,7 +207,7 @@ class Writer:
 
     async def stop(self) -> None:
         """Store what has come, write nothing more, and let others write."""
-        with suppress(NoRoom, InUse):
+        with suppress(NoRoom, InUse, OSError):
             await self._flush()
         async with self._writing:
             if not self._stopped:

@@ -107,7 +107,7 @@ class Uploads:
             UploadNotFound: there is none.
         """
         for folder in self._distinct_folders():
-            if upload := folder.get(id):
+            if (upload := folder.get(id)) and self._is_of(folder, upload):
                 return upload
         raise UploadNotFound("there is no such upload (any more); begin again with POST /api/uploads")
 
@@ -213,13 +213,18 @@ class Uploads:
     async def keep_clean(self) -> None:
         """Finish what a crash has left stored but not submitted, and remove what has expired, again and again."""
         while True:
-            for upload in await asyncio.to_thread(self._all):
+            known = await asyncio.to_thread(self._all)
+            for upload in known:
                 try:
                     await self._clean(upload)
                 except (ServiceError, SettingsError, OSError, *CONNECTION_ERRORS) as failure:
                     log.warning("upload of %s: %s; tried again later", upload.savepath, failure)
+                except Exception:  # what one upload can cause must not end the service
+                    log.exception("upload of %s: tried again later", upload.savepath)
+            ids = {upload.id for upload in known}
             for folder in self._distinct_folders():
-                await asyncio.to_thread(folder.remove_orphans, self._settings.uploads.keep_seconds)
+                with suppress(OSError):
+                    await asyncio.to_thread(folder.remove_others, ids, self._settings.uploads.keep_seconds)
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def close(self) -> None:
@@ -297,7 +302,11 @@ class Uploads:
             upload.bucket, [upload.savepath], Options.model_validate(upload.options), upload.priority, force=replaces
         )
         changed = upload.model_copy(update={"job": submitted.job.id, "outcome": submitted.outcome})
-        await asyncio.to_thread(folder.write, changed)
+        try:
+            await asyncio.to_thread(folder.write, changed)
+        except OSError as refused:  # with the old record, it would be submitted again
+            log.warning("upload of %s: submitted, and forgotten: %s", upload.savepath, refused)
+            await asyncio.to_thread(folder.remove, upload.id)
         return submitted
 
     def _end(self, id: str, ended: asyncio.Task[Submitted]) -> None:
@@ -306,7 +315,13 @@ class Uploads:
             ended.exception()  # clients that still wait get it; if none does, it is no bug
 
     def _all(self) -> list[Upload]:
-        return [upload for folder in self._distinct_folders() for upload in folder.all()]
+        return [
+            upload for folder in self._distinct_folders() for upload in folder.all() if self._is_of(folder, upload)
+        ]
+
+    def _is_of(self, folder: UploadFolder, upload: Upload) -> bool:
+        """Not if the folder of the bucket was renamed since, or the settings no longer name the bucket."""
+        return self._buckets.folders.get(upload.bucket) is folder
 
     def _folder(self, upload: Upload) -> UploadFolder:
         return self._buckets.folders[upload.bucket]

@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -270,3 +271,50 @@ async def test_memory_stays_flat_and_other_requests_are_answered_while_much_arri
     assert answer.headers["Upload-Offset"] == str(200 << 20)
     assert grown < 40 << 20, f"{grown >> 20} MiB more"
     assert max(waits) < 5
+
+
+async def test_a_bucket_that_was_renamed_ends_nothing_and_its_unfinished_uploads_expire(api, folder, restart):
+    upload = await announced(api, "a.mp4", b"talk")
+    record = folder / FOLDER / f"{upload['upload'][-32:]}.json"
+    record.write_text(record.read_text().replace('"videos"', '"renamed"'))
+    cleaning = asyncio.create_task(restart().keep_clean())
+    await announced(api, "b.mp4")
+    assert (await api.get(upload["upload"])).json()["error"]["code"] == "upload_not_found"
+    assert not cleaning.done()
+    cleaning.cancel()
+    for path in (folder / FOLDER).glob(f"{record.stem}.*"):
+        os.utime(path, (0, 0))
+    cleaning = asyncio.create_task(restart().keep_clean())
+    while record.exists():
+        assert not cleaning.done()
+        await asyncio.sleep(0.01)
+    cleaning.cancel()
+    assert not record.with_suffix(".part").exists()
+    assert left_over(folder) == [".json", ".part"]
+
+
+async def test_what_cannot_be_noted_as_finished_is_submitted_once(api, folder, restart, sql):
+    upload = await announced(api, "a.mp4", b"talk", overwrite=True)
+    await send(api, upload, b"talk", 0)
+    (folder / FOLDER / f"{upload['upload'][-32:]}.new").symlink_to("nowhere/record")  # as on a full disk
+    assert (await done(api, upload)).json()["outcome"] == "new"
+    assert (folder / "a.mp4").read_bytes() == b"talk"
+    assert left_over(folder) == []
+    assert (await done(api, upload)).json()["error"]["code"] == "upload_not_found"
+    assert len(await sql("select id from jobs")) == 1
+
+
+async def test_a_refused_body_without_a_length_is_not_read_to_its_end(api, folder):
+    upload = await announced(api, content=bytes(1 << 30))
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 1 << 30:
+            sent += 1 << 20
+            yield bytes(1 << 20)
+
+    with suppress(httpx.TransportError):  # or it reads the refusal
+        await api.patch(upload["upload"], content=endless(), headers={"Upload-Offset": "7", "Content-Type": BYTES})
+    assert sent < 1 << 29
+    assert await offset(api, upload) == 0
