@@ -33,6 +33,7 @@ export class Sending {
 
   /** Send it, and have it submitted; the job. Throws a Failure if trying again does not help by itself. */
   async run(overwrite) {
+    if (!this.#file.size) throw new Failure(400, "empty", "The file is empty");
     for (let pause = 1; ; pause = Math.min(LONGEST_PAUSE_SECONDS, pause * 2)) {
       const before = this.#sent;
       try {
@@ -41,6 +42,7 @@ export class Sending {
         if (this.#stop.signal.aborted || !isPassing(failure)) throw failure;
         await this.#checkReadable();
         if (this.#sent > before) pause = 1;
+        if (failure.code === "in_use") pause = LONGEST_PAUSE_SECONDS; // another tab sends it: let it
         this.#shown.say(`${failure.message}. It resumes by itself.`);
         await this.#rest(pause);
       }

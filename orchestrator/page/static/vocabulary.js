@@ -99,7 +99,8 @@ async function requeue(dry_run) {
   try {
     const {recordings} = await request("/api/vocabulary/requeue", {method: "POST", body: {prefix, dry_run}});
     const what = `${count(recordings)} ${recordings === 1 ? "recording" : "recordings"}`;
-    if (dry_run) counted(recordings ? `${what} were given other words.` : "None was given other words.", recordings);
+    const were = recordings === 1 ? "was" : "were";
+    if (dry_run) counted(recordings ? `${what} ${were} given other words.` : "None was given other words.", recordings);
     else counted(`${what} queued again`);
   } catch (failure) {
     counted(failure.message, 0, true);

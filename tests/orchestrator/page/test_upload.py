@@ -95,6 +95,8 @@ def test_several_files_are_dropped_and_one_of_a_known_name_is_asked_about(
     page.evaluate(DROP, [".hidden.mp4", base64(b"x")])
     wrong = upload(page, ".hidden.mp4")
     expect(wrong).to_contain_text("is named like an unfinished or hidden file")
+    page.evaluate(DROP, ["empty.mp4", ""])
+    expect(upload(page, "empty.mp4")).to_contain_text("The file is empty")
     check_page(page)
 
 
