@@ -170,6 +170,29 @@ def test_an_upload_survives_kill_9_of_the_service_and_a_page_that_is_opened_agai
     assert (reelscribe.bucket / "killed/my talk.mp4").read_bytes() == talk.read_bytes()
 
 
+def test_what_another_tab_sends_is_left_to_it_for_half_a_minute(page: Page, talk: Path) -> None:
+    asked: list[str] = []
+
+    def refuse_first(route: Route) -> None:
+        asked.append(route.request.method)
+        if asked.count("PATCH") == 1 and asked[-1] == "PATCH":
+            route.fulfill(status=409, json={"error": {"code": "in_use", "message": "another connection sends it"}})
+        else:
+            route.continue_()
+
+    page.route("**/api/uploads/*", refuse_first)
+    page.clock.install()
+    page.goto("/")
+    choose(page, talk, folder="tabs")
+    row = upload(page, "tabs/my talk.mp4")
+    expect(row).to_contain_text("another connection sends it. It resumes by itself.")
+    page.clock.run_for(29_000)
+    page.evaluate("() => fetch('/healthz')")
+    assert asked == ["PATCH"]
+    page.clock.run_for(2_000)
+    expect(row).to_contain_text("Stored, and submitted.", timeout=60_000)
+
+
 def test_with_a_public_endpoint_the_browser_sends_a_file_straight_to_minio(
     browser: Browser, reelscribe: Reelscribe, talk: Path, tmp_path: Path
 ) -> None:
