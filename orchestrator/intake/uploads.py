@@ -315,9 +315,7 @@ class Uploads:
             ended.exception()  # clients that still wait get it; if none does, it is no bug
 
     def _all(self) -> list[Upload]:
-        return [
-            upload for folder in self._distinct_folders() for upload in folder.all() if self._is_of(folder, upload)
-        ]
+        return [upload for folder in self._distinct_folders() for upload in folder.all() if self._is_of(folder, upload)]
 
     def _is_of(self, folder: UploadFolder, upload: Upload) -> bool:
         """Not if the folder of the bucket was renamed since, or the settings no longer name the bucket."""
