@@ -25,6 +25,8 @@ PROGRESS_SECONDS = 0.2
 LISTS = ("playlist", "multi_video")
 VALIDATORS = ("ETag", "Last-Modified")
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is of the internet; others embed an IPv4 address, such as 64:ff9b:1::/48, or are of one network."""
 
 
 class Refused(OSError):
@@ -75,7 +77,9 @@ def is_public(address: str) -> bool:
             found = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         else:
             found = found.ipv4_mapped or found.sixtofour or found
-    return found.is_global
+    if isinstance(found, ipaddress.IPv6Address) and found not in GLOBAL_UNICAST:
+        return False
+    return found.is_global and not found.is_multicast
 
 
 class Log:

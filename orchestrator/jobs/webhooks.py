@@ -19,6 +19,8 @@ from reelscribe.errors import BadRequest
 MOST_OF_A_JOB = 10
 """Receivers of one job, however often it is submitted."""
 MOST_COUNTED = 10_000
+WINDOW = 500
+"""Messages among which those to be sent next are chosen."""
 
 DeliveryState = Literal["pending", "delivered", "failed"]
 
@@ -120,7 +122,8 @@ async def subscribe(connection: Connection, jobs: Sequence[int], url: str) -> No
 
 
 async def take(connection: Connection, most: int, lost_after: float, except_for: Collection[int]) -> list[Message]:
-    """Begin attempts at what is due.
+    """Begin attempts at what is due. If the oldest are all of busy endpoints, the others are looked through one by one,
+    not all the messages that wait for a busy one.
 
     Args:
         lost_after: seconds after which an attempt whose outcome is not recorded is considered lost.
@@ -133,14 +136,37 @@ async def take(connection: Connection, most: int, lost_after: float, except_for:
                 due_at = now() + make_interval(secs => %(lost_after)s)
             from webhook_endpoints e
             where e.id = d.endpoint_id and d.id in (
-                select id from webhook_deliveries
-                where state = 'pending' and due_at <= now() and endpoint_id <> all(%(busy)s)
-                order by due_at, id limit %(most)s for update skip locked
+                with recursive oldest as materialized (
+                    select id, endpoint_id, due_at from webhook_deliveries
+                    where state = 'pending' and due_at <= now() order by due_at, id limit %(window)s
+                ), waiting (endpoint_id) as (
+                    select min(endpoint_id) from webhook_deliveries
+                    where state = 'pending' and (select count(*) >= %(window)s from oldest)
+                        and not exists (select from oldest where endpoint_id <> all(%(busy)s))
+                    union all
+                    select (
+                        select min(next.endpoint_id) from webhook_deliveries next
+                        where next.state = 'pending' and next.endpoint_id > waiting.endpoint_id
+                    ) from waiting where endpoint_id is not null
+                ), found as materialized (
+                    select id, due_at from oldest where endpoint_id <> all(%(busy)s)
+                    union all
+                    select first.id, first.due_at from waiting cross join lateral (
+                        select id, due_at from webhook_deliveries
+                        where endpoint_id = waiting.endpoint_id and state = 'pending' and due_at <= now()
+                        order by due_at, id limit %(most)s * 4
+                    ) first where waiting.endpoint_id <> all(%(busy)s)
+                    order by due_at, id
+                )
+                select free.id from found cross join lateral (
+                    select id from webhook_deliveries
+                    where id = found.id and state = 'pending' and due_at <= now() for update skip locked
+                ) free limit %(most)s
             )
             returning d.id, d.message_id, d.endpoint_id as endpoint, e.url, d.event, d.data, d.created_at,
                 d.attempts as attempt
             """,
-            {"lost_after": lost_after, "busy": list(except_for), "most": most},
+            {"lost_after": lost_after, "busy": list(except_for), "most": most, "window": WINDOW},
         )
         return sorted(await cursor.fetchall())
 

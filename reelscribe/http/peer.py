@@ -9,6 +9,9 @@ import httpx
 
 from reelscribe.errors import PeerUnreachable, RemoteError, StreamCut
 
+LONGEST_REASON = 200
+"""Characters; what is no HTTP is quoted in it."""
+
 
 @contextmanager
 def as_service_errors(what: str) -> Iterator[None]:
@@ -33,7 +36,7 @@ def _reason(error: httpx.HTTPError) -> str:
     """Most of httpx's errors have no words but the name of their class."""
     if isinstance(error, httpx.TimeoutException):
         return "it took too long"
-    return str(error) or "the connection was lost"
+    return str(error)[:LONGEST_REASON] or "the connection was lost"
 
 
 def refusal(peer: str, response: httpx.Response) -> RemoteError:

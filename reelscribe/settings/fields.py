@@ -2,7 +2,7 @@
 
 import os
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
@@ -49,6 +49,11 @@ def _webhook_url(value: str) -> str:
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
         raise ValueError("is no URL that begins with http:// or https://")
     _host_name(parts.hostname)
+    if "[" in parts.netloc or re.fullmatch(r"\d+(\.\d+){3}", parts.hostname):
+        try:
+            ip_address(parts.hostname)
+        except ValueError:
+            raise ValueError("has an address that cannot be read") from None
     if "@" in parts.netloc or "#" in value:
         raise ValueError("must have no user name, password or #fragment")
     return value

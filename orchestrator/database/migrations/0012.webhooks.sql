@@ -44,6 +44,7 @@ comment on column webhook_deliveries.due_at is 'of the next attempt; while one r
 comment on column webhook_deliveries.status is 'HTTP status of the last answer; null: there was none';
 
 create index webhook_deliveries_due on webhook_deliveries (due_at, id) where state = 'pending';
+create index webhook_deliveries_by_endpoint on webhook_deliveries (endpoint_id, due_at, id) where state = 'pending';
 create index webhook_deliveries_listed on webhook_deliveries (state, id) where state in ('pending', 'failed');
 create index webhook_deliveries_by_job on webhook_deliveries (job_id);
 create index webhook_deliveries_ended on webhook_deliveries (ended_at) where ended_at is not null;

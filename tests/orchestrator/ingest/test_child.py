@@ -77,6 +77,12 @@ def test_private_addresses_are_those_that_no_one_else_can_reach() -> None:
         "::ffff:10.0.0.1",
         "64:ff9b::a00:1",
         "2002:a00:1::",
+        "64:ff9b:1::a00:1",
+        "::10.0.0.1",
+        "::ffff:0:10.0.0.1",
+        "fec0::1",
+        "ff0e::1",
+        "224.0.0.1",
         "nonsense",
     ]
     assert [address for address in private if is_public(address)] == []

@@ -28,6 +28,8 @@ WRONG = (
     "https://exa mple.com/s3cret",
     "https://exämple.com/s3cret",
     "https://exa%6dple.com/s3cret",
+    "https://256.1.1.1/s3cret",
+    "https://[v1.a]/s3cret",
     "https://example.com/s3cret" + "x" * 2000,
 )
 

@@ -5,6 +5,8 @@ import socket
 
 import pytest
 
+from orchestrator.database.sql import fetch_column
+from orchestrator.jobs import webhooks
 from tests.orchestrator.webhooks.receiver import Receiver
 
 
@@ -150,3 +152,45 @@ async def test_one_receiver_that_does_not_answer_does_not_block_the_others(
         20,
         {0},
     )  # what was interrupted counts not
+
+
+async def test_what_is_no_http_is_quoted_in_part(configured, delivering, store_transcript, log_of):
+    async def nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"\0" * 60_000 + b"\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(nonsense, "127.0.0.1", 0)
+    async with server:
+        await configured(url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        await store_transcript("a.mp4", "hello")
+        async with delivering(max_attempts=1):
+            [failed] = await log_of()
+    assert "illegal status line" in (failed.error or "") and len(failed.error or "") < 500
+
+
+async def test_messages_that_wait_for_a_busy_receiver_are_not_read_for_those_of_another(pool, sql):
+    async def add(url: str, count: int) -> int:
+        [(endpoint,)] = await sql("insert into webhook_endpoints (url) values (%s) returning id", url)
+        await sql(
+            """
+            insert into webhook_deliveries (endpoint_id, event, job_id, data)
+            select %s, 'job.complete', 1, '{}' from generate_series(1, %s) returning id
+            """,
+            endpoint,
+            count,
+        )
+        return int(endpoint)
+
+    busy, other = await add("https://busy.example/", 5000), await add("https://other.example/", 1)
+    await sql("analyze webhook_deliveries")
+    async with pool.connection() as connection:
+        [taken] = await webhooks.take(connection, 4, 30, {busy})
+        [read] = await fetch_column(
+            connection,
+            """
+            select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relname = 'webhook_deliveries'
+            """,
+        )
+    assert taken.endpoint == other and read < 2000
