@@ -5,10 +5,11 @@ library reads in a thread that cannot be stopped; here a signal ends the command
 """
 
 import fcntl
+import json
 import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 from mcp.server.stdio import stdio_server
@@ -38,7 +39,7 @@ class Lines:
     async def __anext__(self) -> str:
         while line := await call_blocking(self._read):
             if len(line) <= LONGEST_LINE:
-                return line.decode(errors="replace")
+                return _readable(line.decode(errors="replace"))
             print_error(f"a message of more than {LONGEST_LINE} bytes is left out")
         raise StopAsyncIteration
 
@@ -48,6 +49,15 @@ class Lines:
         while len(part) > LONGEST_LINE and not part.endswith(b"\n"):
             part = self._stream.readline(LONGEST_LINE + 1)
         return line
+
+
+def _readable(line: str) -> str:
+    """The line with U+FFFD for each half of a character, such as a cut emoji: the library would not answer."""
+    if "\\ud" in line.lower():
+        with suppress(ValueError, RecursionError):
+            units = json.dumps(json.loads(line), ensure_ascii=False).encode("utf-16", "surrogatepass")
+            return units.decode("utf-16", errors="replace")
+    return line
 
 
 class Output:

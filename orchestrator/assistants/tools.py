@@ -1,7 +1,8 @@
 """The tools: their names, what they say of themselves, and how one is called. A failure is an answer: a sentence."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,14 +163,28 @@ class Toolbox:
         """What a tool answers, or a sentence that says why it does not."""
         try:
             caller.require(tool.scope)
-            async with self._slots.take():
-                answer = await tool.work(self._session, tool.arguments.model_validate(arguments))
+            answer = await _cancelled_once(self._work(tool, arguments))
         except Exception as failure:
             return types.CallToolResult(content=[types.TextContent(text=reason(failure))], is_error=True)
         content = answer.model_dump(mode="json", exclude_none=True)
         return types.CallToolResult(
             content=[types.TextContent(text=answer.model_dump_json(exclude_none=True))], structured_content=content
         )
+
+    async def _work(self, tool: Tool, arguments: Mapping[str, Any]) -> Record:
+        async with self._slots.take():
+            return await tool.work(self._session, tool.arguments.model_validate(arguments))
+
+
+async def _cancelled_once(work: Coroutine[Any, Any, Record]) -> Record:
+    """Work that has the time to stop its query in the database if it is cancelled: the protocol's library cancels again
+    whatever waits then.
+    """
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    finally:
+        task.cancel()
 
 
 def reason(failure: Exception) -> str:

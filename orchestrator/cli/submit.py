@@ -98,7 +98,8 @@ def submit(
         usage("name at least one savepath, or a file of them with --from-file FILE, or give --prefix or --all")
     if dry_run and wait:
         usage("--dry-run queues nothing that --wait could follow")
-    webhook = webhook and checked_webhook(webhook)
+    if webhook is not None:
+        checked_webhook(webhook)
     options = parsed_options(
         option or (),
         language=language,

@@ -48,12 +48,12 @@ def _webhook_url(value: str) -> str:
         raise ValueError("cannot be read as a URL") from None
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
         raise ValueError("is no URL that begins with http:// or https://")
-    _host_name(parts.hostname)
-    if "[" in parts.netloc or re.fullmatch(r"\d+(\.\d+){3}", parts.hostname):
-        try:
+    try:
+        _host_name(parts.hostname)
+        if "[" in parts.netloc or re.fullmatch(r"\d+(\.\d+){3}", parts.hostname):
             ip_address(parts.hostname)
-        except ValueError:
-            raise ValueError("has an address that cannot be read") from None
+    except ValueError:
+        raise ValueError("has no host that can be read, such as example.com") from None
     if "@" in parts.netloc or "#" in value:
         raise ValueError("must have no user name, password or #fragment")
     return value

@@ -79,6 +79,17 @@ def postgres_of(data_dir: Path) -> list[int]:
     ]
 
 
+async def test_a_call_with_half_a_character_is_answered(orchestrator):
+    command = await orchestrator.start("mcp")
+    cut = b'{"jsonrpc": "2.0", "id": 2, "method": "resources/read", "params": {"uri": "transcript:///\\ud83d"}}'
+    await send(command, HELLO, {"jsonrpc": "2.0", "method": "notifications/initialized"}, cut)
+    await received(command)
+    assert "\N{REPLACEMENT CHARACTER} has not been submitted" in (await received(command))["error"]["message"]
+    assert command.process.stdin
+    command.process.stdin.close()
+    assert (await command.ends()).code == 0
+
+
 async def test_what_else_is_printed_by_children_too_goes_to_standard_error():
     program = (
         "import subprocess; from orchestrator.assistants.stdio import standard_streams\n"

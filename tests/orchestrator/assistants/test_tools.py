@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 from mcp import Client, MCPError
 
@@ -13,7 +14,9 @@ from orchestrator.assistants import archive, tools
 from orchestrator.assistants.http import PATH
 from orchestrator.assistants.models import MOST_SAVEPATHS
 from orchestrator.assistants.server import make_server
+from orchestrator.assistants.tools import TOOLS, Toolbox
 from orchestrator.intake.corrections import Corrections, EditRequest, WrittenSegment
+from reelscribe.http.access import ANYONE
 from tests.orchestrator.assistants.conftest import PAGE
 from tests.orchestrator.conftest import BUCKET
 
@@ -255,3 +258,23 @@ async def test_more_calls_than_may_wait_get_a_sentence(session, monkeypatch):
         assert second.is_error and "the queue of 0 is full" in second.content[0].text
         leave.set()
         assert not (await first).is_error
+
+
+async def test_a_cancelled_call_ends_its_query_and_keeps_its_connection(session, pool, sql, caplog):
+    waiting = """
+        select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+    """
+    async with pool.connection() as connection, connection.transaction(force_rollback=True):
+        await connection.execute("lock table jobs in access exclusive mode")
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as group:
+                group.start_soon(Toolbox(session).call, TOOLS["list_recordings"], {}, ANYONE)
+                while await sql(waiting) == [(0,)]:
+                    await asyncio.sleep(0.02)
+                scope.cancel()
+        assert scope.cancelled_caught
+        for _ in range(500):
+            if (left := await sql(waiting)) == [(0,)]:
+                break
+            await asyncio.sleep(0.02)
+        assert left == [(0,)] and not [line for line in caplog.records if line.name.startswith("psycopg")]

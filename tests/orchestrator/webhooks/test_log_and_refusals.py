@@ -27,6 +27,8 @@ WRONG = (
     "https://example.com:99999/s3cret",
     "https://exa mple.com/s3cret",
     "https://exämple.com/s3cret",
+    "",
+    "https://example.com\\s3cret",
     "https://exa%6dple.com/s3cret",
     "https://256.1.1.1/s3cret",
     "https://[v1.a]/s3cret",
@@ -54,6 +56,7 @@ async def test_a_url_that_cannot_be_sent_to_is_refused_without_being_repeated(
             assert answer.status_code == 202, answer.text
     refused = await commands.run("submit", "a.mp4", "--webhook", WRONG[0])
     assert (refused.code, refused.err) == (2, "--webhook: is no URL that begins with http:// or https://\n")
+    assert (await commands.run("submit", "a.mp4", "--webhook", "")).code == 2
     assert (await commands.run("submit", "b.mp4", "--webhook", "https://example.com/x")).code == 0
     assert await sql("select count(*) from job_webhooks") == [(4,)]
 
