@@ -19,7 +19,7 @@ A second run installs what has changed. config.cfg, conf.d and the token stay as
                     python3 -m pip wheel --wheel-dir DIR '.[extractor]' (or transcriber, or orchestrator)
   --help            print this
 
-The files with secrets in /etc/reelscribe (tokens, pgpass, *.key) become readable to the service only.
+The files with secrets in /etc/reelscribe (tokens, pgpass, *.key, *.secret) become readable to the service only.
 
 PYTHON=python3.12 in the environment names the Python to use (3.11 or newer).
 END
@@ -172,7 +172,7 @@ configure() {
     done
     # The token is never an argument of a program, which others could see.
     od -An -v -N32 -w32 -tx1 /dev/urandom | tr -d ' ' | make_file tokens
-    for secret in "$root$etc/tokens" "$root$etc/pgpass" "$root$etc"/*.key; do
+    for secret in "$root$etc/tokens" "$root$etc/pgpass" "$root$etc"/*.key "$root$etc"/*.secret; do
         if [ -e "$secret" ]; then
             run chown "$owner" "$secret"
             run chmod 600 "$secret"

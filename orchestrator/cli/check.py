@@ -13,6 +13,7 @@ from orchestrator.database.pool import CONNECTION_ERRORS, one_line
 from orchestrator.errors import DatabaseUnavailable, NoTables
 from orchestrator.ingest.environment import ENVIRONMENT, Environment
 from orchestrator.session import open_session
+from orchestrator.webhooks.signing import Secrets
 from orchestrator.worker.transcriber_client import TranscriberClient
 from reelscribe import logs
 from reelscribe.blocking_calls import call_blocking
@@ -56,6 +57,8 @@ async def _check(chosen: Settings, tokens: Tokens, silently: bool) -> list[Check
             print_check(subject, found)
 
     report("config", "a token is asked for" if tokens else "read; no token is asked for")
+    if file := chosen.webhooks.secret_file:
+        report("webhooks", _signing(file))
     try:
         async with open_session(chosen) as session, session.pool.connection() as connection:
             version = connection.info.server_version // 10_000
@@ -99,6 +102,14 @@ async def _check(chosen: Settings, tokens: Tokens, silently: bool) -> list[Check
             else:
                 report(f"sandbox of {shown}", _sandbox(health))
     return results
+
+
+def _signing(secret_file: Path) -> str | ServiceError:
+    try:
+        Secrets.from_file(secret_file)
+    except SettingsError as mistake:
+        return ServiceError("; ".join(mistake.problems))
+    return "messages are signed"
 
 
 async def _result_buckets(chosen: Settings) -> dict[str, str | None]:

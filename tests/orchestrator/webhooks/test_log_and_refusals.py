@@ -137,6 +137,8 @@ async def test_a_receiver_can_be_tested_from_the_command_line(commands, signs, r
     secret_file.write_text("hunter2")
     unusable = await commands.run("webhooks", "test", "--configured")
     assert (unusable.code, "is no secret" in unusable.err, "hunter2" in unusable.err) == (2, True, False)
+    checked = await commands.run("check")
+    assert checked.code == 1 and "FAIL webhooks: [webhooks] secret_file: " in checked.out
 
 
 async def test_a_certificate_must_be_of_the_name_although_the_address_is_connected_to(tmp_path, commands, signs):
