@@ -63,6 +63,7 @@ class MessageHandler(ServiceHandler):
         super().initialize(service)
         self._left = asyncio.Event()
         self._body_is_read = False
+        self._answering: asyncio.Task[None] | None = None
 
     def prepare(self) -> None:
         """Refuse the pages of other sites even with a token, as the protocol demands."""
@@ -97,13 +98,20 @@ class MessageHandler(ServiceHandler):
             "server": None,
             CALLER: self.caller,
         }
-        await self.service.messages.handle_request(scope, self._receive, self._send)
+        messages = self.service.messages
+        self._answering = asyncio.create_task(messages.handle_request(scope, self._receive, self._send))
+        await asyncio.wait([self._answering])
+        if self._answering.cancelled():
+            return
+        self._answering.result()
         if not self._finished:
             self.finish()
 
     def on_connection_close(self) -> None:
         super().on_connection_close()
         self._left.set()
+        if self._answering:
+            self._answering.cancel()  # what waits for the database would keep others waiting
 
     async def _receive(self) -> dict[str, Any]:
         if not self._body_is_read:

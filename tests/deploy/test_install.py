@@ -102,8 +102,14 @@ class TestImage:
     def test_a_second_service_shares_it_and_each_can_be_removed_alone(self, image, add):
         add("extractor")
         token = (image / "etc/reelscribe/tokens").read_text()
+        secret = image / "etc/reelscribe/webhook.secret"
+        secret.touch()
         add("transcriber")
         assert (image / "etc/reelscribe/tokens").read_text() == token
+        assert (secret.stat().st_mode & 0o777, secret.stat().st_uid) == (
+            0o600,
+            (image / "etc/reelscribe/tokens").stat().st_uid,
+        )
         add("extractor", "--uninstall")
         units = image / "etc/systemd/system"
         assert sorted(path.name for path in units.rglob("reelscribe-*")) == 2 * ["reelscribe-transcriber.service"]

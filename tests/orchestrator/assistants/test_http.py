@@ -1,5 +1,6 @@
 """Assistants over HTTP: the package's own client, our tokens and scopes, and what is refused."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -115,3 +116,22 @@ async def test_health_says_that_the_database_is_away(serving, pool):
     async with serving(WRITER) as url, httpx.AsyncClient() as http:
         health = (await http.get(url.replace("/mcp", "/healthz"))).json()
     assert (health["status"], health["problems"]) == ("degraded", ["the database does not answer"])
+
+
+async def test_a_call_whose_caller_has_left_is_given_up(serving, pool, sql):
+    waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_recordings", "arguments": {}}}
+
+    async def becomes(count: int) -> None:
+        async with asyncio.timeout(20):
+            while await sql(waiting) != [(count,)]:
+                await asyncio.sleep(0.02)
+
+    async with serving() as url, pool.connection() as connection, connection.transaction(force_rollback=True):
+        await connection.execute("lock table jobs in access exclusive mode")
+        async with httpx.AsyncClient(headers=HEADERS, timeout=60) as http:
+            leaving = asyncio.create_task(http.post(url, json=call))
+            await becomes(1)
+            leaving.cancel()
+            await asyncio.wait([leaving])
+        await becomes(0)
