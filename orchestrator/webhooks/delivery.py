@@ -73,8 +73,10 @@ class WebhookDelivery:
 
     async def run(self) -> None:
         """Deliver. A lost database is waited for."""
+        task = asyncio.current_task()
+        assert task
         try:
-            while True:
+            while not task.cancelling():  # asyncio.wait_for of Python 3.11, in psycopg's pool, may swallow it
                 try:
                     await self._do_chores()
                     await self._begin()
@@ -84,9 +86,10 @@ class WebhookDelivery:
                     await asyncio.wait(self._running, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 else:
                     await asyncio.sleep(POLL_SECONDS)
+            raise asyncio.CancelledError
         finally:
-            for task in self._running:
-                task.cancel()
+            for attempt in self._running:
+                attempt.cancel()
             if self._running:
                 await asyncio.wait(self._running)
 
