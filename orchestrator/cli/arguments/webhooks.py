@@ -47,20 +47,22 @@ def list_deliveries(
 
 def retry(
     ids: Annotated[list[int], typer.Argument(metavar="ID", help="As list shows it.", show_default=False)],
+    as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Send messages now, also those that were delivered or given up."""
     from orchestrator.cli.submission import webhooks as work
 
-    work.retry(ids, config)
+    work.retry(ids, as_json, config)
 
 
 def test(
     url: Annotated[str | None, typer.Argument(metavar="URL", show_default=False)] = None,
     configured: Annotated[bool, typer.Option("--configured", help="All URLs of [webhooks] in config.cfg.")] = False,
+    as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Send a signed message of the type ping from here, and say what was answered; exit code 1 if it is refused."""
     from orchestrator.cli.submission import webhooks as work
 
-    work.test(url, configured, config)
+    work.test(url, configured, as_json, config)

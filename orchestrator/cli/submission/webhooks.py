@@ -15,7 +15,7 @@ from orchestrator.jobs import webhooks
 from orchestrator.jobs.webhooks import Delivery, DeliveryState
 from orchestrator.session import Session, print_error, run
 from orchestrator.webhooks.messages import ping_body
-from orchestrator.webhooks.sending import Sender
+from orchestrator.webhooks.sending import Reply, Sender
 from orchestrator.webhooks.signing import Secrets
 from reelscribe.command_line import report_settings_errors
 from reelscribe.program import work_begins
@@ -44,13 +44,15 @@ def show(state: DeliveryState | None, limit: int, as_json: bool, config: Path | 
     run(config, work)
 
 
-def retry(ids: list[int], config: Path | None) -> None:
+def retry(ids: list[int], as_json: bool, config: Path | None) -> None:
     """Have messages sent now."""
 
     async def work(session: Session) -> int:
         async with session.pool.connection() as connection:
             sent = await webhooks.send_again(connection, ids)
-        if sent:
+        if as_json:
+            print_json({"retried": sorted(sent)})
+        elif sent:
             print(f"{counted(len(sent), 'message')} will be sent by the orchestrator (serve or up)")
         for id in sorted(set(ids) - set(sent)):
             print_error(f"there is no message {id}; list them with: orchestrator webhooks list")
@@ -59,7 +61,7 @@ def retry(ids: list[int], config: Path | None) -> None:
     run(config, work)
 
 
-def test(url: str | None, configured: bool, config: Path | None) -> None:
+def test(url: str | None, configured: bool, as_json: bool, config: Path | None) -> None:
     """Send a ping from here."""
     if (url is None) != configured:
         usage("name a URL, or give --configured")
@@ -73,18 +75,20 @@ def test(url: str | None, configured: bool, config: Path | None) -> None:
     if not urls:
         usage("[webhooks] urls in config.cfg is empty")
     work_begins()
-    raise typer.Exit(1 if asyncio.run(_ping(urls, signing, section)) else 0)
+    raise typer.Exit(1 if asyncio.run(_ping(urls, signing, section, as_json)) else 0)
 
 
-async def _ping(urls: list[str], signing: Secrets, section: WebhooksSection) -> bool:
+async def _ping(urls: list[str], signing: Secrets, section: WebhooksSection, as_json: bool) -> bool:
     """Whether one of them failed."""
-    failed = False
+    replies: dict[str, Reply] = {}
     async with Sender(signing, section) as sender:
         for url in urls:
-            reply = await sender.send(url, f"msg_{secrets.token_hex(16)}", ping_body())
-            failed |= reply.failure is not None
-            print(visible(f"{url}: {reply.failure or f'delivered (HTTP {reply.status})'}"), flush=True)
-    return failed
+            replies[url] = reply = await sender.send(url, f"msg_{secrets.token_hex(16)}", ping_body())
+            if not as_json:
+                print(visible(f"{url}: {reply.failure or f'delivered (HTTP {reply.status})'}"), flush=True)
+    if as_json:
+        print_json([{"url": url, "status": each.status, "error": each.failure} for url, each in replies.items()])
+    return any(reply.failure is not None for reply in replies.values())
 
 
 def _row(delivery: Delivery) -> Row:

@@ -148,6 +148,8 @@ async def test_what_fails_to_the_last_attempt_is_given_up_shown_and_sent_again_b
         assert (again.code, "1 message will be sent" in again.out, "no message 999" in again.err) == (1, True, True)
         [delivery] = await log_of(state="delivered")
     assert (delivery.id, delivery.attempts, len(receiver.received)) == (given_up.id, 1, 4)
+    in_json = await commands.run("webhooks", "retry", str(given_up.id), "999", "--json")
+    assert (in_json.code, json.loads(in_json.out)) == (1, {"retried": [given_up.id]})
     assert (await commands.run("webhooks", "list", "--state", "failed")).out == "no message is failed\n"
 
 

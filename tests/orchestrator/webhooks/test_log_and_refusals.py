@@ -1,5 +1,6 @@
 """What is refused before a message is written, the log over HTTP, and the test of a receiver."""
 
+import json
 import ssl
 import subprocess
 
@@ -123,12 +124,15 @@ async def test_the_log_comes_in_pages_to_administrators_alone(
 
 
 async def test_a_receiver_can_be_tested_from_the_command_line(commands, signs, receiver, secret_file):
-    receiver.answers = [200, 404]
+    receiver.answers = [200, 404, 404]
     delivered = await commands.run("webhooks", "test", receiver.url)
     assert (delivered.code, delivered.out) == (0, f"{receiver.url}: delivered (HTTP 200)\n")
     assert (receiver.received[0].message["type"], receiver.received[0].message["data"]) == ("ping", {})
     refused = await commands.run("webhooks", "test", "--configured")
     assert (refused.code, refused.out) == (1, f"{receiver.url}: 127.0.0.1 answered HTTP 404\n")
+    in_json = await commands.run("webhooks", "test", receiver.url, "--json")
+    answered = [{"url": receiver.url, "status": 404, "error": "127.0.0.1 answered HTTP 404"}]
+    assert (in_json.code, json.loads(in_json.out)) == (1, answered)
     private = await commands.run("webhooks", "test", f"http://localhost:{receiver.port}/")
     assert private.code == 1 and "localhost has a private address" in private.out
     unknown = await commands.run("webhooks", "test", "http://no-such-host.invalid/")
