@@ -180,6 +180,11 @@ class Installation:
             "select transcription_id, attempt, start_seconds from attempts where transcription_id = any(%s)", ids
         )
 
+    async def open_transactions(self) -> list[str]:
+        """What transactions that wait for their process have done last."""
+        rows = await self._rows("select query from pg_stat_activity where state ~ '^idle in' and pid <> all(%s)", [])
+        return [query for (query,) in rows]
+
     async def queue_empties(self, seconds: float) -> None:
         """Wait until the queue is empty: a sweep finds jobs that a killed worker had finished."""
         deadline = time.monotonic() + seconds

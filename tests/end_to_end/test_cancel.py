@@ -49,7 +49,7 @@ async def test_a_worker_that_was_stopped_past_its_time_writes_nothing_when_it_co
 ) -> None:
     [id] = await installation.submit([TEN_MINUTES])
     await until_it_has_progress(installation, id)
-    installation.stop("worker", signal.SIGSTOP)
+    await stop_between_transactions(installation)
     reached = (await installation.reached([id]))[id]
     installation.start("second worker")
     began = time.monotonic()
@@ -69,6 +69,17 @@ async def test_a_worker_that_was_stopped_past_its_time_writes_nothing_when_it_co
     segments = await installation.transcribed(job)
     assert segments == sorted(segments, key=lambda segment: segment.start)
     assert len({(segment.start, segment.text) for segment in segments}) == len(segments)
+
+
+async def stop_between_transactions(installation: Installation) -> None:
+    """Stop the worker where it holds no lock: PostgreSQL would end a transaction only after ``IDLE_SECONDS``."""
+    while True:
+        installation.stop("worker", signal.SIGSTOP)
+        await asyncio.sleep(0.5)
+        if not await installation.open_transactions():
+            return
+        installation.stop("worker", signal.SIGCONT)
+        await asyncio.sleep(0.05)
 
 
 async def until_it_has_progress(installation: Installation, id: int) -> None:
