@@ -17,7 +17,7 @@ COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 def configure(level: int = logging.INFO) -> None:
     """Send every logger's lines to standard error in one format."""
-    handler = _Console(sys.stderr)
+    handler = Console(sys.stderr)
     if level < logging.ERROR:  # a command that logs nothing but its errors need not wait for an import
         from tornado.log import LogFormatter
 
@@ -28,7 +28,7 @@ def configure(level: int = logging.INFO) -> None:
     logging.getLogger("psycopg.pool").addFilter(_Changed())  # a warning for each try, while a database is away
 
 
-class _Console(logging.StreamHandler[TextIO]):
+class Console(logging.StreamHandler[TextIO]):
     """Shows terminal commands instead of sending them to the terminal: a savepath may hold some."""
 
     def format(self, record: logging.LogRecord) -> str:

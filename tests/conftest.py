@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from reelscribe.logs import Console
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
 from tests.installation import Reelscribe, installed
@@ -56,7 +57,7 @@ def log_as_before() -> Iterator[None]:
     yield
     root.setLevel(level)
     for handler in root.handlers[:]:
-        if type(handler) is logging.StreamHandler:
+        if type(handler) is Console:
             root.removeHandler(handler)
 
 
