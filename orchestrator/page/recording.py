@@ -56,6 +56,8 @@ class RecordingPage(PageHandler):
             readable = await newest_finished(connection, bucket, savepath)
             about = await transcript_queries.about_transcript(connection, job) if job.state == "done" else None
         addresses = Addresses(job, default_bucket)
+        is_readable = readable is not None and readable.id == job.id
+        may_edit = self.caller.may(Scope.SUBMIT)
         text_language = about.text_language if about else job.language
         page = self.render_string(
             "recording.html",
@@ -66,7 +68,8 @@ class RecordingPage(PageHandler):
             job=job,
             name=PurePosixPath(savepath).name,
             newer=newest if newest.id != job.id else None,
-            edits=addresses.edits if readable and readable.id == job.id and self.caller.may(Scope.SUBMIT) else "",
+            editable=may_edit and (is_readable or not job.finished),
+            edits=addresses.edits if may_edit and is_readable else "",
             query=query,
             receipt=list(facts.receipt_facts(about.receipt)) if about else [],
             text_language=text_language,

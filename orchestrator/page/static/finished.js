@@ -2,10 +2,11 @@
 
 import {localTimes} from "./format.js";
 
-/** Show what is known of a finished job, by its id: its facts and receipt, its files, and captions. */
+/** Show what is known of a finished job, by its id: its facts and receipt, its files, and captions. Gives `#recording` as
+ *  the server makes it now; null if the job has not ended. */
 export async function showFinished(job) {
-  const page = await readAbove(job);
-  if (page.getElementById("recording")?.dataset.state !== "done") return;
+  const page = await readAbove(job), recording = page.getElementById("recording");
+  if (recording?.dataset.state !== "done") return null;
   for (const selector of [".facts", ".sheets"]) {
     const made = page.querySelector(selector);
     document.querySelector(selector).replaceWith(made);
@@ -14,6 +15,7 @@ export async function showFinished(job) {
   for (const note of page.querySelectorAll(".about > .note")) document.getElementById("state").before(note);
   const video = document.querySelector("#player video"), track = page.querySelector("track");
   if (video && track && !video.querySelector("track")) video.append(track);
+  return recording;
 }
 
 /** The page as it would be opened now, down to its transcript, which is here already. */

@@ -17,7 +17,7 @@ export class Live {
   #isFollowing = false;
 
   /** `job` has id, attempt and state; `address` gives its segments; `changed` is called after each change,
-   *  `finished` when the job is done, unless it was from the beginning. */
+   *  `finished` when the job is done and its segments are read, unless it was from the beginning. */
   constructor(transcript, address, job, changed, finished) {
     this.#transcript = transcript;
     this.#address = address;
@@ -47,8 +47,9 @@ export class Live {
     this.#job = job;
     if (job.attempt !== before.attempt) this.#transcript.removeFrom(job.progress_seconds);
     this.#show(job);
-    if (job.progress_seconds !== before.progress_seconds || job.state !== before.state) this.#read();
-    if (job.state === "done" && before.state !== "done") this.#finished();
+    if (job.progress_seconds === before.progress_seconds && job.state === before.state) return;
+    const reading = this.#read();
+    if (job.state === "done" && before.state !== "done") reading.then(() => this.#finished());
   }
 
   /** Read the segments that are new, one request after the other. */

@@ -69,10 +69,16 @@ function edited(title) {
   for (const track of document.querySelectorAll("track")) track.src = `${track.getAttribute("src").split("#")[0]}#${edits.revision}`;
 }
 
-const edits = dataset.edits && new Edits(
-  transcript, {address: dataset.edits, segments, job: Number(dataset.job), revision: Number(dataset.revision)}, edited);
-const editor = edits && new Editor(element("lines"), transcript, edits, follow);
-const editHistory = edits && new EditHistory(element("history"), edits);
+let edits, editor, editHistory; // if there is a transcript, and this person may edit it
+
+/** Offer editing, if the page as the server makes it does. */
+function offerEditing({edits: address, revision}) {
+  if (!address || edits) return;
+  edits = new Edits(transcript, {address, segments, job: Number(dataset.job), revision: Number(revision)}, edited);
+  editor = new Editor(element("lines"), transcript, edits, follow);
+  editHistory = new EditHistory(element("history"), edits);
+  element("editing-tools").hidden = false;
+}
 
 async function undo() {
   try {
@@ -199,7 +205,9 @@ async function showWaveform() {
 
 /** The job is done: what could not be shown or played before may be now. */
 async function finish() {
-  await showFinished(dataset.job);
+  const page = await showFinished(dataset.job);
+  if (page) offerEditing(page.dataset);
+  if (edits?.revision) await edits.readAgain(); // what people have edited before is kept
   await (element("player").hidden ? load() : showWaveform());
 }
 
@@ -228,6 +236,7 @@ new Live(transcript, segments, {...dataset, id: Number(dataset.job), attempt: Nu
 
 // Stacked, the head of the transcript stays below the player, however tall that is.
 new ResizeObserver(([{target}]) => document.body.style.setProperty("--stage", `${target.offsetHeight}px`)).observe(element("stage"));
+offerEditing(dataset);
 for (const hidden of ["map", "controls", "find", "goto"]) element(hidden).hidden = false;
 for (const hidden of document.querySelectorAll(".needs-script")) hidden.hidden = false;
 localTimes(document);

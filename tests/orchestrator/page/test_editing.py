@@ -118,3 +118,29 @@ def test_of_two_people_the_second_sees_both_texts_and_decides(page: Page, reelsc
     page.reload()
     assert texts(page) == ["Theirs.", said[1]]
     check_html(f"{reelscribe.orchestrator_url}/media/edited/short.webm")
+
+
+def test_a_transcript_that_was_made_while_the_page_was_open_is_edited_without_a_reload(
+    page: Page, reelscribe: Reelscribe, job: int
+) -> None:
+    url = f"{reelscribe.orchestrator_url}/api"
+    reelscribe.run("pause", "--prefix", "edited/")
+    body = {"savepath": "edited/short.webm", "force": True}
+    [again] = httpx.post(f"{url}/jobs", json=body).json()["jobs"]
+    page.goto(f"/media/edited/short.webm?job={again['id']}")
+    expect(page.locator("#situation")).to_contain_text("waits in the queue")
+    expect(page.get_by_role("button", name="Rename")).to_be_hidden()
+    httpx.post(f"{url}/edits/edited/short.webm/title", json={"title": "Of the transcript before"})
+    reelscribe.run("resume", "--prefix", "edited/")
+    expect(page.get_by_role("button", name="Rename")).to_be_visible(timeout=30_000)
+    expect(page.locator("#title-shown")).to_have_text("Of the transcript before")
+
+    lines(page).nth(1).locator(".text").dblclick()
+    page.get_by_label("Text of this line").fill("Written while it was still open.")
+    page.get_by_label("Text of this line").press("Control+Enter")
+    expect(lines(page).nth(1)).to_have_attribute("data-edited", "anonymous")
+    served = httpx.get(f"{url}/transcripts/edited/short.webm").json()["segments"]
+    assert texts(page) == [segment["text"] for segment in served]
+    assert served[1]["text"] == "Written while it was still open."
+    page.get_by_role("button", name="Undo the last edit").click()
+    expect(page.locator("#edited")).to_have_text("Undone.")
