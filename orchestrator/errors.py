@@ -62,6 +62,12 @@ class EditConflict(ServiceError):
     status, code, retryable = 409, "edit_conflict", False
 
 
+class ListChanged(ServiceError):
+    """Someone else has changed this vocabulary: ``words`` are those that are there now."""
+
+    status, code, retryable = 409, "list_changed", False
+
+
 class NothingToUndo(ServiceError):
     """There is no such edit, or it is undone already."""
 

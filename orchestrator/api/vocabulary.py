@@ -1,22 +1,26 @@
 """``/api/vocabulary``: names and words that recordings are about, by the prefix of their savepaths."""
 
+from pydantic import Field
+
 from orchestrator.api.handlers import OrchestratorHandler
-from orchestrator.errors import DatabaseUnavailable
+from orchestrator.errors import DatabaseUnavailable, ListChanged
 from orchestrator.intake.vocabularies import Requeued
 from orchestrator.jobs.models import Record
-from orchestrator.jobs.vocabulary import ListPrefix, Vocabulary, WordList
+from orchestrator.jobs.vocabulary import ListedWord, ListPrefix, Vocabulary, WordList
 from reelscribe import errors
 from reelscribe.contracts.messages import WireModel
 from reelscribe.contracts.scopes import Scope
+from reelscribe.contracts.transcriber import MOST_WORDS
 from reelscribe.http.operations import JSON, Answer, Operation
 
 
 class VocabularyRequest(WordList):
     """Body of ``PUT /api/vocabulary``: the words of the savepaths that start with ``prefix``, the most important first;
-    none remove the list.
+    none remove the list. With ``replaced``, the words as they were read, a list that has others meanwhile stays.
     """
 
     prefix: ListPrefix
+    replaced: tuple[ListedWord, ...] | None = Field(default=None, max_length=MOST_WORDS, strict=False)
 
 
 class RequeueRequest(WireModel):
@@ -42,7 +46,7 @@ class VocabularyHandler(OrchestratorHandler):
 
     async def put(self) -> None:
         request = self.read_body(VocabularyRequest)
-        lists = await self.service.vocabularies.put(request.prefix, request.words, self.caller.name)
+        lists = await self.service.vocabularies.put(request.prefix, request.words, self.caller.name, request.replaced)
         self.finish(VocabularyLists(lists=lists).model_dump(mode="json"))
 
 
@@ -72,7 +76,7 @@ VOCABULARY_OPERATIONS = (
         "setVocabulary",
         "Make, replace or remove the list of a prefix",
         (LISTS,),
-        (errors.BodyTooLarge, DatabaseUnavailable),
+        (errors.BodyTooLarge, ListChanged, DatabaseUnavailable),
         body=VocabularyRequest,
         handler=VocabularyHandler,
     ),

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from orchestrator.database.pool import Pool
+from orchestrator.errors import ListChanged
 from orchestrator.intake.submission import Submissions
 from orchestrator.jobs import vocabulary
 from orchestrator.jobs.models import Options, Record
@@ -35,10 +36,25 @@ class Vocabularies:
         async with self._pool.connection() as connection:
             return await vocabulary.vocabularies(connection)
 
-    async def put(self, prefix: str, words: Sequence[str], by: str) -> list[Vocabulary]:
-        """Replace a list, or remove it if there are no words; all lists then."""
+    async def put(
+        self, prefix: str, words: Sequence[str], by: str, replaced: Sequence[str] | None = None
+    ) -> list[Vocabulary]:
+        """Replace a list, or remove it if there are no words; all lists then.
+
+        Args:
+            replaced: the words that are to be there; None: whatever they are.
+
+        Raises:
+            ListChanged: others are there.
+        """
         async with self._pool.connection() as connection:
-            await vocabulary.words_at(connection, prefix)
+            now = await vocabulary.words_at(connection, prefix)
+            if replaced is not None and list(replaced) != now:
+                raise ListChanged(
+                    f"the list of {prefix or 'all savepaths'} has been changed since it was read; "
+                    f"now it has {', '.join(now) or 'no words'}",
+                    words=now,
+                )
             await vocabulary.put(connection, prefix, words, by)
             return await vocabulary.vocabularies(connection)
 

@@ -19,7 +19,7 @@ function fill(article, {prefix, words, changed_at, changed_by}, changed) {
   const details = article.querySelector("details");
   if (details?.open && prefix !== changed) return article; // someone writes in it
   const text = article.querySelector("textarea");
-  if (text) text.value = words.join("\n");
+  if (text) text.value = text.defaultValue = words.join("\n");
   return article;
 }
 
@@ -35,14 +35,15 @@ function show(now, changed) {
   document.getElementById("none").hidden = now.length > 0;
 }
 
-async function put(form, prefix, words) {
+/** Write a list; `replaced` are the words that were shown when it was begun. */
+async function put(form, prefix, words, replaced) {
   const said = form.querySelector("[role=status]");
   const buttons = form.querySelectorAll("button");
   Object.assign(said, {className: "", textContent: "Saving …"});
   buttons.forEach((button) => (button.disabled = true));
   let saved = false;
   try {
-    show((await request("/api/vocabulary", {method: "PUT", body: {prefix, words}})).lists, prefix);
+    show((await request("/api/vocabulary", {method: "PUT", body: {prefix, words, replaced}})).lists, prefix);
     said.textContent = words.length ? `Saved: ${count(words.length)} ${words.length === 1 ? "word" : "words"}` : "Removed";
     saved = true;
     if (again) {
@@ -51,12 +52,22 @@ async function put(form, prefix, words) {
     }
   } catch (failure) {
     Object.assign(said, {className: "error", textContent: failure.message});
+    if (failure.code === "list_changed") await showChanged(form, failure.details.words);
   }
   buttons.forEach((button) => (button.disabled = false));
   return saved;
 }
 
-const wordsOf = (form) => [...new Set(form.elements.words.value.split(/[\n,]/).map((word) => word.trim()).filter(Boolean))];
+/** Someone else has changed the list: what was written here stays, and is saved in place of theirs if it is saved again. */
+async function showChanged(form, theirs) {
+  form.querySelector("[role=status]").textContent += ". Saving again replaces that.";
+  if (form.id !== "new") form.elements.words.defaultValue = theirs.join("\n");
+  else show((await request("/api/vocabulary")).lists);
+}
+
+const wordsIn = (text) => [...new Set(text.split(/[\n,]/).map((word) => word.trim()).filter(Boolean))];
+const wordsOf = (form) => wordsIn(form.elements.words.value);
+const shownIn = (form) => wordsIn(form.elements.words.defaultValue);
 
 function nothing(form) {
   Object.assign(form.querySelector("[role=status]"), {className: "error", textContent: "Write at least one word."});
@@ -68,22 +79,22 @@ document.getElementById("new")?.addEventListener("submit", async (event) => {
   const prefix = document.getElementById("prefix").value;
   const words = wordsOf(form);
   if (!words.length) return nothing(form);
-  const known = [...lists.children].find((article) => article.dataset.prefix === prefix);
+  const known = [...lists.children].find((article) => article.dataset.prefix === prefix)?.querySelector("form");
   if (known && !confirm(`There is a list of ${nameOf(prefix)} already. Replace it?`)) return;
-  if (await put(form, prefix, words)) form.reset();
+  if (await put(form, prefix, words, known ? shownIn(known) : [])) form.reset();
 });
 
 lists.addEventListener("submit", (event) => {
   event.preventDefault();
   const words = wordsOf(event.target);
-  if (words.length) put(event.target, event.target.closest("article").dataset.prefix, words);
+  if (words.length) put(event.target, event.target.closest("article").dataset.prefix, words, shownIn(event.target));
   else nothing(event.target);
 });
 
 lists.addEventListener("click", ({target}) => {
   if (target.dataset.action !== "remove") return;
   const {prefix} = target.closest("article").dataset;
-  if (confirm(`Remove the list of ${nameOf(prefix)}?`)) put(target.form, prefix, []);
+  if (confirm(`Remove the list of ${nameOf(prefix)}?`)) put(target.form, prefix, [], shownIn(target.form));
 });
 
 function counted(text, recordings = 0, failed = false) {

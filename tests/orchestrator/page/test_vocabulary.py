@@ -65,6 +65,32 @@ def test_a_list_is_made_changed_and_removed_by_the_forms(page: Page, api: httpx.
     assert stored(api) == {"": ["Reelscribe"]}
 
 
+def test_of_two_people_who_change_a_list_the_second_is_asked(page: Page, api: httpx.Client) -> None:
+    def change(words: str) -> None:
+        one.get_by_role("textbox").fill(words)
+        one.get_by_role("button", name="Save").click()
+
+    api.put("/api/vocabulary", json={"prefix": "two/", "words": ["Okafor"]})
+    page.goto("/vocabulary")
+    one = list_of(page, "two/")
+    one.get_by_text("Change", exact=True).click()
+    api.put("/api/vocabulary", json={"prefix": "two/", "words": ["Okafor", "Ilse"]})
+    change("Okafor\nPeter")
+    expect(one.get_by_role("status")).to_contain_text("now it has Okafor, Ilse. Saving again replaces that.")
+    assert stored(api) == {"two/": ["Okafor", "Ilse"]}
+    expect(one.get_by_role("textbox")).to_have_value("Okafor\nPeter")
+    change("Okafor\nPeter\nIlse")
+    expect(one.get_by_role("status")).to_have_text("Saved: 3 words")
+
+    api.put("/api/vocabulary", json={"prefix": "made/", "words": ["theirs"]})
+    page.get_by_label("Savepaths that start with").first.fill("made/")
+    page.locator("#words").fill("mine")
+    page.locator("#new").get_by_role("button", name="Save").click()
+    expect(page.locator("#new").get_by_role("status")).to_contain_text("now it has theirs")
+    expect(list_of(page, "made/")).to_contain_text("theirs")
+    assert stored(api)["made/"] == ["theirs"]
+
+
 def test_what_a_list_concerns_is_counted_before_it_is_transcribed_again(
     page: Page, api: httpx.Client, reelscribe: Reelscribe
 ) -> None:
