@@ -3,13 +3,16 @@
 import os
 import pwd
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from extractor_api.listing import list_objects
-from extractor_api.minio.s3_client import S3Client
 from extractor_api.minio.unreadable import NotReadableHere
 from extractor_api.storage import LocalStorage
 from reelscribe.errors import ServiceError
 from reelscribe.settings.extractor import PathsSection
+
+if TYPE_CHECKING:
+    from extractor_api.minio.s3_client import S3Client
 
 READ_BYTES = 4096
 
@@ -19,7 +22,7 @@ class BucketProblem(Exception):
 
 
 def check_bucket(
-    storage: LocalStorage, paths: PathsSection, bucket: str, s3: S3Client | None = None
+    storage: LocalStorage, paths: PathsSection, bucket: str, s3: "S3Client | None" = None
 ) -> str | BucketProblem:
     """Read the beginning of the first object that is found, as the account of this process.
 
@@ -48,7 +51,7 @@ def check_bucket(
     return f"{folder}; {savepath} was read by the user {_account()}{_as_root()}"
 
 
-def _through(s3: S3Client, bucket: str, savepath: str) -> str | BucketProblem:
+def _through(s3: "S3Client", bucket: str, savepath: str) -> str | BucketProblem:
     try:
         s3.stat(bucket, savepath)
     except ServiceError as failure:

@@ -4,13 +4,13 @@ import asyncio
 import os
 import resource
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from extractor_api.bucket_check import check_bucket
-from extractor_api.minio.s3_client import S3Client
 from extractor_api.routes import make_app
-from extractor_api.service import ExtractorService
+from extractor_api.service import ExtractorService, s3_client
 from extractor_api.storage import LocalStorage
 from reelscribe import logs
 from reelscribe.command_line import print_check, report_settings_errors
@@ -25,6 +25,9 @@ from reelscribe.media.sandbox import check_sandbox
 from reelscribe.program import work_begins
 from reelscribe.settings.config_file import choose_config
 from reelscribe.settings.loading import Settings, load_settings
+
+if TYPE_CHECKING:
+    from extractor_api.minio.s3_client import S3Client
 
 
 def run(config: Path | None) -> None:
@@ -57,7 +60,7 @@ def check(config: Path | None) -> None:
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
         work_begins()
         tokens = Tokens.from_file(chosen.auth.token_file)
-        s3 = S3Client(chosen.minio) if chosen.minio.endpoint else None
+        s3 = s3_client(chosen.minio)
     storage = LocalStorage(chosen.paths)
     checks = [
         print_check("config", "a token is asked for" if tokens else "read; no token is asked for"),
@@ -80,7 +83,7 @@ def _check_pyav(binary: FFmpeg) -> str | SettingsError:
         return failure
 
 
-def _check_minio(s3: S3Client, bucket_name: str) -> str | ServiceError:
+def _check_minio(s3: "S3Client", bucket_name: str) -> str | ServiceError:
     try:
         return s3.check(bucket_name)
     except ServiceError as failure:

@@ -4,13 +4,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import Counter, Gauge
 
 from extractor_api.listing import list_objects
-from extractor_api.minio.s3_client import S3Client
-from extractor_api.minio.s3_object import open_s3_object
 from extractor_api.minio.unreadable import NotReadableHere
 from extractor_api.receipts import AnExtractionReceipt, Receipts
 from extractor_api.results import Results
@@ -24,12 +22,29 @@ from reelscribe.http.server import Service
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.settings.loading import Settings
+from reelscribe.settings.shared import MinioSection
 from reelscribe.slots import Slots
+
+if TYPE_CHECKING:
+    from extractor_api.minio.s3_client import S3Client
 
 log = logging.getLogger(__name__)
 
 STORAGE_SECONDS = 2.0
 """Longest that ``/healthz`` waits for the drive."""
+
+
+def s3_client(section: MinioSection) -> "S3Client | None":
+    """The client of MinIO, if there is an endpoint; the library is loaded for it only, which takes 8 MB.
+
+    Raises:
+        SettingsError: the secret key cannot be read.
+    """
+    if not section.endpoint:
+        return None
+    from extractor_api.minio.s3_client import S3Client
+
+    return S3Client(section)
 
 
 class ExtractorService(Service):
@@ -54,7 +69,7 @@ class ExtractorService(Service):
         self.receipts = Receipts()
         self.results = Results(settings.paths.temp_dir, settings.extraction.result_ttl)
         self.storage = LocalStorage(settings.paths)
-        self._s3 = S3Client(settings.minio) if settings.minio.endpoint else None
+        self._s3 = s3_client(settings.minio)
         self._looking: asyncio.Future[list[str]] | None = None
         self._bytes = Counter("reelscribe_extracted_bytes", "Bytes of sound and pictures sent", registry=self.registry)
         self._seconds = Counter("reelscribe_extracted_seconds", "Seconds of audio sent", registry=self.registry)
@@ -93,6 +108,8 @@ class ExtractorService(Service):
                 if not self._s3:
                     await asyncio.to_thread(self.storage.require, bucket_name)
                     raise
+                from extractor_api.minio.s3_object import open_s3_object
+
                 fetching = open_s3_object(self._s3, self.storage.bucket(bucket_name), savepath)
                 stored = await stack.enter_async_context(fetching)
             yield stored

@@ -146,3 +146,9 @@ def test_each_mistake_in_the_config_is_a_line_with_exit_code_2(old_config: Path)
     assert f"{old_config}:2: [server] port: " in done.stderr
     assert f"{old_config}:4: [paths] bucket: unknown key" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_libraries_for_minio_and_http_are_loaded_only_by_an_extractor_that_uses_them() -> None:
+    """They are a quarter of the service's memory."""
+    loaded = "import sys, extractor_api.command; print(sorted({'minio', 'httpx'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, check=True).stdout == b"[]\n"
