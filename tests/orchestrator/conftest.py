@@ -2,9 +2,10 @@
 
 import asyncio
 import itertools
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tornado.testing import bind_unused_port
 
 from extractor_api.routes import make_app as extractor_app
@@ -45,12 +46,15 @@ from reelscribe.settings.extractor import PathsSection
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.shared import MinioSection
 from tests.orchestrator.commands import InProcess, Orchestrator
+from tests.orchestrator.databases import on_the_server_of
 from tests.orchestrator.proxy import Proxy
 from tests.orchestrator.scripted import ScriptedTranscriber, finished, segment
 
+SERVER = os.environ.get("TEST_POSTGRESQL")
+"""Another server than the embedded one, as its superuser, to test with other versions: postgresql://postgres:@HOST/postgres?port=…"""
 BUCKET = "videos"
 MAX_ATTEMPTS = 3
-_numbers = itertools.count()
+_numbers = itertools.count(os.getpid() * 10000)
 
 
 @pytest.fixture
@@ -64,9 +68,8 @@ def data_dir() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URL of a migrated database without connections: the template of all others."""
-    with TemporaryDirectory(prefix="reelscribe-test-") as folder, ExitStack() as stack:
-        Path(folder).chmod(0o755)
-        url = stack.enter_context(embedded.running(Path(folder) / "data"))
+    with ExitStack() as stack:
+        url = stack.enter_context(_external(SERVER) if SERVER else _embedded())
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("alter system set fsync = off")
             connection.execute("select pg_reload_conf()")
@@ -74,12 +77,31 @@ def postgres() -> Iterator[str]:
         yield url
 
 
+@contextmanager
+def _embedded() -> Iterator[str]:
+    with TemporaryDirectory(prefix="reelscribe-test-") as folder:
+        Path(folder).chmod(0o755)
+        with embedded.running(Path(folder) / "data") as url:
+            yield url
+
+
+@contextmanager
+def _external(server: str) -> Iterator[str]:
+    """A database of its own there, for this process of the tests."""
+    name = f"reelscribe_{os.getpid()}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"create database {name} encoding 'UTF8' template template0")
+        yield on_the_server_of(server, name)
+        connection.execute(f"drop database {name} with (force)")
+
+
 @pytest.fixture
 def database_url(postgres: str) -> Iterator[str]:
     name = f"test_{next(_numbers)}"
     with psycopg.connect(make_conninfo(postgres, dbname="postgres"), autocommit=True) as connection:
-        connection.execute(f"create database {name} template reelscribe")
-        yield postgres.replace("/reelscribe?", f"/{name}?")
+        template = conninfo_to_dict(postgres)["dbname"]
+        connection.execute(f"create database {name} template {template}")
+        yield on_the_server_of(postgres, name)
         connection.execute(f"drop database {name} with (force)")
 
 
@@ -120,11 +142,11 @@ def sql(pool: Pool) -> Callable[..., Awaitable[list[Any]]]:
 
 
 @pytest.fixture
-async def proxy(sql: Callable[..., Awaitable[list[Any]]]) -> AsyncIterator[Proxy]:
+async def proxy(pool: Pool) -> AsyncIterator[Proxy]:
     """Another way to the database, which can be cut."""
-    [(database,)] = await sql("select current_database()")
-    [(folder,)] = await sql("show unix_socket_directories")
-    async with Proxy(f"{folder}/.s.PGSQL.5432", database).listening() as proxy:
+    async with pool.connection() as connection:
+        server = connection.info
+    async with Proxy(server.host, server.port, server.dbname).listening() as proxy:
         yield proxy
 
 

@@ -7,14 +7,17 @@ from urllib.parse import quote
 
 
 class Proxy:
-    """Passes bytes on to PostgreSQL's socket, until it falls silent, which keeps all connections open, or goes away.
+    """Passes bytes on to PostgreSQL until it falls silent, which keeps all connections open, or goes away.
+
+    Args:
+        host: or the folder of its socket.
 
     Attributes:
         lost: set once an answer was dropped.
     """
 
-    def __init__(self, path: str, database: str) -> None:
-        self._path = path
+    def __init__(self, host: str, port: int, database: str) -> None:
+        self._host, self._server_port = host, port
         self._database = database
         self._open = asyncio.Event()
         self._open.set()
@@ -58,7 +61,11 @@ class Proxy:
         self._fatal = words
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from_server, to_server = await asyncio.open_unix_connection(self._path)
+        if self._host.startswith("/"):
+            opening = asyncio.open_unix_connection(f"{self._host}/.s.PGSQL.{self._server_port}")
+        else:
+            opening = asyncio.open_connection(self._host, self._server_port)
+        from_server, to_server = await opening
         self._streams += [writer, to_server]
         await asyncio.gather(self._requests(reader, to_server, writer), self._pass_on(from_server, writer))
 

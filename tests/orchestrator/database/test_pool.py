@@ -16,6 +16,7 @@ from orchestrator.jobs.models import Options
 from orchestrator.queue.procrastinate import Queue
 from orchestrator.transcripts import queries as transcript_queries
 from tests.orchestrator.conftest import BUCKET, run_worker
+from tests.orchestrator.databases import on_the_server_of
 from tests.orchestrator.scripted import LONG, finished, started, window
 
 
@@ -23,7 +24,7 @@ from tests.orchestrator.scripted import LONG, finished, started, window
 def empty_url(postgres):
     with psycopg.connect(make_conninfo(postgres, dbname="postgres"), autocommit=True) as connection:
         connection.execute("create database fresh")
-        yield postgres.replace("/reelscribe?", "/fresh?")
+        yield on_the_server_of(postgres, "fresh")
         connection.execute("drop database fresh with (force)")
 
 
@@ -56,7 +57,9 @@ def test_a_database_that_was_made_by_hand_is_refused_with_what_to_do(what, postg
         connection.execute("create role outsider login")
         try:
             connection.execute(making)
-            url = postgres.replace("/reelscribe?", "/given?")
+            url = on_the_server_of(postgres, "given")
+            with psycopg.connect(url, autocommit=True) as inside:
+                inside.execute("revoke create on schema public from public")  # as PostgreSQL does by itself since 15
             if prepared:
                 prepare(url)
             with pytest.raises(DatabaseUnavailable) as refused:
@@ -72,7 +75,7 @@ def test_a_user_with_the_rights_that_the_sentence_names_can_use_the_database(pos
         connection.execute("create role outsider login")
         try:
             connection.execute("create database given")
-            url = postgres.replace("/reelscribe?", "/given?")
+            url = on_the_server_of(postgres, "given")
             with psycopg.connect(url, autocommit=True) as inside:
                 inside.execute("grant usage, create on schema public to outsider")
             prepare(url.replace("postgres:@", "outsider:@"))
@@ -137,20 +140,19 @@ def test_a_database_of_before_gets_its_new_columns(empty_url):
         assert connection.execute("select speech_without_words from attempts").fetchall() == []
 
 
-async def test_connections_that_are_cut_in_the_middle_of_a_job_cost_nothing(submit, working, job_in, transcriber, sql):
+async def test_connections_that_are_cut_in_the_middle_of_a_job_cost_nothing(
+    submit, working, job_in, transcriber, sql, database_url
+):
     async def script(b):
         await b.tell(started(LONG), *window(0))
         await asyncio.sleep(0.2)
-        with psycopg.connect(sql_url, autocommit=True) as connection:
+        with psycopg.connect(database_url, autocommit=True) as connection:
             connection.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity "
                 "where datname = current_database() and pid <> pg_backend_pid()"
             )
         await b.tell(*window(1), *window(2), finished(LONG))
 
-    [(database,)] = await sql("select current_database()")
-    [(directory,)] = await sql("show unix_socket_directories")
-    sql_url = f"postgresql://postgres@/{database}?host={directory}"
     transcriber.scripts = [script]
     async with working():
         job = await job_in((await submit()).id, "done")

@@ -6,6 +6,8 @@ import sys
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from tests.orchestrator.databases import on_the_server_of
+
 PREPARE = """
 import sys
 from orchestrator.database.pool import prepare
@@ -21,7 +23,7 @@ def test_a_new_database_is_one_line(postgres: str) -> None:
     with psycopg.connect(maintenance, autocommit=True) as connection:
         connection.execute("create database empty")
         try:
-            url = postgres.replace("/reelscribe?", "/empty?")
+            url = on_the_server_of(postgres, "empty")
             done = subprocess.run([sys.executable, "-c", PREPARE, url], capture_output=True, text=True)
         finally:
             connection.execute("drop database empty with (force)")

@@ -13,6 +13,7 @@ from orchestrator.services import search_entries
 from orchestrator.transcripts import search_index
 from orchestrator.transcripts.search import SearchQuery, search
 from tests.orchestrator.conftest import BUCKET
+from tests.orchestrator.databases import on_the_server_of
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def old_database(postgres, tmp_path, monkeypatch):
     shutil.copytree(schema.MIGRATIONS, old, ignore=lambda _, names: [name for name in names if name >= "0007"])
     with psycopg.connect(make_conninfo(postgres, dbname="postgres"), autocommit=True) as connection:
         connection.execute("create database old")
-        url = postgres.replace("/reelscribe?", "/old?")
+        url = on_the_server_of(postgres, "old")
         with monkeypatch.context() as patched:
             patched.setattr(schema, "MIGRATIONS", old)
             prepare(url)

@@ -140,8 +140,8 @@ async def test_one_receiver_that_does_not_answer_does_not_block_the_others(
     async with Receiver().listening() as silent:
         silent.answers = [None] * 50
         jobs = [(await subscribed(f"{number}.mp4", silent.url))[0].id for number in range(20)]
-        jobs.append((await subscribed("last.mp4"))[0].id)
         await submissions.cancel(jobs)
+        await submissions.cancel([(await subscribed("last.mp4"))[0].id])
         async with delivering(timeout=60):
             await receiver.gets(1)
             await log_of(state="delivered")
