@@ -160,11 +160,34 @@ def prepare(url: str, creates: bool = True) -> None:
                 raise DatabaseUnavailable(
                     f"{_where(url)} is PostgreSQL {version}; [database] url needs {OLDEST_VERSION} or newer"
                 )
+            _refuse_shared_connections(url, connection)
             schema.migrate(url, connection, creates)
     except psycopg.Error as refused:
         raise DatabaseUnavailable(
             f"{_where(url)} cannot be used: {one_line(refused)}; correct [database] url, then try: orchestrator check"
         ) from refused
+
+
+def _refuse_shared_connections(url: str, connection: psycopg.Connection[Any]) -> None:
+    """A pooler that gives each transaction another connection loses locks, notifications and prepared statements.
+
+    A pooler makes up the process ID that it reports to its clients. With one, two clients that are connected at the
+    same time have the same process of PostgreSQL only if it shares.
+    """
+    process = _process(connection)
+    if process == connection.info.backend_pid:
+        return
+    with psycopg.connect(url, autocommit=True, **CONNECTION) as other:
+        if _process(other) in (process, _process(connection)):
+            raise DatabaseUnavailable(
+                f"{_where(url)} is behind a pooler that shares connections between transactions, which loses locks and "
+                "notifications; set pool_mode = session there (PgBouncer), or name PostgreSQL itself in [database] url"
+            )
+
+
+def _process(connection: psycopg.Connection[Any]) -> int:
+    [process] = connection.execute("select pg_backend_pid()", prepare=False).fetchone() or [0]
+    return int(process)
 
 
 def _where(url: str) -> str:
