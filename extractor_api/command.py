@@ -37,6 +37,7 @@ def run(config: Path | None) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # an object may consist of 10,000 part files
     with report_settings_errors():
         chosen = load_settings(choose_config(config))
+        logs.configure(chosen.log.number, chosen.log.format, "extractor-api")
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
         work_begins()
         asyncio.run(_serve(chosen, binary))

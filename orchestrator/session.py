@@ -69,12 +69,14 @@ def run(
     log_level: int = logging.ERROR,
     *,
     creates: bool = False,
+    service: str | None = None,
 ) -> NoReturn:
     """Do the work of a command and exit with the code it returns, or with 1 and a sentence where it fails.
 
     Args:
         creates: the embedded database if there is none yet, and the tables of an empty one; a command that only reads
             leaves none behind.
+        service: that the command runs, as its log names it; ``[log]`` then says what is logged, once it is read.
     """
 
     async def in_session(chosen: Settings) -> int:
@@ -92,6 +94,8 @@ def run(
     logs.configure(log_level)
     with report_settings_errors():
         chosen = load_settings(choose_config(config))
+        if service:
+            logs.configure(chosen.log.number, chosen.log.format, service)
         work_begins()
         try:
             code = asyncio.run(in_session(chosen))

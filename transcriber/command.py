@@ -40,6 +40,7 @@ def run(config: Path | None) -> None:
     share_heaps()
     with report_settings_errors():
         chosen = load_settings(choose_config(config))
+        logs.configure(chosen.log.number, chosen.log.format, "transcriber")
         tokens = Tokens.from_file(chosen.auth.token_file)
         binary = ffmpeg.locate(chosen.extraction.ffmpeg)
         work_begins()

@@ -11,12 +11,12 @@ from orchestrator.session import Session, print_error, run
 
 def worker(config: Path | None) -> None:
     """Take jobs out of the queue until Ctrl-C or SIGTERM. Any number of workers share one queue."""
-    run(config, work_session, logging.INFO, creates=True)
+    run(config, work_session, logging.INFO, creates=True, service="worker")
 
 
 def serve(config: Path | None) -> None:
     """Run a worker and the HTTP API until Ctrl-C or SIGTERM."""
-    run(config, serve_session, logging.INFO, creates=True)
+    run(config, serve_session, logging.INFO, creates=True, service="orchestrator")
 
 
 def up(config: Path | None) -> None:
@@ -25,12 +25,12 @@ def up(config: Path | None) -> None:
     async def work(session: Session) -> int:
         return await bring_up(session, config)
 
-    run(config, work, logging.INFO, creates=True)
+    run(config, work, logging.INFO, creates=True, service="orchestrator")
 
 
 def watch(config: Path | None) -> None:
     """Submit what comes into the bucket's local folder, for a MinIO that sends no events, until Ctrl-C or SIGTERM."""
-    run(config, watch_session, logging.INFO, creates=True)
+    run(config, watch_session, logging.INFO, creates=True, service="watch")
 
 
 def mcp(http: bool, config: Path | None) -> None:
@@ -39,7 +39,7 @@ def mcp(http: bool, config: Path | None) -> None:
     if http:
         from orchestrator.assistants.http import serve_assistants
 
-        run(config, serve_assistants, logging.INFO)
+        run(config, serve_assistants, logging.INFO, service="mcp")
     from orchestrator.assistants.stdio import serving, standard_streams
 
     if sys.stdin.isatty():

@@ -17,6 +17,7 @@ from orchestrator.services.run import make_service, serve_service
 from orchestrator.session import Session, print_error
 from reelscribe.child_process import end_with_parent
 from reelscribe.contracts.messages import Health
+from reelscribe.logs import Form
 from reelscribe.settings.config_file import CONFIG_VARIABLE, find_config
 from reelscribe.settings.shared import Listener
 
@@ -28,12 +29,17 @@ KILL_AFTER_SECONDS = 5.0
 
 
 class Child:
-    """One service in a process of its own, its log lines passed on with its name before them."""
+    """One service in a process of its own, its log lines passed on: text with its name before it, JSON as it is.
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, listener: Listener) -> None:
+    Args:
+        log_form: of its lines.
+    """
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, listener: Listener, log_form: Form) -> None:
         self.name = name
         self._process = process
         self._grace_seconds = listener.grace_seconds
+        self._before_line = f"{name:<13} | " if log_form == "text" else ""
         host = "127.0.0.1" if listener.host in ("0.0.0.0", "::", "") else listener.host
         scheme = "https" if listener.tls_cert else "http"
         self.url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{listener.port}"
@@ -80,7 +86,7 @@ class Child:
                 continue
             if line:
                 with suppress(OSError):  # the terminal is closed
-                    print(f"{self.name:<13} | {line.decode(errors='replace')}", end="", file=sys.stderr, flush=True)
+                    print(self._before_line + line.decode(errors="replace"), end="", file=sys.stderr, flush=True)
 
 
 async def bring_up(session: Session, config: Path | None) -> int:
@@ -88,10 +94,14 @@ async def bring_up(session: Session, config: Path | None) -> int:
     settings, service = session.settings, make_service(session)
     found = find_config(config)
     arguments = ["--config", str(found)] if found else []
+    form = settings.log.format
     async with AsyncExitStack() as stack:
         children = [
-            await stack.enter_async_context(_child("extractor-api", "extractor_api", arguments, settings.server)),
-            await stack.enter_async_context(_child("transcriber", "transcriber", arguments, settings.transcriber)),
+            await stack.enter_async_context(_child(name, module, arguments, listener, form))
+            for name, module, listener in (
+                ("extractor-api", "extractor_api", settings.server),
+                ("transcriber", "transcriber", settings.transcriber),
+            )
         ]
         ours = asyncio.create_task(serve_service(session, service))
         ready = asyncio.create_task(_announce(children, service))
@@ -118,7 +128,9 @@ async def _announce(children: Sequence[Child], service: OrchestratorService) -> 
 
 
 @asynccontextmanager
-async def _child(name: str, module: str, arguments: list[str], listener: Listener) -> AsyncIterator[Child]:
+async def _child(
+    name: str, module: str, arguments: list[str], listener: Listener, log_form: Form
+) -> AsyncIterator[Child]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module, *arguments),
         stdin=asyncio.subprocess.DEVNULL,
@@ -128,7 +140,7 @@ async def _child(name: str, module: str, arguments: list[str], listener: Listene
         env=os.environ if arguments else {**os.environ, CONFIG_VARIABLE: ""},  # that there is none has been said
         preexec_fn=end_with_parent(),
     )
-    child = Child(name, process, listener)
+    child = Child(name, process, listener, log_form)
     try:
         yield child
     finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import time
 from collections import Counter
 from collections.abc import Coroutine
@@ -18,6 +19,7 @@ from orchestrator.worker.kinds import Kind
 from orchestrator.worker.metrics import WorkerMetrics
 from orchestrator.worker.retry import GiveUp, ResumeFrom, Retry
 from reelscribe.errors import InternalError, ServiceError
+from reelscribe.log_context import REQUEST_ID, SAVEPATH, Fact, noting
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,10 @@ class AttemptRunner:
         Raises:
             psycopg.OperationalError: the database is gone; the job keeps its position in the queue.
         """
+        with noting(job=id):
+            await self._run(queue_job, id)
+
+    async def _run(self, queue_job: int, id: int) -> None:
         try:
             attempt = await self._begin(queue_job, id)
         except asyncio.CancelledError:
@@ -64,13 +70,14 @@ class AttemptRunner:
             raise
         if attempt is None:
             return
-        try:
-            await self._until_decided(attempt)
-        except Superseded as superseded:
-            log.info("%s", superseded)
-        except asyncio.CancelledError:
-            await _despite_cancellation(self._hand_back(attempt))
-            raise
+        with noting(**_facts(attempt)):
+            try:
+                await self._until_decided(attempt)
+            except Superseded as superseded:
+                log.info("%s", superseded)
+            except asyncio.CancelledError:
+                await _despite_cancellation(self._hand_back(attempt))
+                raise
 
     async def _work(self, attempt: Attempt) -> None:
         """Work, as soon as what that needs is available. The reason for waiting is written when it changes."""
@@ -168,6 +175,16 @@ async def _despite_cancellation(last_write: Coroutine[None, None, None]) -> None
     except asyncio.CancelledError:
         await writing
         raise
+
+
+def _facts(attempt: Attempt) -> dict[str, Fact]:
+    """What the log says of an attempt; its request id is that of what it asks of other services, and in their logs."""
+    facts: dict[str, Fact] = {SAVEPATH: attempt.savepath} if attempt.savepath else {}
+    return {
+        **facts,
+        "attempt": attempt.number,
+        REQUEST_ID: f"job-{attempt.id}.{attempt.number}-{secrets.token_hex(4)}",
+    }
 
 
 def _name(attempt: Attempt) -> str:

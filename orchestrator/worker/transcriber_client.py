@@ -13,6 +13,7 @@ from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import PeerUnreachable, ServiceError, StreamCut
 from reelscribe.http.auth import Tokens
 from reelscribe.http.peer import as_service_errors, close_answer, refusal, unexpected
+from reelscribe.http.request_ids import pass_on
 from reelscribe.text.urls import without_password
 from reelscribe.trust import tls_context
 
@@ -77,6 +78,7 @@ class TranscriberClient:
             timeout=httpx.Timeout(progress_timeout, connect=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
             verify=tls_context(),
+            event_hooks={"request": [pass_on]},
         )
 
     async def __aenter__(self) -> Self:

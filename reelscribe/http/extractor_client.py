@@ -29,6 +29,7 @@ from reelscribe.contracts.pictures import FramesRequest, PairsRequest, SamplesRe
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extracted_body import EXTRACTOR, ExtractedBody
 from reelscribe.http.peer import as_service_errors, close_answer, refusal, unexpected
+from reelscribe.http.request_ids import pass_on
 from reelscribe.trust import tls_context
 
 CONNECT_SECONDS = 5.0
@@ -118,7 +119,12 @@ class ExtractorClient:
         headers = {"Accept-Encoding": "identity", **(tokens.headers() if tokens else {})}
         limits = httpx.Limits(max_connections=None)  # its user bounds them: an extraction holds one for hours
         self._http = httpx.AsyncClient(
-            base_url=url, headers=headers, timeout=_timeout(), limits=limits, verify=tls_context()
+            base_url=url,
+            headers=headers,
+            timeout=_timeout(),
+            limits=limits,
+            verify=tls_context(),
+            event_hooks={"request": [pass_on]},
         )
         self._where = f"{EXTRACTOR} at {self._http.base_url}"
 

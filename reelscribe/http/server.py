@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import struct
-import uuid
 from asyncio import Future
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -17,9 +16,10 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
-from reelscribe import errors, service_manager
+from reelscribe import errors, log_context, service_manager
 from reelscribe.contracts.messages import WireModel
 from reelscribe.errors import SettingsError
+from reelscribe.http import request_ids
 from reelscribe.http.access import UNKNOWN, Access
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
@@ -123,8 +123,7 @@ class ServiceHandler(RequestHandler):
         self.service = service
         self.body = bytearray()
         self._client_left = False
-        given = self.request.headers.get("X-Request-Id", "")
-        self.request_id = given if re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII) else uuid.uuid4().hex
+        self.request_id = request_ids.request_id(self.request.headers)
 
     def set_default_headers(self) -> None:
         self.set_header("Server", "reelscribe")
@@ -138,6 +137,7 @@ class ServiceHandler(RequestHandler):
 
     def prepare(self) -> None:
         """Refuse what the caller may not do, another site's page above all, and new work while the service stops."""
+        log_context.note(request_id=self.request_id)
         self.set_header("X-Request-Id", self.request_id)
         connection: Any = self.request.connection
         connection.set_max_body_size(self.max_body_bytes + DRAINED_BYTES)
@@ -183,8 +183,7 @@ class ServiceHandler(RequestHandler):
             raise self.too_large()
         if self.body:
             self._check_declared_as_json()
-        request: Model = parse_request(model, bytes(self.body))
-        return request
+        return _about(parse_request(model, bytes(self.body)))
 
     def _check_declared_as_json(self) -> None:
         given = self.request.headers.get("Content-Type", "")
@@ -200,8 +199,7 @@ class ServiceHandler(RequestHandler):
         Raises:
             BadRequest: see :func:`reelscribe.http.parsing.parse_query`.
         """
-        query: Model = parse_query(model, self.request.query_arguments)
-        return query
+        return _about(parse_query(model, self.request.query_arguments))
 
     def too_large(self) -> errors.BodyTooLarge:
         """The refusal of a body over ``max_body_bytes``."""
@@ -276,7 +274,7 @@ class ServiceHandler(RequestHandler):
         elif isinstance(value, (StreamClosedError, HTTPError)):
             log.info("%s %s: %s", self.request.method, self.request.path, value)
         else:
-            log.error("%s %s [%s]", self.request.method, self.request.path, self.request_id, exc_info=value)
+            log.error("%s %s", self.request.method, self.request.path, exc_info=value)
 
     @classmethod
     def methods(cls) -> list[str]:
@@ -305,6 +303,13 @@ class ServiceHandler(RequestHandler):
         method = self.request.method if self.request.method in self.SUPPORTED_METHODS else "other"
         self.service.requests.labels(method, self._route, str(self.get_status())).inc()
         self.service.request_seconds.labels(self._route).observe(self.request.request_time())
+
+
+def _about(request: Model) -> Model:
+    """The request; what this task logs from now on names its recording."""
+    if isinstance(savepath := getattr(request, "savepath", None), str):
+        log_context.note(savepath=savepath)
+    return request
 
 
 def _reset_on_close(stream: IOStream) -> None:

@@ -27,7 +27,7 @@ from reelscribe.settings.orchestrator import (
     UploadsSection,
     WebhooksSection,
 )
-from reelscribe.settings.shared import AuthSection, MinioSection
+from reelscribe.settings.shared import AuthSection, LogSection, MinioSection
 from reelscribe.settings.transcriber import TranscriberSection
 from reelscribe.trust import trust
 
@@ -53,6 +53,7 @@ class Settings(BaseModel):
     ingest: IngestSection = Field(default_factory=lambda: IngestSection())
     uploads: UploadsSection = Field(default_factory=lambda: UploadsSection())
     auth: AuthSection = Field(default_factory=lambda: AuthSection())
+    log: LogSection = Field(default_factory=lambda: LogSection())
 
     @property
     def listing_url(self) -> str:

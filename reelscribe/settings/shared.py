@@ -1,7 +1,8 @@
-"""Settings that several services have: listeners, ``[minio]`` and ``[auth]``."""
+"""Settings that several services have: listeners, ``[minio]``, ``[auth]`` and ``[log]``."""
 
+import logging
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -105,3 +106,15 @@ class AuthSection(Section):
         if proxies and info.data.get("token_file", proxies) is None:
             raise ValueError("needs token_file as well; without it, anyone may do everything")
         return proxies
+
+
+class LogSection(Section):
+    """``[log]``: what the services write on standard error."""
+
+    format: Literal["text", "json"] = "text"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def number(self) -> int:
+        """The level as ``logging`` has it."""
+        return logging.getLevelNamesMapping()[self.level.upper()]

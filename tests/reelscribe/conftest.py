@@ -1,10 +1,14 @@
 """Real servers on free loopback ports, and config files to load."""
 
 import asyncio
+import io
+import json
+import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -16,8 +20,12 @@ from reelscribe.contracts.scopes import Scope
 from reelscribe.http.auth import Token, Tokens
 from reelscribe.http.connections import ServiceServer
 from reelscribe.http.operations import Operation
+from reelscribe.http.request_ids import pass_on
 from reelscribe.http.routes import Api
 from reelscribe.http.server import Service, ServiceHandler
+from reelscribe.logs import Console
+
+log = logging.getLogger(__name__)
 
 
 class Order(WireModel):
@@ -38,6 +46,11 @@ class OrderHandler(ServiceHandler):
             raise errors.Busy("all slots are taken; try again", retry_after=7)
         elif way == "bug":
             raise ZeroDivisionError("a secret detail")
+        elif way == "ask":
+            log.info("asking for %s", self.request_id)
+            async with httpx.AsyncClient(event_hooks={"request": [pass_on]}) as client:
+                answer = await client.get(f"http://{self.request.host}/healthz")
+            self.finish({"passed_on": answer.headers["X-Request-Id"]})
         else:
             self.write(b"the first half")
             await self.flush()
@@ -132,6 +145,19 @@ async def guarded() -> AsyncIterator[Served]:
     """Accepts the tokens ``first`` and ``second``."""
     async with serving("first", "second") as service:
         yield service
+
+
+@pytest.fixture
+def log_lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What was logged as JSON so far, a dictionary for each line."""
+    written, root = io.StringIO(), logging.getLogger()
+    console, level = Console(written, "json"), root.level
+    root.addHandler(console)
+    root.setLevel(logging.INFO)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
+    root.removeHandler(console)
+    root.setLevel(level)
 
 
 @pytest.fixture

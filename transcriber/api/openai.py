@@ -99,7 +99,7 @@ class _AudioHandler(OpenAIErrors, RecordingHandler):
         except Exception:
             if not self._headers_written:
                 raise
-            log.exception("%s [%s]", self.request.path, self.request_id)
+            log.exception("%s", self.request.path)
             reason = f"the transcriber failed; its log has the reason under {self.request_id}"
             last = schemas.failed(InternalError(reason))
         self.finish(last)

@@ -54,7 +54,7 @@ class TranscribeHandler(RecordingHandler):
         except ClientLeft:
             raise
         except Exception:
-            log.exception("POST /transcribe [%s]", self.request_id)
+            log.exception("POST /transcribe")
             last = _failed(InternalError(f"the transcriber failed; its log has the reason under {self.request_id}"))
         await self._emit(last)
 

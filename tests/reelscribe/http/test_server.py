@@ -86,12 +86,21 @@ class TestRefusals:
         assert (response.status_code, response.headers["Retry-After"]) == (503, "7")
         assert error_of(response)["retryable"] is True
 
-    async def test_a_bug_is_500_and_only_the_log_knows_more(self, served, caplog):
+    async def test_a_bug_is_500_and_only_the_log_knows_more(self, served, log_lines):
         response = await served.http.post("/orders/bug")
         assert response.status_code == 500
         assert "secret" not in response.text
-        assert "a secret detail" in caplog.text
-        assert error_of(response)["request_id"] in caplog.text
+        [line] = log_lines()
+        assert line["request_id"] == error_of(response)["request_id"]
+        assert "a secret detail" in line["exception"]
+
+    async def test_each_request_has_its_own_id_in_the_log_and_passes_it_on(self, served, log_lines):
+        async def ask(number: int) -> str:
+            answer = await served.http.post("/orders/ask", headers={"X-Request-Id": f"caller-{number}"})
+            return answer.json()["passed_on"]
+
+        assert await asyncio.gather(*map(ask, range(9))) == [f"caller-{number}" for number in range(9)]
+        assert sorted(line["request_id"] for line in log_lines()) == [f"caller-{number}" for number in range(9)]
 
     @pytest.mark.parametrize("length", ["abc", "-1", "1e3", "9" * 5000])
     async def test_an_invalid_content_length_is_400_and_not_a_fault_of_ours(self, served, caplog, length):
