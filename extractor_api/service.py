@@ -13,12 +13,14 @@ from extractor_api.minio.unreadable import NotReadableHere
 from extractor_api.receipts import AnExtractionReceipt, Receipts
 from extractor_api.results import Results
 from extractor_api.storage import BucketClosed, LocalStorage
+from reelscribe.contracts.diagnosis import Finding
 from reelscribe.contracts.extractor import AudioFormat, ExtractionReceipt, ObjectPage, ObjectsQuery
 from reelscribe.contracts.pictures import SamplesReceipt
 from reelscribe.errors import BucketUnavailable
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
 from reelscribe.http.server import Service
+from reelscribe.media import diagnosis
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.settings.loading import Settings
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from extractor_api.minio.s3_client import S3Client
 
 log = logging.getLogger(__name__)
+
+UNIT = "reelscribe-extractor"
 
 STORAGE_SECONDS = 2.0
 """Longest that ``/healthz`` waits for the drive."""
@@ -57,6 +61,7 @@ class ExtractorService(Service):
     """
 
     degraded_status = 503
+    remedy = "mount the disk, or let the user of the service read it; on its host, extractor-api check says more"
 
     def __init__(self, settings: Settings, ffmpeg: FFmpeg, tokens: Tokens) -> None:
         super().__init__("extractor-api", tokens, AllowedHosts.of("server", settings.server))
@@ -70,6 +75,8 @@ class ExtractorService(Service):
         self.results = Results(settings.paths.temp_dir, settings.extraction.result_ttl)
         self.storage = LocalStorage(settings.paths)
         self._s3 = s3_client(settings.minio)
+        paths = settings.paths
+        self.folders = {"[paths] temp_dir": paths.temp_dir, "[paths] minio_data_path": paths.minio_data_path}
         self._looking: asyncio.Future[list[str]] | None = None
         self._bytes = Counter("reelscribe_extracted_bytes", "Bytes of sound and pictures sent", registry=self.registry)
         self._seconds = Counter("reelscribe_extracted_seconds", "Seconds of audio sent", registry=self.registry)
@@ -157,6 +164,18 @@ class ExtractorService(Service):
             # MinIO reads what is closed to this account.
             return None if self._s3 and isinstance(unavailable, BucketClosed) else unavailable.message
         return None
+
+    async def diagnose(self) -> list[Finding]:
+        found = await asyncio.to_thread(diagnosis.diagnose, self.ffmpeg, UNIT, encodes=True)
+        return [*found, self._load]
+
+    @property
+    def _load(self) -> Finding:
+        slots = self.ffmpeg_slots
+        message = f"{slots.running} of {slots.size} ffmpeg processes run, {slots.waiting} requests wait"
+        if slots.waiting <= slots.size:
+            return Finding.ok("load", message)
+        return Finding.warning("load", message, "if that is so for long, raise [extraction] max_ffmpeg, or add cores")
 
     def health(self) -> dict[str, Any]:
         return {

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
+from typing import TypeVar
 
+Request = TypeVar("Request")
 Fact = str | int
 """A number or a name; never a secret, for all of them are logged."""
 
@@ -25,6 +27,13 @@ def noted() -> Mapping[str, Fact]:
 def note(**facts: Fact) -> None:
     """Add this until the task ends."""
     _NOTED.set({**noted(), **facts})
+
+
+def noting_savepath(request: Request) -> Request:
+    """The same; what this task logs until it ends names the recording that is asked for, if one is."""
+    if isinstance(savepath := getattr(request, SAVEPATH, None), str):
+        note(savepath=savepath)
+    return request
 
 
 @contextmanager

@@ -26,7 +26,7 @@ FLOORS = {
             "version",
         ],
         ["command_line", "contracts", "logs", "slots", "temporary_files", "text", "trust"],
-        ["settings"],
+        ["disk_room", "settings"],
         ["http", "media", "minio_client"],
     ],
     "extractor_api": [
@@ -64,7 +64,7 @@ FLOORS = {
         ["queue", "transcripts"],
         ["exports", "intake", "media", "worker"],
         ["ingest"],
-        ["session", "webhooks"],
+        ["diagnosis", "session", "webhooks"],
         ["api", "assistants"],
         ["page"],
         ["services"],

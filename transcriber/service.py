@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Self
 
+from reelscribe.contracts.diagnosis import Finding
 from reelscribe.contracts.events import Finished, Progress
 from reelscribe.contracts.transcriber import TranscribeFields, TranscribeRequest, Urgency
 from reelscribe.errors import ModelInUse, ServiceError, Stopping
@@ -15,6 +16,7 @@ from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import ExtractorClient
 from reelscribe.http.peer_watch import PeerWatch
 from reelscribe.http.server import Service
+from reelscribe.media import diagnosis
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.loading import Settings
 from reelscribe.slots import Claim, Slots
@@ -50,6 +52,8 @@ class TranscriberService(Service):
         tokens: who may call; the first one is sent to the extractor.
     """
 
+    remedy = "start the extractor, or correct [transcriber] extractor_url; on its host, transcriber check says more"
+
     def __init__(self, settings: Settings, ffmpeg: FFmpeg, model: LoadedModel, tokens: Tokens) -> None:
         super().__init__("transcriber", tokens, AllowedHosts.of("transcriber", settings.transcriber))
         self.metrics = Metrics(self.registry)
@@ -69,6 +73,7 @@ class TranscriberService(Service):
         self._ffmpeg = ffmpeg
         self._extractor: ExtractorClient | None = None
         self._extractor_watch = PeerWatch("the extractor", self._extractor_problem)
+        self.folders = {"[paths] temp_dir": settings.paths.temp_dir}
         self._transcriptions: set[Transcription] = set()
         self._engine: Engine | None = None
         self._grace_is_over = asyncio.Event()
@@ -186,6 +191,18 @@ class TranscriberService(Service):
 
     async def problems(self) -> list[str]:
         return [problem for problem in (self.stalled(), await self._extractor_watch.problem()) if problem]
+
+    async def diagnose(self) -> list[Finding]:
+        of_ffmpeg = await asyncio.to_thread(diagnosis.diagnose, self._ffmpeg, gpu.UNIT, encodes=False)
+        model = self.recogniser.model
+        loaded = f"{model.name} on {model.device} as {model.compute_type}, {self.weights.state}"
+        slots = f"{self.slots.running} of {self.slots.size} slots taken, {self.slots.waiting} requests wait"
+        return [
+            *of_ffmpeg,
+            Finding.ok("model", loaded),
+            await asyncio.to_thread(gpu.diagnose, model.device, self._settings.device),
+            Finding.ok("load", slots),
+        ]
 
     def stalled(self) -> str | None:
         seconds, limit = self.model.longest_call_seconds, self._settings.stall_seconds

@@ -12,6 +12,7 @@ from orchestrator.api.metrics import QueueMetrics
 from orchestrator.api.schemas import DeleteQuery, JobsQuery, Status, SubmitRequest, TranscriptQuery
 from orchestrator.api.throughput import ThroughputSums
 from orchestrator.database.pool import CONNECTION_ERRORS, Pool
+from orchestrator.diagnosis import diagnose
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.exports.deletion import Deletions
 from orchestrator.exports.pending_results import pending_results
@@ -35,6 +36,7 @@ from orchestrator.transcripts.reader import parts
 from orchestrator.transcripts.search import Hit, SearchQuery, search, search_recordings
 from orchestrator.transcripts.titles import titled
 from orchestrator.worker.transcriber_choice import TranscriberState, transcriber_problems
+from reelscribe.contracts.diagnosis import Finding
 from reelscribe.errors import BadRequest, JobNotFound
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
@@ -63,6 +65,8 @@ class OrchestratorService(Service):
         players: answers that are being sent to players.
         transcribers: what the worker of this process knows of its transcribers; None without a worker.
     """
+
+    remedy = "see what is said of the extractor and the transcribers; orchestrator check asks them, too"
 
     def __init__(
         self,
@@ -111,6 +115,9 @@ class OrchestratorService(Service):
         if self._extractor and (problem := await self._extractor.problem()):
             found.append(f"{problem}: submissions cannot be compared with the bucket")
         return found
+
+    async def diagnose(self) -> list[Finding]:
+        return await diagnose(self.pool, self.queue)
 
     async def refresh_metrics(self) -> None:
         await self._queue_metrics.refresh()

@@ -35,6 +35,7 @@ COMMANDS = {
     "watch": "services",
     "mcp": "services",
     "check": "check",
+    "doctor": "doctor",
     "config": "config",
 }
 """Each command, and the module of :mod:`orchestrator.cli.arguments` that registers it."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -40,6 +41,7 @@ from reelscribe.http.auth import Tokens
 from reelscribe.http.peer_watch import PeerWatch
 from reelscribe.http.proxies import TrustedProxies
 from reelscribe.http.server import serve
+from reelscribe.settings.loading import Settings
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +105,16 @@ def make_service(session: Session) -> OrchestratorService:
         uploads=Uploads(chosen, session.pool, session.submissions),
     )
     service.access.proxies = TrustedProxies.of(chosen.auth)
+    service.folders = _folders(chosen)
     return service
+
+
+def _folders(chosen: Settings) -> dict[str, Path]:
+    """Whose disks need room."""
+    folders = {"[uploads] data_dir": chosen.uploads.data_dir}
+    if chosen.database.url == "embedded":
+        folders["[database] data_dir"] = chosen.database.data_dir
+    return folders
 
 
 async def serve_service(session: Session, service: OrchestratorService) -> None:

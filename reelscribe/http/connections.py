@@ -8,6 +8,8 @@ has left resets the connection. So a client of HTTP/1.1 that closes its side bef
 
 import json
 import select
+import socket
+import struct
 import sys
 import uuid
 from asyncio import Future
@@ -166,6 +168,11 @@ def _is_reset(stream: BaseIOStream) -> bool:
     poll = select.poll()
     poll.register(stream.fileno(), 0)  # errors and hang-ups are always reported
     return bool(poll.poll(0))
+
+
+def reset_on_close(stream: IOStream) -> None:
+    """Have the client see a connection that is broken, not ended, when this one is closed."""
+    stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _error_answer(failure: ServiceError, request_id: str) -> bytes:

@@ -1,10 +1,17 @@
-"""The handlers for monitors: ``/healthz`` and ``/metrics``."""
+"""The handlers for monitors, ``/healthz`` and ``/metrics``, and for operators: ``/diagnosis``."""
 
+import asyncio
+import ipaddress
+import time
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from reelscribe import disk_room
+from reelscribe.contracts.diagnosis import Diagnosis, Finding
+from reelscribe.contracts.scopes import Scope
 from reelscribe.http.server import ServiceHandler
+from reelscribe.version import version
 
 
 class HealthHandler(ServiceHandler):
@@ -32,3 +39,42 @@ class MetricsHandler(ServiceHandler):
         await self.service.refresh_metrics()
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)
         self.finish(generate_latest(self.service.registry))
+
+
+class DiagnosisHandler(ServiceHandler):
+    """``GET /diagnosis``: what an operator should know of this service. It changes nothing."""
+
+    async def get(self) -> None:
+        service = self.service
+        problems = [Finding.fault("needs", problem, service.remedy) for problem in await service.problems()]
+        disks = await asyncio.to_thread(disk_room.diagnose, service.folders)
+        findings = [self._access(), *problems, *await service.diagnose(), *disks]
+        diagnosis = Diagnosis(
+            service=service.name,
+            version=version(),
+            time=time.time(),
+            caller=self.caller.name,
+            scope=self.caller.scope or Scope.READ,
+            findings=findings,
+        )
+        self.finish(diagnosis.model_dump(mode="json"))
+
+    def _access(self) -> Finding:
+        tokens = self.service.access.tokens
+        if tokens:
+            scopes = ", ".join(f"{sum(token.scope is scope for token in tokens.all)} {scope}" for scope in Scope)
+            return Finding.ok("access", f"asks for a token; it accepts {len(tokens.all)} ({scopes})")
+        if self._reached_from_outside():
+            return Finding.fault(
+                "access",
+                "no token is asked for, and other hosts can reach it: anyone there may use it",
+                "set [auth] token_file to the same file on each host, then restart all services",
+            )
+        return Finding.ok("access", "asks for no token, and was reached on this host")
+
+    def _reached_from_outside(self) -> bool:
+        connection: Any = self.request.connection
+        try:
+            return not ipaddress.ip_address(connection.stream.socket.getsockname()[0]).is_loopback
+        except (AttributeError, ValueError, OSError):  # the client has left
+            return False

@@ -2,11 +2,14 @@
 
 import re
 import uuid
+from typing import TYPE_CHECKING
 
-import httpx
 from tornado.httputil import HTTPHeaders
 
 from reelscribe.log_context import REQUEST_ID, noted
+
+if TYPE_CHECKING:
+    import httpx  # services that ask no other one do without it
 
 HEADER = "X-Request-Id"
 _FIT = re.compile(r"[\w.-]{1,64}", re.ASCII)
@@ -18,7 +21,7 @@ def request_id(headers: HTTPHeaders) -> str:
     return given if _FIT.fullmatch(given) else uuid.uuid4().hex
 
 
-async def pass_on(request: httpx.Request) -> None:
+async def pass_on(request: "httpx.Request") -> None:
     """A hook of httpx: what is sent for a request, or for an attempt at a job, has the id of that."""
     if known := noted().get(REQUEST_ID):
         request.headers.setdefault(HEADER, str(known))

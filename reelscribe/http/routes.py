@@ -8,9 +8,10 @@ from typing import Any
 from prometheus_client import CONTENT_TYPE_LATEST
 from tornado.web import Application, RequestHandler
 
+from reelscribe.contracts.diagnosis import Diagnosis
 from reelscribe.contracts.messages import Health
 from reelscribe.http import openapi
-from reelscribe.http.monitoring import HealthHandler, MetricsHandler
+from reelscribe.http.monitoring import DiagnosisHandler, HealthHandler, MetricsHandler
 from reelscribe.http.operations import JSON, Answer, Operation
 from reelscribe.http.server import NoRouteHandler, Service, ServiceHandler
 
@@ -45,6 +46,14 @@ METRICS = Operation(
     (Answer("The metrics.", {CONTENT_TYPE_LATEST.split(";")[0]: None}),),
     handler=MetricsHandler,
 )
+DIAGNOSIS = Operation(
+    "GET",
+    "/diagnosis",
+    "diagnosis",
+    "What an operator should know of this service, and what fixes it: orchestrator doctor asks all services",
+    (Answer("The findings.", {JSON: Diagnosis}),),
+    handler=DiagnosisHandler,
+)
 DOCUMENT = Operation(
     "GET",
     "/openapi.json",
@@ -53,7 +62,7 @@ DOCUMENT = Operation(
     (Answer("OpenAPI 3.1.", {JSON: None}),),
     handler=DocumentHandler,
 )
-SHARED_OPERATIONS = (HEALTH, METRICS, DOCUMENT)
+SHARED_OPERATIONS = (HEALTH, METRICS, DIAGNOSIS, DOCUMENT)
 
 
 @dataclass(frozen=True)

@@ -4,26 +4,25 @@ import asyncio
 import logging
 import re
 import signal
-import socket
-import struct
 from asyncio import Future
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from prometheus_client import Counter, Histogram
-from tornado.iostream import IOStream, StreamClosedError
+from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
-from reelscribe import errors, log_context, service_manager
+from reelscribe import disk_room, errors, log_context, service_manager
+from reelscribe.contracts.diagnosis import Finding
 from reelscribe.contracts.messages import WireModel
 from reelscribe.errors import SettingsError
 from reelscribe.http import request_ids
 from reelscribe.http.access import UNKNOWN, Access
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
-from reelscribe.http.connections import ServiceServer, ServiceStream
+from reelscribe.http.connections import ServiceServer, ServiceStream, reset_on_close
 from reelscribe.http.metrics import new_registry
 from reelscribe.http.outage_lines import OutageLines
 from reelscribe.http.parsing import parse_query, parse_request
@@ -57,9 +56,13 @@ class Service:
         public_url: base URL that clients use, behind a proxy for example; None: links have no host.
         address: base URL on this host, once it listens.
         degraded_status: of HTTP, for ``/healthz`` of a degraded service: 503 if it can do nothing at all then.
+        remedy: what an operator does about its :meth:`problems`.
+        folders: whose disks need room, by their setting.
     """
 
     degraded_status = 200
+    remedy = "its log says more: journalctl --unit 'reelscribe-*' on its host"
+    folders = disk_room.NO_FOLDERS
 
     def __init__(self, name: str, tokens: Tokens, hosts: AllowedHosts | None = None) -> None:
         self.name = name
@@ -73,6 +76,7 @@ class Service:
         self.idle.set()
         self.outage_lines = OutageLines()
         self.registry = new_registry(name)
+        self.registry.register(disk_room.DiskRoom(lambda: self.folders))
         self.requests = Counter(
             "reelscribe_http_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
         )
@@ -100,6 +104,10 @@ class Service:
     def stalled(self) -> str | None:
         """What has made no progress for so long that only a new process may help, in a sentence; None: nothing."""
         return None
+
+    async def diagnose(self) -> list[Finding]:
+        """What an operator should know in addition to :meth:`problems` and the disks; nothing is changed."""
+        return []
 
     async def refresh_metrics(self) -> None:
         """Called before the metrics are read."""
@@ -183,7 +191,8 @@ class ServiceHandler(RequestHandler):
             raise self.too_large()
         if self.body:
             self._check_declared_as_json()
-        return _about(parse_request(model, bytes(self.body)))
+        request: Model = log_context.noting_savepath(parse_request(model, bytes(self.body)))
+        return request
 
     def _check_declared_as_json(self) -> None:
         given = self.request.headers.get("Content-Type", "")
@@ -199,7 +208,8 @@ class ServiceHandler(RequestHandler):
         Raises:
             BadRequest: see :func:`reelscribe.http.parsing.parse_query`.
         """
-        return _about(parse_query(model, self.request.query_arguments))
+        query: Model = log_context.noting_savepath(parse_query(model, self.request.query_arguments))
+        return query
 
     def too_large(self) -> errors.BodyTooLarge:
         """The refusal of a body over ``max_body_bytes``."""
@@ -234,7 +244,7 @@ class ServiceHandler(RequestHandler):
             return
         stream = self.detach()
         if self.request.version == "HTTP/1.0" and not stream.closed():
-            _reset_on_close(stream)  # it has no chunks: the end of a connection is the end of its body
+            reset_on_close(stream)  # it has no chunks: the end of a connection is the end of its body
         stream.close()
         self._log()
         self.on_finish()
@@ -303,17 +313,6 @@ class ServiceHandler(RequestHandler):
         method = self.request.method if self.request.method in self.SUPPORTED_METHODS else "other"
         self.service.requests.labels(method, self._route, str(self.get_status())).inc()
         self.service.request_seconds.labels(self._route).observe(self.request.request_time())
-
-
-def _about(request: Model) -> Model:
-    """The request; what this task logs from now on names its recording."""
-    if isinstance(savepath := getattr(request, "savepath", None), str):
-        log_context.note(savepath=savepath)
-    return request
-
-
-def _reset_on_close(stream: IOStream) -> None:
-    stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _as_service_error(status: int, raised: BaseException | None, handler: ServiceHandler) -> errors.ServiceError:

@@ -10,6 +10,7 @@ from pathlib import Path
 from reelscribe.errors import SettingsError
 from reelscribe.media.distribution import is_fixed, package_of
 from reelscribe.media.sandbox import Sandbox, find_sandbox, killed_by
+from reelscribe.media.weaknesses import MAGICYUV, parsed
 
 CONTAINERS = (
     "aac,ac3,act,aea,aiff,amr,ape,asf,au,avi,avr,caf,codec2,dhav,dsf,dss,dts,dtshd,dv,eac3,epaf,flac,flv,gsm,gxf,hcom,"
@@ -20,14 +21,10 @@ CONTAINERS = (
 """Demuxers that read one file and nothing else: no playlist (hls, dash, concat, …), no set of files (mlv), image, text
 or network. Recordings are kept in them; those for the sounds and films of one game or console are left out."""
 
-WEAKNESS = "CVE-2026-8461"
-FIXED_VERSIONS = ((7, 1, 5), (8, 0, 3), (8, 1, 2))
-"""First releases of their branches with :data:`WEAKNESS` fixed."""
-
 _DECODER = re.compile(r"^ A[.A-Z]{5} (\w\S*)(?:.*\(codec (\w+)\)$)?", re.MULTILINE)
 """A decoder's name, and its codec's if that differs."""
 
-_VERSION = re.compile(r"^ffmpeg version n?((\d+)\.(\d+)(?:\.(\d+))?\S*)")
+_VERSION = re.compile(r"^ffmpeg version n?(\d+\.\d+\S*)")
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class FFmpeg:
         sandbox: to run it in.
         audio_codecs: names of all codecs that it can decode to audio; ``dca`` is the decoder of the codec ``dts``.
         package: of the distribution, if it is from one.
-        fixed: the changelog of that package says that :data:`WEAKNESS` is fixed in it.
+        fixed: the changelog of that package says that :data:`MAGICYUV` is fixed in it.
     """
 
     path: Path
@@ -79,18 +76,13 @@ class FFmpeg:
 
     @property
     def unfixed(self) -> str | None:
-        """A sentence if this version is older than the fixes of :data:`WEAKNESS`, else None."""
-        match = _VERSION.match(f"ffmpeg version {self.version}")
-        if not match or self.fixed:
-            return None
-        version = (int(match[2]), int(match[3]), int(match[4] or 0))
-        branch = next((fixed for fixed in FIXED_VERSIONS if fixed[:2] == version[:2]), FIXED_VERSIONS[-1])
-        if version >= branch:
+        """A sentence if this version is older than the fixes of :data:`MAGICYUV`, else None."""
+        version = parsed(self.version)
+        if self.fixed or not version or not MAGICYUV.is_in(version):
             return None
         if self.package:
-            return f"the changelog of the package {self.package} does not name {WEAKNESS}; keep the system updated"
-        fixed = ", ".join(".".join(map(str, release)) for release in FIXED_VERSIONS)
-        return f"ffmpeg {self.version} is older than the fix of {WEAKNESS} ({fixed}); update it"
+            return f"the changelog of the package {self.package} does not name {MAGICYUV.cve}; keep the system updated"
+        return f"ffmpeg {self.version} is older than the fix of {MAGICYUV.cve} ({MAGICYUV.releases}); update it"
 
 
 def find(configured: Path | None) -> Path:
@@ -123,7 +115,7 @@ def locate(configured: Path | None) -> FFmpeg:
         path, version[1] if version else "unknown", tuple(codecs), find_sandbox(path), tuple(sorted({*codecs.values()}))
     )
     package = package_of(path) if binary.unfixed else None
-    return replace(binary, package=package, fixed=is_fixed(package, WEAKNESS)) if package else binary
+    return replace(binary, package=package, fixed=is_fixed(package, MAGICYUV.cve)) if package else binary
 
 
 def _bundled() -> Path:

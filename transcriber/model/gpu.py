@@ -1,12 +1,20 @@
-"""Memory of the NVIDIA GPUs of this host, for Prometheus; without a GPU there are no such metrics."""
+"""The NVIDIA GPUs of this host: for Prometheus, which has no such metrics without one, and for an operator."""
 
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pynvml
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from reelscribe.contracts.diagnosis import Finding
+
+UNIT = "reelscribe-transcriber"
+PCI_DEVICES = Path("/sys/bus/pci/devices")
+NVIDIA, DISPLAY = "0x10de", "0x03"
+"""The PCI vendor, and the class of displays and 3D controllers."""
 
 
 class GpuMemory(Collector):
@@ -33,3 +41,49 @@ def watch(registry: CollectorRegistry) -> None:
     with suppress(pynvml.NVMLError):
         pynvml.nvmlInit()
         registry.register(GpuMemory(pynvml.nvmlDeviceGetCount()))
+
+
+def diagnose(device: str, wanted: str) -> Finding:
+    """Whether the model runs on the GPU, if there is one.
+
+    Args:
+        device: that the model runs on.
+        wanted: ``[transcriber] device``.
+    """
+    try:
+        pynvml.nvmlInit()
+        count, driver = pynvml.nvmlDeviceGetCount(), pynvml.nvmlSystemGetDriverVersion()
+        described = [_describe(index) for index in range(count)]
+    except pynvml.NVMLError as failed:
+        count, driver, described = 0, str(failed), []
+    found = "; ".join(described)
+    if device != "cpu":
+        return Finding.ok("GPU", f"the model runs on it: {found or device}; driver {driver}")
+    if wanted == "cpu":
+        return Finding.ok("GPU", f"none is used: [transcriber] device = cpu; {found or 'there is none'}")
+    if count:
+        fix = "run transcriber check on its host: it says why CUDA cannot be used; then systemctl restart"
+        return Finding.fault("GPU", f"the model runs on the CPU although there is {found}", f"{fix} {UNIT}")
+    if _is_plugged_in():
+        fix = f"install NVIDIA's driver (nvidia-smi must work for the service's user, too); systemctl restart {UNIT}"
+        return Finding.fault("GPU", f"there is one, and its driver does not answer: {driver}", fix)
+    return Finding.warning(
+        "GPU",
+        "there is none; the model runs on the CPU, many times slower",
+        "move the transcriber to a host with an NVIDIA GPU, or say [transcriber] device = cpu if that is meant",
+    )
+
+
+def _describe(index: int) -> str:
+    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    return f"{pynvml.nvmlDeviceGetName(handle)}, {memory.used / 1e9:.1f} of {memory.total / 1e9:.1f} GB in use"
+
+
+def _is_plugged_in() -> bool:
+    """Whether a GPU of NVIDIA is on the PCI bus, with or without its driver."""
+    for device in PCI_DEVICES.glob("*"):
+        with suppress(OSError):
+            if (device / "vendor").read_text().strip() == NVIDIA and (device / "class").read_text().startswith(DISPLAY):
+                return True
+    return False

@@ -13,6 +13,6 @@ def register(cli: typer.Typer) -> None:
 
 def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Check config, database, extractor, each transcriber, and their sandboxes, one line each; exit 1 if one fails."""
-    from orchestrator.cli import check as work
+    from orchestrator.cli.checks import check as work
 
     work.check(as_json, config)

@@ -53,7 +53,10 @@ async def test_the_document_is_served_and_valid(served):
     document = (await served.http.get("/openapi.json")).json()
     validate(document)
     assert document == API.document()
-    own, shared = {"/orders/{way}", "/wait", "/late", "/shop/a.b"}, {"/healthz", "/metrics", "/openapi.json"}
+    own, shared = (
+        {"/orders/{way}", "/wait", "/late", "/shop/a.b"},
+        {"/healthz", "/metrics", "/diagnosis", "/openapi.json"},
+    )
     assert set(document["paths"]) == own | shared
     [way] = document["paths"]["/orders/{way}"]["post"]["parameters"]
     assert way["schema"]["pattern"] == r"^\w+$"

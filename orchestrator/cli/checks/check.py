@@ -8,17 +8,15 @@ from typing import Any, NamedTuple
 
 import typer
 
+from orchestrator.cli.checks import own_checks
 from orchestrator.cli.console import print_json
 from orchestrator.database.pool import CONNECTION_ERRORS, one_line
 from orchestrator.errors import DatabaseUnavailable, NoTables
-from orchestrator.ingest.environment import ENVIRONMENT, Environment
 from orchestrator.session import open_session
-from orchestrator.webhooks.signing import Secrets
 from orchestrator.worker.transcriber_client import TranscriberClient
 from reelscribe import logs
-from reelscribe.blocking_calls import call_blocking
 from reelscribe.command_line import print_check, report_settings_errors
-from reelscribe.errors import ServiceError, SettingsError
+from reelscribe.errors import ServiceError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import ExtractorClient
 from reelscribe.program import work_begins
@@ -58,7 +56,7 @@ async def _check(chosen: Settings, tokens: Tokens, silently: bool) -> list[Check
 
     report("config", "a token is asked for" if tokens else "read; no token is asked for")
     if file := chosen.webhooks.secret_file:
-        report("webhooks", _signing(file))
+        report("webhooks", own_checks.signing(file))
     try:
         async with open_session(chosen) as session, session.pool.connection() as connection:
             version = connection.info.server_version // 10_000
@@ -80,12 +78,9 @@ async def _check(chosen: Settings, tokens: Tokens, silently: bool) -> list[Check
             problems = "; ".join(health["problems"])
             report("extractor", ServiceError(f"{found}: {problems}") if problems else found)
             report("sandbox of the extractor", _sandbox(health))
-    environment = Environment(chosen.ingest.data_dir / ENVIRONMENT)
-    if environment.python.exists():
-        of_yt_dlp = await environment.version()
-        broken = ServiceError("yt-dlp does not run; install it again with: orchestrator ingest setup")
-        report("ingest", f"yt-dlp {of_yt_dlp}" if of_yt_dlp else broken)
-    for subject, problem in (await _result_buckets(chosen)).items():
+    if (of_ingest := await own_checks.ingest(chosen)) is not None:
+        report("ingest", of_ingest)
+    for subject, problem in (await own_checks.result_buckets(chosen)).items():
         report(subject, ServiceError(problem) if problem else "is there")
     section = chosen.orchestrator
     async with TranscriberClient(tokens, section.progress_timeout) as transcriber:
@@ -102,36 +97,6 @@ async def _check(chosen: Settings, tokens: Tokens, silently: bool) -> list[Check
             else:
                 report(f"sandbox of {shown}", _sandbox(health))
     return results
-
-
-def _signing(secret_file: Path) -> str | ServiceError:
-    try:
-        Secrets.from_file(secret_file)
-    except SettingsError as mistake:
-        return ServiceError("; ".join(mistake.problems))
-    return "messages are signed"
-
-
-async def _result_buckets(chosen: Settings) -> dict[str, str | None]:
-    """Each bucket that ``[results]`` names, and why nothing can be stored in it; None: it is there."""
-    section = chosen.results
-    wanted = {"bucket": section.bucket} if section.bucket else {}
-    wanted |= {key: bucket for key, (bucket, _) in section.media.items()}
-    if not wanted:
-        return {}
-    from orchestrator.exports.media_results import without_folder
-    from orchestrator.exports.result_bucket import ResultBucket
-    from orchestrator.intake.event_intake import RecordingFilter
-
-    wrong = without_folder(section, RecordingFilter(chosen).buckets)
-    found: dict[str, str | None] = {}
-    for key, bucket in wanted.items():
-        subject = f"[results] {key} {bucket}"
-        try:
-            found[subject] = wrong.get(key) or await call_blocking(ResultBucket(chosen.minio, bucket, key).problem)
-        except SettingsError as mistake:
-            found[subject] = "; ".join(mistake.problems)
-    return found
 
 
 def _sandbox(health: Mapping[str, Any]) -> str | ServiceError:
