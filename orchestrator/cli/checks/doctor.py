@@ -130,7 +130,7 @@ async def _examine(chosen: Settings, file: Path | None, tokens: Tokens) -> list[
     orchestrator = reports[0]
     if orchestrator.version is None:
         orchestrator.findings += await _look_at_database(chosen)
-    own.findings += _compare(reports)
+    own.findings += compare(reports)
     return [own, *reports]
 
 
@@ -216,7 +216,7 @@ async def _look_at_database(chosen: Settings) -> list[Finding]:
         return [Finding.fault("database", f"[database] url: {wrong}", "correct it; orchestrator check says more")]
 
 
-def _compare(reports: Sequence[Report]) -> list[Finding]:
+def compare(reports: Sequence[Report]) -> list[Finding]:
     """What no service can know alone."""
     return [_versions(reports), _clocks(reports)]
 
