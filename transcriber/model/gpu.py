@@ -50,18 +50,25 @@ def diagnose(device: str, wanted: str) -> Finding:
         device: that the model runs on.
         wanted: ``[transcriber] device``.
     """
+    described, lost = [], []
     try:
         pynvml.nvmlInit()
-        count, driver = pynvml.nvmlDeviceGetCount(), pynvml.nvmlSystemGetDriverVersion()
-        described = [_describe(index) for index in range(count)]
+        driver = str(pynvml.nvmlSystemGetDriverVersion())
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            try:
+                described.append(_describe(index))
+            except pynvml.NVMLError as failed:
+                lost.append(f"GPU {index}: {failed}")
     except pynvml.NVMLError as failed:
-        count, driver, described = 0, str(failed), []
+        driver = str(failed)
+    if lost:
+        return Finding.fault("GPU", "; ".join(lost), "dmesg says why (NVRM: Xid); a restart of the host may help")
     found = "; ".join(described)
     if device != "cpu":
         return Finding.ok("GPU", f"the model runs on it: {found or device}; driver {driver}")
     if wanted == "cpu":
         return Finding.ok("GPU", f"none is used: [transcriber] device = cpu; {found or 'there is none'}")
-    if count:
+    if found:
         fix = "run transcriber check on its host: it says why CUDA cannot be used; then systemctl restart"
         return Finding.fault("GPU", f"the model runs on the CPU although there is {found}", f"{fix} {UNIT}")
     if _is_plugged_in():

@@ -1,0 +1,64 @@
+"""The command doctor when services are away, and what it compares. tests/end_to_end/test_operating.py has them all."""
+
+import json
+
+import pytest
+
+from orchestrator.cli.checks.doctor import Report, compare
+from reelscribe.version import version
+
+
+async def test_without_the_orchestrators_service_the_database_is_asked(orchestrator, submit):
+    await submit()
+    outcome = await orchestrator.run("doctor", "--json")
+    services = {one["service"]: one for one in json.loads(outcome.out)["services"]}
+    found = {finding["subject"]: finding for finding in services["orchestrator"]["findings"]}
+    assert outcome.code == 1
+    assert found["reached"]["level"] == "fault" and "reelscribe-orchestrator" in found["reached"]["fix"]
+    assert found["database"]["level"] == "ok" and found["workers"]["level"] == "fault"
+    assert services["transcriber"]["findings"][0]["subject"] == "reached"  # a scripted one has no such operation
+
+
+async def test_a_password_is_not_shown(orchestrator, free_port):
+    orchestrator.config.write_text(
+        f"[orchestrator]\ntranscriber_urls = http://me:hush@127.0.0.1:{free_port}\n"
+        f"[database]\nurl = postgresql://me:hush@127.0.0.1:{free_port}/reelscribe?connect_timeout=2\n"
+    )
+    outcome = await orchestrator.run("doctor")
+    assert outcome.code == 1 and "hush" not in outcome.out + outcome.err
+    assert "FAIL database: it does not answer" in outcome.out
+
+
+async def test_a_mistake_in_config_cfg_is_all_that_is_said(orchestrator):
+    orchestrator.config.write_text("[orchestrator]\nport = high\n")
+    outcome = await orchestrator.run("doctor")
+    assert (outcome.code, outcome.out) == (2, "") and "port" in outcome.err
+
+
+class TestCompare:
+    @staticmethod
+    def services(*clocks: float, uncertain: float = 0.01, of: str = "") -> list[Report]:
+        return [
+            Report("transcriber", f"http://gpu{number}:8889", of or version(), clock, uncertain)
+            for number, clock in enumerate(clocks)
+        ]
+
+    def test_what_agrees_is_ok(self):
+        assert [found.level for found in compare(self.services(0.5, -0.5))] == ["ok", "ok"]
+
+    @pytest.mark.parametrize(("seconds", "level"), [(5, "warning"), (-5, "warning"), (300, "fault"), (-300, "fault")])
+    def test_a_clock_that_is_off_is_named(self, seconds, level):
+        _, found = compare(self.services(0, seconds))
+        assert found.level == level and "http://gpu1:8889 is" in found.message and "gpu0" not in found.message
+        assert ("ahead" if seconds > 0 else "behind") in found.message and "timedatectl" in found.fix
+
+    def test_a_slow_answer_says_little_of_a_clock(self):
+        _, found = compare(self.services(5, uncertain=4))
+        assert found.level == "ok"
+
+    def test_versions_that_differ_are_a_warning(self):
+        found, _ = compare([*self.services(0), *self.services(0, of="0.0.1")])
+        assert found.level == "warning" and "0.0.1 of the transcriber" in found.message and "upgrade" in found.fix
+
+    def test_those_that_did_not_answer_are_left_out(self):
+        assert [found.level for found in compare([Report("extractor", "http://c:8888")])] == ["ok", "ok"]
