@@ -63,7 +63,7 @@ def _codecs(ffmpeg: FFmpeg, encodes: bool) -> Finding:
         try:
             present = _encoders(ffmpeg)
         except (OSError, subprocess.SubprocessError) as broken:
-            return Finding.fault("codecs", f"ffmpeg does not run any more: {broken}", OTHER_FFMPEG)
+            return Finding.fault("codecs", f"ffmpeg does not run any more ({type(broken).__name__})", OTHER_FFMPEG)
         missing += [f"no {name}, which {use} needs" for name, use in ENCODERS.items() if name not in present]
     if missing:
         return Finding.warning("codecs", "; ".join(missing), OTHER_FFMPEG)

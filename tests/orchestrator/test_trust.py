@@ -1,10 +1,8 @@
 """[auth] tls_ca: one list of authorities for every client of every service."""
 
 import asyncio
-import ssl
-import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -25,33 +23,6 @@ from reelscribe.trust import trust
 from tests.extractor_api.s3_server import minio
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The certificate of a server, and its key, in one file; it is its own authority."""
-    file = tmp_path_factory.mktemp("tls") / "both.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-keyout", "-", "-days", "2", "-subj", "/CN=ours", "-addext", "subjectAltName=IP:127.0.0.1"]
-    file.write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
-    return file
-
-
-@pytest.fixture
-async def port(authority: Path) -> AsyncIterator[int]:
-    """Of a server that speaks TLS, and answers each request with 404."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        await writer.drain()
-        writer.close()
-
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(authority)
-    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
-    yield server.sockets[0].getsockname()[1]
-    server.close()
-
-
 @pytest.fixture
 def configured(tmp_path: Path) -> Iterator[Callable[[Path | str], None]]:
     """Reads a config.cfg with this ``tls_ca``."""
@@ -65,41 +36,43 @@ def configured(tmp_path: Path) -> Iterator[Callable[[Path | str], None]]:
     trust(None)
 
 
-async def of_extractor(port: int, folder: Path) -> None:
-    async with ExtractorClient(f"https://127.0.0.1:{port}") as client:
+async def of_extractor(tls_port: int, folder: Path) -> None:
+    async with ExtractorClient(f"https://127.0.0.1:{tls_port}") as client:
         await client.health()
 
 
-async def of_transcriber(port: int, folder: Path) -> None:
+async def of_transcriber(tls_port: int, folder: Path) -> None:
     async with TranscriberClient(Tokens(), 5) as client:
-        await client.health(f"https://127.0.0.1:{port}")
+        await client.health(f"https://127.0.0.1:{tls_port}")
 
 
-async def of_minio(port: int, folder: Path) -> None:
-    bucket = ResultBucket(minio(folder, port, secure=True), "words")
+async def of_minio(tls_port: int, folder: Path) -> None:
+    bucket = ResultBucket(minio(folder, tls_port, secure=True), "words")
     await asyncio.to_thread(bucket.put, "a", BytesIO(b"a"), "text/plain")
 
 
-async def test_yt_dlp_trusts_them_too(port: int, authority: Path, tmp_path: Path) -> None:
+async def test_yt_dlp_trusts_them_too(tls_port: int, authority: Path, tmp_path: Path) -> None:
     (tmp_path / "environment").symlink_to(sys.prefix)
     reasons = []
     for section in (AuthSection(), AuthSection(tls_ca=authority)):
         settings = Settings(auth=section)
         async with Downloader(settings, Environment(tmp_path / "environment")) as downloader:
             with pytest.raises(DownloadFailed) as failed:
-                await downloader.look(f"https://127.0.0.1:{port}/talk.mp4", is_list=False, named_host="127.0.0.1")
+                await downloader.look(f"https://127.0.0.1:{tls_port}/talk.mp4", is_list=False, named_host="127.0.0.1")
         reasons.append(failed.value.message)
     assert "certificate verify failed" in reasons[0]
     assert "404" in reasons[1]
 
 
 @pytest.mark.parametrize("call", [of_extractor, of_transcriber, of_minio])
-async def test_each_client_trusts_its_authorities_and_nothing_without_them(call, port, authority, configured, tmp_path):
+async def test_each_client_trusts_its_authorities_and_nothing_without_them(
+    call, tls_port, authority, configured, tmp_path
+):
     with pytest.raises(ServiceError, match="certificate verify failed"):
-        await call(port, tmp_path)
+        await call(tls_port, tmp_path)
     configured(authority)
     with pytest.raises((RemoteError, PeerRefused), match=r"no answer of its API|does not speak S3"):
-        await call(port, tmp_path)
+        await call(tls_port, tmp_path)
 
 
 def test_postgresql_gets_them_where_its_url_asks_for_verification(authority, configured):

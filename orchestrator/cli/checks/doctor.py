@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,9 @@ from reelscribe.version import version
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 LITTLE_SKEW_SECONDS, MUCH_SKEW_SECONDS = 2.0, 60.0
 """S3 refuses what is signed with a clock that is 15 minutes off; long before, times in logs cannot be compared."""
+
+LITTLE_CERTIFICATE_DAYS = 14
+"""Who renews them by program does so a month before their end."""
 
 COLOURS: dict[Level, str] = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "fault": typer.colors.RED}
 MARKS: dict[Level, str] = {"ok": "ok  ", "warning": "WARN", "fault": "FAIL"}
@@ -162,6 +166,7 @@ async def _ask(http: httpx.AsyncClient, place: Place) -> Report:
     try:
         with as_service_errors(name):
             response = await http.get(f"{place.url}/diagnosis")
+        report.findings += _certificate(response, place)
         diagnosis = _read(name, response)
     except ServiceError as failure:
         report.findings.append(Finding.fault("reached", failure.message, _way_to(place, failure)))
@@ -184,6 +189,18 @@ def _read(name: str, response: httpx.Response) -> Diagnosis:
         return Diagnosis.model_validate_json(response.content)
     except ValidationError:
         raise unexpected(name, response.status_code) from None
+
+
+def _certificate(response: httpx.Response, place: Place) -> list[Finding]:
+    """How long the certificate of a service is good, if it has one."""
+    tls = response.extensions["network_stream"].get_extra_info("ssl_object")
+    if tls is None:
+        return []
+    days = (ssl.cert_time_to_seconds(tls.getpeercert()["notAfter"]) - time.time()) / 86_400
+    message = f"good for {days:,.0f} days more"
+    if days > LITTLE_CERTIFICATE_DAYS:
+        return [Finding.ok("certificate", message)]
+    return [Finding.warning("certificate", message, f"renew tls_cert on its host; then systemctl restart {place.unit}")]
 
 
 def _way_to(place: Place, failure: ServiceError) -> str:

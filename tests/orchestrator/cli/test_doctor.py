@@ -29,6 +29,14 @@ async def test_a_password_is_not_shown(orchestrator, free_port):
     assert "FAIL database: it does not answer" in outcome.out
 
 
+async def test_a_certificate_that_ends_soon_is_a_warning(orchestrator, authority, tls_port):
+    text = orchestrator.config.read_text()
+    url = f"[orchestrator]\nextractor_url = https://127.0.0.1:{tls_port}"
+    orchestrator.config.write_text(f"{text.replace('[orchestrator]', url)}\n[auth]\ntls_ca = {authority}\n")
+    printed = (await orchestrator.run("doctor")).out
+    assert "  WARN certificate: good for 2 days more\n       fix: renew tls_cert on its host; then " in printed
+
+
 async def test_a_mistake_in_config_cfg_is_all_that_is_said(orchestrator):
     orchestrator.config.write_text("[orchestrator]\nport = high\n")
     outcome = await orchestrator.run("doctor")
