@@ -120,8 +120,11 @@ def doctor(operated: Reelscribe, **environment: str) -> Doctor:
 
 
 class TestDoctor:
-    def test_all_services_are_asked_and_nothing_is_at_fault(self, operated):
-        found = doctor(operated)
+    @pytest.fixture(scope="class")
+    def found(self, operated: Reelscribe) -> Doctor:
+        return doctor(operated)
+
+    def test_all_services_are_asked_and_nothing_is_at_fault(self, operated, found):
         assert (found.code, found.report["faults"]) == (0, 0)
         services = {one["service"]: one for one in found.report["services"]}
         assert list(services) == ["this host", "orchestrator", "extractor", "transcriber"]
@@ -134,8 +137,8 @@ class TestDoctor:
         assert found.finding("orchestrator", "workers")["message"] == "1 at work"
         assert "1 not_decodable" in found.finding("orchestrator", "failed jobs")["message"]
 
-    def test_what_is_not_ok_has_a_fix_and_what_is_ok_has_none(self, operated):
-        findings = [finding for one in doctor(operated).report["services"] for finding in one["findings"]]
+    def test_what_is_not_ok_has_a_fix_and_what_is_ok_has_none(self, found):
+        findings = [finding for one in found.report["services"] for finding in one["findings"]]
         assert [finding for finding in findings if bool(finding["fix"]) != (finding["level"] != "ok")] == []
 
     def test_what_is_away_or_refuses_us_is_a_fault_and_the_others_are_asked_all_the_same(self, operated, tmp_path):
@@ -254,8 +257,10 @@ SCENARIOS = {
 
 @pytest.fixture(scope="module")
 def series(prometheus: Prometheus) -> list[dict[str, str]]:
-    """The labels of all series of the real services, and their values."""
-    samples = prometheus.query('{__name__=~"reelscribe_.*|up|process_.*", job="reelscribe"}')
+    """The labels of all series of the real services that a rule uses, and their values."""
+    names = set(re.findall(r"reelscribe_\w+|process_\w+|up(?={)", (MONITORING / "reelscribe.rules.yml").read_text()))
+    samples = prometheus.query(f'{{__name__=~"{"|".join(names)}", job="reelscribe"}}')
+    assert {sample["metric"]["__name__"] for sample in samples} == names
     of_internal_errors = [
         {**sample["metric"], "code": "internal_error", "value": "0"}
         for sample in samples
