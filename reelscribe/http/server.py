@@ -81,6 +81,7 @@ class Service:
             "reelscribe_http_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
         )
         self.failures = Counter("reelscribe_http_failures", "Failures by code", ["code"], registry=self.registry)
+        self.failures.labels(errors.InternalError.code)  # for Prometheus, the first one is an increase only of 0
         self.first_byte_seconds, self.request_seconds = (
             Histogram(name, f"Time to the {byte} byte", ["route"], registry=self.registry, buckets=LATENCY_BUCKETS)
             for name, byte in (
