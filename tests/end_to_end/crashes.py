@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any, ClassVar
 
 import httpx
 import psutil
@@ -54,6 +55,10 @@ class Installation:
     ``database``; there may be further workers, with names that end in ``worker``.
     """
 
+    programs: ClassVar = MODULES
+    listens: str = ""
+    """Address of PostgreSQL; empty: its socket only."""
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -72,13 +77,8 @@ class Installation:
             pid = int((self._data / "postmaster.pid").read_text().split()[0])
             self._postgres = psutil.Process(pid).exe()
         self.start(DATABASE)
-        (self.folder / "config.cfg").write_text(
-            f"[server]\nport = {self._ports['extractor']}\n[paths]\nminio_data_path = minio\nbucket_name = {BUCKET}\n"
-            f"[transcriber]\nport = {self._ports['transcriber']}\nextractor_url = http://127.0.0.1:{self._ports['extractor']}\n"
-            f"[orchestrator]\ntranscriber_urls = http://127.0.0.1:{self._ports['transcriber']}\n"
-            f"progress_timeout = 6\nworker_timeout = {WORKER_TIMEOUT}\n[database]\nurl = {self._url}\n"
-        )
-        for name in MODULES:
+        (self.folder / "config.cfg").write_text(self._settings())
+        for name in self.programs:
             self.start(name)
         self.pool: Pool = await self._stack.enter_async_context(make_pool(self._url, answer_timeout=5))
         queue = Queue(self.pool)
@@ -93,6 +93,21 @@ class Installation:
         for name in list(self._running):
             self.kill(name)
 
+    def _settings(self) -> str:
+        return (
+            f"[server]\nport = {self._ports['extractor']}\n[paths]\nminio_data_path = minio\nbucket_name = {BUCKET}\n"
+            f"[transcriber]\nport = {self._ports['transcriber']}\nextractor_url = http://127.0.0.1:{self._ports['extractor']}\n"
+            f"[orchestrator]\ntranscriber_urls = http://127.0.0.1:{self._ports['transcriber']}\n"
+            f"progress_timeout = 6\nworker_timeout = {WORKER_TIMEOUT}\n[database]\nurl = {self._url}\n"
+        )
+
+    def _spawn(self, name: str, command: list[str | Path], **options: Any) -> "subprocess.Popen[bytes]":
+        """Start the process, whose output goes into its log."""
+        with (self.folder / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, **options
+            )  # fmt: skip
+
     def kill(self, name: str) -> None:
         """kill -9."""
         process = self._running.pop(name)
@@ -104,11 +119,8 @@ class Installation:
         if name == DATABASE:
             self._start_database()
             return
-        command = [sys.executable, "-m", *MODULES[name.split()[-1]], "--config", str(self.folder / "config.cfg")]
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self._running[name] = subprocess.Popen(
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
-            )  # fmt: skip
+        program, config = self.programs[name.split()[-1]], self.folder / "config.cfg"
+        self._running[name] = self._spawn(name, [sys.executable, "-m", *program, "--config", config])
 
     def stop(self, name: str, number: signal.Signals) -> None:
         """Send the process a signal that it survives."""
@@ -121,9 +133,12 @@ class Installation:
 
     async def busy_slots(self) -> int:
         """The number of jobs that the transcriber works on."""
-        async with httpx.AsyncClient(timeout=2) as http:
-            health = (await http.get(f"http://127.0.0.1:{self._ports['transcriber']}/healthz")).json()
+        health = (await self.get("transcriber", "/healthz")).json()
         return int(health["capacity"] - health["free"])
+
+    async def get(self, name: str, path: str) -> httpx.Response:
+        async with httpx.AsyncClient(timeout=2) as http:
+            return await http.get(f"http://127.0.0.1:{self._ports[name]}{path}")
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
@@ -131,15 +146,13 @@ class Installation:
     async def ready(self, *names: str, seconds: float = 60) -> None:
         """Wait until the named services answer."""
         deadline = time.monotonic() + seconds
-        async with httpx.AsyncClient(timeout=2) as http:
-            for name in names:
-                while True:
-                    with suppress(httpx.HTTPError):
-                        answer = await http.get(f"http://127.0.0.1:{self._ports[name]}/healthz")
-                        if answer.status_code == 200:
-                            break
-                    assert time.monotonic() < deadline, self.log(name)
-                    await asyncio.sleep(0.1)
+        for name in names:
+            while True:
+                with suppress(httpx.HTTPError):
+                    if (await self.get(name, "/healthz")).status_code == 200:
+                        break
+                assert time.monotonic() < deadline, self.log(name)
+                await asyncio.sleep(0.1)
 
     async def submit(self, savepaths: list[str]) -> list[int]:
         """Submit a new version of each; their ids."""
@@ -224,11 +237,8 @@ class Installation:
         sockets = conninfo_to_dict(self._url)["host"]
         user = self._data.stat().st_uid
         while True:
-            with (self.folder / f"{DATABASE}.log").open("ab") as log:
-                self._running[DATABASE] = process = subprocess.Popen(
-                    [self._postgres, "-D", self._data, "-h", "", "-k", str(sockets)],
-                    stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, cwd="/", user=user,
-                )  # fmt: skip
+            command: list[str | Path] = [self._postgres, "-D", self._data, "-h", self.listens, "-k", str(sockets)]
+            self._running[DATABASE] = process = self._spawn(DATABASE, command, cwd="/", user=user)
             while process.poll() is None:
                 with suppress(psycopg.OperationalError):
                     psycopg.connect(self._url).close()

@@ -4,7 +4,6 @@ CRASH_ROUNDS=20 and CRASH_SEED=… in the environment set the number of rounds a
 """
 
 import asyncio
-import json
 import os
 import random
 import time
@@ -15,8 +14,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.conftest import SPEECH
 from tests.end_to_end.crashes import DATABASE, MODULES, WORKER_TIMEOUT, Installation, Reached, Transcribed
+from tests.end_to_end.recordings import BAD, make_recordings
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "3"))
 SEED = int(os.environ.get("CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
@@ -28,34 +27,6 @@ START_SECONDS = 10.0
 """Longest start of a service on a busy host; it includes loading the model."""
 NEW_ATTEMPT_SECONDS = 0.15
 """How much the times of segments may differ: the voice detector has no context where an attempt begins."""
-LONG = 5
-"""The one of each twelve clips that contains all further sentences."""
-BAD = {"bad/text.mp4": "not_decodable", "bad/cut.mp4": "incomplete_recording"}
-
-
-def make_recordings(bucket: Path, run_ffmpeg: Callable[..., None]) -> list[str]:
-    """Make 48 clips of complete sentences, a few of more than one window, and two bad files.
-
-    The small model is sure of these; otherwise its words would depend on what else is in a batch. The long clips are
-    lossless and have the transcriber's sample rate: a lossy decoder yields other samples if it starts in the middle.
-    """
-    sentences = json.loads((SPEECH / "minute.json").read_text())["segments"]
-    savepaths = []
-    (bucket / "clips").mkdir(parents=True)
-    for number in range(48):
-        first = number % 12 if number % 12 != LONG else number // 12
-        last = len(sentences) - 1 if number % 12 == LONG else first + number // 12 % 3
-        begin, end = max(0.0, sentences[first]["start"] - 0.3), sentences[last]["end"] + 0.3
-        savepath = f"clips/{number:02}.{'flac' if number % 12 == LONG else 'm4a'}"
-        cut = ("-ss", f"{begin}", "-t", f"{end - begin}", "-i", SPEECH / "minute.flac", "-ar", "16000")
-        run_ffmpeg(*cut, bucket / savepath)
-        savepaths.append(savepath)
-    (bucket / "bad").mkdir()
-    (bucket / "bad/text.mp4").write_text("no recording")
-    run_ffmpeg("-i", SPEECH / "minute.flac", "-movflags", "+faststart", bucket / "bad/intact.mp4")
-    intact = (bucket / "bad/intact.mp4").read_bytes()
-    (bucket / "bad/cut.mp4").write_bytes(intact[: len(intact) // 2])
-    return [*savepaths[:20], *BAD, *savepaths[20:]]
 
 
 @pytest.fixture
