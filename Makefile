@@ -11,7 +11,7 @@ PIP := $(BIN)/python $(PIP_INSTALL) --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lock demo serve test test-unit fuzz test-slow soak lint fix bench-extractor bench-orchestrator bench-search bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media bench-datasets bench-page bench-recording screenshots clean
+.PHONY: help lock demo serve test test-unit fuzz test-slow soak deb lint fix bench-extractor bench-orchestrator bench-search bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media bench-datasets bench-page bench-recording screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,8 +28,11 @@ test: .venv/test ## run all tests, or some: make test ARGS='tests/reelscribe -k 
 test-unit: .venv/test ## run the tests that start no service (under a minute)
 	$(BIN)/pytest $(UNIT) $(ARGS)
 
-soak: .venv/test ## kill -9 services and PostgreSQL, alone and in pairs, for 20 rounds (about 10 minutes)
-	CRASH_ROUNDS=20 $(BIN)/pytest tests/end_to_end/test_crashes.py $(ARGS)
+soak: .venv/test ## kill -9 services and PostgreSQL for 20 rounds, and all faults of hosts and networks (about 20 minutes)
+	CRASH_ROUNDS=20 SOAK=1 $(BIN)/pytest tests/end_to_end/test_crashes.py tests/end_to_end/test_hosts.py $(ARGS)
+
+deb: ## build a Debian package of each machine into dist/, with the /usr/bin/python3 of this host (about 5 minutes)
+	for service in extractor transcriber orchestrator; do deploy/deb.sh $$service dist || exit; done
 
 test-slow: .venv/slow ## run the tests that take minutes, or need Ray and DVC (about 10 minutes)
 	$(BIN)/pytest -m slow $(ARGS)

@@ -17,6 +17,7 @@ A second run installs what has changed. config.cfg, conf.d and the token stay as
                     same Python as this host
   --wheelhouse DIR  take all packages from DIR, for hosts without internet; on a host like this one it is made by
                     python3 -m pip wheel --wheel-dir DIR '.[extractor]' (or transcriber, or orchestrator)
+  --for-package     only make the Python environment, in /opt/reelscribe/SERVICE below --root DIR, as deploy/deb.sh does
   --help            print this
 
 The files with secrets in /etc/reelscribe (tokens, pgpass, *.key, *.secret) become readable to the service only.
@@ -26,7 +27,7 @@ END
 }
 
 source=$(cd "$(dirname "$0")/.." && pwd)
-service='' dry='' uninstall='' root='' wheelhouse=''
+service='' dry='' uninstall='' root='' wheelhouse='' for_package='' packaged=''
 PYTHON=${PYTHON:-python3}
 folder=/opt/reelscribe
 etc=/etc/reelscribe
@@ -53,6 +54,7 @@ read_arguments() {
         case $1 in
             --dry-run) dry=yes ;;
             --uninstall) uninstall=yes ;;
+            --for-package) for_package=yes ;;
             --root | --wheelhouse)
                 [ $# -gt 1 ] || fail "$1 needs a folder; see --help"
                 [ -d "$2" ] || fail "$1 $2: there is no such folder"
@@ -70,6 +72,16 @@ read_arguments() {
     done
     [ "$service" ] || fail "which service: extractor, transcriber or orchestrator? See --help"
     [ "$root" != / ] || root=''
+    if [ "$for_package" ]; then
+        [ "$root" ] || fail "--for-package needs --root DIR"
+        folder=$folder/$service
+    elif [ -e "$source/package" ]; then # this file is in a package, next to the environment
+        packaged=$(cat "$source/package")
+        case " $packaged " in
+            *" $service "*) folder=$source ;;
+            *) fail "this package has no $service, but: $packaged" ;;
+        esac
+    fi
     [ "$dry" ] || [ "$(id -u)" = 0 ] || fail "must be run as root, as with sudo"
     code=1
     unit=reelscribe-$service.service
@@ -217,8 +229,15 @@ lacks_only_its_database() {
         'database: there is no database yet' ]
 }
 
+is_configured() {
+    [ "$(find "$root$etc/conf.d" -name '*.cfg' 2>/dev/null)" ]
+}
+
 start() {
-    if [ "$dry" ]; then
+    if [ "$packaged" ] && ! is_configured; then
+        echo "$unit is installed, and not started: it is not configured; write your settings into $etc/conf.d/50-$service.cfg," \
+            "then run $source/deploy/install.sh $service"
+    elif [ "$dry" ]; then
         run "$folder/.venv/bin/${check%% *}" "${check#* }" --config "$etc/config.cfg"
         run systemctl ${root:+"--root=$root"} enable "$unit"
         [ "$root" ] || run systemctl restart "$unit"
@@ -251,8 +270,10 @@ uninstall() {
     fi
     others=$(find "$root$units" -name 'reelscribe-*.service' ! -name "$unit" 2>/dev/null)
     if [ -z "$others" ]; then
-        run rm -rf "$root$folder/.venv"
-        [ ! -d "$root$folder" ] || run rmdir --ignore-fail-on-non-empty "$root$folder"
+        if [ -z "$packaged" ]; then # those of a package are its own to remove
+            run rm -rf "$root$folder/.venv"
+            [ ! -d "$root$folder" ] || run rmdir --ignore-fail-on-non-empty "$root$folder"
+        fi
         run rm -f "$root/etc/sysusers.d/reelscribe.conf"
     fi
     echo "kept: $etc, /var/lib/reelscribe and the user reelscribe; no data of any service was removed"
@@ -264,10 +285,12 @@ trap 'exit 130' INT TERM HUP
 read_arguments "$@"
 if [ "$uninstall" ]; then
     uninstall
-else
-    install_programs
-    make_user
+elif [ "$for_package" ]; then
     install_package
+else
+    if [ -z "$packaged" ]; then install_programs; fi
+    make_user
+    if [ -z "$packaged" ]; then install_package; fi
     configure
     install_unit
     start

@@ -3,6 +3,7 @@
 Functions take the connection, so that the caller says what belongs to one transaction.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,6 +119,17 @@ async def close_receipt(connection: Connection, attempt: Attempt, failure: Servi
         where transcription_id = %s and attempt = %s
         """,
         (failure.code, failure.message, attempt.id, attempt.number),
+    )
+
+
+async def end_receipts(connection: Connection, ids: Sequence[int], failure: ServiceError | None = None) -> None:
+    """Note the end of attempts that can no longer do so themselves, and what ended them."""
+    await connection.execute(
+        """
+        update attempts set ended_at = now(), error_code = %s, error_message = %s
+        where transcription_id = any(%s) and ended_at is null
+        """,
+        (failure and failure.code, failure and failure.message, list(ids)),
     )
 
 

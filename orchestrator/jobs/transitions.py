@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from orchestrator.database.sql import Connection, fetch_all, fetch_column
 from orchestrator.errors import Superseded
-from orchestrator.jobs.attempts import Attempt
+from orchestrator.jobs.attempts import Attempt, end_receipts
 from orchestrator.jobs.models import UNFINISHED, State
 from reelscribe.errors import ServiceError
 
@@ -133,6 +133,7 @@ async def resume(connection: Connection, attempt: Attempt, assignments: str = ""
 async def hand_back(connection: Connection, attempt: Attempt) -> None:
     """Another attempt continues; this one counts as no failure. The caller queues the job."""
     await advance(connection, attempt, HAND_BACK)
+    await end_receipts(connection, [attempt.id])
 
 
 async def hand_back_if_begun(connection: Connection, queue_job: int, id: int) -> list[int]:
@@ -165,6 +166,7 @@ async def lose_worker(connection: Connection, id: int, failures: int, max_failur
         """,
         {"id": id, "failures": failures, "sources": list(transition.sources), **_error(error)},
     )
+    await end_receipts(connection, [id], error)
     return not give_up
 
 
@@ -274,6 +276,7 @@ async def cancel(connection: Connection, ids: Sequence[int]) -> dict[int, int | 
         """,
         (list(ids), list(CANCEL.sources)),
     )
+    await end_receipts(connection, [id for id, _ in rows])
     return dict(rows)
 
 
@@ -297,4 +300,5 @@ async def supersede(connection: Connection, ids: Sequence[int]) -> list[int]:
         """,
         (list(CANCEL.sources), list(queue_jobs)),
     )
+    await end_receipts(connection, list(queue_jobs))
     return [queue_job for queue_job in queue_jobs.values() if queue_job is not None]

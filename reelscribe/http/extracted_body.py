@@ -9,7 +9,7 @@ import httpx
 from reelscribe.contracts.clips import ClipReceipt
 from reelscribe.contracts.extractor import ExtractionReceipt
 from reelscribe.contracts.pictures import SamplesReceipt
-from reelscribe.errors import RemoteError, ServiceError, StreamCut
+from reelscribe.errors import ExtractionNotFound, RemoteError, ServiceError, StreamCut
 from reelscribe.http.peer import as_service_errors, unexpected
 
 EXTRACTOR = "the extractor"
@@ -42,7 +42,8 @@ class ExtractedBody(Generic[AnyReceipt]):
         """The body as it arrives; at its end the receipt is fetched and compared.
 
         Raises:
-            StreamCut: the body ended early, or is not what the receipt says (bytes, SHA-256).
+            StreamCut: the body ended early, or is not what the receipt says (bytes, SHA-256), or the extractor that
+                sent it was restarted since.
             RemoteError: the body ended early, and the receipt says why.
         """
         digest, received = hashlib.sha256(), 0
@@ -54,13 +55,23 @@ class ExtractedBody(Generic[AnyReceipt]):
                     yield chunk
         except StreamCut as cut:
             raise await self._cause(cut) from cut
-        receipt = await self._fetch_receipt(self.extraction_id)
+        receipt = await self._receipt_of_the_complete_body()
         if (receipt.bytes, receipt.sha256) != (received, digest.hexdigest()):
             raise StreamCut(
                 f"the {received} bytes received of {receipt.savepath} are not the {receipt.bytes} that the extractor "
                 "sent (by count or SHA-256); try again"
             )
         self.receipt = receipt
+
+    async def _receipt_of_the_complete_body(self) -> AnyReceipt:
+        try:
+            return await self._fetch_receipt(self.extraction_id)
+        except RemoteError as refused:
+            if refused.code != ExtractionNotFound.code:
+                raise
+            # The newest receipts are always kept, but in memory only.
+            message = f"{EXTRACTOR} was restarted before it could confirm that what it sent was complete; try again"
+            raise StreamCut(message) from refused
 
     async def _cause(self, cut: StreamCut) -> ServiceError:
         """Why the body ended early: what the receipt says, if the extractor can still be asked for it."""

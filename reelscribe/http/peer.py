@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +13,21 @@ from reelscribe.errors import PeerUnreachable, RemoteError, StreamCut
 
 LONGEST_REASON = 200
 """Characters; what is no HTTP is quoted in it."""
+
+
+KEEPALIVE: tuple[tuple[int, int, int], ...] = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
+"""Options of a socket: a host that is silent for 25 s although it is asked, or has started again, is gone. The longest
+silence of a service that works may be longer."""
+
+
+def noticing_lost_peers(limits: httpx.Limits, trusted: ssl.SSLContext) -> dict[str, httpx.AsyncBaseTransport]:
+    """``mounts`` of a client that only reads for a long time; proxies named in the environment are still used."""
+    return {"all://": httpx.AsyncHTTPTransport(verify=trusted, limits=limits, socket_options=KEEPALIVE)}
 
 
 @contextmanager

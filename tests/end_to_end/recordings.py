@@ -11,8 +11,8 @@ LONG = 5
 BAD = {"bad/text.mp4": "not_decodable", "bad/cut.mp4": "incomplete_recording"}
 
 
-def make_recordings(bucket: Path, run_ffmpeg: Callable[..., None]) -> list[str]:
-    """Make 48 clips of complete sentences, a few of more than one window, and two bad files.
+def make_recordings(bucket: Path, run_ffmpeg: Callable[..., None], clips: int = 48) -> list[str]:
+    """Make clips of complete sentences, a few of more than one window, and two bad files.
 
     The small model is sure of these; otherwise its words would depend on what else is in a batch. The long clips are
     lossless and have the transcriber's sample rate: a lossy decoder yields other samples if it starts in the middle.
@@ -20,7 +20,7 @@ def make_recordings(bucket: Path, run_ffmpeg: Callable[..., None]) -> list[str]:
     sentences = json.loads((SPEECH / "minute.json").read_text())["segments"]
     savepaths = []
     (bucket / "clips").mkdir(parents=True)
-    for number in range(48):
+    for number in range(clips):
         first = number % 12 if number % 12 != LONG else number // 12
         last = len(sentences) - 1 if number % 12 == LONG else first + number // 12 % 3
         begin, end = max(0.0, sentences[first]["start"] - 0.3), sentences[last]["end"] + 0.3

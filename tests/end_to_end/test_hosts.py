@@ -96,7 +96,7 @@ async def full_temporary_disks(hosts: Hosts) -> None:
     async with hosts.full_disk(EXTRACTOR), hosts.full_disk(TRANSCRIBER):
         body = {"savepath": "clips/05.flac", "audio_format": "wav", "delivery": "file"}
         refused = await hosts.request(EXTRACTOR, "POST", "/extract-audio", body)
-        assert (refused.status_code, refused.json()["error"]["code"]) == (507, "disk_full")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (507, "no_room")
         await hosts.passes(15 if SOAK else 2)
 
 
@@ -142,7 +142,7 @@ ALL: list[Fault] = [
 async def hosts(run_ffmpeg: Callable[..., None]) -> AsyncIterator[Hosts]:
     with TemporaryDirectory(prefix="reelscribe-hosts-") as folder:
         async with Hosts(Path(folder), TIMEOUTS) as running:
-            make_recordings(running.bucket, run_ffmpeg)
+            make_recordings(running.bucket, run_ffmpeg, JOBS - len(BAD))
             await running.ready(EXTRACTOR, *TRANSCRIBERS, ORCHESTRATOR)
             yield running
 

@@ -173,6 +173,21 @@ async def test_a_stalled_job_is_queued_again_where_it_stopped(stalled, sweeper, 
     assert await sweeper.sweep() == [stalled.id]
     assert await sql("select state, failures, progress_seconds from transcriptions") == [("queued", 1, 10.0)]
     assert await sql("select status from procrastinate_jobs") == [("todo",)]
+    assert await sql("select error_code from attempts where ended_at is not null") == [("worker_lost",)]
+
+
+async def test_the_receipt_of_an_attempt_that_ends_from_outside_says_when(submit, progress, begin, submissions, sql):
+    """By a worker that stops, by cancel, and by a new version."""
+    id = (await submit()).id
+    attempt = await begin(id)
+    await progress.start(attempt, "http://b", started(LONG))
+    await progress.hand_back(attempt)
+    await progress.start(await begin(id), "http://b", started(LONG))
+    await submissions.cancel([id])
+    await progress.start(await begin((await submit(force=True)).id), "http://b", started(LONG))
+    await submit(force=True)
+    receipts = await sql("select ended_at is not null, error_code from attempts")
+    assert receipts == [(True, None)] * 3
 
 
 async def test_a_live_worker_keeps_its_job(submit, working, job_in, transcriber, sweeper):

@@ -215,10 +215,11 @@ async def test_audio_that_is_not_what_the_receipt_says_is_a_cut_stream(client, p
     assert failed.message.startswith(f"the {len(BODY)} bytes received of a.mp4 are not the ")
 
 
-async def test_a_missing_receipt_is_reported(client, peer):
+async def test_audio_without_its_receipt_is_a_cut_stream_for_the_extractor_has_been_restarted(client, peer):
     peer.receipt_status = 404
     peer.receipt = {"error": {"code": "extraction_not_found", "message": "it is not kept", "retryable": False}}
-    assert (await failure(client)).code == "extraction_not_found"
+    failed = await failure(client)
+    assert isinstance(failed, StreamCut) and "restarted" in failed.message
 
 
 async def test_what_is_not_a_receipt_is_reported(client, peer):
