@@ -45,7 +45,7 @@ class Cable:
         delay: in seconds, each way.
         loss: share of the frames that get lost, each way.
         bytes_per_second: from the host; None: as fast as it goes.
-        sends, receives: False: no frame passes in this direction, and neither end is told.
+        sends, receives: False: no frame passes in this direction, and neither end notices.
     """
 
     delay: float = 0.0
@@ -59,10 +59,10 @@ class Cable:
         self.sends = self.receives = False
 
     def mute(self) -> None:
-        """The host hears everything, and is not heard."""
+        """The host receives everything, and nothing that it sends arrives."""
         self.sends = False
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """As at first, except for ``bytes_per_second``."""
         self.sends = self.receives = True
         self.delay = self.loss = 0.0

@@ -53,13 +53,13 @@ async def slow_and_lossy(hosts: Hosts) -> None:
 
 
 async def half_open(hosts: Hosts) -> None:
-    """A transcriber is not heard any more, though it hears all."""
+    """Nothing arrives any more of what a transcriber sends, though it receives all."""
     hosts.cable(TRANSCRIBER).mute()
     await hosts.passes(60)
 
 
 async def extractor_loses_power(hosts: Hosts) -> None:
-    """It starts again and knows nothing of its connections, of whose end no one was told."""
+    """It starts again and knows nothing of its connections, whose end no one has noticed."""
     hosts.cable(EXTRACTOR).cut()
     hosts.kill(EXTRACTOR)
     await hosts.passes(10 if SOAK else 3)
@@ -68,7 +68,8 @@ async def extractor_loses_power(hosts: Hosts) -> None:
 
 
 async def orchestrator_loses_power(hosts: Hosts) -> None:
-    """The transcribers stop working for it, though no one told them of its end."""
+    """The transcribers stop working for it, though nothing has reached them of its end, and much is left to do."""
+    hosts.cable(EXTRACTOR).bytes_per_second = SLOW_BYTES_PER_SECOND / 20
     hosts.cable(ORCHESTRATOR).cut()
     hosts.kill(ORCHESTRATOR)
     await eventually_idle(hosts, RECOVERY_SECONDS)
@@ -100,7 +101,7 @@ async def full_temporary_disks(hosts: Hosts) -> None:
         await hosts.passes(15 if SOAK else 2)
 
 
-async def database_stands_still(hosts: Hosts) -> None:
+async def database_is_stopped(hosts: Hosts) -> None:
     async with hosts.stopped(DATABASE):
         await asyncio.sleep(20)
 
@@ -132,7 +133,7 @@ ALL: list[Fault] = [
     orchestrator_loses_power,
     each_is_killed,
     both_transcribers_are_killed,
-    database_stands_still,
+    database_is_stopped,
     clock_of_the_orchestrator_is_off,
     clock_of_a_transcriber_is_off,
 ]
@@ -175,7 +176,7 @@ async def test_after_a_fault_all_is_done_once_and_nothing_is_left_over(
         await fault(hosts)
     finally:
         for name in (ORCHESTRATOR, *TRANSCRIBERS, EXTRACTOR, DATABASE):
-            hosts.cable(name).mend()
+            hosts.cable(name).repair()
         hosts.cable(EXTRACTOR).bytes_per_second = None
     ended = time.monotonic()
     jobs = await hosts.finished(ids, RECOVERY_SECONDS)
