@@ -53,6 +53,8 @@ class TranscriberService(Service):
     """
 
     remedy = "start the extractor, or correct [transcriber] extractor_url; on its host, transcriber check says more"
+    lost_client_seconds = 30
+    """Its work ends then: a stream sends something every few seconds, and its client always reads."""
 
     def __init__(self, settings: Settings, ffmpeg: FFmpeg, model: LoadedModel, tokens: Tokens) -> None:
         super().__init__("transcriber", tokens, AllowedHosts.of("transcriber", settings.transcriber))

@@ -58,11 +58,14 @@ class Service:
         degraded_status: of HTTP, for ``/healthz`` of a degraded service: 503 if it can do nothing at all then.
         remedy: what an operator does about its :meth:`problems`.
         folders: whose disks need room, by their setting.
+        lost_client_seconds: after which a host that has confirmed nothing of what was sent to it is considered lost;
+            None: as the kernel has it, which is about 15 minutes.
     """
 
     degraded_status = 200
     remedy = "its log says more: journalctl --unit 'reelscribe-*' on its host"
     folders = disk_room.NO_FOLDERS
+    lost_client_seconds: int | None = None
 
     def __init__(self, name: str, tokens: Tokens, hosts: AllowedHosts | None = None) -> None:
         self.name = name
@@ -362,6 +365,9 @@ async def serve(
         sockets = bind_sockets(listener.port, None if listener.host == "::" else listener.host)
     except OSError as refused:
         raise SettingsError([f"cannot listen on {listener.host}:{listener.port}: {refused.strerror}"]) from None
+    if service.lost_client_seconds:
+        for each in sockets:  # the connections that it accepts inherit it
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * service.lost_client_seconds)
     server.add_sockets(sockets)
     service.access.hosts.add_own_full_name()
     service.public_url = listener.public_url
