@@ -16,6 +16,7 @@ from tests.installation import Reelscribe, installed
 
 LONG_FILES = (
     "end_to_end/test_crashes.py",
+    "end_to_end/test_hosts.py",
     "bench/test_benches.py",
     "orchestrator/database/test_embedded.py",
     "transcriber/test_real_words.py",
