@@ -138,6 +138,13 @@ class _TlsStream(ServiceStream, SSLIOStream):
 class ServiceServer(HTTPServer):
     """Tornado's server with connections of our own."""
 
+    def listen_at(self, sockets: list[socket.socket], lost_client_seconds: int | None) -> None:
+        """Accept clients; one that confirms nothing of what is sent to it for so long has left."""
+        if lost_client_seconds:
+            for each in sockets:  # the connections that it accepts inherit it
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * lost_client_seconds)
+        self.add_sockets(sockets)
+
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
         # Tornado has no way to have it make another class of streams.
         stream.__class__ = _TlsStream if isinstance(stream, SSLIOStream) else _PlainStream

@@ -365,10 +365,7 @@ async def serve(
         sockets = bind_sockets(listener.port, None if listener.host == "::" else listener.host)
     except OSError as refused:
         raise SettingsError([f"cannot listen on {listener.host}:{listener.port}: {refused.strerror}"]) from None
-    if service.lost_client_seconds:
-        for each in sockets:  # the connections that it accepts inherit it
-            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * service.lost_client_seconds)
-    server.add_sockets(sockets)
+    server.listen_at(sockets, service.lost_client_seconds)
     service.access.hosts.add_own_full_name()
     service.public_url = listener.public_url
     scheme, port = "https" if listener.tls_cert else "http", sockets[0].getsockname()[1]
