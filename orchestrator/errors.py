@@ -44,6 +44,12 @@ class InUse(ServiceError):
     status, code, retryable = 409, "in_use", True
 
 
+class SomethingLeft(ServiceError):
+    """After recordings were removed, a table still names them: a fault of this program."""
+
+    status, code = 500, "something_left"
+
+
 class TranscriptKept(ServiceError):
     """The job has a transcript, which is removed with its recording, and not as a job."""
 

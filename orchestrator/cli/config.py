@@ -1,6 +1,7 @@
 """The command ``config``: the shipped config.cfg, or the settings that apply and where each comes from."""
 
 import sys
+from datetime import time
 from pathlib import Path
 
 from orchestrator.cli.console import print_json, visible
@@ -8,6 +9,7 @@ from orchestrator.cli.options import usage
 from reelscribe.command_line import report_settings_errors
 from reelscribe.settings.config_file import choose_config, shipped_config
 from reelscribe.settings.loading import load_settings, origins
+from reelscribe.settings.retention import RetentionRule
 from reelscribe.text.urls import without_password
 
 
@@ -42,8 +44,12 @@ def config(default: bool, as_json: bool, config: Path | None) -> None:
 
 def _shown(value: object) -> str:
     """A value as config.cfg has it, without the password of a URL."""
+    if isinstance(value, tuple) and value and isinstance(value[0], RetentionRule):
+        return "".join(f"\n    {rule}" for rule in value)
     if isinstance(value, tuple):
         return ", ".join(map(_shown, value))
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, time):
+        return f"{value:%H:%M}"
     return "" if value is None else without_password(str(value))

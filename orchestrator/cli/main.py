@@ -29,6 +29,7 @@ COMMANDS = {
     "verify": "verify",
     "prune": "prune",
     "delete": "delete",
+    "retention": "retention",
     "up": "services",
     "serve": "services",
     "worker": "services",

@@ -23,3 +23,6 @@ class AdvisoryLock(IntEnum):
 
     SEARCH_INDEX = int.from_bytes(b"sidx", "big")
     """Held while a batch of search entries of an older version is made again."""
+
+    RETENTION = int.from_bytes(b"keep", "big")
+    """Held while the rules of ``[retention]`` are applied, by one process at a time."""

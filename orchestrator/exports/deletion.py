@@ -6,19 +6,24 @@ after its job is gone, a result that is being stored is waited for, and a new su
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from psycopg.errors import LockNotAvailable
 
 from orchestrator.database.pool import Pool
 from orchestrator.database.sql import Connection
-from orchestrator.errors import InUse, TranscriptKept
-from orchestrator.jobs import deletion, queries, removed_objects, transitions
+from orchestrator.errors import InUse, SomethingLeft, TranscriptKept
+from orchestrator.jobs import deletion, queries, removed_objects, retention, transitions
 from orchestrator.jobs.deletion import Deleted
+from orchestrator.jobs.retention import Expired
 from reelscribe.blocking_calls import call_blocking
 from reelscribe.errors import JobNotFound, PeerRefused, SettingsError
 from reelscribe.settings.shared import MinioSection
+
+if TYPE_CHECKING:
+    from orchestrator.exports.result_bucket import StoredResults
 
 TOGETHER = 50
 """Savepaths of one transaction; each may have thousands of segments."""
@@ -26,6 +31,10 @@ TRIES = 5
 
 Existing = Callable[[Sequence[str]], Awaitable[Collection[str]]]
 """Of these savepaths of a bucket, those whose objects exist."""
+
+
+Judge = Callable[[Connection, Sequence[int]], Awaitable[Sequence[Expired]]]
+"""Of these recordings, which are locked, those to be removed."""
 
 
 class QueueEntries(Protocol):
@@ -80,6 +89,56 @@ class Deletions:
         for begin in range(0, len(savepaths), TOGETHER):
             total += await self._forget_removed(bucket, savepaths[begin : begin + TOGETHER], existing)
         return total
+
+    async def delete_expired(
+        self, media_ids: Sequence[int], judge: Judge, with_recording: Callable[[Expired], bool]
+    ) -> tuple[list[Expired], Deleted]:
+        """Forget those of these recordings that are to be, and prove it: their objects are looked for in the buckets
+        before the rows are removed that name them, and the rows in all tables afterwards.
+
+        Args:
+            with_recording: whether the recording's own object is removed too; one that is newer than its last use is
+                another recording, and all of it stays.
+
+        Returns:
+            Those that were removed, and how much that was.
+
+        Raises:
+            InUse: a result of one is being stored.
+            ServiceError: an object cannot be removed, or something is left.
+        """
+        for _ in range(TRIES):
+            try:
+                async with self._pool.connection() as connection:
+                    if await deletion.lock(connection, media_ids) is None:
+                        continue
+                    await deletion.allow_storing(connection)
+                    gone = await self._without_newer(await judge(connection, media_ids), with_recording)
+                    ids = [one.id for one in gone]
+                    jobs = await deletion.lock(connection, ids) or ()
+                    entries = await deletion.queue_entries(connection, jobs)
+                    await self._end(connection, jobs)
+                    objects = await deletion.stored_results(connection, ids)
+                    for one in filter(with_recording, gone):
+                        objects.setdefault(one.bucket, []).append(one.savepath)
+                    await self._remove_results(objects, proved=True)
+                    removed = await deletion.remove(connection, ids)
+            except LockNotAvailable:
+                break
+            async with self._pool.connection() as connection:
+                if left := await retention.left(connection, ids, jobs, entries):
+                    tables = ", ".join(left)
+                    raise SomethingLeft(f"of {gone[0].savepath} or a recording after it, something is left in {tables}")
+            return gone, removed
+        raise _in_use()
+
+    async def delete_given_up(self, id: int, judge: Callable[[Connection, int], Awaitable[bool]]) -> Deleted:
+        """Remove a job that failed or was cancelled, if it is still to be removed once it is locked.
+
+        Raises:
+            InUse: a result of its recording is being stored.
+        """
+        return await self._forget_job(id, judge=judge)
 
     async def delete_failed(self, ids: Sequence[int], code: str) -> Deleted:
         """Remove jobs that failed with this code, one at a time; all others are skipped, such as those retried now."""
@@ -139,7 +198,9 @@ class Deletions:
         await self._remove_results(await deletion.stored_results(connection, media_ids))
         return await deletion.remove(connection, media_ids)
 
-    async def _forget_job(self, id: int, code: str | None = None) -> Deleted:
+    async def _forget_job(
+        self, id: int, code: str | None = None, judge: Callable[[Connection, int], Awaitable[bool]] | None = None
+    ) -> Deleted:
         for _ in range(TRIES):
             try:
                 async with self._pool.connection() as connection:
@@ -147,6 +208,8 @@ class Deletions:
                     if await deletion.lock(connection, [media_id] if media_id else []) is None:
                         continue
                     if code is not None and not await deletion.failed_with(connection, id, code):
+                        return Deleted()
+                    if judge is not None and not await judge(connection, id):
                         return Deleted()
                     await self._end(connection, [id])
                     return await deletion.remove_job(connection, id, media_id)
@@ -159,20 +222,39 @@ class Deletions:
         await transitions.cancel(connection, jobs)
         await self._queue.withdraw(connection, await deletion.queue_entries(connection, jobs))
 
-    async def _remove_results(self, names: Mapping[str, Sequence[str]]) -> None:
+    async def _remove_results(self, names: Mapping[str, Sequence[str]], proved: bool = False) -> None:
+        """Remove objects, by bucket; ``proved``: each is looked for afterwards."""
         if not names:
             return
-        from orchestrator.exports.result_bucket import StoredResults  # 0.4 s that no other command should wait
-
-        try:
-            stored = StoredResults(self._minio)
-        except SettingsError as wrong:
-            raise PeerRefused(f"{'; '.join(wrong.problems)}; nothing was forgotten") from None
+        stored = await self._stored()
         for bucket, of_bucket in names.items():
             try:
                 await call_blocking(partial(stored.remove, bucket, of_bucket))
+                if proved and (there := await call_blocking(partial(stored.modified, bucket, of_bucket))):
+                    raise PeerRefused(f"{next(iter(there))} is still in bucket {bucket} after it was removed")
             except PeerRefused as refused:
                 raise PeerRefused(f"{refused.message}; nothing was forgotten") from refused
+
+    async def _without_newer(
+        self, found: Sequence[Expired], with_recording: Callable[[Expired], bool]
+    ) -> list[Expired]:
+        """Those whose object is not another one by now, as far as that object would be removed."""
+        by_bucket: dict[str, list[str]] = {}
+        for one in filter(with_recording, found):
+            by_bucket.setdefault(one.bucket, []).append(one.savepath)
+        modified: dict[tuple[str, str], datetime] = {}
+        for bucket, names in by_bucket.items():
+            times = await call_blocking(partial((await self._stored()).modified, bucket, names))
+            modified |= {(bucket, name): at for name, at in times.items()}
+        return [one for one in found if not modified.get((one.bucket, one.savepath), one.used_at) > one.used_at]
+
+    async def _stored(self) -> "StoredResults":
+        from orchestrator.exports.result_bucket import StoredResults  # 0.4 s that no other command should wait
+
+        try:
+            return StoredResults(self._minio)
+        except SettingsError as wrong:
+            raise PeerRefused(f"{'; '.join(wrong.problems)}; nothing was forgotten") from None
 
 
 def _in_use() -> InUse:

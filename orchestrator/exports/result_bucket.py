@@ -1,6 +1,7 @@
 """A bucket that ``[results]`` names, as somewhere to store objects."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import IO, BinaryIO, Protocol, cast
 
 from minio.deleteobjects import DeleteObject
@@ -143,6 +144,28 @@ class StoredResults(MinioClient):
                 return
         if refused:
             raise self.rejection(0, f"{refused[0].name} in bucket {bucket}", refused[0].code or "no reason is known")
+
+    def modified(self, bucket: str, names: Sequence[str]) -> dict[str, datetime]:
+        """Since when those of these objects that exist are as they are. Blocks.
+
+        Raises:
+            PeerUnreachable, PeerRefused: it is not known of one.
+        """
+        found: dict[str, datetime] = {}
+        for name in names:
+            with self.as_service_errors(f"{name} in bucket {bucket}"):
+                try:
+                    stat = self.api.stat_object(bucket_name=bucket, object_name=name)
+                except S3Error as missing:
+                    if missing.code not in GONE:
+                        raise
+                    continue
+                except InvalidResponseError:
+                    self.api.bucket_exists(bucket_name=bucket)  # if it answers, it can have no object of such a name
+                    continue
+            assert stat.last_modified
+            found[name] = stat.last_modified
+        return found
 
     def _remove_alone(self, bucket: str, name: str) -> None:
         try:

@@ -7,6 +7,7 @@ replaced since: one that failed or was cancelled is never retried by itself.
 import json
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.database.pool import Pool
@@ -33,6 +34,7 @@ class RecordingFilter:
         self.prefixes = settings.events.prefixes or ("",)
         self._suffixes = tuple(suffix.lower() for suffix in settings.events.suffixes)
         self._results = settings.results
+        self._retention = settings.retention
 
     def takes(self, bucket: str, savepath: str) -> bool:
         """Whether this object is to be transcribed."""
@@ -52,6 +54,15 @@ class RecordingFilter:
             and not has_unfinished_name(savepath)
             and not self._is_result(bucket, savepath)
         )
+
+    def is_expired(self, savepath: str, found: Identity | None) -> bool:
+        """Whether this object is older than ``[retention]`` keeps what is known of it: transcribed again after it was
+        removed, it would be removed and transcribed again and again.
+        """
+        rule = self._retention.rule_of(savepath)
+        if not (rule and rule.keep and found and found.last_modified):
+            return False
+        return found.last_modified < datetime.now(UTC) - rule.keep
 
     def _is_result(self, bucket: str, savepath: str) -> bool:
         results, endings = self._results, tuple(f".{format.ending}" for format in self._results.formats)
@@ -102,8 +113,13 @@ class EventIntake:
             if self.selection.takes(bucket, savepath) and not any(name in reported for name in control_files(savepath))
         }
         known = await self._known(bucket, list(selected))
-        outcomes = Outcomes(ignored=len(reported) - len(selected))
-        outcomes += await self._submit(bucket, {savepath: None for savepath in selected if savepath not in known}, {})
+        new = {
+            savepath: None
+            for savepath, found in selected.items()
+            if savepath not in known and not self.selection.is_expired(savepath, found)
+        }
+        outcomes = Outcomes(ignored=len(reported) - len(known) - len(new))
+        outcomes += await self._submit(bucket, new, {})
         outdated = await self._maybe_outdated(bucket, selected, known)
         outcomes["known"] += len(known) - len(outdated)
         for options, requested in _by_options(outdated, known):

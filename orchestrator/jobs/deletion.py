@@ -255,7 +255,7 @@ async def hold_recording(connection: Connection, attempt: Attempt) -> None:
     Raises:
         Superseded: the recording was forgotten, or the attempt is over.
     """
-    await connection.execute(f"set local idle_in_transaction_session_timeout = '{STORING_SECONDS}s'")
+    await allow_storing(connection)
     await connection.execute("select from media where id = %s for key share", (attempt.media_id,))
     current = await fetch_value(
         connection,
@@ -264,3 +264,8 @@ async def hold_recording(connection: Connection, attempt: Attempt) -> None:
     )
     if not current:
         raise Superseded(f"{attempt.savepath}: its result is no longer to be stored")
+
+
+async def allow_storing(connection: Connection) -> None:
+    """Let the transaction wait for as long as a bucket may take to store or remove objects."""
+    await connection.execute(f"set local idle_in_transaction_session_timeout = '{STORING_SECONDS}s'")

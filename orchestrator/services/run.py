@@ -23,6 +23,7 @@ from orchestrator.media.media import Media
 from orchestrator.page.routes import make_app
 from orchestrator.queue.procrastinate import Queue
 from orchestrator.services.monitored import MonitoredService
+from orchestrator.services.retention import apply_daily
 from orchestrator.services.search_entries import keep_current
 from orchestrator.session import Session
 from orchestrator.webhooks.delivery import WebhookDelivery
@@ -243,6 +244,7 @@ async def _working(
             _concurrently(session, stopping, "transcribers", transcribers.watch()),
             _concurrently(session, stopping, "worker", worker.run()),
             _concurrently(session, stopping, "search index", keep_current(pool)),
+            _concurrently(session, stopping, "retention", apply_daily(session)),
         ):
             yield transcribers
 

@@ -27,6 +27,7 @@ from reelscribe.settings.orchestrator import (
     UploadsSection,
     WebhooksSection,
 )
+from reelscribe.settings.retention import RetentionSection
 from reelscribe.settings.shared import AuthSection, LogSection, MinioSection
 from reelscribe.settings.transcriber import TranscriberSection
 from reelscribe.trust import trust
@@ -49,6 +50,7 @@ class Settings(BaseModel):
     database: DatabaseSection = Field(default_factory=lambda: DatabaseSection())
     events: EventsSection = Field(default_factory=lambda: EventsSection())
     results: ResultsSection = Field(default_factory=lambda: ResultsSection())
+    retention: RetentionSection = Field(default_factory=lambda: RetentionSection())
     webhooks: WebhooksSection = Field(default_factory=lambda: WebhooksSection())
     ingest: IngestSection = Field(default_factory=lambda: IngestSection())
     uploads: UploadsSection = Field(default_factory=lambda: UploadsSection())

@@ -47,6 +47,6 @@ def delete(
 
     Running jobs are cancelled. The recording itself stays in its bucket. Asks before it removes anything.
     """
-    from orchestrator.cli import delete as work
+    from orchestrator.cli.removal import delete as work
 
     work.delete(savepaths, prefix, code, reason, bucket, yes, as_json, config)

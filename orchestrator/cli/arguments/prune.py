@@ -23,6 +23,6 @@ def prune(
     config: ConfigOption = None,
 ) -> None:
     """Remove versions of transcripts that a newer one has replaced. The newest finished one always stays."""
-    from orchestrator.cli import delete as work
+    from orchestrator.cli.removal import delete as work
 
     work.prune(older_than, dry_run, yes, as_json, config)

@@ -50,7 +50,7 @@ def while_it_asks(database_url, monkeypatch):
                 connection.execute(statement)
             return True
 
-        monkeypatch.setattr("orchestrator.cli.delete.confirmed", confirmed)
+        monkeypatch.setattr("orchestrator.cli.removal.delete.confirmed", confirmed)
 
     return do
 

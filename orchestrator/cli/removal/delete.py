@@ -49,7 +49,7 @@ def delete(
                 wanted = await deletion.count(connection, where, named, prefix or "", last)
         nothing = removed = Deleted()
         if wanted != nothing:
-            if not confirmed(f"Remove {_counts(wanted)}?", yes):
+            if not confirmed(f"Remove {counts(wanted)}?", yes):
                 print_error("nothing was removed")
                 return 1
             if code is not None:
@@ -63,7 +63,7 @@ def delete(
         elif wanted == nothing:
             print_error("nothing is known of these; see what there is: orchestrator status")
         else:
-            print(f"removed {_counts(removed)}")
+            print(f"removed {counts(removed)}")
         if removed.savepaths and session.settings.events.reconcile_every:
             print_error("recordings that are still in the bucket are submitted again by [events] reconcile_every")
         return 0 if removed != nothing else 1
@@ -101,7 +101,8 @@ def prune(older_than: str, dry_run: bool, yes: bool, as_json: bool, config: Path
     run(config, work)
 
 
-def _counts(found: Deleted) -> str:
+def counts(found: Deleted) -> str:
+    """How much that is, such as ``2 transcripts, 3 jobs of 1 savepath``."""
     kinds = (
         (found.transcripts, "transcript"),
         (found.jobs, "job"),

@@ -1,0 +1,1 @@
+"""The commands that remove something: ``delete``, ``prune`` and ``retention``."""
