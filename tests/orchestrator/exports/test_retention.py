@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+import re
 import signal
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -33,6 +34,8 @@ from reelscribe.settings.orchestrator import DatabaseSection
 from reelscribe.settings.retention import RetentionRule, RetentionSection
 from tests.extractor_api.s3_server import minio
 from tests.orchestrator.conftest import BUCKET
+
+DOCS = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
 
 
 def rules(*lines: str):
@@ -288,6 +291,27 @@ async def test_the_plan_says_what_a_run_removes_and_changes_nothing(
     assert (removed.code, removed.out) == (0, "removed 2 transcripts, 3 jobs of 2 savepaths\n")
     assert (await commands.run("retention", "run", "--yes")).out == "removed nothing\n"
     assert await known() == ["raw/c.mp4", "talks/a.mp4", "x.mp4"]
+
+
+async def test_the_rules_and_commands_of_the_documentation_work(
+    commands, store_transcript, age, submissions, submit, known
+):
+    """The page shows what the commands print, but for the time at which its example was used."""
+    section = DOCS.partition("## Retention")[2].partition("\n## ")[0]
+    [settings] = re.findall(r"```ini\n(.*?)```", section, re.DOTALL)
+    commands.config.write_text(commands.config.read_text() + settings)
+    ages = {"raw/2019/a.mp4": 120, "raw/b.mp4": 100, "raw/c.mp4": 1, "talks/a.mp4": 900, "x.mp4": 9, "y.mp4": 1}
+    for savepath, days in ages.items():
+        await store_transcript(savepath, "hello")
+        await age(savepath, days)
+    await submissions.cancel([(await submit("raw/c.mp4", language="fr")).id])
+    await age("raw/c.mp4", 100, "cancelled")
+    [shown] = re.findall(r"```console\n(.*?)```", section, re.DOTALL)
+    for command, output in re.findall(r"\$ orchestrator (.*)\n((?:[^$].*\n)+)", shown):
+        printed = await commands.run(*command.split())
+        used = r"last used [\d: -]+"
+        assert (printed.code, re.sub(used, "", printed.out)) == (0, re.sub(used, "", output))
+    assert await known() == ["raw/c.mp4", "talks/a.mp4", "x.mp4", "y.mp4"]
 
 
 async def test_without_rules_everything_is_kept_and_two_runs_at_the_same_time_are_one(
