@@ -140,5 +140,21 @@ class NotTokenized(ServiceError):
     status, code = 422, "not_tokenized"
 
 
+class NeedsDatabase(ServiceError):
+    """A command, or an option of one, has no way over HTTP.
+
+    Args:
+        what: needs the database.
+    """
+
+    status, code = 400, "needs_database"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} needs the orchestrator's database: run it on the orchestrator's own host, without --server,"
+            " REELSCRIBE_SERVER and [client] server"
+        )
+
+
 class Superseded(Exception):
     """This attempt is over: its job was cancelled, or a newer attempt has it."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,19 +12,24 @@ from typing import NamedTuple, NoReturn
 
 import typer
 from psycopg.errors import DiskFull, InsufficientPrivilege
+from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.database.pool import CONNECTION_ERRORS, Pool, one_line, open_database
+from orchestrator.errors import NeedsDatabase
 from orchestrator.exports.deletion import Deletions
 from orchestrator.intake.bucket import Objects
 from orchestrator.intake.submission import Submissions
 from orchestrator.queue.entries import QueueEntries
+from orchestrator.server import SERVER
 from reelscribe import logs
-from reelscribe.command_line import report_settings_errors
-from reelscribe.errors import ServiceError
+from reelscribe.command_line import USAGE_EXIT_CODE, report_settings_errors
+from reelscribe.errors import ServiceError, SettingsError
 from reelscribe.http.auth import Tokens
+from reelscribe.mistakes import sentence
 from reelscribe.program import work_begins
-from reelscribe.settings.config_file import choose_config
-from reelscribe.settings.loading import Settings, load_settings
+from reelscribe.settings.config_file import choose_config, find_config
+from reelscribe.settings.fields import Url
+from reelscribe.settings.loading import SERVER_VARIABLE, Settings, load_settings
 from reelscribe.stop_signals import INTERRUPTED_EXIT_CODE, STOP_SIGNALS
 
 CANCELLATIONS, CANCELLATION_SECONDS = 10, 0.2
@@ -76,29 +82,71 @@ def run(
     Args:
         creates: the embedded database if there is none yet, and the tables of an empty one; a command that only reads
             leaves none behind.
-        service: that the command runs, as its log names it; ``[log]`` then says what is logged, once it is read.
+        service: that the command runs, as its log names it; ``[log]`` then says what is logged, once it is read. It is one
+            of this host, whatever server other commands are for.
     """
 
     async def in_session(chosen: Settings) -> int:
+        if service is None and chosen_server(chosen):
+            raise NeedsDatabase("this command")
+        async with open_session(chosen, creates) as session:
+            return await work(session)
+
+    run_with_settings(config, in_session, log_level, service)
+
+
+def chosen_server(chosen: Settings) -> tuple[str, Path | None] | None:
+    """URL and token file of the orchestrator that a command is for, by its options, else the environment, else
+    config.cfg; None: that of this host.
+
+    Raises:
+        SettingsError: what is given is no URL.
+    """
+    given = SERVER.get()
+    url, name = given.url, "--server"
+    if url is None:
+        url, name = os.environ.get(SERVER_VARIABLE), SERVER_VARIABLE
+    if url:
+        try:
+            url = TypeAdapter(Url).validate_python(url)
+        except ValidationError as invalid:
+            raise SettingsError([f"{name}: {sentence(invalid)}"]) from None
+    else:
+        url = chosen.client.server
+    return (url, given.token_file or chosen.client.token_file or chosen.auth.token_file) if url else None
+
+
+def run_with_settings(
+    config: Path | None,
+    work: Callable[[Settings], Awaitable[int]],
+    log_level: int = logging.ERROR,
+    service: str | None = None,
+) -> NoReturn:
+    """The same for work that opens what it needs itself."""
+
+    async def until_stopped(chosen: Settings) -> int:
         task = asyncio.current_task()
         assert task
         for number in STOP_SIGNALS:
             if number != signal.SIGINT:  # asyncio cancels the task then
                 asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         try:
-            async with open_session(chosen, creates) as session:
-                return await work(session)
+            return await work(chosen)
         finally:
             await _end_what_is_left()
 
     logs.configure(log_level)
     with report_settings_errors():
-        chosen = load_settings(choose_config(config))
+        remote = SERVER.get().url or os.environ.get(SERVER_VARIABLE)
+        chosen = load_settings(find_config(config) if remote else choose_config(config))
         if service:
             logs.configure(chosen.log.number, chosen.log.format, service)
         work_begins()
         try:
-            code = asyncio.run(in_session(chosen))
+            code = asyncio.run(until_stopped(chosen))
+        except NeedsDatabase as elsewhere:
+            print_error(elsewhere.message)
+            code = USAGE_EXIT_CODE
         except ServiceError as failure:
             print_error(failure.message)
             code = 1

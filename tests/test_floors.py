@@ -58,7 +58,7 @@ FLOORS = {
         ["__main__"],
     ],
     "orchestrator": [
-        ["errors"],
+        ["errors", "server"],
         ["database"],
         ["jobs"],
         ["queue", "transcripts"],
@@ -68,6 +68,7 @@ FLOORS = {
         ["api", "assistants"],
         ["page"],
         ["services"],
+        ["access"],
         ["cli"],
         ["__main__"],
     ],

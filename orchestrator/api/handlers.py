@@ -9,7 +9,7 @@ from tornado.iostream import StreamClosedError
 
 from orchestrator.api.feed import Feed
 from orchestrator.api.metrics import QueueMetrics
-from orchestrator.api.schemas import DeleteQuery, JobsQuery, Status, SubmitRequest, TranscriptQuery
+from orchestrator.api.schemas import DeleteQuery, JobsQuery, Status, StatusQuery, SubmitRequest, TranscriptQuery
 from orchestrator.api.throughput import ThroughputSums
 from orchestrator.database.pool import CONNECTION_ERRORS, Pool
 from orchestrator.diagnosis import diagnose
@@ -22,8 +22,8 @@ from orchestrator.intake.event_intake import EventIntake
 from orchestrator.intake.submission import Submissions
 from orchestrator.intake.uploads import Uploads
 from orchestrator.intake.vocabularies import Vocabularies
+from orchestrator.jobs import deletion, stats
 from orchestrator.jobs import queries as job_queries
-from orchestrator.jobs import stats
 from orchestrator.jobs.matching import JobFilter, page_of_jobs
 from orchestrator.jobs.models import Job
 from orchestrator.jobs.stats import overview
@@ -57,6 +57,7 @@ class OrchestratorService(Service):
         intake: takes what MinIO's events name.
         stores_results: whether finished transcripts are stored in a bucket.
         takes_webhooks: whether submissions may name one.
+        resubmits: whether a listing submits again what is forgotten and still in the bucket.
         objects: without them, the health does not say whether submissions can be compared with the bucket.
         media: what browsers play.
         uploads: takes recordings.
@@ -84,6 +85,7 @@ class OrchestratorService(Service):
         *,
         media: Media,
         uploads: Uploads,
+        resubmits: bool = False,
     ) -> None:
         super().__init__("orchestrator", tokens, hosts)
         self.pool = pool
@@ -94,6 +96,7 @@ class OrchestratorService(Service):
         self.deletions = deletions
         self.stores_results = stores_results
         self.takes_webhooks = takes_webhooks
+        self.resubmits = resubmits
         self.media = media
         self.uploads = uploads
         self.players: set[ServiceHandler] = set()
@@ -174,7 +177,7 @@ class JobsHandler(OrchestratorHandler):
         request = self.read_body(SubmitRequest)
         if request.webhook and not self.service.takes_webhooks:
             raise BadRequest("webhook: this service signs no messages; set [webhooks] secret_file in its config.cfg")
-        submitted = await self.service.submissions.submit(
+        submitted = await self.service.submissions.submit_all(
             request.bucket_name or self.service.default_bucket,
             request.savepaths or [request.savepath or ""],
             request,
@@ -183,12 +186,13 @@ class JobsHandler(OrchestratorHandler):
             request.webhook,
         )
         self.set_status(202)
-        self.finish({"jobs": [{**job.model_dump(mode="json"), "outcome": outcome} for job, outcome in submitted]})
+        jobs = [{**job.model_dump(mode="json"), "outcome": outcome} for job, outcome in submitted.jobs]
+        self.finish({"jobs": jobs, "warning": submitted.warning})
 
     async def get(self) -> None:
         query = self.read_query(JobsQuery)
         async with self.service.pool.connection() as connection:
-            wanted = JobFilter(query.state, query.prefix, query.text)
+            wanted = JobFilter(query.state, query.prefix, query.text, query.bucket_name)
             page = await page_of_jobs(connection, wanted, query.after, query.limit)
         self.finish({"jobs": [job.model_dump(mode="json") for job in page.jobs], "next": page.next})
 
@@ -228,7 +232,11 @@ class TranscriptHandler(OrchestratorHandler):
         query = self.read_query(DeleteQuery)
         check_storable(savepath)
         bucket = query.bucket_name or self.service.default_bucket
-        deleted = await self.service.deletions.delete(bucket, [savepath])
+        if query.dry_run:
+            async with self.service.pool.connection() as connection:
+                deleted = await deletion.count(connection, bucket, [savepath])
+        else:
+            deleted = await self.service.deletions.delete(bucket, [savepath])
         if not deleted.savepaths:
             raise job_queries.not_submitted(bucket, savepath, self.service.default_bucket)
         self.finish(deleted.model_dump())
@@ -270,14 +278,16 @@ class StatusHandler(OrchestratorHandler):
     """``GET /api/status``: jobs in each state, audio done and left, speed, rules, workers, and what is not stored."""
 
     async def get(self) -> None:
+        query = self.read_query(StatusQuery)
         async with self.service.pool.connection() as connection:
-            queue = await overview(connection)
+            queue = await overview(connection, query.bucket_name, query.prefix)
             oldest = await stats.oldest_waiting_seconds(connection)
             rules = await active_rules(connection)
             results = await pending_results(connection) if self.service.stores_results else None
         workers = await self.service.queue.count_workers()
         figures = queue.figures(workers)
-        status = Status(**figures, oldest_seconds=oldest, rules=rules, workers=workers, results=results)
+        figures |= {"states": queue.states, "oldest_seconds": oldest, "workers": workers}
+        status = Status(**figures, rules=rules, results=results)
         self.finish(status.model_dump(mode="json"))
 
 

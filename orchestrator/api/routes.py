@@ -16,6 +16,7 @@ from orchestrator.api.handlers import (
     StatusHandler,
     TranscriptHandler,
 )
+from orchestrator.api.lookup import ABOUT_OPERATIONS, TRANSCRIPT_LIST_OPERATIONS
 from orchestrator.api.media import AudioHandler, FileHandler, PeaksHandler, PlaybackHandler
 from orchestrator.api.minio_webhook import MinioHookHandler
 from orchestrator.api.queue_handlers import PausesHandler, ThroughputHandler
@@ -33,6 +34,7 @@ from orchestrator.api.schemas import (
     PlaybackAnswer,
     SearchAnswer,
     Status,
+    StatusQuery,
     SubmitAnswer,
     SubmitRequest,
     TranscriptQuery,
@@ -138,6 +140,7 @@ OPERATIONS = (
         query=JobsQuery,
         handler=JobsHandler,
     ),
+    *ABOUT_OPERATIONS,
     Operation(
         "GET",
         "/api/jobs/{id}",
@@ -209,6 +212,7 @@ OPERATIONS = (
         "Jobs in each state, audio done and left, speed, time left, rules, workers at work, what is not stored yet",
         (Answer("The state of the queue.", {JSON: Status}),),
         (DatabaseUnavailable,),
+        query=StatusQuery,
         handler=StatusHandler,
     ),
     Operation(
@@ -251,6 +255,7 @@ OPERATIONS = (
         (DatabaseUnavailable,),
         handler=ThroughputHandler,
     ),
+    *TRANSCRIPT_LIST_OPERATIONS,
     Operation(
         "GET",
         "/api/transcripts/{savepath}/segments",  # before the next one, which would take it for a savepath

@@ -7,10 +7,13 @@ from pydantic.config import JsonDict
 
 from orchestrator.intake.submission import Outcome
 from orchestrator.jobs.models import Job, Options, Priority, Record, State, StorableSavepath, storable
-from orchestrator.jobs.stats import PendingWork
+from orchestrator.jobs.stats import PendingWork, StateTotal
 from orchestrator.media.browsers import Playable
 from orchestrator.media.media import KEPT_POINTS
 from orchestrator.queue.rules import Rule
+from orchestrator.transcripts.filters import Since
+from orchestrator.transcripts.models import Receipt
+from orchestrator.transcripts.queries import ListedTranscript, ListQuery
 from orchestrator.transcripts.search import Hit, Recording
 from orchestrator.transcripts.titles import TitledRecording
 from reelscribe.contracts.messages import WireModel
@@ -64,9 +67,12 @@ class JobsQuery(WireModel):
     text: FilterText | None = Field(
         default=None, description="in the savepath or in the error's sentence, in upper or lower case"
     )
+    bucket_name: BucketName | None = Field(default=None, description="only of this bucket; none: of all")
     after: int | None = Field(default=None, ge=0, le=10**18)
     limit: int = Field(default=100, ge=1, le=MOST_JOBS)
 
+
+JobId = Annotated[int, Field(ge=0, le=10**18)]
 
 FORMAT_SCHEMA = {
     "type": "string",
@@ -132,9 +138,95 @@ class WaveformAnswer(Record):
 
 
 class DeleteQuery(WireModel):
-    """Query of ``DELETE /api/transcripts/{savepath}``."""
+    """Query of ``DELETE /api/transcripts/{savepath}``; ``dry_run``: only count."""
 
     bucket_name: BucketName | None = None
+    dry_run: bool = Field(default=False, strict=False)
+
+
+class StatusQuery(WireModel):
+    """Query of ``GET /api/status``: only the jobs of a bucket, or of savepaths that start with ``prefix``."""
+
+    bucket_name: BucketName | None = None
+    prefix: FilterText | None = None
+
+
+class JobsLookup(WireModel):
+    """Body of ``POST /api/jobs/lookup``: either ids, or savepaths and the bucket that they are in."""
+
+    ids: list[JobId] = Field(default=[], max_length=MOST_SAVEPATHS)
+    savepaths: list[StorableSavepath] = Field(default=[], max_length=MOST_SAVEPATHS)
+    bucket_name: BucketName | None = None
+
+
+class JobsFound(Record):
+    """Answer of ``POST /api/jobs/lookup``, in the order of the ids.
+
+    Attributes:
+        results: of the savepaths: what is to be stored and is not yet; null if nothing is ever stored.
+    """
+
+    jobs: list[Job]
+    results: PendingWork | None
+
+
+class TranscriptsQuery(ListQuery):
+    """Query of ``GET /api/transcripts``; ``after`` is ``next`` of the page before, ``since`` and ``min_confidence`` are
+    as of ``export``.
+    """
+
+    since: Since | None = None
+    min_confidence: float | None = Field(default=None, ge=0, le=1)
+    after: FilterText | None = None
+    bucket_name: BucketName | None = None
+
+
+class TranscriptPage(Record):
+    """Answer of ``GET /api/transcripts``, in the order of the savepaths; ``next`` is the ``after`` of the next page,
+    None on the last.
+    """
+
+    transcripts: list[ListedTranscript]
+    next: str | None
+
+
+class AboutQuery(WireModel):
+    """Query of ``GET /api/transcripts/{savepath}/about``."""
+
+    bucket_name: BucketName | None = None
+    as_heard: bool = False
+
+
+class AboutTranscript(Record):
+    """Answer of ``GET /api/transcripts/{savepath}/about``: all but the text of the newest transcript.
+
+    Attributes:
+        results: what is to be stored of it and is not yet; null if nothing is ever stored.
+        given_up: why previews or sound of it are not stored, if that was given up.
+    """
+
+    job: Job
+    receipt: Receipt
+    results: PendingWork | None
+    given_up: str | None
+
+
+class About(Record):
+    """Answer of ``GET /api/about``: what a client of another host has to know of this service.
+
+    Attributes:
+        version: of the program.
+        bucket: where savepaths are looked for when a request names none.
+        url: for clients, that links begin with.
+        takes_webhooks: whether submissions may name one.
+        resubmits: whether recordings that are still in the bucket are submitted again after they were forgotten.
+    """
+
+    version: str
+    bucket: str
+    url: str | None
+    takes_webhooks: bool
+    resubmits: bool
 
 
 class SubmittedJob(Job):
@@ -151,6 +243,9 @@ class SubmitAnswer(Record):
     """Answer of ``POST /api/jobs``: a job for each savepath, in the order of their first mention."""
 
     jobs: list[SubmittedJob]
+    warning: str | None = Field(
+        default=None, description="why objects could not be compared: then what is done counts as `done`"
+    )
 
 
 class JobPage(Record):
@@ -215,6 +310,7 @@ class Status(Record):
     """Answer of ``GET /api/status``: the state of the queue, see :class:`orchestrator.jobs.stats.Overview`."""
 
     totals: dict[State, int] = Field(description="jobs in each state that occurs")
+    states: dict[State, StateTotal] = Field(description="the same with their audio, for jobs of unknown length about")
     done_seconds: float = Field(description="of audio with a transcript")
     left_seconds: float | None = Field(
         description="of audio still to transcribe, estimated; null if no length is known"

@@ -4,14 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from orchestrator.access.interface import Access
+from orchestrator.access.opening import run
 from orchestrator.cli.bars import counting_bar
 from orchestrator.cli.console import counted, print_json, situation_line, visible
 from orchestrator.cli.options import checked_all, confirmed, require_answer, usage
 from orchestrator.cli.submission.submit_report import FEW
 from orchestrator.intake.submission import CHUNK
-from orchestrator.jobs import failures
-from orchestrator.jobs import queries as job_queries
-from orchestrator.session import Session, print_error, run
+from orchestrator.jobs.queries import not_submitted
+from orchestrator.session import print_error
 from reelscribe.errors import JobNotFound
 
 RETRIED, CANCELLED = "again", "cancelled"
@@ -37,16 +38,17 @@ def retry(
         usage("--reason goes with --code; see: orchestrator failed")
     wanted = checked_all(savepaths)
 
-    async def work(session: Session) -> int:
-        change = session.submissions.retry_incomplete if allow_incomplete else session.submissions.retry
+    async def work(access: Access) -> int:
+        change = access.retry
+        if allow_incomplete:
+            change = access.session("retry --allow-incomplete").submissions.retry_incomplete
         if wanted:
-            return await change_named(session, bucket, wanted, change, RETRIED, as_json)
-        async with session.pool.connection() as connection:
-            ids = await failures.failed_ids(connection, bucket, code, reason)
+            return await change_named(access, bucket, wanted, change, RETRIED, as_json)
+        ids = await access.failed_ids(bucket, code, reason)
         nothing = "no such job has failed; see: orchestrator failed"
         if code is not None and not ids:
             raise JobNotFound(nothing)
-        return await change_many(session, ids, change, RETRIED, nothing, as_json)
+        return await change_many(access, ids, change, RETRIED, nothing, as_json)
 
     run(config, work)
 
@@ -67,34 +69,31 @@ def cancel(
     if everything:
         require_answer("cancel --all", yes)
 
-    async def work(session: Session) -> int:
+    async def work(access: Access) -> int:
         if wanted:
-            return await change_named(session, bucket, wanted, session.submissions.cancel, CANCELLED, as_json)
-        async with session.pool.connection() as connection:
-            ids = await job_queries.unfinished_ids(connection, session.bucket(bucket), prefix or "")
+            return await change_named(access, bucket, wanted, access.cancel, CANCELLED, as_json)
+        ids = await access.unfinished_ids(access.bucket(bucket), prefix or "")
         jobs = counted(len(ids), "unfinished job")
-        if everything and ids and not confirmed(f"Cancel {jobs} of bucket {session.bucket(bucket)}?", yes):
+        if everything and ids and not confirmed(f"Cancel {jobs} of bucket {access.bucket(bucket)}?", yes):
             print_error("nothing was cancelled")
             return 1
         nothing = "no such job is unfinished; see: orchestrator status"
-        return await change_many(session, ids, session.submissions.cancel, CANCELLED, nothing, as_json)
+        return await change_many(access, ids, access.cancel, CANCELLED, nothing, as_json)
 
     run(config, work)
 
 
 async def change_named(
-    session: Session, bucket: str | None, savepaths: Sequence[str], change: Change, word: str, as_json: bool
+    access: Access, bucket: str | None, savepaths: Sequence[str], change: Change, word: str, as_json: bool
 ) -> int:
     """Change the jobs of these savepaths, and print what each of them is now."""
-    bucket_name, default = session.bucket(bucket), session.bucket(None)
-    async with session.pool.connection() as connection:
-        named = await job_queries.current_jobs(connection, bucket_name, savepaths)
+    bucket_name, default = access.bucket(bucket), access.default_bucket
+    named, _ = await access.current_jobs(bucket_name, savepaths)
     if unknown := sorted(set(savepaths) - {job.savepath for job in named}):
-        raise job_queries.not_submitted(bucket_name, unknown[0], default)
+        raise not_submitted(bucket_name, unknown[0], default)
     ids = [job.id for job in named]
     changed = set(await change(ids))
-    async with session.pool.connection() as connection:
-        jobs = await job_queries.jobs_by_id(connection, ids)
+    jobs = await access.jobs_by_id(ids)
     if as_json:
         print_json([{**job.model_dump(mode="json"), "changed": job.id in changed} for job in jobs])
     for job in jobs if not as_json else ():
@@ -105,7 +104,7 @@ async def change_named(
 
 
 async def change_many(
-    session: Session, ids: Sequence[int], change: Change, word: str, nothing: str, as_json: bool
+    access: Access, ids: Sequence[int], change: Change, word: str, nothing: str, as_json: bool
 ) -> int:
     """Change jobs a chunk at a time, so that nothing else waits for it, and print how many; of a few, which."""
     changed: list[int] = []
@@ -118,8 +117,7 @@ async def change_many(
     except asyncio.CancelledError:
         print_error(f"stopped after {counted(len(changed), 'job')}; run it again to continue")
         raise
-    async with session.pool.connection() as connection:
-        few = await job_queries.jobs_by_id(connection, changed) if len(changed) <= FEW else []
+    few = await access.jobs_by_id(changed) if len(changed) <= FEW else []
     if as_json:
         print_json({"changed": len(changed)})
         return 0

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from orchestrator.access.interface import Access, Selection
+from orchestrator.access.opening import run
 from orchestrator.cli.bars import counting_bar
 from orchestrator.cli.console import counted, print_json, visible
 from orchestrator.cli.options import (
@@ -17,17 +19,13 @@ from orchestrator.cli.options import (
     usage,
     validated,
 )
-from orchestrator.database.sql import Connection
 from orchestrator.errors import NotWritten, UnknownTokenizer, UnusableTokenizer
 from orchestrator.exports.files import MirrorFolder
-from orchestrator.exports.names import file_name
-from orchestrator.session import Session, print_error, run
-from orchestrator.transcripts import queries as transcript_queries
+from orchestrator.session import Session, print_error
 from orchestrator.transcripts.filters import NO_FILTERS, TranscriptFilters
-from orchestrator.transcripts.formats import render
 from orchestrator.transcripts.models import Transcript
 from orchestrator.transcripts.partitions import touched
-from reelscribe.errors import ServiceError
+from reelscribe.errors import ServiceError, StreamCut, TranscriptNotFound
 from reelscribe.http.auth import Tokens
 from reelscribe.text.file_names import FileNames
 from reelscribe.text.formats import Format, parse_format
@@ -37,17 +35,6 @@ if TYPE_CHECKING:
     from orchestrator.exports.tokens.tokenizer import AudioTokenizer
 
 STANDARD_OUTPUT = "-"
-
-
-class TranscriptSelection(NamedTuple):
-    """The savepaths that are named, or all that start with ``prefix``; of these, what the filters want. ``as_heard``:
-    the model's text of them.
-    """
-
-    savepaths: list[str] | None
-    prefix: str
-    filters: TranscriptFilters = NO_FILTERS
-    as_heard: bool = False
 
 
 def export(
@@ -88,15 +75,14 @@ def export(
         refuse_binary_on_terminal(format.value)
     names = _names(name or "", format.value)
     filters = validated(TranscriptFilters, language=language, since=since, min_confidence=min_confidence)
-    wanted = TranscriptSelection(named, prefix or "", filters, as_heard)
 
-    async def work(session: Session) -> int:
-        bucket_name = session.bucket(bucket)
+    async def work(access: Access) -> int:
+        selection = Selection(access.bucket(bucket), named, prefix or "", filters)
         if format.value == PARQUET:
-            written, failures = await _to_parquet(session, bucket_name, wanted, Path(output), tokenizer)
+            written, failures = await _to_parquet(access, selection, as_heard, Path(output), tokenizer)
         else:
             as_file = FileWriter(parse_format(format.value), names, timestamps, output)
-            written, failures = await _to_files(session, bucket_name, wanted, as_file)
+            written, failures = await _to_files(access, selection, as_heard, as_file)
         if as_json:
             print_json({"written": written, "failed": failures, "output": output})
         elif not written and not failures:
@@ -144,50 +130,57 @@ class FileWriter:
         """Whether a progress bar would be among the transcripts."""
         return self._folder is None and sys.stdout.isatty()
 
-    async def write(self, connection: Connection, transcript: Transcript) -> None:
+    async def write(self, access: Access, transcript: Transcript) -> None:
         """Write one.
 
         Raises:
             NotWritten: its file cannot be written.
+            StreamCut: it was removed or edited meanwhile.
         """
-        content = render(transcript, self._format, self._timestamps)
+        content = b"".join([part async for part in access.parts(transcript, self._format, self._timestamps)])
         if self._folder:
-            name = await file_name(connection, self._names, transcript, self._format)
-            self._folder.write(transcript.job.savepath, name, content)
+            job, names = transcript.job, self._names
+            shared = names.may_be_ambiguous(self._format) and await access.shares_stem(job.bucket, job.savepath)
+            name = names.name(job.savepath, self._format, transcript.text_language, job.model or "", shared)
+            self._folder.write(job.savepath, name, content)
         else:
             sys.stdout.buffer.write(content)
 
 
-async def _to_files(session: Session, bucket: str, wanted: TranscriptSelection, writer: FileWriter) -> tuple[int, int]:
+async def _to_files(access: Access, selection: Selection, as_heard: bool, writer: FileWriter) -> tuple[int, int]:
     """How many were written, and how many could not be."""
-    failures = await _report_missing(session, bucket, wanted)
+    failures = await _report_missing(access, selection)
     written = 0
-    total = await _count(session, bucket, wanted)
+    total = await access.count_finished(selection)
     with counting_bar("export", total, shown=not writer.writes_on_terminal) as advance:
-        async for savepath in _found(session, bucket, wanted):
-            async with session.pool.connection() as connection:
-                transcript = await transcript_queries.transcript(connection, bucket, savepath, wanted.as_heard)
-                if transcript is None:
-                    continue  # it has just been removed
-                if not transcript.receipt.complete:
-                    print_error(f"{visible(savepath)} is incomplete: {visible(transcript.receipt.reason or '')}")
-                try:
-                    await writer.write(connection, transcript)
-                    written += 1
-                except NotWritten as failure:
-                    print_error(visible(failure.message))
-                    failures += 1
+        async for savepath in access.finished(selection):
+            try:
+                transcript = (await access.about(selection.bucket, savepath, as_heard)).transcript
+            except ServiceError as gone:
+                if gone.code != TranscriptNotFound.code:
+                    raise
+                continue  # it has just been removed
+            if not transcript.receipt.complete:
+                print_error(f"{visible(savepath)} is incomplete: {visible(transcript.receipt.reason or '')}")
+            try:
+                await writer.write(access, transcript)
+                written += 1
+            except (NotWritten, StreamCut) as failure:
+                print_error(visible(failure.message))
+                failures += 1
             advance(1)
     sys.stdout.flush()
     return written, failures
 
 
 async def _to_parquet(
-    session: Session, bucket: str, wanted: TranscriptSelection, root: Path, tokenizer: "AudioTokenizer | None"
+    access: Access, selection: Selection, as_heard: bool, root: Path, tokenizer: "AudioTokenizer | None"
 ) -> tuple[int, int]:
     """How many were written, and how many could not be, or not completely."""
     from orchestrator.exports import parquet  # half a second that no other command should wait
 
+    session = access.session("export --format parquet")
+    bucket, savepaths, prefix, filters = selection
     parquet.check_tokens(root, tokenizer)
     failed: list[ServiceError] = []
 
@@ -195,9 +188,9 @@ async def _to_parquet(
         failed.append(failure)
         print_error(visible(failure.message))
 
-    missing = await _report_missing(session, bucket, wanted)
+    missing = await _report_missing(access, selection)
     async with session.pool.connection() as connection, _segment_tokens(session, tokenizer, report) as tokens:
-        partitions = await touched(connection, bucket, wanted.savepaths, wanted.prefix, wanted.filters)
+        partitions = await touched(connection, bucket, savepaths, prefix, filters)
         written = 0
         if not any(partition.jobs for partition in partitions):
             return written, missing  # a mistyped filter, or another database, empties no dataset
@@ -205,14 +198,12 @@ async def _to_parquet(
             for partition in partitions:
                 before = len(failed)
                 try:
-                    await parquet.rewrite(
-                        connection, root, bucket, partition, partial(advance, 1), tokens, wanted.as_heard
-                    )
+                    await parquet.rewrite(connection, root, bucket, partition, partial(advance, 1), tokens, as_heard)
                     written += len(partition.jobs) - (len(failed) - before)
                 except NotWritten as failure:
                     del failed[before:]
                     report(failure)
-    if wanted.savepaths is None and not wanted.prefix:
+    if savepaths is None and not prefix:
         parquet.remove_others(root, bucket, partitions)
     return written, missing + len(failed)
 
@@ -232,35 +223,12 @@ async def _segment_tokens(
         yield SegmentTokens(extractor, tokenizer, report)
 
 
-async def _report_missing(session: Session, bucket: str, wanted: TranscriptSelection) -> int:
+async def _report_missing(access: Access, selection: Selection) -> int:
     """Print which of the named savepaths have no transcript, and why; their number."""
-    if wanted.savepaths is None:
+    if selection.savepaths is None:
         return 0
-    there = {savepath async for savepath in _found(session, bucket, wanted._replace(filters=NO_FILTERS))}
-    missing = [savepath for savepath in wanted.savepaths if savepath not in there]
-    async with session.pool.connection() as connection:
-        for savepath in missing:
-            why = await transcript_queries.no_transcript(connection, bucket, savepath, session.bucket(None))
-            print_error(visible(why.message))
+    there = {savepath async for savepath in access.finished(selection._replace(filters=NO_FILTERS))}
+    missing = [savepath for savepath in selection.savepaths if savepath not in there]
+    for savepath in missing:
+        print_error(visible((await access.why_missing(selection.bucket, savepath)).message))
     return len(missing)
-
-
-async def _count(session: Session, bucket: str, wanted: TranscriptSelection) -> int:
-    async with session.pool.connection() as connection:
-        return await transcript_queries.count_finished(
-            connection, bucket, wanted.prefix, wanted.savepaths, wanted.filters
-        )
-
-
-async def _found(session: Session, bucket: str, wanted: TranscriptSelection) -> AsyncIterator[str]:
-    after = ""
-    while True:
-        async with session.pool.connection() as connection:
-            page = await transcript_queries.finished_savepaths(
-                connection, bucket, wanted.prefix, wanted.savepaths, after, wanted.filters
-            )
-        for savepath in page:
-            yield savepath
-        if not page:
-            return
-        after = page[-1]

@@ -5,12 +5,14 @@ from pathlib import Path
 
 from rich.text import Text
 
+from orchestrator.access.interface import Access
+from orchestrator.access.opening import run
 from orchestrator.cli.console import length, out, print_json, visible
 from orchestrator.cli.options import checked, validated
 from orchestrator.cli.tables import Row, Rows, local
 from orchestrator.jobs.models import removal_sentence
-from orchestrator.session import Session, print_error, run
-from orchestrator.transcripts.queries import ListedTranscript, ListQuery, listed
+from orchestrator.session import print_error
+from orchestrator.transcripts.queries import ListedTranscript, ListQuery
 
 WIDEST_MODEL = 24
 """Letters of a model's name that leave room for a savepath on a terminal of 80 columns."""
@@ -30,9 +32,8 @@ def list_transcripts(
     if after is not None:
         checked(after, "--after")
 
-    async def work(session: Session) -> int:
-        async with session.pool.connection() as connection:
-            found = await listed(connection, session.bucket(bucket), query, after or "")
+    async def work(access: Access) -> int:
+        found = await access.listed(access.bucket(bucket), query, after or "")
         following = found[-1].savepath if len(found) == limit else None
         if as_json:
             print_json({"transcripts": [each.model_dump(mode="json") for each in found], "next": following})

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from orchestrator.cli.server_options import ServerOption, TokenFileOption, with_server_options
 from reelscribe.command_line import CommandLine, ConfigOption, VersionOption
 
 COMMANDS = {
@@ -41,6 +42,11 @@ COMMANDS = {
 }
 """Each command, and the module of :mod:`orchestrator.cli.arguments` that registers it."""
 
+OVER_HTTP = {
+    *("submit", "status", "list", "show", "search", "export", "retry", "cancel", "delete", "vocabulary"),
+}
+"""Commands that have a way over HTTP too."""
+
 
 class LazyGroup(TyperGroup):
     """A command is imported when it is called, completed, or listed by ``--help``."""
@@ -63,7 +69,8 @@ class LazyGroup(TyperGroup):
         of_module = CommandLine(rich_markup_mode=None)
         of_module.callback()(lambda: None)  # without it, a group of one command would be the command
         module.register(of_module)
-        return typer.main.get_group(of_module).get_command(ctx, cmd_name)
+        command = typer.main.get_group(of_module).get_command(ctx, cmd_name)
+        return with_server_options(command, cmd_name in OVER_HTTP)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List them with their first sentence, however long it is."""
@@ -97,5 +104,10 @@ cli = typer.Typer(
 
 
 @cli.callback()
-def orchestrator(config: ConfigOption = None, version: VersionOption = False) -> None:
-    """Take ``--config`` before the command too."""
+def orchestrator(
+    config: ConfigOption = None,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+    version: VersionOption = False,
+) -> None:
+    """Take these before the command too."""

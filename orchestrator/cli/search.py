@@ -6,11 +6,12 @@ from pathlib import Path
 
 from rich.text import Text
 
+from orchestrator.access.interface import Access
+from orchestrator.access.opening import run
 from orchestrator.cli.console import out, print_json, visible
 from orchestrator.cli.options import validated
-from orchestrator.session import Session, print_error, run
-from orchestrator.transcripts.search import Found, Hit, SearchQuery, search
-from orchestrator.transcripts.titles import titled
+from orchestrator.session import print_error
+from orchestrator.transcripts.search import Hit, SearchQuery
 from reelscribe.text.srt_vtt import clock
 
 
@@ -37,12 +38,8 @@ def search_segments(
         bucket_name=bucket,
     )
 
-    async def work(session: Session) -> int:
-        async with session.pool.connection() as connection:
-            found = await search(connection, query, session.settings.paths.bucket_name)
-            recordings = await titled(connection, query, session.settings.paths.bucket_name)
-        here = session.settings.orchestrator.base_url
-        found = Found([hit.model_copy(update={"link": here + hit.link}) for hit in found.hits], found.next)
+    async def work(access: Access) -> int:
+        found, recordings = await access.search(query)
         if as_json:
             hits = [hit.model_dump(mode="json") for hit in found.hits]
             of_titles = [recording.model_dump() for recording in recordings]

@@ -10,19 +10,20 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.access.interface import Access
+from orchestrator.access.opening import run
 from orchestrator.cli.console import NO_WORKER, out, print_json, visible
 from orchestrator.cli.options import checked, refuse_binary_on_terminal
-from orchestrator.exports.pending_results import STORE_MEDIA, pending_results, results_sentence
+from orchestrator.exports.pending_results import results_sentence
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import UNFINISHED, Job, as_argument
-from orchestrator.session import Session, print_error, run
+from orchestrator.session import print_error
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.edits import history
 from orchestrator.transcripts.edits.history import Edit, EditedText
 from orchestrator.transcripts.models import Transcript
-from orchestrator.transcripts.reader import pages, parts
 from reelscribe.contracts.events import UNKNOWN_LANGUAGE, Segment
-from reelscribe.errors import ServiceError
+from reelscribe.errors import ServiceError, TranscriptNotFound
 from reelscribe.text.formats import Format
 from reelscribe.text.srt_vtt import clock, one_line
 
@@ -43,21 +44,20 @@ def show(
     checked(savepath)
     refuse_binary_on_terminal(format)
 
-    async def work(session: Session) -> int:
-        where = session.bucket(bucket)
-        async with session.pool.connection() as connection:
-            job = await job_queries.newest_finished(connection, where, savepath)
-            if job is None:
-                why = await transcript_queries.no_transcript(connection, where, savepath, session.bucket(None))
-                return await _report_missing(session, why, as_argument(savepath, where, session.bucket(None)))
-            about = await transcript_queries.about_transcript(connection, job, as_heard)
-            results = await pending_results(connection, [job.id]) if session.settings.results.wanted else None
-            lost = await job_queries.why_given_up(connection, STORE_MEDIA, job.id)
+    async def work(access: Access) -> int:
+        where = access.bucket(bucket)
+        try:
+            about, results, lost = await access.about(where, savepath, as_heard)
+        except ServiceError as why:
+            if why.code != TranscriptNotFound.code:
+                raise
+            return await _report_missing(access, why, as_argument(savepath, where, access.default_bucket))
+        job = about.job
         if format is None and not as_json and sys.stdout.isatty():
-            await _print_coloured(about, pages(session.pool, job, as_heard))
+            await _print_coloured(about, access.pages(about))
         else:
             wanted = Format.JSON if as_json else format or Format.TXT
-            async for part in parts(session.pool, about, wanted, timestamps):
+            async for part in access.parts(about, wanted, timestamps):
                 sys.stdout.buffer.write(part)
         sys.stdout.flush()
         if job.note:
@@ -88,11 +88,11 @@ def _uncertain(job: Job) -> str:
     )
 
 
-async def _report_missing(session: Session, why: ServiceError, argument: str) -> int:
+async def _report_missing(access: Access, why: ServiceError, argument: str) -> int:
     """Why there is no transcript, and what to do next; ``argument`` is how commands name it."""
     print_error(visible(why.message))
     if why.details.get("state") in UNFINISHED:
-        if not await session.queue.count_workers():
+        if not await access.count_workers():
             print_error(NO_WORKER)
         print_error(visible(f"follow it with: orchestrator status {argument} --watch"))
     return 1
@@ -137,7 +137,8 @@ def show_history(savepath: str, bucket: str | None, as_json: bool, config: Path 
     """Print the edits of a recording, the newest first."""
     checked(savepath)
 
-    async def work(session: Session) -> int:
+    async def work(access: Access) -> int:
+        session = access.session("show --history")
         where = session.bucket(bucket)
         async with session.pool.connection() as connection:
             job = await job_queries.newest_finished(connection, where, savepath)

@@ -11,16 +11,17 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.access.interface import Access
+from orchestrator.access.opening import run
 from orchestrator.cli.console import COLOURS, NO_WORKER, counted, length, out, print_json, situation_line, visible
 from orchestrator.cli.options import checked, usage
 from orchestrator.cli.queue_rules import COMMAND, rule_lines, rules_json
 from orchestrator.cli.tables import job_rows
-from orchestrator.exports.pending_results import pending_results, results_sentence
-from orchestrator.jobs import queries as job_queries
+from orchestrator.exports.pending_results import results_sentence
 from orchestrator.jobs.models import Job, State
-from orchestrator.jobs.stats import Overview, PendingWork, overview
-from orchestrator.queue.rules import Rule, active_rules
-from orchestrator.session import Session, run
+from orchestrator.jobs.queries import not_submitted
+from orchestrator.jobs.stats import Overview, PendingWork
+from orchestrator.queue.rules import Rule
 
 WATCH_SECONDS = 1.0
 """How often ``--watch`` looks."""
@@ -115,9 +116,9 @@ def status(
             usage("--state and --prefix are for all jobs; leave out SAVEPATH")
     selection = Selected(cast(State | None, state), prefix, bucket, limit)
 
-    async def work(session: Session) -> int:
+    async def work(access: Access) -> int:
         async def look() -> StatusView:
-            return await _look(session, savepath, selection)
+            return await _look(access, savepath, selection)
 
         if watch:
             view = await _watch(look, as_json)
@@ -129,27 +130,19 @@ def status(
     run(config, work)
 
 
-async def _look(session: Session, savepath: str | None, selection: Selected) -> StatusView:
+async def _look(access: Access, savepath: str | None, selection: Selected) -> StatusView:
     state, prefix, bucket, limit = selection
-    stores_results = session.settings.results.wanted
-    async with session.pool.connection() as connection:
-        rules = await active_rules(connection)
-        if savepath is None:
-            newest = await job_queries.list_jobs(connection, state, limit=limit, bucket=bucket, prefix=prefix)
-            running = []
-            if state is None:
-                running = await job_queries.list_jobs(connection, "running", limit=limit, bucket=bucket, prefix=prefix)
-            jobs = [*running, *(job for job in newest if state or job.state != "running")][:limit]
-            results = await pending_results(connection) if stores_results and bucket is None else None
-            queue = await overview(connection, bucket, prefix)
-        elif jobs := await job_queries.current_jobs(connection, session.bucket(bucket), [savepath]):
-            results = await pending_results(connection, [job.id for job in jobs]) if stores_results else None
-            queue = None
-        else:
-            raise job_queries.not_submitted(session.bucket(bucket), savepath, session.bucket(None))
-    workers = await session.queue.count_workers() if queue else 0
+    if savepath is not None:
+        jobs, results = await access.current_jobs(access.bucket(bucket), [savepath])
+        if not jobs:
+            raise not_submitted(access.bucket(bucket), savepath, access.default_bucket)
+        return StatusView(jobs, None, 0, await access.rules(), results, bucket, access.default_bucket)
+    newest = await access.list_jobs(state, bucket, prefix, limit)
+    running = [] if state else await access.list_jobs("running", bucket, prefix, limit)
+    jobs = [*running, *(job for job in newest if state or job.state != "running")][:limit]
+    queue, workers, rules, results = await access.queue(bucket, prefix)
     selected = state is not None or prefix is not None
-    return StatusView(jobs, queue, workers, rules, results, bucket, session.bucket(None), selected)
+    return StatusView(jobs, queue, workers, rules, results, bucket, access.default_bucket, selected)
 
 
 async def _watch(look: Callable[[], Awaitable[StatusView]], as_json: bool) -> StatusView:

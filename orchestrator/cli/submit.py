@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from orchestrator.access.interface import Access, Submitting
+from orchestrator.access.opening import run
 from orchestrator.cli.console import counted
 from orchestrator.cli.options import (
     STANDARD_INPUT,
@@ -23,11 +25,8 @@ from orchestrator.cli.submission import savepath_lists
 from orchestrator.cli.submission.local_files import local_uploads, refuse_local_files, upload_all
 from orchestrator.cli.submission.submit_report import MOST_NAMED, SubmitReport, bar
 from orchestrator.intake import event_intake
-from orchestrator.intake.submission import Submission
-from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import Job
-from orchestrator.queue.rules import active_rules
-from orchestrator.session import Session, print_error, run
+from orchestrator.session import print_error
 
 WATCH_SECONDS = 0.5
 """How often ``submit --wait`` looks."""
@@ -46,12 +45,13 @@ class SubmitInput(NamedTuple):
         return sum(os.fstat(file.fileno()).st_size for file in lists) or None
 
     def sources(
-        self, session: Session, bucket: str, advance: Callable[[int], None], skip: Callable[[str], None]
+        self, access: Access, bucket: str, advance: Callable[[int], None], skip: Callable[[str], None]
     ) -> Iterator[savepath_lists.Source]:
         """Where the savepaths come from; ``advance`` is called with the number of bytes read of a list, ``skip``
         with what is listed and is not a recording.
         """
         if self.prefix is not None:
+            session = access.session("submit --prefix or --all")
             is_recording = event_intake.RecordingFilter(session.settings).is_recording
             yield savepath_lists.listed(session.objects, bucket, self.prefix, is_recording, skip)
         for item in self.named:
@@ -111,30 +111,30 @@ def submit(
     named: list[str | BinaryIO] = [open_list(name) if name == STANDARD_INPUT else name for name in names]
     given = SubmitInput(named + ([open_list(from_file)] if from_file else []), "" if everything else prefix)
 
-    async def work(session: Session) -> int:
-        bucket_name = session.bucket(bucket)
-        if webhook and session.settings.webhooks.secret_file is None:
+    async def work(access: Access) -> int:
+        bucket_name = access.bucket(bucket)
+        if webhook and not access.takes_webhooks:
             usage("--webhook: set [webhooks] secret_file in config.cfg first, with which messages are signed")
-        await upload_all(session, bucket_name, uploads, overwrite)
+        if uploads:
+            await upload_all(access.session("submit --upload"), bucket_name, uploads, overwrite)
         report = SubmitReport()
-        submission = session.submissions.begin(bucket_name, options, priority, force, dry_run, webhook)
-        await _take_all(session, submission, given, report)
-        async with session.pool.connection() as connection:
-            jobs = await job_queries.current_jobs(connection, bucket_name, list(report.outcomes or ()), options)
+        submission = access.begin(bucket_name, options, priority, force, webhook, dry_run)
+        await _take_all(access, submission, given, report)
+        jobs = await submission.jobs(list(report.outcomes or ()))
         if not as_json:
-            report.print(jobs, dry_run, session.bucket(None))
-        if submission.unavailable_reason:
+            report.print(jobs, dry_run, access.default_bucket)
+        if submission.warning:
             new = "what is new counts as existing, and what is done as unchanged" if dry_run else None
-            print_error(f"{new or 'what is done counts as unchanged'}: {submission.unavailable_reason.message}")
-        for pause in await _pauses(session, report) if report.unfinished and not dry_run else ():
+            print_error(f"{new or 'what is done counts as unchanged'}: {submission.warning}")
+        for pause in await _pauses(access, report) if report.unfinished and not dry_run else ():
             print_error(pause)
-        if report.unfinished and not dry_run and not await session.queue.count_workers():
+        if report.unfinished and not dry_run and not await access.count_workers():
             print_error("no worker is running; the jobs wait for one: orchestrator up (or serve, or worker)")
         if wait and report.outcomes is None:
             print_error(f"--wait follows {MOST_NAMED} jobs at most; see their progress with: orchestrator status")
             return 1
         if wait:
-            jobs = await _follow(session, jobs, as_json)
+            jobs = await _follow(access, jobs, as_json)
         if as_json:
             report.print_json(jobs, dry_run)
         failed = wait and any(job.state in ("failed", "cancelled") for job in jobs)
@@ -143,21 +143,19 @@ def submit(
     run(config, work, creates=not dry_run)
 
 
-async def _pauses(session: Session, report: SubmitReport) -> list[str]:
+async def _pauses(access: Access, report: SubmitReport) -> list[str]:
     """The pauses that block jobs of this submission."""
-    async with session.pool.connection() as connection:
-        rules = await active_rules(connection)
     return [
         line
-        for rule in rules
+        for rule in await access.rules()
         if report.outcomes is None or any(savepath.startswith(rule.prefix) for savepath in report.outcomes)
         for line in pause_lines(rule)
     ]
 
 
-async def _take_all(session: Session, submission: Submission, given: SubmitInput, report: SubmitReport) -> None:
+async def _take_all(access: Access, submission: Submitting, given: SubmitInput, report: SubmitReport) -> None:
     with bar(given.size) as (advance, show):
-        found = given.sources(session, submission.bucket, advance, report.skip)
+        found = given.sources(access, submission.bucket, advance, report.skip)
         try:
             async for requested in savepath_lists.chunks(found, report.refuse):
                 report.add(await submission.take(requested))
@@ -170,7 +168,7 @@ async def _take_all(session: Session, submission: Submission, given: SubmitInput
             raise
 
 
-async def _follow(session: Session, jobs: list[Job], as_json: bool) -> list[Job]:
+async def _follow(access: Access, jobs: list[Job], as_json: bool) -> list[Job]:
     """Show jobs until all are finished."""
     from orchestrator.cli.submission.progress import ProgressBars, ProgressLines, ProgressView
 
@@ -179,9 +177,7 @@ async def _follow(session: Session, jobs: list[Job], as_json: bool) -> list[Job]
     try:
         with view:
             while unfinished:
-                async with session.pool.connection() as connection:
-                    now = await job_queries.jobs_by_id(connection, sorted(unfinished))
-                for job in now:
+                for job in await access.jobs_by_id(sorted(unfinished)):
                     view.show(job)
                     if job.finished:
                         finished[job.id] = job

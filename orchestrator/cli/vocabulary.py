@@ -3,40 +3,41 @@
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from orchestrator.access.interface import Access
+from orchestrator.access.opening import run
 from orchestrator.cli.console import counted, print_json, visible
 from orchestrator.cli.options import confirmed, open_list, require_answer, usage, validated
 from orchestrator.cli.queue_rules import who
-from orchestrator.intake.vocabularies import Vocabularies
 from orchestrator.jobs.vocabulary import Vocabulary, WordList
-from orchestrator.session import Session, print_error, run
+from orchestrator.session import print_error
 
-Change = Callable[[Vocabularies], Awaitable[list[Vocabulary]]]
+Change = Callable[[Access], Awaitable[list[Vocabulary]]]
 
 
 def show(as_json: bool, config: Path | None) -> None:
     """List the words of each prefix."""
-    _run(Vocabularies.listed, as_json, config)
+    _run(lambda access: access.vocabularies(), as_json, config)
 
 
 def replace(words: list[str] | None, prefix: str, from_file: str | None, as_json: bool, config: Path | None) -> None:
     """Replace a list."""
     given = _words(words, from_file)
-    _run(lambda lists: lists.put(prefix, given, who()), as_json, config, creates=True)
+    _run(lambda access: access.put_vocabulary(prefix, given), as_json, config, creates=True)
 
 
 def add(words: list[str] | None, prefix: str, from_file: str | None, as_json: bool, config: Path | None) -> None:
     """Add to a list."""
     given = _words(words, from_file)
-    _run(lambda lists: lists.change(prefix, given, (), who()), as_json, config, creates=True)
+    _run(lambda access: access.change_vocabulary(prefix, given, ()), as_json, config, creates=True)
 
 
 def remove(words: list[str] | None, prefix: str, as_json: bool, config: Path | None) -> None:
     """Remove from a list, or all of it."""
     if words:
         given = _words(words, None)
-        _run(lambda lists: lists.change(prefix, (), given, who()), as_json, config)
+        _run(lambda access: access.change_vocabulary(prefix, (), given), as_json, config)
     else:
-        _run(lambda lists: lists.put(prefix, (), who()), as_json, config)
+        _run(lambda access: access.put_vocabulary(prefix, ()), as_json, config)
 
 
 def requeue(prefix: str, dry_run: bool, yes: bool, as_json: bool, config: Path | None) -> None:
@@ -44,15 +45,14 @@ def requeue(prefix: str, dry_run: bool, yes: bool, as_json: bool, config: Path |
     if not dry_run:
         require_answer("vocabulary requeue", yes)
 
-    async def work(session: Session) -> int:
-        lists = Vocabularies(session.pool, session.submissions)
-        found = await lists.requeue(prefix, dry_run=True)
+    async def work(access: Access) -> int:
+        found = await access.requeue(prefix, dry_run=True)
         what = counted(found.recordings, "recording")
         if not dry_run and found.recordings:
             if not confirmed(f"Transcribe {what} again?", yes):
                 print_error("nothing was queued")
                 return 1
-            found = await lists.requeue(prefix, dry_run=False)
+            found = await access.requeue(prefix, dry_run=False)
         if as_json:
             print_json({"recordings": found.recordings, "dry_run": dry_run})
         elif dry_run:
@@ -61,12 +61,12 @@ def requeue(prefix: str, dry_run: bool, yes: bool, as_json: bool, config: Path |
             print(f"{counted(found.recordings, 'recording')} queued again")
         return 0
 
-    run(config, work)
+    run(config, work, who())
 
 
 def _run(change: Change, as_json: bool, config: Path | None, creates: bool = False) -> None:
-    async def work(session: Session) -> int:
-        lists = await change(Vocabularies(session.pool, session.submissions))
+    async def work(access: Access) -> int:
+        lists = await change(access)
         if as_json:
             print_json([one.model_dump(mode="json") for one in lists])
         elif not lists:
@@ -75,7 +75,7 @@ def _run(change: Change, as_json: bool, config: Path | None, creates: bool = Fal
             print(visible(f"{one.prefix or 'all savepaths'}: {', '.join(one.words)}"))
         return 0
 
-    run(config, work, creates=creates)
+    run(config, work, who(), creates=creates)
 
 
 def _words(arguments: list[str] | None, from_file: str | None) -> tuple[str, ...]:

@@ -44,6 +44,13 @@ class Submitted(NamedTuple):
     outcome: Outcome
 
 
+class SubmittedJobs(NamedTuple):
+    """All jobs of a submission; ``warning``: why objects could not be compared, so that what is done counts as such."""
+
+    jobs: list[Submitted]
+    warning: str | None
+
+
 class Submissions:
     """Takes requests to transcribe, to retry and to cancel.
 
@@ -66,6 +73,18 @@ class Submissions:
         webhook: str | None = None,
     ) -> list[Submitted]:
         """Have savepaths transcribed, in the order of their first mention; see :class:`Submission`."""
+        return (await self.submit_all(bucket, savepaths, options, priority, force, webhook)).jobs
+
+    async def submit_all(
+        self,
+        bucket: str,
+        savepaths: Sequence[str],
+        options: Options,
+        priority: int | None = None,
+        force: bool = False,
+        webhook: str | None = None,
+    ) -> SubmittedJobs:
+        """The same, and whether objects could be compared."""
         submission = self.begin(bucket, options, priority, force, webhook=webhook)
         submitted: list[Submitted] = []
         for requested in _chunks(dict.fromkeys(savepaths)):
@@ -76,9 +95,10 @@ class Submissions:
             submitted += [
                 Submitted(job, outcome) for savepath, outcome in outcomes.items() if (job := by_savepath.get(savepath))
             ]  # what is not there has just been forgotten
-        if submission.unavailable_reason:
-            log.warning("what is done counts as unchanged: %s", submission.unavailable_reason.message)
-        return submitted
+        reason = submission.unavailable_reason
+        if reason:
+            log.warning("what is done counts as unchanged: %s", reason.message)
+        return SubmittedJobs(submitted, reason.message if reason else None)
 
     def begin(
         self,

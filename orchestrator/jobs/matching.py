@@ -20,6 +20,7 @@ class JobFilter(NamedTuple):
     """Which transcriptions are meant: all conditions hold.
 
     Attributes:
+        bucket: of the recording.
         prefix: the savepath starts with it.
         text: in the savepath or in the sentence of its error, in upper or lower case.
     """
@@ -27,6 +28,7 @@ class JobFilter(NamedTuple):
     state: State | None = None
     prefix: str | None = None
     text: str | None = None
+    bucket: str | None = None
 
 
 class Page(NamedTuple):
@@ -38,7 +40,7 @@ class Page(NamedTuple):
 
 async def page_of_jobs(connection: Connection, wanted: JobFilter, after: int | None = None, limit: int = 100) -> Page:
     """The next jobs after the one with the id ``after``, or the newest."""
-    if not (wanted.prefix or wanted.text):
+    if not (wanted.prefix or wanted.text or wanted.bucket):
         walk = _walk(wanted, after)
         ids = await fetch_column(connection, f"{walk} limit %(limit)s", _parameters(wanted, after, limit))
         return Page(await _newest_first(connection, ids), ids[-1] if len(ids) == limit else None)
@@ -67,6 +69,7 @@ def _parameters(wanted: JobFilter, after: int | None, limit: int) -> dict[str, A
         "limit": limit,
         "prefix": starting_with(wanted.prefix or ""),
         "text": wanted.text,
+        "bucket": wanted.bucket,
     }
 
 
@@ -112,6 +115,7 @@ def _walk(wanted: JobFilter, after: int | None) -> str:
 
 
 _WITH_PREFIX = "m.savepath like %(prefix)s"
+_IN_BUCKET = "m.bucket = %(bucket)s"
 _WITH_TEXT = """(
     position(lower(%(text)s) in lower(m.savepath)) > 0
     or position(lower(%(text)s) in lower(coalesce(j.error_message, ''))) > 0
@@ -119,7 +123,7 @@ _WITH_TEXT = """(
 
 
 def _of_recordings(wanted: JobFilter, after: int | None) -> str:
-    text = f"and {_WITH_TEXT}" if wanted.text else ""
+    text = "".join(f" and {condition}" for condition in _of_media(wanted._replace(prefix=None)))
     return f"""
         select j.id from jobs j join media m on m.id = j.media_id
         where j.media_id = any(%(media)s) and {_conditions(wanted, after)} {text}
@@ -127,15 +131,21 @@ def _of_recordings(wanted: JobFilter, after: int | None) -> str:
     """
 
 
+def _of_media(wanted: JobFilter) -> list[str]:
+    """Conditions that need the recording."""
+    given = ((_WITH_PREFIX, wanted.prefix), (_IN_BUCKET, wanted.bucket), (_WITH_TEXT, wanted.text))
+    return [condition for condition, value in given if value]
+
+
 def _matching(wanted: JobFilter, after: int | None) -> str:
     """Those of the next :data:`WALKED_TOGETHER` jobs whose recordings match."""
-    matches = " and ".join([*([_WITH_PREFIX] if wanted.prefix else []), *([_WITH_TEXT] if wanted.text else [])])
+    matches = " and ".join(_of_media(wanted))
     # A lateral join with a limit is a look-up of each, in order; a hash of all recordings would take far longer.
     return f"""
         select j.id from (
             select j.id, j.media_id, j.error_message from jobs j where {_conditions(wanted, after)}
             order by j.id desc limit {WALKED_TOGETHER}
         ) j
-        cross join lateral (select savepath from media where media.id = j.media_id limit 1) m
+        cross join lateral (select savepath, bucket from media where media.id = j.media_id limit 1) m
         where {matches} order by j.id desc limit %(limit)s
     """

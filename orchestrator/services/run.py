@@ -104,6 +104,7 @@ def make_service(session: Session) -> OrchestratorService:
         objects=session.objects,
         media=Media(session.pool, chosen.listing_url, tokens, chosen.paths.bucket_name),
         uploads=Uploads(chosen, session.pool, session.submissions),
+        resubmits=bool(chosen.events.reconcile_every),
     )
     service.access.proxies = TrustedProxies.of(chosen.auth)
     service.folders = _folders(chosen)

@@ -254,9 +254,19 @@ class ListedTranscript(Record):
     object_removed_at: datetime | None
 
 
-async def listed(connection: Connection, bucket: str, query: ListQuery, after: str = "") -> list[ListedTranscript]:
-    """Transcripts in the order of their savepaths; ``after`` is the last savepath of the page before."""
-    filters = TranscriptFilters(language=query.language)
+async def listed(
+    connection: Connection,
+    bucket: str,
+    query: ListQuery,
+    after: str = "",
+    filters: TranscriptFilters | None = None,
+) -> list[ListedTranscript]:
+    """Transcripts in the order of their savepaths; ``after`` is the last savepath of the page before.
+
+    Args:
+        filters: None: the language of the query.
+    """
+    filters = filters or TranscriptFilters(language=query.language)
     return await fetch_models(
         connection,
         ListedTranscript,

@@ -18,6 +18,7 @@ from reelscribe.settings.config_texts import ConfigTexts
 from reelscribe.settings.extractor import ExtractionSection, PathsSection, ServerSection
 from reelscribe.settings.fields import AnyPath
 from reelscribe.settings.orchestrator import (
+    ClientSection,
     DatabaseSection,
     EventsSection,
     IngestSection,
@@ -33,6 +34,8 @@ from reelscribe.settings.transcriber import TranscriberSection
 from reelscribe.trust import trust
 
 ENVIRONMENT_PREFIX = "REELSCRIBE_"
+SERVER_VARIABLE = "REELSCRIBE_SERVER"
+"""URL of the orchestrator that commands are for, as ``[client] server``."""
 
 
 class Settings(BaseModel):
@@ -54,6 +57,7 @@ class Settings(BaseModel):
     webhooks: WebhooksSection = Field(default_factory=lambda: WebhooksSection())
     ingest: IngestSection = Field(default_factory=lambda: IngestSection())
     uploads: UploadsSection = Field(default_factory=lambda: UploadsSection())
+    client: ClientSection = Field(default_factory=lambda: ClientSection())
     auth: AuthSection = Field(default_factory=lambda: AuthSection())
     log: LogSection = Field(default_factory=lambda: LogSection())
 
@@ -131,7 +135,7 @@ def _unknown_environment(environment: Mapping[str, str]) -> list[str]:
     problems = []
     for name in sorted(environment):
         section, separator, _ = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
-        if not name.startswith(ENVIRONMENT_PREFIX) or name == CONFIG_VARIABLE:
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in (CONFIG_VARIABLE, SERVER_VARIABLE):
             continue
         if section not in Settings.model_fields:
             problems.append(f"{name}: no section [{section}]; the sections are {', '.join(Settings.model_fields)}")

@@ -148,6 +148,13 @@ class IngestSection(Section):
     cookies_file: OptionalPath = None
 
 
+class ClientSection(Section):
+    """``[client]``: the orchestrator that commands on this host are for, if it is on another one."""
+
+    server: Annotated[Url | None, EmptyIsNone] = None
+    token_file: OptionalPath = None
+
+
 class UploadsSection(Section):
     """``[uploads]``: recordings that the page and ``POST /api/uploads`` take (times in seconds)."""
 

@@ -7,6 +7,7 @@ from tests.contract import Contract
 
 OF_SAVEPATHS = (
     (r"/api/transcripts/.+/segments", "/api/transcripts/{savepath}/segments"),
+    (r"/api/transcripts/.+/about", "/api/transcripts/{savepath}/about"),
     (r"/api/transcripts/.+", "/api/transcripts/{savepath}"),
     (r"/api/edits/.+/undo", "/api/edits/{savepath}/undo"),
     (r"/api/edits/.+/title", "/api/edits/{savepath}/title"),

@@ -4,12 +4,14 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
+from orchestrator.access.interface import Access
+from orchestrator.access.opening import run
 from orchestrator.cli.console import counted, print_json
 from orchestrator.cli.options import checked_all, confirmed, require_answer, usage
 from orchestrator.jobs import deletion, failures, versions
-from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.deletion import Deleted
-from orchestrator.session import Session, print_error, run
+from orchestrator.session import Session, print_error
+from orchestrator.session import run as run_on_database
 
 PRUNED_PER_TRANSACTION = 200
 """Few, for each version may have thousands of segments."""
@@ -35,7 +37,16 @@ def delete(
     named = checked_all(savepaths) or None
     require_answer("delete", yes)
 
-    async def work(session: Session) -> int:
+    async def named_ones(access: Access) -> int:
+        where = access.bucket(bucket)
+        wanted = await access.count_known(where, named or ())
+        if not confirmed(f"Remove {counts(wanted)}?", yes):
+            print_error("nothing was removed")
+            return 1
+        return _report(await access.delete(where, named or ()), wanted, access.resubmits, as_json)
+
+    async def many(access: Access) -> int:
+        session = access.session("delete --prefix or --code")
         where = session.bucket(bucket)
         failed: list[int] = []
         async with session.pool.connection() as connection:
@@ -43,10 +54,8 @@ def delete(
                 failed = await failures.failed_ids(connection, bucket, code, reason)
                 wanted = Deleted(jobs=len(failed))
             else:
-                if named and (unknown := sorted(set(named) - set(await deletion.known(connection, where, named)))):
-                    raise job_queries.not_submitted(where, unknown[0], session.bucket(None))
                 last = await deletion.last_recording(connection)
-                wanted = await deletion.count(connection, where, named, prefix or "", last)
+                wanted = await deletion.count(connection, where, None, prefix or "", last)
         nothing = removed = Deleted()
         if wanted != nothing:
             if not confirmed(f"Remove {counts(wanted)}?", yes):
@@ -57,18 +66,23 @@ def delete(
                 if kept := wanted.jobs - removed.jobs:
                     print_error(f"{kept} of these jobs stay{'s' if kept == 1 else ''}: retried or removed meanwhile")
             else:
-                removed = await session.deletions.delete(where, named, prefix or "", last)
-        if as_json:
-            print_json(removed.model_dump())
-        elif wanted == nothing:
-            print_error("nothing is known of these; see what there is: orchestrator status")
-        else:
-            print(f"removed {counts(removed)}")
-        if removed.savepaths and session.settings.events.reconcile_every:
-            print_error("recordings that are still in the bucket are submitted again by [events] reconcile_every")
-        return 0 if removed != nothing else 1
+                removed = await session.deletions.delete(where, None, prefix or "", last)
+        return _report(removed, wanted, bool(session.settings.events.reconcile_every), as_json)
 
-    run(config, work)
+    run(config, named_ones if named else many)
+
+
+def _report(removed: Deleted, wanted: Deleted, resubmits: bool, as_json: bool) -> int:
+    """Print what was removed; the exit code."""
+    if as_json:
+        print_json(removed.model_dump())
+    elif wanted == Deleted():
+        print_error("nothing is known of these; see what there is: orchestrator status")
+    else:
+        print(f"removed {counts(removed)}")
+    if removed.savepaths and resubmits:
+        print_error("recordings that are still in the bucket are submitted again by [events] reconcile_every")
+    return 0 if removed != Deleted() else 1
 
 
 def prune(older_than: str, dry_run: bool, yes: bool, as_json: bool, config: Path | None) -> None:
@@ -98,7 +112,7 @@ def prune(older_than: str, dry_run: bool, yes: bool, as_json: bool, config: Path
             print(f"removed {counted(removed, 'replaced version')}")
         return 0
 
-    run(config, work)
+    run_on_database(config, work)
 
 
 def counts(found: Deleted) -> str:

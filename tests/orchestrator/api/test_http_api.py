@@ -273,6 +273,7 @@ async def test_status_shows_totals_audio_and_workers(api, submit, store_transcri
         "eta_seconds": None,  # no worker is there
         "no_transcriber": None,
         "totals": {"queued": 1, "done": 1},
+        "states": {"queued": {"jobs": 1, "seconds": 8.0}, "done": {"jobs": 1, "seconds": 8.0}},
         "done_seconds": 8.0,
         "left_seconds": 8.0,
         "rules": [],

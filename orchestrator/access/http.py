@@ -1,0 +1,429 @@
+"""The orchestrator over its HTTP API, from any host that reaches it."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from orchestrator.access.interface import AboutTranscript, QueueState, Selection, Submitting
+from orchestrator.api import schemas
+from orchestrator.api.vocabulary import VocabularyLists
+from orchestrator.errors import NeedsDatabase
+from orchestrator.intake.submission import Outcome, Requested
+from orchestrator.intake.vocabularies import Requeued
+from orchestrator.jobs.deletion import Deleted
+from orchestrator.jobs.models import UNFINISHED, Job, Options, State
+from orchestrator.jobs.stats import Overview, PendingWork
+from orchestrator.jobs.vocabulary import Vocabulary
+from orchestrator.queue.rules import Rule
+from orchestrator.session import Session
+from orchestrator.transcripts.filters import TranscriptFilters
+from orchestrator.transcripts.models import Transcript, TranscriptSegment
+from orchestrator.transcripts.queries import ListedTranscript, ListQuery
+from orchestrator.transcripts.search import Found, SearchQuery
+from orchestrator.transcripts.titles import TitledRecording
+from reelscribe.contracts.transcriber import MOST_WORDS
+from reelscribe.errors import BadRequest, PeerRefused, PeerUnreachable, RemoteError, ServiceError, SettingsError
+from reelscribe.http.peer import as_service_errors, close_answer, refusal, unexpected
+from reelscribe.text.formats import Format
+from reelscribe.text.urls import without_password
+from reelscribe.trust import tls_context
+from reelscribe.version import version
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 90.0
+"""Longest silence of the server: a submission of many savepaths asks the extractor about each."""
+PAGE = 1000
+LONGEST_PAGE = 10_000
+TRIES = 5
+"""Of a change of a list that others change meanwhile."""
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class HttpSubmitting:
+    """A submission over HTTP."""
+
+    def __init__(self, access: "HttpAccess", bucket: str, body: Mapping[str, Any]) -> None:
+        self.bucket = bucket
+        self.warning: str | None = None
+        self._access = access
+        self._body = body
+        self._jobs: dict[str, Job] = {}
+
+    async def take(self, requested: Requested) -> dict[str, Outcome]:
+        body = {**self._body, "savepaths": list(requested)}
+        answer = await self._access.post("/api/jobs", schemas.SubmitAnswer, body, 202)
+        self.warning = self.warning or answer.warning
+        self._jobs |= {job.savepath: Job(**job.model_dump(exclude={"outcome"})) for job in answer.jobs}
+        return {job.savepath: job.outcome for job in answer.jobs}
+
+    async def finish(self) -> None:
+        """Nothing is left to do."""
+
+    async def jobs(self, savepaths: Sequence[str]) -> list[Job]:
+        found = [self._jobs[savepath] for savepath in savepaths if savepath in self._jobs]
+        return sorted(found, key=lambda job: job.id)
+
+
+class HttpAccess:
+    """See :class:`orchestrator.access.interface.Access`.
+
+    Args:
+        http: a client of the server.
+        url: of the server.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, url: str, has_token: bool, about: schemas.About) -> None:
+        self.default_bucket = about.bucket
+        self.takes_webhooks = about.takes_webhooks
+        self.resubmits = about.resubmits
+        self._http = http
+        self._url = url
+        self._has_token = has_token
+        self._links = about.url or url
+
+    def bucket(self, named: str | None) -> str:
+        return named or self.default_bucket
+
+    def session(self, what: str) -> Session:
+        raise NeedsDatabase(what)
+
+    def begin(
+        self,
+        bucket: str,
+        options: Options,
+        priority: int | None,
+        force: bool,
+        webhook: str | None,
+        dry_run: bool = False,
+    ) -> Submitting:
+        if dry_run:
+            raise NeedsDatabase("submit --dry-run")
+        body = {"bucket_name": bucket, "priority": priority, "force": force, "webhook": webhook}
+        return HttpSubmitting(self, bucket, {**options.chosen(), **body})
+
+    async def jobs_by_id(self, ids: Sequence[int]) -> list[Job]:
+        return (await self._look_up({"ids": list(ids)})).jobs
+
+    async def current_jobs(self, bucket: str, savepaths: Sequence[str]) -> tuple[list[Job], PendingWork | None]:
+        found = await self._look_up({"savepaths": list(savepaths), "bucket_name": bucket})
+        return found.jobs, found.results
+
+    async def list_jobs(self, state: State | None, bucket: str | None, prefix: str | None, limit: int) -> list[Job]:
+        return [job async for job in self._jobs(state, bucket, prefix, limit)]
+
+    async def failed_ids(self, bucket: str | None, code: str | None, reason: str | None) -> list[int]:
+        if reason is not None:
+            raise NeedsDatabase("--reason")
+        found = [job async for job in self._jobs("failed", bucket, None)]
+        return sorted(job.id for job in found if code is None or (job.error and job.error.code == code))
+
+    async def unfinished_ids(self, bucket: str, prefix: str) -> list[int]:
+        return sorted([job.id for state in UNFINISHED async for job in self._jobs(state, bucket, prefix or None)])
+
+    async def retry(self, ids: Sequence[int]) -> list[int]:
+        return await self._change(ids, "retry")
+
+    async def cancel(self, ids: Sequence[int]) -> list[int]:
+        return await self._change(ids, "cancel")
+
+    async def rules(self) -> list[Rule]:
+        return (await self.get("/api/pauses", schemas.Pauses)).rules
+
+    async def queue(self, bucket: str | None, prefix: str | None) -> QueueState:
+        status = await self.get("/api/status", schemas.Status, bucket_name=bucket, prefix=prefix)
+        found = Overview(
+            states=status.states,
+            left_seconds=status.left_seconds,
+            speed=status.speed,
+            no_transcriber=status.no_transcriber,
+        )
+        return QueueState(found, status.workers, status.rules, status.results if bucket is None else None)
+
+    async def count_workers(self) -> int:
+        return (await self.get("/api/status", schemas.Status)).workers
+
+    async def listed(self, bucket: str, query: ListQuery, after: str) -> list[ListedTranscript]:
+        wanted = {**query.model_dump(), "after": after or None, "bucket_name": bucket}
+        return (await self.get("/api/transcripts", schemas.TranscriptPage, **wanted)).transcripts
+
+    async def search(self, query: SearchQuery) -> tuple[Found, list[TitledRecording]]:
+        wanted = query.model_dump(mode="json")
+        answer = await self.get("/api/search", schemas.HitPage, **wanted)
+        hits = [
+            hit.model_copy(update={"link": self._links + hit.link}) if hit.link.startswith("/") else hit
+            for hit in answer.hits
+        ]
+        return Found(hits, answer.next), answer.titled
+
+    async def about(self, bucket: str, savepath: str, as_heard: bool) -> AboutTranscript:
+        path = f"{_transcript(savepath)}/about"
+        found = await self.get(path, schemas.AboutTranscript, bucket_name=bucket, as_heard=as_heard)
+        transcript = Transcript(job=found.job, receipt=found.receipt, segments=[], as_heard=as_heard)
+        return AboutTranscript(transcript, found.results, found.given_up)
+
+    async def parts(self, transcript: Transcript, wanted: Format, timestamps: bool) -> AsyncIterator[bytes]:
+        job, as_heard = transcript.job, transcript.as_heard
+        query = {"format": wanted, "timestamps": timestamps, "as_heard": as_heard, "bucket_name": job.bucket}
+        request = self._http.build_request("GET", _transcript(job.savepath), params=_given(query))
+        with as_service_errors(self._name):
+            response = await self._http.send(request, stream=True)
+            try:
+                if response.status_code != 200:
+                    await response.aread()
+                    raise self._refusal(response)
+                async for part in response.aiter_bytes():
+                    yield part
+            finally:
+                await close_answer(response)
+
+    async def pages(self, transcript: Transcript) -> AsyncIterator[Sequence[TranscriptSegment]]:
+        document = b"".join([part async for part in self.parts(transcript, Format.JSON, False)])
+        try:
+            found = TypeAdapter(_Segments).validate_json(document)
+        except ValidationError:
+            raise unexpected(self._name, 200) from None
+        yield found.segments
+
+    async def finished(self, selection: Selection) -> AsyncIterator[str]:
+        if selection.savepaths is not None and selection.filters == TranscriptFilters():
+            for savepath in sorted(selection.savepaths):
+                if await self._has_transcript(selection.bucket, savepath):
+                    yield savepath
+            return
+        wanted = {**selection.filters.model_dump(mode="json"), "bucket_name": selection.bucket}
+        named = None if selection.savepaths is None else set(selection.savepaths)
+        after: str | None = ""
+        while after is not None:
+            page = await self.get(
+                "/api/transcripts",
+                schemas.TranscriptPage,
+                **wanted | {"prefix": selection.prefix, "after": after or None, "limit": LONGEST_PAGE},
+            )
+            for found in page.transcripts:
+                if named is None or found.savepath in named:
+                    yield found.savepath
+            after = page.next
+
+    async def count_finished(self, selection: Selection) -> int:
+        return sum([1 async for _ in self.finished(selection)])
+
+    async def why_missing(self, bucket: str, savepath: str) -> ServiceError:
+        try:
+            await self.about(bucket, savepath, False)
+        except ServiceError as why:
+            return why
+        return PeerRefused(f"{savepath} has a transcript since a moment; export it again")
+
+    async def shares_stem(self, bucket: str, savepath: str) -> bool:
+        stem = savepath.removesuffix(PurePosixPath(savepath).suffix)
+        for prefix in (stem, f"{stem}."):
+            async for other in self.finished(Selection(bucket, None, prefix, TranscriptFilters())):
+                ending = other[len(stem) + 1 :]
+                if other == savepath or "/" in ending or "." in ending:
+                    continue
+                if other == stem or other.startswith(f"{stem}."):
+                    return True
+                break  # the one that is the stem itself would be the first
+        return False
+
+    async def count_known(self, bucket: str, savepaths: Sequence[str]) -> Deleted:
+        return await self._delete(bucket, sorted(savepaths), dry_run=True)
+
+    async def delete(self, bucket: str, savepaths: Sequence[str]) -> Deleted:
+        return await self._delete(bucket, savepaths, dry_run=False)
+
+    async def vocabularies(self) -> list[Vocabulary]:
+        return (await self.get("/api/vocabulary", VocabularyLists)).lists
+
+    async def put_vocabulary(self, prefix: str, words: Sequence[str]) -> list[Vocabulary]:
+        return await self._put_vocabulary({"prefix": prefix, "words": list(words)})
+
+    async def change_vocabulary(self, prefix: str, add: Sequence[str], remove: Sequence[str]) -> list[Vocabulary]:
+        for tries_left in reversed(range(TRIES)):
+            before = next((one.words for one in await self.vocabularies() if one.prefix == prefix), [])
+            words = list(dict.fromkeys(word for word in (*before, *add) if word not in remove))
+            if len(words) > MOST_WORDS:
+                raise BadRequest(f"a vocabulary has {MOST_WORDS} words at most; this one would have {len(words)}")
+            try:
+                return await self._put_vocabulary({"prefix": prefix, "words": words, "replaced": before})
+            except RemoteError as failure:
+                if failure.code != "list_changed" or not tries_left:
+                    raise
+        raise AssertionError
+
+    async def requeue(self, prefix: str, dry_run: bool) -> Requeued:
+        return await self.post("/api/vocabulary/requeue", Requeued, {"prefix": prefix, "dry_run": dry_run})
+
+    async def get(self, path: str, answer: type[Answer], **query: Any) -> Answer:
+        """What an operation answers; query parameters that are None are left out.
+
+        Raises:
+            ServiceError: the server does not answer, or refuses.
+        """
+        return await self._ask(answer, 200, "GET", path, params=_given(query))
+
+    async def post(self, path: str, answer: type[Answer], body: Mapping[str, Any], status: int = 200) -> Answer:
+        """The same of one that takes a body."""
+        return await self._ask(answer, status, "POST", path, json=body)
+
+    async def _ask(self, answer: type[Answer], status: int, method: str, path: str, **sent: Any) -> Answer:
+        with as_service_errors(self._name):
+            response = await self._http.request(method, path, **sent)
+        if response.status_code != status:
+            raise self._refusal(response)
+        try:
+            return answer.model_validate_json(response.content)
+        except ValidationError:
+            raise unexpected(self._name, response.status_code) from None
+
+    async def _look_up(self, wanted: Mapping[str, Any]) -> schemas.JobsFound:
+        return await self.post("/api/jobs/lookup", schemas.JobsFound, wanted)
+
+    async def _jobs(
+        self, state: State | None, bucket: str | None, prefix: str | None, limit: int | None = None
+    ) -> AsyncIterator[Job]:
+        after, left = None, limit
+        while left is None or left > 0:
+            wanted = {"state": state, "bucket_name": bucket, "prefix": prefix, "after": after}
+            page = await self.get("/api/jobs", schemas.JobPage, **wanted, limit=min(left or PAGE, PAGE))
+            for job in page.jobs:
+                yield job
+            left = None if left is None else left - len(page.jobs)
+            after = page.next
+            if after is None:
+                return
+
+    async def _change(self, ids: Sequence[int], change: str) -> list[int]:
+        changed = []
+        for id in ids:
+            try:
+                job = await self.post(f"/api/jobs/{id}/{change}", schemas.ChangedJob, {})
+            except RemoteError as failure:
+                if failure.code != "job_not_found":  # it has just been removed
+                    raise
+            else:
+                changed += [id] if job.changed else []
+        return changed
+
+    async def _has_transcript(self, bucket: str, savepath: str) -> bool:
+        try:
+            await self.about(bucket, savepath, False)
+        except RemoteError as failure:
+            if failure.code != "transcript_not_found":
+                raise
+            return False
+        return True
+
+    async def _delete(self, bucket: str, savepaths: Sequence[str], dry_run: bool) -> Deleted:
+        total = Deleted()
+        for savepath in savepaths:
+            query = _given({"bucket_name": bucket, "dry_run": dry_run})
+            total += await self._ask(Deleted, 200, "DELETE", _transcript(savepath), params=query)
+        return total
+
+    async def _put_vocabulary(self, body: Mapping[str, Any]) -> list[Vocabulary]:
+        return (await self._ask(VocabularyLists, 200, "PUT", "/api/vocabulary", json=body)).lists
+
+    @property
+    def _name(self) -> str:
+        return name_of(self._url)
+
+    def _refusal(self, response: httpx.Response) -> ServiceError:
+        return refusal_of(self._url, self._has_token, response)
+
+
+class _Segments(BaseModel):
+    segments: list[TranscriptSegment]
+
+
+@asynccontextmanager
+async def connected(url: str, token_file: Path | None) -> AsyncIterator[HttpAccess]:
+    """The orchestrator at this URL.
+
+    Args:
+        token_file: its first word is the token to send; None: none is.
+
+    Raises:
+        SettingsError: the token file is unusable.
+        ServiceError: the server does not answer, refuses the token, or is too old.
+    """
+    token = None if token_file is None else _token_in(token_file)
+    http = httpx.AsyncClient(
+        base_url=url,
+        headers={"Authorization": f"Bearer {token}"} if token else {},
+        timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+        verify=tls_context(),
+    )
+    async with http:
+        try:
+            with as_service_errors(name_of(url)):
+                response = await http.get("/api/about")
+        except PeerUnreachable as away:
+            if "CERTIFICATE_VERIFY_FAILED" in away.message:
+                raise PeerUnreachable(
+                    f"{name_of(url)} has a certificate that is not trusted here; name that of its authority in"
+                    f" [auth] tls_ca of config.cfg: {away.message.rpartition('] ')[2]}"
+                ) from away
+            raise
+        if response.status_code == 404:
+            raise PeerRefused(
+                f"{name_of(url)} is older than this command, which is of version {version()}, or no orchestrator:"
+                " it has no /api/about; upgrade it, or use a command of its version"
+            )
+        if response.status_code != 200:
+            raise refusal_of(url, token is not None, response)
+        try:
+            about = schemas.About.model_validate_json(response.content)
+        except ValidationError:
+            raise unexpected(name_of(url), response.status_code) from None
+        yield HttpAccess(http, url, token is not None, about)
+
+
+def name_of(url: str) -> str:
+    """What the server is called in sentences."""
+    return f"the orchestrator at {without_password(url)}"
+
+
+def refusal_of(url: str, has_token: bool, response: httpx.Response) -> ServiceError:
+    """The error of an answer, whose body has been read."""
+    error = refusal(name_of(url), response)
+    if response.status_code == 401:
+        what = "does not accept the token of this command" if has_token else "asks for a token"
+        how = "name the file with one of its tokens by --token-file or [client] token_file"
+        return RemoteError(401, error.code, f"{name_of(url)} {what}; {how}", retryable=False)
+    return error
+
+
+def _token_in(path: Path) -> str:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as unreadable:
+        raise SettingsError([f"--token-file: {path} cannot be read: {unreadable.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise SettingsError([f"--token-file: {path} is not UTF-8 text"]) from None
+    words = [line.split() for line in lines if line.strip() and not line.strip().startswith("#")]
+    if not words:
+        raise SettingsError([f"--token-file: {path} holds no token"])
+    token = words[0][0]
+    if not token.isascii() or not token.isprintable():
+        raise SettingsError([f"--token-file: the token in {path} is not of ASCII characters"])
+    return token
+
+
+def _transcript(savepath: str) -> str:
+    return f"/api/transcripts/{quote(savepath, safe='/')}"
+
+
+def _given(query: Mapping[str, Any]) -> dict[str, Any]:
+    """Query parameters as they are sent."""
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in query.items()
+        if value is not None
+    }

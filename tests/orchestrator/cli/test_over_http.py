@@ -1,0 +1,377 @@
+"""The same commands through the database and over HTTP: the same output, the same exit codes."""
+
+import asyncio
+import re
+import shutil
+import ssl
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+from tornado.testing import bind_unused_port
+
+from orchestrator.cli.main import COMMANDS, OVER_HTTP
+from orchestrator.database.pool import make_pool
+from orchestrator.intake.submission import Submissions
+from orchestrator.jobs import transitions
+from orchestrator.jobs.models import Options
+from orchestrator.page.routes import make_app
+from orchestrator.queue.procrastinate import Queue
+from orchestrator.services.run import make_service
+from orchestrator.session import open_session
+from orchestrator.worker.progress import TranscriptionProgress
+from reelscribe.contracts.events import Started
+from reelscribe.http.connections import ServiceServer
+from reelscribe.settings.loading import load_settings
+from tests.extractor_api.s3_server import http_server
+from tests.orchestrator.commands import InProcess
+from tests.orchestrator.conftest import run_worker
+from tests.orchestrator.scripted import finished, segment
+
+SECRET, READER = "s3cret-that-no-one-may-see", "r3ader-that-no-one-may-see"
+LONG_AGO = "'2026-01-01T12:00:00Z'::timestamptz"
+
+SCENARIOS = {
+    "reading": """
+status
+status --json
+status talks/a.mp4
+status talks/a.mp4 --watch
+status failed.mp4 --json
+status unknown.mp4
+status --state failed --json
+status --state running
+status --prefix talks/ --json
+status --bucket more
+status --limit 2
+list
+list --json
+list --language de
+list --limit 1
+list --after talks/a.mp4 --json
+list --bucket more
+list --prefix unknown
+show talks/a.mp4
+show talks/a.mp4 --json
+show talks/a.mp4 --format srt
+show talks/a.mp4 --timestamps --as-heard
+show cut.mp4
+show queued.mp4
+show failed.mp4
+show unknown.mp4 --bucket more
+search horse
+search horse --json
+search horse --limit 1
+search horse --language de --prefix talks/
+search unicorn
+export talks/a.mp4
+export talks/a.mp4 --format docx
+export cut.mp4 talks/a.mp4 unknown.mp4 --format jsonl --output -
+export --all --format jsonl --output -
+export --all --format jsonl --language de --output -
+export --all --min-confidence 0.99 --format jsonl --output -
+export --all --format srt --output DIR
+export --prefix talks/ --format json --output DIR --json
+export talks/a.mp4 queued.mp4 --name {stem}.{format} --output DIR
+export --prefix unknown --output DIR
+vocabulary list
+vocabulary list --json
+""",
+    "submitting": """
+submit new.mp4
+submit new.mp4 --json
+submit talks/a.mp4 queued.mp4 failed.mp4 new.mp4
+submit talks/a.mp4 queued.mp4 failed.mp4 new.mp4 --json --priority 3 --language de
+submit talks/a.mp4 --wait
+submit talks/a.mp4 --wait --json
+submit talks/a.mp4 --force
+submit new.mp4 --webhook https://example.com/hook
+submit --from-file LIST
+status --json
+""",
+    "retrying": """
+retry unknown.mp4
+retry failed.mp4 queued.mp4 --json
+retry failed.mp4
+retry --all-failed --json
+retry --all-failed
+retry --code unknown
+status --json
+""",
+    "retrying by code": """
+retry --code object_not_found --bucket more
+retry --code object_not_found
+status --json
+""",
+    "cancelling": """
+cancel queued.mp4
+cancel queued.mp4 failed.mp4 --json
+cancel --prefix q
+cancel --prefix q --json
+cancel --all
+cancel --all --yes
+retry queued.mp4
+status --json
+""",
+    "deleting": """
+delete talks/a.mp4
+delete talks/a.mp4 unknown.mp4 --yes
+delete talks/a.mp4 --yes
+show talks/a.mp4
+delete talks/a.wav failed.mp4 --yes --json
+delete talks/a.mp4 --yes
+status --json
+""",
+    "vocabularies": """
+vocabulary requeue --dry-run
+vocabulary set --prefix talks/ Okafor Ilse
+vocabulary set Okafor --json
+vocabulary add --prefix raw/ Ilse
+vocabulary remove --prefix raw/ Ann
+vocabulary remove --prefix raw/
+vocabulary remove --prefix none/ Ann
+vocabulary requeue --dry-run --json
+vocabulary requeue
+vocabulary requeue --yes --json
+vocabulary requeue --yes
+status --json
+""",
+}
+
+
+async def fill(url: str) -> None:
+    """An archive with a job in each state that lasts."""
+    async with make_pool(url) as pool:
+        queue = Queue(pool)
+        await queue.open()
+        submissions, progress = Submissions(pool, queue), TranscriptionProgress(pool, queue)
+        recordings = [("talks/a.mp4", "en", None), ("talks/a.wav", "de", None), ("cut.mp4", "en", "its end is missing")]
+        for savepath, language, incomplete in recordings:
+            [(job, _)] = await submissions.submit("videos", [savepath], Options(allow_incomplete=bool(incomplete)))
+            async with pool.connection() as connection:
+                [(entry,)] = await (
+                    await connection.execute("select queue_job from jobs where id = %s", (job.id,))
+                ).fetchall()
+                attempt = await transitions.begin(connection, entry, job.id)
+            assert attempt
+            started = Started(model="mini", language=language, language_probability=0.9, duration=8.0, etag="e")
+            await progress.start(attempt, "http://transcriber", started)
+            await progress.store(attempt, [segment(0, 3, "a happy horse"), segment(4, 7, "on Friday")], 8.0)
+            end = finished(8.0, incomplete, 2)
+            modified = datetime(2026, 1, 1, tzinfo=UTC)
+            await progress.finish(
+                attempt, [], end.model_copy(update={"last_modified": modified, "size": 1, "etag": "e"})
+            )
+        await submissions.submit("videos", ["failed.mp4", "queued.mp4", "queued2.mp4"], Options())
+        await submissions.submit("more", ["failed.mp4"], Options(language="fr"))
+        async with pool.connection() as connection:
+            await connection.execute(
+                "update jobs set state = 'failed', error_code = 'object_not_found', finished_at = now(),"
+                " error_message = 'videos has no failed.mp4' where media_id in"
+                " (select id from media where savepath = 'failed.mp4')"
+            )
+            await connection.execute(f"update jobs set created_at = {LONG_AGO}")
+            await connection.execute(f"update jobs set started_at = {LONG_AGO} where started_at is not null")
+            await connection.execute(f"update jobs set finished_at = {LONG_AGO} where finished_at is not null")
+            await connection.execute(f"update attempts set started_at = {LONG_AGO}, ended_at = {LONG_AGO}")
+            await connection.execute(
+                "insert into vocabularies values ('', '{Reelscribe}', now(), 'ann'), ('raw/', '{Ann,Bo}', now(), 'ann')"
+            )
+
+
+@pytest.fixture(scope="module")
+def copied(postgres: str):
+    """Makes copies of an archive that is filled once; their URLs."""
+    names = ["over_http"]
+    with psycopg.connect(make_conninfo(postgres, dbname="postgres"), autocommit=True) as connection:
+        connection.execute("create database over_http template reelscribe")
+        asyncio.run(fill(postgres.replace("/reelscribe?", "/over_http?")))
+
+        def copy() -> str:
+            names.append(name := f"over_http_{len(names)}")
+            connection.execute(f"create database {name} template over_http")
+            return postgres.replace("/reelscribe?", f"/{name}?")
+
+        yield copy
+        for name in names:
+            connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture(scope="module")
+def archive(copied) -> str:
+    """One that tests only read."""
+    return copied()
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch, tmp_path) -> None:
+    """Commands set no signals here, and both ways know the same public URL and the same secret of webhooks."""
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "add_signal_handler", lambda *_: None)
+    monkeypatch.setattr("reelscribe.logs.configure", lambda *_: None)
+    (tmp_path / "hook.txt").write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n")
+    monkeypatch.setenv("REELSCRIBE_ORCHESTRATOR__PUBLIC_URL", "https://orchestrator.example.com")
+    monkeypatch.setenv("REELSCRIBE_WEBHOOKS__SECRET_FILE", str(tmp_path / "hook.txt"))
+
+
+@asynccontextmanager
+async def serving(folder: Path, url: str, tls: ssl.SSLContext | None = None):
+    """An orchestrator that serves an archive; its URL."""
+    (folder / "tokens.txt").write_text(f"{SECRET} ann\n{READER} bob read\n")
+    (folder / "server.cfg").write_text(f"[database]\nurl = {url}\n[auth]\ntoken_file = tokens.txt\n")
+    async with open_session(load_settings(folder / "server.cfg")) as session:
+        service = make_service(session)
+        service.public_url = session.settings.orchestrator.public_url
+        server = ServiceServer(make_app(service), ssl_options=tls)
+        socket, port = bind_unused_port()
+        server.add_socket(socket)
+        yield f"{'https' if tls else 'http'}://localhost:{port}"
+        server.stop()
+        await server.close_all_connections()
+        await service.media.close()
+        await service.uploads.close()
+
+
+class OverHttp(InProcess):
+    """Commands on another host: the config.cfg there names no database that could be used."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        super().__init__(folder / "client.cfg")
+        self.config.write_text("[database]\nurl = postgresql://nowhere.invalid/none\n")
+        (folder / "token.txt").write_text(f"{SECRET}\n")
+        self.options = ("--server", url, "--token-file", str(folder / "token.txt"))
+
+    async def run(self, *arguments: str, stdin: str | None = None):
+        return await super().run(*self.options, *arguments, stdin=stdin)
+
+
+@pytest.fixture
+async def server(archive, tmp_path):
+    async with serving(tmp_path, archive) as url:
+        yield url
+
+
+@pytest.fixture
+def over_http(server, tmp_path) -> OverHttp:
+    return OverHttp(tmp_path, server)
+
+
+def comparable(output: str) -> str:
+    """What was printed, without the moments at which it was made and the name of who made it."""
+    output = re.sub(r"20\d\d-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?", "TIME", output)
+    return re.sub(r'"changed_by": ".*"', '"changed_by": NAME', output)
+
+
+async def carried_out(way: InProcess, line: str, folder: Path):
+    """What a command returns, prints and writes."""
+    words = {"DIR": str(folder / "exported"), "LIST": str(folder / "list.txt")}
+    (folder / "list.txt").write_text("new.mp4\n/wrong\n\nqueued.mp4\n")
+    outcome = await way.run(*[words.get(word, word) for word in line.split()])
+    written = {
+        str(path.relative_to(folder)): path.read_bytes() for path in folder.glob("exported/**/*") if path.is_file()
+    }
+    shutil.rmtree(folder / "exported", ignore_errors=True)
+    return outcome.code, comparable(outcome.out), comparable(outcome.err), written
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+async def test_the_same_commands_do_the_same_both_ways(scenario, copied, tmp_path):
+    (tmp_path / "host.cfg").write_text(f"[database]\nurl = {copied()}\n")
+    on_database = InProcess(tmp_path / "host.cfg")
+    async with serving(tmp_path, copied()) as url:
+        over_http = OverHttp(tmp_path, url)
+        for line in SCENARIOS[scenario].strip().splitlines():
+            here, there = [await carried_out(way, line, tmp_path) for way in (on_database, over_http)]
+            assert there == here, line
+            assert here[1] or here[2], line
+
+
+def test_every_command_that_has_a_way_over_http_is_compared():
+    lines = "".join(SCENARIOS.values()).split("\n")
+    assert {line.split()[0] for line in lines if line} == OVER_HTTP
+
+
+async def test_submit_wait_follows_the_job_over_http(copied, tmp_path, transcriber):
+    url = copied()
+    async with serving(tmp_path, url) as server, run_worker(url, (transcriber.url,), 5):
+        outcome = await OverHttp(tmp_path, server).run("submit", "new.mp4", "--wait")
+    assert (outcome.code, "done      new.mp4: 30.0 s" in outcome.err) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("submit --prefix talks/", "submit --prefix or --all"),
+        ("submit a.mp4 --dry-run", "submit --dry-run"),
+        ("submit --upload FILE", "submit --upload"),
+        ("retry talks/a.mp4 --allow-incomplete", "retry --allow-incomplete"),
+        ("retry --code busy --reason x", "--reason"),
+        ("delete --prefix talks/ --yes", "delete --prefix or --code"),
+        ("show talks/a.mp4 --history", "show --history"),
+        ("export --all --format parquet --output DIR", "export --format parquet"),
+        ("failed", "this command"),
+        ("prune --yes", "this command"),
+        ("retention plan", "this command"),
+        ("worker", "this command"),
+    ],
+)
+async def test_what_has_no_way_over_http_says_that_it_needs_the_database(line, what, over_http, tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"video")
+    words = {"FILE": str(tmp_path / "a.mp4"), "DIR": str(tmp_path / "out")}
+    outcome = await over_http.run(*[words.get(word, word) for word in line.split()])
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith(f"{what} needs the orchestrator's database: run it on the orchestrator's own host")
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in OVER_HTTP])
+async def test_no_other_command_takes_a_server(command, tmp_path):
+    if command in ("dataset", "ingest", "webhooks", "retention", "database"):
+        return  # groups: their commands do
+    outcome = await InProcess(tmp_path / "none.cfg").run(command, "--server", "http://localhost:1")
+    assert (outcome.code, outcome.err.startswith("this command needs the orchestrator's database")) == (2, True)
+
+
+async def test_the_server_comes_from_the_environment_or_from_config_cfg_too(over_http, server, monkeypatch, tmp_path):
+    plain = InProcess(over_http.config)
+    with monkeypatch.context() as patch:
+        patch.setenv("REELSCRIBE_SERVER", server)
+        assert (await plain.run("list", "--token-file", str(tmp_path / "token.txt"))).code == 0
+        refused = await plain.run("failed")
+        assert (refused.code, "REELSCRIBE_SERVER" in refused.err) == (2, True)
+    over_http.config.write_text(f"{over_http.config.read_text()}[client]\nserver = {server}\ntoken_file = token.txt\n")
+    assert (await plain.run("list")).code == 0
+    assert (await plain.run("failed")).code == 2
+    wrong = await plain.run("list", "--server", "localhost:8890")
+    assert (wrong.code, "--server: 'localhost:8890' is not a base URL" in wrong.err) == (2, True)
+
+
+async def test_a_token_that_is_wrong_missing_or_allows_too_little_gets_a_sentence(over_http, server, tmp_path):
+    token = tmp_path / "token.txt"
+    token.write_text("wr0ng-that-no-one-may-see\n")
+    wrong = await over_http.run("status")
+    assert (wrong.code, "does not accept the token" in wrong.err, "--token-file" in wrong.err) == (1, True, True)
+    missing = await InProcess(over_http.config).run("status", "--server", server)
+    assert (missing.code, "asks for a token; name the file" in missing.err) == (1, True)
+    token.write_text(f"# of bob\n{READER} bob read\n")
+    assert (await over_http.run("list")).code == 0
+    denied = await over_http.run("submit", "new.mp4")
+    assert (denied.code, "'bob' has the scope read, and this asks for submit" in denied.err) == (1, True)
+    token.write_text("\n# nothing\n")
+    empty = await over_http.run("list")
+    assert (empty.code, empty.err) == (2, f"--token-file: {token} holds no token\n")
+    assert not [said for said in (wrong, missing, denied, empty) if "may-see" in said.out + said.err]
+
+
+async def test_a_server_that_is_away_older_or_something_else_gets_a_sentence(over_http, tmp_path, free_port):
+    away = await over_http.run("status", "--server", f"http://localhost:{free_port}")
+    assert (away.code, away.err.startswith(f"the orchestrator at http://localhost:{free_port} does not answer")) == (
+        *(1, True),
+    )
+    not_found = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    page = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
+    for answer, sentence in ((not_found, "is older than this command"), (page, "but no answer of its API")):
+        with http_server(answer) as port:
+            outcome = await over_http.run("status", "--server", f"http://127.0.0.1:{port}")
+        assert (outcome.code, sentence in outcome.err, outcome.err.count("\n")) == (1, True, 1)
