@@ -4,6 +4,7 @@ import asyncio
 import re
 import shutil
 import ssl
+import subprocess
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ from orchestrator.worker.progress import TranscriptionProgress
 from reelscribe.contracts.events import Started
 from reelscribe.http.connections import ServiceServer
 from reelscribe.settings.loading import load_settings
+from reelscribe.trust import trust
 from tests.extractor_api.s3_server import http_server
 from tests.orchestrator.commands import InProcess
 from tests.orchestrator.conftest import run_worker
@@ -375,3 +377,42 @@ async def test_a_server_that_is_away_older_or_something_else_gets_a_sentence(ove
         with http_server(answer) as port:
             outcome = await over_http.run("status", "--server", f"http://127.0.0.1:{port}")
         assert (outcome.code, sentence in outcome.err, outcome.err.count("\n")) == (1, True, 1)
+
+
+async def test_a_certificate_is_trusted_only_through_its_authority(archive, tmp_path):
+    both = tmp_path / "both.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-keyout", "-", "-days", "2", "-subj", "/CN=ours", "-addext", "subjectAltName=DNS:localhost"]
+    both.write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(both)
+    async with serving(tmp_path, archive, context) as url:
+        over_https = OverHttp(tmp_path, url)
+        refused = await over_https.run("list")
+        assert (refused.code, "certificate that is not trusted here" in refused.err) == (1, True)
+        assert "[auth] tls_ca" in refused.err and refused.err.count("\n") == 1
+        over_https.config.write_text(f"{over_https.config.read_text()}[auth]\ntls_ca = {both}\n")
+        try:
+            assert (await over_https.run("list")).code == 0
+        finally:
+            trust(None)
+
+
+async def test_the_commands_and_settings_of_the_documentation_work(copied, tmp_path):
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    section = page.partition("## From another host")[2].partition("\n## ")[0]
+    listed = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    assert {word for cell in listed for word in re.findall(r"[a-z]+", cell.partition(", with")[0])} == OVER_HTTP
+    [shown], [settings] = [re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL) for kind in ("console", "ini")]
+    async with serving(tmp_path, copied()) as url:
+        client = OverHttp(tmp_path, url)
+        (tmp_path / "token").write_text(f"{SECRET}\n")
+        for line in shown.splitlines():
+            command = line.removeprefix("$ orchestrator ").replace("https://orchestrator.example.com", url)
+            command = command.replace("~/.config/reelscribe/token", str(tmp_path / "token"))
+            if "--token-file" not in command:
+                command = f"--token-file {tmp_path / 'token'} {command}"
+            assert (await InProcess(client.config).run(*command.split())).code == 0, line
+        settings = settings.replace("https://orchestrator.example.com", url)
+        client.config.write_text(f"{client.config.read_text()}{settings}")
+        assert (await InProcess(client.config).run("list")).code == 0
