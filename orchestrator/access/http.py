@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
-import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from orchestrator.access.client import ApiClient, given
 from orchestrator.access.interface import AboutTranscript, QueueState, Selection, Submitting
 from orchestrator.api import schemas
 from orchestrator.api.vocabulary import VocabularyLists
@@ -27,37 +27,30 @@ from orchestrator.transcripts.queries import ListedTranscript, ListQuery
 from orchestrator.transcripts.search import Found, SearchQuery
 from orchestrator.transcripts.titles import TitledRecording
 from reelscribe.contracts.transcriber import MOST_WORDS
-from reelscribe.errors import BadRequest, PeerRefused, PeerUnreachable, RemoteError, ServiceError, SettingsError
-from reelscribe.http.peer import as_service_errors, close_answer, refusal, unexpected
+from reelscribe.errors import BadRequest, PeerRefused, RemoteError, ServiceError
+from reelscribe.http.peer import unexpected
 from reelscribe.text.formats import Format
-from reelscribe.text.urls import without_password
-from reelscribe.trust import tls_context
 from reelscribe.version import version
 
-CONNECT_SECONDS = 5.0
-READ_SECONDS = 90.0
-"""Longest silence of the server: a submission of many savepaths asks the extractor about each."""
 PAGE = 1000
 LONGEST_PAGE = 10_000
 TRIES = 5
 """Of a change of a list that others change meanwhile."""
 
-Answer = TypeVar("Answer", bound=BaseModel)
-
 
 class HttpSubmitting:
     """A submission over HTTP."""
 
-    def __init__(self, access: "HttpAccess", bucket: str, body: Mapping[str, Any]) -> None:
+    def __init__(self, client: ApiClient, bucket: str, body: Mapping[str, Any]) -> None:
         self.bucket = bucket
         self.warning: str | None = None
-        self._access = access
+        self._client = client
         self._body = body
         self._jobs: dict[str, Job] = {}
 
     async def take(self, requested: Requested) -> dict[str, Outcome]:
         body = {**self._body, "savepaths": list(requested)}
-        answer = await self._access.post("/api/jobs", schemas.SubmitAnswer, body, 202)
+        answer = await self._client.post("/api/jobs", schemas.SubmitAnswer, body, 202)
         self.warning = self.warning or answer.warning
         self._jobs |= {job.savepath: Job(**job.model_dump(exclude={"outcome"})) for job in answer.jobs}
         return {job.savepath: job.outcome for job in answer.jobs}
@@ -74,18 +67,16 @@ class HttpAccess:
     """See :class:`orchestrator.access.interface.Access`.
 
     Args:
-        http: a client of the server.
-        url: of the server.
+        client: asks the server.
+        about: what that says of itself.
     """
 
-    def __init__(self, http: httpx.AsyncClient, url: str, has_token: bool, about: schemas.About) -> None:
+    def __init__(self, client: ApiClient, about: schemas.About) -> None:
         self.default_bucket = about.bucket
         self.takes_webhooks = about.takes_webhooks
         self.resubmits = about.resubmits
-        self._http = http
-        self._url = url
-        self._has_token = has_token
-        self._links = about.url or url
+        self._client = client
+        self._links = about.url or client.url
 
     def bucket(self, named: str | None) -> str:
         return named or self.default_bucket
@@ -105,7 +96,7 @@ class HttpAccess:
         if dry_run:
             raise NeedsDatabase("submit --dry-run")
         body = {"bucket_name": bucket, "priority": priority, "force": force, "webhook": webhook}
-        return HttpSubmitting(self, bucket, {**options.chosen(), **body})
+        return HttpSubmitting(self._client, bucket, {**options.chosen(), **body})
 
     async def jobs_by_id(self, ids: Sequence[int]) -> list[Job]:
         return (await self._look_up({"ids": list(ids)})).jobs
@@ -133,10 +124,10 @@ class HttpAccess:
         return await self._change(ids, "cancel")
 
     async def rules(self) -> list[Rule]:
-        return (await self.get("/api/pauses", schemas.Pauses)).rules
+        return (await self._client.get("/api/pauses", schemas.Pauses)).rules
 
     async def queue(self, bucket: str | None, prefix: str | None) -> QueueState:
-        status = await self.get("/api/status", schemas.Status, bucket_name=bucket, prefix=prefix)
+        status = await self._client.get("/api/status", schemas.Status, bucket_name=bucket, prefix=prefix)
         found = Overview(
             states=status.states,
             left_seconds=status.left_seconds,
@@ -146,15 +137,15 @@ class HttpAccess:
         return QueueState(found, status.workers, status.rules, status.results if bucket is None else None)
 
     async def count_workers(self) -> int:
-        return (await self.get("/api/status", schemas.Status)).workers
+        return (await self._client.get("/api/status", schemas.Status)).workers
 
     async def listed(self, bucket: str, query: ListQuery, after: str) -> list[ListedTranscript]:
         wanted = {**query.model_dump(), "after": after or None, "bucket_name": bucket}
-        return (await self.get("/api/transcripts", schemas.TranscriptPage, **wanted)).transcripts
+        return (await self._client.get("/api/transcripts", schemas.TranscriptPage, **wanted)).transcripts
 
     async def search(self, query: SearchQuery) -> tuple[Found, list[TitledRecording]]:
         wanted = query.model_dump(mode="json")
-        answer = await self.get("/api/search", schemas.HitPage, **wanted)
+        answer = await self._client.get("/api/search", schemas.HitPage, **wanted)
         hits = [
             hit.model_copy(update={"link": self._links + hit.link}) if hit.link.startswith("/") else hit
             for hit in answer.hits
@@ -163,31 +154,22 @@ class HttpAccess:
 
     async def about(self, bucket: str, savepath: str, as_heard: bool) -> AboutTranscript:
         path = f"{_transcript(savepath)}/about"
-        found = await self.get(path, schemas.AboutTranscript, bucket_name=bucket, as_heard=as_heard)
+        found = await self._client.get(path, schemas.AboutTranscript, bucket_name=bucket, as_heard=as_heard)
         transcript = Transcript(job=found.job, receipt=found.receipt, segments=[], as_heard=as_heard)
         return AboutTranscript(transcript, found.results, found.given_up)
 
     async def parts(self, transcript: Transcript, wanted: Format, timestamps: bool) -> AsyncIterator[bytes]:
         job, as_heard = transcript.job, transcript.as_heard
         query = {"format": wanted, "timestamps": timestamps, "as_heard": as_heard, "bucket_name": job.bucket}
-        request = self._http.build_request("GET", _transcript(job.savepath), params=_given(query))
-        with as_service_errors(self._name):
-            response = await self._http.send(request, stream=True)
-            try:
-                if response.status_code != 200:
-                    await response.aread()
-                    raise self._refusal(response)
-                async for part in response.aiter_bytes():
-                    yield part
-            finally:
-                await close_answer(response)
+        async for part in self._client.stream(_transcript(job.savepath), **query):
+            yield part
 
     async def pages(self, transcript: Transcript) -> AsyncIterator[Sequence[TranscriptSegment]]:
         document = b"".join([part async for part in self.parts(transcript, Format.JSON, False)])
         try:
             found = TypeAdapter(_Segments).validate_json(document)
         except ValidationError:
-            raise unexpected(self._name, 200) from None
+            raise unexpected(self._client.name, 200) from None
         yield found.segments
 
     async def finished(self, selection: Selection) -> AsyncIterator[str]:
@@ -200,7 +182,7 @@ class HttpAccess:
         named = None if selection.savepaths is None else set(selection.savepaths)
         after: str | None = ""
         while after is not None:
-            page = await self.get(
+            page = await self._client.get(
                 "/api/transcripts",
                 schemas.TranscriptPage,
                 **wanted | {"prefix": selection.prefix, "after": after or None, "limit": LONGEST_PAGE},
@@ -239,7 +221,7 @@ class HttpAccess:
         return await self._delete(bucket, savepaths, dry_run=False)
 
     async def vocabularies(self) -> list[Vocabulary]:
-        return (await self.get("/api/vocabulary", VocabularyLists)).lists
+        return (await self._client.get("/api/vocabulary", VocabularyLists)).lists
 
     async def put_vocabulary(self, prefix: str, words: Sequence[str]) -> list[Vocabulary]:
         return await self._put_vocabulary({"prefix": prefix, "words": list(words)})
@@ -258,32 +240,10 @@ class HttpAccess:
         raise AssertionError
 
     async def requeue(self, prefix: str, dry_run: bool) -> Requeued:
-        return await self.post("/api/vocabulary/requeue", Requeued, {"prefix": prefix, "dry_run": dry_run})
-
-    async def get(self, path: str, answer: type[Answer], **query: Any) -> Answer:
-        """What an operation answers; query parameters that are None are left out.
-
-        Raises:
-            ServiceError: the server does not answer, or refuses.
-        """
-        return await self._ask(answer, 200, "GET", path, params=_given(query))
-
-    async def post(self, path: str, answer: type[Answer], body: Mapping[str, Any], status: int = 200) -> Answer:
-        """The same of one that takes a body."""
-        return await self._ask(answer, status, "POST", path, json=body)
-
-    async def _ask(self, answer: type[Answer], status: int, method: str, path: str, **sent: Any) -> Answer:
-        with as_service_errors(self._name):
-            response = await self._http.request(method, path, **sent)
-        if response.status_code != status:
-            raise self._refusal(response)
-        try:
-            return answer.model_validate_json(response.content)
-        except ValidationError:
-            raise unexpected(self._name, response.status_code) from None
+        return await self._client.post("/api/vocabulary/requeue", Requeued, {"prefix": prefix, "dry_run": dry_run})
 
     async def _look_up(self, wanted: Mapping[str, Any]) -> schemas.JobsFound:
-        return await self.post("/api/jobs/lookup", schemas.JobsFound, wanted)
+        return await self._client.post("/api/jobs/lookup", schemas.JobsFound, wanted)
 
     async def _jobs(
         self, state: State | None, bucket: str | None, prefix: str | None, limit: int | None = None
@@ -291,7 +251,7 @@ class HttpAccess:
         after, left = None, limit
         while left is None or left > 0:
             wanted = {"state": state, "bucket_name": bucket, "prefix": prefix, "after": after}
-            page = await self.get("/api/jobs", schemas.JobPage, **wanted, limit=min(left or PAGE, PAGE))
+            page = await self._client.get("/api/jobs", schemas.JobPage, **wanted, limit=min(left or PAGE, PAGE))
             for job in page.jobs:
                 yield job
             left = None if left is None else left - len(page.jobs)
@@ -303,7 +263,7 @@ class HttpAccess:
         changed = []
         for id in ids:
             try:
-                job = await self.post(f"/api/jobs/{id}/{change}", schemas.ChangedJob, {})
+                job = await self._client.post(f"/api/jobs/{id}/{change}", schemas.ChangedJob, {})
             except RemoteError as failure:
                 if failure.code != "job_not_found":  # it has just been removed
                     raise
@@ -323,23 +283,20 @@ class HttpAccess:
     async def _delete(self, bucket: str, savepaths: Sequence[str], dry_run: bool) -> Deleted:
         total = Deleted()
         for savepath in savepaths:
-            query = _given({"bucket_name": bucket, "dry_run": dry_run})
-            total += await self._ask(Deleted, 200, "DELETE", _transcript(savepath), params=query)
+            query = given({"bucket_name": bucket, "dry_run": dry_run})
+            total += await self._client.ask(Deleted, 200, "DELETE", _transcript(savepath), params=query)
         return total
 
     async def _put_vocabulary(self, body: Mapping[str, Any]) -> list[Vocabulary]:
-        return (await self._ask(VocabularyLists, 200, "PUT", "/api/vocabulary", json=body)).lists
-
-    @property
-    def _name(self) -> str:
-        return name_of(self._url)
-
-    def _refusal(self, response: httpx.Response) -> ServiceError:
-        return refusal_of(self._url, self._has_token, response)
+        return (await self._client.ask(VocabularyLists, 200, "PUT", "/api/vocabulary", json=body)).lists
 
 
 class _Segments(BaseModel):
     segments: list[TranscriptSegment]
+
+
+def _transcript(savepath: str) -> str:
+    return f"/api/transcripts/{quote(savepath, safe='/')}"
 
 
 @asynccontextmanager
@@ -353,77 +310,14 @@ async def connected(url: str, token_file: Path | None) -> AsyncIterator[HttpAcce
         SettingsError: the token file is unusable.
         ServiceError: the server does not answer, refuses the token, or is too old.
     """
-    token = None if token_file is None else _token_in(token_file)
-    http = httpx.AsyncClient(
-        base_url=url,
-        headers={"Authorization": f"Bearer {token}"} if token else {},
-        timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-        verify=tls_context(),
-    )
-    async with http:
+    async with ApiClient(url, token_file) as client:
         try:
-            with as_service_errors(name_of(url)):
-                response = await http.get("/api/about")
-        except PeerUnreachable as away:
-            if "CERTIFICATE_VERIFY_FAILED" in away.message:
-                raise PeerUnreachable(
-                    f"{name_of(url)} has a certificate that is not trusted here; name that of its authority in"
-                    f" [auth] tls_ca of config.cfg: {away.message.rpartition('] ')[2]}"
-                ) from away
-            raise
-        if response.status_code == 404:
+            about = await client.get("/api/about", schemas.About)
+        except RemoteError as refused:
+            if refused.status != 404:
+                raise
             raise PeerRefused(
-                f"{name_of(url)} is older than this command, which is of version {version()}, or no orchestrator:"
+                f"{client.name} is older than this command, which is of version {version()}, or no orchestrator:"
                 " it has no /api/about; upgrade it, or use a command of its version"
-            )
-        if response.status_code != 200:
-            raise refusal_of(url, token is not None, response)
-        try:
-            about = schemas.About.model_validate_json(response.content)
-        except ValidationError:
-            raise unexpected(name_of(url), response.status_code) from None
-        yield HttpAccess(http, url, token is not None, about)
-
-
-def name_of(url: str) -> str:
-    """What the server is called in sentences."""
-    return f"the orchestrator at {without_password(url)}"
-
-
-def refusal_of(url: str, has_token: bool, response: httpx.Response) -> ServiceError:
-    """The error of an answer, whose body has been read."""
-    error = refusal(name_of(url), response)
-    if response.status_code == 401:
-        what = "does not accept the token of this command" if has_token else "asks for a token"
-        how = "name the file with one of its tokens by --token-file or [client] token_file"
-        return RemoteError(401, error.code, f"{name_of(url)} {what}; {how}", retryable=False)
-    return error
-
-
-def _token_in(path: Path) -> str:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as unreadable:
-        raise SettingsError([f"--token-file: {path} cannot be read: {unreadable.strerror}"]) from None
-    except UnicodeDecodeError:
-        raise SettingsError([f"--token-file: {path} is not UTF-8 text"]) from None
-    words = [line.split() for line in lines if line.strip() and not line.strip().startswith("#")]
-    if not words:
-        raise SettingsError([f"--token-file: {path} holds no token"])
-    token = words[0][0]
-    if not token.isascii() or not token.isprintable():
-        raise SettingsError([f"--token-file: the token in {path} is not of ASCII characters"])
-    return token
-
-
-def _transcript(savepath: str) -> str:
-    return f"/api/transcripts/{quote(savepath, safe='/')}"
-
-
-def _given(query: Mapping[str, Any]) -> dict[str, Any]:
-    """Query parameters as they are sent."""
-    return {
-        name: str(value).lower() if isinstance(value, bool) else str(value)
-        for name, value in query.items()
-        if value is not None
-    }
+            ) from refused
+        yield HttpAccess(client, about)

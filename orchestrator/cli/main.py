@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli.server_options import ServerOption, TokenFileOption, with_server_options
+from orchestrator.cli.server_options import FirstServerOption, TokenFileOption, with_server_options
 from reelscribe.command_line import CommandLine, ConfigOption, VersionOption
 
 COMMANDS = {
@@ -106,7 +106,7 @@ cli = typer.Typer(
 @cli.callback()
 def orchestrator(
     config: ConfigOption = None,
-    server: ServerOption = None,
+    server: FirstServerOption = None,
     token_file: TokenFileOption = None,
     version: VersionOption = False,
 ) -> None:

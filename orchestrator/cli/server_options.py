@@ -14,6 +14,11 @@ SERVER_HELP = "The orchestrator on another host, by its HTTP API. Default: $REEL
 FILE_HELP = "File with the token to send there. Default: [client] token_file, [auth] token_file."
 
 
+def _begin(url: str | None) -> str | None:
+    SERVER.set(NO_OPTIONS._replace(url=url))
+    return url
+
+
 def _choose_server(url: str | None) -> str | None:
     if url is not None:
         SERVER.set(SERVER.get()._replace(url=url))
@@ -35,6 +40,11 @@ def _refuse(given: str | None) -> str | None:
     return given
 
 
+FirstServerOption = Annotated[
+    str | None,
+    typer.Option("--server", metavar="URL", help=SERVER_HELP, show_default=False, is_eager=True, callback=_begin),
+]
+"""Before the command; it is read first, and forgets what an earlier call in this process has said."""
 ServerOption = Annotated[
     str | None,
     typer.Option("--server", metavar="URL", help=SERVER_HELP, show_default=False, callback=_choose_server),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, PlainValidator
+from pydantic import PlainSerializer, PlainValidator
 
 from reelscribe.settings.fields import EmptyIsNone
 from reelscribe.settings.shared import Section
@@ -61,7 +61,9 @@ def _age(text: str, line: str) -> timedelta | None:
 
 
 def _rules(value: Any) -> tuple[RetentionRule, ...]:
-    lines = value.splitlines() if isinstance(value, str) else [str(rule) for rule in value]
+    if not isinstance(value, str):
+        raise ValueError("must be text, one rule per line")
+    lines = value.splitlines()
     rules = [_rule(line.strip()) for line in lines if line.strip()]
     prefixes = [rule.prefix for rule in rules]
     if twice := next((prefix for prefix in prefixes if prefixes.count(prefix) > 1), None):
@@ -69,16 +71,16 @@ def _rules(value: Any) -> tuple[RetentionRule, ...]:
     return tuple(rules)
 
 
-def _time_of_day(value: Any) -> Any:
-    if not isinstance(value, str):
+def _time_of_day(value: Any) -> time:
+    if isinstance(value, time):
         return value
-    written = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", value)
+    written = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", value) if isinstance(value, str) else None
     if not written:
-        raise ValueError(f"{value!r} is not a time of the day such as 03:30")
+        raise ValueError("is not a time of the day such as 03:30")
     return time(int(written[1]), int(written[2]))
 
 
-TimeOfDay = Annotated[time, BeforeValidator(_time_of_day), PlainSerializer(lambda value: f"{value:%H:%M}")]
+TimeOfDay = Annotated[time, PlainValidator(_time_of_day), PlainSerializer(lambda value: f"{value:%H:%M}")]
 Rules = Annotated[tuple[RetentionRule, ...], PlainValidator(_rules)]
 
 

@@ -10,12 +10,16 @@ import pandas
 import pytest
 from docx import Document
 
+from orchestrator.access.database import DatabaseAccess
 from orchestrator.cli.export import FileWriter
 from orchestrator.errors import NotWritten
+from orchestrator.session import open_session
 from orchestrator.transcripts.filters import TranscriptFilters
 from orchestrator.transcripts.formats import render
 from orchestrator.transcripts.partitions import touched
 from orchestrator.transcripts.queries import count_finished, finished_savepaths, transcript_of
+from reelscribe.settings.loading import Settings
+from reelscribe.settings.orchestrator import DatabaseSection
 from reelscribe.text.file_names import FileNames
 from reelscribe.text.formats import Format
 from tests.orchestrator.conftest import BUCKET
@@ -59,17 +63,18 @@ async def test_mpv_finds_exported_subtitles(orchestrator, transcripts, tmp_path)
     assert "--slang=de 'c.de.srt' (subrip) (external)" in shown.stdout
 
 
-async def test_two_recordings_never_share_a_file_whatever_the_name(pool, store_transcript, tmp_path):
+async def test_two_recordings_never_share_a_file_whatever_the_name(database_url, store_transcript, tmp_path):
     writer = FileWriter(Format.TXT, FileNames("{stem}{language}.txt"), False, str(tmp_path))
-    async with pool.connection() as connection:
+    async with open_session(Settings(database=DatabaseSection(url=database_url))) as session:
+        access = DatabaseAccess(session, "ann")
         for savepath, language in (("talk.mp4", "yue"), ("talky.mp4", "ue")):
-            job = await store_transcript(savepath, savepath, language=language)
-            transcript = await transcript_of(connection, job)
+            await store_transcript(savepath, savepath, language=language)
+            transcript = (await access.about(BUCKET, savepath, as_heard=False)).transcript
             if savepath == "talky.mp4":
                 with pytest.raises(NotWritten, match=r"talkyue.txt is the file of another recording"):
-                    await writer.write(connection, transcript)
+                    await writer.write(access, transcript)
             else:
-                await writer.write(connection, transcript)
+                await writer.write(access, transcript)
     assert (tmp_path / "talkyue.txt").read_text() == "talk.mp4\n"
 
 

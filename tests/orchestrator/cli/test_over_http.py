@@ -6,7 +6,6 @@ import shutil
 import ssl
 import subprocess
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -15,26 +14,18 @@ from psycopg.conninfo import make_conninfo
 from tornado.testing import bind_unused_port
 
 from orchestrator.cli.main import COMMANDS, OVER_HTTP
-from orchestrator.database.pool import make_pool
-from orchestrator.intake.submission import Submissions
-from orchestrator.jobs import transitions
-from orchestrator.jobs.models import Options
 from orchestrator.page.routes import make_app
-from orchestrator.queue.procrastinate import Queue
 from orchestrator.services.run import make_service
 from orchestrator.session import open_session
-from orchestrator.worker.progress import TranscriptionProgress
-from reelscribe.contracts.events import Started
 from reelscribe.http.connections import ServiceServer
 from reelscribe.settings.loading import load_settings
 from reelscribe.trust import trust
 from tests.extractor_api.s3_server import http_server
+from tests.orchestrator.cli.filled_archive import fill
 from tests.orchestrator.commands import InProcess
 from tests.orchestrator.conftest import run_worker
-from tests.orchestrator.scripted import finished, segment
 
 SECRET, READER = "s3cret-that-no-one-may-see", "r3ader-that-no-one-may-see"
-LONG_AGO = "'2026-01-01T12:00:00Z'::timestamptz"
 
 SCENARIOS = {
     "reading": """
@@ -142,46 +133,6 @@ vocabulary requeue --yes
 status --json
 """,
 }
-
-
-async def fill(url: str) -> None:
-    """An archive with a job in each state that lasts."""
-    async with make_pool(url) as pool:
-        queue = Queue(pool)
-        await queue.open()
-        submissions, progress = Submissions(pool, queue), TranscriptionProgress(pool, queue)
-        recordings = [("talks/a.mp4", "en", None), ("talks/a.wav", "de", None), ("cut.mp4", "en", "its end is missing")]
-        for savepath, language, incomplete in recordings:
-            [(job, _)] = await submissions.submit("videos", [savepath], Options(allow_incomplete=bool(incomplete)))
-            async with pool.connection() as connection:
-                [(entry,)] = await (
-                    await connection.execute("select queue_job from jobs where id = %s", (job.id,))
-                ).fetchall()
-                attempt = await transitions.begin(connection, entry, job.id)
-            assert attempt
-            started = Started(model="mini", language=language, language_probability=0.9, duration=8.0, etag="e")
-            await progress.start(attempt, "http://transcriber", started)
-            await progress.store(attempt, [segment(0, 3, "a happy horse"), segment(4, 7, "on Friday")], 8.0)
-            end = finished(8.0, incomplete, 2)
-            modified = datetime(2026, 1, 1, tzinfo=UTC)
-            await progress.finish(
-                attempt, [], end.model_copy(update={"last_modified": modified, "size": 1, "etag": "e"})
-            )
-        await submissions.submit("videos", ["failed.mp4", "queued.mp4", "queued2.mp4"], Options())
-        await submissions.submit("more", ["failed.mp4"], Options(language="fr"))
-        async with pool.connection() as connection:
-            await connection.execute(
-                "update jobs set state = 'failed', error_code = 'object_not_found', finished_at = now(),"
-                " error_message = 'videos has no failed.mp4' where media_id in"
-                " (select id from media where savepath = 'failed.mp4')"
-            )
-            await connection.execute(f"update jobs set created_at = {LONG_AGO}")
-            await connection.execute(f"update jobs set started_at = {LONG_AGO} where started_at is not null")
-            await connection.execute(f"update jobs set finished_at = {LONG_AGO} where finished_at is not null")
-            await connection.execute(f"update attempts set started_at = {LONG_AGO}, ended_at = {LONG_AGO}")
-            await connection.execute(
-                "insert into vocabularies values ('', '{Reelscribe}', now(), 'ann'), ('raw/', '{Ann,Bo}', now(), 'ann')"
-            )
 
 
 @pytest.fixture(scope="module")

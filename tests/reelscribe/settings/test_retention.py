@@ -41,7 +41,7 @@ def test_the_recording_is_meant_only_by_its_words(load):
         ("rules = raw/ = 9 days, and more", "can be written: , with recording"),
         ("rules = raw/ = forever, with recording", "can be written: , with recording"),
         ("rules =\n    raw/ = 9 days\n    raw/ = 8 days", "has two rules for 'raw/'"),
-        ("daily_at = 25:00", "[retention] daily_at: '25:00' is not a time of the day such as 03:30"),
+        ("daily_at = 25:00", "[retention] daily_at: is not a time of the day such as 03:30"),
     ],
 )
 def test_what_is_no_rule_is_refused_with_its_line(load, text, sentence):
