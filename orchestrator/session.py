@@ -82,8 +82,8 @@ def run(
     Args:
         creates: the embedded database if there is none yet, and the tables of an empty one; a command that only reads
             leaves none behind.
-        service: that the command runs, as its log names it; ``[log]`` then says what is logged, once it is read. It is one
-            of this host, whatever server other commands are for.
+        service: that the command runs, as its log names it; ``[log]`` then says what is logged, once it is read. It
+            is one of this host, whatever server other commands are for.
     """
 
     async def in_session(chosen: Settings) -> int:
