@@ -49,7 +49,7 @@ def measure(url: str, folder: Path, dispatches: int, jobs: int) -> dict[str, Any
         url: of a PostgreSQL in which databases may be created.
         jobs: at most :data:`orchestrator.intake.submission.CHUNK`, so that they are one transaction.
     """
-    ours_url, bare_url = _database(url, "ours"), _database(url, "bare")
+    ours_url, bare_url = _database(url, "ours"), bare_queue.make_database(url)
     with ours(ours_url, folder, 1) as starts:
         ours_ms = _overheads(asyncio.run(_ours_one_by_one(ours_url, dispatches)), starts)
     with bare(bare_url, folder, 1) as starts:

@@ -9,12 +9,25 @@ import sys
 import time
 from pathlib import Path
 
+import psycopg
 from procrastinate import App, PsycopgConnector
 from procrastinate.jobs import JobDeferrer
+from procrastinate.schema import SchemaManager
 
 from orchestrator.worker.worker import POLL_SECONDS
 
 TASK = "bare"
+
+
+def make_database(url: str) -> str:
+    """A database with procrastinate's schema and nothing else, next to that of ``url``; its URL."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"drop database if exists {TASK}")
+        connection.execute(f"create database {TASK}")
+    made = url.replace("/reelscribe?", f"/{TASK}?")
+    with psycopg.connect(made, autocommit=True) as connection:
+        connection.execute(SchemaManager.get_schema())
+    return made
 
 
 def make_app(url: str) -> App:

@@ -25,6 +25,7 @@ from orchestrator.cli.submission import savepath_lists
 from orchestrator.cli.submission.local_files import local_uploads, refuse_local_files, upload_all
 from orchestrator.cli.submission.submit_report import MOST_NAMED, SubmitReport, bar
 from orchestrator.intake import event_intake
+from orchestrator.intake.submission import Outcome, take_all
 from orchestrator.jobs.models import Job
 from orchestrator.session import print_error
 
@@ -156,10 +157,13 @@ async def _pauses(access: Access, report: SubmitReport) -> list[str]:
 async def _take_all(access: Access, submission: Submitting, given: SubmitInput, report: SubmitReport) -> None:
     with bar(given.size) as (advance, show):
         found = given.sources(access, submission.bucket, advance, report.skip)
+
+        def taken(outcomes: dict[str, Outcome]) -> None:
+            report.add(outcomes)
+            show(report.submitted)
+
         try:
-            async for requested in savepath_lists.chunks(found, report.refuse):
-                report.add(await submission.take(requested))
-                show(report.submitted)
+            await take_all(submission.take, savepath_lists.chunks(found, report.refuse), taken)
             await submission.finish()
         except asyncio.CancelledError:
             print_error(

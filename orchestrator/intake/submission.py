@@ -1,8 +1,9 @@
 """Submit, retry and cancel: each is one transaction over jobs and queue."""
 
+import asyncio
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Literal, NamedTuple
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 CHUNK = 5_000
 """Savepaths of one transaction: few enough that no worker notices waiting for it."""
+AT_A_TIME = 2
+"""Chunks of a long submission that are written concurrently: while PostgreSQL writes one, the next is read."""
 TRIES = 3
 WORTH_ANALYZING = 5_000
 """New jobs after which PostgreSQL's planner should look at the tables again."""
@@ -150,7 +153,7 @@ class Submissions:
 
 
 class Submission:
-    """Has savepaths transcribed, a chunk at a time; each chunk is one transaction.
+    """Has savepaths transcribed, a chunk at a time; what is new in a chunk is one transaction, and the rest another.
 
     The same object with the same options is one job, however often it is submitted: one that is unfinished or done is
     left as it is, one that failed or was cancelled continues where it stopped, and if the object has changed since it
@@ -195,9 +198,28 @@ class Submission:
 
     async def take(self, requested: Requested) -> dict[str, Outcome]:
         """Take up to :data:`CHUNK` savepaths; what is done with each."""
-        async with self._pool.connection() as connection:
-            if self._begun_after is None:
+        if self._begun_after is None:
+            async with self._pool.connection() as connection:
                 self._begun_after = await versions.newest_id(connection)
+        first = set() if self._dry_run else await self._take_unrecorded(list(requested))
+        recorded = {savepath: identity for savepath, identity in requested.items() if savepath not in first}
+        outcomes = await self._take_recorded(recorded) if recorded else {}
+        return {savepath: outcomes.get(savepath, "new") for savepath in requested}
+
+    async def _take_unrecorded(self, savepaths: list[str]) -> set[str]:
+        """Those of which nothing was known: they are new whatever the request is."""
+        async with self._pool.connection() as connection:
+            first = await versions.add_unrecorded(
+                connection, self.bucket, savepaths, self._options, self._priority or 0
+            )
+            await self._queue.put_new(connection, first.ids)
+            if self._webhook:
+                await webhooks.subscribe(connection, first.ids, self._webhook)
+        self._made += len(first.ids)
+        return set(first.savepaths)
+
+    async def _take_recorded(self, requested: Requested) -> dict[str, Outcome]:
+        async with self._pool.connection() as connection:
             known = await versions.current(connection, self.bucket, list(requested), self._options)
         outcomes = await self._outcomes(requested, known)
         if not self._dry_run:
@@ -293,7 +315,8 @@ class Submission:
                 await self._queue.withdraw(connection, running)
             made = await versions.add(connection, self.bucket, fresh, self._options, self._priority or 0)
             reopened = await transitions.reopen(connection, again, self._priority)
-            await self._queue.put(connection, [*made, *reopened])
+            await self._queue.put_new(connection, made)
+            await self._queue.put(connection, reopened)
             if self._priority is not None:
                 await transitions.prioritize(connection, moved, self._priority)
             if len(made) < len(fresh):  # another submission was faster
@@ -309,3 +332,31 @@ def _chunks(savepaths: Mapping[str, None]) -> Iterator[Requested]:
     rest = iter(savepaths)
     while chunk := list(islice(rest, CHUNK)):
         yield dict.fromkeys(chunk)
+
+
+async def take_all(
+    take: Callable[[Requested], Awaitable[dict[str, Outcome]]],
+    chunks: AsyncIterable[Requested],
+    report: Callable[[dict[str, Outcome]], None],
+) -> None:
+    """Take each of these chunks, :data:`AT_A_TIME`, and report what is done with each, in their order.
+
+    So the ids of jobs are in the order of the chunks except for those of neighbours.
+    """
+    room = asyncio.Semaphore(AT_A_TIME)
+
+    async def take_one(requested: Requested, previous: asyncio.Task[None] | None) -> None:
+        outcomes = await take(requested)
+        room.release()
+        if previous:
+            await previous
+        report(outcomes)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            last = None
+            async for requested in chunks:
+                await room.acquire()
+                last = group.create_task(take_one(requested, last))
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None

@@ -6,13 +6,16 @@ Of each object and each set of options there is one current transcription. One t
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
 
 from orchestrator.database.sql import Connection, fetch_all, fetch_column, fetch_one, fetch_value
 from orchestrator.jobs.models import TRANSCRIBE, Options, State
 from orchestrator.jobs.object_changes import Identity
+
+NEXT_ENTRY = "nextval('procrastinate_jobs_id_seq')"
+"""SQL: the number of an entry of the queue that is about to be made."""
 
 
 class Current(NamedTuple):
@@ -50,25 +53,65 @@ async def newest_id(connection: Connection) -> int:
     return int(await fetch_value(connection, "select coalesce(max(id), 0) from jobs"))
 
 
+class FirstJobs(NamedTuple):
+    """New transcriptions of recordings that nobody knew before."""
+
+    savepaths: list[str]
+    ids: list[int]
+
+
+async def add_unrecorded(
+    connection: Connection, bucket: str, savepaths: Sequence[str], options: Options, priority: int
+) -> FirstJobs:
+    """Record those recordings that are not, with their transcriptions: of these no other transaction can know."""
+    recorded = await fetch_all(
+        connection, f"{_RECORD} returning savepath, id", {"bucket": bucket, "savepaths": _ordered(savepaths)}
+    )
+    if not recorded:
+        return FirstJobs([], [])
+    ids = await fetch_column(
+        connection,
+        f"{_ADD} from unnest(%(media)s::bigint[]) as m (id) order by m.id returning id",
+        {**_values(options, priority), "media": [id for _, id in recorded]},
+    )
+    return FirstJobs([savepath for savepath, _ in recorded], ids)
+
+
 async def add(
     connection: Connection, bucket: str, savepaths: Sequence[str], options: Options, priority: int
 ) -> list[int]:
     """Record transcriptions that do not exist yet; the ids of those that were new."""
-    ordered = sorted(set(savepaths))  # two submissions lock in one order: no deadlock
-    await connection.execute(
-        "insert into media (bucket, savepath) select %s, unnest(%s::text[]) on conflict do nothing", (bucket, ordered)
-    )
+    wanted = {"bucket": bucket, "savepaths": _ordered(savepaths)}
+    await connection.execute(_RECORD, wanted)
     return await fetch_column(
         connection,
-        """
-        insert into jobs (kind, media_id, options, priority)
-        select %s, m.id, %s, %s from unnest(%s::text[]) as wanted (savepath)
-        join media m on m.bucket = %s and m.savepath = wanted.savepath order by m.id
+        f"""
+        {_ADD} from unnest(%(savepaths)s::text[]) as wanted (savepath)
+        join media m on m.bucket = %(bucket)s and m.savepath = wanted.savepath order by m.id
         on conflict (media_id, options_key, kind) where not superseded do nothing
         returning id
         """,
-        (TRANSCRIBE, Jsonb(options.chosen()), priority, ordered, bucket),
+        {**_values(options, priority), **wanted},
     )
+
+
+_RECORD = """
+    insert into media (bucket, savepath) select %(bucket)s, unnest(%(savepaths)s::text[])
+    on conflict (bucket, savepath) do nothing
+"""
+_ADD = f"""
+    insert into jobs (kind, media_id, options, priority, queue_job)
+    select %(kind)s, m.id, %(options)s, %(priority)s, {NEXT_ENTRY}
+"""
+
+
+def _ordered(savepaths: Sequence[str]) -> list[str]:
+    """Two submissions lock in one order: no deadlock."""
+    return sorted(set(savepaths))
+
+
+def _values(options: Options, priority: int) -> dict[str, Any]:
+    return {"kind": TRANSCRIBE, "options": Jsonb(options.chosen()), "priority": priority}
 
 
 def replaced(transcription: str) -> str:

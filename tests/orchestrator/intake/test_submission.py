@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from psycopg.errors import CheckViolation
 
 from orchestrator.intake.submission import Submissions
 from orchestrator.jobs.models import Options
@@ -32,7 +33,8 @@ async def test_a_failure_after_queueing_leaves_neither(submissions: Submissions,
     await sql(
         """
         create function broken() returns trigger language plpgsql as $$ begin raise 'the power is out'; end $$;
-        create trigger broken before update on jobs for each row execute function broken();
+        create constraint trigger broken after insert on procrastinate_jobs deferrable initially deferred
+            for each row execute function broken();
         """
     )
     with pytest.raises(Exception, match="the power is out"):
@@ -147,3 +149,28 @@ async def test_a_cancelled_job_leaves_the_queue(submit, submissions, sql):
     job = await submit("talk.mp4")
     assert await submissions.cancel([job.id]) == [job.id]
     assert await sql("select count(*) from procrastinate_jobs") == [(0,)]
+
+
+async def chunks(*names: str):
+    for name in names:
+        yield {f"{name}/{number}.mp4": None for number in range(3)}
+
+
+async def test_chunks_of_a_long_submission_are_reported_in_their_order(submissions, sql):
+    reported = []
+    submission = submissions.begin(BUCKET, Options())
+    await submission.take_all(chunks(*"zyxwvuab", "z"), lambda outcomes: reported.append(list(outcomes.items())))
+    assert [outcomes[0] for outcomes in reported] == [
+        *((f"{name}/0.mp4", "new") for name in "zyxwvuab"),
+        ("z/0.mp4", "known"),
+    ]
+    assert await sql("select count(*), count(distinct queue_job) from jobs") == [(24, 24)]
+
+
+async def test_what_breaks_a_chunk_ends_the_submission_with_that_error(submissions, sql):
+    await sql("alter table media add check (savepath <> 'b/1.mp4')")
+    reported = []
+    with pytest.raises(CheckViolation):
+        await submissions.begin(BUCKET, Options()).take_all(chunks(*"abcdefgh"), reported.append)
+    assert [next(iter(outcomes)) for outcomes in reported] in ([], ["a/0.mp4"])
+    assert await sql("select count(*) from media where savepath like 'b/%%'") == [(0,)]
