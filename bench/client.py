@@ -70,10 +70,10 @@ class Client:
         async with self._http.stream("POST", "/transcribe", json={"savepath": savepath, **options}) as response:
             if response.status_code != 200:
                 raise SystemExit(f"the transcriber refused {savepath}: {(await response.aread()).decode()}")
-            async for event in events(response.aiter_lines()):
+            async for arrived in events(response.aiter_bytes()):
                 measured.total_s = time.perf_counter() - started
-                measured.events.append(event)
-                if isinstance(event, Segment) and counting is None:
+                measured.events += arrived
+                if counting is None and any(isinstance(event, Segment) for event in arrived):
                     measured.first_s = measured.total_s
                     counting = asyncio.create_task(self._counters())
         if not isinstance(measured.events[-1], Finished):

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import select
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Any
@@ -35,6 +37,8 @@ CONNECTION: dict[str, Any] = {
 """A connection whose other end is gone is noticed within about 30 s (libpq; the last but one is in milliseconds)."""
 
 IDLE_SECONDS = 60
+TRUSTED_SECONDS = 2.0
+"""How long after an answer of PostgreSQL a connection is not asked whether it works."""
 
 CONNECTION_ERRORS = (
     psycopg.OperationalError,
@@ -79,6 +83,39 @@ def trusting(url: str) -> str:
     return url
 
 
+class _LimitedConnection(psycopg.AsyncConnection[Any]):
+    """A connection that breaks if PostgreSQL is silent for too long. TCP's own keepalives only prove that some kernel
+    answers: a server that hangs, or a proxy whose other side is gone, answers them indefinitely.
+
+    Attributes:
+        answer_timeout: in seconds.
+        answered_at: monotonic second of the last answer.
+    """
+
+    answer_timeout: float
+    answered_at = float("-inf")
+
+    async def wait(self, *args: Any, **kwargs: Any) -> Any:
+        timer = asyncio.get_running_loop().call_later(self.answer_timeout, _hang_up, self.pgconn.socket)
+        try:
+            answer = await super().wait(*args, **kwargs)
+        finally:
+            timer.cancel()
+        self.answered_at = time.monotonic()
+        return answer
+
+
+async def _check(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Prove that a connection works before it is used. Not by a question to PostgreSQL if that has just answered:
+    had it ended the connection since, there were something to read.
+    """
+    assert isinstance(connection, _LimitedConnection)
+    ended = select.poll()
+    ended.register(connection.pgconn.socket, select.POLLIN)
+    if time.monotonic() > connection.answered_at + TRUSTED_SECONDS or ended.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
+
+
 def make_pool(url: str, answer_timeout: float = 30) -> Pool:
     """A pool that is opened by ``async with``; ``answer_timeout`` in seconds is for each statement."""
     return AsyncConnectionPool(
@@ -89,25 +126,13 @@ def make_pool(url: str, answer_timeout: float = 30) -> Pool:
         min_size=1,
         max_size=POOL_SIZE,
         timeout=WAIT_SECONDS,
-        check=AsyncConnectionPool.check_connection,
+        check=_check,
         open=False,
     )
 
 
-def _limited(answer_timeout: float) -> type[psycopg.AsyncConnection[Any]]:
-    """Connections that break if PostgreSQL is silent for too long. TCP's own keepalives only prove that some kernel
-    answers: a server that hangs, or a proxy whose other side is gone, answers them indefinitely.
-    """
-
-    class LimitedConnection(psycopg.AsyncConnection[Any]):
-        async def wait(self, *args: Any, **kwargs: Any) -> Any:
-            timer = asyncio.get_running_loop().call_later(answer_timeout, _hang_up, self.pgconn.socket)
-            try:
-                return await super().wait(*args, **kwargs)
-            finally:
-                timer.cancel()
-
-    return LimitedConnection
+def _limited(seconds: float) -> type[_LimitedConnection]:
+    return type("LimitedConnection", (_LimitedConnection,), {"answer_timeout": seconds})
 
 
 def _hang_up(descriptor: int) -> None:

@@ -31,7 +31,9 @@ class Attempt:
         segments: how many are stored, which is the index of the next.
         language: of the segments that are stored.
         start_seconds: where the transcriber was asked to start, with ``first_segment`` as the next index.
-        vocabulary: the lists whose words the transcriber was given.
+        vocabulary: the lists whose words the transcriber is given.
+        waited: for what it needs, so that what was read when it began may have changed.
+        left_queue: its end is written, and its entry of the queue is gone.
     """
 
     id: int
@@ -50,13 +52,15 @@ class Attempt:
     start_seconds: float = 0.0
     first_segment: int = 0
     vocabulary: list[UsedList] = field(default_factory=list)
+    waited: bool = False
+    left_queue: bool = False
+
+    def __post_init__(self) -> None:
+        self.vocabulary = [UsedList.model_validate(one) for one in self.vocabulary]
 
 
 async def open_receipt(connection: Connection, attempt: Attempt, transcriber_url: str, event: Started) -> None:
-    """Note which transcriber works on what, from where on; so its object exists."""
-    await connection.execute(
-        "update media set removed_at = null where id = %s and removed_at is not null", (attempt.media_id,)
-    )
+    """Note which transcriber works on what, from where on."""
     await connection.execute(
         """
         insert into attempts (transcription_id, attempt, transcriber_url, start_seconds, etag, vocabulary)
@@ -68,6 +72,13 @@ async def open_receipt(connection: Connection, attempt: Attempt, transcriber_url
             *(attempt.id, attempt.number, transcriber_url, attempt.start_seconds, event.etag),
             _used(attempt.vocabulary, event.vocabulary),
         ),
+    )
+
+
+async def note_seen(connection: Connection, attempt: Attempt) -> None:
+    """A transcriber has begun to read the object of an attempt, so it exists."""
+    await connection.execute(
+        "update media set removed_at = null where id = %s and removed_at is not null", (attempt.media_id,)
     )
 
 
@@ -91,23 +102,52 @@ async def extend_receipt(
     )
 
 
-async def complete_receipt(connection: Connection, attempt: Attempt, event: Finished) -> None:
-    """Note what the transcriber, and the extractor by its receipt, say of the end."""
+_ENDED = (
+    *("declared_seconds", "samples", "delivered_seconds", "covered_seconds", "sha256", "etag", "extraction_id"),
+    *("last_modified", "size", "segments", "track", "track_choice", "remarks", "speech_without_words"),
+)
+"""What is in a receipt that the end of an attempt says."""
+
+
+async def complete_receipt(
+    connection: Connection,
+    attempt: Attempt,
+    event: Finished,
+    transcriber_url: str | None = None,
+    started: Started | None = None,
+) -> None:
+    """Note what the transcriber, and the extractor by its receipt, say of the end.
+
+    Args:
+        transcriber_url, started: of a receipt that is not open yet.
+    """
+    values = {
+        **event.model_dump(include=set(_ENDED)),
+        "speech_without_words": _json(event.speech_without_words),
+        "transcription_id": attempt.id,
+        "attempt": attempt.number,
+    }
+    if started:
+        values |= {
+            "transcriber_url": transcriber_url,
+            "start_seconds": attempt.start_seconds,
+            "vocabulary": _used(attempt.vocabulary, started.vocabulary),
+        }
+        await connection.execute(
+            f"""
+            insert into attempts ({", ".join(values)}, ended_at)
+            values ({", ".join(f"%({name})s" for name in values)}, now())
+            on conflict (transcription_id, attempt) do nothing
+            """,
+            values,
+        )
+        return
     await connection.execute(
-        """
-        update attempts set ended_at = now(), declared_seconds = %(declared_seconds)s, samples = %(samples)s,
-            delivered_seconds = %(delivered_seconds)s, covered_seconds = %(covered_seconds)s,
-            sha256 = %(sha256)s, etag = %(etag)s, extraction_id = %(extraction_id)s,
-            last_modified = %(last_modified)s, size = %(size)s, segments = %(segments)s, track = %(track)s,
-            track_choice = %(track_choice)s, remarks = %(remarks)s, speech_without_words = %(without_words)s
-        where transcription_id = %(id)s and attempt = %(attempt)s
+        f"""
+        update attempts set ended_at = now(), {", ".join(f"{name} = %({name})s" for name in _ENDED)}
+        where transcription_id = %(transcription_id)s and attempt = %(attempt)s
         """,
-        {
-            **event.model_dump(exclude={"speech_without_words"}),
-            "without_words": _json(event.speech_without_words),
-            "id": attempt.id,
-            "attempt": attempt.number,
-        },
+        values,
     )
 
 
@@ -161,17 +201,20 @@ async def cut_receipts(connection: Connection, id: int, seconds: float) -> None:
         )
 
 
-async def speech_without_words(connection: Connection, id: int) -> SpeechWithoutWords | None:
-    """What the receipts of a transcription say of it, added up; None if they say nothing."""
-    parts = await fetch_column(
-        connection,
-        """
-        select speech_without_words from attempts
-        where transcription_id = %s and speech_without_words is not null order by attempt
-        """,
-        (id,),
-    )
-    return total(map(SpeechWithoutWords.model_validate, parts))
+async def speech_without_words(connection: Connection, attempt: Attempt, event: Finished) -> SpeechWithoutWords | None:
+    """What the end of an attempt and the receipts before it say of that, added up; None if they say nothing."""
+    parts = []
+    if attempt.start_seconds > 0:  # else those before it have brought nothing
+        parts = await fetch_column(
+            connection,
+            """
+            select speech_without_words from attempts
+            where transcription_id = %s and attempt <> %s and speech_without_words is not null order by attempt
+            """,
+            (attempt.id, attempt.number),
+        )
+    own = [event.speech_without_words] if event.speech_without_words else []
+    return total([*map(SpeechWithoutWords.model_validate, parts), *own])
 
 
 async def earlier_etag(connection: Connection, attempt: Attempt) -> str | None:

@@ -14,6 +14,7 @@ from orchestrator.database.sql import Connection, fetch_all, fetch_column
 from orchestrator.errors import Superseded
 from orchestrator.jobs.attempts import Attempt, end_receipts
 from orchestrator.jobs.models import UNFINISHED, State
+from orchestrator.jobs.vocabulary import lists_of
 from reelscribe.errors import ServiceError
 
 WORKER_LOST = "worker_lost"
@@ -56,41 +57,64 @@ def _error(failure: ServiceError) -> dict[str, Any]:
     }
 
 
-async def begin(connection: Connection, queue_job: int, id: int) -> Attempt | None:
-    """A new attempt for the one queue job that may begin it; None for any other, which has nothing to do."""
+async def begin(connection: Connection, queue_job: int, id: int, waits: bool = True) -> Attempt | None:
+    """A new attempt for the one queue job that may begin it; None for any other, which has nothing to do.
+
+    Args:
+        waits: for another transaction that changes the job; else that is None too.
+    """
     async with connection.cursor(row_factory=class_row(Attempt)) as cursor:
         await cursor.execute(
             f"""
             update jobs j set state = '{BEGIN.target}', attempt = attempt + 1, {_NO_ERROR},
                 started_at = coalesce(started_at, now())
-            where j.id = %s and j.queue_job = %s and j.state = any(%s)
+            from (
+                select one.id, coalesce(m.bucket, '') as bucket, coalesce(m.savepath, '') as savepath
+                from jobs one left join media m on m.id = one.media_id
+                where one.id = %(id)s for no key update of one {"" if waits else "skip locked"}
+            ) found
+            where j.id = found.id and j.queue_job = %(queue_job)s and j.state = any(%(sources)s)
             returning j.id, j.kind, j.attempt as number, j.queue_job, j.failures, j.media_id,
-                coalesce((select m.bucket from media m where m.id = j.media_id), '') as bucket,
-                coalesce((select m.savepath from media m where m.id = j.media_id), '') as savepath,
-                j.options, j.progress_seconds, j.previous_seconds, j.language,
-                (select count(*) from segments s where s.transcription_id = j.id) as segments
+                found.bucket, found.savepath, j.options, j.progress_seconds, j.previous_seconds, j.language,
+                (select count(*) from segments s where s.transcription_id = j.id) as segments,
+                {lists_of("found.savepath")} as vocabulary
             """,
-            (id, queue_job, list(BEGIN.sources)),
+            {"id": id, "queue_job": queue_job, "sources": list(BEGIN.sources)},
         )
         return await cursor.fetchone()
 
 
 async def advance(
-    connection: Connection, attempt: Attempt, transition: Transition, assignments: str = "", **parameters: Any
+    connection: Connection,
+    attempt: Attempt,
+    transition: Transition,
+    assignments: str = "",
+    leaves_queue: bool = False,
+    **parameters: Any,
 ) -> None:
     """The fence: one statement that changes the job and proves that the attempt may.
 
     It locks the row to the end of the transaction, so that no newer attempt begins before the rest is written.
 
+    Args:
+        leaves_queue: the entry of the queue goes too.
+
     Raises:
         Superseded: a newer attempt has begun, or the job is no longer this attempt's.
     """
-    cursor = await connection.execute(
-        f"""
+    statement = f"""
         update jobs set state = '{transition.target}' {", " + assignments if assignments else ""}
         where id = %(id)s and attempt = %(attempt)s and queue_job = %(queue_job)s and state = any(%(sources)s)
         returning progress_seconds, previous_seconds, failures
-        """,
+    """
+    if leaves_queue:
+        statement = f"""
+            with changed as ({statement}), left_queue as (
+                delete from procrastinate_jobs where id = %(queue_job)s and exists (select from changed)
+            ) select * from changed
+        """
+    cursor = await connection.execute(
+        statement,
         {
             **parameters,
             "id": attempt.id,
@@ -120,9 +144,10 @@ async def fail(connection: Connection, attempt: Attempt, failure: ServiceError) 
 
 
 async def finish(connection: Connection, attempt: Attempt, assignments: str = "", **parameters: Any) -> None:
-    """The job is done."""
+    """The job is done, and leaves the queue."""
     assignments = f"finished_at = now(), {_NO_ERROR}" + (f", {assignments}" if assignments else "")
-    await advance(connection, attempt, FINISH, assignments, **parameters)
+    await advance(connection, attempt, FINISH, assignments, leaves_queue=True, **parameters)
+    attempt.left_queue = True
 
 
 async def resume(connection: Connection, attempt: Attempt, assignments: str = "", **parameters: Any) -> None:

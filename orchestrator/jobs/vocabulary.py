@@ -80,14 +80,19 @@ async def vocabularies(connection: Connection) -> list[Vocabulary]:
     return await fetch_models(connection, Vocabulary, "select * from vocabularies order by prefix")
 
 
-async def lists_of(connection: Connection, savepath: str) -> list[UsedList]:
-    """The lists of a savepath, the longest prefix first."""
-    return await fetch_models(
-        connection,
-        UsedList,
-        "select prefix, words from vocabularies where starts_with(%s, prefix) order by length(prefix) desc",
-        (savepath,),
-    )
+def lists_of(savepath: str) -> str:
+    """SQL for the lists of a savepath, the longest prefix first, as JSON; ``savepath`` is an SQL expression."""
+    return f"""
+        coalesce((
+            select jsonb_agg(jsonb_build_object('prefix', prefix, 'words', words) order by length(prefix) desc)
+            from vocabularies where starts_with({savepath}, prefix)
+        ), '[]')
+    """
+
+
+async def choose(connection: Connection, savepath: str) -> list[UsedList]:
+    """The lists that a savepath has now, the longest prefix first."""
+    return [UsedList(**one) for one in await fetch_value(connection, f"select {lists_of('%s::text')}", (savepath,))]
 
 
 async def put(connection: Connection, prefix: str, words: Sequence[str], by: str) -> None:

@@ -19,6 +19,7 @@ from psycopg.errors import ForeignKeyViolation
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from orchestrator.database.pool import CONNECTION_ERRORS, IDLE_SECONDS, Pool, one_line
+from orchestrator.jobs.attempts import Attempt
 from orchestrator.jobs.models import UNFINISHED
 from orchestrator.queue import backlog, fetch
 from orchestrator.queue.entries import QueueEntries
@@ -38,11 +39,15 @@ class _Manager(JobManager):
 
     Attributes:
         kinds: which this worker takes, each with how many at the same time, as of now.
+        begun: attempts that began as their entries were taken, until they run.
+        left: entries that have left the queue with the last write of their jobs.
     """
 
     def __init__(self, connector: procrastinate.PsycopgConnector) -> None:
         super().__init__(connector)
         self.kinds: Mapping[str, Callable[[], int]] = {}
+        self.begun: dict[int | None, Attempt] = {}
+        self.left: set[int | None] = set()
         self._look_for_jobs: Callable[[], Awaitable[None]] | None = None
         self._connector = connector
         self._notified = 0
@@ -56,16 +61,19 @@ class _Manager(JobManager):
             try:
                 if time.monotonic() < self._unsure_until:
                     await self._put_back(worker_id)
-                row = await fetch.take(self._connector.pool, worker_id, self._free_kinds())
+                taken = await fetch.take(self._connector.pool, worker_id, self._free_kinds())
             except ForeignKeyViolation as pruned:
                 raise ConnectorException("this worker was considered stalled; it starts again") from pruned
             except CONNECTION_ERRORS as lost:
                 self._note_loss(lost)
                 return None
             self._note_answer()
-            if row:
-                self._running[row["id"]] = row["task_name"]
-                return QueueJob.from_row(row)
+            if taken:
+                entry, attempt = taken
+                self._running[entry["id"]] = entry["task_name"]
+                if attempt:
+                    self.begun[entry["id"]] = attempt
+                return QueueJob.from_row(entry)
             if notified == self._notified:
                 return None  # procrastinate now forgets what it was notified of meanwhile
 
@@ -130,14 +138,18 @@ class _Manager(JobManager):
             await asyncio.sleep(REOPEN_SECONDS)
 
     async def finish_job(self, job: QueueJob, status: Status, delete_job: bool) -> None:
-        """Take the job out of the queue; back to its position if the database was lost before it was decided."""
+        """Take the job out of the queue, if its end has not; back to its position if the database was lost before it
+        was decided.
+        """
         try:
-            await self._finish(job)
+            if job.id not in self.left:
+                await self._finish(job)
         except ConnectorException:
             self._unsure_until = time.monotonic() + UNSURE_SECONDS
             raise
         finally:
             self._running.pop(job.id, None)
+            self.left.discard(job.id)
             if self._look_for_jobs:  # the worker looks by itself only if it ran as many as it can, of all kinds
                 await self._look_for_jobs()
 
@@ -187,6 +199,14 @@ class Queue(QueueEntries):
     def take_kinds(self, kinds: Mapping[str, Callable[[], int]]) -> None:
         """Say which kinds of work the worker of this process takes, each with how many at the same time, as of now."""
         self._manager.kinds = kinds
+
+    def begun(self, entry: int) -> Attempt | None:
+        """The attempt of an entry that was taken, if that has begun; to be asked once."""
+        return self._manager.begun.pop(entry, None)
+
+    def note_left(self, entry: int) -> None:
+        """An entry that a worker of this process works on has left the queue."""
+        self._manager.left.add(entry)
 
     async def sort(self) -> None:
         """Bring forward what may start from behind blocked jobs; done regularly, no job waits for a blocked one."""

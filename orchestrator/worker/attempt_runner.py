@@ -53,42 +53,50 @@ class AttemptRunner:
             [(reason, _)] = Counter(reasons).most_common(1)
             log.warning("%d jobs still wait: %s", len(reasons), reason)
 
-    async def run(self, queue_job: int, id: int) -> None:
-        """Do one attempt. Cancelling this hands the job back to the queue.
+    async def run(self, queue_job: int, id: int, attempt: Attempt | None = None) -> bool:
+        """Do one attempt; whether its entry has left the queue. Cancelling this hands the job back to the queue.
+
+        Args:
+            attempt: as the queue has begun it; None if it could not.
 
         Raises:
             psycopg.OperationalError: the database is gone; the job keeps its position in the queue.
         """
         with noting(job=id):
-            await self._run(queue_job, id)
+            return await self._run(queue_job, id, attempt)
 
-    async def _run(self, queue_job: int, id: int) -> None:
+    async def _run(self, queue_job: int, id: int, attempt: Attempt | None) -> bool:
         try:
-            attempt = await self._begin(queue_job, id)
+            attempt = attempt or await self._begin(queue_job, id)
         except asyncio.CancelledError:
             await _despite_cancellation(self._hand_back_if_begun(queue_job, id))
             raise
         if attempt is None:
-            return
+            return False
         with noting(**_facts(attempt)):
             try:
-                await self._until_decided(attempt)
+                return await self._until_decided(attempt)
             except Superseded as superseded:
                 log.info("%s", superseded)
+                return False
             except asyncio.CancelledError:
                 await _despite_cancellation(self._hand_back(attempt))
                 raise
 
-    async def _work(self, attempt: Attempt) -> None:
-        """Work, as soon as what that needs is available. The reason for waiting is written when it changes."""
+    async def _work(self, attempt: Attempt) -> bool:
+        """Work, as soon as what that needs is available; whether that has taken the job out of the queue. The reason
+        for waiting is written when it changes.
+        """
         written, written_at = "", 0.0
         try:
             while True:
+                attempt.left_queue = False
                 try:
                     await self._kind.work(attempt)
                     self._metrics.attempts.labels(self._kind.name, "done").inc()
-                    return
+                    return attempt.left_queue
                 except Unavailable as reason:
+                    attempt.waited = True
                     now = time.monotonic()
                     self._refused[attempt.id] = reason.message, now + reason.retry_after + REASON_SECONDS
                     if not written or (reason.message != written and now > written_at + REASON_SECONDS):
@@ -98,9 +106,9 @@ class AttemptRunner:
         finally:
             self._refused.pop(attempt.id, None)
 
-    async def _until_decided(self, attempt: Attempt) -> None:
+    async def _until_decided(self, attempt: Attempt) -> bool:
         try:
-            await self._work(attempt)
+            return await self._work(attempt)
         except ServiceError as failure:
             await self._decide(attempt, failure)
         except ProgramLimitExceeded as too_much:  # an OperationalError by psycopg, but no new connection cures it
@@ -111,6 +119,7 @@ class AttemptRunner:
             log.exception("%s", _name(attempt))
             message = f"the orchestrator failed with {type(bug).__name__}; its log has the details"
             await self._decide(attempt, InternalError(message))
+        return False
 
     async def _decide(self, attempt: Attempt, failure: ServiceError) -> None:
         decision = self._kind.retry.decide(attempt, failure)

@@ -4,6 +4,7 @@ Every write names its attempt (:func:`orchestrator.jobs.transitions.advance`), a
 """
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
 
@@ -11,15 +12,21 @@ from orchestrator.database.pool import Pool
 from orchestrator.database.reconnect import retry_on_reconnect
 from orchestrator.database.sql import Connection
 from orchestrator.errors import ObjectChanged
-from orchestrator.jobs import attempts, transitions
+from orchestrator.jobs import attempts, transitions, vocabulary
 from orchestrator.jobs.attempts import Attempt
-from orchestrator.jobs.vocabulary import lists_of
 from orchestrator.queue.entries import QueueEntries
 from orchestrator.transcripts import segments as stored_segments
 from orchestrator.transcripts.edits.finished import keep_edits
 from orchestrator.worker.retry import ResumeFrom
 from reelscribe.contracts.events import Finished, Segment, Started
 from reelscribe.contracts.speech_without_words import SpeechWithoutWords
+
+
+class Beginning(NamedTuple):
+    """What a transcriber has said as it began."""
+
+    transcriber_url: str
+    event: Started
 
 
 class TranscriptionProgress:
@@ -36,7 +43,7 @@ class TranscriptionProgress:
     async def choose_vocabulary(self, attempt: Attempt) -> None:
         """Have the attempt use the words that its savepath has now."""
         async with self._pool.connection() as connection:
-            attempt.vocabulary = await lists_of(connection, attempt.savepath)
+            attempt.vocabulary = await vocabulary.choose(connection, attempt.savepath)
 
     @retry_on_reconnect
     async def start(self, attempt: Attempt, transcriber_url: str, event: Started) -> None:
@@ -46,25 +53,7 @@ class TranscriptionProgress:
             ObjectChanged: not on the object that the stored segments are of.
         """
         async with self._pool.connection() as connection:
-            await transitions.resume(
-                connection,
-                attempt,
-                """
-                model = %(model)s,
-                language_probability = case
-                    when %(resumed)s and language = %(language)s then language_probability else %(probability)s
-                end,
-                language = %(language)s,
-                declared_seconds = coalesce(%(declared)s, declared_seconds)
-                """,
-                model=event.model,
-                resumed=attempt.segments > 0,  # in the language that was detected, which is not detected again
-                language=event.language,
-                probability=event.language_probability,
-                declared=event.duration,
-            )
-            await _check_object(connection, attempt, event.etag)
-            await attempts.open_receipt(connection, attempt, transcriber_url, event)
+            await _start(connection, attempt, Beginning(transcriber_url, event))
 
     @retry_on_reconnect
     async def store(
@@ -73,13 +62,17 @@ class TranscriptionProgress:
         segments: Sequence[Segment],
         seconds: float,
         without_words: SpeechWithoutWords | None = None,
+        started: Beginning | None = None,
     ) -> None:
         """All before ``seconds`` is here: store it, to resume there should this attempt break off.
 
         Args:
             without_words: of this attempt so far, if these segments leave more of it.
+            started: what :meth:`start` has not stored yet.
         """
         async with self._pool.connection() as connection:
+            if started:
+                await _start(connection, attempt, started)
             await transitions.advance(
                 connection,
                 attempt,
@@ -98,27 +91,33 @@ class TranscriptionProgress:
         attempt.segments += len(segments)
 
     @retry_on_reconnect
-    async def finish(self, attempt: Attempt, segments: Sequence[Segment], event: Finished) -> None:
+    async def finish(
+        self, attempt: Attempt, segments: Sequence[Segment], event: Finished, started: Beginning | None = None
+    ) -> None:
         """The transcript is complete, or as complete as the request allowed; what follows from it is queued.
+
+        Args:
+            started: what :meth:`start` has not stored yet.
 
         Raises:
             ObjectChanged: the earlier segments are of another object.
         """
         async with self._pool.connection() as connection:
             await _check_object(connection, attempt, event.etag)
-            await attempts.complete_receipt(connection, attempt, event)
-            without_words = await attempts.speech_without_words(connection, attempt.id)
+            await attempts.complete_receipt(connection, attempt, event, *started or ())
+            without_words = await attempts.speech_without_words(connection, attempt, event)
             most_seconds = attempt.options.get("max_speech_without_words")
             lack = without_words.too_long(most_seconds) if without_words else None
             own_lack = event.speech_without_words and event.speech_without_words.too_long(most_seconds)
             await transitions.finish(
                 connection,
                 attempt,
-                """
-                complete = %(complete)s, reason = %(reason)s,
-                declared_seconds = coalesce(%(start)s + %(declared)s, declared_seconds),
+                f"""
+                {_SAID + "," if started else ""} complete = %(complete)s, reason = %(reason)s,
+                declared_seconds = coalesce(%(start)s + %(declared)s, %(duration)s, declared_seconds),
                 progress_seconds = %(start)s + %(covered)s, speech_without_words = %(without_words)s
                 """,
+                **(_said(attempt, started.event) if started else {"duration": None}),
                 start=attempt.start_seconds,
                 complete=event.complete and not lack,
                 reason=lack if own_lack and event.reason == own_lack else event.reason or lack,
@@ -155,6 +154,33 @@ class TranscriptionProgress:
             )
             attempt.segments = await stored_segments.remove_from(connection, attempt.id, seconds)
             await attempts.cut_receipts(connection, attempt.id, seconds)
+
+
+_SAID = """
+    model = %(model)s,
+    language_probability = case
+        when %(resumed)s and language = %(language)s then language_probability else %(probability)s
+    end,
+    language = %(language)s
+"""
+
+
+def _said(attempt: Attempt, event: Started) -> dict[str, Any]:
+    return {
+        "model": event.model,
+        "resumed": attempt.segments > 0,  # in the language that was detected, which is not detected again
+        "language": event.language,
+        "probability": event.language_probability,
+        "duration": event.duration,
+    }
+
+
+async def _start(connection: Connection, attempt: Attempt, started: Beginning) -> None:
+    assignments = f"{_SAID}, declared_seconds = coalesce(%(duration)s, declared_seconds)"
+    await transitions.resume(connection, attempt, assignments, **_said(attempt, started.event))
+    await _check_object(connection, attempt, started.event.etag)
+    await attempts.open_receipt(connection, attempt, *started)
+    await attempts.note_seen(connection, attempt)
 
 
 async def _check_object(connection: Connection, attempt: Attempt, etag: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 60.0
 WATCH_SECONDS = 5.0
 """How often each transcriber is asked for its health, whether there are jobs or not."""
+
+FRESH_SECONDS = 0.5
+"""How long an answer is good for: many short jobs need not ask for each."""
 
 UNKNOWN_CAPACITY = 4
 """Slots that transcribers are taken to have together until one of them has said how many it has."""
@@ -79,7 +83,7 @@ class _Transcriber:
         outage: of itself.
         buckets: outages of reading the recordings of a bucket through it.
         silent: its last failure was that it did not answer as healthy.
-        health: its last answer.
+        health: its last answer, and ``healthy_at`` the monotonic second of it, unless a job has failed there since.
     """
 
     url: str
@@ -88,10 +92,12 @@ class _Transcriber:
     buckets: dict[str | None, Outage] = field(default_factory=dict)
     silent: bool = False
     health: dict[str, Any] = field(default_factory=dict)
+    healthy_at: float = float("-inf")
 
     def note_health(self, health: dict[str, Any]) -> None:
         """It has answered."""
         self.health = health
+        self.healthy_at = time.monotonic()
         if self.silent:
             self.silent = False
             self.outage.note_success()
@@ -101,6 +107,7 @@ class _Transcriber:
         that asks for it.
         """
         self.silent = True
+        self.healthy_at = float("-inf")
         self.outage.note_failure(failure, quietly=not self.health)
 
     def reading(self, bucket: str | None) -> Outage:
@@ -140,18 +147,22 @@ class JobStream:
         self._stream = stream
         self._reading = reading
 
-    async def events(self) -> AsyncGenerator[Event, None]:
+    async def events(self) -> AsyncGenerator[list[Event], None]:
         """Its events as they arrive; see :meth:`orchestrator.worker.transcriber_client.EventStream.events`."""
         async with aclosing(self._stream.events()) as events:
-            async for event in events:
-                match event:
-                    case Progress():
-                        self._transcriber.outage.note_success()
-                    case Failed(code=code) if code in READING_CODES:
-                        self._reading.note_failure(RemoteError(502, code, event.message, True))
-                    case Started() | Failed():
-                        self._reading.note_success()
-                yield event
+            async for arrived in events:
+                for event in arrived:
+                    self._note(event)
+                yield arrived
+
+    def _note(self, event: Event) -> None:
+        match event:
+            case Progress():
+                self._transcriber.outage.note_success()
+            case Failed(code=code) if code in READING_CODES:
+                self._reading.note_failure(RemoteError(502, code, event.message, True))
+            case Started() | Failed():
+                self._reading.note_success()
 
 
 class Transcribers:
@@ -217,10 +228,12 @@ class Transcribers:
                     finally:
                         await stream.close()
             except CannotTakeJob as refused:
+                transcriber.healthy_at = float("-inf")
                 reasons.append(refused.reason)
                 if refused.reason.code != "busy":
                     transcriber.outage.note_failure(refused.reason)
             except StreamCut as cut:
+                transcriber.healthy_at = float("-inf")
                 transcriber.outage.note_failure(cut)
                 raise
             finally:
@@ -231,7 +244,7 @@ class Transcribers:
 
     async def _by_load(self) -> tuple[list[_Transcriber], list[ServiceError]]:
         """Those that answer, the least loaded first, and why the others are unavailable."""
-        answered = await self._ask_all()
+        answered = await self._ask_all(FRESH_SECONDS)
         reasons = []
         for one in self._transcribers:
             if one not in answered and one.outage.reason:
@@ -239,20 +252,22 @@ class Transcribers:
                 reasons.append(one.outage.reason)
         return sorted(answered, key=_load), reasons
 
-    async def _ask_all(self) -> list[_Transcriber]:
-        """Those that answer, of those that are not left alone now."""
+    async def _ask_all(self, fresh_seconds: float = 0) -> list[_Transcriber]:
+        """Those that answer, of those that are not left alone now; those that have answered so recently are not asked
+        again.
+        """
         asked = [one for one in self._transcribers if not one.outage.unavailable_reason]
-        answers = await asyncio.gather(*(self._client.health(one.url) for one in asked), return_exceptions=True)
-        answered = []
-        for one, answer in zip(asked, answers, strict=True):
+        stale = [one for one in asked if time.monotonic() >= one.healthy_at + fresh_seconds]
+        answers = await asyncio.gather(*(self._client.health(one.url) for one in stale), return_exceptions=True)
+        for one, answer in zip(stale, answers, strict=True):
             if isinstance(answer, ServiceError):
                 one.note_silence(answer)
+                asked.remove(one)
             elif isinstance(answer, BaseException):
                 raise answer
             else:
                 one.note_health(answer)
-                answered.append(one)
-        return answered
+        return asked
 
 
 def _load(one: _Transcriber) -> tuple[bool, float]:

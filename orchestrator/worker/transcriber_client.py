@@ -48,15 +48,15 @@ class EventStream:
         self._response = response
         self._progress_timeout = progress_timeout
 
-    async def events(self) -> AsyncGenerator[Event, None]:
-        """Its events as they arrive.
+    async def events(self) -> AsyncGenerator[list[Event], None]:
+        """Its events as they arrive, each time those that have arrived together.
 
         Raises:
             StreamCut: the stream broke off, or was silent for too long.
         """
         with _reading(self.url, self._progress_timeout):
-            async for event in events(self._response.aiter_lines()):
-                yield event
+            async for arrived in events(self._response.aiter_bytes()):
+                yield arrived
 
     async def close(self) -> None:
         """Close the connection, which ends the work of the transcriber."""

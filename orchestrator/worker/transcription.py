@@ -9,7 +9,7 @@ from orchestrator.jobs.attempts import Attempt
 from orchestrator.jobs.models import TRANSCRIBE
 from orchestrator.jobs.vocabulary import words_of
 from orchestrator.worker.kinds import Kind
-from orchestrator.worker.progress import TranscriptionProgress
+from orchestrator.worker.progress import Beginning, TranscriptionProgress
 from orchestrator.worker.retry import RetryPolicy
 from orchestrator.worker.transcriber_choice import RETRY_SECONDS, JobStream, Transcribers
 from orchestrator.worker.transcriber_client import UNAVAILABLE_CODES
@@ -38,7 +38,8 @@ def transcription(
     """
 
     async def work(attempt: Attempt) -> None:
-        await progress.choose_vocabulary(attempt)
+        if attempt.waited:
+            await progress.choose_vocabulary(attempt)
         try:
             async with transcribers.transcribe(_request(attempt, default_bucket)) as stream:
                 log.info("%s: from %.1f s at %s", attempt.savepath, attempt.progress_seconds, stream.url)
@@ -78,27 +79,45 @@ def _request(attempt: Attempt, default_bucket: str) -> TranscribeRequest:
 
 
 async def _store(progress: TranscriptionProgress, attempt: Attempt, stream: JobStream) -> None:
-    """Store a stream of events. Segments wait for the next progress event, so that none is stored twice: a later
-    attempt starts at the progress that was committed with them.
+    """Store a stream of events; those that have arrived together are one write. Segments wait for the next progress
+    event, so that none is stored twice: a later attempt starts at the progress that was committed with them.
     """
     pending: list[Segment] = []
     async with aclosing(stream.events()) as events:
-        async for event in events:
-            match event:
-                case Started():
-                    await progress.start(attempt, stream.url, event)
-                case Segment():
-                    pending.append(event)
-                case Progress():
-                    ready = [segment for segment in pending if segment.start < event.seconds]
-                    pending = pending[len(ready) :]
-                    await progress.store(attempt, ready, event.seconds, event.speech_without_words)
-                case Finished():
-                    await progress.finish(attempt, pending, event)
-                    return
-                case Failed():
-                    raise _failure(event)
+        async for arrived in events:
+            started: Beginning | None = None
+            reached: Progress | None = None
+            ended: Finished | Failed | None = None
+            for event in arrived:
+                match event:
+                    case Started():
+                        started = Beginning(stream.url, event)
+                    case Segment():
+                        pending.append(event)
+                    case Progress():
+                        reached = _later(reached, event)
+                    case Finished() | Failed():
+                        ended = event
+                        break
+            if isinstance(ended, Finished):
+                await progress.finish(attempt, pending, ended, started)
+                return
+            if reached:
+                ready = [segment for segment in pending if segment.start < reached.seconds]
+                pending = [segment for segment in pending if segment.start >= reached.seconds]
+                await progress.store(attempt, ready, reached.seconds, reached.speech_without_words, started)
+            elif started:
+                await progress.start(attempt, *started)
+            if ended:
+                raise _failure(ended)
     raise StreamCut(f"the events of {stream.url} ended without saying how the job ended")
+
+
+def _later(before: Progress | None, event: Progress) -> Progress:
+    """What a progress event says after another one: it names no speech without words if it adds none."""
+    if before is None or event.speech_without_words:
+        return event
+    return event.model_copy(update={"speech_without_words": before.speech_without_words})
 
 
 def _failure(event: Failed) -> ServiceError:

@@ -58,7 +58,8 @@ class Worker:
         async def run(context: procrastinate.JobContext, job: int) -> None:
             assert context.job.id is not None
             try:
-                await runner.run(context.job.id, job)
+                if await runner.run(context.job.id, job, self._queue.begun(context.job.id)):
+                    self._queue.note_left(context.job.id)
             except CONNECTION_ERRORS as lost:
                 log.warning("job %d: the database went away: %s; it is tried again", job, one_line(lost))
 

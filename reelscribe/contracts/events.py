@@ -135,15 +135,33 @@ def event_line(event: BaseModel) -> bytes:
     return event.model_dump_json().encode() + b"\n"
 
 
-async def events(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
-    """Read events from lines of NDJSON.
+async def events(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[Event]]:
+    """Read events from NDJSON: those that are complete in a chunk of bytes together.
 
     Raises:
         StreamCut: a line is not an event; a stream that was cut ends with such a line.
     """
-    async for line in lines:
-        if line.strip():
-            try:
-                yield _event.validate_json(line)
-            except ValidationError as invalid:
-                raise StreamCut(f"the event stream holds a line that is not an event: {line[:100]!r}") from invalid
+    rest = b""
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        found: list[Event] = []
+        for line in lines:
+            if line.strip():
+                try:
+                    found.append(_event.validate_json(line))
+                except ValidationError as invalid:
+                    if found:
+                        yield found
+                    raise _no_event(line) from invalid
+        if found:
+            yield found
+    if rest.strip():
+        try:
+            last = _event.validate_json(rest)
+        except ValidationError as invalid:
+            raise _no_event(rest) from invalid
+        yield [last]
+
+
+def _no_event(line: bytes) -> StreamCut:
+    return StreamCut(f"the event stream holds a line that is not an event: {line[:100].decode(errors='replace')!r}")

@@ -44,8 +44,9 @@ class Transcriber:
         body = TranscribeRequest(savepath=savepath, **options).model_dump(exclude_defaults=True)
         async with self.http.stream("POST", "/transcribe", json=body) as response:
             assert response.status_code == 200, await response.aread()
-            async for event in events(response.aiter_lines()):
-                yield event
+            async for arrived in events(response.aiter_bytes()):
+                for event in arrived:
+                    yield event
 
     async def events(self, savepath: str, **options: Any) -> list[Event]:
         return [event async for event in self.stream(savepath, **options)]

@@ -8,7 +8,8 @@ from orchestrator.transcripts.edits.shown import show_layer
 
 async def keep_edits(connection: Connection, id: int, media_id: int) -> None:
     """Put the edits of its recording over the text of a transcription, which is being finished."""
-    await lock_to_finish(connection, media_id)
+    if await lock_to_finish(connection, media_id) == 0:
+        return  # no one has edited it
     layer = await layer_of(connection, id)
     if layer is None:
         return

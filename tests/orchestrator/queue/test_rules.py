@@ -32,7 +32,7 @@ def take(pool, sql):
         while len(taken) < most and (job := await fetch.take(pool, worker, [TRANSCRIBE])):
             [(savepath,)] = await sql(
                 "select savepath from transcriptions t join media m on m.id = t.media_id where t.id = %s",
-                job["args"]["job"],
+                job.entry["args"]["job"],
             )
             taken.append(savepath)
         return taken

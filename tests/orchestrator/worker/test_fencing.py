@@ -231,7 +231,7 @@ async def test_concurrent_sweeps_queue_a_job_once(stalled, sweeper, sql):
 async def test_a_job_whose_worker_was_pruned_as_it_ended_is_queued_again(submit, pool, queue, sweeper, sql):
     job = await submit()
     [(worker,)] = await sql("insert into procrastinate_workers default values returning id")
-    taken = QueueJob.from_row(await fetch.take(pool, worker, [TRANSCRIBE]))
+    taken = QueueJob.from_row((await fetch.take(pool, worker, [TRANSCRIBE])).entry)
     await lose_worker(sql)
     await queue.app.job_manager.finish_job(taken, Status.ABORTED, True)
     assert await sweeper.sweep() == [job.id]
@@ -242,7 +242,7 @@ async def test_an_end_that_is_reported_twice_leaves_the_queued_job_alone(submit,
     """As after a commit whose answer was lost."""
     await submit()
     [(worker,)] = await sql("insert into procrastinate_workers default values returning id")
-    taken = QueueJob.from_row(await fetch.take(pool, worker, [TRANSCRIBE]))
+    taken = QueueJob.from_row((await fetch.take(pool, worker, [TRANSCRIBE])).entry)
     for _ in range(2):
         await queue.app.job_manager.finish_job(taken, Status.ABORTED, True)
     assert await sql("select status from procrastinate_jobs") == [("todo",)]

@@ -80,8 +80,9 @@ def stopped_at(pool, queue, submit, sql):
         runner = AttemptRunner(pool, queue, kind, WorkerMetrics(CollectorRegistry()))
         job = await submit()
         [(worker,)] = await sql("insert into procrastinate_workers default values returning id")
-        taken = QueueJob.from_row(await fetch.take(pool, worker, [TRANSCRIBE]))
-        steps = Stepwise(runner.run(taken.id, job.id), set(stops))
+        entry, attempt = await fetch.take(pool, worker, [TRANSCRIBE])
+        taken = QueueJob.from_row(entry)
+        steps = Stepwise(runner.run(taken.id, job.id, attempt), set(stops))
 
         async def process() -> None:
             await steps

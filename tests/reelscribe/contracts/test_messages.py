@@ -52,11 +52,10 @@ def refusal(**fields: Any) -> str:
 
 
 async def read(*lines: str) -> list[Event]:
-    async def stream() -> AsyncIterator[str]:
-        for line in lines:
-            yield line
+    async def stream() -> AsyncIterator[bytes]:
+        yield "\n".join(lines).encode()
 
-    return [event async for event in events(stream())]
+    return [event async for arrived in events(stream()) for event in arrived]
 
 
 class TestExtractAudioRequest:
@@ -172,14 +171,33 @@ class TestEvents:
             await read(line, line[: len(line) // 2])
 
     async def test_what_came_before_the_cut_is_kept(self):
-        async def stream() -> AsyncIterator[str]:
-            yield event_line(SEGMENT).decode()
-            yield '{"event": "seg'
+        async def stream() -> AsyncIterator[bytes]:
+            yield event_line(SEGMENT)
+            yield b'{"event": "seg'
 
-        stored = []
+        stored: list[Event] = []
         with pytest.raises(StreamCut):
-            async for event in events(stream()):
-                stored.append(event)
+            async for arrived in events(stream()):
+                stored += arrived
+        assert stored == [SEGMENT]
+
+    async def test_what_arrives_together_is_read_together_wherever_it_is_split(self):
+        line = event_line(SEGMENT)
+
+        async def stream() -> AsyncIterator[bytes]:
+            yield line + line + line[:10]
+            yield line[10:]
+
+        assert [len(arrived) async for arrived in events(stream())] == [2, 1]
+
+    async def test_what_came_before_a_line_that_is_not_an_event_is_kept(self):
+        async def stream() -> AsyncIterator[bytes]:
+            yield event_line(SEGMENT) + b"applause\n" + event_line(SEGMENT)
+
+        stored: list[Event] = []
+        with pytest.raises(StreamCut, match="applause"):
+            async for arrived in events(stream()):
+                stored += arrived
         assert stored == [SEGMENT]
 
     async def test_an_unknown_event_is_a_cut_stream(self):

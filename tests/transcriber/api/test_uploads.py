@@ -23,7 +23,7 @@ async def upload(transcriber: Transcriber, path: Path, name: str | None = None, 
     files = {"file": (name or path.name, path.read_bytes())}
     async with transcriber.http.stream("POST", "/transcribe", files=files, data=fields) as response:
         assert response.status_code == 200, await response.aread()
-        return [event async for event in events(response.aiter_lines())]
+        return [event async for arrived in events(response.aiter_bytes()) for event in arrived]
 
 
 async def refused(transcriber: Transcriber, **arguments: Any) -> tuple[int, dict[str, Any]]:

@@ -1,0 +1,99 @@
+"""The entries of the queue: as procrastinate makes them, in fewer statements."""
+
+import asyncio
+
+import psycopg
+
+from orchestrator.jobs.models import TRANSCRIBE, Options
+from orchestrator.queue import fetch
+from tests.orchestrator.conftest import BUCKET
+
+TRIGGERS = {
+    "notify_gone_entries": True,
+    "notify_new_entries": True,
+    "procrastinate_jobs_notify_queue_job_aborted_v1": True,
+    "procrastinate_jobs_notify_queue_job_inserted_v1": False,
+    "procrastinate_trigger_abort_requested_events_v1": False,
+    "procrastinate_trigger_delete_jobs_v1": True,
+    "procrastinate_trigger_scheduled_events_v1": False,
+    "procrastinate_trigger_status_events_insert_v1": False,
+    "procrastinate_trigger_status_events_update_v1": False,
+}
+
+
+async def notified(database_url, then) -> list[str]:
+    """The channels of procrastinate that are notified while this is done."""
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as listening:
+        for channel in (f"procrastinate_queue_v1#{TRANSCRIBE}", "procrastinate_any_queue_v1"):
+            await listening.execute(f'listen "{channel}"')
+        await then()
+        await listening.execute("notify procrastinate_any_queue_v1, 'last'")
+        channels = []
+        async for notify in listening.notifies():
+            if notify.payload == "last":
+                return channels
+            channels.append(notify.channel)
+    raise AssertionError("the connection ended")
+
+
+async def test_an_entry_is_what_procrastinate_makes_of_the_same_job(submit, sql):
+    job = await submit(priority=3)
+    await sql(
+        """
+        select procrastinate_defer_jobs_v1(array[
+            row (%s, %s, 3, null, null, jsonb_build_object('job', %s::bigint), null)::procrastinate_job_to_defer_v1
+        ])
+        """,
+        *(TRANSCRIBE, TRANSCRIBE, job.id),
+    )
+    ours, its = await sql("select to_jsonb(j) - 'id' from procrastinate_jobs j order by id")
+    assert ours == its
+    [(ids,)] = await sql("select array_agg(id order by id) from procrastinate_jobs")
+    assert await sql("select queue_job from jobs") == [(ids[0],)] and ids[1] > ids[0], "of one sequence"
+
+
+async def test_only_these_triggers_run_for_each_entry(sql):
+    """A version of procrastinate that adds one would cost that for each job, or need it."""
+    rows = await sql(
+        "select tgname, tgenabled <> 'D' from pg_trigger where tgrelid = 'procrastinate_jobs'::regclass"
+        " and not tgisinternal"
+    )
+    assert dict(rows) == TRIGGERS
+
+
+async def test_workers_are_notified_once_of_many_new_jobs(database_url, submissions):
+    async def submit_many() -> None:
+        await submissions.submit(BUCKET, [f"{number}.mp4" for number in range(50)], Options())
+
+    assert sorted(await notified(database_url, submit_many)) == [
+        "procrastinate_any_queue_v1",
+        f"procrastinate_queue_v1#{TRANSCRIBE}",
+    ]
+
+
+async def test_the_end_of_a_job_is_notified_only_where_it_makes_room_under_a_limit(database_url, submit, sql):
+    async def end_all() -> None:
+        await sql("delete from procrastinate_jobs")
+
+    await submit()
+    assert await notified(database_url, end_all) == []
+    await sql("insert into queue_rules (prefix, max_running) values ('', 5)")
+    assert await notified(database_url, end_all) == ["procrastinate_any_queue_v1"]
+
+
+async def test_a_job_is_done_and_out_of_the_queue_in_one_transaction(store_transcript, sql):
+    job = await store_transcript("talk.mp4", "All of it.")
+    assert job.state == "done"
+    assert await sql("select count(*) from procrastinate_jobs") == [(0,)]
+
+
+async def test_a_worker_that_takes_a_job_does_not_wait_for_whoever_changes_it(submit, pool, sql, database_url):
+    """Else two would wait for each other: a cancellation locks the job, then its entry."""
+    job = await submit()
+    [(worker,)] = await sql("insert into procrastinate_workers default values returning id")
+    async with await psycopg.AsyncConnection.connect(database_url) as other:
+        await other.execute("select from jobs where id = %s for no key update", (job.id,))
+        async with asyncio.timeout(30):
+            entry, attempt = await fetch.take(pool, worker, [TRANSCRIBE])
+        assert entry["args"] == {"job": job.id} and attempt is None
+    assert await sql("select state, attempt from jobs") == [("queued", 0)]
