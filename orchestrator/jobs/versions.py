@@ -54,7 +54,7 @@ async def newest_id(connection: Connection) -> int:
 
 
 class FirstJobs(NamedTuple):
-    """New transcriptions of recordings that nobody knew before."""
+    """Transcriptions of recordings that had none, and were not recorded at all."""
 
     savepaths: list[str]
     ids: list[int]
