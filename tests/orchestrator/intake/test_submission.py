@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from psycopg.errors import CheckViolation
 
-from orchestrator.intake.submission import Submissions
+from orchestrator.intake.submission import Submissions, take_all
 from orchestrator.jobs.models import Options
 from tests.orchestrator.conftest import BUCKET
 
@@ -159,7 +159,7 @@ async def chunks(*names: str):
 async def test_chunks_of_a_long_submission_are_reported_in_their_order(submissions, sql):
     reported = []
     submission = submissions.begin(BUCKET, Options())
-    await submission.take_all(chunks(*"zyxwvuab", "z"), lambda outcomes: reported.append(list(outcomes.items())))
+    await take_all(submission.take, chunks(*"zyxwvuab", "z"), lambda outcomes: reported.append(list(outcomes.items())))
     assert [outcomes[0] for outcomes in reported] == [
         *((f"{name}/0.mp4", "new") for name in "zyxwvuab"),
         ("z/0.mp4", "known"),
@@ -171,6 +171,6 @@ async def test_what_breaks_a_chunk_ends_the_submission_with_that_error(submissio
     await sql("alter table media add check (savepath <> 'b/1.mp4')")
     reported = []
     with pytest.raises(CheckViolation):
-        await submissions.begin(BUCKET, Options()).take_all(chunks(*"abcdefgh"), reported.append)
+        await take_all(submissions.begin(BUCKET, Options()).take, chunks(*"abcdefgh"), reported.append)
     assert [next(iter(outcomes)) for outcomes in reported] in ([], ["a/0.mp4"])
     assert await sql("select count(*) from media where savepath like 'b/%%'") == [(0,)]
