@@ -16,6 +16,34 @@ class NoTables(DatabaseUnavailable):
         super().__init__("the database has no tables yet: orchestrator serve, worker, up or submit makes them")
 
 
+class NewerTables(DatabaseUnavailable):
+    """A newer version of the orchestrator made the tables, or changed them, and this one does not know them."""
+
+    retryable = False
+
+
+class OlderTables(DatabaseUnavailable):
+    """An earlier version of the orchestrator made the tables, and this command does not change any."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the tables of the database are those of an earlier version of the orchestrator; bring them up to date with: "
+            "orchestrator database upgrade (which makes a backup first), or start orchestrator up, serve or worker"
+        )
+
+
+class BackupUnusable(ServiceError):
+    """A file is no backup, is cut off, damaged, or does not hold what it says."""
+
+    status, code = 422, "backup_unusable"
+
+
+class DatabaseProgramFailed(ServiceError):
+    """A program of PostgreSQL is missing, is too old, or has failed."""
+
+    status, code = 500, "database_program_failed"
+
+
 class Unavailable(ServiceError):
     """What a job needs is not available now, which says nothing about the job. ``retry_after`` is in seconds."""
 

@@ -15,7 +15,7 @@ from psycopg.errors import DiskFull, InsufficientPrivilege
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.database.pool import CONNECTION_ERRORS, Pool, one_line, open_database
-from orchestrator.errors import NeedsDatabase
+from orchestrator.errors import NeedsDatabase, NewerTables
 from orchestrator.exports.deletion import Deletions
 from orchestrator.intake.bucket import Objects
 from orchestrator.intake.submission import Submissions
@@ -32,6 +32,8 @@ from reelscribe.settings.fields import Url
 from reelscribe.settings.loading import SERVER_VARIABLE, Settings, load_settings
 from reelscribe.stop_signals import INTERRUPTED_EXIT_CODE, STOP_SIGNALS
 
+NEWER_TABLES_EXIT_CODE = 3
+"""Another start of the same program is of no use: the units in deploy/systemd do not try."""
 CANCELLATIONS, CANCELLATION_SECONDS = 10, 0.2
 
 
@@ -51,17 +53,18 @@ class Session(NamedTuple):
 
 
 @asynccontextmanager
-async def open_session(chosen: Settings, creates: bool = False) -> AsyncIterator[Session]:
+async def open_session(chosen: Settings, creates: bool = False, migrates: bool = False) -> AsyncIterator[Session]:
     """The database and the queue of these settings.
 
     Args:
         creates: the embedded database if there is none yet, and the tables of an empty one.
+        migrates: the tables of an earlier version.
 
     Raises:
         DatabaseUnavailable: see :func:`orchestrator.database.pool.open_database`.
         SettingsError: the token file is unusable.
     """
-    async with open_database(chosen.database, creates) as pool:
+    async with open_database(chosen.database, creates, migrates) as pool:
         queue = QueueEntries(pool, chosen.orchestrator.worker_timeout)
         tokens = Tokens.from_file(chosen.auth.token_file)
         objects = Objects(chosen.listing_url, tokens, chosen.paths.bucket_name)
@@ -75,13 +78,15 @@ def run(
     log_level: int = logging.ERROR,
     *,
     creates: bool = False,
+    migrates: bool = False,
     service: str | None = None,
 ) -> NoReturn:
-    """Do the work of a command and exit with the code it returns, or with 1 and a sentence where it fails.
+    """Do the work of a command and exit with the code it returns, or with 1 (:func:`exit_code`) and a sentence if it fails.
 
     Args:
         creates: the embedded database if there is none yet, and the tables of an empty one; a command that only reads
             leaves none behind.
+        migrates: the tables of an earlier version; a service does, and other commands say what does.
         service: that the command runs, as its log names it; ``[log]`` then says what is logged, once it is read. It
             is one of this host, whatever server other commands are for.
     """
@@ -89,7 +94,7 @@ def run(
     async def in_session(chosen: Settings) -> int:
         if service is None and chosen_server(chosen):
             raise NeedsDatabase("this command")
-        async with open_session(chosen, creates) as session:
+        async with open_session(chosen, creates, migrates) as session:
             return await work(session)
 
     run_with_settings(config, in_session, log_level, service)
@@ -149,7 +154,7 @@ def run_with_settings(
             code = USAGE_EXIT_CODE
         except ServiceError as failure:
             print_error(failure.message)
-            code = 1
+            code = exit_code(failure)
         except DiskFull as full:
             print_error(f"the database has no room left on its disk: {one_line(full)}; make some, then try again")
             code = 1
@@ -173,6 +178,11 @@ async def _end_what_is_left() -> None:
             task.cancel()
         ended, _ = await asyncio.wait(left, timeout=CANCELLATION_SECONDS)
         await asyncio.gather(*ended, return_exceptions=True)
+
+
+def exit_code(failure: ServiceError) -> int:
+    """That of a command which ended with this failure."""
+    return NEWER_TABLES_EXIT_CODE if isinstance(failure, NewerTables) else 1
 
 
 def print_error(sentence: str) -> None:

@@ -36,6 +36,7 @@ COMMANDS = {
     "worker": "services",
     "watch": "services",
     "mcp": "services",
+    "database": "database",
     "check": "check",
     "doctor": "doctor",
     "config": "config",
@@ -93,7 +94,7 @@ def _if_given(parameter: Any) -> Callable[[Any, Any], Any]:
 cli = typer.Typer(
     cls=LazyGroup,
     help="The orchestrator: a queue of savepaths, and the transcripts of them.",
-    epilog="Exit codes: 0 done; 1 failed, not there or nothing found; 2 a wrong call or config.cfg; 130 interrupted;"
+    epilog="Exit codes: 0 done; 1 failed, not there or nothing found; 2 a wrong call or config.cfg; 3 the database is of a newer version; 130 interrupted;"
     " 141 the reader of standard output has left."
     " Example: orchestrator up --config config.cfg",
     no_args_is_help=True,

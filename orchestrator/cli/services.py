@@ -11,12 +11,12 @@ from orchestrator.session import Session, print_error, run
 
 def worker(config: Path | None) -> None:
     """Take jobs out of the queue until Ctrl-C or SIGTERM. Any number of workers share one queue."""
-    run(config, work_session, logging.INFO, creates=True, service="worker")
+    run(config, work_session, logging.INFO, creates=True, migrates=True, service="worker")
 
 
 def serve(config: Path | None) -> None:
     """Run a worker and the HTTP API until Ctrl-C or SIGTERM."""
-    run(config, serve_session, logging.INFO, creates=True, service="orchestrator")
+    run(config, serve_session, logging.INFO, creates=True, migrates=True, service="orchestrator")
 
 
 def up(config: Path | None) -> None:
@@ -25,7 +25,7 @@ def up(config: Path | None) -> None:
     async def work(session: Session) -> int:
         return await bring_up(session, config)
 
-    run(config, work, logging.INFO, creates=True, service="orchestrator")
+    run(config, work, logging.INFO, creates=True, migrates=True, service="orchestrator")
 
 
 def watch(config: Path | None) -> None:

@@ -9,6 +9,9 @@ class AdvisoryLock(IntEnum):
     MIGRATION = int.from_bytes(b"reel", "big")
     """Held while migrating: PostgreSQL releases it when a migrating process dies; yoyo's own lock row would stay."""
 
+    RESTORING = int.from_bytes(b"rest", "big")
+    """Held in the database ``postgres`` of the server while another database is restored, put in place or upgraded."""
+
     SCHEDULING = int.from_bytes(b"turn", "big")
     """Held while a job is taken under rules: two workers that count concurrently would both find room for one more."""
 

@@ -5,8 +5,8 @@ import os
 import select
 import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode
 
@@ -50,26 +50,41 @@ CONNECTION_ERRORS = (
 
 
 @asynccontextmanager
-async def open_database(section: DatabaseSection, creates: bool = False) -> AsyncIterator[Pool]:
-    """Connections to the migrated database of ``[database]``.
+async def open_database(
+    section: DatabaseSection, creates: bool = False, migrates: bool = False
+) -> AsyncIterator[Pool]:
+    """Connections to the database of ``[database]``, whose tables are those of this version.
 
     Args:
         creates: the embedded one, if there is none yet, and the tables of an empty one.
+        migrates: the tables of an earlier version.
 
     Raises:
         NoTables: it is empty, and nothing is to be created.
+        OlderTables: its tables are of an earlier version, and nothing is to be changed.
+        NewerTables: they are of a newer version.
         DatabaseUnavailable: it does not answer, is too old, or cannot be started.
     """
-    with ExitStack() as stack:
-        url = section.url
-        if url == "embedded":
-            from orchestrator.database import embedded  # its library takes long to import
-
-            url = stack.enter_context(embedded.running(section.data_dir, creates))
-        url = trusting(url)
-        await asyncio.to_thread(prepare, url, creates)
+    with running(section, creates) as url:
+        await asyncio.to_thread(prepare, url, creates, migrates)
         async with make_pool(url, section.answer_timeout) as pool:
             yield pool
+
+
+@contextmanager
+def running(section: DatabaseSection, creates: bool = False) -> Iterator[str]:
+    """The URL of the database of ``[database]``; the embedded one runs meanwhile.
+
+    Raises:
+        DatabaseUnavailable: the embedded one cannot be started, or there is none and ``creates`` is false.
+    """
+    if section.url != "embedded":
+        yield trusting(section.url)
+        return
+    from orchestrator.database import embedded  # its library takes long to import
+
+    with embedded.running(section.data_dir, creates) as url:
+        yield url
 
 
 def trusting(url: str) -> str:
@@ -168,14 +183,17 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def prepare(url: str, creates: bool = True) -> None:
+def prepare(url: str, creates: bool = True, migrates: bool = True) -> None:
     """Prove that the database answers and is new enough, and bring its tables up to date.
 
     Args:
         creates: the tables of an empty one.
+        migrates: the tables of an earlier version.
 
     Raises:
         NoTables: it is empty, and nothing is to be created.
+        OlderTables: its tables are of an earlier version, and nothing is to be changed.
+        NewerTables: they are of a newer version.
         DatabaseUnavailable: it is not.
     """
     try:
@@ -186,7 +204,7 @@ def prepare(url: str, creates: bool = True) -> None:
                     f"{_where(url)} is PostgreSQL {version}; [database] url needs {OLDEST_VERSION} or newer"
                 )
             _refuse_shared_connections(url, connection)
-            schema.migrate(url, connection, creates)
+            schema.migrate(url, connection, creates, migrates)
     except psycopg.Error as refused:
         raise DatabaseUnavailable(
             f"{_where(url)} cannot be used: {one_line(refused)}; correct [database] url, then try: orchestrator check"

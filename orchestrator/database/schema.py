@@ -2,6 +2,8 @@
 
 import importlib.util
 import logging
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -11,7 +13,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from orchestrator.database.locks import AdvisoryLock
 from orchestrator.database.rights import read_rights, try_to_create
-from orchestrator.errors import DatabaseUnavailable, NoTables
+from orchestrator.errors import NewerTables, NoTables, OlderTables
+from reelscribe.version import version
 
 if TYPE_CHECKING:
     from yoyo.backends import DatabaseBackend
@@ -22,28 +25,34 @@ log = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def migrate(url: str, connection: psycopg.Connection, creates: bool = True) -> None:
+def migrate(url: str, connection: psycopg.Connection, creates: bool = True, migrates: bool = True) -> None:
     """Apply what is missing; processes that come at the same time wait for the one that applies it.
 
     Args:
         url: of the database, for yoyo's own connection.
         connection: to the same database, in autocommit mode.
         creates: the tables of an empty database.
+        migrates: the tables of an earlier version.
 
     Raises:
         NoTables: it is empty, and nothing is to be created.
-        DatabaseUnavailable: another version of the orchestrator made the database, or this user lacks rights to it.
+        OlderTables: they are of an earlier version, and nothing is to be changed.
+        NewerTables: they are of a newer version.
+        DatabaseUnavailable: this user lacks rights to them.
     """
     rights = read_rights(connection)
     rights.check_use()
     known = known_migrations()
-    applied = _applied(connection)
-    if unknown := sorted(applied - known):
-        raise DatabaseUnavailable(
-            f"the database was made by another version of the orchestrator (migration {unknown[0]}); use that version, "
-            "or name another database in [database] url, or another folder in data_dir"
-        )
+    applied = applied_migrations(connection)
+    refuse_newer(applied)
     if known == applied:
+        return
+    if applied and not migrates:
+        with _alone(connection):  # once a process that is at it is ready
+            applied = applied_migrations(connection)
+        refuse_newer(applied)
+        if applied != known:
+            raise OlderTables
         return
     rights.check_migration()
     if not (applied or creates):
@@ -53,18 +62,24 @@ def migrate(url: str, connection: psycopg.Connection, creates: bool = True) -> N
     from procrastinate.schema import SchemaManager
 
     ours, queues = yoyo.read_migrations(str(MIGRATIONS)), yoyo.read_migrations(SchemaManager.get_migrations_path())
+    with _alone(connection), yoyo.get_backend(_yoyo_url(url)) as backend:
+        backend.break_lock()
+        with backend.lock():
+            _apply_queue_schema(backend, queues)
+            missing = backend.to_apply(ours)
+            if missing and applied:
+                log.info("database schema: is being updated; a new index may take minutes for a million segments")
+            backend.apply_migrations(missing)
+    if missing:  # else another process was faster
+        log.info("database schema %s", "updated" if applied else "created")
+
+
+@contextmanager
+def _alone(connection: psycopg.Connection) -> Iterator[None]:
+    """Wait until no other process migrates, and keep others from it."""
     connection.execute("select pg_advisory_lock(%s)", (AdvisoryLock.MIGRATION,))
     try:
-        with yoyo.get_backend(_yoyo_url(url)) as backend:
-            backend.break_lock()
-            with backend.lock():
-                _apply_queue_schema(backend, queues)
-                missing = backend.to_apply(ours)
-                if missing and applied:
-                    log.info("database schema: is being updated; a new index may take minutes for a million segments")
-                backend.apply_migrations(missing)
-        if missing:  # else another process was faster
-            log.info("database schema %s", "updated" if applied else "created")
+        yield
     finally:
         connection.execute("select pg_advisory_unlock(%s)", (AdvisoryLock.MIGRATION,))
 
@@ -77,7 +92,24 @@ def known_migrations() -> set[str]:
     return {file.stem for folder in folders for file in folder.iterdir() if file.suffix in (".sql", ".py")}
 
 
-def _applied(connection: psycopg.Connection) -> set[str]:
+def refuse_newer(applied: Set[str], where: str = "the database") -> None:
+    """Leave alone what a newer version has made.
+
+    Args:
+        applied: the migrations that ``where`` has.
+
+    Raises:
+        NewerTables: one of these migrations is not known here.
+    """
+    if unknown := sorted(applied - known_migrations()):
+        raise NewerTables(
+            f"the tables of {where} are those of a newer version of the orchestrator (migration {unknown[0]}), and this is "
+            f"{version()}: install that version here too, or use a backup of before: orchestrator database restore FILE"
+        )
+
+
+def applied_migrations(connection: psycopg.Connection) -> set[str]:
+    """The ids of those that the database has; none in an empty one."""
     if connection.execute("select to_regclass('_yoyo_migration')").fetchone() == (None,):
         return set()
     return {row[0] for row in connection.execute("select migration_id from _yoyo_migration")}

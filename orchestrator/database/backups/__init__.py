@@ -1,0 +1,1 @@
+"""Backups of the database: one file that proves itself, and the way back from it."""

@@ -1,0 +1,101 @@
+"""A PostgreSQL for a few minutes, in a temporary folder: nothing of it is left, however this process ends."""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import psycopg
+
+from orchestrator.database.embedded import START_SECONDS, TARGET_POSTGRES_VERSION, get_server
+from orchestrator.errors import DatabaseUnavailable
+from reelscribe.child_process import end_with_parent
+
+PREFIX, LOCK = "reelscribe-scratch-", "lock"
+STOP_SECONDS = 60.0
+SETTINGS = ("listen_addresses=", "fsync=off", "full_page_writes=off", "max_wal_size=4GB", "autovacuum=off")
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """The URL of the database ``postgres`` of an empty server; it listens to nothing but a socket in its folder.
+
+    Raises:
+        DatabaseUnavailable: it does not start.
+    """
+    _sweep()
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        lock = stack.enter_context((folder / LOCK).open("w"))
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder.chmod(0o711)  # root's PostgreSQL is another user
+        data = folder / "data"
+        try:
+            server = get_server(data, cleanup_mode=None, start=False)
+            server.ensure_pgdata_inited()
+            process = subprocess.Popen(
+                [server.bin_path / "postgres", "-D", data, "-k", data, *(f"-c{setting}" for setting in SETTINGS)],
+                user=server.system_user,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=stack.enter_context((folder / "log").open("w")),
+                stderr=subprocess.STDOUT,
+                preexec_fn=end_with_parent(),
+            )
+        except (OSError, subprocess.SubprocessError) as failed:
+            raise _does_not_start(folder, str(failed)) from None
+        stack.callback(_stop, process)
+        url = f"postgresql://{server.postgres_user}:@/postgres?host={data}"
+        _wait_until_ready(process, url, folder)
+        yield url
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, folder: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=5).close()
+            return
+        except psycopg.OperationalError as refused:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise _does_not_start(folder, _last_line(folder / "log") or str(refused)) from None
+        time.sleep(0.05)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGINT)  # to PostgreSQL: disconnect all, then end
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _sweep() -> None:
+    """Remove what processes that were killed have left."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
+            with os.fdopen(descriptor) as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _last_line(log: Path) -> str:
+    with suppress(OSError):
+        return (log.read_text(errors="replace").strip().splitlines() or [""])[-1]
+    return ""
+
+
+def _does_not_start(folder: Path, reason: str) -> DatabaseUnavailable:
+    return DatabaseUnavailable(
+        f"a PostgreSQL {TARGET_POSTGRES_VERSION} for the proof does not start in {folder}: {' '.join(reason.split())}; "
+        "set TMPDIR to another folder"
+    )
