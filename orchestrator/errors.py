@@ -27,8 +27,8 @@ class OlderTables(DatabaseUnavailable):
 
     def __init__(self) -> None:
         super().__init__(
-            "the tables of the database are those of an earlier version of the orchestrator; bring them up to date with: "
-            "orchestrator database upgrade (which makes a backup first), or start orchestrator up, serve or worker"
+            "the tables of the database are those of an earlier version of the orchestrator; bring them up to date "
+            "with: orchestrator database upgrade (which makes a backup first), or start orchestrator up, serve, worker"
         )
 
 
@@ -36,6 +36,12 @@ class BackupUnusable(ServiceError):
     """A file is no backup, is cut off, damaged, or does not hold what it says."""
 
     status, code = 422, "backup_unusable"
+
+
+class UpgradeFailed(ServiceError):
+    """The tables could not be brought up to date; what is there now is in the sentence."""
+
+    status, code = 500, "upgrade_failed"
 
 
 class DatabaseProgramFailed(ServiceError):

@@ -81,7 +81,7 @@ def run(
     migrates: bool = False,
     service: str | None = None,
 ) -> NoReturn:
-    """Do the work of a command and exit with the code it returns, or with 1 (:func:`exit_code`) and a sentence if it fails.
+    """Do the work of a command and exit with the code it returns, or with that of its failure and a sentence.
 
     Args:
         creates: the embedded database if there is none yet, and the tables of an empty one; a command that only reads

@@ -20,7 +20,7 @@ from procrastinate.manager import JobManager
 from typer.core import TyperArgument, TyperOption
 from typer.testing import CliRunner
 
-from orchestrator.database.embedded import PostgresServer, PostmasterInfo, postgres_server
+from orchestrator.database.packaged import PostgresServer, PostmasterInfo, postgres_server
 from reelscribe.command_line import CommandLine
 
 PYPROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]

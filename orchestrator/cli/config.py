@@ -1,6 +1,7 @@
 """The command ``config``: the shipped config.cfg, or the settings that apply and where each comes from."""
 
 import sys
+from collections.abc import Mapping
 from datetime import time
 from pathlib import Path
 
@@ -8,9 +9,11 @@ from orchestrator.cli.console import print_json, visible
 from orchestrator.cli.options import usage
 from reelscribe.command_line import report_settings_errors
 from reelscribe.settings.config_file import choose_config, shipped_config
-from reelscribe.settings.loading import load_settings, origins
+from reelscribe.settings.loading import Settings, load_settings, origins
 from reelscribe.settings.retention import RetentionRule
 from reelscribe.text.urls import without_password
+
+Origins = Mapping[tuple[str, str], str]
 
 
 def config(default: bool, as_json: bool, config: Path | None) -> None:
@@ -24,22 +27,33 @@ def config(default: bool, as_json: bool, config: Path | None) -> None:
         file = choose_config(config)
         settings = load_settings(file)
         known = origins(file)
-    rows = [
+    if as_json:
+        print_json(_rows(settings, known))
+        return
+    for line in settings_lines(settings, known):
+        print(line)
+
+
+def settings_lines(settings: Settings, known: Origins) -> list[str]:
+    """The settings in the form of a config.cfg, without passwords; ``known`` says where each comes from."""
+    lines: list[str] = []
+    before = ""
+    for row in _rows(settings, known):
+        if row["section"] != before:
+            lines += [""] * bool(before) + [f"[{row['section']}]"]
+            before = row["section"]
+        if row["from"] != "default":
+            lines.append(visible(f"# {row['from']}"))
+        lines.append(visible(f"{row['key']} = {row['value']}".rstrip()))
+    return lines
+
+
+def _rows(settings: Settings, known: Origins) -> list[dict[str, str]]:
+    return [
         {"section": section, "key": key, "value": _shown(value), "from": known.get((section, key), "default")}
         for section, values in settings
         for key, value in values
     ]
-    if as_json:
-        print_json(rows)
-        return
-    before = ""
-    for row in rows:
-        if row["section"] != before:
-            print(("\n" if before else "") + f"[{row['section']}]")
-            before = row["section"]
-        if row["from"] != "default":
-            print(visible(f"# {row['from']}"))
-        print(visible(f"{row['key']} = {row['value']}".rstrip()))
 
 
 def _shown(value: object) -> str:

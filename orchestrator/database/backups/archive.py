@@ -1,7 +1,7 @@
 """The file of a backup: a plain tar of the configuration, PostgreSQL's own dump, and a manifest that proves both.
 
-``tar -xf`` and ``pg_restore`` read it too. It is written under another name, ``FILE.partial``, and gets its own once all
-of it is on the disk.
+``tar -xf`` and ``pg_restore`` read it too. It is written under another name, ``FILE.partial``, and gets its own once
+all of it is on the disk.
 """
 
 import fcntl

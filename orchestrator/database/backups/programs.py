@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import psycopg
 
+from orchestrator.database.packaged import PROGRAMS
 from orchestrator.errors import DatabaseProgramFailed, DatabaseUnavailable
 from reelscribe.child_process import end_with_parent
 
@@ -63,18 +64,11 @@ def find_program(name: str, least: int, connection: psycopg.Connection[Any]) -> 
     )
 
 
-def embedded_folder() -> Path:
-    """Where the programs of the embedded PostgreSQL are."""
-    from orchestrator.database import embedded
-
-    return Path(embedded.POSTGRES_VERSIONS[embedded.TARGET_POSTGRES_VERSION])
-
-
 def _programs(name: str) -> Iterator[Program]:
     installed = {Path(found)} if (found := which(name)) else set()
     installed |= set(DEBIAN.glob(f"*/bin/{name}"))
     yield from (Program(path, version, True) for path in sorted(installed) if (version := _version(path)))
-    own = embedded_folder() / name
+    own = PROGRAMS / name
     if version := _version(own):
         yield Program(own, version, False)
 
@@ -125,7 +119,8 @@ def _running(
     connection: psycopg.Connection[Any],
     *,
     ignores_settings: bool = False,
-    **streams: int,
+    stdin: int | None = None,
+    stdout: int | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     with ExitStack() as stack:
         variables, descriptors = _access(connection, stack)
@@ -136,7 +131,8 @@ def _running(
             pass_fds=descriptors,
             stderr=said,
             preexec_fn=end_with_parent(),
-            **streams,
+            stdin=stdin,
+            stdout=stdout,
         )
         try:
             yield process
@@ -175,7 +171,9 @@ def _access(connection: psycopg.Connection[Any], stack: ExitStack) -> tuple[dict
     parameters |= {"application_name": "reelscribe"}
     password = connection.info.password
     if any("\n" in value for value in (*parameters.values(), password)):
-        raise DatabaseUnavailable("[database] url: a value with a line end cannot be passed on to PostgreSQL's programs")
+        raise DatabaseUnavailable(
+            "[database] url: a value with a line end cannot be passed on to PostgreSQL's programs"
+        )
     service = "[reelscribe]\n" + "".join(f"{key}={value}\n" for key, value in parameters.items())
     variables = {"PGSERVICE": "reelscribe", "PGSERVICEFILE": _in_memory(service, stack)}
     if password:

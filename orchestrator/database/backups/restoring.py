@@ -51,23 +51,28 @@ def replace_with(target: Target, backup: Backup, progress: Progress) -> str | No
         NewerTables: a newer version of the orchestrator made the backup.
         DatabaseUnavailable: the user lacks rights, or the server went away.
     """
+    with target.server() as server, alone(server):
+        return replace_alone(target, server, backup, progress)
+
+
+def replace_alone(target: Target, server: psycopg.Connection[Any], backup: Backup, progress: Progress) -> str | None:
+    """The same for who keeps out others already (:func:`alone`)."""
     refuse_newer(set(backup.manifest.contents.migrations), str(backup.path))
     if target.data_dir:
         require_room(target.data_dir, backup.manifest.database_bytes)
-    with target.server() as server, alone(server):
-        target.require_rights(server)
-        target.refuse_if_used(server, "restoring")
-        try:
-            _fill(target, server, backup, progress)
-            kept = target.put_in_place(server, target.unfinished)
-        except BaseException:
-            with suppress(psycopg.Error):
-                target.drop(server, target.unfinished)
-            raise
-        if kept and target.is_empty(kept):
-            target.drop(server, kept)
-            return None
-        return kept
+    target.require_rights(server)
+    target.refuse_if_used(server, "restoring")
+    try:
+        _fill(target, server, backup, progress)
+        kept = target.put_in_place(server, target.unfinished)
+    except BaseException:
+        with suppress(psycopg.Error):
+            target.drop(server, target.unfinished)
+        raise
+    if kept and target.is_empty(kept):
+        target.drop(server, kept)
+        return None
+    return kept
 
 
 def bring_back(target: Target, name: str) -> str | None:

@@ -131,7 +131,7 @@ class Target:
             )
 
     def make_unfinished(self, server: psycopg.Connection[Any]) -> None:
-        """An empty database to restore into, for text as this one is for, in place of what a killed restore has left."""
+        """An empty database to restore into, with the collation of this one, in place of what a killed restore left."""
         self.drop(server, self.unfinished)
         statement = sql.SQL("create database {} template template0 encoding 'UTF8'").format(
             sql.Identifier(self.unfinished)
@@ -200,7 +200,9 @@ def _attributes(server: psycopg.Connection[Any], name: str) -> sql.Composable | 
     if row is None:
         return None
     collate, ctype, provided_by, named = row
-    parts = [sql.SQL("lc_collate {} lc_ctype {}").format(sql.Literal(collate), sql.Literal(ctype))]
+    parts: list[sql.Composable] = [
+        sql.SQL("lc_collate {} lc_ctype {}").format(sql.Literal(collate), sql.Literal(ctype))
+    ]
     if provided_by == "i":
         parts.append(sql.SQL("locale_provider icu icu_locale {}").format(sql.Literal(named)))
     elif provided_by == "b":

