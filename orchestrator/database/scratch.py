@@ -14,13 +14,13 @@ from pathlib import Path
 import psycopg
 
 from orchestrator.database.embedded import START_SECONDS
-from orchestrator.database.packaged import new_server
+from orchestrator.database.packaged import new_scratch_server
 from orchestrator.errors import DatabaseUnavailable
 from reelscribe.child_process import end_with_parent
 
 PREFIX, LOCK = "reelscribe-scratch-", "lock"
 STOP_SECONDS = 60.0
-SETTINGS = ("listen_addresses=", "fsync=off", "full_page_writes=off", "max_wal_size=4GB", "autovacuum=off")
+SETTINGS = ("listen_addresses=", "fsync=off", "full_page_writes=off", "autovacuum=off")
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def running() -> Iterator[str]:
         folder.chmod(0o711)  # root's PostgreSQL is another user
         data = folder / "data"
         try:
-            server = new_server(data)
+            server = new_scratch_server(data)
             process = subprocess.Popen(
                 [server.bin_path / "postgres", "-D", data, "-k", data, *(f"-c{setting}" for setting in SETTINGS)],
                 user=server.system_user,

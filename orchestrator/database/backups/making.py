@@ -45,12 +45,12 @@ def make_backup(target: Target, path: Path, configuration: str, replaces: bool, 
     with target.connect() as connection:
         server_version = connection.info.server_version // 10_000
         program = find_program("pg_dump", server_version, connection)
+        connection.execute("begin isolation level repeatable read read only")
+        snapshot = _snapshot(connection)
         sizes = connection.execute(_SIZES).fetchone()
         assert sizes
         require_room(path.parent, sizes[1] // TABLES_PER_DUMP)
         with new_backup(path, replaces) as writer:
-            connection.execute("begin isolation level repeatable read read only")
-            snapshot = _snapshot(connection)
             contents = read_contents(connection, progress)
             if not contents.migrations:
                 raise NoTables

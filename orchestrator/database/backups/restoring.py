@@ -18,6 +18,8 @@ from orchestrator.database.schema import refuse_newer
 from orchestrator.errors import BackupUnusable, DatabaseUnavailable, InUse
 
 SHOWN = 3
+LARGEST_LOG_BYTES = 1 << 30
+"""PostgreSQL's own default of max_wal_size."""
 
 
 def prove(backup: Backup, progress: Progress) -> None:
@@ -29,7 +31,7 @@ def prove(backup: Backup, progress: Progress) -> None:
         DatabaseProgramFailed: pg_restore has failed.
     """
     refuse_newer(set(backup.manifest.contents.migrations), str(backup.path))
-    require_room(Path(tempfile.gettempdir()), backup.manifest.database_bytes)
+    require_room(Path(tempfile.gettempdir()), backup.manifest.database_bytes + _log_bytes(backup))
     with scratch.running() as url:
         target = Target(url.replace("/postgres?", "/reelscribe?"), None)
         with target.server() as server:
@@ -59,7 +61,7 @@ def replace_alone(target: Target, server: psycopg.Connection[Any], backup: Backu
     """The same for who keeps out others already (:func:`alone`)."""
     refuse_newer(set(backup.manifest.contents.migrations), str(backup.path))
     if target.data_dir:
-        require_room(target.data_dir, backup.manifest.database_bytes)
+        require_room(target.data_dir, backup.manifest.database_bytes + _log_bytes(backup))
     target.require_rights(server)
     target.refuse_if_used(server, "restoring")
     try:
@@ -128,6 +130,11 @@ def alone(server: psycopg.Connection[Any]) -> Iterator[None]:
     finally:
         with suppress(psycopg.Error):
             server.execute("select pg_advisory_unlock(%s)", (AdvisoryLock.RESTORING,))
+
+
+def _log_bytes(backup: Backup) -> int:
+    """How much PostgreSQL writes into its log of changes (WAL) meanwhile, until it begins to use that again."""
+    return min(backup.manifest.database_bytes, LARGEST_LOG_BYTES)
 
 
 def _fill(target: Target, server: psycopg.Connection[Any], backup: Backup, progress: Progress) -> None:
