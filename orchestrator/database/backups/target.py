@@ -1,5 +1,6 @@
 """The database that ``[database]`` names, whether it is there or not, and those next to it on the same server."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,6 +19,8 @@ from reelscribe.settings.orchestrator import DatabaseSection
 LONGEST_NAME = 63
 """Of a database, in bytes."""
 SERVICES_SHOWN = 3
+LEAVING_SECONDS = 3.0
+"""PostgreSQL takes a moment to notice that a program has closed its connection."""
 
 _SESSIONS = """
     select coalesce(nullif(application_name, ''), 'a program without a name'), coalesce(client_addr::text, 'this host')
@@ -103,13 +106,16 @@ class Target:
             return connection.execute(_HAS_TABLES).fetchone() == (False,)
 
     def refuse_if_used(self, server: psycopg.Connection[Any], what: str) -> None:
-        """Leave it alone while something is connected to it.
+        """Leave it alone while something is connected to it; what is just leaving has some seconds.
 
         Raises:
             InUse: with those that are.
         """
-        if sessions := server.execute(_SESSIONS, (self.name,)).fetchall():
-            raise _in_use(self.name, what, sorted({f"{program} on {host}" for program, host in sessions}))
+        deadline = time.monotonic() + LEAVING_SECONDS
+        while sessions := server.execute(_SESSIONS, (self.name,)).fetchall():
+            if time.monotonic() > deadline:
+                raise _in_use(self.name, what, sorted({f"{program} on {host}" for program, host in sessions}))
+            time.sleep(0.05)
 
     def require_rights(self, server: psycopg.Connection[Any]) -> None:
         """Prove that this user may put another database in its place.

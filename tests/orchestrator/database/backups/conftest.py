@@ -15,6 +15,8 @@ from orchestrator.database.backups.contents import Contents, read_contents
 from orchestrator.database.backups.target import Target
 from tests.orchestrator.commands import Command, InProcess, Outcome
 
+IN_USE = "select count(*) from pg_stat_activity where datname = %s and pid <> pg_backend_pid()"
+
 
 @pytest.fixture
 async def filled(store_transcript: Callable[..., Awaitable[Any]], submit: Callable[..., Awaitable[Any]], pool: Any):
@@ -70,13 +72,22 @@ def locked(url: str, table: str) -> Iterator[None]:
 
 async def sessions(target: Target, condition: str, name: str | None = None, seconds: float = 60) -> None:
     """Wait until such a session is connected to the database, or to another one of its server."""
-    statement = f"select count(*) from pg_stat_activity where datname = %s and pid <> pg_backend_pid() and {condition}"
     with target.server() as connection:
         for _ in range(int(seconds / 0.01)):
-            if connection.execute(statement, (name or target.name,)).fetchone() != (0,):
+            if connection.execute(f"{IN_USE} and ({condition})".encode(), (name or target.name,)).fetchone() != (0,):
                 return
             await asyncio.sleep(0.01)
     raise AssertionError(f"no session of {name or target.name} with {condition}")
+
+
+async def no_sessions(target: Target, seconds: float = 60) -> None:
+    """Wait until nothing is connected to the database."""
+    with target.server() as connection:
+        for _ in range(int(seconds / 0.01)):
+            if connection.execute(IN_USE, (target.name,)).fetchone() == (0,):
+                return
+            await asyncio.sleep(0.01)
+    raise AssertionError(f"there is still a session of {target.name}")
 
 
 async def killed(command: Command) -> Outcome:
