@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from orchestrator.database import scratch
-from orchestrator.database.backups.archive import DUMP, Backup, Progress, require_room
+from orchestrator.database.backups.archive import DUMP, Backup, Manifest, Progress, require_room
 from orchestrator.database.backups.contents import read_contents
 from orchestrator.database.backups.programs import find_program, restore
 from orchestrator.database.backups.target import Target
@@ -31,7 +31,7 @@ def prove(backup: Backup, progress: Progress) -> None:
         DatabaseProgramFailed: pg_restore has failed.
     """
     refuse_newer(set(backup.manifest.contents.migrations), str(backup.path))
-    require_room(Path(tempfile.gettempdir()), backup.manifest.database_bytes + _log_bytes(backup))
+    require_room(Path(tempfile.gettempdir()), _needed_bytes(backup.manifest))
     with scratch.running() as url:
         target = Target(url.replace("/postgres?", "/reelscribe?"), None)
         with target.server() as server:
@@ -60,9 +60,7 @@ def replace_with(target: Target, backup: Backup, progress: Progress) -> str | No
 def replace_alone(target: Target, server: psycopg.Connection[Any], backup: Backup, progress: Progress) -> str | None:
     """The same for who keeps out others already (:func:`alone`)."""
     refuse_newer(set(backup.manifest.contents.migrations), str(backup.path))
-    if target.data_dir:
-        require_room(target.data_dir, backup.manifest.database_bytes + _log_bytes(backup))
-    target.require_rights(server)
+    require_possible(target, server, backup.manifest)
     target.refuse_if_used(server, "restoring")
     try:
         _fill(target, server, backup, progress)
@@ -132,9 +130,21 @@ def alone(server: psycopg.Connection[Any]) -> Iterator[None]:
             server.execute("select pg_advisory_unlock(%s)", (AdvisoryLock.RESTORING,))
 
 
-def _log_bytes(backup: Backup) -> int:
-    """How much PostgreSQL writes into its log of changes (WAL) meanwhile, until it begins to use that again."""
-    return min(backup.manifest.database_bytes, LARGEST_LOG_BYTES)
+def require_possible(target: Target, server: psycopg.Connection[Any], manifest: Manifest) -> None:
+    """Prove that there is room for another database, and that this user may put it in the place of the one there is.
+
+    Raises:
+        NotWritten: the disk of the embedded database has no room for two of them.
+        DatabaseUnavailable: the user lacks rights.
+    """
+    if target.data_dir:
+        require_room(target.data_dir, _needed_bytes(manifest))
+    target.require_rights(server)
+
+
+def _needed_bytes(manifest: Manifest) -> int:
+    """For the database, and what PostgreSQL writes into its log of changes (WAL) until it begins to use that again."""
+    return manifest.database_bytes + min(manifest.database_bytes, LARGEST_LOG_BYTES)
 
 
 def _fill(target: Target, server: psycopg.Connection[Any], backup: Backup, progress: Progress) -> None:

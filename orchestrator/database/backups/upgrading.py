@@ -7,7 +7,7 @@ import psycopg
 
 from orchestrator.database.backups.archive import Backup, Manifest, Progress
 from orchestrator.database.backups.making import make_backup
-from orchestrator.database.backups.restoring import alone, replace_alone
+from orchestrator.database.backups.restoring import alone, replace_alone, require_possible
 from orchestrator.database.backups.target import Target
 from orchestrator.database.health import read_findings
 from orchestrator.database.pool import one_line, prepare
@@ -38,7 +38,7 @@ def upgrade(target: Target, path: Path, configuration: str, progress: Progress) 
         NewerTables: a newer version has made its tables.
         InUse: something is connected to it.
         UpgradeFailed: it is as it was before; or, if the sentence says so, the backup is.
-        ServiceError: the backup cannot be made; nothing was changed.
+        ServiceError: the backup cannot be made, or could not be restored; nothing was changed.
     """
     with target.server() as server, alone(server):
         with target.connect() as connection:
@@ -51,6 +51,7 @@ def upgrade(target: Target, path: Path, configuration: str, progress: Progress) 
             return None
         target.refuse_if_used(server, "upgrading it")
         manifest = make_backup(target, path, configuration, False, progress)
+        require_possible(target, server, manifest)  # else there would be no way back
         progress("migrating", 0, None)
         try:
             prepare(target.url())

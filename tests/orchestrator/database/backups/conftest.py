@@ -1,6 +1,7 @@
 """A database with something in it, and commands of their own process that can be killed at a known moment."""
 
 import asyncio
+import os
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
@@ -33,9 +34,13 @@ def contents(database_url: str) -> Callable[[], Contents]:
     return lambda: contents_of(database_url)
 
 
+def nothing(*_: Any) -> None:
+    """A progress that is shown to no one."""
+
+
 def contents_of(url: str) -> Contents:
     with psycopg.connect(url) as connection:
-        return read_contents(connection, lambda *_: None)
+        return read_contents(connection, nothing)
 
 
 @pytest.fixture
@@ -106,10 +111,11 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def fill(disk: Path) -> Path:
-    """A file that takes all of the room."""
+def fill(disk: Path, but: int = 0) -> Path:
+    """A file that takes all of the room, but so many bytes."""
     ballast = disk / "ballast"
     with suppress(OSError), ballast.open("wb", buffering=0) as file:
         while True:
             file.write(bytes(1 << 16))
+    os.truncate(ballast, ballast.stat().st_size - but)
     return ballast

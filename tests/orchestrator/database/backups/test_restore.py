@@ -14,11 +14,7 @@ from orchestrator.database.backups.archive import Backup
 from orchestrator.database.backups.target import Target
 from orchestrator.errors import BackupUnusable, DatabaseProgramFailed, DatabaseUnavailable, InUse, NotWritten
 from tests.orchestrator.commands import gone, processes_of
-from tests.orchestrator.database.backups.conftest import contents_of, fill, killed, sessions, small_disk
-
-
-def nothing(*_):
-    """A progress that is shown to no one."""
+from tests.orchestrator.database.backups.conftest import contents_of, fill, killed, nothing, sessions, small_disk
 
 
 def forget(url: str) -> None:

@@ -10,13 +10,25 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from orchestrator.database import schema
+from orchestrator.database import embedded, schema
+from orchestrator.database.backups import restoring
 from orchestrator.database.backups.archive import Backup
+from orchestrator.database.backups.making import make_backup
 from orchestrator.database.backups.target import Target
+from orchestrator.database.backups.upgrading import upgrade
 from orchestrator.database.pool import prepare
 from orchestrator.database.schema import MIGRATIONS
+from orchestrator.errors import NotWritten, UpgradeFailed
 from tests.orchestrator.commands import Orchestrator
-from tests.orchestrator.database.backups.conftest import contents_of, killed, no_sessions, sessions
+from tests.orchestrator.database.backups.conftest import (
+    contents_of,
+    fill,
+    killed,
+    no_sessions,
+    nothing,
+    sessions,
+    small_disk,
+)
 
 OURS = sorted(MIGRATIONS.glob("*.sql"))
 DATA = """
@@ -169,6 +181,33 @@ async def test_an_upgrade_waits_for_no_service_and_touches_nothing(older, upgrad
         refused = await commands.run("database", "upgrade")
     assert (refused.code, "is in use (reelscribe on this host)" in refused.err) == (1, True)
     assert list(tmp_path.glob("*.backup")) == []
+
+
+def test_a_full_disk_during_an_upgrade_loses_nothing(older, data_dir, tmp_path, monkeypatch):
+    """It is looked at before; and if it fills up later, the backup is there, and the data too."""
+    made = tmp_path / "older.backup"
+    make_backup(Target(older(5), None), made, "", False, nothing)
+    disk = data_dir.parent
+    disk.mkdir()
+    with small_disk(disk, 180), embedded.running(data_dir) as url:
+        target = Target(url, data_dir)
+        restoring.replace_with(target, Backup(made), nothing)
+        before = contents_of(url)
+        ballast = fill(disk, but=100_000)
+        with pytest.raises(NotWritten) as full:
+            upgrade(target, tmp_path / "1.backup", "", nothing)
+        assert "MiB of room" in full.value.message
+        assert before.differences(contents_of(url)) == []
+        monkeypatch.setattr(restoring, "require_room", nothing)
+        with pytest.raises(UpgradeFailed) as failed:
+            upgrade(target, tmp_path / "2.backup", "", nothing)
+        assert "No space left on device" in failed.value.message
+        assert f"it is in {tmp_path}/2.backup" in failed.value.message
+        assert texts(url) == [("old.mp4", "A happy horse.")] * 2
+        assert before.differences(Backup(tmp_path / "2.backup").manifest.contents) == []
+        ballast.unlink()
+        assert upgrade(target, tmp_path / "3.backup", "", nothing)
+        assert texts(url) == [("old.mp4", "A happy horse.")] * 2
 
 
 async def test_kill_9_during_an_upgrade_loses_nothing(older, upgrading, commands):
