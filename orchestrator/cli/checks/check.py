@@ -11,7 +11,7 @@ import typer
 from orchestrator.cli.checks import own_checks
 from orchestrator.cli.console import print_json
 from orchestrator.database.pool import CONNECTION_ERRORS, one_line
-from orchestrator.errors import DatabaseUnavailable, NoTables
+from orchestrator.errors import DatabaseUnavailable, NoTables, OlderTables
 from orchestrator.session import open_session
 from orchestrator.worker.transcriber_client import TranscriberClient
 from reelscribe import logs
@@ -64,6 +64,8 @@ async def _check(chosen: Settings, tokens: Tokens, silently: bool) -> list[Check
             report("database", f"PostgreSQL {version}; {workers} worker(s) at work")
     except NoTables as empty:
         report("database", f"{empty.message}; the user may")
+    except OlderTables as older:
+        report("database", older.message)
     except ServiceError as failure:
         report("database", failure)
     except CONNECTION_ERRORS as refused:
