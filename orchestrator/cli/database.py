@@ -222,6 +222,7 @@ def _progress() -> Iterator[Progress]:
 
         def report(doing: str, done: int, total: int | None) -> None:
             size = f" {done / MIB:,.0f} MiB" if total is None and done else ""
-            shown.update(task, description=doing + size, completed=done, total=total)
+            shown.tasks[0].total = total  # update() leaves it as it is if there is none
+            shown.update(task, description=doing + size, completed=done)
 
         yield report

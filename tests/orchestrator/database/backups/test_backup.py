@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import signal
 import subprocess
 import tarfile
 
@@ -93,6 +94,15 @@ async def test_kill_9_leaves_no_file_that_looks_like_a_backup(filled, orchestrat
         assert not file.exists()
     assert (await commands.run("database", "backup", str(file))).code == 0
     assert [found.name for found in tmp_path.glob("made*")] == ["made.backup"]
+
+
+async def test_a_stopped_backup_leaves_nothing(filled, orchestrator, tmp_path, target):
+    with locked(target.url(), "segments"):
+        making = await orchestrator.start("database", "backup", str(tmp_path / "made.backup"))
+        await sessions(target, "wait_event_type = 'Lock'")
+        stopped = await making.ends(signal.SIGTERM)
+    assert (stopped.code, stopped.out, stopped.err) == (130, "", "")
+    assert list(tmp_path.glob("made*")) == []
 
 
 def test_a_second_backup_into_the_same_file_is_refused(tmp_path):

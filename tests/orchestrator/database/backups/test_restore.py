@@ -2,6 +2,10 @@
 
 import asyncio
 import json
+import os
+import pty
+import subprocess
+import sys
 import tarfile
 from io import BytesIO
 
@@ -13,7 +17,7 @@ from orchestrator.database.backups import restoring
 from orchestrator.database.backups.archive import Backup
 from orchestrator.database.backups.target import Target
 from orchestrator.errors import BackupUnusable, DatabaseProgramFailed, DatabaseUnavailable, InUse, NotWritten
-from tests.orchestrator.commands import gone, processes_of
+from tests.orchestrator.commands import gone, processes_of, read_all
 from tests.orchestrator.database.backups.conftest import contents_of, fill, killed, nothing, sessions, small_disk
 
 
@@ -156,6 +160,17 @@ async def test_kill_9_during_check_leaves_no_server(filled, backup, orchestrator
     assert list(folder.iterdir()) == []
 
 
+def test_progress_is_shown_on_a_terminal(filled, orchestrator, tmp_path):
+    own, its = pty.openpty()
+    command = [sys.executable, "-m", "orchestrator", "database", "backup", str(tmp_path / "made.backup")]
+    with subprocess.Popen([*command, "--config", str(orchestrator.config)], stdout=its, stderr=its) as making:
+        os.close(its)
+        shown = read_all(own)
+    assert making.returncode == 0
+    assert "counting " in shown and "writing" in shown
+    assert "3 recordings, 3 segments of " in shown
+
+
 async def test_kill_9_during_a_restore_loses_nothing(filled, backup, orchestrator, commands, contents, target):
     file, before = await backup(), contents()
     restoring_it = await orchestrator.start("database", "restore", str(file), "--yes")
@@ -167,6 +182,14 @@ async def test_kill_9_during_a_restore_loses_nothing(filled, backup, orchestrato
     assert before.differences(contents()) == []
     with target.server() as server:
         assert server.execute("select from pg_database where datname = %s", (target.unfinished,)).fetchone() is None
+
+
+async def test_a_database_that_is_not_there_is_made(filled, backup, contents, target):
+    other = Target(target.url(f"{target.name}_elsewhere"), None)
+    assert restoring.replace_with(other, Backup(await backup()), nothing) is None
+    assert contents().differences(contents_of(other.url())) == []
+    with target.server() as server:
+        target.drop(server, other.name)
 
 
 async def test_both_names_change_or_none(filled, contents, target):
