@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -159,8 +159,7 @@ class Target:
         Raises:
             InUse: something is connected to one of them.
         """
-        aside = self._with_suffix(f"_before_{datetime.now():%Y%m%d_%H%M%S}")
-        kept = None
+        aside, kept = self._free_name(server), None
         try:
             with server.transaction():
                 if self.is_there(server):
@@ -176,6 +175,13 @@ class Target:
         """The databases that restores have put aside, the oldest first."""
         rows = server.execute(_KEPT, (self._with_suffix("_before_"),)).fetchall()
         return [Kept(*row) for row in rows]
+
+    def _free_name(self, server: psycopg.Connection[Any]) -> str:
+        """For what is put aside now: that of this second, or of the next one that is not taken."""
+        taken, now = {one.name for one in self.kept(server)}, datetime.now()
+        while (name := self._with_suffix(f"_before_{now:%Y%m%d_%H%M%S}")) in taken:
+            now += timedelta(seconds=1)
+        return name
 
     def _with_suffix(self, suffix: str) -> str:
         most = LONGEST_NAME - (len("_before_") + 15)

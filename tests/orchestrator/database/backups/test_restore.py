@@ -192,6 +192,17 @@ async def test_a_database_that_is_not_there_is_made(filled, backup, contents, ta
         target.drop(server, other.name)
 
 
+def test_two_databases_that_are_put_aside_in_the_same_second_have_names_of_their_own(filled, contents, target):
+    before = contents()
+    with target.server() as server:
+        for _ in range(3):
+            target.make_unfinished(server)
+            assert target.put_in_place(server, target.unfinished)
+    first, *others = kept(target)
+    assert len(others) == 2
+    assert before.differences(contents_of(target.url(first))) == []
+
+
 async def test_both_names_change_or_none(filled, contents, target):
     before = contents()
     with target.server() as server, pytest.raises(psycopg.errors.InvalidCatalogName):
