@@ -60,7 +60,7 @@ async def test_a_database_that_is_in_use_is_left_alone(filled, backup, commands,
     with psycopg.connect(target.url(), application_name="reelscribe"):
         refused = await commands.run("database", "restore", str(file), "--yes")
     assert refused.code == 1
-    assert f"the database {target.name} is in use (reelscribe on this host): stop what uses it" in refused.err
+    assert f"the database {target.name} is in use (reelscribe on " in refused.err
     assert after.differences(contents()) == []
     assert kept(target) == []
 
@@ -77,7 +77,7 @@ async def test_a_service_that_starts_during_a_restore_is_not_cut_off(filled, bac
     monkeypatch.setattr(Target, "put_in_place", with_a_service)
     with pytest.raises(InUse) as refused:
         restoring.replace_with(target, Backup(file), nothing)
-    assert "reelscribe on this host" in refused.value.message
+    assert "reelscribe on " in refused.value.message
     assert after.differences(contents()) == []
     with target.server() as server:
         assert server.execute("select from pg_database where datname = %s", (target.unfinished,)).fetchone() is None

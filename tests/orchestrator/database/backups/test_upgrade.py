@@ -5,10 +5,11 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from orchestrator.database import embedded, schema
 from orchestrator.database.backups import restoring
@@ -82,9 +83,10 @@ def upgrading(orchestrator: Orchestrator, tmp_path: Path) -> Callable[[str], Orc
     """Commands on such a database."""
 
     def with_url(url: str) -> Orchestrator:
-        parts = psycopg.conninfo.conninfo_to_dict(url)
+        parts = conninfo_to_dict(url)
+        name = parts.pop("dbname")
         orchestrator.config.write_text(
-            f"[database]\nurl = postgresql://postgres:@/{parts['dbname']}?host={parts['host']}\n"
+            f"[database]\nurl = postgresql:///{name}?{urlencode(parts)}\n"
             f"data_dir = {tmp_path}/data\n[orchestrator]\nport = 0\nextractor_url = http://127.0.0.1:9\n"
         )
         return orchestrator
@@ -179,7 +181,7 @@ async def test_an_upgrade_waits_for_no_service_and_touches_nothing(older, upgrad
     upgrading(url)
     with psycopg.connect(url, application_name="reelscribe"):
         refused = await commands.run("database", "upgrade")
-    assert (refused.code, "is in use (reelscribe on this host)" in refused.err) == (1, True)
+    assert (refused.code, "is in use (reelscribe on " in refused.err) == (1, True)
     assert list(tmp_path.glob("*.backup")) == []
 
 
