@@ -91,7 +91,7 @@ def upgrade(file: Path | None, as_json: bool, config: Path | None) -> None:
     """Bring the tables of an earlier version up to date."""
 
     def work(chosen: Settings) -> int:
-        name = f"reelscribe-before-upgrade-{datetime.now():%Y%m%d-%H%M%S}.backup"
+        name = f"reelscribe-before-upgrade-{datetime.now():%Y%m%d-%H%M%S-%f}.backup"
         path = (file or chosen.database.data_dir.parent / name).absolute()
         with open_target(chosen.database) as target, _progress() as progress:
             done = upgrade_database(target, path, _configuration(chosen, config), progress)
