@@ -23,9 +23,10 @@ from orchestrator.database.backups.target import Target, open_target
 from orchestrator.database.backups.upgrading import upgrade as upgrade_database
 from orchestrator.database.pool import one_line
 from orchestrator.database.schema import known_migrations
-from orchestrator.session import exit_code, print_error
+from orchestrator.errors import NeedsDatabase
+from orchestrator.session import chosen_server, exit_code, print_error
 from reelscribe import logs
-from reelscribe.command_line import print_check, report_settings_errors
+from reelscribe.command_line import USAGE_EXIT_CODE, print_check, report_settings_errors
 from reelscribe.errors import ServiceError
 from reelscribe.program import work_begins
 from reelscribe.settings.config_file import choose_config
@@ -162,6 +163,9 @@ def _run(config: Path | None, work: Callable[[Settings], int]) -> NoReturn:
     logs.configure(logging.ERROR)
     with report_settings_errors():
         chosen = load_settings(choose_config(config))
+        if chosen_server(chosen):
+            print_error(NeedsDatabase("database").message)
+            raise typer.Exit(USAGE_EXIT_CODE)
         work_begins()
         try:
             code = work(chosen)
