@@ -28,7 +28,7 @@ COMMANDS = {
     "webhooks": "webhooks",
     "dataset": "dataset",
     "verify": "verify",
-    "prune": "prune",
+    "prune": "delete",
     "delete": "delete",
     "retention": "retention",
     "up": "services",

@@ -1,4 +1,4 @@
-"""The arguments of ``delete``."""
+"""The arguments of ``delete`` and ``prune``."""
 
 from typing import Annotated
 
@@ -16,8 +16,9 @@ from reelscribe.command_line import ConfigOption
 
 
 def register(cli: typer.Typer) -> None:
-    """Add this command."""
+    """Add these commands."""
     cli.command(epilog="Example: orchestrator delete youtube/abc123.mp4")(delete)
+    cli.command(epilog="Example: orchestrator prune --older-than 30d")(prune)
 
 
 def delete(
@@ -50,3 +51,18 @@ def delete(
     from orchestrator.cli.removal import delete as work
 
     work.delete(savepaths, prefix, code, reason, bucket, yes, as_json, config)
+
+
+def prune(
+    older_than: Annotated[
+        str, typer.Option(metavar="AGE", help="Replaced at least this long ago: hours (12h), days (30d), weeks (4w).")
+    ] = "30d",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed.")] = False,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Remove versions of transcripts that a newer one has replaced. The newest finished one always stays."""
+    from orchestrator.cli.removal import delete as work
+
+    work.prune(older_than, dry_run, yes, as_json, config)
