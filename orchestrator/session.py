@@ -38,7 +38,7 @@ CANCELLATIONS, CANCELLATION_SECONDS = 10, 0.2
 
 
 class Session(NamedTuple):
-    """A command at work."""
+    """A command at work; all of it shares its tokens, which a service reads again while it runs."""
 
     settings: Settings
     pool: Pool
@@ -46,6 +46,7 @@ class Session(NamedTuple):
     objects: Objects
     submissions: Submissions
     deletions: Deletions
+    tokens: Tokens
 
     def bucket(self, named: str | None) -> str:
         """The bucket that a command means."""
@@ -69,7 +70,7 @@ async def open_session(chosen: Settings, creates: bool = False, migrates: bool =
         tokens = Tokens.from_file(chosen.auth.token_file)
         objects = Objects(chosen.listing_url, tokens, chosen.paths.bucket_name)
         deletions = Deletions(pool, queue, chosen.minio)
-        yield Session(chosen, pool, queue, objects, Submissions(pool, queue, objects), deletions)
+        yield Session(chosen, pool, queue, objects, Submissions(pool, queue, objects), deletions, tokens)
 
 
 def run(

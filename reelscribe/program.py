@@ -8,6 +8,7 @@ import errno
 import gc
 import io
 import os
+import resource
 import signal
 import sys
 from contextlib import suppress
@@ -31,6 +32,7 @@ def run_program(extra: str, module: str) -> NoReturn:
         extra: of the package, which has what this program needs.
     """
     leave_on_signals()
+    _leave_no_core_file()
     atexit.register(ignore_signals)  # the first that is registered is the last that is called
     if sys.stdin is None:
         sys.stdin = open(os.devnull)  # noqa: SIM115
@@ -81,6 +83,11 @@ class _Descriptor(io.FileIO):
             raise
         except OSError as failed:
             raise _NotWritten(failed.errno, failed.strerror) from None
+
+
+def _leave_no_core_file() -> None:
+    """Neither this process nor a child process: the file would hold tokens, keys and what was said."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def _standard_stream(descriptor: int, before: TextIO | None) -> TextIO:

@@ -1,4 +1,4 @@
-"""The signals that stop a program, and what they do to one that has nothing to close yet.
+"""The signals that stop a program, what they do to one that has nothing to close yet, and when SIGHUP reloads instead.
 
 It is the first that a program imports, and imports as good as nothing.
 """
@@ -13,6 +13,19 @@ STOP_SIGNALS = tuple(
     if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
 )
 """SIGHUP comes from a terminal that is closed; nohup has it ignored, and then it stays so."""
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+RELOAD_SIGNALS = () if signal.SIGHUP not in STOP_SIGNALS or _has_terminal() else (signal.SIGHUP,)
+"""Where no terminal can be closed, as below systemd, SIGHUP has a service that runs read its tokens and certificates
+again; it stops one that runs at a terminal, and every other command."""
 
 INTERRUPTED_EXIT_CODE = 130
 

@@ -22,6 +22,7 @@ FLOORS = {
             "mistakes",
             "program",
             "savepath",
+            "following_context",
             "service_manager",
             "version",
         ],

@@ -14,7 +14,7 @@ from reelscribe.command_line import print_check, report_settings_errors
 from reelscribe.errors import ServiceError, SettingsError
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import ExtractorClient
-from reelscribe.http.server import serve
+from reelscribe.http.serving import serve
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection_process import keep_ready
@@ -23,7 +23,7 @@ from reelscribe.program import work_begins
 from reelscribe.settings.config_file import choose_config
 from reelscribe.settings.loading import Settings, load_settings
 from reelscribe.settings.transcriber import TranscriberSection
-from reelscribe.stop_signals import STOP_SIGNALS
+from reelscribe.stop_signals import RELOAD_SIGNALS, STOP_SIGNALS
 from reelscribe.text.urls import without_password
 from transcriber.api.routes import make_app
 from transcriber.jobs.waiting import Interrupted, wait_unless
@@ -81,7 +81,8 @@ async def _load_model(section: TranscriberSection) -> LoadedModel:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, stopping.set)
+        reloads = number in RELOAD_SIGNALS  # what it has read so far is read again when it serves
+        loop.add_signal_handler(number, (lambda: None) if reloads else stopping.set)
 
     async def load() -> LoadedModel:
         return await loop.run_in_executor(ThreadPoolExecutor(1), _load_by, section)

@@ -61,9 +61,15 @@ def _event(name: str, data: str, id: str | None) -> str:
 
 
 class StreamHandler(OrchestratorHandler):
-    """An answer that continues until the client leaves, lags behind, or there is nothing more to send."""
+    """An answer that continues until its client leaves, loses its token or lags behind, or all has been sent."""
 
     follower: Follower | None = None
+    _may_continue = True
+
+    def lose_token(self) -> None:
+        self._may_continue = False
+        if self.follower:
+            self.follower.drop()
 
     def on_connection_close(self) -> None:
         super().on_connection_close()
@@ -84,7 +90,7 @@ class StreamHandler(OrchestratorHandler):
 
     async def pass_on(self, follower: Follower, until_end: bool) -> None:
         """Send what the follower receives; ``until_end`` of its one job."""
-        while not follower.dropped:
+        while self._may_continue and not follower.dropped:
             await follower.news(HEARTBEAT_SECONDS)
             jobs, totals = follower.take()
             news = "".join(map(job_event, jobs)) + (totals_event(totals) if totals else "")

@@ -14,11 +14,11 @@ from orchestrator.session import Session
 from reelscribe.contracts.scopes import Scope
 from reelscribe.errors import OriginNotAllowed, SettingsError
 from reelscribe.http.allowed_hosts import AllowedHosts
-from reelscribe.http.auth import Tokens
 from reelscribe.http.operations import JSON, Answer, Operation
 from reelscribe.http.proxies import TrustedProxies
 from reelscribe.http.routes import Api
-from reelscribe.http.server import Service, ServiceHandler, serve
+from reelscribe.http.server import Service, ServiceHandler
+from reelscribe.http.serving import serve
 
 DATABASE_SECONDS = 3.0
 PATH = "/mcp"
@@ -34,8 +34,7 @@ class AssistantService(Service):
 
     def __init__(self, session: Session) -> None:
         settings = session.settings
-        tokens = Tokens.from_file(settings.auth.token_file)
-        super().__init__("mcp", tokens, AllowedHosts.of("mcp", settings.mcp))
+        super().__init__("mcp", session.tokens, AllowedHosts.of("mcp", settings.mcp))
         self.access.proxies = TrustedProxies.of(settings.auth)
         self.messages = StreamableHTTPSessionManager(
             make_server(session),
@@ -151,7 +150,7 @@ async def serve_assistants(session: Session) -> int:
     """Answer assistants over HTTP until SIGTERM or SIGINT. Returns the exit code.
 
     Raises:
-        SettingsError: the address is taken, or the certificate or the token file is unusable.
+        SettingsError: the address is taken, or the certificate is unusable.
     """
     service, mistake = AssistantService(session), None
     async with service.messages.run():  # it would raise a group of errors

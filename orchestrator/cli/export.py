@@ -26,7 +26,6 @@ from orchestrator.transcripts.filters import NO_FILTERS, TranscriptFilters
 from orchestrator.transcripts.models import Transcript
 from orchestrator.transcripts.partitions import touched
 from reelscribe.errors import ServiceError, StreamCut, TranscriptNotFound
-from reelscribe.http.auth import Tokens
 from reelscribe.text.file_names import FileNames
 from reelscribe.text.formats import Format, parse_format
 
@@ -218,8 +217,7 @@ async def _segment_tokens(
     from orchestrator.exports.tokens.segments import SegmentTokens
     from reelscribe.http.extractor_client import ExtractorClient
 
-    access = Tokens.from_file(session.settings.auth.token_file)
-    async with ExtractorClient(session.settings.listing_url, access) as extractor:
+    async with ExtractorClient(session.settings.listing_url, session.tokens) as extractor:
         yield SegmentTokens(extractor, tokenizer, report)
 
 

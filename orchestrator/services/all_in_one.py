@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import ssl
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -20,6 +21,7 @@ from reelscribe.contracts.messages import Health
 from reelscribe.logs import Form
 from reelscribe.settings.config_file import CONFIG_VARIABLE, find_config
 from reelscribe.settings.shared import Listener
+from reelscribe.trust import unverified_context
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +50,13 @@ class Child:
     async def healthy(self) -> None:
         """Return once it answers, however long it loads; what it lacks is in its own log."""
         # It is ours and on this host; its certificate is made for the name that others know it by.
-        async with httpx.AsyncClient(timeout=2, verify=False) as http:
+        async with httpx.AsyncClient(timeout=2, verify=unverified_context()) as http:
             while True:
                 try:
                     health = Health.model_validate_json((await http.get(f"{self.url}/healthz")).content)
                     if health.status in ("ok", "degraded"):
                         return
-                except (httpx.HTTPError, ValidationError):
+                except (httpx.HTTPError, ssl.SSLError, ValidationError):
                     pass
                 await asyncio.sleep(POLL_SECONDS)
 

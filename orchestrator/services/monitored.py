@@ -1,18 +1,15 @@
 """A process without an API of its own, a worker or a folder watch: if it is given a port, monitors can ask there."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 
 from orchestrator.database.pool import CONNECTION_ERRORS
 from orchestrator.session import Session
-from reelscribe import service_manager
 from reelscribe.http.allowed_hosts import AllowedHosts
-from reelscribe.http.auth import Tokens
 from reelscribe.http.peer_watch import PeerWatch
 from reelscribe.http.routes import Api
-from reelscribe.http.server import Service, serve
-from reelscribe.stop_signals import STOP_SIGNALS
+from reelscribe.http.server import Service
+from reelscribe.http.serving import serve, supervised
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +29,7 @@ class MonitoredService(Service):
 
     def __init__(self, name: str, session: Session) -> None:
         section = session.settings.orchestrator
-        tokens = Tokens.from_file(session.settings.auth.token_file)
-        super().__init__(name, tokens, AllowedHosts.of("orchestrator", section))
+        super().__init__(name, session.tokens, AllowedHosts.of("orchestrator", section))
         self.lacks: Callable[[], list[str]] = list
         self.extractor: PeerWatch | None = None
         self._session = session
@@ -63,10 +59,6 @@ class MonitoredService(Service):
             listener = self._session.settings.orchestrator.model_copy(update={"port": port, "public_url": None})
             await serve(self, api.application(self), listener)
             return
-        loop = asyncio.get_running_loop()
-        for number in STOP_SIGNALS:
-            loop.add_signal_handler(number, self.stopping.set)
-        reporting = asyncio.create_task(service_manager.report(self.stopping))
-        await self.stopping.wait()
-        log.info("%s: stopping", self.name)
-        reporting.cancel()
+        async with supervised(self):
+            await self.stopping.wait()
+            log.info("%s: stopping", self.name)

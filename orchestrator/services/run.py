@@ -38,10 +38,9 @@ from orchestrator.worker.transcriber_choice import Transcribers, transcriber_pro
 from orchestrator.worker.transcription import transcription
 from orchestrator.worker.worker import Worker
 from reelscribe.http.allowed_hosts import AllowedHosts
-from reelscribe.http.auth import Tokens
 from reelscribe.http.peer_watch import PeerWatch
 from reelscribe.http.proxies import TrustedProxies
-from reelscribe.http.server import serve
+from reelscribe.http.serving import serve
 from reelscribe.settings.loading import Settings
 
 log = logging.getLogger(__name__)
@@ -83,15 +82,10 @@ async def watch_session(session: Session) -> int:
 
 
 def make_service(session: Session) -> OrchestratorService:
-    """What the handlers of this session share.
-
-    Raises:
-        SettingsError: the token file is unusable.
-    """
+    """What the handlers of this session share."""
     chosen = session.settings
-    tokens = Tokens.from_file(chosen.auth.token_file)
     service = OrchestratorService(
-        tokens,
+        session.tokens,
         session.pool,
         session.queue,
         session.submissions,
@@ -102,7 +96,7 @@ def make_service(session: Session) -> OrchestratorService:
         takes_webhooks=chosen.webhooks.secret_file is not None,
         hosts=AllowedHosts.of("orchestrator", chosen.orchestrator),
         objects=session.objects,
-        media=Media(session.pool, chosen.listing_url, tokens, chosen.paths.bucket_name),
+        media=Media(session.pool, chosen.listing_url, session.tokens, chosen.paths.bucket_name),
         uploads=Uploads(chosen, session.pool, session.submissions),
         resubmits=bool(chosen.events.reconcile_every),
     )
@@ -200,7 +194,7 @@ async def _media_storing(session: Session) -> Kind:
         chosen.results,
         RecordingFilter(chosen).buckets,
         chosen.listing_url,
-        Tokens.from_file(chosen.auth.token_file),
+        session.tokens,
         chosen.orchestrator.max_attempts,
     )
     await store.follow_transcriptions()
@@ -215,16 +209,11 @@ def _result_retry() -> RetryPolicy:
 async def _working(
     session: Session, stopping: asyncio.Event, further_kinds: list[Kind], registry: CollectorRegistry
 ) -> AsyncIterator[Transcribers]:
-    """A worker that runs during the block, and its transcribers. Every kind of work that it takes is listed here.
-
-    Raises:
-        SettingsError: the token file is unusable.
-    """
+    """A worker that runs during the block, and its transcribers. Every kind of work that it takes is listed here."""
     section, pool = session.settings.orchestrator, session.pool
     queue = Queue(pool, section.worker_timeout)
     await queue.open()
-    tokens = Tokens.from_file(session.settings.auth.token_file)
-    async with Transcribers(section.transcriber_urls, tokens, section.progress_timeout) as transcribers:
+    async with Transcribers(section.transcriber_urls, session.tokens, section.progress_timeout) as transcribers:
         kinds = [
             transcription(
                 TranscriptionProgress(pool, queue),
@@ -236,7 +225,7 @@ async def _working(
             *further_kinds,
         ]
         if section.max_shards:
-            builder = ShardBuilder(pool, session.settings.listing_url, tokens)
+            builder = ShardBuilder(pool, session.settings.listing_url, session.tokens)
             kinds.append(Kind(SHARD, section.max_shards, builder.work, RetryPolicy(section.max_attempts)))
         registry.register(TranscriberMetrics(lambda: transcribers.states))
         sweeper = Sweeper(pool, queue, section.max_attempts)

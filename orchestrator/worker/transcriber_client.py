@@ -12,7 +12,7 @@ from reelscribe.contracts.messages import Health
 from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import PeerUnreachable, ServiceError, StreamCut
 from reelscribe.http.auth import Tokens
-from reelscribe.http.peer import as_service_errors, close_answer, refusal, unexpected
+from reelscribe.http.peer import as_service_errors, close_answer, refusal, showing, unexpected
 from reelscribe.http.request_ids import pass_on
 from reelscribe.text.urls import without_password
 from reelscribe.trust import tls_context
@@ -74,11 +74,10 @@ class TranscriberClient:
         self._progress_timeout = progress_timeout
         # No kept connections: one that the transcriber closed meanwhile would look like a stream that broke off.
         self._http = httpx.AsyncClient(
-            headers=tokens.headers(),
+            event_hooks={"request": [pass_on, showing(tokens)]},
             timeout=httpx.Timeout(progress_timeout, connect=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-            verify=tls_context(),
-            event_hooks={"request": [pass_on]},
+            verify=tls_context(shows_certificate=True),
         )
 
     async def __aenter__(self) -> Self:

@@ -48,6 +48,7 @@ class Health(ReceivedModel):
 
     Attributes:
         problems: what the service needs and lacks now; it is degraded while there are any.
+        warnings: what its operator should know; it does all that it should.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -55,3 +56,4 @@ class Health(ReceivedModel):
     machine: str
     status: Literal["ok", "degraded", "stopping", "broken"]
     problems: list[str] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)

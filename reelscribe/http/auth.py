@@ -33,9 +33,14 @@ class Tokens:
 
     Args:
         given: tokens, or only the secrets of some that may do everything.
+        file: that they come from.
+
+    Attributes:
+        all: as they are now; whoever keeps one of them, or its header, does not notice that it was replaced.
     """
 
-    def __init__(self, given: Iterable[Token | str] = ()) -> None:
+    def __init__(self, given: Iterable[Token | str] = (), file: Path | None = None) -> None:
+        self.file = file
         self.all = tuple(
             token if isinstance(token, Token) else Token(token, f"token-{number}")
             for number, token in enumerate(given, 1)
@@ -48,25 +53,16 @@ class Tokens:
         Raises:
             SettingsError: the file cannot be read, holds no token, or holds something that cannot be one.
         """
-        if path is None:
-            return cls()
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except OSError as unreadable:
-            raise SettingsError([f"[auth] token_file: {path} cannot be read: {unreadable.strerror}"]) from None
-        except UnicodeDecodeError:
-            raise SettingsError([f"[auth] token_file: {path} is not UTF-8 text"]) from None
-        reading = _Reading()
-        for number, line in enumerate(map(str.strip, lines), 1):
-            if line and not line.startswith("#"):
-                reading.take(number, line.split())
-        if reading.mistakes:
-            raise SettingsError(
-                [f"[auth] token_file: {path}:{number}: {mistake}" for number, mistake in reading.mistakes]
-            )
-        if not reading.tokens:
-            raise SettingsError([f"[auth] token_file: {path} holds no token; write one per line"])
-        return cls(reading.tokens)
+        return cls(_read(path) if path else (), path)
+
+    def read_again(self) -> None:
+        """From now on, those that the file holds now.
+
+        Raises:
+            SettingsError: see :meth:`from_file`; then they stay as they are.
+        """
+        if self.file:
+            self.all = tuple(_read(self.file))
 
     def __bool__(self) -> bool:
         return bool(self.all)
@@ -84,6 +80,24 @@ class Tokens:
     def headers(self) -> dict[str, str]:
         """The headers to send to another service."""
         return {"Authorization": f"Bearer {self.all[0].secret}"} if self.all else {}
+
+
+def _read(path: Path) -> list[Token]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as unreadable:
+        raise SettingsError([f"[auth] token_file: {path} cannot be read: {unreadable.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise SettingsError([f"[auth] token_file: {path} is not UTF-8 text"]) from None
+    reading = _Reading()
+    for number, line in enumerate(map(str.strip, lines), 1):
+        if line and not line.startswith("#"):
+            reading.take(number, line.split())
+    if reading.mistakes:
+        raise SettingsError([f"[auth] token_file: {path}:{number}: {mistake}" for number, mistake in reading.mistakes])
+    if not reading.tokens:
+        raise SettingsError([f"[auth] token_file: {path} holds no token; write one per line"])
+    return reading.tokens
 
 
 class _Reading:

@@ -7,8 +7,10 @@ has left resets the connection. So a client of HTTP/1.1 that closes its side bef
 """
 
 import json
+import os
 import select
 import socket
+import ssl
 import struct
 import sys
 import uuid
@@ -26,6 +28,8 @@ from reelscribe.errors import BadRequest, HeadersTooLarge, ServiceError
 PROBE_SECONDS = 0.5
 _BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_REASON_SECONDS = 5.0
+"""For a client to read why its connection ends."""
 _DROPPED_BYTES = 1 << 20
 """How much of what has arrived already is dropped before a close, which would reset the connection otherwise."""
 
@@ -132,7 +136,20 @@ class _PlainStream(ServiceStream, IOStream):
 
 
 class _TlsStream(ServiceStream, SSLIOStream):
-    pass
+    def close(self, exc_info: Any = False) -> None:
+        if isinstance(exc_info, ssl.SSLError) and not self.closed():
+            self._let_it_be_read()
+        super().close(exc_info)
+
+    def _let_it_be_read(self) -> None:
+        """Keep the socket for a while: OpenSSL has sent why it ends the connection, such as that no certificate was
+        shown. In TLS 1.3 the client may have sent its request by then, and to close a socket with something unread
+        resets the connection, which takes the reason with it.
+        """
+        with suppress(OSError):
+            kept = socket.socket(fileno=os.dup(self.socket.fileno()))
+            kept.shutdown(socket.SHUT_WR)
+            self.io_loop.call_later(_REASON_SECONDS, kept.close)
 
 
 class ServiceServer(HTTPServer):

@@ -28,7 +28,7 @@ from reelscribe.contracts.messages import Health, ReceivedModel, WireModel
 from reelscribe.contracts.pictures import FramesRequest, PairsRequest, SamplesReceipt
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extracted_body import EXTRACTOR, ExtractedBody
-from reelscribe.http.peer import as_service_errors, close_answer, noticing_lost_peers, refusal, unexpected
+from reelscribe.http.peer import as_service_errors, close_answer, noticing_lost_peers, refusal, showing, unexpected
 from reelscribe.http.request_ids import pass_on
 from reelscribe.trust import tls_context
 
@@ -112,20 +112,19 @@ class ExtractorClient:
 
     Args:
         url: base URL of the extractor.
-        tokens: the first one is sent.
+        tokens: the one that is the first when a request is sent is sent with it.
     """
 
     def __init__(self, url: str, tokens: Tokens | None = None) -> None:
-        headers = {"Accept-Encoding": "identity", **(tokens.headers() if tokens else {})}
         limits = httpx.Limits(max_connections=None)  # its user bounds them: an extraction holds one for hours
-        trusted = tls_context()
+        trusted = tls_context(shows_certificate=True)
         self._http = httpx.AsyncClient(
             base_url=url,
-            headers=headers,
+            headers={"Accept-Encoding": "identity"},
+            event_hooks={"request": [pass_on, showing(tokens or Tokens())]},
             timeout=_timeout(),
             verify=trusted,
             mounts=noticing_lost_peers(limits, trusted),
-            event_hooks={"request": [pass_on]},
         )
         self._where = f"{EXTRACTOR} at {self._http.base_url}"
 

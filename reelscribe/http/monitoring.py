@@ -21,15 +21,17 @@ class HealthHandler(ServiceHandler):
 
     async def get(self) -> None:
         health = await self.health()
-        status = {"ok": 200, "degraded": self.service.degraded_status}.get(health["status"], 503)
-        self.set_status(status)
+        degraded_status = 200 if health["problems"] == self.service.renewal.problems else self.service.degraded_status
+        self.set_status({"ok": 200, "degraded": degraded_status}.get(health["status"], 503))
         self.finish(health)
 
     async def health(self) -> dict[str, Any]:
         """The answer; ``status`` is degraded while there are problems."""
         health, problems = self.service.health(), await self.service.problems()
+        problems = [*problems, *self.service.renewal.problems]
         status = "degraded" if problems and health["status"] == "ok" else health["status"]
-        return {**health, "status": status, "problems": problems}
+        warnings = [*health.get("warnings", ()), *self.service.warnings]
+        return {**health, "status": status, "problems": problems, "warnings": warnings}
 
 
 class MetricsHandler(ServiceHandler):

@@ -1,15 +1,26 @@
-"""The failures of another service as our own errors: it does not answer, it breaks off, it refuses."""
+"""Requests to another service: the token that they show, and its failures as our own errors: it does not answer, it
+breaks off, it refuses.
+"""
 
 import asyncio
 import json
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import httpx
 
 from reelscribe.errors import PeerUnreachable, RemoteError, StreamCut
+from reelscribe.http.auth import Tokens
+
+_ALERTS = {
+    "ALERT_CERTIFICATE_REQUIRED": "it asks clients for a certificate: set [auth] tls_client_cert and tls_client_key",
+    "ALERT_HANDSHAKE_FAILURE": "if it asks clients for a certificate, set [auth] tls_client_cert and tls_client_key",
+    "ALERT_UNKNOWN_CA": "no authority of its tls_client_ca has signed the certificate of [auth] tls_client_cert",
+    "ALERT_CERTIFICATE_EXPIRED": "the certificate of [auth] tls_client_cert has expired",
+}
+"""What a server says of the certificate that a client has shown, or not."""
 
 LONGEST_REASON = 200
 """Characters; what is no HTTP is quoted in it."""
@@ -30,11 +41,26 @@ def noticing_lost_peers(limits: httpx.Limits, trusted: ssl.SSLContext) -> dict[s
     return {"all://": httpx.AsyncHTTPTransport(verify=trusted, limits=limits, socket_options=KEEPALIVE)}
 
 
+Hook = Callable[[httpx.Request], Awaitable[None]]
+
+
+def showing(tokens: Tokens) -> Hook:
+    """An event hook of a client whose requests show the token that is the first when they are sent."""
+
+    async def show(request: httpx.Request) -> None:
+        for name, value in tokens.headers().items():
+            request.headers.setdefault(name, value)  # a URL may have a password, for a proxy
+
+    return show
+
+
 @contextmanager
 def as_service_errors(what: str) -> Iterator[None]:
     """Turn httpx's errors into :class:`PeerUnreachable` and :class:`StreamCut`, both about ``what``."""
     try:
         yield
+    except ssl.SSLError as refused:  # httpx passes on what comes after the handshake of the client is done
+        raise PeerUnreachable(f"{what} does not answer: {_tls_reason(str(refused))}") from refused
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as unreachable:
         raise PeerUnreachable(f"{what} does not answer: {_reason(unreachable)}") from unreachable
     except httpx.HTTPError as cut:
@@ -53,7 +79,13 @@ def _reason(error: httpx.HTTPError) -> str:
     """Most of httpx's errors have no words but the name of their class."""
     if isinstance(error, httpx.TimeoutException):
         return "it took too long"
-    return str(error)[:LONGEST_REASON] or "the connection was lost"
+    return _tls_reason(str(error)[:LONGEST_REASON]) or "the connection was lost"
+
+
+def _tls_reason(words: str) -> str:
+    """OpenSSL's words, and what to do if they are about our certificate."""
+    about_ours = next((advice for alert, advice in _ALERTS.items() if alert in words), None)
+    return f"{words}; {about_ours}" if about_ours else words
 
 
 def refusal(peer: str, response: httpx.Response) -> RemoteError:

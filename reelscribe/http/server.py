@@ -1,39 +1,32 @@
-"""The HTTP base of every service: bearer auth, JSON errors, request ids, /healthz, /metrics, TLS, graceful stop."""
+"""The HTTP base of every service: bearer auth, JSON errors, request ids, what /healthz and /metrics say."""
 
 import asyncio
 import logging
 import re
-import signal
 from asyncio import Future
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from prometheus_client import Counter, Histogram
 from tornado.iostream import StreamClosedError
-from tornado.netutil import bind_sockets
-from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
+from tornado.web import HTTPError, RequestHandler, stream_request_body
 
-from reelscribe import disk_room, errors, log_context, service_manager
+from reelscribe import disk_room, errors, log_context, trust
 from reelscribe.contracts.diagnosis import Finding
 from reelscribe.contracts.messages import WireModel
-from reelscribe.errors import SettingsError
 from reelscribe.http import request_ids
 from reelscribe.http.access import UNKNOWN, Access
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
-from reelscribe.http.connections import ServiceServer, ServiceStream, reset_on_close
+from reelscribe.http.connections import ServiceStream, reset_on_close
 from reelscribe.http.metrics import new_registry
 from reelscribe.http.outage_lines import OutageLines
 from reelscribe.http.parsing import parse_query, parse_request
-from reelscribe.http.tls import server_context
-from reelscribe.settings.shared import Listener
-from reelscribe.stop_signals import STOP_SIGNALS
+from reelscribe.http.renewal import Renewal
 
 log = logging.getLogger(__name__)
 
-BODY_TIMEOUT_SECONDS = 30
-HEADER_TIMEOUT_SECONDS = 75
 DRAINED_BYTES = 16 << 20
 """How much of a body over the limit is read and dropped, so that its sender can read the 413."""
 
@@ -55,7 +48,9 @@ class Service:
         access: admits requests.
         public_url: base URL that clients use, behind a proxy for example; None: links have no host.
         address: base URL on this host, once it listens.
-        degraded_status: of HTTP, for ``/healthz`` of a degraded service: 503 if it can do nothing at all then.
+        degraded_status: of HTTP, for ``/healthz`` while there are problems: 503 if it can do nothing at all then.
+        warnings: what its operator should know, and what does not make it degraded; anyone may read them.
+        renewal: what it reads again while it runs.
         remedy: what an operator does about its :meth:`problems`.
         folders: whose disks need room, by their setting.
         lost_client_seconds: after which a host that has confirmed nothing of what was sent to it is considered lost;
@@ -77,6 +72,10 @@ class Service:
         self.running: set[ServiceHandler] = set()
         self.idle = asyncio.Event()
         self.idle.set()
+        self.warnings: list[str] = []
+        self.renewal = Renewal(name)
+        self.renewal.add("tokens", (tokens.file,) if tokens.file else (), self.read_tokens_again)
+        self.renewal.add("certificates of [auth]", trust.files(), trust.read_again)
         self.outage_lines = OutageLines()
         self.registry = new_registry(name)
         self.registry.register(disk_room.DiskRoom(lambda: self.folders))
@@ -104,6 +103,18 @@ class Service:
     async def problems(self) -> list[str]:
         """What this service needs and lacks now, which makes it degraded; without URLs: anyone may read it."""
         return []
+
+    def read_tokens_again(self) -> None:
+        """Take the tokens that the file holds now; answers without an end of their own end if theirs is gone.
+
+        Raises:
+            SettingsError: the file is wrong; then nothing changes.
+        """
+        self.access.tokens.read_again()
+        for handler in list(self.running):
+            scope = handler.caller.scope
+            if scope and not self.access.caller(handler.request).may(scope):
+                handler.lose_token()
 
     def stalled(self) -> str | None:
         """What has made no progress for so long that only a new process may help, in a sentence; None: nothing."""
@@ -177,6 +188,9 @@ class ServiceHandler(RequestHandler):
             answering: Awaitable[None] | None = self.get(*path)
             if answering:
                 await answering
+
+    def lose_token(self) -> None:
+        """The token that this request showed is gone, or may do less. What ends by itself may end as it would have."""
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         if len(self.body) <= self.max_body_bytes:
@@ -338,62 +352,3 @@ class NoRouteHandler(ServiceHandler):
     def prepare(self) -> None:
         super().prepare()
         raise HTTPError(404)
-
-
-async def serve(
-    service: Service,
-    application: Application,
-    listener: Listener,
-    stop_work: Callable[[], Awaitable[None]] | None = None,
-) -> None:
-    """Listen until SIGTERM or SIGINT, then stop accepting, let requests end within ``grace_seconds``, and return.
-
-    Args:
-        stop_work: called when the service stops, to hand back work that would take longer than ``grace_seconds``.
-
-    Raises:
-        SettingsError: the address is in use or not of this host, or the certificate is unusable.
-    """
-    server = ServiceServer(
-        application,
-        ssl_options=server_context(listener),
-        body_timeout=BODY_TIMEOUT_SECONDS,
-        idle_connection_timeout=HEADER_TIMEOUT_SECONDS,
-    )
-    try:
-        # "::" alone would be IPv6 only, whatever the system's default: tornado sets IPV6_V6ONLY.
-        sockets = bind_sockets(listener.port, None if listener.host == "::" else listener.host)
-    except OSError as refused:
-        raise SettingsError([f"cannot listen on {listener.host}:{listener.port}: {refused.strerror}"]) from None
-    server.listen_at(sockets, service.lost_client_seconds)
-    service.access.hosts.add_own_full_name()
-    service.public_url = listener.public_url
-    scheme, port = "https" if listener.tls_cert else "http", sockets[0].getsockname()[1]
-    host = f"[{listener.host}]" if ":" in listener.host else listener.host
-    reached = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
-    service.address = f"{scheme}://{reached}:{port}"
-    service.listening.set()
-    loop = asyncio.get_running_loop()
-    for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, service.stopping.set)
-    known_as = f", for clients {listener.public_url}" if listener.public_url else ""
-    log.info("%s: server running on %s://%s:%d%s", service.name, scheme, host, port, known_as)
-    if not service.access.tokens and listener.host not in ("127.0.0.1", "::1", "localhost"):
-        log.warning("%s: anyone who can reach %s may use it; set [auth] token_file", service.name, listener.host)
-    reporting = asyncio.create_task(service_manager.report(service.stopping, service.stalled))
-
-    await service.stopping.wait()
-
-    log.info("%s: stopping", service.name)
-    server.stop()
-    if stop_work:
-        await stop_work()
-    with suppress(TimeoutError):
-        async with asyncio.timeout(listener.grace_seconds):
-            await service.idle.wait()
-    await server.close_all_connections()
-    reporting.cancel()
-    for number in STOP_SIGNALS:  # a second one must not kill the process between the loop's end and its own
-        loop.remove_signal_handler(number)
-        signal.signal(number, signal.SIG_IGN)
-    log.info("%s: stopped", service.name)

@@ -31,7 +31,7 @@ from reelscribe.settings.orchestrator import (
 from reelscribe.settings.retention import RetentionSection
 from reelscribe.settings.shared import AuthSection, LogSection, MinioSection
 from reelscribe.settings.transcriber import TranscriberSection
-from reelscribe.trust import trust
+from reelscribe.trust import Trust, trust
 
 ENVIRONMENT_PREFIX = "REELSCRIBE_"
 SERVER_VARIABLE = "REELSCRIBE_SERVER"
@@ -88,7 +88,8 @@ def load_settings(path: Path | None = None) -> Settings:
         raise SettingsError(problems + [_problem(error, texts) for error in invalid.errors()]) from None
     if problems:
         raise SettingsError(problems)
-    trust(settings.auth.tls_ca)
+    auth = settings.auth
+    trust(Trust(auth.tls_ca, auth.tls_client_cert, auth.tls_client_key))
     return settings
 
 

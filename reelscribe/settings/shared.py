@@ -1,6 +1,7 @@
 """Settings that several services have: listeners, ``[minio]``, ``[auth]`` and ``[log]``."""
 
 import logging
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -37,6 +38,7 @@ class Listener(Section):
     allowed_hosts: Annotated[tuple[HostName, ...], CommaSeparated] = ()
     tls_cert: OptionalPath = None
     tls_key: OptionalPath = None
+    tls_client_ca: OptionalPath = None
     grace_seconds: Seconds = 10
 
     @property
@@ -47,12 +49,27 @@ class Listener(Section):
         host = "localhost" if self.host in ("0.0.0.0", "::", "") else self.host
         return f"{'https' if self.tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only programs of this host reach the service."""
+        try:
+            return self.host == "localhost" or ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
     @field_validator("tls_key")
     @classmethod
     def _tls_key_has_its_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
         if key and info.data.get("tls_cert", key) is None:
             raise ValueError("needs tls_cert as well; without it, the service would speak unencrypted HTTP")
         return key
+
+    @field_validator("tls_client_ca")
+    @classmethod
+    def _clients_show_certificates_over_tls(cls, authorities: Path | None, info: ValidationInfo) -> Path | None:
+        if authorities and info.data.get("tls_cert", authorities) is None:
+            raise ValueError("needs tls_cert as well; without TLS, no client can show a certificate")
+        return authorities
 
 
 class MinioSection(Section):
@@ -93,12 +110,14 @@ class MinioSection(Section):
 
 
 class AuthSection(Section):
-    """``[auth]``: the bearer tokens that all services share, which proxies are believed, and which certificates."""
+    """``[auth]``: the bearer tokens of all services, which proxies are believed, and the certificates of clients."""
 
     token_file: OptionalPath = None
     trusted_proxies: Annotated[tuple[Network, ...], CommaSeparated] = ()
     remote_user_scopes: Annotated[tuple[Scope, ...], CommaSeparated, Field(min_length=1)] = (Scope.SUBMIT,)
     tls_ca: OptionalPath = None
+    tls_client_cert: OptionalPath = None
+    tls_client_key: OptionalPath = None
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -106,6 +125,13 @@ class AuthSection(Section):
         if proxies and info.data.get("token_file", proxies) is None:
             raise ValueError("needs token_file as well; without it, anyone may do everything")
         return proxies
+
+    @field_validator("tls_client_key")
+    @classmethod
+    def _key_has_its_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if key and info.data.get("tls_client_cert", key) is None:
+            raise ValueError("needs tls_client_cert as well: the certificate that it is the key of")
+        return key
 
 
 class LogSection(Section):

@@ -88,11 +88,17 @@ def test_each_block_of_what_it_forbids_begins_with_a_reason(unit):
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_it_reports_to_systemd_and_gets_the_token_as_a_credential(unit):
+def test_it_reports_to_systemd_and_can_be_reloaded(unit):
     unit_keys = keys(unit)
     assert (unit_keys["Type"], unit_keys["WatchdogSec"]) == ("notify", "60")
-    assert unit_keys["LoadCredential"] == "tokens:/etc/reelscribe/tokens"
-    assert "REELSCRIBE_AUTH__TOKEN_FILE=%d/tokens" in (FOLDER / unit).read_text(encoding="utf-8")
+    assert unit_keys["ExecReload"] == "/bin/kill -HUP $MAINPID"
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_it_reads_the_token_file_itself_as_a_copy_would_not_change_with_a_reload(unit):
+    text = (FOLDER / unit).read_text(encoding="utf-8")
+    assert "\nEnvironment=REELSCRIBE_AUTH__TOKEN_FILE=/etc/reelscribe/tokens\n" in text
+    assert "\nLoadCredential=" not in text
 
 
 def test_only_the_transcriber_may_write_code_at_run_time_and_sees_gpus():

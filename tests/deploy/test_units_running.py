@@ -48,11 +48,55 @@ done
 echo "=== secrets"
 stat -c '%a %U %n' /etc/reelscribe /etc/reelscribe/*
 cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | grep -cFf /etc/reelscribe/tokens
+systemctl show 'reelscribe-*' | grep -cFf /etc/reelscribe/tokens
 grep -rlFf /etc/reelscribe/tokens /var/log /run/systemd /etc/systemd /opt/reelscribe
+for service in $services; do
+    grep 'Max core file size' "/proc/$(systemctl show --value --property MainPID reelscribe-$service)/limits"
+done | sort -u | xargs
 
 echo "=== transcript"
 orchestrator submit --all --wait >/dev/null
 orchestrator show short.flac
+
+echo "=== reload"
+ports='8888 8889 8890 8891'
+pids() { for service in $services; do systemctl show --value --property MainPID reelscribe-$service; done | xargs; }
+all_answer() { # whether all answer this status to the token in this line of the file, within 60 s
+    for try in $(seq 600); do
+        answers=$(for port in $ports; do
+            sed -n "$2s/^/Authorization: Bearer /p" "$3" |
+                curl -s -o /dev/null -w '%{http_code}\n' -H @- http://127.0.0.1:$port/metrics
+        done | sort -u | xargs)
+        [ "$answers" = "$1" ] && break
+        sleep 0.1
+    done
+    echo "$answers"
+}
+before=$(pids)
+cp /etc/reelscribe/tokens /before
+echo ee0b7b9c5b5c47a3 | sed -i '1r /dev/stdin' /etc/reelscribe/tokens
+stat -c '%a %U' /etc/reelscribe/tokens
+systemctl reload 'reelscribe-*'
+all_answer 200 2 /etc/reelscribe/tokens
+sed -i 1d /etc/reelscribe/tokens
+systemctl reload 'reelscribe-*'
+all_answer 401 1 /before
+all_answer 200 1 /etc/reelscribe/tokens
+chown root /etc/reelscribe/tokens
+systemctl reload reelscribe-extractor
+for try in $(seq 600); do
+    status=$(systemctl show --value --property StatusText reelscribe-extractor)
+    [ "$status" ] && break
+    sleep 0.1
+done
+echo "$status"
+grep -o 'ERROR.*' /var/log/reelscribe-extractor.service | tail -1
+chown reelscribe /etc/reelscribe/tokens
+systemctl reload reelscribe-extractor
+cat /before > /etc/reelscribe/tokens
+all_answer 200 1 /before
+[ "$before" = "$(pids)" ] && echo "the same processes"
+systemctl show --property ActiveState reelscribe-extractor
 
 echo "=== wedged"
 kill -STOP "$(systemctl show --value --property MainPID reelscribe-extractor)"
@@ -108,15 +152,25 @@ def test_each_service_is_checked_inside_its_unit_then_runs_and_starts_with_the_h
     assert said.count("ok   reelscribe-") == said.count("ActiveState=active\nUnitFileState=enabled") == 6
 
 
-def test_secrets_are_closed_to_others_and_in_no_environment_argument_or_log(happened):
-    config, *modes, with_token = happened["secrets"].splitlines()
+def test_secrets_are_closed_to_others_and_in_no_environment_argument_log_or_core_file(happened):
+    config, *modes, with_token, shown_by_systemd, core_files = happened["secrets"].splitlines()
     assert config == "750 root /etc/reelscribe"
     assert "600 reelscribe /etc/reelscribe/tokens" in modes and "640 root /etc/reelscribe/config.cfg" in modes
-    assert with_token == "0"
+    assert (with_token, shown_by_systemd) == ("0", "0")
+    assert core_files == "Max core file size 0 0 bytes"
 
 
 def test_recordings_are_transcribed_with_all_that_the_units_forbid(happened):
     assert "The green hammer was" in happened["transcript"]
+
+
+def test_a_reload_replaces_the_token_in_the_processes_that_run_and_its_failure_is_in_the_status(happened):
+    mode, accepted, refused, still, status, error, again, *rest = happened["reload"].splitlines()
+    assert mode == "600 reelscribe"
+    assert (accepted, refused, still, again) == ("200", "401", "200", "200")
+    assert status == "the tokens cannot be read again, and those from before are used; the log says why"
+    assert "/etc/reelscribe/tokens cannot be read: Permission denied; the tokens from before stay in use" in error
+    assert rest == ["the same processes", "ActiveState=active"]
 
 
 def test_a_wedged_event_loop_is_started_again_and_the_log_says_where_it_was(happened):

@@ -56,7 +56,7 @@ def test_the_documented_curl_call_and_its_console_lines(
     assert (tmp_path / "audio.wav").read_bytes()[:4] == b"RIFF"
     cut = subprocess.run([*call, "-d", '{"savepath":"half.mp4"}', "--output", tmp_path / "half.mp3"])
     assert cut.returncode == 18, "curl's code for a transfer that ended early"
-    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0
     lines = console.read_text()
     for words in (

@@ -11,7 +11,7 @@ import pytest
 from tornado.testing import bind_unused_port
 
 from extractor_api.routes import make_app
-from reelscribe.http import server
+from reelscribe.http import serving
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.extractor import ServerSection
@@ -31,13 +31,13 @@ async def listening(client: httpx.AsyncClient) -> AsyncIterator[int]:
     socket.close()
     service = client.service  # type: ignore[attr-defined]
     listener = ServerSection(port=port, grace_seconds=1)
-    serving = asyncio.create_task(server.serve(service, make_app(service), listener))
+    running = asyncio.create_task(serving.serve(service, make_app(service), listener))
     await asyncio.sleep(0.05)
     try:
         yield port
     finally:
         service.stopping.set()
-        await serving
+        await running
 
 
 async def trickle(port: int, head: bytes, rest: bytes) -> float:
@@ -80,8 +80,8 @@ POST = b"POST /extract-audio HTTP/1.1\r\nHost: c\r\n"
 async def test_a_client_that_sends_byte_by_byte_is_dropped_while_others_are_served(
     extractor: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, head: bytes, rest: bytes
 ) -> None:
-    monkeypatch.setattr(server, "BODY_TIMEOUT_SECONDS", TIMEOUT_SECONDS)
-    monkeypatch.setattr(server, "HEADER_TIMEOUT_SECONDS", TIMEOUT_SECONDS)
+    monkeypatch.setattr(serving, "BODY_TIMEOUT_SECONDS", TIMEOUT_SECONDS)
+    monkeypatch.setattr(serving, "HEADER_TIMEOUT_SECONDS", TIMEOUT_SECONDS)
     async with listening(extractor) as port:
         slow = [asyncio.create_task(trickle(port, head, rest)) for _ in range(20)]
         response = await extractor.post(f"http://127.0.0.1:{port}/extract-audio", content=BODY, headers=JSON)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from orchestrator.cli.main import cli
 from reelscribe.child_process import end_with_parent
+from tests.reelscribe.http.process import begin_session
 
 
 @dataclass
@@ -61,7 +62,14 @@ class Orchestrator:
     def __init__(self, config: Path) -> None:
         self.config = config
 
-    async def start(self, *arguments: str) -> Command:
+    async def start(self, *arguments: str, terminal: int | None = None) -> Command:
+        """Start a command in a session of its own, with this terminal or none."""
+
+        def begin() -> None:
+            ends_with_us()
+            begin_session(terminal)
+
+        ends_with_us = end_with_parent()  # a test that fails does not end it
         return Command(
             await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "orchestrator", *arguments, "--config", str(self.config)),
@@ -69,7 +77,7 @@ class Orchestrator:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 env={**os.environ, "COLUMNS": "200"},
-                preexec_fn=end_with_parent(),  # a test that fails does not end it
+                preexec_fn=begin,
             )
         )
 

@@ -1,6 +1,7 @@
 """[auth] tls_ca: one list of authorities for every client of every service."""
 
 import asyncio
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -19,7 +20,7 @@ from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import ExtractorClient
 from reelscribe.settings.loading import Settings, load_settings
 from reelscribe.settings.shared import AuthSection
-from reelscribe.trust import trust
+from reelscribe.trust import Trust, read_again, trust
 from tests.extractor_api.s3_server import minio
 
 
@@ -33,7 +34,7 @@ def configured(tmp_path: Path) -> Iterator[Callable[[Path | str], None]]:
         load_settings(config)
 
     yield read
-    trust(None)
+    trust(Trust())
 
 
 async def of_extractor(tls_port: int, folder: Path) -> None:
@@ -91,3 +92,35 @@ def test_a_file_without_certificates_is_a_mistake_in_the_settings(content, reaso
         (tmp_path / "ca.pem").write_text(content)
     with pytest.raises(SettingsError, match=rf"\[auth\] tls_ca: \S+ca.pem {reason}"):
         configured("ca.pem")
+
+
+@pytest.mark.parametrize("client", [ExtractorClient, TranscriberClient])
+async def test_a_client_that_lives_long_follows_the_file_once_it_is_read_again(
+    client, tls_port, authority, configured, tmp_path
+):
+    def of_another() -> bytes:
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        command += ["-keyout", "/dev/null", "-days", "2", "-subj", "/CN=another"]
+        return subprocess.run(command, check=True, capture_output=True).stdout
+
+    url, file = f"https://127.0.0.1:{tls_port}", tmp_path / "authorities.pem"
+    file.write_bytes(of_another())
+    configured(file)
+    async with ExtractorClient(url) as extractor, TranscriberClient(Tokens(), 5) as transcriber:
+
+        async def answer() -> str:
+            with pytest.raises(ServiceError) as failed:
+                await (extractor.health() if client is ExtractorClient else transcriber.health(url))
+            return failed.value.message
+
+        assert "certificate verify failed" in await answer()
+        file.write_bytes(authority.read_bytes())
+        read_again()
+        assert "no answer of its API" in await answer()
+        file.write_text("no certificate")
+        with pytest.raises(SettingsError, match="holds no certificate"):
+            read_again()
+        assert "no answer of its API" in await answer(), "what was read before stays in use"
+        file.write_bytes(of_another())
+        read_again()
+        assert "certificate verify failed" in await answer()

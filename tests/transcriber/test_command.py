@@ -180,7 +180,7 @@ def test_with_the_real_extractor_a_video_becomes_text(
     allowed = transcribe("half.mp4", allow_incomplete=True).json()
     assert (allowed["complete"], bool(allowed["segments"])) == (False, True)
     assert "declared" in allowed["reason"]
-    transcriber.process.send_signal(signal.SIGHUP)
+    transcriber.process.send_signal(signal.SIGTERM)
     transcriber.read_until("stopped")
     console = "".join(transcriber.lines)
     assert "model loaded: mini on cpu as int8" in console

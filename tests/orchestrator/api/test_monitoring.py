@@ -99,7 +99,7 @@ async def test_without_transcribers_the_service_is_degraded(api, orchestrator_se
 
 async def test_an_extractor_that_does_not_answer_is_a_problem_without_its_address(pool, queue, submissions, free_port):
     away = Objects(f"http://127.0.0.1:{free_port}", Tokens(), BUCKET)
-    session = Session(Settings(), pool, queue, away, submissions, Deletions(pool, queue, MinioSection()))
+    session = Session(Settings(), pool, queue, away, submissions, Deletions(pool, queue, MinioSection()), Tokens())
     problem = "the extractor does not answer: submissions cannot be compared with the bucket"
     assert await make_service(session).problems() == [problem]
 

@@ -31,7 +31,7 @@ def session(pool: Pool, queue: Queue, submissions: Submissions) -> Session:
     """Of an archive whose page has an address of its own."""
     settings = Settings(orchestrator=OrchestratorSection(public_url=PAGE))
     objects = Objects("http://127.0.0.1:9", Tokens(), BUCKET)
-    return Session(settings, pool, queue, objects, submissions, Deletions(pool, queue, MinioSection()))
+    return Session(settings, pool, queue, objects, submissions, Deletions(pool, queue, MinioSection()), Tokens())
 
 
 async def answer(session: Session, name: str, arguments: dict[str, Any]) -> CallToolResult:

@@ -383,7 +383,7 @@ async def test_serve_is_a_worker_and_the_http_api(orchestrator, job_in, free_por
         [job] = (await api.post("/api/jobs", json={"savepath": "talk.mp4"})).json()["jobs"]
         await job_in(job["id"], "done")
         assert (await api.get("/api/transcripts/talk.mp4?format=txt")).text.startswith("sentence 0\n")
-    assert (await server.ends(signal.SIGHUP)).code == 0
+    assert (await server.ends(signal.SIGTERM)).code == 0
 
 
 async def test_a_taken_port_is_a_sentence_and_exit_code_2(orchestrator, transcriber):

@@ -5,19 +5,18 @@ read by a reader that has left, and by a disk that is full.
 """
 
 import asyncio
-import fcntl
 import json
 import os
 import pty
 import subprocess
 import sys
-import termios
 from functools import partial
 
 import pytest
 
 from orchestrator.cli.bars import bars
 from tests.orchestrator.commands import read_until
+from tests.reelscribe.http.process import begin_session
 
 PROGRAM = """
 import fcntl, json, os, pkgutil, pty, select, struct, sys, tempfile, termios
@@ -181,7 +180,7 @@ async def test_a_terminal_that_closes_ends_what_follows_jobs_without_a_word(orch
                 stdout=theirs,
                 stderr=said if number else theirs,
                 env={**os.environ, "TERM": "xterm"},
-                preexec_fn=partial(_make_terminal, theirs),
+                preexec_fn=partial(begin_session, theirs),
             )
             os.close(theirs)
             await asyncio.to_thread(read_until, ours, "queued")
@@ -189,12 +188,6 @@ async def test_a_terminal_that_closes_ends_what_follows_jobs_without_a_word(orch
             code = await asyncio.wait_for(process.wait(), 20)
             said.seek(0)
             assert (code, said.read()) == (130, ""), arguments
-
-
-def _make_terminal(terminal: int) -> None:
-    """Make it the one of this process, which gets SIGHUP when it closes."""
-    os.setsid()
-    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
 
 
 async def test_sigterm_ends_a_command_that_asks(orchestrator, submit):

@@ -3,11 +3,13 @@
 import asyncio
 import json
 import os
+import pty
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import IO
 
 import psutil
 import pytest
@@ -48,8 +50,17 @@ def orchestrator(folder: Path, make_video: Callable[..., Path]) -> Orchestrator:
 
 
 @pytest.fixture
-async def up(orchestrator: Orchestrator):
-    command = await orchestrator.start("up")
+def terminal() -> Iterator[tuple[IO[bytes], int]]:
+    """Our end of one, which can be closed, and the other."""
+    ours, theirs = pty.openpty()
+    with open(ours, "rb", buffering=0) as file:
+        yield file, theirs
+    os.close(theirs)
+
+
+@pytest.fixture
+async def up(orchestrator: Orchestrator, terminal: tuple[IO[bytes], int]):
+    command = await orchestrator.start("up", terminal=terminal[1])
     yield command
     if command.process.returncode is None:
         await command.ends(signal.SIGTERM)
@@ -60,7 +71,7 @@ def child(up: Command, module: str) -> psutil.Process:
     return next(process for process in children if module in process.cmdline())
 
 
-async def test_a_video_becomes_words_and_nothing_is_left_running(up, orchestrator, folder):
+async def test_a_video_becomes_words_and_nothing_is_left_running(up, orchestrator, folder, terminal):
     await up.says(READY)
     await up.says("open the page: http://127.0.0.1:")
     outcome = await orchestrator.run("submit", "demo/short.mp4", "--wait", "--language", "en")
@@ -73,7 +84,8 @@ async def test_a_video_becomes_words_and_nothing_is_left_running(up, orchestrato
     assert refused.code == 1
     assert "failed    demo/mute.mp4: " in refused.err
     assert "failed    demo/missing.mp4: " in refused.err
-    assert (await up.ends(signal.SIGHUP)).code == 0  # its terminal was closed
+    terminal[0].close()
+    assert (await up.ends()).code == 0
     assert await gone(folder)
 
 

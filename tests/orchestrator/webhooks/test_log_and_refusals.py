@@ -16,7 +16,7 @@ from reelscribe.contracts.scopes import Scope
 from reelscribe.errors import SettingsError
 from reelscribe.http.auth import Token, Tokens
 from reelscribe.settings.loading import load_settings
-from reelscribe.trust import trust
+from reelscribe.trust import Trust, trust
 from tests.orchestrator.webhooks.conftest import SECRET
 from tests.orchestrator.webhooks.receiver import Receiver, ReceiverHandler
 
@@ -164,6 +164,6 @@ async def test_a_certificate_must_be_of_the_name_although_the_address_is_connect
         refused = await commands.run("webhooks", "test", f"https://127.0.0.1:{port}/")
         assert refused.code == 1 and "CERTIFICATE_VERIFY_FAILED" in refused.out
     finally:
-        trust(None)
+        trust(Trust())
         server.stop()
         await server.close_all_connections()

@@ -5,78 +5,11 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from pathlib import Path
 
 import httpx
 import pytest
-
-PROGRAM = """
-import asyncio, sys
-from reelscribe import logs
-from reelscribe.http.auth import Tokens
-from reelscribe.http.operations import Operation
-from reelscribe.http.routes import Api
-from reelscribe.http.server import Service, ServiceHandler, serve
-from reelscribe.settings.loading import ServerSection, SettingsError
-
-class SlowHandler(ServiceHandler):
-    async def get(self, seconds):
-        self.write("begun, ")
-        await self.flush()
-        await asyncio.sleep(float(seconds))
-        self.finish("ended")
-
-async def stop_work():
-    print("work handed back", file=sys.stderr, flush=True)
-
-async def main():
-    service = Service("test-service", Tokens())
-    slow = Operation("GET", "/slow/{seconds}", "slow", "", (), path_parameters={"seconds": ".+"}, handler=SlowHandler)
-    application = Api("Test", "Is slow.", (slow,)).application(service)
-    listener = ServerSection(**dict(argument.split("=") for argument in sys.argv[1:]))
-    await serve(service, application, listener, stop_work)
-
-logs.configure()
-try:
-    asyncio.run(main())
-except SettingsError as wrong:
-    sys.exit(str(wrong))
-"""
-
-
-class Process:
-    """One process of a service; ``stderr`` is all it has logged so far."""
-
-    def __init__(self, log: Path, **listener: object) -> None:
-        self._log = log
-        arguments = [f"{key}={value}" for key, value in {"port": 0, **listener}.items()]
-        with log.open("wb") as stderr:
-            self.child = subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments], stderr=stderr)
-
-    @property
-    def stderr(self) -> str:
-        return self._log.read_text(encoding="utf-8")
-
-    def wait_for(self, pattern: str) -> str:
-        """The first group of ``pattern`` in its log."""
-        deadline = time.monotonic() + 60
-        while not (found := re.search(pattern, self.stderr)):
-            assert self.child.poll() is None and time.monotonic() < deadline, self.stderr
-            time.sleep(0.02)
-        return found[1] if found.groups() else found[0]
-
-    @property
-    def url(self) -> str:
-        return self.wait_for(r"server running on (\S+)")
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal; return the exit code."""
-        self.child.send_signal(number)
-        return self.child.wait(timeout=15)
 
 
 def loopback_hosts() -> list[str]:
@@ -87,34 +20,14 @@ def loopback_hosts() -> list[str]:
     return ["localhost"]
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
-    started: list[Process] = []
-
-    def start(**listener: object) -> Process:
-        started.append(Process(tmp_path / f"log-{len(started)}", **listener))
-        return started[-1]
-
-    yield start
-    for process in started:
-        with suppress(ProcessLookupError):
-            process.child.kill()
-        process.child.wait()
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost"]
-    subprocess.run([*command, "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
-    return cert, key
-
-
 class TestStart:
     def test_it_says_where_it_runs(self, start):
-        assert httpx.get(f"{start().url}/healthz").json() == {"machine": "test-service", "status": "ok", "problems": []}
+        assert httpx.get(f"{start().url}/healthz").json() == {
+            "machine": "test-service",
+            "status": "ok",
+            "problems": [],
+            "warnings": [],
+        }
 
     @pytest.mark.parametrize("host", loopback_hosts())
     def test_the_url_in_its_log_can_be_opened_whatever_the_host(self, start, host):
@@ -137,9 +50,20 @@ class TestStart:
         assert process.child.wait(timeout=20) == 1
         assert re.fullmatch(r"cannot listen on host\.invalid:0: [^\n]+\n", process.stderr)
 
-    def test_a_service_open_to_everyone_is_warned_about(self, start):
+    def test_a_service_open_to_everyone_says_so_in_its_log_and_its_health_and_works(self, start):
         process = start(host="0.0.0.0")
-        process.wait_for("anyone who can reach 0.0.0.0 may use it; set \\[auth\\] token_file")
+        warning = "anyone who can reach this service may use it; set [auth] token_file"
+        assert process.wait_for("test-service: listens on 0.0.0.0: (.*)") == warning
+        health = httpx.get(process.url.replace("0.0.0.0", "127.0.0.1") + "/healthz")
+        assert (health.status_code, health.json()["status"]) == (200, "ok")
+        assert (health.json()["problems"], health.json()["warnings"]) == ([], [warning])
+        assert process.stderr.count(warning) == 1
+
+    def test_one_that_asks_for_a_token_or_is_for_this_host_only_says_nothing(self, start, tmp_path):
+        (tmp_path / "tokens").write_text("secret\n")
+        for listener in ({"host": "0.0.0.0", "token_file": tmp_path / "tokens"}, {"host": "127.0.0.2"}):
+            process = start(**listener)
+            assert process.url and "may use it" not in process.stderr
 
 
 class TestTls:

@@ -167,7 +167,7 @@ class TestAuth:
 
     async def test_health_needs_no_token(self, guarded):
         response = await guarded.http.get("/healthz")
-        assert response.json() == {"machine": "test-service", "status": "ok", "problems": []}
+        assert response.json() == {"machine": "test-service", "status": "ok", "problems": [], "warnings": []}
 
 
 class TestConnections:
