@@ -43,7 +43,7 @@ class ApiClient:
             base_url=url,
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-            verify=tls_context(),
+            verify=tls_context(shows_certificate=True),
         )
 
     async def __aenter__(self) -> Self:
