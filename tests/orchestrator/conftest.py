@@ -34,6 +34,8 @@ from orchestrator.jobs.models import Job, Options
 from orchestrator.media.media import Media
 from orchestrator.page.routes import make_app
 from orchestrator.queue.procrastinate import Queue
+from orchestrator.worker import outages, transcriber_choice
+from orchestrator.worker import transcription as transcription_module
 from orchestrator.worker.progress import TranscriptionProgress
 from orchestrator.worker.retry import RetryPolicy
 from orchestrator.worker.stalled_jobs import Sweeper
@@ -73,7 +75,8 @@ def postgres() -> Iterator[str]:
     with ExitStack() as stack:
         url = stack.enter_context(_external(SERVER) if SERVER else _embedded())
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("alter system set fsync = off")
+            for setting in ("fsync", "full_page_writes"):
+                connection.execute(f"alter system set {setting} = off")
             connection.execute("select pg_reload_conf()")
         prepare(url)
         yield url
@@ -102,7 +105,8 @@ def database_url(postgres: str) -> Iterator[str]:
     name = f"test_{next(_numbers)}"
     with psycopg.connect(make_conninfo(postgres, dbname="postgres"), autocommit=True) as connection:
         template = conninfo_to_dict(postgres)["dbname"]
-        connection.execute(f"create database {name} template {template}")
+        files = "strategy file_copy" if connection.info.server_version >= 150000 else ""  # 14 has no other way
+        connection.execute(f"create database {name} template {template} {files}")
         yield on_the_server_of(postgres, name)
         connection.execute(f"drop database {name} with (force)")
 
@@ -314,7 +318,17 @@ async def run_worker(
 
 
 @pytest.fixture
-def working(database_url: str, transcriber: ScriptedTranscriber) -> Callable[..., AbstractAsyncContextManager[Worker]]:
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transcriber that broke off, or that takes no job now, is asked again after a tenth of a second."""
+    monkeypatch.setattr(outages, "pause_seconds", lambda failures: 0.1)
+    for module in (transcriber_choice, transcription_module):
+        monkeypatch.setattr(module, "RETRY_SECONDS", 0.1)
+
+
+@pytest.fixture
+def working(
+    database_url: str, transcriber: ScriptedTranscriber, short_pauses: None
+) -> Callable[..., AbstractAsyncContextManager[Worker]]:
     """A worker that asks the scripted transcriber, or those that are named."""
 
     def work(
