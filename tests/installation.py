@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
+
+from tests.memory import temporary_folder
 
 START_SECONDS = 60
 
@@ -58,9 +59,7 @@ def installed(fill_bucket: Callable[[Path], None], sections: str = "") -> Iterat
         fill_bucket: is called with the folder of the bucket ``videos``.
         sections: of config.cfg, in addition to those that name ports and folders.
     """
-    with TemporaryDirectory(prefix="reelscribe-e2e-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # root's PostgreSQL is another user
+    with temporary_folder("reelscribe-e2e-") as folder:
         (folder / "minio/videos").mkdir(parents=True)
         fill_bucket(folder / "minio/videos")
         with ExitStack() as held:

@@ -71,7 +71,6 @@ class Installation:
         return self.folder / "minio" / BUCKET
 
     async def __aenter__(self) -> "Installation":
-        self.folder.chmod(0o755)  # root's PostgreSQL is another user
         with embedded.running(self._data) as self._url:
             prepare(self._url)
             pid = int((self._data / "postmaster.pid").read_text().split()[0])

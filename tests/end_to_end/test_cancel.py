@@ -5,13 +5,12 @@ import shutil
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.conftest import SPEECH
 from tests.end_to_end.crashes import WORKER_TIMEOUT, Installation
+from tests.memory import temporary_folder
 
 HOUR = "talks/hour.mkv"
 TEN_MINUTES = "talks/ten_minutes.ogg"
@@ -19,8 +18,8 @@ TEN_MINUTES = "talks/ten_minutes.ogg"
 
 @pytest.fixture
 async def installation(run_ffmpeg: Callable[..., None]) -> AsyncIterator[Installation]:
-    with TemporaryDirectory(prefix="reelscribe-cancel-") as folder:
-        async with Installation(Path(folder)) as running:
+    with temporary_folder("reelscribe-cancel-") as folder:
+        async with Installation(folder) as running:
             speech = SPEECH / "ten_minutes.ogg"
             (running.bucket / HOUR).parent.mkdir(parents=True)
             run_ffmpeg("-stream_loop", "5", "-i", speech, "-c", "copy", running.bucket / HOUR)

@@ -10,12 +10,12 @@ import time
 from collections.abc import AsyncIterator, Callable
 from itertools import combinations, cycle
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.end_to_end.crashes import DATABASE, MODULES, WORKER_TIMEOUT, Installation, Reached, Transcribed
 from tests.end_to_end.recordings import BAD, make_recordings
+from tests.memory import temporary_folder
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "3"))
 SEED = int(os.environ.get("CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
@@ -31,8 +31,8 @@ NEW_ATTEMPT_SECONDS = 0.15
 
 @pytest.fixture
 async def installation() -> AsyncIterator[Installation]:
-    with TemporaryDirectory(prefix="reelscribe-crash-") as folder:
-        async with Installation(Path(folder)) as running:
+    with temporary_folder("reelscribe-crash-") as folder:
+        async with Installation(folder) as running:
             yield running
 
 

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
@@ -49,6 +48,7 @@ from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.extractor import PathsSection
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.shared import MinioSection
+from tests.memory import temporary_folder
 from tests.orchestrator.commands import InProcess, Orchestrator
 from tests.orchestrator.databases import on_the_server_of
 from tests.orchestrator.proxy import Proxy
@@ -64,9 +64,8 @@ _numbers = itertools.count(os.getpid() * 10000)
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
     """Where a PostgreSQL can be made: not in pytest's folders, which it closes to root's pgserver."""
-    with TemporaryDirectory(prefix="reelscribe-test-") as folder:
-        Path(folder).chmod(0o755)  # root's PostgreSQL is another user
-        yield Path(folder) / "data" / "postgres"
+    with temporary_folder("reelscribe-test-") as folder:
+        yield folder / "data" / "postgres"
 
 
 @pytest.fixture(scope="session")
@@ -84,10 +83,8 @@ def postgres() -> Iterator[str]:
 
 @contextmanager
 def _embedded() -> Iterator[str]:
-    with TemporaryDirectory(prefix="reelscribe-test-") as folder:
-        Path(folder).chmod(0o755)
-        with embedded.running(Path(folder) / "data") as url:
-            yield url
+    with temporary_folder("reelscribe-test-") as folder, embedded.running(folder / "data") as url:
+        yield url
 
 
 @contextmanager
