@@ -12,6 +12,7 @@ import pytest
 from reelscribe.logs import Console
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
+from tests.guard import pytest_configure as pytest_configure
 from tests.installation import Reelscribe, installed
 
 LONG_FILES = (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.memory import temporary_folder
+from tests.guard import temporary_folder
 
 START_SECONDS = 60
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import SPEECH
 from tests.end_to_end.crashes import WORKER_TIMEOUT, Installation
-from tests.memory import temporary_folder
+from tests.guard import temporary_folder
 
 HOUR = "talks/hour.mkv"
 TEN_MINUTES = "talks/ten_minutes.ogg"

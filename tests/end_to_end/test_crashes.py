@@ -9,13 +9,12 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from itertools import combinations, cycle
-from pathlib import Path
 
 import pytest
 
 from tests.end_to_end.crashes import DATABASE, MODULES, WORKER_TIMEOUT, Installation, Reached, Transcribed
 from tests.end_to_end.recordings import BAD, make_recordings
-from tests.memory import temporary_folder
+from tests.guard import temporary_folder
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "3"))
 SEED = int(os.environ.get("CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)

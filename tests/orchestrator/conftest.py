@@ -48,7 +48,7 @@ from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.extractor import PathsSection
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.shared import MinioSection
-from tests.memory import temporary_folder
+from tests.guard import temporary_folder
 from tests.orchestrator.commands import InProcess, Orchestrator
 from tests.orchestrator.databases import on_the_server_of
 from tests.orchestrator.proxy import Proxy
