@@ -52,7 +52,7 @@ def main(
 ) -> None:
     """Measure the orchestrator and print the results."""
     if quick:
-        rows, rounds, dispatches, jobs = 2000, 5, 20, 100
+        rows, rounds, dispatches, jobs = 2000, 2, 5, 40
     with temporary_database() as (folder, url):
         report: dict[str, Any] = {"machine": hardware.describe(), "load_before": round(os.getloadavg()[0], 1)}
         report |= dispatching.measure(url, folder, dispatches, jobs)

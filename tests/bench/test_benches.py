@@ -1,6 +1,7 @@
 """The benches run, on as little input as possible; what they measure then means nothing."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.chromium import CHROMIUM
+from tests.guard import FOLDER
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -17,8 +19,9 @@ pytestmark = pytest.mark.timeout(330)
 
 def run(bench: str, *arguments: str) -> str:
     completed = subprocess.run(
-        [sys.executable, "-m", bench, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
+        [sys.executable, "-m", bench, *arguments],
+        cwd=ROOT, env={**os.environ, "TMPDIR": os.environ[FOLDER]}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
     assert completed.returncode == 0, completed.stdout + completed.stderr
     return completed.stdout
 

@@ -8,7 +8,6 @@ import shutil
 import signal
 import stat
 import sys
-import time
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
@@ -35,6 +34,13 @@ def orchestrator(tmp_path: Path, data_dir: Path) -> Orchestrator:
     config = tmp_path / "config.cfg"
     config.write_text(f"[database]\ndata_dir = {data_dir}\n")
     return Orchestrator(config)
+
+
+@pytest.fixture
+def give_up_soon(monkeypatch):
+    """On a server that does not answer."""
+    monkeypatch.setattr(embedded, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(embedded, "CONNECT_SECONDS", 2)
 
 
 async def holder(data_dir: Path) -> asyncio.subprocess.Process:
@@ -261,14 +267,14 @@ async def test_an_empty_folder_is_used(data_dir):
         insert(url, 1)
 
 
-async def test_a_folder_that_can_no_longer_be_read_is_reported_in_sentences(data_dir, orchestrator):
+async def test_a_folder_that_can_no_longer_be_read_is_reported_in_sentences(
+    data_dir, orchestrator, commands, give_up_soon
+):
     service = await orchestrator.start("worker")
     await service.says("takes as many jobs as")
     data_dir.chmod(0)
-    began = time.monotonic()
     try:
-        assert (await orchestrator.run("status", seconds=30)).code == 1
-        assert time.monotonic() - began < 20
+        assert (await commands.run("status")).code == 1
         await service.says("Permission denied", seconds=30)
         outcome = await service.ends(signal.SIGTERM)
     finally:
@@ -277,24 +283,21 @@ async def test_a_folder_that_can_no_longer_be_read_is_reported_in_sentences(data
     assert await gone(data_dir)
 
 
-async def test_a_server_that_hangs_is_reported_within_seconds_and_how_to_end_it(data_dir, orchestrator):
+async def test_a_server_that_hangs_is_reported_and_how_to_end_it(data_dir, commands, give_up_soon):
     with embedded.running(data_dir) as url:
         insert(url, 1)
         hung = postmaster(data_dir)
         os.kill(hung, signal.SIGSTOP)
-        began = time.monotonic()
         try:
-            outcome = await orchestrator.run("status", seconds=60)
+            outcome = await commands.run("status")
         finally:
             os.kill(hung, signal.SIGCONT)
-        assert time.monotonic() - began < 25
     assert outcome.code == 1
-    assert f"PostgreSQL (process {hung}) runs there but has not answered for 10 s" in outcome.err
+    assert f"PostgreSQL (process {hung}) runs there but has not answered for 1 s" in outcome.err
     assert f"kill -9 {hung}" in outcome.err
 
 
-async def test_a_server_that_says_that_it_starts_is_waited_for(data_dir, monkeypatch):
-    monkeypatch.setattr(embedded, "ANSWER_SECONDS", 1.0)
+async def test_a_server_that_says_that_it_starts_is_waited_for(data_dir, give_up_soon):
 
     def use() -> list[int]:
         with embedded.running(data_dir) as url:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from orchestrator.intake import folder_watch
 from orchestrator.intake.bucket import Objects
 from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.folder_watch import FolderWatch
@@ -19,6 +20,14 @@ from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.watched import watched_bucket
 
 SETTLE_SECONDS = 0.5
+LOOK_SECONDS = 0.1
+MANY_LOOKS_SECONDS = SETTLE_SECONDS + 5 * LOOK_SECONDS
+"""In which a file that is taken for settled is taken."""
+
+
+@pytest.fixture(autouse=True)
+def look_often(monkeypatch):
+    monkeypatch.setattr(folder_watch, "LOOK_SECONDS", LOOK_SECONDS)
 
 
 @pytest.fixture
@@ -79,16 +88,19 @@ async def test_files_that_a_download_is_still_working_on_are_not_taken(watching,
         assert await submitted(2) == ["race.f1.mp4", "talk.final.mp4"]
 
 
-@pytest.mark.parametrize("ending", [".aria2", ".ytdl", ".part", ".st"])
 @pytest.mark.parametrize("age", [0, 3600])
-async def test_a_file_waits_until_the_notes_of_its_download_are_gone(ending, age, watching, bucket, submitted, sql):
-    notes = bucket.put(f"a.mp4{ending}", age=age)
-    bucket.put("a.mp4", age=age)
+async def test_files_wait_until_the_notes_of_their_downloads_are_gone(age, watching, bucket, submitted, sql):
+    endings = (".aria2", ".ytdl", ".part", ".st")
+    names = [f"a{ending}.mp4" for ending in endings]
+    notes = [bucket.put(f"{name}{ending}", age=age) for name, ending in zip(names, endings, strict=True)]
+    for name in names:
+        bucket.put(name, age=age)
     async with watching():
-        await asyncio.sleep(2 + SETTLE_SECONDS)
+        await asyncio.sleep(MANY_LOOKS_SECONDS)
         assert await sql("select count(*) from media") == [(0,)]
-        notes.unlink()
-        assert await submitted() == ["a.mp4"]
+        for note in notes:
+            note.unlink()
+        assert await submitted(len(names)) == sorted(names)
 
 
 async def test_a_file_that_comes_is_taken(watching, bucket, submitted):
@@ -100,10 +112,10 @@ async def test_a_file_that_comes_is_taken(watching, bucket, submitted):
 async def test_a_file_is_taken_only_once_it_is_complete(watching, folder, submitted, sql):
     async with watching():
         with (folder / "a.mp4").open("w") as growing:
-            for _ in range(15):
+            for _ in range(10):
                 growing.write("more")
                 growing.flush()
-                await asyncio.sleep(0.15)
+                await asyncio.sleep(LOOK_SECONDS)
                 assert await sql("select count(*) from media") == [(0,)]
         assert await submitted() == ["a.mp4"]
 
@@ -113,7 +125,7 @@ async def test_a_file_that_is_gone_before_it_is_settled_is_not_taken(watching, f
         (folder / "a.mp4").write_text("x")
         await asyncio.sleep(0.2)
         (folder / "a.mp4").unlink()
-        await asyncio.sleep(2)
+        await asyncio.sleep(MANY_LOOKS_SECONDS)
         assert await sql("select count(*) from media") == [(0,)]
 
 
@@ -151,7 +163,7 @@ async def test_a_start_does_not_repeat_what_is_done(watching, bucket, store_tran
     bucket.put("a.mp4")
     await store_transcript("a.mp4", "hello")
     async with watching():
-        await asyncio.sleep(2)
+        await asyncio.sleep(MANY_LOOKS_SECONDS)
     assert await sql("select count(*) from transcriptions") == [(1,)]
 
 
