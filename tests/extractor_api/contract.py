@@ -3,7 +3,7 @@
 from extractor_api.routes import API
 from tests.contract import Contract
 
-_contract = Contract(API.document())
+_contract = Contract(API.document)
 
 CONTRACT = _contract.document
 assert_as_documented = _contract.check

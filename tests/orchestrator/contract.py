@@ -26,4 +26,4 @@ class _Contract(Contract):
         return next(known, None) or super().documented_path(path)
 
 
-CONTRACT = _Contract(API.document())
+CONTRACT = _Contract(API.document)

@@ -3,4 +3,4 @@
 from tests.contract import Contract
 from transcriber.api.routes import API
 
-CONTRACT = Contract(API.document())
+CONTRACT = Contract(API.document)

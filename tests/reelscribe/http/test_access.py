@@ -64,14 +64,14 @@ async def test_the_refusal_says_which_scope_is_missing_and_whose(scoped):
 
 def test_the_document_names_the_scope_of_each_operation():
     def scope(method: str, path: str) -> list[Any]:
-        security: list[Any] = API.document()["paths"][path][method]["security"]
+        security: list[Any] = API.document["paths"][path][method]["security"]
         return security
 
     assert scope("get", "/wait") == [{"bearer": ["read"]}]
     assert scope("post", "/orders/{way}") == [{"bearer": ["submit"]}]
     assert scope("get", "/late") == [{"bearer": ["admin"]}]
     assert scope("get", "/healthz") == []
-    assert "`scope_missing`" in API.document()["paths"]["/wait"]["get"]["responses"]["403"]["description"]
+    assert "`scope_missing`" in API.document["paths"]["/wait"]["get"]["responses"]["403"]["description"]
 
 
 async def test_a_session_does_what_the_token_does_that_it_was_made_with(scoped):
