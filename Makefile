@@ -37,9 +37,10 @@ deb: ## build a Debian package of each machine into dist/, with the /usr/bin/pyt
 test-slow: .venv/slow ## run the tests that take minutes, or need Ray and DVC (about 10 minutes)
 	$(BIN)/pytest -m slow $(ARGS)
 
-fuzz: .venv/test ## break recordings in many more ways than make test does (about 10 minutes)
+fuzz: .venv/test ## break recordings and stop workers in many more ways than make test does (about 10 minutes)
 	THOROUGH=1 $(BIN)/pytest tests/extractor_api/test_broken_inputs.py tests/extractor_api/test_fuzzed_files.py \
-	    tests/reelscribe/media/structure/test_damage.py --timeout 1800 $(ARGS)
+	    tests/reelscribe/media/structure/test_damage.py tests/orchestrator/worker/test_stopping_at_each_step.py \
+	    --timeout 1800 $(ARGS)
 
 lint: .venv/lint ## check style and types
 	$(BIN)/ruff check

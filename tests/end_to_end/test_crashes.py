@@ -16,10 +16,10 @@ from tests.end_to_end.crashes import DATABASE, MODULES, WORKER_TIMEOUT, Installa
 from tests.end_to_end.recordings import BAD, make_recordings
 from tests.guard import temporary_folder
 
-ROUNDS = int(os.environ.get("CRASH_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "2"))
 SEED = int(os.environ.get("CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
-CRASHES = 4
-"""Crashes per round; three rounds include all kinds."""
+CRASHES = 5
+"""Crashes per round; two rounds include all kinds."""
 KINDS = [*combinations((*MODULES, DATABASE), 1), *combinations((*MODULES, DATABASE), 2)]
 WINDOW_SECONDS = 30.0
 START_SECONDS = 10.0
