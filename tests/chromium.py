@@ -24,7 +24,7 @@ OPTIONS = [
 
 def dump_page(url: str, folder: Path) -> str:
     """What the browser shows of a URL, as HTML."""
-    command = [CHROMIUM, *OPTIONS, f"--user-data-dir={folder}", "--dump-dom", url]
+    command: list[str | Path] = [CHROMIUM, *OPTIONS, f"--user-data-dir={folder}", "--dump-dom", url]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
 
 

@@ -76,7 +76,10 @@ def guard(pid: int, folder: Path) -> None:
 
 def _started_in(folder: Path) -> dict[int, str]:
     """Processes with this folder in their environment, and the children of these; their names."""
-    mark, marked, names, children = f"{FOLDER}={folder}".encode(), [], {}, {}
+    mark = f"{FOLDER}={folder}".encode()
+    marked: list[int] = []
+    names: dict[int, str] = {}
+    children: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has just ended, or is none of ours
             name, _, rest = (entry / "stat").read_text().partition("(")[2].rpartition(")")

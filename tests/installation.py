@@ -79,8 +79,8 @@ def installed(fill_bucket: Callable[[Path], None], sections: str = "") -> Iterat
             )  # fmt: skip
         try:
             _wait_until_ready(folder / "log", process)
-            urls = [f"http://127.0.0.1:{port}" for port in (extractor, transcriber, orchestrator)]
-            yield Reelscribe(folder, *urls, process)
+            host = "http://127.0.0.1"
+            yield Reelscribe(folder, f"{host}:{extractor}", f"{host}:{transcriber}", f"{host}:{orchestrator}", process)
         finally:
             process.send_signal(signal.SIGTERM)
             code = process.wait(60)

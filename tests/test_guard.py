@@ -60,7 +60,7 @@ def test_the_folder_of_a_run_is_removed_when_it_ends(tmp_path: Path) -> None:
     )
     report = tmp_path / "report"
     environment = {**os.environ, "REPORT": str(report), "PYTHONPATH": os.getcwd()}
-    command = [sys.executable, "-m", "pytest", "-p", "tests.guard", "-n", "0", tmp_path]
+    command: list[str | Path] = [sys.executable, "-m", "pytest", "-p", "tests.guard", "-n", "0", tmp_path]
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
     until(lambda: not Path(report.read_text().strip()).exists())
 

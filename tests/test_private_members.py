@@ -54,8 +54,8 @@ def test_typer_calls_what_the_command_line_sets() -> None:
     command = typer.main.get_command(cli)
     argument, option = command.params[:2]
     assert (argument.param_type_name, option.param_type_name) == ("argument", "option")
-    assert (argument.type_descriptor.is_choice, option.type_descriptor.is_choice) == (False, False)
-    assert (option.min, option.max) == (1, 5000)
+    assert (argument.type_descriptor.is_choice, option.type_descriptor.is_choice) == (False, False)  # type: ignore[attr-defined]
+    assert (option.min, option.max) == (1, 5000)  # type: ignore[attr-defined]
     help = CliRunner().invoke(cli, ["--help"]).output
     assert "SAVEPATH..." in help and "1 to 5,000" in help and "MOST" in help
     assert "list[" not in help and "x<=" not in help and "INTEGER" not in help
@@ -74,7 +74,7 @@ def test_procrastinate_calls_what_the_queue_overrides() -> None:
 
 def test_the_postgresql_package_has_what_the_embedded_server_sets() -> None:
     """``orchestrator.database.embedded``"""
-    assert callable(postgres_server.ensure_prefix_permissions)
+    assert callable(postgres_server.ensure_prefix_permissions)  # type: ignore[attr-defined]
     assert "ensure_prefix_permissions(" in inspect.getsource(PostgresServer.ensure_pgdata_inited)
     assert "with self._lock" in inspect.getsource(PostgresServer.start)
     assert "atexit.register(self._cleanup)" in inspect.getsource(PostgresServer.start)

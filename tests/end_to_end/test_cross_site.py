@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -47,7 +48,7 @@ def test_its_requests_are_refused_and_nothing_is_done(reelscribe: Reelscribe, tm
         "transcriber": reelscribe.transcriber_url,
         "orchestrator": reelscribe.orchestrator_url,
     }
-    done = [
+    done: list[Any] = [
         (urls["extractor"], "reelscribe_extractions"),
         (urls["transcriber"], "reelscribe_transcriptions"),
         (urls["orchestrator"], "reelscribe_http_requests", {"status": "202"}),

@@ -230,7 +230,7 @@ class Scenario(NamedTuple):
 
     series: dict[str, str]
     minutes: int
-    count: int = 1
+    count: int = 1  # type: ignore[assignment]
 
 
 STAYS = f"+0x{MINUTES}"

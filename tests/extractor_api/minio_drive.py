@@ -122,8 +122,8 @@ def format_drive(data_path: Path, kind: str = "xl-single", drives: int = 1) -> N
     """Write format.json."""
     (data_path / ".minio.sys").mkdir(exist_ok=True)
     ids = [str(uuid.uuid4()) for _ in range(drives)]
-    described = {"version": "1", "format": kind, "id": str(uuid.uuid4())}
-    described["xl" if kind != "fs" else "fs"] = (  # type: ignore[assignment]
+    described: dict[str, Any] = {"version": "1", "format": kind, "id": str(uuid.uuid4())}
+    described["xl" if kind != "fs" else "fs"] = (
         {"version": "2"} if kind == "fs" else {"version": "3", "this": ids[0], "sets": [ids]}
     )
     (data_path / ".minio.sys" / "format.json").write_text(json.dumps(described))

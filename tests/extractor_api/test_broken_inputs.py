@@ -31,7 +31,7 @@ RECIPES = {
     "wav": ("pcm_s16le", None),
 }
 GROUPS = (("mp4", "mkv", "webm"), ("avi", "ts", "flv"), ("ogg", "mp3", "flac", "wav"))
-REQUESTS = (
+REQUESTS: tuple[dict[str, object], ...] = (
     {"audio_format": "wav"},
     {"audio_format": "flac", "delivery": "file"},
     {"audio_format": "mp3", "sample_rate": 16000},

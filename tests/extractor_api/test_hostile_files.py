@@ -67,7 +67,19 @@ async def test_a_playlist_opens_no_connection(hostile: tuple[httpx.AsyncClient, 
 def test_these_playlists_do_work_without_our_whitelists(tmp_path: Path, bucket: Path, each_ffmpeg: FFmpeg) -> None:
     """The control: the tests above would see a disclosure if there were one."""
     (tmp_path / "x.mp4").write_text(PLAYLISTS["ffconcat"](f"{bucket}/short.mp4"))
-    command = [each_ffmpeg.path, "-v", "error", "-safe", "0", "-i", tmp_path / "x.mp4", "-vn", "-f", "wav", "pipe:1"]
+    command: list[str | Path] = [
+        each_ffmpeg.path,
+        "-v",
+        "error",
+        "-safe",
+        "0",
+        "-i",
+        tmp_path / "x.mp4",
+        "-vn",
+        "-f",
+        "wav",
+        "pipe:1",
+    ]
     assert len(subprocess.run(command, capture_output=True).stdout) > 100_000
 
 

@@ -370,7 +370,8 @@ async def extractor(bucket: Path, local_ffmpeg: FFmpeg) -> AsyncIterator[str]:
 @pytest.fixture
 def intake_with_a_bug(monkeypatch):
     """An intake that fails once, as no service and no database does."""
-    take, raised = EventIntake.take, []
+    take = EventIntake.take
+    raised: list[bool] = []
 
     async def fail_once(*arguments):
         if not raised:

@@ -68,7 +68,8 @@ def errors_of(model: type[BaseModel]) -> Iterator[ValidationError]:
                 yield invalid
             except ServiceError as refused:  # it has its own code, and is ours
                 ours(refused.message)
-    for value in ([], "x", 1, None):
+    no_objects: tuple[Any, ...] = ([], "x", 1, None)
+    for value in no_objects:
         with pytest.raises(ValidationError) as raised:
             model.model_validate(value)
         yield raised.value

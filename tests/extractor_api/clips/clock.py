@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -100,7 +101,7 @@ class Shown:
     number: int
 
 
-def number_of(picture: npt.NDArray[np.uint8]) -> int:
+def number_of(picture: npt.NDArray[Any]) -> int:
     """The number in a picture of any size, of which the luma or one colour is given."""
     row, block = picture[picture.shape[0] // 4], picture.shape[1] / BITS
     return sum(int(row[int((bit + 0.5) * block)] > 128) << bit for bit in range(BITS))

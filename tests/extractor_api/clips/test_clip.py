@@ -70,7 +70,7 @@ async def test_its_own_sound_file_is_that_of_extract_audio(clips: httpx.AsyncCli
         response = await clip(clips, "clock.mp4", mode=mode, audio="wav", sample_rate=16_000)
         with tarfile.open(fileobj=io.BytesIO(response.content)) as tar:
             names = tar.getnames()
-            files = {name.rpartition(".")[2]: tar.extractfile(name).read() for name in names}  # type: ignore[union-attr]
+            files = {name.rpartition(".")[2]: tar.extractfile(name).read() for name in names}
         assert names == ["clock_000003350.mp4", "clock_000003350.wav", "clock_000003350.json"]
         record = json.loads(files["json"])
         part = {"start": record["begins"], "duration": START + DURATION - record["begins"], "sample_rate": 16_000}

@@ -1,6 +1,7 @@
 """POST /extract-preview: the right moments in the right colours, and never larger than asked for."""
 
 import subprocess
+from typing import Any
 
 import httpx
 import numpy as np
@@ -56,7 +57,7 @@ async def test_it_shows_each_moment_in_its_colours(kind: str, clips: httpx.Async
 
 @pytest.mark.parametrize("kind", ["gif", "webp"])
 async def test_it_is_made_smaller_until_it_fits(kind: str, clips: httpx.AsyncClient) -> None:
-    asked = {"format": kind, "count": 3, "seconds": 1.0, "fps": 8}
+    asked: dict[str, Any] = {"format": kind, "count": 3, "seconds": 1.0, "fps": 8}
     free = await preview(clips, **asked)
     most = len(free.content) * 2 // 3
     response = await preview(clips, **asked, max_bytes=most)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import httpx
@@ -201,14 +202,14 @@ async def test_avi_with_b_frames_loses_no_picture_and_is_not_copied(odd: httpx.A
 
 async def test_pictures_that_are_damaged_are_not_delivered_as_if_they_were_not(odd: httpx.AsyncClient) -> None:
     """Of a damaged key frame, all pictures up to the next one are: also of a part that begins after it."""
-    part = {"savepath": "damaged.mp4", "start": 4.5, "duration": 1}
+    part: dict[str, Any] = {"savepath": "damaged.mp4", "start": 4.5, "duration": 1}
     async with ExtractorClient(str(odd.base_url)) as client, client.clip(ClipRequest(**part)) as arriving:
         with pytest.raises(RemoteError) as refusal:
             async for _ in arriving.chunks():
                 pass
     assert refusal.value.code == "incomplete_recording"
     assert (await odd.get(f"/extractions/{arriving.extraction_id}")).json()["state"] == "failed"
-    kept = await receipt(odd, await clip(odd, **part, allow_incomplete=True))  # type: ignore[arg-type]
+    kept = await receipt(odd, await clip(odd, **part, allow_incomplete=True))
     assert kept["state"] == "incomplete" and kept["damaged_frames"] > 0  # type: ignore[operator]
     before = await receipt(odd, await clip(odd, "damaged.mp4", start=2.5, duration=1))
     assert (before["state"], before["damaged_frames"]) == ("complete", 0)
@@ -237,7 +238,7 @@ async def test_a_clip_whose_decoder_is_killed_does_not_look_complete(serve: Serv
     async def ask() -> int:
         return (await extractor.post("/extract-clip", json={"savepath": "clock.mkv", "duration": 8})).status_code
 
-    answers = []
+    answers: list[Any] = []
     while 200 in answers or not answers:  # on a busy host it may be done before it is found
         asking = asyncio.create_task(ask())
         while not (found := decoders()) and not asking.done():

@@ -103,7 +103,18 @@ class Studio:
     def truth(self, path: Path) -> Truth:
         """What ffprobe says of it."""
         entries = "format=start_time:stream=time_base:frame=best_effort_timestamp"
-        command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", entries, "-of", "json", path]
+        command: list[str | Path] = [
+            "ffprobe",
+            "-v",
+            "error",
+            "-select_streams",
+            "v:0",
+            "-show_entries",
+            entries,
+            "-of",
+            "json",
+            path,
+        ]
         described = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
         start, unit = Fraction(described["format"]["start_time"]), Fraction(described["streams"][0]["time_base"])
         start = max(start, Fraction(0))  # FFmpeg 5.1 counts the pre-skip of Opus, which is never played
@@ -116,6 +127,14 @@ class Studio:
 
     def run(self, *arguments: str) -> None:
         """Run ffmpeg."""
-        command = [self._ffmpeg.path, "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *arguments]
+        command: list[str | Path] = [
+            self._ffmpeg.path,
+            "-hide_banner",
+            "-loglevel",
+            "error",
+            "-nostdin",
+            "-y",
+            *arguments,
+        ]
         completed = subprocess.run(command, capture_output=True, text=True)
         assert completed.returncode == 0, completed.stderr

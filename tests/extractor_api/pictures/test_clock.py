@@ -67,7 +67,7 @@ async def test_each_pair_holds_the_right_picture_and_the_sound_of_its_time(
     await check(client, studio, kind, path.name, fps=3.0)
 
 
-async def check(client, studio, kind, name, **moments):  # type: ignore[no-untyped-def]
+async def check(client, studio, kind, name, **moments):
     truth = studio.truth(studio.folder / name)
     samples, receipt = await ask(client, name, window="after", audio_seconds=0.25, **moments)
     assert receipt["state"] == "complete" and not receipt["decode_warnings"]

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -68,7 +69,8 @@ async def test_a_disk_that_fails_makes_no_complete_tar(name: str, studio: Studio
 async def test_a_disk_that_fails_makes_no_complete_clip(copy: bool, studio: Studio, local_ffmpeg: FFmpeg) -> None:
     path, body = studio.make("failing_clip.mkv", *H264, "-an", "-t", "3"), Pipe()
     with failing(path, 0.7) as stored:
-        part, limits = CutPart(Fraction(0), Fraction(3)), {"cpu_seconds": 60.0, "most_pixels": 1_000_000}
+        part = CutPart(Fraction(0), Fraction(3))
+        limits: dict[str, Any] = {"cpu_seconds": 60.0, "most_pixels": 1_000_000}
         pictures = PictureProcess(local_ffmpeg, stored, [part], body, picture=0, origin=None, copy=copy, **limits)
         async with pictures:
             first = await pictures.first()

@@ -24,12 +24,12 @@ GREEN = (40, 200, 40)
 """Read back as 53, 228, 47 if BT.709 is taken for BT.601."""
 
 
-def colours_of(picture: bytes) -> NDArray[np.uint8]:
+def colours_of(picture: bytes) -> NDArray[Any]:
     """As readers of JPEG and WebP see them, which know BT.601 alone."""
     with av.open(io.BytesIO(picture)) as container:
         frame = next(container.decode(video=0))
         matrix = None if frame.format.is_rgb else "ITU601"
-        return frame.reformat(format="rgb24", src_colorspace=matrix).to_ndarray()  # type: ignore[no-any-return]
+        return frame.reformat(format="rgb24", src_colorspace=matrix).to_ndarray()
 
 
 def make_green(studio: Studio, name: str, matrix: str, *options: str, size: str = "320x180") -> None:

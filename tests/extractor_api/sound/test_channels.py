@@ -85,7 +85,17 @@ def decode(each_ffmpeg: FFmpeg) -> Decode:
     """Audio as floats, by channel: mp3 may be above full scale."""
 
     def decoded(audio: bytes) -> Samples:
-        command = [each_ffmpeg.path, "-hide_banner", "-i", "pipe:0", "-af", "ashowinfo", "-f", "f32le", "pipe:1"]
+        command: list[str | Path] = [
+            each_ffmpeg.path,
+            "-hide_banner",
+            "-i",
+            "pipe:0",
+            "-af",
+            "ashowinfo",
+            "-f",
+            "f32le",
+            "pipe:1",
+        ]
         completed = subprocess.run(command, input=audio, capture_output=True, check=True)
         channels = int(completed.stderr.decode().split(" channels:")[1].split()[0])
         return np.frombuffer(completed.stdout, np.float32).reshape(-1, channels)

@@ -147,7 +147,7 @@ async def test_a_few_adts_frames_behind_the_rest_of_another_recording(
     run_ffmpeg(*BEEP, videos / "whole.mp3")
     before, frames = (videos / "whole.mp3").read_bytes()[2000:3500], adts_frames((videos / "whole.aac").read_bytes())
     (videos / "a.aac").write_bytes(before + b"".join(frames[50:56]))
-    command = [each_ffmpeg.path, "-v", "error", "-i", "pipe:0", "-f", "null", "-"]
+    command: list[str | Path] = [each_ffmpeg.path, "-v", "error", "-i", "pipe:0", "-f", "null", "-"]
     assert subprocess.run(command, input=(videos / "a.aac").read_bytes(), capture_output=True).stderr
     answer = await extract(extractor, "a.aac")
     sound = np.frombuffer(answer.content[44:], np.int16)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ class Event(NamedTuple):
     id: str | None
 
 
-async def events_of(response: httpx.Response) -> AsyncIterator[Event]:
+async def events_of(response: httpx.Response) -> AsyncGenerator[Event, None]:
     fields: dict[str, str] = {}
     async for line in response.aiter_lines():
         if line:

@@ -8,6 +8,7 @@ import pytest
 from orchestrator.api import metrics
 from orchestrator.exports.deletion import Deletions
 from orchestrator.intake.bucket import Objects
+from orchestrator.jobs import stats
 from orchestrator.services.run import make_service
 from orchestrator.session import Session
 from orchestrator.worker.transcriber_choice import TranscriberState
@@ -71,7 +72,7 @@ async def test_no_figure_needs_a_scan_of_all_jobs(pool, sql):
     await sql("analyze jobs")
     count = "select coalesce(sum(seq_scan), 0) from pg_stat_xact_user_tables where relname = 'jobs'"
     async with pool.connection() as connection:
-        figures = await metrics.queue_figures(connection)
+        figures = await stats.queue_figures(connection)
         assert await (await connection.execute(count)).fetchone() == (0,)
     assert figures.failed == {"busy": 10_000}
 

@@ -12,7 +12,7 @@ from mcp import Client, MCPError
 
 from orchestrator.assistants import archive, tools
 from orchestrator.assistants.http import PATH
-from orchestrator.assistants.models import MOST_SAVEPATHS
+from orchestrator.assistants.models import MOST_SAVEPATHS, ListAnswer
 from orchestrator.assistants.server import make_server
 from orchestrator.assistants.tools import TOOLS, Toolbox
 from orchestrator.intake.corrections import Corrections, EditRequest, WrittenSegment
@@ -246,7 +246,7 @@ async def test_more_calls_than_may_wait_get_a_sentence(session, monkeypatch):
     async def slow(*_):
         entered.set()
         await leave.wait()
-        return tools.ListAnswer(recordings=[])
+        return ListAnswer(recordings=[])
 
     monkeypatch.setattr(tools, "MOST_CALLS", 1)
     monkeypatch.setattr(tools, "MOST_WAITING", 0)

@@ -5,6 +5,7 @@ import subprocess
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pandas
 import pytest
@@ -81,7 +82,7 @@ async def test_two_recordings_never_share_a_file_whatever_the_name(database_url,
 async def test_filters_choose_what_is_exported(orchestrator, transcripts, pool, sql, tmp_path):
     await sql("update segments set avg_logprob = ln(0.4) where text = 'Words.'")
 
-    async def found(**filters: object) -> list[str]:
+    async def found(**filters: Any) -> list[str]:
         async with pool.connection() as connection:
             chosen = TranscriptFilters(**filters)
             savepaths = await finished_savepaths(connection, BUCKET, filters=chosen)

@@ -156,7 +156,7 @@ async def test_an_outage_of_the_extractor_leaves_the_old_file(export, pool, cut_
     url = cut_stream if outage == "cut" else "http://127.0.0.1:9"
     async with pool.connection() as connection, ExtractorClient(url) as extractor:
         [partition] = await touched(connection, BUCKET)
-        tokens = SegmentTokens(extractor, MuLaw(), pytest.fail, pauses=(0.0,))
+        tokens = SegmentTokens(extractor, MuLaw(), pytest.fail, pauses=(0.0,))  # type: ignore[arg-type]
         with pytest.raises(NotWritten if outage == "cut" else PeerUnreachable):
             await parquet.rewrite(connection, folder, BUCKET, partition, lambda: None, tokens)
     assert digests(folder) == before

@@ -40,8 +40,8 @@ def pgbouncer(url: str, mode: str) -> Iterator[str]:
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = trust\n"
             f"auth_file = {folder}/users\npool_mode = {mode}\nserver_idle_timeout = 1\n"
         )
-        options = {"user": UNPRIVILEGED} if os.geteuid() == 0 else {}
-        process = subprocess.Popen([str(PGBOUNCER), str(config)], stderr=subprocess.PIPE, text=True, **options)
+        user = UNPRIVILEGED if os.geteuid() == 0 else None
+        process = subprocess.Popen([str(PGBOUNCER), str(config)], stderr=subprocess.PIPE, text=True, user=user)
         try:
             assert process.stderr
             for line in process.stderr:

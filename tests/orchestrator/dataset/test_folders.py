@@ -5,6 +5,7 @@ import shutil
 import tarfile
 from collections import Counter
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -45,7 +46,8 @@ def build_dataset(root, sources: int, utterances: int = 3, text: str = "hello", 
     """Shards of recordings with some utterances each, and the splits of these; every fifth recording gives no sample,
     and two share a speaker.
     """
-    folder, splits = DatasetFolder.of(root), []
+    folder = DatasetFolder.of(root)
+    splits: list[Any] = []
     folder.mark(1, PLAN.hash())
     for first in range(0, sources, 10):
         with ShardWriter(folder.building, shard_name(len(splits)), "speech") as writer:

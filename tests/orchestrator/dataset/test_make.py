@@ -141,7 +141,7 @@ async def test_a_stream_that_breaks_off_is_tried_again_and_then_a_row(talks, mak
     async with ExtractorClient(archive.url) as extractor:
         intact = await build_shard(shard, extractor, tmp_path / "intact")
         broken = Broken(extractor, {"a.wav": 2, "talks/b.wav": 9})
-        built = await build_shard(shard, broken, tmp_path / "broken")
+        built = await build_shard(shard, broken, tmp_path / "broken")  # type: ignore[arg-type]
     assert (intact.samples, intact.failed, built.samples, built.failed) == (3, 0, 2, 1)
     [row] = parquet.read_table(tmp_path / "broken" / "000000_failed.parquet").to_pylist()
     assert (row["savepath"], row["error_code"]) == ("talks/b.wav", "stream_cut")

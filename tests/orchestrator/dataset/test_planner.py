@@ -1,6 +1,7 @@
 """How items are put into shards: none is much larger than it was asked to be, and none holds very many items."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from orchestrator.exports.dataset.plan import FramesSettings, Item, PairsSetting
 from orchestrator.exports.dataset.planner import MOST_ITEMS, Planner
 
 
-def plan(kind: str, settings, shard_mb: float = 256) -> PlanSettings:
+def plan(kind: Any, settings, shard_mb: float = 256) -> PlanSettings:
     return PlanSettings(
         kind=kind, selection={}, settings=settings.model_dump(mode="json"), default_bucket="videos", shard_mb=shard_mb
     )

@@ -123,7 +123,7 @@ async def test_ctrl_c_ends_what_finishes_a_dataset_and_the_next_run_continues(pl
 
     with monkeypatch.context() as patch:
         patch.setattr(finish_module, "_move", slowly)
-        finishing = asyncio.create_task(make_module._finish(session, folder, dataset))
+        finishing = asyncio.create_task(make_module._finish(session, folder, dataset))  # type: ignore[arg-type]
         await moving.wait()
         finishing.cancel()
         await asyncio.wait([finishing])
@@ -131,7 +131,7 @@ async def test_ctrl_c_ends_what_finishes_a_dataset_and_the_next_run_continues(pl
         moved = len(list(folder.shards.glob("*.tar")))
         await asyncio.sleep(1)
         assert len(list(folder.shards.glob("*.tar"))) == moved < 6
-    await make_module._finish(session, folder, dataset)
+    await make_module._finish(session, folder, dataset)  # type: ignore[arg-type]
     whole, splits = build_dataset(tmp_path / "whole", 60)
     finish_module.finish(whole, PLAN, splits)
     assert files(folder.root) == files(whole.root)
@@ -148,7 +148,7 @@ async def test_a_plan_is_written_shard_by_shard(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(planning, "planned", many)
     tracemalloc.start()
-    code = await planning.only_plan(None, None, PLAN, tmp_path / "plan.jsonl", True, False)  # type: ignore[arg-type]
+    code = await planning.only_plan(None, None, PLAN, tmp_path / "plan.jsonl", True, False)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert code == 0
@@ -159,4 +159,4 @@ async def test_a_plan_is_written_shard_by_shard(tmp_path, monkeypatch, capsys):
 
 async def test_a_plan_that_cannot_be_written_is_a_sentence(tmp_path):
     with pytest.raises(NotWritten, match="cannot be written: No such file or directory"):
-        await planning.only_plan(None, None, PLAN, tmp_path / "no" / "plan.jsonl", True, False)  # type: ignore[arg-type]
+        await planning.only_plan(None, None, PLAN, tmp_path / "no" / "plan.jsonl", True, False)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -258,8 +259,8 @@ async def test_without_a_transcript_there_is_nothing_to_edit(api, submit):
         for ending, body in (("/undo", {}), ("/title", {"title": "a"})):
             assert (await api.post(f"/api/edits/{savepath}{ending}", json=body)).status_code == 404
         assert (await api.get(f"/api/edits/{savepath}")).status_code == 404
-    body = {"job": 1, "base_revision": 0, "start": 0, "end": 3, "segments": []}
-    assert (await api.post("/api/edits/queued.mp4", json=body)).status_code == 404
+    edit = {"job": 1, "base_revision": 0, "start": 0, "end": 3, "segments": []}
+    assert (await api.post("/api/edits/queued.mp4", json=edit)).status_code == 404
 
 
 async def test_edits_are_shown_and_left_out_on_the_command_line(edit, commands, api, read_parquet):
@@ -302,7 +303,8 @@ async def test_a_transcript_that_is_edited_while_it_is_read_is_cut_and_never_mix
 
 
 async def test_any_sequence_of_edits_is_what_a_list_would_be_and_is_indexed_as_such(edit, undo, read, sql, pool, talk):
-    chance, revision, undoable = random.Random(5), 0, []
+    chance, revision = random.Random(5), 0
+    undoable: list[Any] = []
     model = [one[:3] for one in MACHINE]
     for _ in range(25):
         if undoable and chance.random() < 0.3:

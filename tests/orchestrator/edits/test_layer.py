@@ -1,6 +1,7 @@
 """The layer of edits as such: what it hides, and that any sequence of edits and undos is what a simple model says."""
 
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,7 +43,7 @@ def transcripts(draw) -> list[Segment]:
 def test_any_sequence_of_edits_and_undos_is_what_a_list_of_segments_would_be(transcribed, data):
     model = [(one.start, one.end, one.text) for one in transcribed]
     patches: list[Patch] = []
-    undoing = []
+    undoing: list[Any] = []
     for revision in range(1, data.draw(st.integers(1, 8)) + 1):
         if undoing and data.draw(st.booleans()):
             start, end, before, model = undoing.pop()

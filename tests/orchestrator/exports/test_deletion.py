@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from typing import Any
 
 import httpx
 import pytest
@@ -230,7 +231,9 @@ async def test_a_file_that_becomes_shorter_is_not_uploaded(uploading, s3):
 
 
 async def test_an_interrupted_upload_is_aborted_with_no_part_on_its_way(uploading, monkeypatch):
-    under_way, when_aborted, execute, loop = [], [], Minio._execute, asyncio.get_running_loop()
+    under_way: list[Any] = []
+    when_aborted: list[Any] = []
+    execute, loop = Minio._execute, asyncio.get_running_loop()
 
     def watched(self, method, *arguments, **named):
         if method == "DELETE":

@@ -253,7 +253,7 @@ def test_results_are_no_recordings():
     takes = RecordingFilter(chosen).takes
     assert (takes(BUCKET, "sound/a.mp4.mp3"), takes(BUCKET, "a.mp4.mp3")) == (False, True)
     with pytest.raises(SettingsError, match=f"audio: bucket {BUCKET} has recordings; name a folder"):
-        MediaStore(None, None, {}, ResultsSection(audio=BUCKET), (BUCKET,), "", Tokens(), 1)  # type: ignore[arg-type]
+        MediaStore(None, None, {}, ResultsSection(audio=BUCKET), (BUCKET,), "", Tokens(), 1)
 
 
 async def test_check_and_serve_say_what_is_missing(orchestrator, tmp_path, s3, s3_port):

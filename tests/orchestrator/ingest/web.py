@@ -135,7 +135,8 @@ def serving() -> Iterator[Web]:
     handler = type("Handler", (_Handler,), {})
     with ThreadingHTTPServer(("0.0.0.0", 0), handler) as server:
         server.daemon_threads = True
-        server.handle_error = lambda request, address: None  # type: ignore[method-assign]  # the client has left
+        # the client has left
+        server.handle_error = lambda request, address: None  # type: ignore[assignment, method-assign]
         handler.web = web = Web(server.server_address[1])  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()

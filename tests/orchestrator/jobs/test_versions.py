@@ -108,7 +108,7 @@ async def test_without_the_extractor_what_is_done_counts_as_unchanged(transcribe
     assert await submission.take({"new.mp4": None}) == {"new.mp4": "new"}
     assert submission.unavailable_reason is None  # what is not done needs no question
     assert await submission.take({"talks/a.mp4": None}) == {"talks/a.mp4": "done"}
-    assert "does not answer" in submission.unavailable_reason.message
+    assert "does not answer" in submission.unavailable_reason.message  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def check_page(page: Page) -> None:
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
         for theme in THEMES:
-            page.emulate_media(color_scheme=theme)
+            page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
             page.evaluate(f"() => {{ {axe} }}")  # not by a tag: the policy of the page allows no script but its own
             found += [f"{theme}, {width} px: {problem}" for problem in page.evaluate(RUN_AXE)]
         if (over := page.evaluate("document.documentElement.scrollWidth - innerWidth")) > 0:

@@ -217,7 +217,7 @@ def test_what_people_wrote_is_shown_as_they_wrote_it_also_without_scripts(
         return [...track.track.cues].map((cue) => cue.getCueAsHTML().textContent);
     }""")
     written = httpx.get(f"{transcribed.orchestrator_url}/api/transcripts/{HOSTILE}", params={"format": "vtt"}).text
-    assert cues == [html.unescape(cue.text) for cue in webvtt.from_buffer(io.StringIO(written))]
+    assert cues == [html.unescape(cue.text) for cue in webvtt.from_buffer(io.StringIO(written))]  # type: ignore[attr-defined]
     assert cues == [html.unescape(cue.plaintext) for cue in pysubs2.SSAFile.from_string(written, format_="vtt")]
     said = " ".join(" ".join(cues).split())
     assert " ".join(" ".join(TEXTS[index] for index in sorted(TEXTS)).split()) in said

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def take(pool, sql):
 
     async def take(most: int = 100) -> list[str]:
         [(worker,)] = await sql("insert into procrastinate_workers default values returning id")
-        taken = []
+        taken: list[Any] = []
         while len(taken) < most and (job := await fetch.take(pool, worker, [TRANSCRIBE])):
             [(savepath,)] = await sql(
                 "select savepath from transcriptions t join media m on m.id = t.media_id where t.id = %s",

@@ -6,6 +6,7 @@ import os
 import pty
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -130,7 +131,8 @@ async def test_what_is_written_in_another_way_is_found(find, store_transcript):
 async def test_grouped_by_recording_each_has_its_count_and_its_first_hits(pool, store_transcript):
     await store_transcript("old.mp4", "one word", language="de", modified=datetime(2026, 1, 31, tzinfo=UTC))
     await store_transcript("new.mp4", *["a word"] * 7, "nothing")
-    pages, after = [], None
+    pages: list[Any] = []
+    after = None
     while not pages or after:
         async with pool.connection() as connection:
             query = SearchQuery(q="word", grouped=True, limit=1, after=after)
@@ -159,7 +161,7 @@ async def test_a_frequent_word_is_looked_for_part_by_part_with_the_same_outcome(
     await store_transcript("b/2.mp4", "word again", force=True)
 
     async def outcomes():
-        found = []
+        found: list[Any] = []
         for options in ({}, {"prefix": "a/"}, {"grouped": True}, {"until": "2000-01-01"}, {"language": "en"}):
             after, pages = None, 0
             while not pages or after:
@@ -186,7 +188,8 @@ async def test_if_the_time_of_the_object_is_unknown_the_transcripts_counts(find,
 async def test_pages_hold_every_hit_once_the_newest_transcripts_first(store_transcript, pool):
     for savepath in ("a.mp4", "b.mp4"):
         await store_transcript(savepath, "one word", "no", "word two", "word three")
-    seen, after = [], None
+    seen: list[Any] = []
+    after = None
     while not seen or after:
         async with pool.connection() as connection:
             page = await search(connection, SearchQuery(q="word", limit=2, after=after), BUCKET)

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+import time
 
 import pytest
 from tornado.web import Application, RequestHandler
 
 from orchestrator.errors import NoTranscriber
-from orchestrator.worker import attempt_runner, outages, transcriber_choice, worker
+from orchestrator.worker import outages, transcriber_choice, worker
 from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import RemoteError
 from reelscribe.http.auth import Tokens
@@ -63,7 +64,7 @@ async def test_a_transcriber_that_goes_and_comes_back_is_two_lines(
         [gone] = lines()
         assert "does not answer" in gone and "jobs wait until that is over" in gone
         await running._log_waiting()
-        monkeypatch.setattr(attempt_runner.time, "monotonic", lambda now=attempt_runner.time.monotonic: now() + 601)
+        monkeypatch.setattr("time.monotonic", lambda now=time.monotonic: now() + 601)
         for runner in running._runners:
             runner._refused = {id: (reason, until + 601) for id, (reason, until) in runner._refused.items()}
         await running._log_waiting()

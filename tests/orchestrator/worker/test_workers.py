@@ -6,6 +6,7 @@ import signal
 import time
 from collections import Counter
 from types import SimpleNamespace
+from typing import Any
 
 from orchestrator.database import pool
 from orchestrator.queue import fetch
@@ -93,7 +94,9 @@ async def test_a_transcriber_that_fails_is_left_alone_and_probed_again(
 async def test_a_job_that_comes_while_a_worker_looks_for_one_is_taken_immediately(
     submit, working, job_in, sql, monkeypatch
 ):
-    take, taken, late = fetch.take, [], []
+    take = fetch.take
+    taken: list[Any] = []
+    late: list[Any] = []
 
     async def look_for_long(pool, worker_id, kinds):
         taken.append(await take(pool, worker_id, kinds))

@@ -34,7 +34,7 @@ def session(token: Token) -> dict[str, str]:
     return {"Cookie": f"other=1; {COOKIE}={new_session(token)}"}
 
 
-async def statuses(served: Served, **headers: str | bytes) -> list[int]:
+async def statuses(served: Served, **headers: Any) -> list[int]:
     """Of what asks for read, for submit and for admin."""
     answers = [
         await served.http.get("/wait", headers=headers),
@@ -111,7 +111,7 @@ def test_a_session_ends_with_its_time_and_no_one_can_make_it_longer(monkeypatch)
     for forged in ("", ".", ends, f"{ends}.", f"{ends}.{'0' * 64}", later, f"{cookie} ", f"{cookie}é", f"٣{cookie}"):
         assert token_of_session(tokens, forged) is None, forged
     now = time.time()
-    monkeypatch.setattr(sessions.time, "time", lambda: now + sessions.SECONDS + 1)
+    monkeypatch.setattr("reelscribe.http.sessions.time.time", lambda: now + sessions.SECONDS + 1)
     assert token_of_session(tokens, cookie) is None
 
 

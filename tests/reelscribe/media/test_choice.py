@@ -1,5 +1,7 @@
 """Which audio track is extracted, and the reason that is given for it."""
 
+from typing import Any
+
 import pytest
 
 from reelscribe.errors import NoAudioTrack
@@ -18,7 +20,7 @@ def stream(index: int, kind: str = "audio", **fields: object) -> InspectedStream
 
 
 PICTURE = stream(0, "video", codec="h264", decodable=None)
-UNDECODABLE = {"codec": "ac4", "decodable": False}
+UNDECODABLE: dict[str, Any] = {"codec": "ac4", "decodable": False}
 
 
 def test_the_only_audio_track_is_taken_whatever_it_is() -> None:

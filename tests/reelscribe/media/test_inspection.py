@@ -283,7 +283,7 @@ def test_it_works_without_bubblewrap(
     local_ffmpeg: FFmpeg, opened: Open, run_ffmpeg: RunFFmpeg, tmp_path: Path, tools: tuple[str, ...]
 ) -> None:
     run_ffmpeg(*BEEP, tmp_path / "a.flac")
-    weak = replace(local_ffmpeg, sandbox=Sandbox(**{tool: shutil.which(tool) for tool in tools}))
+    weak = replace(local_ffmpeg, sandbox=Sandbox(**{tool: shutil.which(tool) for tool in tools}))  # type: ignore[arg-type]
     assert sound(asyncio.run(inspection.inspect(weak, opened(tmp_path / "a.flac"), 60))).codec == "flac"
 
 

@@ -112,7 +112,7 @@ class TestFile:
 
     def test_settings_cannot_be_changed(self, config):
         with pytest.raises(ValueError, match="frozen"):
-            load_settings(config(OLDER_FILE)).server.port = 1  # type: ignore[misc]
+            load_settings(config(OLDER_FILE)).server.port = 1
 
 
 class TestFurtherFiles:

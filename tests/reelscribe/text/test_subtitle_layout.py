@@ -241,7 +241,7 @@ def test_srt_is_read_back_by_two_libraries(anything):
 def test_vtt_is_read_back_by_a_library():
     shown = cues([segment(0, 2, "a <b> & c --> d"), segment(3661.5, 3664, LONG[:70])])
     read = webvtt.from_buffer(StringIO(as_vtt(shown)))
-    assert [(cue.start, cue.end) for cue in read] == [
+    assert [(cue.start, cue.end) for cue in read] == [  # type: ignore[attr-defined]
         ("00:00:00.000", "00:00:02.000"), ("01:01:01.500", "01:01:04.000"),
     ]  # fmt: skip
     assert read[1].text == shown[1].text

@@ -166,7 +166,7 @@ async def test_a_stream_that_fails_raises(serve: Serve, client_of: Connect) -> N
         calls += 1
         return decode(*arguments) if calls == 1 else 1 // 0
 
-    transcriber.service.recogniser.decode = broken  # type: ignore[method-assign]
+    transcriber.service.recogniser.decode = broken  # type: ignore[assignment, method-assign]
     stream = await transcribe(client_of(transcriber), SPEECH / "minute.flac", stream=True)
     types = []
     with pytest.raises(openai.APIError, match="the model failed on this audio"):

@@ -8,7 +8,8 @@ import pytest
 
 from reelscribe.errors import PeerRefused, ServiceError, StreamCut
 from tests.transcriber.peer import wav
-from transcriber.audio.decoding import BLOCK_SAMPLES, ChunkReader, WavSamples
+from transcriber.audio.decoding import ChunkReader, WavSamples
+from transcriber.audio.placed_sound import BLOCK_SAMPLES
 
 PCM = np.arange(-20_000, 20_000, dtype="<i2")
 

@@ -15,7 +15,8 @@ from reelscribe.media.commands import source_encoding
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.stored_object import open_file
 from reelscribe.settings.extractor import ExtractionSection
-from transcriber.audio.decoding import BLOCK_SAMPLES, check_length, sample_stream
+from transcriber.audio.decoding import check_length, sample_stream
+from transcriber.audio.placed_sound import BLOCK_SAMPLES
 from transcriber.jobs.sources import _LocalExtraction
 
 RATE = 16_000

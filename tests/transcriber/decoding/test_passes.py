@@ -1,6 +1,7 @@
 """Which calls of the model a window takes, and what becomes of their outcomes."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ WINDOW = MelWindow(np.zeros((80, 2000), np.float32), 18.0, ((0.5, 17.5),))
 
 
 def begin() -> Passes:
-    return Passes(WINDOW, HINTED, SimpleNamespace(eot=1000), fitted=True)  # type: ignore[arg-type]
+    return Passes(WINDOW, HINTED, SimpleNamespace(eot=1000), fitted=True)
 
 
 def called(passes: Passes) -> Call:
@@ -53,7 +54,8 @@ def test_what_is_left_over_takes_another_call_with_a_wide_beam_and_the_same_hint
 
 
 def test_the_last_of_several_rests_is_taken_as_it_is() -> None:
-    passes, kept = begin(), []
+    passes = begin()
+    kept: list[Any] = []
     passes.take(outcome("0", 2.0, 2.0, 8))
     while called(passes).window.seconds > 10 or len(kept) < MAX_RESTS:
         kept.append(called(passes).keep_rest)

@@ -94,7 +94,7 @@ class Service:
 async def start(tmp_path: Path) -> AsyncIterator[Any]:
     started: list[Service] = []
 
-    def service(*arguments: str, **options: Any) -> Service:
+    def service(*arguments: Any, **options: Any) -> Service:
         started.append(Service(tmp_path, *arguments, **options))
         return started[-1]
 

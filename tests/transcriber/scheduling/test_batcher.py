@@ -41,7 +41,7 @@ class Recorder:
         return np.zeros((80, len(audio) // 160), np.float32)
 
     def passes(self, window: MelWindow, options: DecodingOptions) -> Passes:
-        return Passes(window, options, SimpleNamespace(eot=0), True)  # type: ignore[arg-type]
+        return Passes(window, options, SimpleNamespace(eot=0), True)
 
     def key(self, call: Call) -> Hashable:
         return (call.options, call.window.seconds) if self.lengths_matter else call.options

@@ -38,7 +38,7 @@ class SimulatedGpu:
 
     def passes(self, window: MelWindow, options: DecodingOptions) -> Passes:
         self._made += 1
-        return Passes(window, options, SimpleNamespace(eot=0), True)  # type: ignore[arg-type]
+        return Passes(window, options, SimpleNamespace(eot=0), True)
 
     def key(self, call: Call) -> Hashable:
         return call.options

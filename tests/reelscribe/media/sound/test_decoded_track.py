@@ -38,7 +38,7 @@ def make(tmp_path: Path, run_ffmpeg: Callable[..., None]) -> Make:
 
 def plainly(ffmpeg: FFmpeg, path: Path) -> bytes:
     """What ffmpeg alone decodes."""
-    command = [ffmpeg.path, "-v", "error", "-i", path, "-f", "s16le", "pipe:1"]
+    command: list[str | Path] = [ffmpeg.path, "-v", "error", "-i", path, "-f", "s16le", "pipe:1"]
     return subprocess.run(command, capture_output=True, check=True).stdout
 
 
@@ -121,7 +121,18 @@ async def test_nothing_of_the_silence_that_is_appended_to_see_that_is_delivered(
 
 def plainly_sounding(ffmpeg: FFmpeg, path: Path) -> bytes:
     """What ffmpeg alone decodes, without silence for holes."""
-    command = [ffmpeg.path, "-v", "error", "-i", path, "-af", "asetpts=N/SR/TB", "-f", "s16le", "pipe:1"]
+    command: list[str | Path] = [
+        ffmpeg.path,
+        "-v",
+        "error",
+        "-i",
+        path,
+        "-af",
+        "asetpts=N/SR/TB",
+        "-f",
+        "s16le",
+        "pipe:1",
+    ]
     return subprocess.run(command, capture_output=True, check=True).stdout
 
 

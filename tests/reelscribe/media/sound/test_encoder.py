@@ -48,7 +48,7 @@ def encoder(ffmpeg: FFmpeg, encoding: Encoding, output: int | None = None) -> En
 
 
 def decode(ffmpeg: FFmpeg, audio: bytes) -> bytes:
-    command = [ffmpeg.path, "-v", "error", "-i", "pipe:0", "-f", "s16le", "pipe:1"]
+    command: list[str | Path] = [ffmpeg.path, "-v", "error", "-i", "pipe:0", "-f", "s16le", "pipe:1"]
     return subprocess.run(command, input=audio, capture_output=True, check=True).stdout
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_a_line_counts_when_it_is_complete() -> None:
 
 def test_what_ffmpeg_writes_is_understood(local_ffmpeg: FFmpeg) -> None:
     source = ("-f", "lavfi", "-i", "sine=sample_rate=44100:duration=1", "-af", "asetnsamples=1000:p=0")
-    command = [local_ffmpeg.path, "-v", "error", *source, "-ac", "2", "-f", "framecrc", "-"]
+    command: list[str | Path] = [local_ffmpeg.path, "-v", "error", *source, "-ac", "2", "-f", "framecrc", "-"]
     report = FrameReport()
     frames = report.read(subprocess.run(command, capture_output=True, check=True).stdout)
     assert (report.time_base, report.sample_rate, report.layout) == (Fraction(1, 44_100), 44_100, "stereo")

@@ -4,6 +4,7 @@ import io
 import struct
 import subprocess
 import wave
+from pathlib import Path
 
 import pytest
 
@@ -62,7 +63,7 @@ def test_without_room_a_size_over_4_gib_is_unknown() -> None:
 @pytest.mark.parametrize("layout", [layout for layout in SPEAKERS if layout not in ("mono", "stereo")])
 def test_the_speakers_of_a_layout_are_those_of_ffmpeg(local_ffmpeg: FFmpeg, layout: str) -> None:
     source = f"anullsrc=channel_layout={layout}:sample_rate=8000"
-    command = [local_ffmpeg.path, "-v", "error", "-f", "lavfi", "-t", "0.01", "-i", source]
+    command: list[str | Path] = [local_ffmpeg.path, "-v", "error", "-f", "lavfi", "-t", "0.01", "-i", source]
     written = subprocess.run([*command, "-bitexact", "-f", "wav", "-"], capture_output=True)
     if b"Error" in written.stderr or b"Invalid" in written.stderr:
         pytest.skip(f"this ffmpeg has no layout {layout}")

@@ -22,7 +22,7 @@ KINDS = (("a.mkv", "matroska", "libopus"), ("live.mkv", "matroska", "libopus"), 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind[0])
 def kind(request: pytest.FixtureRequest) -> tuple[str, str, str]:
-    return request.param  # type: ignore[no-any-return]
+    return request.param
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ FILES = [
 
 def indexes(ffmpeg: FFmpeg, path: Path) -> list[int]:
     """Of the audio tracks."""
-    command = [ffmpeg.path, "-hide_banner", "-nostdin", "-i", path]
+    command: list[str | Path] = [ffmpeg.path, "-hide_banner", "-nostdin", "-i", path]
     described = subprocess.run(command, capture_output=True, text=True).stderr
     streams = [line for line in described.splitlines() if line.strip().startswith("Stream #0:")]
     return [number for number, line in enumerate(streams) if ": Audio:" in line]
