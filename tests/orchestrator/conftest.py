@@ -33,8 +33,6 @@ from orchestrator.jobs.models import Job, Options
 from orchestrator.media.media import Media
 from orchestrator.page.routes import make_app
 from orchestrator.queue.procrastinate import Queue
-from orchestrator.worker import outages, transcriber_choice
-from orchestrator.worker import transcription as transcription_module
 from orchestrator.worker.progress import TranscriptionProgress
 from orchestrator.worker.retry import RetryPolicy
 from orchestrator.worker.stalled_jobs import Sweeper
@@ -51,6 +49,7 @@ from reelscribe.settings.shared import MinioSection
 from tests.guard import temporary_folder
 from tests.orchestrator.commands import InProcess, Orchestrator
 from tests.orchestrator.databases import on_the_server_of
+from tests.orchestrator.pauses import shorten_pauses
 from tests.orchestrator.proxy import Proxy
 from tests.orchestrator.scripted import ScriptedTranscriber, finished, segment
 
@@ -315,18 +314,11 @@ async def run_worker(
 
 
 @pytest.fixture
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A transcriber that broke off, or that takes no job now, is asked again after a tenth of a second."""
-    monkeypatch.setattr(outages, "pause_seconds", lambda failures: 0.1)
-    for module in (transcriber_choice, transcription_module):
-        monkeypatch.setattr(module, "RETRY_SECONDS", 0.1)
-
-
-@pytest.fixture
 def working(
-    database_url: str, transcriber: ScriptedTranscriber, short_pauses: None
+    database_url: str, transcriber: ScriptedTranscriber, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., AbstractAsyncContextManager[Worker]]:
-    """A worker that asks the scripted transcriber, or those that are named."""
+    """A worker that asks the scripted transcriber, or those that are named, again after a tenth of a second."""
+    shorten_pauses(monkeypatch)
 
     def work(
         *urls: str, progress_timeout: float = 5, token: str | None = None, backoff: float = 0
