@@ -9,8 +9,6 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 import pytest_asyncio
@@ -19,6 +17,7 @@ from tests.end_to_end.crashes import DATABASE, Transcribed
 from tests.end_to_end.hosts import EXTRACTOR, FAKETIME, ORCHESTRATOR, SECOND, TRANSCRIBER, TRANSCRIBERS, Hosts
 from tests.end_to_end.network import why_none
 from tests.end_to_end.recordings import BAD, make_recordings
+from tests.guard import temporary_folder
 
 SOAK = bool(os.environ.get("SOAK"))
 JOBS = 40 if SOAK else 12
@@ -142,8 +141,8 @@ ALL: list[Fault] = [
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def hosts(run_ffmpeg: Callable[..., None]) -> AsyncIterator[Hosts]:
-    with TemporaryDirectory(prefix="reelscribe-hosts-") as folder:
-        async with Hosts(Path(folder), TIMEOUTS) as running:
+    with temporary_folder("reelscribe-hosts-") as folder:
+        async with Hosts(folder, TIMEOUTS) as running:
             make_recordings(running.bucket, run_ffmpeg, JOBS - len(BAD))
             await running.ready(EXTRACTOR, *TRANSCRIBERS, ORCHESTRATOR)
             yield running
