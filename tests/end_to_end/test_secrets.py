@@ -161,7 +161,7 @@ def what_commands_print(guarded: Reelscribe) -> list[str]:
     ]
     printed = []
     for module, *words in commands:
-        command = [sys.executable, "-m", module, *words, "--config", guarded.config]
+        command = [sys.executable, "-m", module, *words, "--config", str(guarded.config)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=100)
         assert done.stdout, done.stderr
         printed.append(done.stdout + done.stderr)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from psycopg.errors import CheckViolation
 
-from orchestrator.intake.submission import Submissions, take_all
+from orchestrator.intake.submission import Outcome, Submissions, take_all
 from orchestrator.jobs.models import Options
 from tests.orchestrator.conftest import BUCKET
 
@@ -169,7 +169,7 @@ async def test_chunks_of_a_long_submission_are_reported_in_their_order(submissio
 
 async def test_what_breaks_a_chunk_ends_the_submission_with_that_error(submissions, sql):
     await sql("alter table media add check (savepath <> 'b/1.mp4')")
-    reported = []
+    reported: list[dict[str, Outcome]] = []
     with pytest.raises(CheckViolation):
         await take_all(submissions.begin(BUCKET, Options()).take, chunks(*"abcdefgh"), reported.append)
     assert [next(iter(outcomes)) for outcomes in reported] in ([], ["a/0.mp4"])

@@ -28,7 +28,7 @@ async def notified(database_url, then) -> list[str]:
             await listening.execute(f'listen "{channel}"')
         await then()
         await listening.execute("notify procrastinate_any_queue_v1, 'last'")
-        channels = []
+        channels: list[str] = []
         async for notify in listening.notifies():
             if notify.payload == "last":
                 return channels

@@ -29,7 +29,7 @@ ENDS = ("done", *FAILURES)
 class Stepwise:
     """Awaits a coroutine, and cancels the task while it waits for the n-th time, for each n of ``stops``."""
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None], stops: set[int]) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, object], stops: set[int]) -> None:
         self._coroutine = coroutine
         self._stops = stops
         self.steps = 0

@@ -68,7 +68,8 @@ class TestTokens:
 
     async def test_a_file_that_is_still_being_written_is_not_read_yet(self, token_file, monkeypatch):
         monkeypatch.setattr("reelscribe.http.renewal.LOOK_SECONDS", 0.05)
-        tokens, renewal, read = Tokens.from_file(token_file), Renewal("test-service"), []
+        tokens, renewal = Tokens.from_file(token_file), Renewal("test-service")
+        read: list[object] = []
         renewal.add("tokens", (token_file,), lambda: read.append(tokens.read_again()))
         watching = asyncio.create_task(renewal.watch())
         await asyncio.sleep(0)
@@ -133,13 +134,13 @@ class TestCertificates:
         """Another certificate, and its key."""
         cert, key = tmp_path / "other-cert.pem", tmp_path / "other-key.pem"
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        command += ["-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=other"]
+        command += ["-keyout", str(key), "-out", str(cert), "-days", "2", "-subj", "/CN=other"]
         subprocess.run([*command, "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
         return cert, key
 
     @pytest.fixture
     def process(self, start: Callable[..., Process], certificate: tuple[Path, Path], tmp_path: Path) -> Process:
-        replace(*certificate, tmp_path)
+        replace(certificate[0], certificate[1], tmp_path)
         started: Process = start(tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem")
         assert shown(started.url) == certificate[0].read_text()
         return started
@@ -148,7 +149,7 @@ class TestCertificates:
         trust = ssl.create_default_context(cafile=str(certificate[0]))
         with httpx.Client(verify=trust) as client:
             with client.stream("GET", f"{process.url}/slow/1") as begun:
-                replace(*other, tmp_path)
+                replace(other[0], other[1], tmp_path)
                 process.reload()
                 assert shown(process.url) == other[0].read_text()
                 assert begun.read() == b"begun, ended"
@@ -157,7 +158,7 @@ class TestCertificates:
             client.get(f"{process.url}/healthz")
 
     def test_changed_files_are_noticed_without_a_signal(self, process, other, tmp_path):
-        replace(*other, tmp_path)
+        replace(other[0], other[1], tmp_path)
         assert eventually(lambda: shown(process.url) == other[0].read_text())
 
     def test_one_without_its_key_changes_nothing(self, process, certificate, other, tmp_path):
@@ -191,7 +192,7 @@ class TestSignal:
                 pass
             token_file.write_text("two words and more\n")
             process.child.send_signal(signal.SIGHUP)
-            said = []
+            said: list[bytes] = []
             while not said or not said[-1].startswith(b"READY=1"):
                 said.append(systemd.recv(1000))
         assert [words for words in said if words != b"WATCHDOG=1"] == [

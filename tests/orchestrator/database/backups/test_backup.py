@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator.database.backups import programs
 from orchestrator.database.backups.archive import Backup, new_backup
+from orchestrator.database.packaged import PROGRAMS
 from orchestrator.errors import DatabaseProgramFailed, InUse, NotWritten
 from tests.orchestrator.database.backups.conftest import killed, locked, sessions
 
@@ -26,7 +27,7 @@ async def test_a_backup_holds_a_dump_the_settings_and_what_to_compare_them_with(
         settings = tar.extractfile("config.cfg").read().decode()
         dump = tar.extractfile("database.dump").read()
     assert "extractor_url = http://someone:***@storage:8888" in settings
-    listed = subprocess.run([programs.PROGRAMS / "pg_restore", "--list"], input=dump, capture_output=True)
+    listed = subprocess.run([PROGRAMS / "pg_restore", "--list"], input=dump, capture_output=True)
     assert b"TABLE DATA public segments" in listed.stdout
     assert os.stat(file).st_mode & 0o777 == 0o600
 
@@ -116,7 +117,7 @@ def test_no_password_is_an_argument_or_a_variable_of_the_child(database_url, tmp
     noting = tmp_path / "pg_dump"
     noting.write_text(
         f"#!/bin/sh\ntr '\\0' '\\n' </proc/$$/environ >{tmp_path}/environ\ntr '\\0' '\\n' </proc/$$/cmdline "
-        f'>{tmp_path}/cmdline\ncat $PGPASSFILE >{tmp_path}/passfile\nexec {programs.PROGRAMS}/pg_dump "$@"\n'
+        f'>{tmp_path}/cmdline\ncat $PGPASSFILE >{tmp_path}/passfile\nexec {PROGRAMS}/pg_dump "$@"\n'
     )
     noting.chmod(0o755)
     with psycopg.connect(database_url, password=secret, autocommit=True) as connection:

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -39,12 +40,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
     try:
         data = folder / "data"
-        run = {"user": "postgres", "cwd": folder, "check": True, "capture_output": True}
+        run: dict[str, Any] = {"user": "postgres", "cwd": folder, "check": True, "capture_output": True}
         (folder / "password").write_text("administrator")
         initdb = ["--no-sync", "--auth=scram-sha-256", f"--pwfile={folder}/password", "--encoding=UTF8", "--locale=C"]
-        subprocess.run([programs / "initdb", *initdb, "-D", data], **run)
+        subprocess.run([str(programs / "initdb"), *initdb, "-D", str(data)], **run)
         certificate = ["-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "2"]
-        made = ["-keyout", data / "server.key", "-out", data / "server.crt"]
+        made = ["-keyout", str(data / "server.key"), "-out", str(data / "server.crt")]
         subprocess.run(["openssl", "req", *certificate, *made], **run)
         settings = f"port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = off\n"
         with (data / "postgresql.conf").open("a") as file:

@@ -224,9 +224,9 @@ async def test_a_restore_onto_a_full_disk_loses_nothing(filled, backup, contents
             restoring.replace_with(target, Backup(file), nothing)
         assert "MiB of room" in full.value.message
         monkeypatch.setattr(restoring, "require_room", nothing)
-        with pytest.raises((psycopg.errors.DiskFull, DatabaseProgramFailed)) as full:
+        with pytest.raises((psycopg.errors.DiskFull, DatabaseProgramFailed)) as broken:
             restoring.replace_with(target, Backup(file), nothing)
-        assert "No space left on device" in str(full.value)
+        assert "No space left on device" in str(broken.value)
         ballast.unlink()
         assert before.differences(contents_of(url)) == []
         restoring.replace_with(target, Backup(file), nothing)
