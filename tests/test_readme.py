@@ -16,6 +16,7 @@ from tests.installation import Reelscribe
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+SETTINGS = ROOT / "docs" / "settings.md"
 FOR_BEGINNERS = [(ROOT / "docs" / page).read_text() for page in ("quickstart.md", "how-to.md")]
 
 
@@ -172,7 +173,9 @@ def config_comments() -> dict[tuple[str, str], tuple[str, str]]:
 
 
 def test_the_settings_table_has_every_key_and_config_cfgs_words() -> None:
-    assert between("settings", README).splitlines() == settings_table(), "run: python -m tests.test_readme"
+    assert between("settings", SETTINGS.read_text()).splitlines() == settings_table(), (
+        "run: python -m tests.test_readme"
+    )
 
 
 def bench_extractor() -> list[str]:
@@ -251,9 +254,11 @@ def test_the_index_of_the_documentation_leads_to_every_page() -> None:
 
 
 if __name__ == "__main__":
-    page = README
-    made = {"settings": settings_table, **BENCHES}
-    for marker, lines in ((marker, make()) for marker, make in made.items()):
-        block = "\n".join([f"<!-- {marker} -->", *lines, f"<!-- /{marker} -->"])
-        page = re.sub(rf"<!-- {marker} -->.*?<!-- /{marker} -->", lambda _, block=block: block, page, flags=re.DOTALL)  # type: ignore[misc]
-    (ROOT / "README.md").write_text(page)
+    for page, made in ((ROOT / "README.md", BENCHES), (SETTINGS, {"settings": settings_table})):
+        text = page.read_text()
+        for marker, make in made.items():
+            block = "\n".join([f"<!-- {marker} -->", *make(), f"<!-- /{marker} -->"])
+            text = re.sub(
+                rf"<!-- {marker} -->.*?<!-- /{marker} -->", lambda _, block=block: block, text, flags=re.DOTALL
+            )
+        page.write_text(text)

@@ -29,9 +29,9 @@ def test_the_docs_describe_each_format():
 
 
 def test_each_page_that_lists_the_formats_lists_all():
-    readme, config = (ROOT / "README.md").read_text(), (ROOT / "config.cfg").read_text()
+    readme, routes, config = ((ROOT / name).read_text() for name in ("README.md", "docs/http.md", "config.cfg"))
     assert f"# Formats to store, separated by commas: {', '.join(Format)}.\nformats = " in config
-    [of_the_api] = re.findall(r"\?format=(\S+)`", readme)
+    [of_the_api] = re.findall(r"\?format=(\S+)`", routes)
     assert sorted(of_the_api.split(r"\|")) == sorted(Format)
     [of_export] = re.findall(r"^\| `orchestrator export .*", readme, re.MULTILINE)
     assert set(Format) <= set(re.findall(r"`(\w+)`", of_export))
