@@ -315,6 +315,7 @@ class TestTls:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "public.pem"))
+        monkeypatch.setattr("reelscribe.trust._contexts", {})  # a process reads the system's store once
         client = await serve(ffmpeg=each_ffmpeg, data_path=drive, minio=minio(tmp_path, tls_port, secure=True))
         response = await client.post("/extract-audio", json={"savepath": "talks/end.mp4", **WAV})
         assert (response.status_code, len(response.content)) == (200, pytest.approx(60 * 32000, rel=0.01))
