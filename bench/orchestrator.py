@@ -23,10 +23,11 @@ from procrastinate.types import JSONDict
 from rich.console import Console
 from rich.table import Table
 
-from bench import dispatching, hardware
+from bench import hardware
 from bench.baselines import bare_queue
 from bench.database import temporary_database
-from bench.dispatching import BUCKET, summary
+from bench.workers import dispatching
+from bench.workers.dispatching import BUCKET, summary
 from orchestrator.database.pool import Pool, make_pool, prepare
 from orchestrator.intake.submission import CHUNK
 from orchestrator.jobs import queries as job_queries

@@ -26,8 +26,8 @@ from rich.table import Table
 
 from bench import hardware
 from bench.database import temporary_database
-from bench.dispatching import summary
 from bench.services import extractor, served
+from bench.workers.dispatching import summary
 from reelscribe.media import ffmpeg
 from tests.chromium import CHROMIUM, OPTIONS
 

@@ -20,10 +20,11 @@ from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
 from rich.table import Table
 
-from bench import dispatching, hardware
+from bench import hardware
 from bench.database import temporary_database
 from bench.orchestrator import submit
 from bench.services import served
+from bench.workers import dispatching
 from orchestrator.database.pool import prepare
 from tests.chromium import CHROMIUM, OPTIONS
 

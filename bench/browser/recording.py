@@ -22,9 +22,9 @@ from rich.table import Table
 
 from bench import hardware
 from bench.database import temporary_database
-from bench.dispatching import summary
 from bench.search import Speech
 from bench.services import extractor, served
+from bench.workers.dispatching import summary
 from orchestrator.database.pool import prepare
 from reelscribe.media import ffmpeg
 from tests.chromium import CHROMIUM, OPTIONS

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from orchestrator.database import embedded
+from tests.guard import temporary_folder
 from tests.installation import Reelscribe, installed
 
 TOKEN = "7c1f-token-that-no-one-may-see"
@@ -86,12 +87,9 @@ class Watch(threading.Thread):
 
 
 @pytest.fixture(scope="module")
-def external_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def external_database() -> Iterator[str]:
     """The URL of a PostgreSQL, with a password in it."""
-    folder = tmp_path_factory.mktemp("database")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)  # root's PostgreSQL is another user
-    with embedded.running(folder / "postgres") as url:
+    with temporary_folder("reelscribe-test-") as folder, embedded.running(folder / "postgres") as url:
         yield re.sub(r"//([^:@/]+)(:[^@/]*)?@", rf"//\1:{DATABASE_PASSWORD}@", url)
 
 

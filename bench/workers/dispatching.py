@@ -49,7 +49,7 @@ def measure(url: str, folder: Path, dispatches: int, jobs: int) -> dict[str, Any
         url: of a PostgreSQL in which databases may be created.
         jobs: at most :data:`orchestrator.intake.submission.CHUNK`, so that they are one transaction.
     """
-    ours_url, bare_url = _database(url, "ours"), bare_queue.make_database(url)
+    ours_url, bare_url = database(url, "ours"), bare_queue.make_database(url)
     with ours(ours_url, folder, 1) as starts:
         ours_ms = _overheads(asyncio.run(_ours_one_by_one(ours_url, dispatches)), starts)
     with bare(bare_url, folder, 1) as starts:
@@ -82,10 +82,15 @@ def summary(times_ms: list[float]) -> dict[str, float]:
 
 
 @contextmanager
-def ours(url: str, folder: Path, workers: int) -> Iterator[Path]:
-    """Run an instant transcriber, and workers as a user starts them, on another database; the transcriber's log."""
+def ours(url: str, folder: Path, workers: int, windows: int = 1) -> Iterator[Path]:
+    """Run an instant transcriber, and workers as a user starts them, on another database; the transcriber's log.
+
+    Args:
+        windows: of each recording.
+    """
     starts = folder / "requests"
-    with served([sys.executable, "-m", "bench.instant_transcriber", str(starts)], folder) as (transcriber, _):
+    instant = [sys.executable, "-m", "bench.workers.instant_transcriber", str(starts), str(windows)]
+    with served(instant, folder) as (transcriber, _):
         config = folder / "workers.cfg"
         config.write_text(
             f"[orchestrator]\ntranscriber_urls = {transcriber}\nmax_running = {RUNNING}\n[database]\nurl = {url}\n"
@@ -123,7 +128,7 @@ def _workers(command: list[str], count: int, url: str, folder: Path) -> Iterator
 
 async def _ours_one_by_one(url: str, jobs: int) -> Calls:
     async with make_pool(url) as pool:
-        submissions = await _submissions(pool)
+        submissions = await submissions_of(pool)
 
         async def submit(number: int) -> None:
             await submissions.submit(BUCKET, [str(number)], Options())
@@ -148,7 +153,7 @@ async def _one_by_one(url: str, submit: Callable[[int], Awaitable[None]], jobs: 
             calls[str(number)] = time.monotonic()
             await submit(number)
             await asyncio.sleep(QUIET_SECONDS * (1 + random.random()))
-            await asyncio.to_thread(_wait_until_empty, connection)
+            await asyncio.to_thread(wait_until_empty, connection)
     return calls
 
 
@@ -160,10 +165,10 @@ def _overheads(calls: Calls, starts: Path) -> list[float]:
 
 async def _ours_together(url: str, jobs: int) -> float:
     async with make_pool(url) as pool:
-        submission = (await _submissions(pool)).begin(BUCKET, Options())
+        submission = (await submissions_of(pool)).begin(BUCKET, Options())
         await submission.take({f"many/{number}": None for number in range(jobs)})
     with psycopg.connect(url, autocommit=True) as connection:
-        took = _wait_until_empty(connection)
+        took = wait_until_empty(connection)
         assert connection.execute("select id from transcriptions where state <> 'done' limit 1").fetchone() is None
     return took
 
@@ -174,10 +179,10 @@ async def _bare_together(url: str, jobs: int) -> float:
     async with app.open_async():
         await bare_queue.task_of(app).batch_defer_async(*numbered)
     with psycopg.connect(url, autocommit=True) as connection:
-        return _wait_until_empty(connection)
+        return wait_until_empty(connection)
 
 
-def _wait_until_empty(connection: psycopg.Connection) -> float:
+def wait_until_empty(connection: psycopg.Connection) -> float:
     """Wait until the queue is empty; returns the seconds that this took."""
     began = time.monotonic()
     while connection.execute("select from procrastinate_jobs limit 1").rowcount:
@@ -185,13 +190,13 @@ def _wait_until_empty(connection: psycopg.Connection) -> float:
     return time.monotonic() - began
 
 
-async def _submissions(pool: Pool) -> Submissions:
+async def submissions_of(pool: Pool) -> Submissions:
     queue = Queue(pool)
     await queue.open()
     return Submissions(pool, queue)
 
 
-def _database(url: str, name: str) -> str:
+def database(url: str, name: str) -> str:
     """Create a database next to that of ``url``, with our schema; its URL."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"create database {name}")
