@@ -11,7 +11,7 @@ PIP := $(BIN)/python $(PIP_INSTALL) --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lock demo serve test test-unit fuzz test-slow soak deb lint fix bench-extractor bench-orchestrator bench-search bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media bench-datasets bench-page bench-recording screenshots clean
+.PHONY: help lock demo serve test test-unit fuzz test-slow soak deb lint fix bench-extractor bench-orchestrator bench-scale bench-search bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media bench-datasets bench-page bench-recording screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ bench-extractor: .venv/test ## measure the extractor against bare ffmpeg on an h
 
 bench-orchestrator: .venv/test ## measure the orchestrator, also with a million savepaths (about 5 minutes)
 	$(BIN)/python -m bench.orchestrator $(ARGS)
+
+bench-scale: .venv/test ## measure what 1, 10 and 50 workers do to one PostgreSQL (about 5 minutes)
+	$(BIN)/python -m bench.workers.scale $(ARGS)
 
 bench-search: .venv/test ## measure search in a million segments against a scan (about 10 minutes)
 	$(BIN)/python -m bench.search $(ARGS)

@@ -200,6 +200,25 @@ def recording(report: dict[str, Any]) -> list[str]:
     ]
 
 
+def scale(report: dict[str, Any]) -> list[str]:
+    long = report["long"]
+    return [
+        f"{report['machine']}; load before: {report['load_before']}.",
+        "",
+        "| workers | connections: waiting, at work | waiting: transactions, CPU of PostgreSQL | short jobs | CPU of "
+        "PostgreSQL for each |",
+        "| --- | --- | --- | --- | --- |",
+        *(
+            f"| {row['workers']} | {row['connections']}, {row['most_connections']} "
+            f"| {row['idle_transactions_per_s']} a second, {row['idle_cpu_percent']} % "
+            f"| {row['jobs_per_s']} a second | {row['cpu_ms_per_job']} ms |"
+            for row in report["by_workers"]
+        ),
+        "",
+        f"A window that is written by itself, with its 2 segments: {long['cpu_ms_per_window']} ms of PostgreSQL's CPU.",
+    ]
+
+
 def datasets_limits(report: dict[str, Any]) -> dict[str, bool]:
     return {
         "time over bare ffmpeg": report["ratio"] <= report["ratio_limit"],
@@ -219,8 +238,9 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "datasets": datasets,
     "page": page,
     "recording": recording,
+    "scale": scale,
 }
-PAGES = {"orchestrator": DOCS / "orchestrator.md"}
+PAGES = {"orchestrator": DOCS / "orchestrator.md", "scale": DOCS / "scale.md"}
 """For the benches whose block is not in docs/benchmarks.md."""
 
 

@@ -55,6 +55,11 @@ def test_the_orchestrator_is_compared_with_bare_procrastinate() -> None:
         assert row in tables
 
 
+def test_workers_on_one_database_are_measured() -> None:
+    table = run("bench.workers.scale", "--quick")
+    assert "connections" in table and "a window by itself" in table
+
+
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="chromium is not installed")
 def test_the_page_of_a_long_recording_is_measured() -> None:
     table = run("bench.browser.recording", "--quick")
@@ -100,6 +105,7 @@ def test_media_are_judged_kind_by_kind() -> None:
         "media",
         "browser.page",
         "browser.recording",
+        "workers.scale",
     ],
 )
 def test_make_runs_each_bench(bench: str) -> None:
