@@ -217,6 +217,7 @@ async def test_health_shows_the_database_and_the_jobs(api, submit):
         "machine": "orchestrator",
         "status": "ok",
         "problems": [],
+        "warnings": [],
         "database": "ok",
         "jobs": {"queued": 1},
     }
