@@ -19,7 +19,7 @@ from orchestrator.services.run import make_service
 from orchestrator.session import open_session
 from reelscribe.http.connections import ServiceServer
 from reelscribe.settings.loading import load_settings
-from reelscribe.trust import trust
+from reelscribe.trust import Trust, trust
 from tests.extractor_api.s3_server import http_server
 from tests.orchestrator.cli.filled_archive import fill
 from tests.orchestrator.commands import InProcess
@@ -346,7 +346,7 @@ async def test_a_certificate_is_trusted_only_through_its_authority(archive, tmp_
         try:
             assert (await over_https.run("list")).code == 0
         finally:
-            trust(None)
+            trust(Trust())
 
 
 async def test_the_commands_and_settings_of_the_documentation_work(copied, tmp_path):
