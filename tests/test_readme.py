@@ -257,8 +257,5 @@ if __name__ == "__main__":
     for page, made in ((ROOT / "README.md", BENCHES), (SETTINGS, {"settings": settings_table})):
         text = page.read_text()
         for marker, make in made.items():
-            block = "\n".join([f"<!-- {marker} -->", *make(), f"<!-- /{marker} -->"])
-            text = re.sub(
-                rf"<!-- {marker} -->.*?<!-- /{marker} -->", lambda _, block=block: block, text, flags=re.DOTALL
-            )
+            text = text.replace(between(marker, text), "\n".join(make()))
         page.write_text(text)

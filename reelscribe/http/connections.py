@@ -30,6 +30,8 @@ _BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _REASON_SECONDS = 5.0
 """For a client to read why its connection ends."""
+_MOST_KEPT = 64
+"""Clients that can read it at the same time; more of them are not waited for."""
 _DROPPED_BYTES = 1 << 20
 """How much of what has arrived already is dropped before a close, which would reset the connection otherwise."""
 
@@ -146,10 +148,22 @@ class _TlsStream(ServiceStream, SSLIOStream):
         shown. In TLS 1.3 the client may have sent its request by then, and to close a socket with something unread
         resets the connection, which takes the reason with it.
         """
+        if len(_kept) >= _MOST_KEPT:
+            return
         with suppress(OSError):
             kept = socket.socket(fileno=os.dup(self.socket.fileno()))
+            _kept.add(kept)
+            self.io_loop.call_later(_REASON_SECONDS, _release, kept)
             kept.shutdown(socket.SHUT_WR)
-            self.io_loop.call_later(_REASON_SECONDS, kept.close)
+
+
+_kept: set[socket.socket] = set()
+"""Of connections that are closed; see :meth:`_TlsStream._let_it_be_read`."""
+
+
+def _release(kept: socket.socket) -> None:
+    _kept.discard(kept)
+    kept.close()
 
 
 class ServiceServer(HTTPServer):
@@ -166,6 +180,11 @@ class ServiceServer(HTTPServer):
         # Tornado has no way to have it make another class of streams.
         stream.__class__ = _TlsStream if isinstance(stream, SSLIOStream) else _PlainStream
         super().handle_stream(stream, address)
+
+    async def close_all_connections(self) -> None:
+        await super().close_all_connections()
+        for kept in tuple(_kept):
+            _release(kept)
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         stream = request_conn.stream  # type: ignore[attr-defined]
