@@ -20,6 +20,9 @@ from reelscribe.child_process import end_with_parent
 
 PREFIX, LOCK = "reelscribe-scratch-", "lock"
 STOP_SECONDS = 60.0
+SHORT_FOLDER = Path("/tmp")
+SOCKET, LONGEST_SOCKET = ".s.PGSQL.5432", 107
+"""The name of PostgreSQL's socket, and the bytes that the kernel allows for its path."""
 SETTINGS = ("listen_addresses=", "fsync=off", "full_page_writes=off", "autovacuum=off")
 
 
@@ -32,16 +35,17 @@ def running() -> Iterator[str]:
     """
     _sweep()
     with ExitStack() as stack:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        lock = stack.enter_context((folder / LOCK).open("w"))
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        folder.chmod(0o711)  # root's PostgreSQL is another user
-        data = folder / "data"
+        folder = _new_folder(stack, Path(tempfile.gettempdir()))
+        data = sockets = folder / "data"
         try:
             server = new_scratch_server(data)
+            if len(os.fsencode(sockets / SOCKET)) > LONGEST_SOCKET:
+                sockets = _new_folder(stack, SHORT_FOLDER) / "sockets"
+                sockets.mkdir(0o700)
+                if server.system_user:
+                    shutil.chown(sockets, server.system_user)
             process = subprocess.Popen(
-                [server.bin_path / "postgres", "-D", data, "-k", data, *(f"-c{setting}" for setting in SETTINGS)],
+                [server.bin_path / "postgres", "-D", data, "-k", sockets, *(f"-c{setting}" for setting in SETTINGS)],
                 user=server.system_user,
                 cwd="/",
                 stdin=subprocess.DEVNULL,
@@ -52,9 +56,18 @@ def running() -> Iterator[str]:
         except (OSError, subprocess.SubprocessError) as failed:
             raise _does_not_start(folder, str(failed)) from None
         stack.callback(_stop, process)
-        url = f"postgresql://{server.postgres_user}:@/postgres?host={data}"
+        url = f"postgresql://{server.postgres_user}:@/postgres?host={sockets}"
         _wait_until_ready(process, url, folder)
         yield url
+
+
+def _new_folder(stack: ExitStack, parent: Path) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    lock = stack.enter_context((folder / LOCK).open("w"))
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    folder.chmod(0o711)  # root's PostgreSQL is another user
+    return folder
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, folder: Path) -> None:
@@ -80,7 +93,8 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 def _sweep() -> None:
     """Remove what processes that were killed have left."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    parents = {Path(tempfile.gettempdir()), SHORT_FOLDER}
+    for folder in (found for parent in parents for found in parent.glob(f"{PREFIX}*")):
         with suppress(OSError):
             descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
             with os.fdopen(descriptor) as lock:
