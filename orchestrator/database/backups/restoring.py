@@ -35,7 +35,8 @@ def prove(backup: Backup, progress: Progress) -> None:
     with scratch.running() as url:
         target = Target(url.replace("/postgres?", "/reelscribe?"), None)
         with target.server() as server:
-            _fill(target, server, backup, progress)
+            target.make_unfinished(server)
+            _fill(target, backup, progress)
 
 
 def replace_with(target: Target, backup: Backup, progress: Progress) -> str | None:
@@ -62,8 +63,9 @@ def replace_alone(target: Target, server: psycopg.Connection[Any], backup: Backu
     refuse_newer(set(backup.manifest.contents.migrations), str(backup.path))
     require_possible(target, server, backup.manifest)
     target.refuse_if_used(server, "restoring")
+    target.make_unfinished(server)
     try:
-        _fill(target, server, backup, progress)
+        _fill(target, backup, progress)
         kept = target.put_in_place(server, target.unfinished)
     except BaseException:
         with suppress(psycopg.Error):
@@ -147,9 +149,8 @@ def _needed_bytes(manifest: Manifest) -> int:
     return manifest.database_bytes + min(manifest.database_bytes, LARGEST_LOG_BYTES)
 
 
-def _fill(target: Target, server: psycopg.Connection[Any], backup: Backup, progress: Progress) -> None:
+def _fill(target: Target, backup: Backup, progress: Progress) -> None:
     """Restore into the unfinished database, and compare it with what the backup says it holds."""
-    target.make_unfinished(server)
     with target.connect(target.unfinished) as connection:
         program = find_program("pg_restore", backup.manifest.dumped_by, connection)
         restore(program, connection, backup.read(DUMP, progress, "restoring"))

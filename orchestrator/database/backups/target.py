@@ -39,6 +39,9 @@ _HAS_TABLES = """
         where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
     )
 """
+MARK = "reelscribe: is being restored"
+"""The comment of a database that a restore has made and not finished."""
+_MARK = "select shobj_description(oid, 'pg_database') from pg_database where datname = %s"
 _KEPT = "select datname, pg_database_size(datname) from pg_database where starts_with(datname, %s) order by 1"
 
 
@@ -137,7 +140,17 @@ class Target:
             )
 
     def make_unfinished(self, server: psycopg.Connection[Any]) -> None:
-        """An empty database to restore into, with the collation of this one, in place of what a killed restore left."""
+        """An empty database to restore into, with the collation of this one, in place of what a killed restore left.
+
+        Raises:
+            DatabaseUnavailable: there is one of that name that no restore has made.
+        """
+        found = server.execute(_MARK, (self.unfinished,)).fetchone()
+        if found and found[0] != MARK and not self.is_empty(self.unfinished):
+            raise DatabaseUnavailable(
+                f"there is a database {self.unfinished}, which no restore has made, and a restore needs that name; "
+                "rename it"
+            )
         self.drop(server, self.unfinished)
         statement = sql.SQL("create database {} template template0 encoding 'UTF8'").format(
             sql.Identifier(self.unfinished)
@@ -145,6 +158,7 @@ class Target:
         if attributes := _attributes(server, self.name):
             statement += sql.SQL(" ") + attributes
         server.execute(statement)
+        server.execute(sql.SQL("comment on database {} is {}").format(sql.Identifier(self.unfinished), MARK))
 
     def drop(self, server: psycopg.Connection[Any], name: str) -> None:
         """Remove a database if it is there, and whatever is connected to it."""
@@ -165,6 +179,8 @@ class Target:
                 if self.is_there(server):
                     kept = aside
                     server.execute(_renaming(self.name, aside))
+                if replacement == self.unfinished:
+                    server.execute(sql.SQL("comment on database {} is null").format(sql.Identifier(replacement)))
                 server.execute(_renaming(replacement, self.name))
         except postgres_errors.ObjectInUse:
             self.refuse_if_used(server, "putting another database in its place")

@@ -146,8 +146,9 @@ async def test_check_proves_a_backup_and_needs_no_database(filled, backup, orche
 
 async def test_kill_9_during_check_leaves_no_server(filled, backup, orchestrator, tmp_path, monkeypatch, data_dir):
     file = await backup()
-    folder = data_dir.parent
-    folder.mkdir()
+    folder = data_dir.parent / ("long" * 20)  # than the path of a socket may be
+    folder.mkdir(parents=True)
+    folder.parent.chmod(0o755)
     monkeypatch.setenv("TMPDIR", str(folder))
     checking = await orchestrator.start("database", "restore", str(file), "--check")
     while not any("pg_restore" in line or "postgres" in line for line in processes_of(folder)):
@@ -156,7 +157,7 @@ async def test_kill_9_during_check_leaves_no_server(filled, backup, orchestrator
     await killed(checking)
     assert await gone(folder, 60)
     proved = await orchestrator.run("database", "restore", str(file), "--check", seconds=120)
-    assert proved.code == 0
+    assert proved.code == 0, proved.err
     assert list(folder.iterdir()) == []
 
 
@@ -182,6 +183,27 @@ async def test_kill_9_during_a_restore_loses_nothing(filled, backup, orchestrato
     assert before.differences(contents()) == []
     with target.server() as server:
         assert server.execute("select from pg_database where datname = %s", (target.unfinished,)).fetchone() is None
+
+
+async def test_a_database_that_no_restore_has_made_is_never_removed_for_its_name(filled, backup, contents, target):
+    file, before = await backup(), contents()
+    precious = Target(target.url(target.unfinished), None)
+    with target.server() as server:
+        server.execute(f'create database "{precious.name}"'.encode())
+    with precious.connect() as connection:
+        connection.execute("create table precious (id integer)")
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable, match="which no restore has made"):
+            restoring.replace_with(target, Backup(file), nothing)
+    assert not target.is_empty(precious.name)
+    assert before.differences(contents()) == []
+
+
+async def test_what_was_restored_is_not_marked_as_unfinished(filled, backup, target):
+    restoring.replace_with(target, Backup(await backup()), nothing)
+    with target.server() as server:
+        comments = "select shobj_description(oid, 'pg_database') from pg_database where datname = %s"
+        assert server.execute(comments, (target.name,)).fetchone() == (None,)
 
 
 async def test_a_database_that_is_not_there_is_made(filled, backup, contents, target):
