@@ -39,14 +39,14 @@ class _Manager(JobManager):
 
     Attributes:
         kinds: which this worker takes, each with how many at the same time, as of now.
-        begun: attempts that began as their entries were taken, until they run.
+        begun: entries that were taken, until they run, with the attempts that began with that.
         left: entries that have left the queue with the last write of their jobs.
     """
 
     def __init__(self, connector: procrastinate.PsycopgConnector) -> None:
         super().__init__(connector)
         self.kinds: Mapping[str, Callable[[], int]] = {}
-        self.begun: dict[int | None, Attempt] = {}
+        self.begun: dict[int, Attempt | None] = {}
         self.left: set[int | None] = set()
         self._look_for_jobs: Callable[[], Awaitable[None]] | None = None
         self._connector = connector
@@ -59,6 +59,7 @@ class _Manager(JobManager):
         while True:
             notified = self._notified
             try:
+                self._forget_unbegun()
                 if time.monotonic() < self._unsure_until:
                     await self._put_back(worker_id)
                 taken = await fetch.take(self._connector.pool, worker_id, self._free_kinds())
@@ -71,8 +72,7 @@ class _Manager(JobManager):
             if taken:
                 entry, attempt = taken
                 self._running[entry["id"]] = entry["task_name"]
-                if attempt:
-                    self.begun[entry["id"]] = attempt
+                self.begun[entry["id"]] = attempt
                 return QueueJob.from_row(entry)
             if notified == self._notified:
                 return None  # procrastinate now forgets what it was notified of meanwhile
@@ -93,9 +93,19 @@ class _Manager(JobManager):
         running = Counter(self._running.values())
         return [kind for kind, most in self.kinds.items() if running[kind] < most()]
 
+    def _forget_unbegun(self) -> None:
+        """What was taken before this look has begun to run by now, unless its task was cancelled before its first step:
+        such a task is never run, and its end is never written.
+        """
+        if self.begun:
+            for entry in self.begun:
+                self._running.pop(entry, None)
+            self.begun.clear()
+            self._unsure_until = time.monotonic() + UNSURE_SECONDS
+
     async def _put_back(self, worker_id: int) -> None:
         """Put back what this worker has, but does not run: it took it, or ended it, and lost the database before the
-        answer came. A living worker is not searched for left jobs.
+        answer came, or was told to end it before it ran. A living worker is not searched for left jobs.
         """
         async with self._connector.pool.connection() as connection:
             await connection.execute(

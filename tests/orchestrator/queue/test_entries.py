@@ -97,3 +97,23 @@ async def test_a_worker_that_takes_a_job_does_not_wait_for_whoever_changes_it(su
             entry, attempt = await fetch.take(pool, worker, [TRANSCRIBE])
         assert entry["args"] == {"job": job.id} and attempt is None
     assert await sql("select state, attempt from jobs") == [("queued", 0)]
+
+
+async def test_a_job_whose_task_ended_before_its_first_step_is_taken_again_and_occupies_no_slot(submit, queue, sql):
+    """procrastinate writes no end of such a task: that of a job that is cancelled as it is taken."""
+    await queue.open()
+    queue.take_kinds({TRANSCRIBE: lambda: 1})
+    [(worker,)] = await sql("insert into procrastinate_workers default values returning id")
+    first, second = await submit("first.mp4"), await submit("second.mp4")
+
+    async def take() -> int:
+        async with asyncio.timeout(30):
+            taken = await queue.app.job_manager.fetch_job(None, worker)
+        return taken.task_kwargs["job"]
+
+    assert [await take(), await take()] == [first.id, first.id]
+    assert await sql("select state, attempt from jobs order by id") == [("running", 2), ("queued", 0)]
+    [(entry,)] = await sql("select queue_job from jobs where id = %s", first.id)
+    assert queue.begun(entry).number == 2
+    assert await queue.app.job_manager.fetch_job(None, worker) is None, "it runs, in the only slot"
+    assert second.id != first.id
