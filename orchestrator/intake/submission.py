@@ -200,7 +200,9 @@ class Submission:
         """Take up to :data:`CHUNK` savepaths; what is done with each."""
         if self._begun_after is None:
             async with self._pool.connection() as connection:
-                self._begun_after = await versions.newest_id(connection)
+                newest = await versions.newest_id(connection)
+            if self._begun_after is None:  # else the other chunk was faster, and may have made jobs already
+                self._begun_after = newest
         first = set() if self._dry_run else await self._take_unrecorded(list(requested))
         recorded = {savepath: identity for savepath, identity in requested.items() if savepath not in first}
         outcomes = await self._take_recorded(recorded) if recorded else {}
@@ -347,10 +349,10 @@ async def take_all(
 
     async def take_one(requested: Requested, previous: asyncio.Task[None] | None) -> None:
         outcomes = await take(requested)
-        room.release()
         if previous:
             await previous
         report(outcomes)
+        room.release()  # not before: all that are taken meanwhile would wait in memory for one that waits for a lock
 
     try:
         async with asyncio.TaskGroup() as group:

@@ -6,6 +6,7 @@ import pytest
 from psycopg.errors import CheckViolation
 
 from orchestrator.intake.submission import Outcome, Submissions, take_all
+from orchestrator.jobs import versions
 from orchestrator.jobs.models import Options
 from tests.orchestrator.conftest import BUCKET
 
@@ -174,3 +175,44 @@ async def test_what_breaks_a_chunk_ends_the_submission_with_that_error(submissio
         await take_all(submissions.begin(BUCKET, Options()).take, chunks(*"abcdefgh"), reported.append)
     assert [next(iter(outcomes)) for outcomes in reported] in ([], ["a/0.mp4"])
     assert await sql("select count(*) from media where savepath like 'b/%%'") == [(0,)]
+
+
+async def test_while_one_chunk_waits_only_one_other_is_taken(submissions):
+    """Else the rest of a million savepaths would be in memory until the first chunk has its lock."""
+    ended: list[str] = []
+
+    async def take(requested) -> dict[str, Outcome]:
+        [name] = {savepath[0] for savepath in requested}
+        if name == "a":
+            for _ in range(100):
+                await asyncio.sleep(0)
+        else:
+            assert name == "b" or "a" in ended
+        ended.append(name)
+        return dict.fromkeys(requested, "new")
+
+    await take_all(take, chunks(*"abcdefgh"), lambda outcomes: None)
+    assert ended == list("bacdefgh")
+
+
+async def test_force_makes_one_version_of_what_is_in_two_chunks_however_late_the_second_begins(
+    submissions, sql, monkeypatch
+):
+    read, made = versions.newest_id, asyncio.Event()
+    late: list[bool] = []
+
+    async def newest_id(connection) -> int:
+        if late:
+            await made.wait()
+        late.append(True)
+        return await read(connection)
+
+    monkeypatch.setattr(versions, "newest_id", newest_id)
+    submission = submissions.begin(BUCKET, Options(), force=True)
+    first = asyncio.create_task(submission.take({"a.mp4": None}))
+    second = asyncio.create_task(submission.take({"b.mp4": None}))
+    await first
+    made.set()
+    await second
+    assert await submission.take({"a.mp4": None, "b.mp4": None}) == {"a.mp4": "known", "b.mp4": "known"}
+    assert await sql("select count(*) from jobs") == [(2,)]
