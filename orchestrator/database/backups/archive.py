@@ -109,14 +109,17 @@ def new_backup(path: Path, replaces: bool = False) -> Iterator[BackupWriter]:
         NotWritten: the file is there already, or cannot be written.
         InUse: another process is writing it.
     """
-    if path.exists() and not (replaces and path.is_file()):
-        raise NotWritten(f"{path} is there already; name another file, or give --replace")
     partial = path.with_name(f"{path.name}.partial")
     with ExitStack() as stack:
         try:
             descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             file = stack.enter_context(os.fdopen(descriptor, "r+b"))
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _has_name(descriptor, partial):
+                raise BlockingIOError  # it was finished meanwhile, and is the backup now
+            if path.exists() and not (replaces and path.is_file()):
+                partial.unlink()
+                raise NotWritten(f"{path} is there already; name another file, or give --replace")
             os.fchmod(descriptor, 0o600)
             file.truncate()  # what a killed one has left
         except BlockingIOError:
@@ -167,9 +170,10 @@ class Backup:
             raise BackupUnusable(f"{path} is no backup, or is cut off") from None
         except KeyError:
             raise BackupUnusable(f"{path} has no manifest: it is no backup, or is cut off") from None
-        except (ValidationError, ValueError, AttributeError):
+        except (ValidationError, ValueError, AttributeError, RecursionError):
             raise BackupUnusable(f"{path}: its manifest cannot be read; the file is damaged") from None
-        if missing := self.manifest.members.keys() - self._at.keys():
+        there = self.manifest.members.keys() & self._at.keys()
+        if missing := {DUMP, *self.manifest.members} - there:
             raise BackupUnusable(f"{path} lacks {', '.join(sorted(missing))}; the file is damaged")
 
     def read(self, name: str, progress: Progress, doing: str) -> Iterator[bytes]:
@@ -219,6 +223,13 @@ def _header(name: str, size: int) -> bytes:
 
 def _not_written(path: Path, failed: OSError) -> NotWritten:
     return NotWritten(f"{path} cannot be written: {failed.strerror or failed}; nothing was changed")
+
+
+def _has_name(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
 
 
 def _sync_folder(folder: Path) -> None:

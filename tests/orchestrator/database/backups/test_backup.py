@@ -1,11 +1,13 @@
 """A backup is one file of one moment; it is complete or not there."""
 
 import asyncio
+import fcntl
 import os
 import re
 import signal
 import subprocess
 import tarfile
+from typing import Any
 
 import psycopg
 import pytest
@@ -109,6 +111,25 @@ async def test_a_stopped_backup_leaves_nothing(filled, orchestrator, tmp_path, t
 def test_a_second_backup_into_the_same_file_is_refused(tmp_path):
     with new_backup(tmp_path / "made.backup"), pytest.raises(InUse, match="another process is writing"):
         new_backup(tmp_path / "made.backup").__enter__()
+
+
+def test_a_backup_that_is_finished_while_another_begins_is_not_written_over(tmp_path, monkeypatch):
+    first, finish = new_backup(tmp_path / "made.backup"), fcntl.flock
+    writer = first.__enter__()
+    writer.add("config.cfg", [b"precious"])
+
+    def after_the_first(*arguments: Any) -> None:
+        monkeypatch.undo()
+        first.__exit__(None, None, None)
+        finish(*arguments)
+
+    monkeypatch.setattr(fcntl, "flock", after_the_first)
+    with pytest.raises(InUse, match="another process is writing"):
+        new_backup(tmp_path / "made.backup", replaces=True).__enter__()
+    assert b"precious" in (tmp_path / "made.backup").read_bytes()
+    with pytest.raises(NotWritten, match="is there already"):
+        new_backup(tmp_path / "made.backup").__enter__()
+    assert [file.name for file in tmp_path.iterdir()] == ["made.backup"]
 
 
 def test_no_password_is_an_argument_or_a_variable_of_the_child(database_url, tmp_path):

@@ -101,6 +101,12 @@ def one_row_less(manifest: bytes) -> bytes:
     return json.dumps(read).encode()
 
 
+def no_dump(manifest: bytes) -> bytes:
+    read = json.loads(manifest)
+    del read["members"]["database.dump"]
+    return json.dumps(read).encode()
+
+
 DAMAGES = {
     "it is cut off": (lambda file: file.write_bytes(file.read_bytes()[:-20_000]), "is no backup, or is cut off"),
     "its end is missing": (lambda file: file.write_bytes(file.read_bytes()[: -20_000 // 512 * 512]), "is cut off"),
@@ -112,6 +118,14 @@ DAMAGES = {
     "the manifest cannot be read": (
         lambda file: changed(file, "manifest.json", lambda manifest: manifest[:-10]),
         "its manifest cannot be read",
+    ),
+    "the manifest is nested too deep": (
+        lambda file: changed(file, "manifest.json", lambda manifest: b"[" * 1_000_000),
+        "its manifest cannot be read",
+    ),
+    "the manifest does not prove the dump": (
+        lambda file: changed(file, "manifest.json", no_dump),
+        "lacks database.dump",
     ),
     "it does not hold what it says": (
         lambda file: changed(file, "manifest.json", one_row_less),
