@@ -104,7 +104,6 @@ class TranscriptionProgress:
         """
         async with self._pool.connection() as connection:
             await _check_object(connection, attempt, event.etag)
-            await attempts.complete_receipt(connection, attempt, event, *started or ())
             without_words = await attempts.speech_without_words(connection, attempt, event)
             most_seconds = attempt.options.get("max_speech_without_words")
             lack = without_words.too_long(most_seconds) if without_words else None
@@ -125,6 +124,7 @@ class TranscriptionProgress:
                 covered=event.covered_seconds,
                 without_words=Jsonb(without_words.model_dump()) if without_words else None,
             )
+            await attempts.complete_receipt(connection, attempt, event, *started or ())
             await stored_segments.insert(connection, attempt.id, attempt.segments, segments)
             followers = await transitions.add_follow_ups(connection, attempt.kind, attempt.media_id)
             assert attempt.media_id is not None

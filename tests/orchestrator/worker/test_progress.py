@@ -2,8 +2,12 @@
 
 import pytest
 
+from orchestrator.errors import Superseded
+from orchestrator.exports.deletion import Deletions
 from orchestrator.jobs import transitions
 from orchestrator.worker.progress import Beginning, TranscriptionProgress
+from reelscribe.settings.shared import MinioSection
+from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import finished, started, window
 
 URL = "http://transcriber"
@@ -66,3 +70,16 @@ async def test_an_object_that_is_read_exists_again(progress, begun, sql, togethe
         await progress.start(attempt, URL, started(10))
     await progress.finish(attempt, [], finished(10), Beginning(URL, started(10)) if together else None)
     assert await sql("select removed_at from media") == [(None,)]
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_the_end_of_what_was_forgotten_meanwhile_is_rejected_as_any_other_write(
+    progress, begun, pool, queue, sql, together
+):
+    attempt = await begun("talk.mp4")
+    if not together:
+        await progress.start(attempt, URL, started(10))
+    await Deletions(pool, queue, MinioSection()).delete(BUCKET, ["talk.mp4"])
+    with pytest.raises(Superseded):
+        await progress.finish(attempt, [], finished(10), Beginning(URL, started(10)) if together else None)
+    assert await sql("select count(*) from attempts") == [(0,)]
