@@ -89,12 +89,16 @@ def read_findings(connection: psycopg.Connection[Any]) -> list[Finding]:
 
 
 def repair(connection: psycopg.Connection[Any]) -> None:
-    """Make invalid indexes again, remove rows that refer to rows that are gone, and count the jobs again."""
-    for schema, name in connection.execute(_INVALID_INDEXES).fetchall():
-        connection.execute(sql.SQL("reindex index {}").format(sql.Identifier(schema, name)))
-    for child, parent, _, joined, given in connection.execute(_REFERENCES).fetchall():
-        connection.execute(_orphans("delete", child, parent, joined, given))
+    """Make invalid indexes again, remove rows that refer to rows that are gone, count the jobs again; or nothing.
+
+    Raises:
+        psycopg.Error: nothing was changed.
+    """
     with connection.transaction():
+        for schema, name in connection.execute(_INVALID_INDEXES).fetchall():
+            connection.execute(sql.SQL("reindex index {}").format(sql.Identifier(schema, name)))
+        for child, parent, _, joined, given in connection.execute(_REFERENCES).fetchall():
+            connection.execute(_orphans("delete", child, parent, joined, given))
         connection.execute("lock table jobs in share mode")
         connection.execute(_COUNT_AGAIN)
 

@@ -56,3 +56,20 @@ async def test_a_job_that_no_worker_will_ever_take_is_named_and_the_fix_helps(su
     assert (await commands.run("cancel", "lost.mp4")).code == 0
     assert (await commands.run("retry", "lost.mp4")).code == 0
     assert (await commands.run("database", "check")).code == 0
+
+
+async def test_a_repair_that_fails_has_changed_nothing_as_it_says(store_transcript, database_url, commands: InProcess):
+    await store_transcript("talk.mp4", "A very happy horse.")
+    with psycopg.connect(database_url) as connection:
+        for subject in ("references", "totals"):
+            connection.execute(DAMAGES[subject][0])
+        connection.execute(
+            """
+            create function refuse() returns trigger language plpgsql as $$ begin raise 'the disk is full'; end $$;
+            create trigger refuse before delete on state_changes for each row execute function refuse();
+            """
+        )
+    failed = await commands.run("database", "check", "--repair")
+    assert failed.code == 1 and "the disk is full" in failed.err and "nothing was changed" in failed.err
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("select count(*) from peaks").fetchone() == (1,)
