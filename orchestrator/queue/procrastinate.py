@@ -105,7 +105,7 @@ class _Manager(JobManager):
 
     async def _put_back(self, worker_id: int) -> None:
         """Put back what this worker has, but does not run: it took it, or ended it, and lost the database before the
-        answer came, or was told to end it before it ran. A living worker is not searched for left jobs.
+        answer came, or it was cancelled before it ran. A living worker is not searched for left jobs.
         """
         async with self._connector.pool.connection() as connection:
             await connection.execute(

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator
 
+from reelscribe.savepath import mistake_in
 from reelscribe.settings.fields import EmptyIsNone
 from reelscribe.settings.shared import Section
 
@@ -43,11 +44,21 @@ def _rule(line: str) -> RetentionRule:
     prefix, value = left.strip(), " ".join(right.split())
     if not equals or not prefix:
         raise ValueError(f"{line!r} is no rule; write PREFIX = 90 days, or {EVERY} = 90 days for every savepath")
+    if prefix != EVERY:
+        _refuse_unmatched(prefix, line)
     keep, comma, rest = value.partition(",")
     if (comma and rest.strip() != WITH_RECORDING) or (comma and keep == FOREVER):
         raise ValueError(f"{line!r}: after a number of days can be written: , {WITH_RECORDING}")
     text = f"{prefix} = {value}"
     return RetentionRule("" if prefix == EVERY else prefix, _age(keep.strip(), line), bool(comma), text)
+
+
+def _refuse_unmatched(prefix: str, line: str) -> None:
+    """A rule that keeps something, and is for nothing by mistake, would leave it to a rule that does not."""
+    if EVERY in prefix:
+        raise ValueError(f"{line!r}: a prefix is no pattern; it fits whatever starts with it, without {EVERY}")
+    if mistake := mistake_in(f"{prefix}a"):
+        raise ValueError(f"{line!r}: no savepath starts with {prefix!r}, which {mistake}")
 
 
 def _age(text: str, line: str) -> timedelta | None:
