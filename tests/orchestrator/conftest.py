@@ -1,26 +1,22 @@
 """A real PostgreSQL for all tests, a fresh database for each, and workers that talk to a scripted transcriber."""
 
 import asyncio
-import itertools
-import os
 import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tornado.testing import bind_unused_port
 
 from extractor_api.routes import make_app as extractor_app
 from extractor_api.service import ExtractorService
 from orchestrator.api.handlers import OrchestratorService
-from orchestrator.database import embedded
 from orchestrator.database.pool import Pool, make_pool, prepare
 from orchestrator.exports.deletion import Deletions
 from orchestrator.intake.bucket import Objects
@@ -47,17 +43,14 @@ from reelscribe.settings.extractor import PathsSection
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.shared import MinioSection
 from tests.guard import temporary_folder
+from tests.orchestrator import databases
 from tests.orchestrator.commands import InProcess, Orchestrator
-from tests.orchestrator.databases import on_the_server_of
 from tests.orchestrator.pauses import shorten_pauses
 from tests.orchestrator.proxy import Proxy
 from tests.orchestrator.scripted import ScriptedTranscriber, finished, segment
 
-SERVER = os.environ.get("TEST_POSTGRESQL")
-"""Another server than the embedded one, as its superuser, to test with other versions: postgresql://postgres:@HOST/postgres?port=…"""
 BUCKET = "videos"
 MAX_ATTEMPTS = 3
-_numbers = itertools.count(os.getpid() * 10000)
 
 
 @pytest.fixture
@@ -70,8 +63,7 @@ def data_dir() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URL of a migrated database without connections: the template of all others."""
-    with ExitStack() as stack:
-        url = stack.enter_context(_external(SERVER) if SERVER else _embedded())
+    with databases.empty() as url:
         with psycopg.connect(url, autocommit=True) as connection:
             for setting in ("fsync", "full_page_writes"):
                 connection.execute(f"alter system set {setting} = off")
@@ -80,31 +72,10 @@ def postgres() -> Iterator[str]:
         yield url
 
 
-@contextmanager
-def _embedded() -> Iterator[str]:
-    with temporary_folder("reelscribe-test-") as folder, embedded.running(folder / "data") as url:
-        yield url
-
-
-@contextmanager
-def _external(server: str) -> Iterator[str]:
-    """A database of its own there, for this process of the tests."""
-    name = f"reelscribe_{os.getpid()}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"create database {name} encoding 'UTF8' template template0")
-        yield on_the_server_of(server, name)
-        connection.execute(f"drop database {name} with (force)")
-
-
 @pytest.fixture
 def database_url(postgres: str) -> Iterator[str]:
-    name = f"test_{next(_numbers)}"
-    with psycopg.connect(make_conninfo(postgres, dbname="postgres"), autocommit=True) as connection:
-        template = conninfo_to_dict(postgres)["dbname"]
-        files = "strategy file_copy" if connection.info.server_version >= 150000 else ""  # 14 has no other way
-        connection.execute(f"create database {name} template {template} {files}")
-        yield on_the_server_of(postgres, name)
-        connection.execute(f"drop database {name} with (force)")
+    with databases.copy_of(postgres) as url:
+        yield url
 
 
 @pytest.fixture
