@@ -20,7 +20,7 @@ from orchestrator.assistants.models import (
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.matching import JobFilter, page_of_jobs
 from orchestrator.jobs.models import Job, Options
-from orchestrator.media.addresses import recording_path
+from orchestrator.media.addresses import moment, recording_path
 from orchestrator.session import Session
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.queries import Line
@@ -210,4 +210,4 @@ def _link(session: Session, bucket: str, savepath: str, start: float | None = No
     """The page of a recording, at a moment, with the words that were said there."""
     other = None if bucket == session.bucket(None) else bucket
     path = recording_path("/media/", savepath, bucket_name=other, q=said)
-    return session.settings.orchestrator.base_url + path + ("" if start is None else f"#t={start:.1f}")
+    return session.settings.orchestrator.base_url + path + ("" if start is None else moment(start))

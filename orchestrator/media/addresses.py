@@ -1,5 +1,6 @@
 """The paths of a recording's page and of its routes, as a browser writes them."""
 
+import math
 from urllib.parse import quote, urlencode
 
 ROUTES = ("file", "audio", "peaks", "segments", "undo", "title")
@@ -21,3 +22,8 @@ def recording_path(before: str, savepath: str, route: str | None = None, **query
     path = f"{quote(folder, AS_IN_SCRIPTS)}{slash}{quote(name, AS_IN_SCRIPTS)}"
     named = {key: value for key, value in query.items() if value is not None}
     return f"{before}{path}{f'/{route}' if route else ''}{f'?{urlencode(named)}' if named else ''}"
+
+
+def moment(seconds: float) -> str:
+    """The end of a page's address that leads to this time: never earlier, or it would show the line before."""
+    return f"#t={math.ceil(round(seconds * 100, 6)) / 100}"

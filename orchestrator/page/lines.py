@@ -6,6 +6,7 @@ Ten hours have 15 000: a template takes twice as long for them.
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from orchestrator.media.addresses import moment
 from orchestrator.page.formats import clock
 from orchestrator.transcripts.queries import Line
 
@@ -26,6 +27,6 @@ def _lines(lines: Sequence[Line]) -> Iterator[str]:
         edited = f' data-edited="{escape(line.author)}"' if line.author else ""
         yield (
             f'<p class="line" data-index="{line.index}" data-start="{line.start}" data-end="{line.end}"{edited}>'
-            f'<a class="time" href="#t={round(line.start, 2)}" tabindex="-1">{clock(line.start)}</a>'
+            f'<a class="time" href="{moment(line.start)}" tabindex="-1">{clock(line.start)}</a>'
             f' <span class="text">{escape(line.text)}</span></p>\n'
         )

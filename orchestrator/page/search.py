@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
+from orchestrator.media.addresses import moment, recording_path
 from orchestrator.page.handler import PageHandler
 from orchestrator.transcripts.search import FoundRecordings, Hit, Recording, SearchQuery, search_recordings
 from orchestrator.transcripts.titles import TitledRecording, titled
@@ -16,8 +17,6 @@ FIELDS = ("q", "prefix", "language", "since", "until", "bucket_name", "after")
 FILTERS = {"prefix": "recordings that begin with", "language": "language", "since": "from", "until": "until"}
 """Fields of the form that narrow a search, by their labels."""
 LANGUAGES = sorted((languages.name(code).title(), code) for code in languages.NAMES)
-LAST_PARTS = ("/file", "/audio", "/peaks", "/segments")
-"""Of addresses that are no pages: before them, the slash of a savepath is escaped."""
 
 
 class Piece(NamedTuple):
@@ -71,22 +70,20 @@ class SearchPage(PageHandler):
             return await search_recordings(connection, query, self.service.default_bucket), named
 
     def _page(self, recording: TitledRecording) -> str:
-        query = self._bucket(recording)
-        return f"/media/{_escaped(recording.savepath)}" + (f"?{urlencode(query)}" if query else "")
+        return self._address("/media/", recording)
 
     def _moment(self, recording: Recording, hit: Hit) -> str:
         """Where a recording's own page shows a hit, with the words as they are written there."""
         said = hit.text[slice(*hit.marks[0])] if hit.marks else ""
-        query = urlencode({**self._bucket(recording), "q": said})
-        return f"/media/{_escaped(recording.savepath)}?{query}#t={hit.start:.1f}"
+        return self._address("/media/", recording, q=said) + moment(hit.start)
 
     def _media(self, recording: Recording) -> str:
         """What says how a browser can play it."""
-        query = self._bucket(recording)
-        return f"/api/media/{_escaped(recording.savepath)}" + (f"?{urlencode(query)}" if query else "")
+        return self._address("/api/media/", recording)
 
-    def _bucket(self, recording: Recording | TitledRecording) -> dict[str, str]:
-        return {} if recording.bucket == self.service.default_bucket else {"bucket_name": recording.bucket}
+    def _address(self, before: str, recording: Recording | TitledRecording, **query: str) -> str:
+        bucket = None if recording.bucket == self.service.default_bucket else recording.bucket
+        return recording_path(before, recording.savepath, bucket_name=bucket, **query)
 
 
 def _sentence(refused: BadRequest) -> str:
@@ -94,12 +91,6 @@ def _sentence(refused: BadRequest) -> str:
     name, _, rest = refused.message.partition(": ")
     sentence = rest if name == "q" else f"{FILTERS[name]}: {rest}" if name in FILTERS else refused.message
     return f"{sentence[0].upper()}{sentence[1:]}."
-
-
-def _escaped(savepath: str) -> str:
-    path = quote(savepath)
-    last = path[path.rfind("/") :]
-    return path.removesuffix(last) + last.replace("/", "%2F") if last in LAST_PARTS else path
 
 
 def _address(fields: dict[str, str]) -> str:

@@ -267,7 +267,7 @@ function lineOf({index, start, end, text, edited}) {
   if (edited) line.dataset.edited = edited.author;
   const link = line.appendChild(document.createElement("a"));
   link.className = "time";
-  link.href = `#t=${Number(start.toFixed(2))}`;
+  link.href = `#t=${Math.ceil(Number((start * 100).toFixed(6))) / 100}`; // never earlier: that is the line before
   link.tabIndex = -1;
   link.textContent = clock(start);
   line.append(" ");

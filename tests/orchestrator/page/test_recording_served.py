@@ -33,4 +33,4 @@ def test_what_a_line_says_is_text_and_who_wrote_it_too() -> None:
     made = parts([Line(7, 3661.504, 3663.0, hostile, '"><b>')])
     assert "<script>" not in made and "<b>" not in made
     assert 'data-index="7" data-start="3661.504" data-end="3663.0" data-edited="&quot;&gt;&lt;b&gt;"' in made
-    assert '<a class="time" href="#t=3661.5" tabindex="-1">1:01:01</a>' in made
+    assert '<a class="time" href="#t=3661.51" tabindex="-1">1:01:01</a>' in made

@@ -30,6 +30,12 @@ async def test_results_are_rendered_by_the_server_with_marks_and_links(client, s
     assert "two <mark>horses</mark>. <mark>Horses</mark>!" in html
 
 
+async def test_the_link_of_a_hit_never_leads_to_the_line_before(client, store_transcript):
+    await store_transcript("talks/file", "we left", "with horses", seconds=7.12)
+    html = (await client.get("/search?q=horses")).text
+    assert 'href="/media/talks%2Ffile?q=horses#t=7.12"' in html and 'data-media="/api/media/talks%2Ffile"' in html
+
+
 async def test_recordings_whose_title_has_the_words_are_shown_before_what_was_said(client, store_transcript):
     for name in ("talks/a b.mp4", "b.mp4"):
         await store_transcript(name, "we meet in Vermont", language="en")
