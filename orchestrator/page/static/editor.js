@@ -11,7 +11,7 @@ export class Editor {
   #follow;
   #dialog;
   #button;
-  #open = null; // {line, form, field}
+  #open = null; // {line, form, field}; the field is read-only while it is saved
 
   constructor(root, transcript, edits, follow) {
     this.#transcript = transcript;
@@ -35,6 +35,10 @@ export class Editor {
     return this.#open !== null && this.#open.field.value !== textOf(this.#open.line);
   }
 
+  get #isSaving() {
+    return this.#open?.field.readOnly ?? false;
+  }
+
   /** Have the one button on the line that is pointed at, or has the focus. */
   #offer(line) {
     if (!line || line.contains(this.#button) || line.classList.contains("editing")) return;
@@ -45,7 +49,7 @@ export class Editor {
   /** Open the field on a line; one that has unsaved text stays, and gets the focus. */
   edit(line) {
     if (!line || this.#open?.line === line) return;
-    if (this.#isChanged) return void this.#open.field.focus();
+    if (this.#isChanged || this.#isSaving) return void this.#open.field.focus();
     this.#close();
     getSelection().removeAllRanges();
     this.#follow.stop();
@@ -82,6 +86,7 @@ export class Editor {
   }
 
   #key(event) {
+    if (this.#isSaving) return; // it is neither saved twice nor closed before it is known to be saved
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.#save();
     else if (event.key === "Escape") this.#cancel();
     else return;
@@ -123,16 +128,22 @@ export class Editor {
   }
 
   async #write(first, last, segments) {
-    const {form} = this.#open, [start, end] = [Number(first.dataset.start), Number(last.dataset.end)];
-    form.querySelectorAll("button").forEach((button) => (button.disabled = true));
+    const [start, end] = [Number(first.dataset.start), Number(last.dataset.end)];
+    this.#hold(true);
     this.#say("Saving…");
     try {
       this.#done(await this.#edits.write(start, end, segments), start);
     } catch (failure) {
-      form.querySelectorAll("button").forEach((button) => (button.disabled = false));
+      this.#hold(false);
       this.#say(failure.message);
       if (failure.code === "edit_conflict") await this.#decide(failure.details, segments, start, end);
     }
+  }
+
+  #hold(isSaving) {
+    const {form, field} = this.#open;
+    field.readOnly = isSaving;
+    form.querySelectorAll("button").forEach((button) => (button.disabled = isSaving));
   }
 
   #done(lines, start) {

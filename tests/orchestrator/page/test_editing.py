@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.installation import Reelscribe
 from tests.orchestrator.page.checks import check_html, check_page
@@ -118,6 +118,30 @@ def test_of_two_people_the_second_sees_both_texts_and_decides(page: Page, reelsc
     page.reload()
     assert texts(page) == ["Theirs.", said[1]]
     check_html(f"{reelscribe.orchestrator_url}/media/edited/short.webm")
+
+
+def test_a_text_is_saved_once_and_kept_until_it_is_saved(page: Page, reelscribe: Reelscribe, job: int) -> None:
+    held: list[Route] = []
+    page.route("**/api/edits/**", lambda route: held.append(route))
+    page.goto("/media/edited/short.webm")
+    lines(page).nth(1).locator(".text").dblclick()
+    field = page.get_by_label("Text of this line")
+    field.fill("Said once.")
+    with page.expect_request("**/api/edits/**"):
+        field.press("Control+Enter")
+    field.press("Control+Enter")
+    field.press("Escape")
+    expect(field).not_to_be_editable()
+    assert len(held) == 1
+    held.pop().abort()
+    expect(field).to_be_editable()
+    assert field.input_value() == "Said once."
+    with page.expect_request("**/api/edits/**"):
+        field.press("Control+Enter")
+    field.press("Control+Enter")
+    assert len(held) == 1
+    held.pop().continue_()
+    expect(lines(page).nth(1).locator(".text")).to_have_text("Said once.")
 
 
 def test_a_transcript_that_was_made_while_the_page_was_open_is_edited_without_a_reload(
