@@ -10,6 +10,11 @@ from pydantic import ValidationError
 
 Context = Mapping[str, Any]
 
+MOST_SAID = 20
+"""Mistakes that one sentence names: a body may hold 5000 wrong savepaths, and a refusal is also a line of the log."""
+LONGEST_PLACE = 200
+"""Characters of the name of a field; whoever sends one that is not known names it."""
+
 _TEXT, _WHOLE, _NUMBER = "must be text", "must be a whole number", "must be a number"
 _BOOLEAN, _LIST, _OBJECT = "must be true or false", "must be a list", "must be an object with named fields"
 _TIME = "must be a time such as 2026-01-31T18:00:00Z"
@@ -69,11 +74,13 @@ def mistake(error: Mapping[str, Any]) -> str:
 
 def place(error: Mapping[str, Any]) -> str:
     """Which value it is, such as ``languages.1``; empty for all of it."""
-    return ".".join(map(str, error["loc"]))
+    name = ".".join(map(str, error["loc"]))
+    return name if len(name) <= LONGEST_PLACE else f"{name[:LONGEST_PLACE]}…"
 
 
 def sentence(invalid: ValidationError, named: Callable[[str], str] = str, whole: str = "") -> str:
-    """All mistakes as one line: ``bitrate_kbps: must be at most 320; colour: is not known here``.
+    """The mistakes as one line: ``bitrate_kbps: must be at most 320; colour: is not known here``; of more than
+    :data:`MOST_SAID`, the first and how many more there are.
 
     Args:
         named: what a field is called where it was written.
@@ -87,7 +94,9 @@ def sentence(invalid: ValidationError, named: Callable[[str], str] = str, whole:
             return mistake(error)
         return f"{whole} {mistake(error)}".strip()
 
-    return "; ".join(map(say, invalid.errors(include_url=False)))
+    errors = invalid.errors(include_url=False)
+    more = [f"and {len(errors) - MOST_SAID:,} more"] if len(errors) > MOST_SAID else []
+    return "; ".join([*map(say, errors[:MOST_SAID]), *more])
 
 
 def _not_json(reason: str) -> str:

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from reelscribe.contracts.messages import WireModel
 from reelscribe.errors import BadRequest
-from reelscribe.mistakes import place, sentence
+from reelscribe.mistakes import MOST_SAID, place, sentence
 
 
 def parse_request(model: type[WireModel], body: bytes) -> Any:
@@ -48,7 +48,8 @@ def _refusal(invalid: ValidationError, model: type[WireModel]) -> BadRequest:
     known = ""
     if any(error["type"] == "extra_forbidden" for error in errors):
         known = f"; there are {', '.join(_names(model))}"
-    return BadRequest(sentence(invalid, whole="the body") + known, fields=[name for name in map(place, errors) if name])
+    fields = [name for name in map(place, errors[:MOST_SAID]) if name]
+    return BadRequest(sentence(invalid, whole="the body") + known, fields=fields)
 
 
 def _names(model: type[WireModel]) -> list[str]:

@@ -1,5 +1,6 @@
 """No word of pydantic or of Python reaches a user: of no error of any request, setting or command."""
 
+import json
 import math
 import re
 from collections.abc import Iterator
@@ -110,6 +111,18 @@ def test_what_is_no_json_is_said_with_its_place() -> None:
         parse_request(Request, b"{")
     with pytest.raises(BadRequest, match="colour: is not known here; there are savepath"):
         parse_query(Request, {"savepath": [b"a"], "colour": [b"red"]})
+
+
+def test_a_refusal_stays_short_however_much_is_wrong() -> None:
+    class Request(WireModel):
+        savepaths: list[int]
+
+    with pytest.raises(BadRequest, match=r"savepaths\.19: must be a whole number; and 4,980 more$") as refused:
+        parse_request(Request, json.dumps({"savepaths": ["x"] * 5000}).encode())
+    assert refused.value.details["fields"] == [f"savepaths.{number}" for number in range(20)]
+    with pytest.raises(BadRequest, match=r"y…: is not known here; there are savepaths$") as refused:
+        parse_request(Request, json.dumps({"savepaths": [], "y" * 100_000: 1}).encode())
+    assert len(str(refused.value)) + len(str(refused.value.details)) < 1000
 
 
 @pytest.mark.parametrize("program", COMMAND_LINES)

@@ -13,6 +13,9 @@ const OUTCOMES = {
   missing: "done, but gone from the bucket",
 };
 
+const LONGEST_NAMED = 80;
+const shortened = (text) => (text.length <= LONGEST_NAMED ? text : `${text.slice(0, LONGEST_NAMED)}…`);
+
 /** How to transcribe, as the form says. */
 export function chosenOptions() {
   const value = (name) => document.getElementById(name).value;
@@ -53,7 +56,8 @@ export function watchSubmission(submitted) {
       // What was taken is submitted; what is left stays in the form, to be corrected or tried again.
       document.getElementById("savepaths").value = savepaths.slice(taken).join("\n");
       said.className = "error";
-      said.textContent = failure.message;
+      const inWords = (_, number) => shortened(savepaths[taken + Number(number)]);
+      said.textContent = failure.message.replaceAll(/\bsavepaths\.(\d+)(?=: )/g, inWords);
     }
     button.disabled = false;
     submitted();

@@ -67,6 +67,16 @@ def test_a_recording_is_submitted_with_options_and_watched_until_it_is_done(page
     expect(page.locator("#chart canvas")).to_be_visible()
 
 
+def test_a_savepath_that_cannot_be_one_is_named_and_stays_in_the_box(page: Page) -> None:
+    page.goto("/")
+    box = page.get_by_label("Savepaths, one per line")
+    box.fill("talks/a.mp4\n\n../b.mp4\n/c.mp4")
+    page.get_by_role("button", name="Transcribe").click()
+    refused = re.compile(r"^\.\./b\.mp4: must not contain '\.' or '\.\.' as a folder; /c\.mp4: must not start with '/'")
+    expect(page.locator("#submitted")).to_have_text(refused)
+    expect(box).to_have_value("talks/a.mp4\n../b.mp4\n/c.mp4")
+
+
 def test_jobs_are_paused_cancelled_retried_and_resumed_by_buttons(page: Page, reelscribe: Reelscribe) -> None:
     page.goto("/?prefix=youtube/")
     page.get_by_text("Pause", exact=True).first.click()
