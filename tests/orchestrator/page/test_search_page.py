@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -57,6 +58,13 @@ async def test_markup_is_shown_literally_and_cannot_be_an_address(client, store_
     assert MARKUP not in html and "<mark>word</mark>" in html
     assert "%2Ffile?q=word" in html  # else it is the address of the recording that is called as the folder
     assert MARKUP not in (await client.get("/search", params={"q": MARKUP})).text
+
+
+async def test_days_are_those_of_utc_and_the_form_says_so(client, store_transcript):
+    await store_transcript("late.mp4", "horses", modified=datetime(2026, 1, 31, 23, 30, tzinfo=UTC))
+    html = (await client.get("/search?q=horses&until=2026-01-31")).text
+    assert "From (UTC)<" in html and "Until (UTC)<" in html and '<time datetime="2026-01-31T23:30:00+00:00">' in html
+    assert "Nothing found" in (await client.get("/search?q=horses&since=2026-02-01")).text
 
 
 async def test_a_wrong_field_is_named_in_the_form(client):
