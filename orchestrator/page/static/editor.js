@@ -11,7 +11,7 @@ export class Editor {
   #follow;
   #dialog;
   #button;
-  #open = null; // {line, form, field}; the field is read-only while it is saved
+  #open = null; // {line, form, field}, and the text and revision that are edited; the field is read-only while it is saved
 
   constructor(root, transcript, edits, follow) {
     this.#transcript = transcript;
@@ -32,7 +32,7 @@ export class Editor {
   }
 
   get #isChanged() {
-    return this.#open !== null && this.#open.field.value !== textOf(this.#open.line);
+    return this.#open !== null && this.#open.field.value !== this.#open.text;
   }
 
   get #isSaving() {
@@ -56,10 +56,8 @@ export class Editor {
     this.#button.remove();
     const form = template.content.firstElementChild.cloneNode(true), field = form.querySelector("textarea");
     field.value = textOf(line);
-    this.#open = {line, form, field};
-    line.classList.add("editing");
-    line.append(form);
-    this.#fit();
+    this.#open = {line, form, field, text: field.value, revision: this.#edits.revision};
+    this.#put(line);
     field.focus({preventScroll: true});
     field.addEventListener("input", () => this.#fit());
     form.addEventListener("submit", (event) => {
@@ -73,6 +71,21 @@ export class Editor {
     form.querySelector('[data-edit="split"]').addEventListener("click", () => this.#split());
     form.querySelector('[data-edit="merge"]').addEventListener("click", () => this.#merge());
     form.querySelector('[data-edit="merge"]').disabled = !this.#next;
+  }
+
+  #put(line) {
+    this.#open.line = line;
+    line.classList.add("editing");
+    line.append(this.#open.form);
+    this.#fit();
+  }
+
+  /** Lines were made again: a field with unsaved text moves to the one that is in its place now. */
+  keep() {
+    if (!this.#open || this.#open.line.isConnected) return;
+    if (!this.#isChanged && !this.#isSaving) return this.#close();
+    const line = this.#transcript.at(Number(this.#open.line.dataset.start)) ?? this.#transcript.lines[0];
+    if (line) this.#put(line);
   }
 
   get #next() {
@@ -128,11 +141,11 @@ export class Editor {
   }
 
   async #write(first, last, segments) {
-    const [start, end] = [Number(first.dataset.start), Number(last.dataset.end)];
+    const [start, end] = [Number(first.dataset.start), Number(last.dataset.end)], {revision} = this.#open;
     this.#hold(true);
     this.#say("Saving…");
     try {
-      this.#done(await this.#edits.write(start, end, segments), start);
+      this.#done(await this.#edits.write(start, end, segments, revision), start);
     } catch (failure) {
       this.#hold(false);
       this.#say(failure.message);

@@ -24,8 +24,9 @@ export class Edits {
     this.revision = revision;
   }
 
-  /** Write segments in place of those between two times; the lines that are shown for them. Throws a Failure. */
-  async write(start, end, segments, revision = this.revision) {
+  /** Write segments in place of those between two times, as they were at a revision; the lines that are shown for them.
+   *  Throws a Failure. */
+  async write(start, end, segments, revision) {
     return this.#take(await this.#post("", {job: this.#job, base_revision: revision, start, end, segments}));
   }
 

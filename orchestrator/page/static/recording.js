@@ -63,6 +63,7 @@ function goBack() {
 function edited(title) {
   element("title-shown").textContent = element("title-text").value = title ?? "";
   element("title-shown").hidden = !title;
+  editor?.keep();
   showMap();
   find.look();
   element("undo").hidden = element("history-shown").hidden = edits.revision === 0;

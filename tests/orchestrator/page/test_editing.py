@@ -144,6 +144,34 @@ def test_a_text_is_saved_once_and_kept_until_it_is_saved(page: Page, reelscribe:
     expect(lines(page).nth(1).locator(".text")).to_have_text("Said once.")
 
 
+def test_a_text_that_is_being_written_survives_what_else_changes_and_replaces_no_one_elses(
+    page: Page, reelscribe: Reelscribe, job: int
+) -> None:
+    page.goto("/media/edited/short.webm")
+    first, second = (
+        {name: float(line.get_attribute(f"data-{name}") or 0) for name in ("start", "end")}
+        for line in lines(page).all()
+    )
+    field = page.get_by_label("Text of this line")
+    lines(page).first.locator(".text").dblclick()
+    field.fill("Still being written.")
+    url = f"{reelscribe.orchestrator_url}/api/edits/edited/short.webm"
+    for place, text in ((first, "Theirs again."), (second, "By mistake.")):
+        base = {"job": job, "base_revision": httpx.get(url).json()["revision"]}
+        httpx.post(url, json={**base, **place, "segments": [{"text": text}]}).raise_for_status()
+    page.get_by_role("button", name="Undo the last edit").click()
+    expect(page.locator("#edited")).to_have_text("Undone.")
+    assert texts(page)[0] == "Theirs again."
+    assert field.input_value() == "Still being written."
+    field.press("Control+Enter")
+    dialog = page.get_by_role("dialog", name="Someone else has edited this")
+    expect(dialog.locator(".theirs")).to_have_text("Theirs again.")
+    dialog.get_by_role("button", name="Keep theirs").click()
+    lines(page).first.locator(".text").dblclick()
+    page.get_by_role("button", name="Undo the last edit").click()
+    expect(field).to_be_hidden()  # nothing was written in it
+
+
 def test_a_transcript_that_was_made_while_the_page_was_open_is_edited_without_a_reload(
     page: Page, reelscribe: Reelscribe, job: int
 ) -> None:
