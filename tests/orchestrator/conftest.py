@@ -210,9 +210,8 @@ def store_transcript(
             begin = seconds * index
             await progress.store(attempt, [segment(begin, begin + seconds - 1, text)], begin + seconds)
         end = finished(whole, incomplete, len(texts))
-        await progress.finish(
-            attempt, [], end.model_copy(update={"last_modified": modified, "size": 1000, "etag": etag})
-        )
+        end = end.model_copy(update={"last_modified": modified, "size": 1000, "etag": etag})
+        await progress.finish(attempt, [], end)
         async with pool.connection() as connection:
             return (await job_queries.jobs_by_id(connection, [job.id]))[0]
 
