@@ -25,6 +25,8 @@ from tornado.iostream import BaseIOStream, IOStream, SSLIOStream, StreamClosedEr
 
 from reelscribe.errors import BadRequest, HeadersTooLarge, ServiceError
 
+NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
+"""The ``Content-Security-Policy`` of what is no page: a browser that shows it anyway runs and loads nothing."""
 PROBE_SECONDS = 0.5
 _BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -225,6 +227,7 @@ def _error_answer(failure: ServiceError, request_id: str) -> bytes:
         "Server: reelscribe",
         "Content-Type: application/json; charset=UTF-8",
         "X-Content-Type-Options: nosniff",
+        f"Content-Security-Policy: {NO_PAGE}",
         f"X-Request-Id: {request_id}",
         f"Content-Length: {len(body)}",
         "Connection: close",

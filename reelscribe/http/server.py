@@ -19,7 +19,7 @@ from reelscribe.http import request_ids
 from reelscribe.http.access import UNKNOWN, Access
 from reelscribe.http.allowed_hosts import AllowedHosts
 from reelscribe.http.auth import Tokens
-from reelscribe.http.connections import ServiceStream, reset_on_close
+from reelscribe.http.connections import NO_PAGE, ServiceStream, reset_on_close
 from reelscribe.http.metrics import new_registry
 from reelscribe.http.outage_lines import OutageLines
 from reelscribe.http.parsing import parse_query, parse_request
@@ -151,6 +151,7 @@ class ServiceHandler(RequestHandler):
     def set_default_headers(self) -> None:
         self.set_header("Server", "reelscribe")
         self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Content-Security-Policy", NO_PAGE)
         for name, value in self.caller.evidence.answer_headers.items():
             self.set_header(name, value)
 

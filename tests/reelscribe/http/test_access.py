@@ -91,6 +91,7 @@ async def test_refusals_and_failures_are_kept_from_caches_and_other_sites_as_wel
         assert (answer.status_code, answer.headers["Cache-Control"]) == (status, "private, no-cache"), path
         assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
     foreign = await scoped.http.post(
         "/orders/echo", json=ORDER, headers={**session(ADA), "Origin": "http://evil.example"}
     )
