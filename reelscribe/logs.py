@@ -81,9 +81,15 @@ class Console(logging.StreamHandler[TextIO]):
             for name, fact in noted().items()
             if name != SAVEPATH or str(fact) not in message  # most messages begin with it
         )
-        shown.msg = COMMANDS.sub(lambda found: ascii(found[0])[1:-1], f"{message} [{about}]" if about else message)
+        shown.msg = _plain(f"{message} [{about}]" if about else message)
         shown.args = None
+        if shown.exc_info:  # what an error says may be a savepath, too
+            shown.exc_text = _plain(logging.Formatter().formatException(shown.exc_info))
         return super().format(shown)
+
+
+def _plain(text: str) -> str:
+    return COMMANDS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def _as_json(record: logging.LogRecord, service: str) -> str:

@@ -67,6 +67,22 @@ def test_as_text_a_line_says_which_job_savepath_and_request_it_is_about():
     assert lines[-1].endswith("CRITICAL after")
 
 
+def test_what_a_terminal_would_obey_is_shown_in_an_error_too():
+    program = """
+import logging
+from reelscribe import logs
+
+logs.configure()
+try:
+    raise ValueError("\\x1b[2J.mp4\\nno \\x07")
+except ValueError:
+    logging.getLogger("orchestrator.worker").exception("failed")
+"""
+    logged = run(program)
+    assert logged.endswith("    ValueError: \\x1b[2J.mp4\n    no \\x07\n")
+    assert not re.search("[\x1b\x07]", logged)
+
+
 def test_as_json_each_message_is_one_object():
     lines = [json.loads(line) for line in run(ABOUT, "json").splitlines()]
     about = {"job": 12, "savepath": "talks/a\nb.mp4", "request_id": "job-12.1-5eed"}
