@@ -1,13 +1,11 @@
 """The handlers for monitors, ``/healthz`` and ``/metrics``, and for operators: ``/diagnosis``."""
 
-import asyncio
 import ipaddress
 import time
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from reelscribe import disk_room
 from reelscribe.contracts.diagnosis import Diagnosis, Finding
 from reelscribe.contracts.scopes import Scope
 from reelscribe.http.server import ServiceHandler
@@ -44,20 +42,19 @@ class MetricsHandler(ServiceHandler):
 
 
 class DiagnosisHandler(ServiceHandler):
-    """``GET /diagnosis``: what an operator should know of this service. It changes nothing."""
+    """``GET /diagnosis``: what an operator should know of this service. It changes nothing. Looking runs programs, so
+    who asks meanwhile gets the same.
+    """
 
     async def get(self) -> None:
-        service = self.service
-        problems = [Finding.fault("needs", problem, service.remedy) for problem in await service.problems()]
-        disks = await asyncio.to_thread(disk_room.diagnose, service.folders)
-        findings = [self._access(), *problems, *await service.diagnose(), *disks]
+        found = await self.service.findings()
         diagnosis = Diagnosis(
-            service=service.name,
+            service=self.service.name,
             version=version(),
             time=time.time(),
             caller=self.caller.name,
             scope=self.caller.scope or Scope.READ,
-            findings=findings,
+            findings=[self._access(), *found],
         )
         self.finish(diagnosis.model_dump(mode="json"))
 

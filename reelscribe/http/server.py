@@ -33,6 +33,8 @@ DRAINED_BYTES = 16 << 20
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200)
 """Seconds; an answer may stream for hours."""
 
+RELOAD_REMEDY = "correct the file that its log names (journalctl --unit 'reelscribe-*' on its host), then reload"
+
 Model = TypeVar("Model", bound=WireModel)
 
 
@@ -76,6 +78,7 @@ class Service:
         self.renewal = Renewal(name)
         self.renewal.add("tokens", (tokens.file,) if tokens.file else (), self.read_tokens_again)
         self.renewal.add("certificates of [auth]", trust.files(), trust.read_again)
+        self._looking_for_all: asyncio.Task[list[Finding]] | None = None
         self.outage_lines = OutageLines()
         self.registry = new_registry(name)
         self.registry.register(disk_room.DiskRoom(lambda: self.folders))
@@ -123,6 +126,18 @@ class Service:
     async def diagnose(self) -> list[Finding]:
         """What an operator should know in addition to :meth:`problems` and the disks; nothing is changed."""
         return []
+
+    async def findings(self) -> list[Finding]:
+        """All that an operator should know. Whoever asks meanwhile gets the same."""
+        if self._looking_for_all is None or self._looking_for_all.done():
+            self._looking_for_all = asyncio.create_task(self._findings())
+        return await asyncio.shield(self._looking_for_all)
+
+    async def _findings(self) -> list[Finding]:
+        needs = [Finding.fault("needs", problem, self.remedy) for problem in await self.problems()]
+        files = [Finding.fault("files", problem, RELOAD_REMEDY) for problem in self.renewal.problems]
+        disks = await asyncio.to_thread(disk_room.diagnose, self.folders)
+        return [*needs, *files, *await self.diagnose(), *disks]
 
     async def refresh_metrics(self) -> None:
         """Called before the metrics are read."""

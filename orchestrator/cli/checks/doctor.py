@@ -202,7 +202,7 @@ def _certificate(response: httpx.Response, place: Place) -> list[Finding]:
     message = f"good for {days:,.0f} days more"
     if days > LITTLE_CERTIFICATE_DAYS:
         return [Finding.ok("certificate", message)]
-    return [Finding.warning("certificate", message, f"renew tls_cert on its host; then systemctl restart {place.unit}")]
+    return [Finding.warning("certificate", message, f"renew tls_cert on its host; then systemctl reload {place.unit}")]
 
 
 def _way_to(place: Place, failure: ServiceError) -> str:

@@ -34,7 +34,10 @@ async def test_a_certificate_that_ends_soon_is_a_warning(orchestrator, authority
     url = f"[orchestrator]\nextractor_url = https://127.0.0.1:{tls_port}"
     orchestrator.config.write_text(f"{text.replace('[orchestrator]', url)}\n[auth]\ntls_ca = {authority}\n")
     printed = (await orchestrator.run("doctor")).out
-    assert "  WARN certificate: good for 2 days more\n       fix: renew tls_cert on its host; then " in printed
+    assert (
+        "  WARN certificate: good for 2 days more\n       fix: renew tls_cert on its host; then systemctl reload"
+        in printed
+    )
 
 
 async def test_a_mistake_in_config_cfg_is_all_that_is_said(orchestrator):
