@@ -173,7 +173,7 @@ make_file() {
 configure() {
     run install --directory --mode=750 --owner=0 "--group=$group" "$root$etc" "$root$etc/conf.d"
     # The shipped settings, with the folders of an installed service.
-    sed -e "s|^token_file =.*|token_file = $etc/tokens|" \
+    sed -e "/^\[auth\]/,/^\[/s|^token_file =.*|token_file = $etc/tokens|" \
         -e 's|^minio_data_path =.*|minio_data_path = /data/minio|' \
         -e 's|^data_dir = data/|data_dir = /var/lib/reelscribe/|' "$source/config.cfg" | make_file config.cfg
     for settings in "$root$etc/config.cfg" "$root$etc/conf.d"/*.cfg; do

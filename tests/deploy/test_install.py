@@ -91,6 +91,7 @@ class TestImage:
         assert (tokens.stat().st_mode & 0o777, tokens.stat().st_uid) == (0o600, uid)
         settings = load_settings(image / "etc/reelscribe/config.cfg")
         assert settings.auth.token_file == Path("/etc/reelscribe/tokens")
+        assert settings.client.token_file is None  # that of [auth], wherever conf.d has it
         assert settings.database.data_dir == Path("/var/lib/reelscribe/postgres")
         assert settings.ingest.data_dir == Path("/var/lib/reelscribe/ingest")
         assert settings.paths.minio_data_path == Path("/data/minio")
