@@ -29,6 +29,7 @@ class ApiClient:
 
     Attributes:
         name: what it is called in sentences.
+        shown_url: base URL for people: without the user and the password that a proxy may ask for.
 
     Raises:
         SettingsError: the token file is unusable.
@@ -36,7 +37,7 @@ class ApiClient:
 
     def __init__(self, url: str, token_file: Path | None) -> None:
         token = None if token_file is None else _token_in(token_file)
-        self.url = url
+        self.shown_url = str(httpx.URL(url).copy_with(userinfo=b""))
         self.name = f"the orchestrator at {without_password(url)}"
         self._has_token = token is not None
         self._http = httpx.AsyncClient(

@@ -76,7 +76,7 @@ class HttpAccess:
         self.takes_webhooks = about.takes_webhooks
         self.resubmits = about.resubmits
         self._client = client
-        self._links = about.url or client.url
+        self._links = about.url or client.shown_url
 
     def bucket(self, named: str | None) -> str:
         return named or self.default_bucket

@@ -170,10 +170,10 @@ def in_this_process(monkeypatch, tmp_path) -> None:
 
 
 @asynccontextmanager
-async def serving(folder: Path, url: str, tls: ssl.SSLContext | None = None):
+async def serving(folder: Path, url: str, tls: ssl.SSLContext | None = None, token_file: str = "tokens.txt"):
     """An orchestrator that serves an archive; its URL."""
     (folder / "tokens.txt").write_text(f"{SECRET} ann\n{READER} bob read\n")
-    (folder / "server.cfg").write_text(f"[database]\nurl = {url}\n[auth]\ntoken_file = tokens.txt\n")
+    (folder / "server.cfg").write_text(f"[database]\nurl = {url}\n[auth]\ntoken_file = {token_file}\n")
     async with open_session(load_settings(folder / "server.cfg")) as session:
         service = make_service(session)
         service.public_url = session.settings.orchestrator.public_url
@@ -328,6 +328,13 @@ async def test_a_server_that_is_away_older_or_something_else_gets_a_sentence(ove
         with http_server(answer) as port:
             outcome = await over_http.run("status", "--server", f"http://127.0.0.1:{port}")
         assert (outcome.code, sentence in outcome.err, outcome.err.count("\n")) == (1, True, 1)
+
+
+async def test_links_have_no_password_of_the_url(archive, tmp_path, monkeypatch):
+    monkeypatch.delenv("REELSCRIBE_ORCHESTRATOR__PUBLIC_URL")
+    async with serving(tmp_path, archive, token_file="") as url:
+        outcome = await OverHttp(tmp_path, url.replace("//", "//ann:hush@")).run("search", "horse", "--json")
+    assert (outcome.code, f'"{url}/api/' in outcome.out, "hush" in outcome.out) == (0, True, False)
 
 
 async def test_a_certificate_is_trusted_only_through_its_authority(archive, tmp_path):
