@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 from reelscribe.savepath import mistake_in
+from reelscribe.text.urls import without_password
 
 
 def _comma_separated(value: Any) -> Any:
@@ -33,8 +34,21 @@ def _expanded(path: Path) -> Path:
 
 
 def _http_url(value: str) -> str:
+    shown = without_password(value if "://" in value else f"://{value}").removeprefix("://")
+    mistake = f"{shown!r} is not a base URL such as http://extractor:8888"
     if not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", value):
-        raise ValueError(f"{value!r} is not a base URL such as http://extractor:8888")
+        raise ValueError(mistake)
+    try:
+        parts = urlsplit(value)
+        port, host = parts.port, parts.hostname or ""
+        if "[" in parts.netloc or re.fullmatch(r"\d+(\.\d+){3}", host):
+            ip_address(host)
+        elif not host.isascii():
+            host.encode("idna")
+    except ValueError:
+        raise ValueError(f"{mistake}; its host or its port cannot be read") from None
+    if not host or port == 0:
+        raise ValueError(mistake)
     return value.rstrip("/")
 
 

@@ -330,6 +330,28 @@ async def test_a_server_that_is_away_older_or_something_else_gets_a_sentence(ove
         assert (outcome.code, sentence in outcome.err, outcome.err.count("\n")) == (1, True, 1)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://[::1",
+        "https://h:99999",
+        "https://h:1:2",
+        "https://h..é",
+        "https://1.2.3.999",
+        "https://h/?a",
+        "ftp://h",
+        "h:1",
+    ],
+)
+async def test_what_is_no_url_gets_a_sentence_without_its_password(tmp_path, url):
+    scheme, _, host = url.rpartition("//")
+    given = f"{scheme}//me:hush@{host}" if scheme else f"me:hush@{host}"
+    outcome = await OverHttp(tmp_path, given).run("list")
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+    assert outcome.err.startswith("--server: '") and "is not a base URL such as http" in outcome.err
+    assert "hush" not in outcome.err
+
+
 async def test_links_have_no_password_of_the_url(archive, tmp_path, monkeypatch):
     monkeypatch.delenv("REELSCRIBE_ORCHESTRATOR__PUBLIC_URL")
     async with serving(tmp_path, archive, token_file="") as url:
