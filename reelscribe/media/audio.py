@@ -367,7 +367,8 @@ class AudioExtraction:
             delivered = self._copied.seconds + self._copied.silence if self._copied and self._copied.seconds else 0.0
         return Outcome(
             delivered=delivered,
-            exit_code=(source.exit_code if source else 0) or (self._encoder.exit_code if self._encoder else 0),
+            exit_code=source.exit_code if source else 0,
+            encoder_exit_code=self._encoder.exit_code if self._encoder else 0,
             errors=source.errors if source else 0,
             messages=[*(source.messages if source else ()), *(self._encoder.messages if self._encoder else ())],
             decoded=self._decoded,

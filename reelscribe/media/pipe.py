@@ -23,13 +23,16 @@ class Pipe:
 
     After a small read the next one waits a little longer, so that the child's writes gather in the pipe; after a large
     read it waits less. The first read never waits.
+
+    Args:
+        size: bytes that it holds, as far as the account may still have them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, size: int = PIPE_BYTES) -> None:
         self._reading, self.writing = os.pipe()
         os.set_blocking(self._reading, False)
         with suppress(PermissionError):  # the account has used up its pipe memory; the default size does too
-            fcntl.fcntl(self._reading, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+            fcntl.fcntl(self._reading, fcntl.F_SETPIPE_SZ, size)
         self._pause = 0.0
 
     def close_writing(self) -> None:

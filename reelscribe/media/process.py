@@ -1,6 +1,7 @@
 """Running ffmpeg: in its sandbox, and ended with its whole process group whatever happens."""
 
 import asyncio
+import logging
 import os
 import re
 import signal
@@ -9,13 +10,18 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, Self
 
+from reelscribe.errors import InternalError
 from reelscribe.media.pipe import Pipe
-from reelscribe.media.sandbox import Sandbox, child_environment
+from reelscribe.media.sandbox import Sandbox, child_environment, has_run
+
+log = logging.getLogger(__name__)
 
 MAX_LINE_BYTES = 4096
 READ_BYTES = 1 << 16
+STATUS_BYTES = 1 << 12
 KEPT_LINES = 12
 KEPT_CHARACTERS = 300
 
@@ -91,9 +97,11 @@ class FFmpegProcess:
         channels: Sequence[StandardInput] = (),
     ) -> None:
         self.messages = Messages()
-        self._command = sandbox.wrap(
-            command, cpu_seconds=cpu_seconds, may_write=may_write, most_bytes=most_bytes, network=network
+        self._sandbox = sandbox
+        self._wrapped = partial(
+            sandbox.wrap, command, cpu_seconds=cpu_seconds, may_write=may_write, most_bytes=most_bytes, network=network
         )
+        self._reported = b""
         self._reports = reports
         self._descriptors = (*inherits, *(report.writing for report in reports), *(one.reading for one in channels))
         self._feed = feed
@@ -101,13 +109,15 @@ class FFmpegProcess:
 
     async def __aenter__(self) -> Self:
         self._output = Pipe()
+        self._status = Pipe(STATUS_BYTES) if self._sandbox.bwrap else None
+        status = self._status.writing if self._status else None
         starting = asyncio.create_task(
             asyncio.create_subprocess_exec(
-                *self._command,
+                *self._wrapped(status=status),
                 stdin=self._feed.reading if self._feed else DEVNULL,
                 stdout=self._output.writing,
                 stderr=PIPE,
-                pass_fds=self._descriptors,
+                pass_fds=self._descriptors if status is None else (*self._descriptors, status),
                 env=child_environment(),
                 start_new_session=True,
             )
@@ -116,9 +126,12 @@ class FFmpegProcess:
             self._process = await asyncio.shield(starting)
         except BaseException:
             self._output.close()
+            self._close_status()
             await asyncio.shield(end_once_started(starting))
             raise
         self._output.close_writing()
+        if self._status:
+            self._status.close_writing()
         for report in self._reports:
             report.close_writing()
         for given in self._inputs:
@@ -130,7 +143,8 @@ class FFmpegProcess:
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)  # the sandbox is a process too
         self._output.close()
-        await self.wait()
+        await self._ended()
+        self._close_status()
 
     @property
     def pid(self) -> int:
@@ -151,7 +165,28 @@ class FFmpegProcess:
         return await self._output.read_all()
 
     async def wait(self) -> int:
-        """Wait for its end; returns its exit code."""
+        """Wait for its end; returns its exit code.
+
+        Raises:
+            InternalError: it was never started, since its sandbox could not be made: that says nothing of its input.
+        """
+        exit_code = await self._ended()
+        if exit_code > 0 and not self._has_run():
+            log.error("the sandbox could not be made (exit code %d): %s", exit_code, " | ".join(self.messages.last))
+            raise InternalError("the sandbox of ffmpeg could not be made; try again, and see the log if it stays so")
+        return exit_code
+
+    def _has_run(self) -> bool:
+        if self._status:
+            self._reported += self._status.read_now()
+        return not self._sandbox.bwrap or has_run(self._reported)
+
+    def _close_status(self) -> None:
+        if self._status:
+            self._status.close()
+            self._status = None
+
+    async def _ended(self) -> int:
         await asyncio.shield(self._draining)  # a cancelled wait does not stop the draining
         return await self._process.wait()
 

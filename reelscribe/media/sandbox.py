@@ -42,6 +42,11 @@ def killed_by(exit_code: int) -> str | None:
     return f"{name}: {_FILTER}" if number == signal.SIGSYS else name
 
 
+def has_run(status: bytes) -> bool:
+    """Whether the program was started, by what bubblewrap wrote: it gives an exit code only if it is the program's."""
+    return b'"exit-code"' in status
+
+
 class SandboxBroken(Exception):
     """Bubblewrap is installed and does not work."""
 
@@ -77,6 +82,7 @@ class Sandbox:
         may_write: bool = False,
         most_bytes: int | None = None,
         network: bool = False,
+        status: int | None = None,
     ) -> list[str]:
         """``command``, to be run in the sandbox.
 
@@ -85,8 +91,10 @@ class Sandbox:
             may_write: it may write to files that it inherits; otherwise to no file.
             most_bytes: that a file may have when it has written; None for any number.
             network: it may reach addresses of this host (names are not resolved in the sandbox).
+            status: descriptor that bubblewrap writes to; :func:`has_run` reads that.
         """
-        return [*self._limits(cpu_seconds, most_bytes if may_write else 0), *self._isolation(network), *command]
+        limits = self._limits(cpu_seconds, most_bytes if may_write else 0)
+        return [*limits, *self._isolation(network, status), *command]
 
     def seeing(self, paths: Sequence[Path]) -> Self:
         """This sandbox, with more files and folders that the program may read; those that do not exist are ignored."""
@@ -105,9 +113,10 @@ class Sandbox:
             *(() if most_bytes is None else (f"--fsize={most_bytes}",)),
         ]
 
-    def _isolation(self, network: bool) -> list[str]:
+    def _isolation(self, network: bool, status: int | None) -> list[str]:
         if self.bwrap:
-            return [*self.bwrap, *(("--share-net",) if network else ()), "--"]
+            report = () if status is None else ("--json-status-fd", str(status))
+            return [*self.bwrap, *report, *(("--share-net",) if network else ()), "--"]
         if self.setpriv:
             return [self.setpriv, "--no-new-privs", "--pdeathsig", "KILL", "--"]
         return []

@@ -54,7 +54,8 @@ class Outcome:
 
     Attributes:
         delivered: seconds of audio in the body, with the silence that a copied track leaves out.
-        exit_code: of the decoder, else of the encoder.
+        exit_code: of the decoder.
+        encoder_exit_code: of the encoder, which reads nothing but samples of ours; 0 without one.
         errors: number of its messages about damage.
         messages: its last messages, for the log.
         decoded: the track, unless it was copied.
@@ -62,6 +63,7 @@ class Outcome:
 
     delivered: float
     exit_code: int
+    encoder_exit_code: int
     errors: int
     messages: Sequence[str]
     decoded: DecodedTrack | None
@@ -115,13 +117,14 @@ async def judge(
         NoRoom, InternalError, NoAudioTrack, NotDecodable, PastTheEnd: there is nothing to deliver.
     """
     savepath = stored.savepath
-    if outcome.exit_code or outcome.errors:
-        log.warning("%s: ffmpeg exited with %d: %s", savepath, outcome.exit_code, " | ".join(outcome.messages))
+    exit_code = outcome.exit_code or outcome.encoder_exit_code
+    if exit_code or outcome.errors:
+        log.warning("%s: ffmpeg exited with %d: %s", savepath, exit_code, " | ".join(outcome.messages))
     if failure := stored.read_failure():
         raise failure
-    if outcome.exit_code and output is not None and is_full(output):
+    if exit_code and output is not None and is_full(output):
         raise no_room(savepath)
-    if killer := killed_by(outcome.exit_code):
+    if killer := killed_by(exit_code):
         raise InternalError(f"{savepath}: ffmpeg was killed by {killer}; try again")
     declared = declared_seconds(structure, selection.declared, request.start, request.duration)
     chain = None
@@ -130,6 +133,8 @@ async def judge(
         declared = part_seconds(chain.seconds if chain else None, request.start, request.duration)
     if outcome.delivered <= 0:
         raise await _no_audio(ffmpeg, stored, request, outcome, declared, structure.cut)
+    if outcome.encoder_exit_code:
+        raise InternalError(f"{savepath}: ffmpeg could not encode the audio; try again")
     damaged = await _damaged(ffmpeg, stored, structure, outcome.decoded, cpu_seconds)
     delivered = outcome.delivered - damaged
     appended = None if _is_all(request, delivered) else await asyncio.to_thread(appended_at, stored, structure)

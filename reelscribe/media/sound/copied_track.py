@@ -1,12 +1,14 @@
 """One track as it is stored, copied into a container of its own without decoding."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from reelscribe.contracts.extractor import ExtractAudioRequest
 from reelscribe.media.commands import REPORTED_OFFSET, Encoding, Reading, Sound, copy_command, packets_command
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.pipe import Pipe
 from reelscribe.media.process import FFmpegProcess
+from reelscribe.media.sandbox import killed_by
 from reelscribe.media.sound.frame_report import FrameReport
 from reelscribe.media.sound.timeline import LONGEST_GAP_SECONDS, TOLERATED_SECONDS
 from reelscribe.media.stored_object import StoredObject
@@ -66,8 +68,20 @@ class CopiedTrack:
     ) -> AsyncGenerator[bytes, None]:
         """The bytes; none if they are written to the descriptor ``output``. Closing the iterator ends ffmpeg.
 
-        ``begins`` is known when the first bytes come.
+        ``begins`` is known when the first bytes come. An ffmpeg that fails before is tried once more, as when decoding.
         """
+        yielded = False
+        for _ in range(2):
+            async with aclosing(self._copy(request, encoding, output)) as chunks:
+                async for chunk in chunks:
+                    yielded = True
+                    yield chunk
+            if yielded or self.begins is not None or not self.exit_code or killed_by(self.exit_code):
+                return
+
+    async def _copy(
+        self, request: ExtractAudioRequest, encoding: Encoding, output: int | None
+    ) -> AsyncGenerator[bytes, None]:
         url = "pipe:1" if output is None else f"file:/proc/self/fd/{output}"
         report, pipe = FrameReport(), Pipe()
         lead = 0.0 if self._origin is None else await self._lead(self._origin)
@@ -120,6 +134,7 @@ class CopiedTrack:
                         lead = float((frame.duration - REPORTED_OFFSET) * report.time_base) - origin
                         lead %= CYCLE_SECONDS
                         return lead if lead <= LONGEST_GAP_SECONDS else 0.0
+            await process.wait()
         return 0.0
 
     def _count(self, report: FrameReport, data: bytes, zero: float, start: float) -> None:

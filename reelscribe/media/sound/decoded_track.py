@@ -13,6 +13,7 @@ from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection import LONG_SEARCH, Search
 from reelscribe.media.pipe import Pipe
 from reelscribe.media.process import FFmpegProcess
+from reelscribe.media.sandbox import killed_by
 from reelscribe.media.sound.alignment import Alignment
 from reelscribe.media.sound.frame_report import Frame, FrameReport
 from reelscribe.media.sound.phase import LONG_QUIET_SECONDS, LongestQuiet, PhaseCheck, cancels_later
@@ -114,6 +115,7 @@ class DecodedTrack:
         self._first_pts = 0
         self._leads = deque(LONGER_SEEK_LEADS)
         self._shift = 0.0
+        self._failed_once = False
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The samples, little-endian and interleaved, in chunks of any size. Closing the iterator ends ffmpeg."""
@@ -135,7 +137,7 @@ class DecodedTrack:
 
     async def _decode(self) -> AsyncGenerator[bytes, None]:
         report, pipe, output = FrameReport(), Pipe(), _Output()
-        self.timeline, self._next_pts = None, None
+        self.timeline, self._next_pts, self.exit_code = None, None, 0
         self._withheld, self._withheld_samples = deque(), 0
         quiet = self._quiet = self._quiet and LongestQuiet()
         aligning = self._alignment()
@@ -194,6 +196,7 @@ class DecodedTrack:
                         return
                 self.exit_code = await process.wait()
                 self.errors, self.messages = process.messages.errors, list(process.messages.last)
+                self._try_again()
                 self._look_further()
         finally:
             pipe.close()
@@ -270,6 +273,13 @@ class DecodedTrack:
         lead = self._leads.popleft()
         earlier = None if lead is None or lead >= self._part.start else self._part.start - lead
         self.reading = replace(self.reading, seek=earlier)
+        raise _Again
+
+    def _try_again(self) -> None:
+        """Nothing was found, and ffmpeg failed: of a host without room for its threads, a second try says more."""
+        if self.timeline or self._failed_once or not self.exit_code or killed_by(self.exit_code):
+            return
+        self._failed_once = True
         raise _Again
 
     def _look_further(self) -> None:

@@ -1,17 +1,22 @@
 """Whether silence that was added is a hole of the recording, or takes the place of sound that is damaged."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from typing import NamedTuple
 
+from reelscribe.errors import InternalError
 from reelscribe.media.commands import REPORTED_OFFSET, Reading, Sound, packets_command
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.process import FFmpegProcess
+from reelscribe.media.sandbox import killed_by
 from reelscribe.media.sound.frame_report import FrameReport
 from reelscribe.media.sound.timeline import LONGEST_GAP_SECONDS, RESTART_SECONDS, Gap
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.structure.continuity import is_continuous
 from reelscribe.media.structure.facts import Structure
+
+log = logging.getLogger(__name__)
 
 HARMLESS_SECONDS = 0.5
 """So little added silence is not looked into: reading all packets again takes time."""
@@ -94,3 +99,7 @@ async def _packets(
                 last = seconds
                 sounds = frame.size > EMPTY_BYTES.get(report.codec or "", 1)
                 yield _Packet(seconds, clock, sounds, frame.corrupt)
+        exit_code = await process.wait()
+        if killed_by(exit_code) or (exit_code and last is None):
+            log.error("%s: ffmpeg exited with %d: %s", stored.savepath, exit_code, " | ".join(process.messages.last))
+            raise InternalError(f"{stored.savepath}: ffmpeg could not look for damage; try again")

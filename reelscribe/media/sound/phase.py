@@ -130,6 +130,9 @@ async def _decoded_peak(ffmpeg: FFmpeg, stored: StoredObject, sound: Sound, read
                 report.read_now()
                 size -= len(chunk)
                 peak = max(peak, _peak(chunk[: len(chunk) // SAMPLE_BYTES * SAMPLE_BYTES]))
+            if size > 0:
+                await report.read_all()
+                await process.wait()
     finally:
         with suppress(OSError):
             report.close()
