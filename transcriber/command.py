@@ -12,6 +12,7 @@ import typer
 from reelscribe import logs
 from reelscribe.command_line import print_check, report_settings_errors
 from reelscribe.errors import ServiceError, SettingsError
+from reelscribe.http.asking import asking_client, check_token
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import ExtractorClient
 from reelscribe.http.serving import serve
@@ -128,6 +129,8 @@ async def _check_extractor(url: str, tokens: Tokens) -> bool:
     async with ExtractorClient(url, tokens) as extractor:
         try:
             health = await extractor.health()
+            async with asking_client(tokens) as http:
+                await check_token(http, f"the extractor at {without_password(url)}", url)
         except ServiceError as failure:
             return print_check("extractor", failure)
     found = f"{health['machine']} at {without_password(url)} is {health['status']}"

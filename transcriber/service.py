@@ -52,7 +52,7 @@ class TranscriberService(Service):
         tokens: who may call; the first one is sent to the extractor.
     """
 
-    remedy = "start the extractor, or correct [transcriber] extractor_url; on its host, transcriber check says more"
+    remedy = "see what is said of the extractor; if nothing is, start it, or correct [transcriber] extractor_url"
     lost_client_seconds = 30
     """Its work ends then: a stream sends something every few seconds, and its client always reads."""
 

@@ -307,6 +307,12 @@ def free_port() -> int:
 
 
 @pytest.fixture
+def tokens_of_extractor() -> Tokens:
+    """None is asked for."""
+    return Tokens()
+
+
+@pytest.fixture
 def bucket(tmp_path: Path) -> Path:
     """The folder of a bucket, with a few objects."""
     folder = tmp_path / "minio" / BUCKET
@@ -317,9 +323,10 @@ def bucket(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def extractor(bucket: Path, local_ffmpeg: FFmpeg) -> AsyncIterator[str]:
+async def extractor(bucket: Path, local_ffmpeg: FFmpeg, tokens_of_extractor: Tokens) -> AsyncIterator[str]:
     """The URL of a real extractor on this bucket."""
-    service = ExtractorService(Settings(paths=PathsSection(minio_data_path=bucket.parent)), local_ffmpeg, Tokens())
+    settings = Settings(paths=PathsSection(minio_data_path=bucket.parent))
+    service = ExtractorService(settings, local_ffmpeg, tokens_of_extractor)
     server = ServiceServer(extractor_app(service))
     socket, port = bind_unused_port()
     server.add_socket(socket)

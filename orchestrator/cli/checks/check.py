@@ -17,6 +17,7 @@ from orchestrator.worker.transcriber_client import TranscriberClient
 from reelscribe import logs
 from reelscribe.command_line import print_check, report_settings_errors
 from reelscribe.errors import ServiceError
+from reelscribe.http.asking import asking_client, check_token
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import ExtractorClient
 from reelscribe.program import work_begins
@@ -70,26 +71,32 @@ async def _check(chosen: Settings, tokens: Tokens, silently: bool) -> list[Check
         report("database", failure)
     except CONNECTION_ERRORS as refused:
         report("database", DatabaseUnavailable(one_line(refused)))
-    async with ExtractorClient(chosen.listing_url, tokens) as extractor:
+    async with ExtractorClient(chosen.listing_url, tokens) as extractor, asking_client(tokens) as http:
+        shown = without_password(chosen.listing_url)
         try:
             health = await extractor.health()
+            await check_token(http, f"the extractor at {shown}", chosen.listing_url)
         except ServiceError as failure:
             report("extractor", failure)
         else:
-            found = f"{health['machine']} at {without_password(chosen.listing_url)} is {health['status']}"
+            found = f"{health['machine']} at {shown} is {health['status']}"
             problems = "; ".join(health["problems"])
             report("extractor", ServiceError(f"{found}: {problems}") if problems else found)
+            if not problems:
+                for bucket, answer in (await own_checks.buckets(chosen, tokens)).items():
+                    report(bucket, answer)
             report("sandbox of the extractor", _sandbox(health))
     if (of_ingest := await own_checks.ingest(chosen)) is not None:
         report("ingest", of_ingest)
     for subject, problem in (await own_checks.result_buckets(chosen)).items():
         report(subject, ServiceError(problem) if problem else "is there")
     section = chosen.orchestrator
-    async with TranscriberClient(tokens, section.progress_timeout) as transcriber:
+    async with TranscriberClient(tokens, section.progress_timeout) as transcriber, asking_client(tokens) as http:
         for url in section.transcriber_urls:
             shown = without_password(url)
             try:
                 health = await transcriber.health(url)
+                await check_token(http, f"the transcriber at {shown}", url)
                 report(
                     shown,
                     f"model {health.get('model')}, {health.get('free')} of {health.get('capacity')} slots free",

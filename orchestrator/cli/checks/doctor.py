@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 import typer
-from pydantic import ValidationError
 
 from orchestrator.cli.checks import own_checks
 from orchestrator.cli.console import print_json, visible
@@ -20,19 +19,17 @@ from orchestrator.diagnosis import diagnose
 from orchestrator.queue.entries import QueueEntries
 from reelscribe import logs
 from reelscribe.command_line import report_settings_errors
-from reelscribe.contracts.diagnosis import Diagnosis, Finding, Level
-from reelscribe.contracts.scopes import Scope
+from reelscribe.contracts.diagnosis import Finding, Level
 from reelscribe.errors import ServiceError
+from reelscribe.http import asking
+from reelscribe.http.asking import asking_client
 from reelscribe.http.auth import Tokens
-from reelscribe.http.peer import as_service_errors, refusal, unexpected
 from reelscribe.program import work_begins
 from reelscribe.settings.config_file import choose_config
 from reelscribe.settings.loading import Settings, load_settings
 from reelscribe.text.urls import without_password
-from reelscribe.trust import tls_context
 from reelscribe.version import version
 
-CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 LITTLE_SKEW_SECONDS, MUCH_SKEW_SECONDS = 2.0, 60.0
 """S3 refuses what is signed with a clock that is 15 minutes off; long before, times in logs cannot be compared."""
 
@@ -126,16 +123,18 @@ def _places(chosen: Settings) -> list[Place]:
 
 async def _examine(chosen: Settings, file: Path | None, tokens: Tokens) -> list[Report]:
     """Everything, as far as it answers."""
-    timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
-    async with httpx.AsyncClient(
-        headers=tokens.headers(), timeout=timeout, verify=tls_context(shows_certificate=True)
-    ) as http:
+    async with asking_client(tokens) as http:
         own, *reports = await asyncio.gather(
             _own(chosen, file, tokens), *(_ask(http, place) for place in _places(chosen))
         )
     orchestrator = reports[0]
     if orchestrator.version is None:
         orchestrator.findings += await _look_at_database(chosen)
+    if not any(finding.level == "fault" for finding in reports[1].findings):
+        for bucket, answer in (await own_checks.buckets(chosen, tokens)).items():
+            own.findings.append(
+                _finding(bucket, answer, "correct [paths] bucket_name and buckets, here or on its host")
+            )
     own.findings += compare(reports)
     return [own, *reports]
 
@@ -166,31 +165,20 @@ async def _ask(http: httpx.AsyncClient, place: Place) -> Report:
     report = Report(place.role, place.url)
     name, asked_at, began = report.name, time.time(), time.monotonic()
     try:
-        with as_service_errors(name):
-            response = await http.get(f"{place.url}/diagnosis")
+        response = await asking.ask(http, name, place.url)
         report.findings += _certificate(response, place)
-        diagnosis = _read(name, response)
+        diagnosis = asking.read(name, response)
     except ServiceError as failure:
         report.findings.append(Finding.fault("reached", failure.message, _way_to(place, failure)))
         return report
     took = time.monotonic() - began
     report.version, report.uncertain_seconds = diagnosis.version, took / 2
     report.clock_seconds = diagnosis.time - (asked_at + took)  # it is read last, after all findings
-    if not diagnosis.scope.includes(Scope.SUBMIT):
-        message = f"our token, {diagnosis.caller}, may only {diagnosis.scope} there"
+    if message := asking.scope_problem(diagnosis):
         fix = "in the token_file of its host, give this token the scope submit, or more"
         report.findings.append(Finding.fault("token", message, fix))
     report.findings += diagnosis.findings
     return report
-
-
-def _read(name: str, response: httpx.Response) -> Diagnosis:
-    if response.status_code != 200:
-        raise refusal(name, response)
-    try:
-        return Diagnosis.model_validate_json(response.content)
-    except ValidationError:
-        raise unexpected(name, response.status_code) from None
 
 
 def _certificate(response: httpx.Response, place: Place) -> list[Finding]:
@@ -209,7 +197,7 @@ def _way_to(place: Place, failure: ServiceError) -> str:
     """What makes a service answer."""
     match failure.code:
         case "unauthorized":
-            return "the first line of [auth] token_file on this host must be a line of the token_file on that host"
+            return asking.TOKEN_FIX
         case "route_not_found":
             return "it is older than this command: upgrade Reelscribe there"
         case "peer_unreachable" | "stream_cut":
@@ -236,8 +224,8 @@ async def _look_at_database(chosen: Settings) -> list[Finding]:
 
 
 def compare(reports: Sequence[Report]) -> list[Finding]:
-    """What no service can know alone."""
-    return [_versions(reports), _clocks(reports)]
+    """What no service can know alone; nothing if none has answered."""
+    return [_versions(reports), _clocks(reports)] if any(report.version for report in reports) else []
 
 
 def _versions(reports: Sequence[Report]) -> Finding:

@@ -5,7 +5,10 @@ from pathlib import Path
 from orchestrator.ingest.environment import ENVIRONMENT, Environment
 from orchestrator.webhooks.signing import Secrets
 from reelscribe.blocking_calls import call_blocking
+from reelscribe.contracts.extractor import ObjectsQuery
 from reelscribe.errors import ServiceError, SettingsError
+from reelscribe.http.auth import Tokens
+from reelscribe.http.extractor_client import ExtractorClient
 from reelscribe.settings.loading import Settings
 
 
@@ -26,6 +29,19 @@ async def ingest(chosen: Settings) -> str | ServiceError | None:
     of_yt_dlp = await environment.version()
     broken = ServiceError("yt-dlp does not run; install it again with: orchestrator ingest setup")
     return f"yt-dlp {of_yt_dlp}" if of_yt_dlp else broken
+
+
+async def buckets(chosen: Settings, tokens: Tokens) -> dict[str, str | ServiceError]:
+    """Each bucket of ``[paths]``, and whether the extractor reads it."""
+    found: dict[str, str | ServiceError] = {}
+    async with ExtractorClient(chosen.listing_url, tokens) as extractor:
+        for bucket in dict.fromkeys((chosen.paths.bucket_name, *chosen.paths.buckets)):
+            try:
+                await extractor.objects(ObjectsQuery(bucket_name=bucket, limit=1))
+                found[f"bucket {bucket}"] = "the extractor reads it"
+            except ServiceError as refused:
+                found[f"bucket {bucket}"] = refused
+    return found
 
 
 async def result_buckets(chosen: Settings) -> dict[str, str | None]:

@@ -329,16 +329,15 @@ async def test_a_database_that_does_not_answer_is_one_sentence(orchestrator, fre
 
 
 @pytest.fixture
-def reachable_extractor(orchestrator, transcriber):
-    """All that ``check`` asks of the extractor is its health, which every service reports."""
+def reachable_extractor(orchestrator, extractor):
     text = orchestrator.config.read_text()
-    orchestrator.config.write_text(text.replace("[orchestrator]", f"[orchestrator]\nextractor_url = {transcriber.url}"))
+    orchestrator.config.write_text(text.replace("[orchestrator]", f"[orchestrator]\nextractor_url = {extractor}"))
 
 
 async def test_check_reports_each_part(orchestrator, transcriber, reachable_extractor):
     outcome = await orchestrator.run("check")
     assert outcome.code == 0
-    assert [line[:5] for line in outcome.out.splitlines()] == ["ok   "] * 6
+    assert [line[:5] for line in outcome.out.splitlines()] == ["ok   "] * 7
     assert f"{transcriber.url}: model scripted, 4 of 4 slots free" in outcome.out
 
 
@@ -358,6 +357,7 @@ async def test_check_json_names_each_part(orchestrator, reachable_extractor):
         ("config", True),
         ("databas", True),
         ("extract", True),
+        ("bucket ", True),
         ("sandbox", True),
         ("http://", True),
         ("sandbox", True),

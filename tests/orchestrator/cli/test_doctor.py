@@ -1,10 +1,16 @@
 """The command doctor when services are away, and what it compares. tests/end_to_end/test_operating.py has them all."""
 
 import json
+from contextlib import suppress
 
 import pytest
+from tornado.httpserver import HTTPServer
+from tornado.iostream import StreamClosedError
+from tornado.testing import bind_unused_port
+from tornado.web import Application, RequestHandler
 
 from orchestrator.cli.checks.doctor import Report, compare
+from reelscribe.http.auth import Tokens
 from reelscribe.version import version
 
 
@@ -17,6 +23,61 @@ async def test_without_the_orchestrators_service_the_database_is_asked(orchestra
     assert found["reached"]["level"] == "fault" and "reelscribe-orchestrator" in found["reached"]["fix"]
     assert found["database"]["level"] == "ok" and found["workers"]["level"] == "fault"
     assert services["transcriber"]["findings"][0]["subject"] == "reached"  # a scripted one has no such operation
+
+
+@pytest.fixture
+def with_extractor(orchestrator):
+    """Has the orchestrator's config.cfg name an extractor, and more."""
+    text = orchestrator.config.read_text()
+
+    def write(url: str, more: str = "") -> None:
+        named = text.replace("[orchestrator]", f"[orchestrator]\nextractor_url = {url}")
+        orchestrator.config.write_text(f"{named}\n{more}\n")
+
+    return write
+
+
+@pytest.mark.parametrize("command", ["check", "doctor"])
+async def test_a_bucket_that_the_extractor_does_not_have_is_a_fault(orchestrator, extractor, with_extractor, command):
+    with_extractor(extractor, "[paths]\nbuckets = lectures")
+    outcome = await orchestrator.run(command)
+    assert outcome.code == 1
+    assert "ok   bucket videos: the extractor reads it" in outcome.out and "FAIL bucket lectures: " in outcome.out
+
+
+class TestTokens:
+    OURS = "a-token-of-ours-that-is-long-enough"
+
+    @pytest.fixture(params=["", f"{OURS} monitoring read"], ids=["unknown", "may only read"])
+    def tokens_of_extractor(self, request, tmp_path):
+        (tmp_path / "theirs").write_text(f"a-token-of-theirs-that-is-long-enough\n{request.param}\n")
+        return Tokens.from_file(tmp_path / "theirs")
+
+    async def test_check_tries_ours(self, orchestrator, extractor, with_extractor, tokens_of_extractor, tmp_path):
+        (tmp_path / "ours").write_text(f"{self.OURS}\n")
+        with_extractor(extractor, f"[auth]\ntoken_file = {tmp_path / 'ours'}")
+        outcome = await orchestrator.run("check")
+        known = tokens_of_extractor.find(self.OURS)
+        said = "our token, monitoring, may only read there" if known else "does not accept our token"
+        assert outcome.code == 1 and f"FAIL extractor: the extractor at {extractor}" in outcome.out
+        assert said in outcome.out
+
+
+async def test_an_answer_without_an_end_is_not_read_to_its_end(orchestrator, with_extractor):
+    class Endless(RequestHandler):
+        async def get(self) -> None:
+            with suppress(StreamClosedError):
+                while True:
+                    self.write(b"x" * 65_536)
+                    await self.flush()
+
+    socket, port = bind_unused_port()
+    server = HTTPServer(Application([("/diagnosis", Endless)]))
+    server.add_socket(socket)
+    with_extractor(f"http://127.0.0.1:{port}")
+    outcome = await orchestrator.run("doctor")
+    assert f"extractor at http://127.0.0.1:{port}\n  FAIL reached: HTTP 200 from extractor at" in outcome.out
+    server.stop()
 
 
 async def test_a_password_is_not_shown(orchestrator, free_port):
@@ -72,4 +133,6 @@ class TestCompare:
         assert found.level == "warning" and "0.0.1 of the transcriber" in found.message and "upgrade" in found.fix
 
     def test_those_that_did_not_answer_are_left_out(self):
-        assert [found.level for found in compare([Report("extractor", "http://c:8888")])] == ["ok", "ok"]
+        away = Report("extractor", "http://c:8888")
+        assert [found.level for found in compare([*self.services(0.0), away])] == ["ok", "ok"]
+        assert compare([away]) == []
