@@ -100,6 +100,8 @@ systemd_runs() {
 
 install_programs() {
     missing=''
+    [ "$PYTHON" = python3 ] || command -v "$PYTHON" >/dev/null ||
+        fail "there is no $PYTHON; name the Python: PYTHON=python3.12 $0 ..."
     "$PYTHON" -c 'import venv, ensurepip' 2>/dev/null || missing='python3-venv'
     if [ -z "$root" ] && { [ "$service" = extractor ] || [ "$service" = transcriber ]; }; then
         command -v ffmpeg >/dev/null || missing="$missing ffmpeg"

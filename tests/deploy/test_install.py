@@ -53,6 +53,12 @@ def test_what_it_does_not_understand_is_said_and_nothing_is_done(arguments, said
     assert said in refused.stderr
 
 
+def test_a_python_that_is_not_there_is_said_and_nothing_is_installed(tmp_path):
+    refused = install("extractor", "--dry-run", "--root", tmp_path, PYTHON="/no/such/python")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "there is no /no/such/python; name the Python" in refused.stderr
+
+
 def test_help_names_every_service_and_option():
     shown = install("--help")
     assert shown.returncode == 0
