@@ -136,6 +136,17 @@ def test_check_names_what_does_not_work(run: Run, config: Path) -> None:
     assert "model: mini from what is bundled, loaded in " in completed.stdout
 
 
+def test_check_tries_its_token(start: Callable[..., Service], run: Run, config: Path, tmp_path: Path) -> None:
+    for name in ("ours", "theirs"):
+        (tmp_path / name).write_text(f"a-token-of-{name}-that-is-long-enough\n")
+    (config.parent / "minio" / "videos").mkdir(parents=True, exist_ok=True)
+    extractor = start("extractor_api", config, REELSCRIBE_AUTH__TOKEN_FILE=str(tmp_path / "theirs"))
+    ours = {"REELSCRIBE_AUTH__TOKEN_FILE": str(tmp_path / "ours")}
+    completed = run("check", "--config", str(config), REELSCRIBE_TRANSCRIBER__EXTRACTOR_URL=extractor.url, **ours)
+    assert completed.returncode == 1
+    assert f"FAIL extractor: the extractor at {extractor.url} does not accept our token: " in completed.stdout
+
+
 async def test_sigterm_hands_running_jobs_back_and_exits_with_0(start: Callable[..., Service], config: Path) -> None:
     script = Script(chunk_bytes=65_536, pause_seconds=0.02)
     async with extractor(script) as url:

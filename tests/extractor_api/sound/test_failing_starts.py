@@ -15,7 +15,7 @@ NO_SANDBOX = "echo 'bwrap: Creating new namespace failed: Resource temporarily u
 NO_PROGRAM = 'for one; do shift; set -- "$@" "$one"; [ "$one" != -- ] || set -- "$@" /bin/false; done'
 """As if ffmpeg had found no room for its threads."""
 
-RECORDINGS = {
+RECORDINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "copied, from a time on": ("late.mp4", {"audio_format": "source", "start": 3.0}),
     "damaged, decoded and encoded": ("damaged.mp4", {"audio_format": "flac"}),
 }
