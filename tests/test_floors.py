@@ -29,6 +29,7 @@ FLOORS = {
         ["command_line", "contracts", "logs", "slots", "temporary_files", "text", "trust"],
         ["disk_room", "settings"],
         ["http", "media", "minio_client"],
+        ["asking"],
     ],
     "extractor_api": [
         ["minio"],

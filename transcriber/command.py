@@ -10,9 +10,9 @@ from typing import NamedTuple
 import typer
 
 from reelscribe import logs
+from reelscribe.asking import asking_client, check_token
 from reelscribe.command_line import print_check, report_settings_errors
 from reelscribe.errors import ServiceError, SettingsError
-from reelscribe.http.asking import asking_client, check_token
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import ExtractorClient
 from reelscribe.http.serving import serve

@@ -336,21 +336,6 @@ async def extractor(bucket: Path, local_ffmpeg: FFmpeg, tokens_of_extractor: Tok
     service.results.close()
 
 
-@pytest.fixture
-def intake_with_a_bug(monkeypatch):
-    """An intake that fails once, as no service and no database does."""
-    take = EventIntake.take
-    raised: list[bool] = []
-
-    async def fail_once(*arguments):
-        if not raised:
-            raised.append(True)
-            raise KeyError("a bug")
-        return await take(*arguments)
-
-    monkeypatch.setattr(EventIntake, "take", fail_once)
-
-
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The certificate of a server, and its key, in one file; it is its own authority."""

@@ -15,9 +15,9 @@ from orchestrator.errors import DatabaseUnavailable, NoTables, OlderTables
 from orchestrator.session import open_session
 from orchestrator.worker.transcriber_client import TranscriberClient
 from reelscribe import logs
+from reelscribe.asking import asking_client, check_token
 from reelscribe.command_line import print_check, report_settings_errors
 from reelscribe.errors import ServiceError
-from reelscribe.http.asking import asking_client, check_token
 from reelscribe.http.auth import Tokens
 from reelscribe.http.extractor_client import ExtractorClient
 from reelscribe.program import work_begins

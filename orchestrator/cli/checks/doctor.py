@@ -17,12 +17,11 @@ from orchestrator.cli.console import print_json, visible
 from orchestrator.database.pool import make_pool, trusting
 from orchestrator.diagnosis import diagnose
 from orchestrator.queue.entries import QueueEntries
-from reelscribe import logs
+from reelscribe import asking, logs
+from reelscribe.asking import asking_client
 from reelscribe.command_line import report_settings_errors
 from reelscribe.contracts.diagnosis import Finding, Level
 from reelscribe.errors import ServiceError
-from reelscribe.http import asking
-from reelscribe.http.asking import asking_client
 from reelscribe.http.auth import Tokens
 from reelscribe.program import work_begins
 from reelscribe.settings.config_file import choose_config
