@@ -285,11 +285,10 @@ async def test_a_bucket_that_was_renamed_ends_nothing_and_its_unfinished_uploads
     for path in (folder / FOLDER).glob(f"{record.stem}.*"):
         os.utime(path, (0, 0))
     cleaning = asyncio.create_task(restart().keep_clean())
-    while record.exists():
+    while record.exists() or record.with_suffix(".part").exists():
         assert not cleaning.done()
         await asyncio.sleep(0.01)
     cleaning.cancel()
-    assert not record.with_suffix(".part").exists()
     assert left_over(folder) == [".json", ".part"]
 
 
