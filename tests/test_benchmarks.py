@@ -200,6 +200,16 @@ def recording(report: dict[str, Any]) -> list[str]:
     ]
 
 
+def page_media(report: dict[str, Any]) -> list[str]:
+    both, alone, memory = report["both"]["seek"], report["extractor alone"]["seek"], report["memory_mb"]
+    return [
+        f"{report['machine']}, {report['browser']}: it plays from there after {both['p50_ms']:.0f} ms "
+        f"(95 %: {both['p95_ms']:.0f} ms), with the extractor alone after {alone['p50_ms']:.0f} ms "
+        f"({alone['p95_ms']:.0f} ms); while {report['readers']} clients read all of it, the orchestrator needs "
+        f"{memory['orchestrator']:.0f} MB more memory and the extractor {memory['extractor']:.0f} MB more."
+    ]
+
+
 def scale(report: dict[str, Any]) -> list[str]:
     long = report["long"]
     return [
@@ -239,8 +249,9 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "page": page,
     "recording": recording,
     "scale": scale,
+    "page_media": page_media,
 }
-PAGES = {"orchestrator": DOCS / "orchestrator.md", "scale": DOCS / "scale.md"}
+PAGES = {"orchestrator": DOCS / "orchestrator.md", "scale": DOCS / "scale.md", "page_media": DOCS / "page.md"}
 """For the benches whose block is not in docs/benchmarks.md."""
 
 
