@@ -40,9 +40,7 @@ def main(
     if quick:
         workers, jobs, recordings, idle_seconds = "1,2", 20, 2, 1.0
     report: dict[str, Any] = {"machine": hardware.describe(), "load_before": round(os.getloadavg()[0], 1)}
-    with temporary_database() as (folder, url):
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(f"alter system set max_connections = {MOST_CONNECTIONS}")
+    with temporary_database(MOST_CONNECTIONS) as (folder, url):
         report["by_workers"] = [by_workers(url, folder, int(count), jobs, idle_seconds) for count in workers.split(",")]
         report["long"] = long_recordings(url, folder, recordings)
     show(report)
