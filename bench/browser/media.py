@@ -144,7 +144,7 @@ def _browser() -> Iterator[Browser]:
 def _seek(browser: Browser, page_url: str, path: str, seeks: int) -> dict[str, Any]:
     chosen = random.Random(1)
     moments = [chosen.uniform(0.02, 0.95) for _ in range(seeks)]
-    with browser.new_context() as context:
+    with browser.new_context(bypass_csp=True) as context:
         page = context.new_page()
         page.goto(page_url)
         found = page.evaluate(SEEK, [path, moments])
