@@ -173,6 +173,9 @@ def test_no_secret_is_seen_anywhere_while_everything_is_used(guarded: Reelscribe
     guarded.run("submit", "short.mp4", "another.mp4", "--wait", "--language", "en")
     guarded.run("submit", "none.mp4", "--wait", code=1)
     answers, printed = what_services_answer(guarded), what_commands_print(guarded)
+    extraction, bearer = f"{guarded.extractor_url}/extract-audio", {"Authorization": f"Bearer {TOKEN}"}
+    while "ffmpeg" not in watch.seen:  # it runs for a moment only
+        assert httpx.post(extraction, json={"savepath": "short.mp4"}, headers=bearer, verify=False).status_code == 200
     (guarded.folder / "secrets/tokens").write_text(f"{TOKEN} a name of many words\n")
     guarded.process.send_signal(signal.SIGHUP)
     said = (guarded.folder / "log").read_text
