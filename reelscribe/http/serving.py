@@ -80,13 +80,13 @@ async def serve(
     reached = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
     service.address = f"{scheme}://{reached}:{port}"
     service.listening.set()
-    known_as = f", for clients {listener.public_url}" if listener.public_url else ""
-    log.info("%s: server running on %s://%s:%d%s", service.name, scheme, host, port, known_as)
-    if not service.access.tokens and not listener.is_loopback:
-        service.warnings.append("anyone who can reach this service may use it; set [auth] token_file")
-        log.warning("%s: listens on %s: %s", service.name, listener.host or "all addresses", service.warnings[-1])
     service.renewal.add("certificates", _certificate_files(listener), partial(_renew_certificate, server, listener))
     async with supervised(service):
+        known_as = f", for clients {listener.public_url}" if listener.public_url else ""
+        log.info("%s: server running on %s://%s:%d%s", service.name, scheme, host, port, known_as)
+        if not service.access.tokens and not listener.is_loopback:
+            service.warnings.append("anyone who can reach this service may use it; set [auth] token_file")
+            log.warning("%s: listens on %s: %s", service.name, listener.host or "all addresses", service.warnings[-1])
         await service.stopping.wait()
         log.info("%s: stopping", service.name)
         server.stop()

@@ -15,13 +15,15 @@ from tests.extractor_api.pictures.test_clock import H264
 
 def waiting() -> set[int]:
     """The interpreters that decode pictures, or wait for that, of this test run."""
-    return {
-        process.pid
-        for process in psutil.Process().children(recursive=True)
-        if process.status() != psutil.STATUS_ZOMBIE
-        and "python" in process.name()
-        and str(ready.CHILD) in process.cmdline()
-    }
+    return {process.pid for process in psutil.Process().children(recursive=True) if _waits(process)}
+
+
+def _waits(process: psutil.Process) -> bool:
+    try:
+        ended = process.status() == psutil.STATUS_ZOMBIE
+        return not ended and "python" in process.name() and str(ready.CHILD) in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
 
 
 async def until_waiting(besides: set[int]) -> set[int]:
