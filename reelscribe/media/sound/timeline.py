@@ -199,16 +199,9 @@ class Timeline:
     def _correct_first(self) -> None:
         """The first timestamp may be of another clock than all that follow: ffmpeg scales it with a later rate."""
         (pts, samples), *_ = self._waiting
-        offsets = [found - pts - before for found, before in self._followed_samples()]
+        offsets = [found - pts - before for found, before in self._ahead()]
         if len(offsets) > 2 and abs(offsets[1] - median_high(offsets[1:])) <= self._tolerated:
             self._waiting[0] = (pts + offsets[1], samples)
-
-    def _followed_samples(self) -> Iterator[tuple[int, int]]:
-        """Each frame's timestamp, and the samples before it."""
-        before = 0
-        for pts, samples in islice(self._waiting, MAX_LOOKAHEAD_FRAMES):
-            yield pts, before
-            before += samples
 
     @property
     def _sees_enough(self) -> bool:
@@ -237,7 +230,7 @@ class Timeline:
         Silence is as long as the frames after the jump agree on: one of them may have a wrong timestamp, and those of a
         burst come too late. Later jumps among them, forward or back, do not make it longer.
         """
-        differences = list(self._differences())
+        differences = [pts + self._shift - self._cursor - before for pts, before in self._ahead()]
         restart = -RESTART_SECONDS * self._rate
         steps = self._next_pts is not None and abs(self._waiting[0][0] - self._next_pts) > -restart
         if differences[0] < restart:
@@ -255,13 +248,13 @@ class Timeline:
             self.gaps.append(Gap(lasting, self._next_pts or 0, self._waiting[0][0], self.restarts))
             yield from self._emit(lasting, sound=False)
 
-    def _differences(self) -> Iterator[int]:
-        """How much later than their places the next frames' timestamps are, as far as a decision looks ahead."""
-        seen = 0
+    def _ahead(self) -> Iterator[tuple[int, int]]:
+        """Each waiting frame's timestamp and the samples before it, as far as a decision looks ahead."""
+        before = 0
         for pts, samples in islice(self._waiting, MAX_LOOKAHEAD_FRAMES + 1):
-            yield pts + self._shift - self._cursor - seen
-            seen += samples
-            if seen > LOOKAHEAD_SECONDS * self._rate:
+            yield pts, before
+            before += samples
+            if before > LOOKAHEAD_SECONDS * self._rate:
                 return
 
     def _emit(self, samples: int, *, sound: bool) -> Iterator[Piece]:

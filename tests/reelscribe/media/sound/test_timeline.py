@@ -6,7 +6,7 @@ Times are in samples at 1,000 Hz, so that a sample is a millisecond.
 from collections.abc import Iterable, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 
 from reelscribe.media.sound.timeline import LONGEST_GAP_SECONDS, Piece, Timeline
@@ -320,7 +320,7 @@ anything = some.lists(
     some.tuples(
         some.sampled_from([-HOUR, -5_000, -900, -300, -20, -1, 0, 0, 0, 0, 1, 16, 300, 4_000, 3 * HOUR]),
         some.integers(1, 40),
-        some.integers(1, 60),
+        some.integers(1, 60) | some.just(1_500),
     ),
     max_size=12,
 )
@@ -355,6 +355,7 @@ def test_no_decoded_sample_is_lost_whatever_the_timestamps(
     assert all(piece.samples > 0 for piece in pieces)
 
 
+@example([(0, 1, 1_500), (16, 2, 1), (0, 1, 1_500)], [2], 0.0, None)
 @given(anything, some.lists(some.integers(0, 50), max_size=40), some.floats(0, 10), some.none() | some.floats(0.001, 5))
 def test_frames_may_come_in_any_chunks(
     jumps: list[tuple[int, int, int]], sizes: list[int], start: float, duration: float | None
