@@ -1,0 +1,1 @@
+"""The commands for what has been transcribed: it is found, read, exported, verified and removed."""
