@@ -15,8 +15,8 @@ from extractor_api.storage import LocalStorage
 from reelscribe import logs
 from reelscribe.command_line import print_check, report_settings_errors
 from reelscribe.errors import ServiceError, SettingsError
-from reelscribe.http.auth import Tokens
-from reelscribe.http.serving import serve
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.server.serving import serve
 from reelscribe.media import ffmpeg, inspection
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection_process import keep_ready

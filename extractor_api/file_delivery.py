@@ -12,7 +12,7 @@ import aiofiles
 from extractor_api.results import Result
 from extractor_api.service import ExtractorService
 from reelscribe.errors import NoAudioInTime, RangeNotSatisfiable
-from reelscribe.http.server import ServiceHandler
+from reelscribe.http.server.service import ServiceHandler
 from reelscribe.media.commands import CONTENT_TYPES
 
 CHUNK_BYTES = 1 << 18

@@ -16,7 +16,7 @@ from reelscribe.contracts.extractor import (
     ProbeResult,
 )
 from reelscribe.errors import BadRequest, UnsupportedFormat
-from reelscribe.http.server import ServiceHandler
+from reelscribe.http.server.service import ServiceHandler
 from reelscribe.media.audio import extract_audio
 from reelscribe.media.commands import CONTENT_TYPES, Encoding, source_encoding
 from reelscribe.media.stored_object import StoredObject

@@ -26,8 +26,8 @@ from reelscribe.contracts.extractor import (
 from reelscribe.contracts.pictures import FramesRequest, PairsRequest
 from reelscribe.contracts.receipts import AnyReceipt
 from reelscribe.contracts.scopes import Scope
-from reelscribe.http.operations import JSON, Answer, Header, Operation
-from reelscribe.http.routes import Api
+from reelscribe.http.api.operations import JSON, Answer, Header, Operation
+from reelscribe.http.api.routes import Api
 from reelscribe.media import content_type
 from reelscribe.media.commands import CONTENT_TYPES
 from reelscribe.media.pictures.tar import TAR

@@ -17,9 +17,9 @@ from reelscribe.contracts.diagnosis import Finding
 from reelscribe.contracts.extractor import AudioFormat, ExtractionReceipt, ObjectPage, ObjectsQuery
 from reelscribe.contracts.pictures import SamplesReceipt
 from reelscribe.errors import BucketUnavailable
-from reelscribe.http.allowed_hosts import AllowedHosts
-from reelscribe.http.auth import Tokens
-from reelscribe.http.server import Service
+from reelscribe.http.access.allowed_hosts import AllowedHosts
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.server.service import Service
 from reelscribe.media import diagnosis
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.stored_object import StoredObject

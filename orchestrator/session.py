@@ -24,7 +24,7 @@ from orchestrator.server import SERVER
 from reelscribe import logs
 from reelscribe.command_line import USAGE_EXIT_CODE, report_settings_errors
 from reelscribe.errors import ServiceError, SettingsError
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from reelscribe.mistakes import sentence
 from reelscribe.program import work_begins
 from reelscribe.settings.config_file import choose_config, find_config

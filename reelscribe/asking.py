@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from reelscribe.contracts.diagnosis import Diagnosis
 from reelscribe.contracts.scopes import Scope
 from reelscribe.errors import ServiceError, StreamCut
-from reelscribe.http.auth import Tokens
-from reelscribe.http.peer import as_service_errors, refusal, unexpected
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.peers.requests import as_service_errors, refusal, unexpected
 from reelscribe.trust import tls_context
 
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0

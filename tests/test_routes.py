@@ -11,7 +11,7 @@ import extractor_api.routes
 import orchestrator.api.routes
 import orchestrator.assistants.http
 import transcriber.api.routes
-from reelscribe.http.routes import Api
+from reelscribe.http.api.routes import Api
 
 ROOT = Path(__file__).parent.parent
 APIS: dict[str, Api] = {

@@ -13,9 +13,9 @@ from reelscribe import logs
 from reelscribe.asking import asking_client, check_token
 from reelscribe.command_line import print_check, report_settings_errors
 from reelscribe.errors import ServiceError, SettingsError
-from reelscribe.http.auth import Tokens
-from reelscribe.http.extractor_client import ExtractorClient
-from reelscribe.http.serving import serve
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.peers.extractor_client import ExtractorClient
+from reelscribe.http.server.serving import serve
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection_process import keep_ready

@@ -11,11 +11,11 @@ from reelscribe.contracts.diagnosis import Finding
 from reelscribe.contracts.events import Finished, Progress
 from reelscribe.contracts.transcriber import TranscribeFields, TranscribeRequest, Urgency
 from reelscribe.errors import ModelInUse, ServiceError, Stopping
-from reelscribe.http.allowed_hosts import AllowedHosts
-from reelscribe.http.auth import Tokens
-from reelscribe.http.extractor_client import ExtractorClient
-from reelscribe.http.peer_watch import PeerWatch
-from reelscribe.http.server import Service
+from reelscribe.http.access.allowed_hosts import AllowedHosts
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.peers.extractor_client import ExtractorClient
+from reelscribe.http.peers.watch import PeerWatch
+from reelscribe.http.server.service import Service
 from reelscribe.media import diagnosis
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.loading import Settings

@@ -9,7 +9,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from reelscribe.errors import PeerUnreachable, RemoteError, ServiceError, SettingsError
-from reelscribe.http.peer import as_service_errors, close_answer, refusal, unexpected
+from reelscribe.http.peers.requests import as_service_errors, close_answer, refusal, unexpected
 from reelscribe.text.urls import without_password
 from reelscribe.trust import tls_context
 

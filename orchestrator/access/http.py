@@ -28,7 +28,7 @@ from orchestrator.transcripts.search import Found, SearchQuery
 from orchestrator.transcripts.titles import TitledRecording
 from reelscribe.contracts.transcriber import MOST_WORDS
 from reelscribe.errors import BadRequest, PeerRefused, RemoteError, ServiceError
-from reelscribe.http.peer import unexpected
+from reelscribe.http.peers.requests import unexpected
 from reelscribe.text.formats import Format
 from reelscribe.version import version
 

@@ -11,7 +11,7 @@ from orchestrator.exports.dataset.shown import ShownDataset, shown
 from orchestrator.jobs.datasets import datasets
 from orchestrator.jobs.models import Record
 from reelscribe.contracts.messages import WireModel
-from reelscribe.http.operations import JSON, Answer, Operation
+from reelscribe.http.api.operations import JSON, Answer, Operation
 
 MOST_DATASETS = 1000
 """Of one page."""

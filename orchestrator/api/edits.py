@@ -15,7 +15,7 @@ from orchestrator.transcripts.edits import history
 from orchestrator.transcripts.edits.history import Edit
 from reelscribe import errors
 from reelscribe.contracts.messages import WireModel
-from reelscribe.http.operations import JSON, Answer, Operation
+from reelscribe.http.api.operations import JSON, Answer, Operation
 from reelscribe.settings.fields import BucketName
 from reelscribe.text.srt_vtt import one_line
 

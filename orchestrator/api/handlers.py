@@ -38,11 +38,11 @@ from orchestrator.transcripts.titles import titled
 from orchestrator.worker.transcriber_choice import TranscriberState, transcriber_problems
 from reelscribe.contracts.diagnosis import Finding
 from reelscribe.errors import BadRequest, JobNotFound
-from reelscribe.http.allowed_hosts import AllowedHosts
-from reelscribe.http.auth import Tokens
-from reelscribe.http.monitoring import HealthHandler
-from reelscribe.http.peer_watch import PeerWatch
-from reelscribe.http.server import Service, ServiceHandler
+from reelscribe.http.access.allowed_hosts import AllowedHosts
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.api.monitoring import HealthHandler
+from reelscribe.http.peers.watch import PeerWatch
+from reelscribe.http.server.service import Service, ServiceHandler
 from reelscribe.version import version
 
 STALL_SECONDS = 60.0

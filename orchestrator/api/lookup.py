@@ -17,7 +17,7 @@ from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.transcripts.filters import TranscriptFilters
 from reelscribe import errors
 from reelscribe.contracts.scopes import Scope
-from reelscribe.http.operations import JSON, Answer, Operation
+from reelscribe.http.api.operations import JSON, Answer, Operation
 from reelscribe.version import version
 
 

@@ -17,7 +17,7 @@ from reelscribe.savepath import mistake_in
 from reelscribe.version import version
 
 if TYPE_CHECKING:
-    from reelscribe.http.extractor_client import SentBytes
+    from reelscribe.http.peers.extractor_client import SentBytes
 
 IDLE_SECONDS = 10.0
 """Without reading, after which a player no longer occupies the extractor; the rest is requested when it reads again."""

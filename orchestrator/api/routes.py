@@ -52,9 +52,9 @@ from orchestrator.jobs.models import Job
 from orchestrator.transcripts.search import SearchQuery
 from reelscribe import errors
 from reelscribe.contracts.scopes import Scope
-from reelscribe.http.operations import JSON, Answer, Header, Operation
-from reelscribe.http.routes import HEALTH, Api
-from reelscribe.http.server import ServiceHandler
+from reelscribe.http.api.operations import JSON, Answer, Header, Operation
+from reelscribe.http.api.routes import HEALTH, Api
+from reelscribe.http.server.service import ServiceHandler
 from reelscribe.media.content_type import CONTENT_TYPES
 from reelscribe.text.formats import Format
 

@@ -24,8 +24,8 @@ from reelscribe import errors
 from reelscribe.contracts.messages import WireModel
 from reelscribe.contracts.scopes import Scope
 from reelscribe.errors import BadRequest, ServiceError, Stopping, UnsupportedMediaType
-from reelscribe.http.operations import BYTES, JSON, Answer, Header, Operation
-from reelscribe.http.server import DRAINED_BYTES
+from reelscribe.http.api.operations import BYTES, JSON, Answer, Header, Operation
+from reelscribe.http.server.service import DRAINED_BYTES
 from reelscribe.settings.fields import BucketName
 
 STALL_SECONDS = 60.0

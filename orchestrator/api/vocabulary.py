@@ -11,7 +11,7 @@ from reelscribe import errors
 from reelscribe.contracts.messages import WireModel
 from reelscribe.contracts.scopes import Scope
 from reelscribe.contracts.transcriber import MOST_WORDS
-from reelscribe.http.operations import JSON, Answer, Operation
+from reelscribe.http.api.operations import JSON, Answer, Operation
 
 
 class VocabularyRequest(WordList):

@@ -10,7 +10,7 @@ from orchestrator.jobs.webhooks import Delivery, DeliveryState
 from reelscribe import errors
 from reelscribe.contracts.messages import WireModel
 from reelscribe.contracts.scopes import Scope
-from reelscribe.http.operations import JSON, Answer, Operation
+from reelscribe.http.api.operations import JSON, Answer, Operation
 
 MOST_DELIVERIES = 1000
 """Of one page."""

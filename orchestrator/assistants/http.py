@@ -13,12 +13,12 @@ from orchestrator.database.pool import CONNECTION_ERRORS
 from orchestrator.session import Session
 from reelscribe.contracts.scopes import Scope
 from reelscribe.errors import OriginNotAllowed, SettingsError
-from reelscribe.http.allowed_hosts import AllowedHosts
-from reelscribe.http.operations import JSON, Answer, Operation
-from reelscribe.http.proxies import TrustedProxies
-from reelscribe.http.routes import Api
-from reelscribe.http.server import Service, ServiceHandler
-from reelscribe.http.serving import serve
+from reelscribe.http.access.allowed_hosts import AllowedHosts
+from reelscribe.http.access.proxies import TrustedProxies
+from reelscribe.http.api.operations import JSON, Answer, Operation
+from reelscribe.http.api.routes import Api
+from reelscribe.http.server.service import Service, ServiceHandler
+from reelscribe.http.server.serving import serve
 
 DATABASE_SECONDS = 3.0
 PATH = "/mcp"

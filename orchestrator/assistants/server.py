@@ -12,7 +12,7 @@ from orchestrator.assistants import resources
 from orchestrator.assistants.tools import QUOTED, TOOLS, Toolbox, reason
 from orchestrator.session import Session
 from reelscribe.errors import ServiceError
-from reelscribe.http.access import ANYONE, Caller
+from reelscribe.http.access.admission import ANYONE, Caller
 from reelscribe.version import version
 
 CALLER = "reelscribe.caller"

@@ -29,7 +29,7 @@ from orchestrator.jobs.models import Record
 from orchestrator.session import Session
 from reelscribe.contracts.scopes import Scope
 from reelscribe.errors import ServiceError
-from reelscribe.http.access import Caller
+from reelscribe.http.access.admission import Caller
 from reelscribe.mistakes import sentence
 from reelscribe.slots import Slots
 

@@ -215,7 +215,7 @@ async def _segment_tokens(
         yield None
         return
     from orchestrator.exports.tokens.segments import SegmentTokens
-    from reelscribe.http.extractor_client import ExtractorClient
+    from reelscribe.http.peers.extractor_client import ExtractorClient
 
     async with ExtractorClient(session.settings.listing_url, session.tokens) as extractor:
         yield SegmentTokens(extractor, tokenizer, report)

@@ -29,8 +29,8 @@ from reelscribe.blocking_calls import call_blocking
 from reelscribe.contracts.clips import PreviewRequest
 from reelscribe.contracts.extractor import ExtractAudioRequest
 from reelscribe.errors import PeerUnreachable, RemoteError, ServiceError, SettingsError, StreamCut
-from reelscribe.http.auth import Tokens
-from reelscribe.http.extractor_client import ExtractedAudio, ExtractedClip, ExtractorClient
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.peers.extractor_client import ExtractedAudio, ExtractedClip, ExtractorClient
 from reelscribe.settings.orchestrator import ResultsSection
 
 log = logging.getLogger(__name__)

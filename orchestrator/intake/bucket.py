@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 from orchestrator.jobs.object_changes import Identity
 from reelscribe.errors import PeerUnreachable, ServiceError
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 
 if TYPE_CHECKING:  # a submission that asks nothing need not wait for the import of an HTTP client
     from reelscribe.contracts.extractor import ListedObject, ObjectPage
-    from reelscribe.http.extractor_client import ExtractorClient
+    from reelscribe.http.peers.extractor_client import ExtractorClient
 
 PAGE = 1000
 """Most objects of one page of a listing."""
@@ -92,7 +92,7 @@ class Objects:
         return None
 
     def _client(self) -> "ExtractorClient":
-        from reelscribe.http.extractor_client import ExtractorClient
+        from reelscribe.http.peers.extractor_client import ExtractorClient
 
         return ExtractorClient(self._url, self._tokens)
 

@@ -11,11 +11,11 @@ from orchestrator.jobs.peaks import Waveform, keep_waveform, kept_waveform
 from orchestrator.media.browsers import Playback, playback
 from orchestrator.media.shared_work import SharedWork
 from reelscribe.errors import RemoteError
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 
 if TYPE_CHECKING:  # no other command needs an HTTP client
     from reelscribe.contracts.extractor import ExtractAudioRequest, ObjectQuery, ProbeResult
-    from reelscribe.http.extractor_client import ExtractorClient, SentBytes
+    from reelscribe.http.peers.extractor_client import ExtractorClient, SentBytes
 
 KEPT_POINTS = 4096
 """Of a waveform: as many as the widest display has pixels."""
@@ -152,6 +152,6 @@ class Media:
 
     @cached_property
     def _extractor(self) -> "ExtractorClient":
-        from reelscribe.http.extractor_client import ExtractorClient
+        from reelscribe.http.peers.extractor_client import ExtractorClient
 
         return ExtractorClient(self._url, self._tokens)

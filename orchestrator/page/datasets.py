@@ -11,7 +11,7 @@ from orchestrator.jobs.datasets import dataset
 from orchestrator.page.formats import count, universal_time
 from orchestrator.page.handler import PageHandler
 from reelscribe.errors import RouteNotFound
-from reelscribe.http.parsing import parse_query
+from reelscribe.http.server.parsing import parse_query
 
 DATASETS_SHOWN = 20
 BLOCK_BYTES = 1 << 20

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from orchestrator.api.handlers import OrchestratorHandler
 from orchestrator.page.static_files import STATIC_FILES, address
 from reelscribe import errors
-from reelscribe.http.server import NoRouteHandler
+from reelscribe.http.server.service import NoRouteHandler
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -12,7 +12,7 @@ from orchestrator.page.formats import count, decimal, duration, universal_time
 from orchestrator.page.handler import PageHandler, policy
 from orchestrator.page.job_row import JobRow
 from orchestrator.queue.rules import active_rules
-from reelscribe.http.parsing import parse_query
+from reelscribe.http.server.parsing import parse_query
 from reelscribe.languages import NAMES
 
 JOBS_SHOWN = 50

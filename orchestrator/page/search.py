@@ -11,7 +11,7 @@ from orchestrator.transcripts.search import FoundRecordings, Hit, Recording, Sea
 from orchestrator.transcripts.titles import TitledRecording, titled
 from reelscribe import languages
 from reelscribe.errors import BadRequest
-from reelscribe.http.parsing import parse_query
+from reelscribe.http.server.parsing import parse_query
 
 FIELDS = ("q", "prefix", "language", "since", "until", "bucket_name", "after")
 FILTERS = {"prefix": "recordings that begin with", "language": "language", "since": "from", "until": "until"}

@@ -1,4 +1,4 @@
-"""Signing in with a token, and out again: see :mod:`reelscribe.http.sessions`."""
+"""Signing in with a token, and out again: see :mod:`reelscribe.http.access.sessions`."""
 
 import re
 from urllib.parse import quote
@@ -8,8 +8,8 @@ from tornado.escape import parse_qs_bytes
 from orchestrator.page.handler import PageHandler
 from reelscribe.contracts.messages import WireModel
 from reelscribe.errors import ServiceError
-from reelscribe.http import sessions
-from reelscribe.http.parsing import parse_query
+from reelscribe.http.access import sessions
+from reelscribe.http.server.parsing import parse_query
 
 
 class SignInForm(WireModel):

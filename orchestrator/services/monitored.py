@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 from orchestrator.database.pool import CONNECTION_ERRORS
 from orchestrator.session import Session
-from reelscribe.http.allowed_hosts import AllowedHosts
-from reelscribe.http.peer_watch import PeerWatch
-from reelscribe.http.routes import Api
-from reelscribe.http.server import Service
-from reelscribe.http.serving import serve, supervised
+from reelscribe.http.access.allowed_hosts import AllowedHosts
+from reelscribe.http.api.routes import Api
+from reelscribe.http.peers.watch import PeerWatch
+from reelscribe.http.server.service import Service
+from reelscribe.http.server.serving import serve, supervised
 
 log = logging.getLogger(__name__)
 

@@ -37,10 +37,10 @@ from orchestrator.worker.stalled_jobs import Sweeper
 from orchestrator.worker.transcriber_choice import Transcribers, transcriber_problems
 from orchestrator.worker.transcription import transcription
 from orchestrator.worker.worker import Worker
-from reelscribe.http.allowed_hosts import AllowedHosts
-from reelscribe.http.peer_watch import PeerWatch
-from reelscribe.http.proxies import TrustedProxies
-from reelscribe.http.serving import serve
+from reelscribe.http.access.allowed_hosts import AllowedHosts
+from reelscribe.http.access.proxies import TrustedProxies
+from reelscribe.http.peers.watch import PeerWatch
+from reelscribe.http.server.serving import serve
 from reelscribe.settings.loading import Settings
 
 log = logging.getLogger(__name__)

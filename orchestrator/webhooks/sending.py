@@ -10,7 +10,7 @@ import httpx
 from orchestrator.webhooks.receiver_address import addresses
 from orchestrator.webhooks.signing import Secrets
 from reelscribe.errors import PeerUnreachable, ServiceError
-from reelscribe.http.peer import as_service_errors, close_answer
+from reelscribe.http.peers.requests import as_service_errors, close_answer
 from reelscribe.settings.orchestrator import WebhooksSection
 from reelscribe.trust import tls_context
 from reelscribe.version import version

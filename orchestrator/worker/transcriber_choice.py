@@ -20,7 +20,7 @@ from orchestrator.worker.transcriber_client import (
 from reelscribe.contracts.events import Event, Failed, Progress, Started
 from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import RemoteError, ServiceError, StreamCut
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from reelscribe.text.urls import without_password
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from reelscribe.contracts.events import NDJSON, Event, events
 from reelscribe.contracts.messages import Health
 from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import PeerUnreachable, ServiceError, StreamCut
-from reelscribe.http.auth import Tokens
-from reelscribe.http.peer import as_service_errors, close_answer, refusal, showing, unexpected
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.peers.requests import as_service_errors, close_answer, refusal, showing, unexpected
 from reelscribe.http.request_ids import pass_on
 from reelscribe.text.urls import without_password
 from reelscribe.trust import tls_context

@@ -1,1 +1,1 @@
-"""HTTP as all three services speak it: server, authentication, OpenAPI, parsing, and calls to each other."""
+"""HTTP as all three services speak it: who may call, how a service listens, its routes, and calls to other services."""

@@ -14,8 +14,8 @@ from tornado.testing import bind_unused_port
 
 from extractor_api.routes import make_app
 from extractor_api.service import ExtractorService
-from reelscribe.http.auth import Tokens
-from reelscribe.http.connections import ServiceServer
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.server.connections import ServiceServer
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.extractor import ExtractionSection, PathsSection

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import psutil
 import pytest
 
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from tests.extractor_api.conftest import Serve, running_ffmpeg
 
 WAV_HEADER_BYTES = 44

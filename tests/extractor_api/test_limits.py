@@ -11,7 +11,7 @@ import pytest
 from tornado.testing import bind_unused_port
 
 from extractor_api.routes import make_app
-from reelscribe.http import serving
+from reelscribe.http.server import serving
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.extractor import ServerSection

@@ -8,7 +8,7 @@ import pytest
 from jsonschema import ValidationError
 from openapi_spec_validator import validate
 
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from tests.contract import assert_head_is_get_without_its_body
 from tests.extractor_api.conftest import Serve
 from tests.extractor_api.contract import CONTRACT, assert_as_documented

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from extractor_api.storage import LocalStorage
 from reelscribe.errors import ServiceError
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from reelscribe.settings.extractor import PathsSection
 from tests.extractor_api.conftest import Serve
 from tests.schemathesis_run import finds_nothing

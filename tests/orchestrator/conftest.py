@@ -36,8 +36,8 @@ from orchestrator.worker.transcriber_choice import Transcribers
 from orchestrator.worker.transcription import transcription
 from orchestrator.worker.worker import Worker
 from reelscribe.contracts.events import Started
-from reelscribe.http.auth import Tokens
-from reelscribe.http.connections import ServiceServer
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.server.connections import ServiceServer
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.extractor import PathsSection
 from reelscribe.settings.loading import Settings

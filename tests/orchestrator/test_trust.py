@@ -16,8 +16,8 @@ from orchestrator.ingest.environment import Environment
 from orchestrator.ingest.failures import DownloadFailed
 from orchestrator.worker.transcriber_client import TranscriberClient
 from reelscribe.errors import PeerRefused, RemoteError, ServiceError, SettingsError
-from reelscribe.http.auth import Tokens
-from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.peers.extractor_client import ExtractorClient
 from reelscribe.settings.loading import Settings, load_settings
 from reelscribe.settings.shared import AuthSection
 from reelscribe.trust import Trust, read_again, trust

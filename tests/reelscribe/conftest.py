@@ -17,12 +17,12 @@ from tornado.testing import bind_unused_port
 from reelscribe import errors
 from reelscribe.contracts.messages import WireModel
 from reelscribe.contracts.scopes import Scope
-from reelscribe.http.auth import Token, Tokens
-from reelscribe.http.connections import ServiceServer
-from reelscribe.http.operations import Operation
+from reelscribe.http.access.tokens import Token, Tokens
+from reelscribe.http.api.operations import Operation
+from reelscribe.http.api.routes import Api
 from reelscribe.http.request_ids import pass_on
-from reelscribe.http.routes import Api
-from reelscribe.http.server import Service, ServiceHandler
+from reelscribe.http.server.connections import ServiceServer
+from reelscribe.http.server.service import Service, ServiceHandler
 from reelscribe.logs import Console
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from orchestrator.cli.main import cli
 from orchestrator.jobs.models import Options
 from reelscribe.contracts.messages import WireModel
 from reelscribe.errors import BadRequest, ServiceError
-from reelscribe.http.parsing import parse_query, parse_request
+from reelscribe.http.server.parsing import parse_query, parse_request
 from reelscribe.mistakes import OTHERWISE, mistake, sentence
 from reelscribe.settings.loading import Settings
 from tests.test_routes import APIS

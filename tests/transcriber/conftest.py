@@ -15,8 +15,8 @@ from tornado.testing import bind_unused_port
 
 from reelscribe.contracts.events import Event, Segment, events
 from reelscribe.contracts.transcriber import TranscribeRequest
-from reelscribe.http.auth import Tokens
-from reelscribe.http.connections import ServiceServer
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.server.connections import ServiceServer
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.extractor import PathsSection
 from reelscribe.settings.loading import Settings

@@ -1,7 +1,7 @@
 """``POST /models/load`` and ``/models/unload``: the model's memory, for programs that share the GPU with it."""
 
 from reelscribe.contracts.messages import WireModel
-from reelscribe.http.server import ServiceHandler
+from reelscribe.http.server.service import ServiceHandler
 from transcriber.model.weights import LoadState
 from transcriber.service import TranscriberService
 

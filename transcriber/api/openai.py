@@ -8,7 +8,7 @@ from tornado.web import HTTPError
 
 from reelscribe.contracts.events import Event, Progress, Segment
 from reelscribe.errors import BadRequest, InternalError, ModelNotFound, ServiceError
-from reelscribe.http.server import ServiceHandler
+from reelscribe.http.server.service import ServiceHandler
 from transcriber.api import schemas
 from transcriber.api.recording_handler import RecordingHandler
 from transcriber.api.schemas import ALIASES, CONTENT_TYPES, TranscriptionForm, TranslationForm

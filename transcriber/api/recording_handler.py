@@ -16,8 +16,8 @@ from tornado.iostream import StreamClosedError
 
 from reelscribe.contracts.transcriber import Urgency
 from reelscribe.errors import BadRequest, BodyTooLarge, ServiceError, Stopping
-from reelscribe.http.connections import ServiceStream
-from reelscribe.http.server import DRAINED_BYTES, ServiceHandler
+from reelscribe.http.server.connections import ServiceStream
+from reelscribe.http.server.service import DRAINED_BYTES, ServiceHandler
 from reelscribe.slots import Claim
 from transcriber.api.uploads import FIELDS_BYTES, FILE, Fields, Form, too_large
 from transcriber.jobs.events import ClientLeft

@@ -8,9 +8,9 @@ from reelscribe import errors
 from reelscribe.contracts.events import NDJSON
 from reelscribe.contracts.scopes import Scope
 from reelscribe.contracts.transcriber import TranscribeRequest
-from reelscribe.http.operations import JSON, Answer, Operation
-from reelscribe.http.routes import HEALTH, Api
-from reelscribe.http.server import ServiceHandler
+from reelscribe.http.api.operations import JSON, Answer, Operation
+from reelscribe.http.api.routes import HEALTH, Api
+from reelscribe.http.server.service import ServiceHandler
 from transcriber.api.contract import (
     AnyText,
     EventLine,

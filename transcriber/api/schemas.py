@@ -21,7 +21,7 @@ from reelscribe.contracts.transcriber import (
     VadThreshold,
 )
 from reelscribe.errors import BadRequest, ServiceError
-from reelscribe.http.parsing import parse_query
+from reelscribe.http.server.parsing import parse_query
 from reelscribe.text.running_text import running_text, space
 from reelscribe.text.srt_vtt import srt, vtt
 from reelscribe.text.subtitle_layout import cues

@@ -5,7 +5,7 @@ import logging
 from reelscribe.contracts.events import NDJSON, Event, Failed, Finished, event_line
 from reelscribe.contracts.transcriber import TranscribeFields, TranscribeRequest
 from reelscribe.errors import InternalError, ServiceError
-from reelscribe.http.parsing import parse_query
+from reelscribe.http.server.parsing import parse_query
 from transcriber.api.recording_handler import RecordingHandler
 from transcriber.jobs.events import ClientLeft
 from transcriber.jobs.sources import AudioSource

@@ -58,7 +58,7 @@ class ChunkReader:
         """The next chunk; empty at the end.
 
         Raises:
-            StreamCut: see :meth:`reelscribe.http.extractor_client.ExtractedAudio.chunks`.
+            StreamCut: see :meth:`reelscribe.http.peers.extractor_client.ExtractedAudio.chunks`.
         """
         return self._ahead.popleft() if self._ahead else await anext(self._chunks, b"")
 
@@ -185,7 +185,7 @@ class DecodedSamples:
         """
         Raises:
             NotDecodable: PyAV cannot make sense of it.
-            StreamCut: see :meth:`reelscribe.http.extractor_client.ExtractedAudio.chunks`.
+            StreamCut: see :meth:`reelscribe.http.peers.extractor_client.ExtractedAudio.chunks`.
         """
         while True:
             self._decoding = self._loop.run_in_executor(self._thread, next, self._blocks, None)

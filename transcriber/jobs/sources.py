@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from reelscribe.contracts.extractor import ExtractAudioRequest, ExtractionReceipt
 from reelscribe.contracts.transcriber import TranscribeFields
-from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.http.peers.extractor_client import ExtractorClient
 from reelscribe.media.audio import AudioExtraction, extract_audio
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.stored_object import open_file
@@ -64,7 +64,7 @@ class StoredRecording:
     def open(self, request: TranscribeFields) -> AbstractAsyncContextManager[AudioStream]:
         """
         Raises:
-            RemoteError, PeerUnreachable: see :meth:`reelscribe.http.extractor_client.ExtractorClient.extract`.
+            RemoteError, PeerUnreachable: see :meth:`reelscribe.http.peers.extractor_client.ExtractorClient.extract`.
         """
         return self.extractor.extract(_extraction(request, self.name, self.audio_format, self.bucket_name))
 

@@ -18,8 +18,8 @@ from reelscribe import logs
 from reelscribe.asking import asking_client, check_token
 from reelscribe.command_line import print_check, report_settings_errors
 from reelscribe.errors import ServiceError
-from reelscribe.http.auth import Tokens
-from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.peers.extractor_client import ExtractorClient
 from reelscribe.program import work_begins
 from reelscribe.settings.config_file import choose_config
 from reelscribe.settings.loading import Settings, load_settings

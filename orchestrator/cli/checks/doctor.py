@@ -22,7 +22,7 @@ from reelscribe.asking import asking_client
 from reelscribe.command_line import report_settings_errors
 from reelscribe.contracts.diagnosis import Finding, Level
 from reelscribe.errors import ServiceError
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from reelscribe.program import work_begins
 from reelscribe.settings.config_file import choose_config
 from reelscribe.settings.loading import Settings, load_settings

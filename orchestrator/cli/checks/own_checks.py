@@ -7,8 +7,8 @@ from orchestrator.webhooks.signing import Secrets
 from reelscribe.blocking_calls import call_blocking
 from reelscribe.contracts.extractor import ObjectsQuery
 from reelscribe.errors import ServiceError, SettingsError
-from reelscribe.http.auth import Tokens
-from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.peers.extractor_client import ExtractorClient
 from reelscribe.settings.loading import Settings
 
 

@@ -13,7 +13,7 @@ from orchestrator.exports.dataset.samples import Missing, Sample, failed_row, re
 from orchestrator.exports.dataset.shard_writer import BuiltShard, ShardWriter
 from reelscribe.blocking_calls import call_blocking
 from reelscribe.errors import PeerUnreachable, ServiceError
-from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.http.peers.extractor_client import ExtractorClient
 
 Maker = Callable[[ExtractorClient, PlanSettings, Item], AsyncIterator[Sample | Missing]]
 

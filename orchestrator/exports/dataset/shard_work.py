@@ -12,7 +12,7 @@ from orchestrator.exports.dataset.shard_writer import BuiltShard
 from orchestrator.jobs import datasets, transitions
 from orchestrator.jobs.attempts import Attempt
 from reelscribe.errors import ServiceError
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class ShardBuilder:
     async def work(self, attempt: Attempt) -> None:
         """Build one shard; see :class:`orchestrator.worker.kinds.Kind`."""
         from orchestrator.exports.dataset.build import build_shard  # half a second that a worker may never need
-        from reelscribe.http.extractor_client import ExtractorClient
+        from reelscribe.http.peers.extractor_client import ExtractorClient
 
         dataset, number = attempt.options["dataset"], attempt.options["shard"]
         async with self._pool.connection() as connection:

@@ -16,7 +16,7 @@ from reelscribe.errors import PeerUnreachable, ServiceError
 
 if TYPE_CHECKING:
     from orchestrator.exports.tokens.tokenizer import Tokens
-    from reelscribe.http.extractor_client import ExtractorClient
+    from reelscribe.http.peers.extractor_client import ExtractorClient
 
 PAUSES = (1.0, 5.0)
 """Seconds before each further try."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from reelscribe.contracts.clips import PeaksRequest, PreviewRequest
-from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.http.peers.extractor_client import ExtractorClient
 from reelscribe.media.ffmpeg import FFmpeg
 from tests.extractor_api.clips import clock
 

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from extractor_api.clip import key_of
 from reelscribe.contracts.clips import ClipRequest
 from reelscribe.errors import NoVideoTrack, RemoteError, ServiceError, StreamCut
-from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.http.peers.extractor_client import ExtractorClient
 from reelscribe.media.clips.clip import extract_clip
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection import InspectedStream

@@ -9,7 +9,7 @@ import pytest
 
 from reelscribe.contracts.pictures import FramesRequest, PairsRequest
 from reelscribe.errors import ServiceError, StreamCut
-from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.http.peers.extractor_client import ExtractorClient
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.pictures.samples import extract_samples
 from reelscribe.media.stored_object import open_file

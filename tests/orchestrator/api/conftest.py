@@ -11,7 +11,7 @@ from orchestrator.api.handlers import OrchestratorService
 from orchestrator.database.pool import Pool
 from orchestrator.intake.submission import Submissions
 from orchestrator.intake.uploads import Uploads
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from reelscribe.settings.extractor import PathsSection
 from reelscribe.settings.loading import Settings
 from tests.orchestrator.contract import CONTRACT

@@ -14,7 +14,7 @@ import pytest
 from orchestrator.api import events, feed, handlers
 from orchestrator.api.events import Position
 from orchestrator.api.feed import Feed
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from tests.orchestrator.scripted import falls_silent_after
 
 

@@ -11,7 +11,7 @@ from docx import Document
 from orchestrator.queue import rules
 from orchestrator.transcripts import formats, reader
 from orchestrator.transcripts import queries as transcript_queries
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from reelscribe.text.formats import Format
 from tests.contract import assert_head_is_get_without_its_body
 from tests.orchestrator.conftest import BUCKET

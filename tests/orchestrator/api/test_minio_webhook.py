@@ -6,7 +6,7 @@ from urllib.parse import quote_plus
 import httpx
 import pytest
 
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.contract import CONTRACT
 

@@ -13,8 +13,8 @@ from orchestrator.services.run import make_service
 from orchestrator.session import Session
 from orchestrator.worker.transcriber_choice import TranscriberState
 from reelscribe.errors import ObjectNotFound
-from reelscribe.http.allowed_hosts import AllowedHosts
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.allowed_hosts import AllowedHosts
+from reelscribe.http.access.tokens import Tokens
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.orchestrator import OrchestratorSection
 from reelscribe.settings.shared import MinioSection

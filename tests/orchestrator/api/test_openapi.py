@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from orchestrator.media.media import Media
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.contract import CONTRACT
 from tests.schemathesis_run import finds_nothing

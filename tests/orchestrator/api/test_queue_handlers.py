@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.api.throughput import INTERVALS
 from orchestrator.jobs import throughput
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from tests.orchestrator.contract import CONTRACT
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.api.handlers import OrchestratorService
 from reelscribe.errors import SettingsError
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 
 MINE, HERS = {"Authorization": "Bearer mine"}, {"Authorization": "Bearer hers"}
 

@@ -9,7 +9,7 @@ from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import transitions
 from orchestrator.transcripts import queries as transcript_queries
 from orchestrator.worker.progress import TranscriptionProgress
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from tests.orchestrator.contract import CONTRACT
 from tests.orchestrator.scripted import segment, started
 

@@ -15,7 +15,7 @@ import pytest
 from orchestrator.intake import unfinished_uploads
 from orchestrator.intake.unfinished_uploads import FOLDER
 from reelscribe.contracts.scopes import Scope
-from reelscribe.http.auth import Token, Tokens
+from reelscribe.http.access.tokens import Token, Tokens
 from reelscribe.settings.orchestrator import UploadsSection
 from tests.orchestrator.api.uploading import BYTES, TALK, announced, done, offset, send
 

@@ -14,7 +14,7 @@ from orchestrator.intake.bucket import Objects
 from orchestrator.intake.submission import Submissions
 from orchestrator.queue.procrastinate import Queue
 from orchestrator.session import Session
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.orchestrator import OrchestratorSection
 from reelscribe.settings.shared import MinioSection

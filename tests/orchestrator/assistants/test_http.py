@@ -13,8 +13,8 @@ from tornado.testing import bind_unused_port
 
 from orchestrator.assistants.http import API, AssistantService, MessageHandler
 from reelscribe.contracts.scopes import Scope
-from reelscribe.http.auth import Token, Tokens
-from reelscribe.http.connections import ServiceServer
+from reelscribe.http.access.tokens import Token, Tokens
+from reelscribe.http.server.connections import ServiceServer
 
 READER, WRITER = Token("secret-of-alice", "alice", Scope.READ), Token("secret-of-bob", "bob", Scope.SUBMIT)
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}

@@ -16,7 +16,7 @@ from orchestrator.assistants.models import MOST_SAVEPATHS, ListAnswer
 from orchestrator.assistants.server import make_server
 from orchestrator.assistants.tools import TOOLS, Toolbox
 from orchestrator.intake.corrections import Corrections, EditRequest, WrittenSegment
-from reelscribe.http.access import ANYONE
+from reelscribe.http.access.admission import ANYONE
 from tests.orchestrator.assistants.conftest import PAGE
 from tests.orchestrator.conftest import BUCKET
 

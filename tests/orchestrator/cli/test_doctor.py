@@ -10,7 +10,7 @@ from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
 from orchestrator.cli.checks.doctor import Report, compare
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from reelscribe.version import version
 
 

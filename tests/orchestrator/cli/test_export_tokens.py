@@ -21,7 +21,7 @@ from orchestrator.exports.tokens.segments import SegmentTokens
 from orchestrator.transcripts.partitions import touched
 from reelscribe.contracts.extractor import ObjectsQuery
 from reelscribe.errors import PeerUnreachable
-from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.http.peers.extractor_client import ExtractorClient
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.exports.test_tokens import EXAMPLE, install, wav
 

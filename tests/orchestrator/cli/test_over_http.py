@@ -17,7 +17,7 @@ from orchestrator.cli.main import COMMANDS, OVER_HTTP
 from orchestrator.page.routes import make_app
 from orchestrator.services.run import make_service
 from orchestrator.session import open_session
-from reelscribe.http.connections import ServiceServer
+from reelscribe.http.server.connections import ServiceServer
 from reelscribe.settings.loading import load_settings
 from reelscribe.trust import Trust, trust
 from tests.extractor_api.s3_server import http_server

@@ -23,7 +23,7 @@ from orchestrator.worker.retry import RetryPolicy
 from orchestrator.worker.stalled_jobs import Sweeper
 from orchestrator.worker.worker import Worker
 from reelscribe.contracts.events import Segment, Started, Word
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from tests.orchestrator.commands import Orchestrator
 from tests.orchestrator.conftest import BUCKET, MAX_ATTEMPTS
 from tests.orchestrator.scripted import finished, segment

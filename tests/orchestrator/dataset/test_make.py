@@ -19,7 +19,7 @@ from orchestrator.exports.dataset.build import build_shard
 from orchestrator.exports.dataset.plan import ShardPlan
 from orchestrator.jobs import datasets
 from reelscribe.errors import StreamCut
-from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.http.peers.extractor_client import ExtractorClient
 from tests.orchestrator.commands import read_all
 from tests.orchestrator.dataset.conftest import files, members, said
 

@@ -9,7 +9,7 @@ import pytest
 from psycopg_pool import AsyncConnectionPool
 from pyarrow import parquet
 
-from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.http.peers.extractor_client import ExtractorClient
 from tests.orchestrator.dataset.conftest import RATE, files, members, said
 
 

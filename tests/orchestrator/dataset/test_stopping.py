@@ -18,8 +18,8 @@ from orchestrator.exports.dataset.build import build_shard
 from orchestrator.exports.dataset.plan import Item, ShardPlan
 from orchestrator.exports.dataset.shard_work import ShardBuilder
 from orchestrator.jobs import datasets, transitions
-from reelscribe.http.auth import Tokens
-from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.peers.extractor_client import ExtractorClient
 from tests.orchestrator.dataset.conftest import files
 from tests.orchestrator.dataset.test_folders import PLAN, build_dataset
 

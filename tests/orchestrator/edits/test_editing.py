@@ -14,8 +14,8 @@ from orchestrator.transcripts import reader
 from orchestrator.transcripts.words import vectors
 from reelscribe.contracts.scopes import Scope
 from reelscribe.errors import StreamCut
-from reelscribe.http.access import ANYONE
-from reelscribe.http.auth import Token, Tokens
+from reelscribe.http.access.admission import ANYONE
+from reelscribe.http.access.tokens import Token, Tokens
 from tests.orchestrator.contract import CONTRACT
 
 ANONYMOUS = ANYONE.name

@@ -15,7 +15,7 @@ from orchestrator.jobs import deletion as deletion_sql
 from orchestrator.jobs.deletion import Deleted
 from orchestrator.jobs.models import Options
 from reelscribe.errors import JobNotFound, PeerRefused, PeerUnreachable
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.shared import MinioSection
 from tests.extractor_api.s3_server import minio

@@ -20,7 +20,7 @@ from orchestrator.worker.retry import RetryPolicy
 from orchestrator.worker.stalled_jobs import Sweeper
 from orchestrator.worker.worker import Worker
 from reelscribe.errors import SettingsError
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from reelscribe.settings.extractor import PathsSection
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.orchestrator import ResultsSection

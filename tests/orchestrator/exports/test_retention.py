@@ -28,7 +28,7 @@ from orchestrator.jobs.object_changes import Identity
 from orchestrator.services.retention import apply_daily, next_time
 from orchestrator.session import open_session
 from reelscribe.errors import PeerUnreachable
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.orchestrator import DatabaseSection
 from reelscribe.settings.retention import RetentionRule, RetentionSection

@@ -10,7 +10,7 @@ from orchestrator.intake.bucket import Objects
 from orchestrator.intake.bucket_listing import BucketListing
 from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.submission import Submissions
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.orchestrator import EventsSection
 from tests.orchestrator.conftest import BUCKET

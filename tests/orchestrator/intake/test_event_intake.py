@@ -12,7 +12,7 @@ from orchestrator.intake.submission import Submissions
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.object_changes import Identity
 from reelscribe.errors import PeerUnreachable
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from reelscribe.settings.extractor import PathsSection
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.orchestrator import EventsSection, ResultsSection

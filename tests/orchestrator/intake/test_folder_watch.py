@@ -13,7 +13,7 @@ from orchestrator.intake.bucket import Objects
 from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.folder_watch import FolderWatch
 from orchestrator.intake.submission import Submissions
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from reelscribe.settings.loading import Settings
 from tests.extractor_api.minio_drive import Version, write_object
 from tests.orchestrator.conftest import BUCKET

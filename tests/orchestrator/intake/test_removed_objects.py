@@ -18,7 +18,7 @@ from orchestrator.intake.submission import Submissions
 from orchestrator.jobs import removed_objects
 from orchestrator.jobs.models import Options
 from reelscribe.errors import PeerUnreachable
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.shared import MinioSection
 from tests.orchestrator.conftest import BUCKET

@@ -14,7 +14,7 @@ from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import versions
 from orchestrator.jobs.models import Options
 from orchestrator.jobs.object_changes import Identity
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import breaks_off_after, transcribes
 

@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from tests.orchestrator.contract import CONTRACT
 from tests.orchestrator.scripted import transcribes
 

@@ -12,8 +12,8 @@ from extractor_api.routes import make_app as extractor_app
 from extractor_api.service import ExtractorService
 from orchestrator.api.handlers import OrchestratorService
 from orchestrator.media.media import Media
-from reelscribe.http.auth import Tokens
-from reelscribe.http.connections import ServiceServer
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.server.connections import ServiceServer
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.extractor import ExtractionSection, PathsSection
 from reelscribe.settings.loading import Settings

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.api import media as routes
 from orchestrator.media.media import Media
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from tests.contract import assert_head_is_get_without_its_body
 from tests.extractor_api.conftest import running_ffmpeg
 from tests.orchestrator.conftest import BUCKET

@@ -12,7 +12,7 @@ import pytest
 from orchestrator.jobs import datasets
 from orchestrator.page import datasets as page_module
 from reelscribe.contracts.scopes import Scope
-from reelscribe.http.auth import Token, Tokens
+from reelscribe.http.access.tokens import Token, Tokens
 from tests.orchestrator.page.checks import check_html
 
 Plan = Callable[..., Awaitable[int]]

@@ -11,7 +11,7 @@ from orchestrator.intake.uploads import Uploads
 from orchestrator.jobs.models import Options
 from orchestrator.page import home
 from reelscribe.contracts.scopes import Scope
-from reelscribe.http.auth import Token, Tokens
+from reelscribe.http.access.tokens import Token, Tokens
 from reelscribe.settings.loading import Settings
 from tests.extractor_api.s3_server import minio
 from tests.orchestrator.conftest import BUCKET

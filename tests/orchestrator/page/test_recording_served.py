@@ -9,7 +9,7 @@ import pytest
 from orchestrator.page import recording
 from orchestrator.page.lines import LINES_OF_A_PART, parts
 from orchestrator.transcripts.queries import Line
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.page.handler import CONTENT_SECURITY_POLICY
 from orchestrator.page.static_files import FOLDER, STATIC_FILES, address
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 
 
 @pytest.fixture

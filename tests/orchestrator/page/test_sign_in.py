@@ -13,10 +13,10 @@ from orchestrator.page.routes import PAGES
 from orchestrator.page.sign_in import own_path
 from orchestrator.page.static_files import STATIC_FILES, address
 from reelscribe.contracts.scopes import Scope
-from reelscribe.http.auth import Token, Tokens
-from reelscribe.http.failed_sign_ins import MOST_FAILURES
-from reelscribe.http.proxies import TrustedProxies
-from reelscribe.http.sessions import COOKIE, SECONDS
+from reelscribe.http.access.failed_sign_ins import MOST_FAILURES
+from reelscribe.http.access.proxies import TrustedProxies
+from reelscribe.http.access.sessions import COOKIE, SECONDS
+from reelscribe.http.access.tokens import Token, Tokens
 
 TOKENS = Tokens((Token("secret-one", "ada"), Token("secret-two", "<b>eve</b>", Scope.READ)))
 ROUTES_WITHOUT_SIGN_IN = {r"/sign-in", r"/sign-out", r"/static/([0-9a-f]+)/([\w.-]+)"}

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from reelscribe.contracts.scopes import Scope
-from reelscribe.http.auth import Token, Tokens
+from reelscribe.http.access.tokens import Token, Tokens
 
 
 @pytest.mark.parametrize(

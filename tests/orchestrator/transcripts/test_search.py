@@ -17,8 +17,8 @@ from orchestrator.transcripts import search as search_module
 from orchestrator.transcripts import words
 from orchestrator.transcripts.search import SearchQuery, search, search_recordings
 from reelscribe.errors import BadRequest
-from reelscribe.http.auth import Tokens
-from reelscribe.http.parsing import parse_query
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.server.parsing import parse_query
 from tests.orchestrator.commands import read_all
 from tests.orchestrator.conftest import BUCKET
 

@@ -14,7 +14,7 @@ from orchestrator.jobs import webhooks
 from orchestrator.webhooks.signing import Secrets
 from reelscribe.contracts.scopes import Scope
 from reelscribe.errors import SettingsError
-from reelscribe.http.auth import Token, Tokens
+from reelscribe.http.access.tokens import Token, Tokens
 from reelscribe.settings.loading import load_settings
 from reelscribe.trust import Trust, trust
 from tests.orchestrator.webhooks.conftest import SECRET

@@ -7,7 +7,7 @@ import pytest
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.transcriber import TranscriberSection
 from transcriber.api.routes import make_app

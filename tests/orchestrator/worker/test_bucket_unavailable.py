@@ -53,7 +53,7 @@ async def test_jobs_wait_for_a_bucket_that_is_gone_and_continue_by_themselves(
     lines = [record.getMessage() for record in caplog.records if record.name.startswith("orchestrator.worker.outages")]
     assert len([line for line in lines if "not there" in line]) == 1
     refused = [record.name for record in caplog.records if "bucket_unavailable" in record.getMessage()]
-    refused.remove("reelscribe.http.server")  # of GET /objects or of the first job, whichever was first
+    refused.remove("reelscribe.http.server.service")  # of GET /objects or of the first job, whichever was first
     assert refused == ["transcriber.service"]
     assert lines[-1].startswith("the bucket through") and "can be used again" in lines[-1]
 

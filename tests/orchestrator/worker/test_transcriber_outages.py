@@ -11,7 +11,7 @@ from orchestrator.errors import NoTranscriber
 from orchestrator.worker import outages, transcriber_choice, worker
 from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import RemoteError
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from tests.orchestrator.conftest import run_worker
 from tests.orchestrator.scripted import ScriptedTranscriber, falls_silent_after, refuses, transcribes
 

@@ -11,7 +11,7 @@ from reelscribe.contracts.events import Event, Failed, Finished, Progress, Segme
 from reelscribe.contracts.extractor import ExtractAudioRequest, ExtractionReceipt
 from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import BadRequest, StreamCut
-from reelscribe.http.parsing import parse_request
+from reelscribe.http.server.parsing import parse_request
 
 SEGMENT = Segment(
     index=0,

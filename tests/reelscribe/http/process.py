@@ -15,11 +15,11 @@ PROGRAM = """
 import asyncio, sys
 from pathlib import Path
 from reelscribe import logs
-from reelscribe.http.auth import Tokens
-from reelscribe.http.operations import Operation
-from reelscribe.http.routes import Api
-from reelscribe.http.server import Service, ServiceHandler
-from reelscribe.http.serving import serve
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.api.operations import Operation
+from reelscribe.http.api.routes import Api
+from reelscribe.http.server.service import Service, ServiceHandler
+from reelscribe.http.server.serving import serve
 from reelscribe.settings.loading import ServerSection, SettingsError
 
 class SlowHandler(ServiceHandler):

@@ -7,7 +7,7 @@ import pytest
 from orchestrator.jobs.models import Options
 from reelscribe.contracts.transcriber import TranscribeFields
 from reelscribe.errors import BadRequest
-from reelscribe.http.parsing import parse_query, parse_request
+from reelscribe.http.server.parsing import parse_query, parse_request
 from tests.transcriber.conftest import Transcriber
 
 

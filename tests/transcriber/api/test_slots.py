@@ -11,7 +11,7 @@ import pytest
 from reelscribe.contracts.events import Event, Failed, Progress
 from reelscribe.contracts.transcriber import TranscribeFields, TranscribeRequest
 from reelscribe.settings.transcriber import TranscriberSection
-from tests.reelscribe.http.test_connections import HalfClosed
+from tests.reelscribe.http.server.test_connections import HalfClosed
 from tests.transcriber.conftest import Serve, Transcriber, text, truth
 from tests.transcriber.peer import SPEECH, Script
 from transcriber import service

@@ -12,7 +12,7 @@ from reelscribe.contracts.events import Event, Failed, Finished, Progress
 from reelscribe.contracts.messages import ErrorObject
 from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import IncompleteRecording, ObjectNotFound
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from tests.transcriber.conftest import Serve, Transcriber, segments, text, truth
 from tests.transcriber.peer import SPEECH, Script
 from transcriber.api import recording_handler

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from reelscribe.contracts.events import Failed, Progress
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.loading import Settings
 from tests.transcriber.api.test_slots import until

@@ -12,7 +12,7 @@ from orchestrator.exports.dataset.plan import ClipsSettings, Item, PlanSettings
 from orchestrator.exports.dataset.samples import RECORD, Missing, Sample
 from reelscribe.contracts.clips import ClipRequest
 from reelscribe.errors import ServiceError
-from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.http.peers.extractor_client import ExtractorClient
 
 SHORT_SECONDS = 0.1
 """That the last clip of a recording may lack; a shorter rest is no clip."""

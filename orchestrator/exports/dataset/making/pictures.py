@@ -10,7 +10,7 @@ from orchestrator.exports.dataset.making.sample_tar import tar_samples
 from orchestrator.exports.dataset.plan import FramesSettings, Item, PairsSettings, PlanSettings
 from orchestrator.exports.dataset.samples import Missing, Sample
 from reelscribe.contracts.pictures import FramesRequest, PairsRequest, SamplesReceipt
-from reelscribe.http.extractor_client import ExtractorClient, SampleTar
+from reelscribe.http.peers.extractor_client import ExtractorClient, SampleTar
 
 
 async def pairs(extractor: ExtractorClient, plan: PlanSettings, item: Item) -> AsyncIterator[Sample | Missing]:

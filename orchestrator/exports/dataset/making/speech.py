@@ -10,7 +10,7 @@ from orchestrator.exports.dataset.plan import Item, PlanSettings, SpeechSettings
 from orchestrator.exports.dataset.samples import Missing, Sample
 from reelscribe.contracts.extractor import ExtractAudioRequest
 from reelscribe.errors import StreamCut
-from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.http.peers.extractor_client import ExtractorClient
 from reelscribe.media.sound.wav import SAMPLE_BYTES, wav_header
 
 BEYOND_SECONDS = 1.0

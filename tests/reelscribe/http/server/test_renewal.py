@@ -15,8 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reelscribe.http.auth import Tokens
-from reelscribe.http.renewal import Renewal
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.server.renewal import Renewal
 from tests.reelscribe.http.process import Process
 
 
@@ -67,7 +67,7 @@ class TestTokens:
         assert status(process, "old") == 401
 
     async def test_a_file_that_is_still_being_written_is_not_read_yet(self, token_file, monkeypatch):
-        monkeypatch.setattr("reelscribe.http.renewal.LOOK_SECONDS", 0.05)
+        monkeypatch.setattr("reelscribe.http.server.renewal.LOOK_SECONDS", 0.05)
         tokens, renewal = Tokens.from_file(token_file), Renewal("test-service")
         read: list[object] = []
         renewal.add("tokens", (token_file,), lambda: read.append(tokens.read_again()))

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from reelscribe.errors import PeerUnreachable, ServiceError, StreamCut
-from reelscribe.http.peer import as_service_errors
+from reelscribe.http.peers.requests import as_service_errors
 
 
 async def test_a_peer_that_is_silent_took_too_long():

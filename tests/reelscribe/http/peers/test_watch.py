@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 
-from reelscribe.http import peer_watch
-from reelscribe.http.peer_watch import PeerWatch
+from reelscribe.http.peers.watch import PeerWatch
 
 
 async def test_the_answer_is_kept_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,12 +17,12 @@ async def test_the_answer_is_kept_for_a_while(monkeypatch: pytest.MonkeyPatch) -
 
     watch = PeerWatch("the extractor", look)
     assert await asyncio.gather(watch.problem(), watch.problem()) == ["away 1", "away 1"]
-    monkeypatch.setattr(peer_watch, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("reelscribe.http.peers.watch.FRESH_SECONDS", 0.0)
     assert await watch.problem() == "away 2"
 
 
 async def test_one_that_does_not_answer_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peer_watch, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr("reelscribe.http.peers.watch.ANSWER_SECONDS", 0.05)
 
     async def look() -> str | None:
         await asyncio.Event().wait()

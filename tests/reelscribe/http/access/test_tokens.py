@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reelscribe.errors import SettingsError
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 
 
 @pytest.fixture

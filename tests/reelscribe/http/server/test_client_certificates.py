@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from reelscribe.errors import PeerUnreachable, SettingsError
-from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.http.peers.extractor_client import ExtractorClient
 from reelscribe.settings.loading import load_settings
 from reelscribe.trust import Trust, read_again, trust, unverified_context
 from tests.reelscribe.http.process import Process

@@ -11,10 +11,10 @@ from tornado.web import Application, RequestHandler
 
 from reelscribe.contracts.diagnosis import Diagnosis
 from reelscribe.contracts.messages import Health
-from reelscribe.http import openapi
-from reelscribe.http.monitoring import DiagnosisHandler, HealthHandler, MetricsHandler
-from reelscribe.http.operations import JSON, Answer, Operation
-from reelscribe.http.server import NoRouteHandler, Service, ServiceHandler
+from reelscribe.http.api import openapi
+from reelscribe.http.api.monitoring import DiagnosisHandler, HealthHandler, MetricsHandler
+from reelscribe.http.api.operations import JSON, Answer, Operation
+from reelscribe.http.server.service import NoRouteHandler, Service, ServiceHandler
 
 log = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ import socket
 import pytest
 
 from reelscribe.errors import HostNotAllowed, OriginNotAllowed, RemoteError
-from reelscribe.http.allowed_hosts import AllowedHosts
-from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.http.access.allowed_hosts import AllowedHosts
+from reelscribe.http.peers.extractor_client import ExtractorClient
 from reelscribe.settings.extractor import ServerSection
-from tests.reelscribe.http.test_server import error_of
+from tests.reelscribe.http.server.test_service import error_of
 
 HOSTS = AllowedHosts.of(
     "server", ServerSection(host="files.example.net", allowed_hosts=("reelscribe.example.com", "192.0.2.7"))

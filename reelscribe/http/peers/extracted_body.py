@@ -10,7 +10,7 @@ from reelscribe.contracts.clips import ClipReceipt
 from reelscribe.contracts.extractor import ExtractionReceipt
 from reelscribe.contracts.pictures import SamplesReceipt
 from reelscribe.errors import ExtractionNotFound, RemoteError, ServiceError, StreamCut
-from reelscribe.http.peer import as_service_errors, unexpected
+from reelscribe.http.peers.requests import as_service_errors, unexpected
 
 EXTRACTOR = "the extractor"
 

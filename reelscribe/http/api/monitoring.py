@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from reelscribe.contracts.diagnosis import Diagnosis, Finding
 from reelscribe.contracts.scopes import Scope
-from reelscribe.http.server import ServiceHandler
+from reelscribe.http.server.service import ServiceHandler
 from reelscribe.version import version
 
 

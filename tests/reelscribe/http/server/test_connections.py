@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.reelscribe.http.test_server import until
+from tests.reelscribe.http.server.test_service import until
 
 ECHO = "POST /orders/echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
 BODY = '{"item": "bread"}'

@@ -15,11 +15,11 @@ from tornado.httputil import HTTPServerRequest
 
 from reelscribe.contracts.scopes import Scope
 from reelscribe.errors import OriginNotAllowed, ScopeMissing, TooManySignIns, Unauthorized
-from reelscribe.http.allowed_hosts import AllowedHosts
-from reelscribe.http.auth import Token, Tokens
-from reelscribe.http.failed_sign_ins import FailedSignIns
-from reelscribe.http.proxies import TrustedProxies
-from reelscribe.http.sessions import COOKIE, token_of_session
+from reelscribe.http.access.allowed_hosts import AllowedHosts
+from reelscribe.http.access.failed_sign_ins import FailedSignIns
+from reelscribe.http.access.proxies import TrustedProxies
+from reelscribe.http.access.sessions import COOKIE, token_of_session
+from reelscribe.http.access.tokens import Token, Tokens
 
 log = logging.getLogger(__name__)
 

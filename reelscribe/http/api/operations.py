@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from reelscribe.contracts.messages import ErrorAnswer
 from reelscribe.contracts.scopes import Scope
 from reelscribe.errors import ServiceError
-from reelscribe.http.access import default_scope
-from reelscribe.http.server import ServiceHandler
+from reelscribe.http.access.admission import default_scope
+from reelscribe.http.server.service import ServiceHandler
 
 JSON = "application/json"
 FORM = "multipart/form-data"

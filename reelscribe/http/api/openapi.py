@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 from reelscribe import errors
 from reelscribe.contracts.messages import ErrorAnswer
 from reelscribe.errors import ServiceError
-from reelscribe.http.operations import BYTES, FORM, JSON, Answer, Header, Operation
+from reelscribe.http.api.operations import BYTES, FORM, JSON, Answer, Header, Operation
 from reelscribe.version import version
 
 SCHEMA_REFERENCE = "#/components/schemas/{model}"

@@ -9,10 +9,10 @@ import pytest
 from tornado.httputil import HTTPHeaders
 
 from reelscribe.contracts.scopes import Scope
-from reelscribe.http import sessions
-from reelscribe.http.auth import Token, Tokens
-from reelscribe.http.proxies import TrustedProxies
-from reelscribe.http.sessions import COOKIE, new_session, token_of_session
+from reelscribe.http.access import sessions
+from reelscribe.http.access.proxies import TrustedProxies
+from reelscribe.http.access.sessions import COOKIE, new_session, token_of_session
+from reelscribe.http.access.tokens import Token, Tokens
 from tests.reelscribe.conftest import API, Served, serving
 
 ADA, BOB, EVE = Token("first", "ada"), Token("second", "bob", Scope.SUBMIT), Token("third", "eve", Scope.READ)
@@ -112,7 +112,7 @@ def test_a_session_ends_with_its_time_and_no_one_can_make_it_longer(monkeypatch)
     for forged in ("", ".", ends, f"{ends}.", f"{ends}.{'0' * 64}", later, f"{cookie} ", f"{cookie}é", f"٣{cookie}"):
         assert token_of_session(tokens, forged) is None, forged
     now = time.time()
-    monkeypatch.setattr("reelscribe.http.sessions.time.time", lambda: now + sessions.SECONDS + 1)
+    monkeypatch.setattr("reelscribe.http.access.sessions.time.time", lambda: now + sessions.SECONDS + 1)
     assert token_of_session(tokens, cookie) is None
 
 

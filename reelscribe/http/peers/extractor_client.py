@@ -26,9 +26,16 @@ from reelscribe.contracts.extractor import (
 )
 from reelscribe.contracts.messages import Health, ReceivedModel, WireModel
 from reelscribe.contracts.pictures import FramesRequest, PairsRequest, SamplesReceipt
-from reelscribe.http.auth import Tokens
-from reelscribe.http.extracted_body import EXTRACTOR, ExtractedBody
-from reelscribe.http.peer import as_service_errors, close_answer, noticing_lost_peers, refusal, showing, unexpected
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.peers.extracted_body import EXTRACTOR, ExtractedBody
+from reelscribe.http.peers.requests import (
+    as_service_errors,
+    close_answer,
+    noticing_lost_peers,
+    refusal,
+    showing,
+    unexpected,
+)
 from reelscribe.http.request_ids import pass_on
 from reelscribe.trust import tls_context
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import httpx
 
 from reelscribe.errors import PeerUnreachable, RemoteError, StreamCut
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 
 _ALERTS = {
     "ALERT_CERTIFICATE_REQUIRED": "it asks clients for a certificate: set [auth] tls_client_cert and tls_client_key",

@@ -2,8 +2,8 @@
 
 import pytest
 
-from reelscribe.http import failed_sign_ins
-from reelscribe.http.failed_sign_ins import MOST_FAILURES, WINDOW_SECONDS, FailedSignIns
+from reelscribe.http.access import failed_sign_ins
+from reelscribe.http.access.failed_sign_ins import MOST_FAILURES, WINDOW_SECONDS, FailedSignIns
 
 
 class Clock:

@@ -3,8 +3,8 @@
 import pytest
 
 from reelscribe.errors import BucketUnavailable, ObjectNotFound
-from reelscribe.http import outage_lines
-from reelscribe.http.outage_lines import OutageLines
+from reelscribe.http.server import outage_lines
+from reelscribe.http.server.outage_lines import OutageLines
 
 
 def test_a_reason_is_new_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

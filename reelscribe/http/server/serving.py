@@ -15,8 +15,8 @@ from tornado.web import Application
 
 from reelscribe import service_manager
 from reelscribe.errors import SettingsError
-from reelscribe.http.connections import ServiceServer
-from reelscribe.http.server import Service
+from reelscribe.http.server.connections import ServiceServer
+from reelscribe.http.server.service import Service
 from reelscribe.settings.shared import Listener
 from reelscribe.stop_signals import RELOAD_SIGNALS, STOP_SIGNALS
 from reelscribe.trust import load_authorities, load_certificate

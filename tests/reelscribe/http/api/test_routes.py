@@ -3,7 +3,7 @@
 import pytest
 from openapi_spec_validator import validate
 
-from reelscribe.http.routes import HEALTH, SHARED_OPERATIONS, Api
+from reelscribe.http.api.routes import HEALTH, SHARED_OPERATIONS, Api
 from tests.reelscribe.conftest import API
 
 

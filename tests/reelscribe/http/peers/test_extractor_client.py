@@ -15,8 +15,8 @@ from tornado.web import Application, RequestHandler
 
 from reelscribe.contracts.extractor import ExtractAudioRequest
 from reelscribe.errors import PeerUnreachable, RemoteError, ServiceError, StreamCut
-from reelscribe.http.auth import Tokens
-from reelscribe.http.extractor_client import ExtractorClient
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.peers.extractor_client import ExtractorClient
 
 BODY = b"RIFF" + bytes(100_000)
 REQUEST = ExtractAudioRequest(savepath="a.mp4", audio_format="wav")

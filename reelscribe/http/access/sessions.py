@@ -9,7 +9,7 @@ import hmac
 import re
 import time
 
-from reelscribe.http.auth import Token, Tokens
+from reelscribe.http.access.tokens import Token, Tokens
 
 COOKIE = "reelscribe_session"
 SECONDS = 30 * 86400

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from reelscribe.contracts.diagnosis import Finding
-from reelscribe.http.auth import Tokens
+from reelscribe.http.access.tokens import Tokens
 
 
 async def test_who_asks_while_it_looks_gets_the_same(served, monkeypatch):

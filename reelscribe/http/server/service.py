@@ -16,14 +16,14 @@ from reelscribe import disk_room, errors, log_context, trust
 from reelscribe.contracts.diagnosis import Finding
 from reelscribe.contracts.messages import WireModel
 from reelscribe.http import request_ids
-from reelscribe.http.access import UNKNOWN, Access
-from reelscribe.http.allowed_hosts import AllowedHosts
-from reelscribe.http.auth import Tokens
-from reelscribe.http.connections import NO_PAGE, ServiceStream, reset_on_close
-from reelscribe.http.metrics import new_registry
-from reelscribe.http.outage_lines import OutageLines
-from reelscribe.http.parsing import parse_query, parse_request
-from reelscribe.http.renewal import Renewal
+from reelscribe.http.access.admission import UNKNOWN, Access
+from reelscribe.http.access.allowed_hosts import AllowedHosts
+from reelscribe.http.access.tokens import Tokens
+from reelscribe.http.server.connections import NO_PAGE, ServiceStream, reset_on_close
+from reelscribe.http.server.metrics import new_registry
+from reelscribe.http.server.outage_lines import OutageLines
+from reelscribe.http.server.parsing import parse_query, parse_request
+from reelscribe.http.server.renewal import Renewal
 
 log = logging.getLogger(__name__)
 
@@ -217,7 +217,7 @@ class ServiceHandler(RequestHandler):
         """The JSON body as ``model``.
 
         Raises:
-            BadRequest: see :func:`reelscribe.http.parsing.parse_request`.
+            BadRequest: see :func:`reelscribe.http.server.parsing.parse_request`.
             BodyTooLarge: it is over ``max_body_bytes``.
             UnsupportedMediaType: it is not declared as JSON, as requests of other sites' forms cannot be.
         """
@@ -240,7 +240,7 @@ class ServiceHandler(RequestHandler):
         """The URL's query as ``model``.
 
         Raises:
-            BadRequest: see :func:`reelscribe.http.parsing.parse_query`.
+            BadRequest: see :func:`reelscribe.http.server.parsing.parse_query`.
         """
         query: Model = log_context.noting_savepath(parse_query(model, self.request.query_arguments))
         return query
