@@ -81,13 +81,6 @@ def happened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def test_shellcheck_has_nothing_to_say():
-    if not shutil.which("shellcheck"):
-        pytest.skip("needs shellcheck")
-    checked = subprocess.run(["shellcheck", SCRIPT], capture_output=True, text=True)
-    assert checked.stdout + checked.stderr == ""
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -30,13 +30,6 @@ def install(*arguments: object, **environment: str) -> subprocess.CompletedProce
     )
 
 
-def test_shellcheck_has_nothing_to_say():
-    if not shutil.which("shellcheck"):
-        pytest.skip("needs shellcheck")
-    checked = subprocess.run(["shellcheck", SCRIPT], capture_output=True, text=True)
-    assert checked.stdout + checked.stderr == ""
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
