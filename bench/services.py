@@ -1,4 +1,4 @@
-"""The transcriber and the extractor as processes, each with a temporary folder."""
+"""The services as processes, each with a temporary folder."""
 
 import subprocess
 import sys
@@ -27,6 +27,20 @@ def extractor(bucket: Path, **limits: int | str) -> Iterator[tuple[str, psutil.P
 def transcriber(extractor_url: str, **settings: object) -> Iterator[tuple[str, psutil.Process]]:
     """Run a transcriber with ``settings`` in ``[transcriber]``; its URL and process, once the model is loaded."""
     with _service("transcriber", {"transcriber": {"port": 0, "extractor_url": extractor_url, **settings}}) as running:
+        yield running
+
+
+@contextmanager
+def orchestrator(
+    folder: Path, database_url: str, extractor_url: str | None = None
+) -> Iterator[tuple[str, psutil.Process]]:
+    """Run ``orchestrator serve`` without a transcriber, its settings and log in ``folder``; its URL and process."""
+    lines = ["[orchestrator]", "port = 0", "transcriber_urls = http://127.0.0.1:9"]
+    lines += [f"extractor_url = {extractor_url}"] if extractor_url else []
+    lines += ["[database]", f"url = {database_url}", "[events]", "reconcile_every = 0"]
+    config = folder / "config.cfg"
+    config.write_text("\n".join(lines) + "\n")
+    with served([sys.executable, "-m", "orchestrator", "serve", "--config", str(config)], folder) as running:
         yield running
 
 

@@ -8,28 +8,25 @@ import json
 import os
 import random
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
 import psutil
 import typer
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from rich.console import Console
 from rich.table import Table
 
 from bench import hardware
+from bench.browser.chromium import chromium
 from bench.database import temporary_database
-from bench.services import extractor, served
+from bench.services import extractor, orchestrator
 from bench.workers.dispatching import summary
 from reelscribe.media import ffmpeg
-from tests.chromium import CHROMIUM, OPTIONS
 
 RESULTS = Path(__file__).parent.parent / "results" / "page_media.json"
 SAVEPATH = "large.mp4"
@@ -77,12 +74,12 @@ def main(
     if quick:
         size, seeks = 20 << 20, 2
     report: dict[str, Any] = {"machine": hardware.describe(), "load_before": round(os.getloadavg()[0], 1)}
-    with temporary_database() as (folder, database), _browser() as browser:
+    with temporary_database() as (folder, database), chromium() as browser:
         bucket = folder / "minio" / "videos"
         bucket.mkdir(parents=True)
         _make_recording(bucket / SAVEPATH, size)
         report |= {"browser": f"Chromium {browser.version}", "bytes": (bucket / SAVEPATH).stat().st_size}
-        with extractor(bucket) as (c_url, c_process), _orchestrator(folder, database, c_url) as (a_url, a_process):
+        with extractor(bucket) as (c_url, c_process), orchestrator(folder, database, c_url) as (a_url, a_process):
             processes = {"orchestrator": a_process, "extractor": c_process}
             stored, played = f"/object?savepath={SAVEPATH}", f"/media/{SAVEPATH}/file"
             for name, address, path in (("extractor alone", c_url, stored), ("both", a_url, played)):
@@ -118,27 +115,6 @@ def _make_recording(path: Path, size: int) -> None:
         *("-minrate", rate, "-maxrate", rate, "-bufsize", rate, "-x264-params", "nal-hrd=cbr", path),
     ]
     subprocess.run(command, check=True)
-
-
-@contextmanager
-def _orchestrator(folder: Path, database: str, extractor_url: str) -> Iterator[tuple[str, psutil.Process]]:
-    config = folder / "config.cfg"
-    config.write_text(
-        f"[orchestrator]\nport = 0\ntranscriber_urls = http://127.0.0.1:9\nextractor_url = {extractor_url}\n"
-        f"[database]\nurl = {database}\n"
-    )
-    with served([sys.executable, "-m", "orchestrator", "serve", "--config", str(config)], folder) as running:
-        yield running
-
-
-@contextmanager
-def _browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        raise SystemExit("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        yield browser
-        browser.close()
 
 
 def _seek(browser: Browser, page_url: str, path: str, seeks: int) -> dict[str, Any]:

@@ -6,27 +6,24 @@ Prints a table and writes bench/results/page.json.
 
 import json
 import os
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
 import psycopg
 import typer
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from rich.console import Console
 from rich.table import Table
 
 from bench import hardware
+from bench.browser.chromium import chromium
 from bench.database import temporary_database
 from bench.orchestrator import submit
-from bench.services import served
+from bench.services import orchestrator
 from bench.workers import dispatching
 from orchestrator.database.pool import prepare
-from tests.chromium import CHROMIUM, OPTIONS
 
 RESULTS = Path(__file__).parent.parent / "results" / "page.json"
 FEW = 10
@@ -69,15 +66,15 @@ def main(
         rows, rounds = 2000, 2
     report: dict[str, Any] = {"machine": hardware.describe(), "load_before": round(os.getloadavg()[0], 1)}
     report |= {"jobs": rows, "few": FEW, "few_limit_ms": FEW_LIMIT_MS, "many_limit_ms": MANY_LIMIT_MS}
-    with temporary_database() as (folder, url), _browser() as (browser, version):
-        report["browser"] = version
+    with temporary_database() as (folder, url), chromium() as browser:
+        report["browser"] = f"Chromium {browser.version}"
         prepare(url)
         fill(url, folder, FEW)
-        with orchestrator(folder, url) as page:
+        with orchestrator(folder, url) as (page, _):
             report["painted_nothing"] = painted(browser, f"{page}/nowhere", rounds)
             report["painted_few"] = painted(browser, page, rounds)
         fill(url, folder, rows)
-        with orchestrator(folder, url) as page:
+        with orchestrator(folder, url) as (page, _):
             report["painted_many"] = painted(browser, page, rounds)
             report["requests"] = answered(page, rows, rounds)
     show(report)
@@ -130,28 +127,6 @@ def fill(url: str, folder: Path, rows: int) -> None:
 def summary(times_ms: list[float]) -> dict[str, float]:
     """Of times in milliseconds; other work on the host adds least to the shortest."""
     return {"min_ms": round(min(times_ms), 2), **dispatching.summary(times_ms)}
-
-
-@contextmanager
-def orchestrator(folder: Path, url: str) -> Iterator[str]:
-    """Run ``orchestrator serve`` without a transcriber; its URL."""
-    config = folder / "config.cfg"
-    config.write_text(
-        f"[orchestrator]\nport = 0\ntranscriber_urls = http://127.0.0.1:9\n[database]\nurl = {url}\n"
-        "[events]\nreconcile_every = 0\n"
-    )
-    with served([sys.executable, "-m", "orchestrator", "serve", "--config", str(config)], folder) as (address, _):
-        yield address
-
-
-@contextmanager
-def _browser() -> Iterator[tuple[Browser, str]]:
-    if not CHROMIUM.exists():
-        raise SystemExit("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        yield browser, f"Chromium {browser.version}"
-        browser.close()
 
 
 def painted(browser: Browser, url: str, rounds: int) -> dict[str, float]:

@@ -7,27 +7,24 @@ import json
 import os
 import random
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import psycopg
 import typer
-from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page
 from psycopg.types.json import Jsonb
 from rich.console import Console
 from rich.table import Table
 
 from bench import hardware
+from bench.browser.chromium import chromium
 from bench.database import temporary_database
 from bench.search import Speech
-from bench.services import extractor, served
+from bench.services import extractor, orchestrator
 from bench.workers.dispatching import summary
 from orchestrator.database.pool import prepare
 from reelscribe.media import ffmpeg
-from tests.chromium import CHROMIUM, OPTIONS
 
 RESULTS = Path(__file__).parent.parent / "results" / "recording.json"
 SAVEPATH = "talks/ten-hours.flac"
@@ -74,17 +71,20 @@ def main(
         segments, rounds, watched = 1000, 1, 1.0
     report: dict[str, Any] = {"machine": hardware.describe(), "load_before": round(os.getloadavg()[0], 1)}
     report |= {"segments": segments, "scrollable_limit_ms": SCROLLABLE_LIMIT_MS, "frame_limit_ms": FRAME_LIMIT_MS}
-    with temporary_database() as (folder, url), browser() as (chromium, version):
-        report["browser"] = version
+    with temporary_database() as (folder, url), chromium() as browser:
+        report["browser"] = f"Chromium {browser.version}"
         prepare(url)
         seconds = segments * SECONDS_OF_A_SEGMENT
         report["words"] = fill(url, segments)
         make_recording(folder / "minio/videos" / SAVEPATH, seconds)
-        with extractor(folder / "minio/videos") as (extractor_url, _), orchestrator(folder, url, extractor_url) as home:
+        with (
+            extractor(folder / "minio/videos") as (extractor_url, _),
+            orchestrator(folder, url, extractor_url) as (home, _),
+        ):
             address = f"{home}/media/{SAVEPATH}"
-            openings = [opened(chromium, address, segments) for _ in range(rounds + 1)][1:]
+            openings = [opened(browser, address, segments) for _ in range(rounds + 1)][1:]
             report |= {name: summary([opening[name] for opening in openings]) for name in openings[0]}
-            report |= played(chromium, address, seconds, watched)
+            report |= played(browser, address, seconds, watched)
     show(report)
     if not quick:
         RESULTS.parent.mkdir(exist_ok=True)
@@ -141,32 +141,9 @@ def make_recording(path: Path, seconds: float) -> None:
     subprocess.run([ffmpeg.locate(None).path, "-loglevel", "error", *silence, str(path)], check=True)
 
 
-@contextmanager
-def orchestrator(folder: Path, url: str, extractor_url: str) -> Iterator[str]:
-    """Run ``orchestrator serve`` without a transcriber; its URL."""
-    config = folder / "config.cfg"
-    config.write_text(
-        f"[orchestrator]\nport = 0\ntranscriber_urls = http://127.0.0.1:9\nextractor_url = {extractor_url}\n"
-        f"[database]\nurl = {url}\n[events]\nreconcile_every = 0\n"
-    )
-    with served([sys.executable, "-m", "orchestrator", "serve", "--config", str(config)], folder) as (address, _):
-        yield address
-
-
-@contextmanager
-def browser() -> Iterator[tuple[Browser, str]]:
-    """Chromium, and its version."""
-    if not CHROMIUM.exists():
-        raise SystemExit("chromium is not installed")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        yield chromium, f"Chromium {chromium.version}"
-        chromium.close()
-
-
-def opened(chromium: Browser, address: str, segments: int) -> dict[str, float]:
+def opened(browser: Browser, address: str, segments: int) -> dict[str, float]:
     """Milliseconds from the start of the navigation until the end of the transcript is scrolled to and painted."""
-    with chromium.new_context(viewport={"width": 1440, "height": 900}) as context:
+    with browser.new_context(viewport={"width": 1440, "height": 900}) as context:
         page = context.new_page()
         clock = cpu_clock(page)
         page.goto(address, wait_until="domcontentloaded")
@@ -175,9 +152,9 @@ def opened(chromium: Browser, address: str, segments: int) -> dict[str, float]:
         return {**found, "opening_cpu": 1000 * busy_seconds(clock)}
 
 
-def played(chromium: Browser, address: str, seconds: float, watched: float) -> dict[str, Any]:
+def played(browser: Browser, address: str, seconds: float, watched: float) -> dict[str, Any]:
     """Milliseconds of each frame while it plays in the middle, three times as fast as usual, and while it does not."""
-    with chromium.new_context(viewport={"width": 1440, "height": 900}) as context:
+    with browser.new_context(viewport={"width": 1440, "height": 900}) as context:
         page = context.new_page()
         page.goto(f"{address}#t={seconds / 2}")
         page.wait_for_selector("[aria-current]")
