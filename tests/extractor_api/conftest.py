@@ -22,7 +22,7 @@ from reelscribe.settings.extractor import ExtractionSection, PathsSection
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.shared import MinioSection
 from tests.extractor_api.contract import assert_as_documented
-from tests.extractor_api.s3_server import s3_server
+from tests.s3_server import s3_server
 
 
 @pytest.fixture(scope="session")

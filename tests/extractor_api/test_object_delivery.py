@@ -16,7 +16,7 @@ from reelscribe.errors import RangeNotSatisfiable
 from tests.contract import assert_head_is_get_without_its_body
 from tests.extractor_api.conftest import Serve, running_ffmpeg
 from tests.extractor_api.minio_drive import BLOCK, Version, format_drive, write_object
-from tests.extractor_api.s3_server import door, minio, put
+from tests.s3_server import door, minio, put
 
 SIZE = 2 * BLOCK + 4321
 CONTENT = secrets.token_bytes(SIZE)

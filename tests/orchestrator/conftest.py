@@ -48,6 +48,7 @@ from tests.orchestrator.commands import InProcess, Orchestrator
 from tests.orchestrator.pauses import shorten_pauses
 from tests.orchestrator.proxy import Proxy
 from tests.orchestrator.scripted import ScriptedTranscriber, finished, segment
+from tests.s3_server import s3_server
 
 BUCKET = "videos"
 MAX_ATTEMPTS = 3
@@ -70,6 +71,12 @@ def postgres() -> Iterator[str]:
             connection.execute("select pg_reload_conf()")
         prepare(url)
         yield url
+
+
+@pytest.fixture(scope="session")
+def s3_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with s3_server(tmp_path_factory.mktemp("moto") / "console") as port:
+        yield port
 
 
 @pytest.fixture

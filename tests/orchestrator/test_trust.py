@@ -21,7 +21,7 @@ from reelscribe.http.peers.extractor_client import ExtractorClient
 from reelscribe.settings.loading import Settings, load_settings
 from reelscribe.settings.shared import AuthSection
 from reelscribe.trust import Trust, read_again, trust
-from tests.extractor_api.s3_server import minio
+from tests.s3_server import minio
 
 
 @pytest.fixture

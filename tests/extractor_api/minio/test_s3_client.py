@@ -18,7 +18,7 @@ from reelscribe.errors import (
 )
 from reelscribe.settings.shared import MinioSection
 from tests.extractor_api.minio_drive import format_drive
-from tests.extractor_api.s3_server import http_server, minio, put
+from tests.s3_server import http_server, minio, put
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from reelscribe.media.ffmpeg import FFmpeg
 from tests.conftest import SPEECH
 from tests.extractor_api.conftest import Serve, running_ffmpeg
 from tests.extractor_api.minio_drive import Version, format_drive, write_object
-from tests.extractor_api.s3_server import SECRET, door, minio, put
+from tests.s3_server import SECRET, door, minio, put
 
 CLOSE = {"Connection": "close"}
 WAV = {"audio_format": "wav", "sample_rate": 16000, "channels": 1}

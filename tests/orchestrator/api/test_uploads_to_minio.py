@@ -1,30 +1,17 @@
 """Recordings that are uploaded into MinIO: through the orchestrator, or straight, by a presigned link."""
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 from minio import Minio
 
 from reelscribe.settings.orchestrator import UploadsSection
-from tests.extractor_api.s3_server import SECRET, minio, s3_server
 from tests.orchestrator.api.uploading import TALK, announced, done, send
-
-
-@pytest.fixture(scope="module")
-def s3_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with s3_server(tmp_path_factory.mktemp("moto") / "console") as port:
-        yield port
+from tests.s3_server import emptied, minio
 
 
 @pytest.fixture
 def s3(s3_port: int) -> Minio:
-    client = Minio(f"127.0.0.1:{s3_port}", "reader", SECRET, secure=False)
-    if not client.bucket_exists(bucket_name="videos"):
-        client.make_bucket(bucket_name="videos")
-    for found in client.list_objects(bucket_name="videos", recursive=True):
-        client.remove_object(bucket_name="videos", object_name=str(found.object_name))
-    return client
+    return emptied(s3_port, "videos")
 
 
 def read(s3: Minio, savepath: str) -> bytes:

@@ -20,10 +20,10 @@ from orchestrator.session import open_session
 from reelscribe.http.server.connections import ServiceServer
 from reelscribe.settings.loading import load_settings
 from reelscribe.trust import Trust, trust
-from tests.extractor_api.s3_server import http_server
 from tests.orchestrator.cli.filled_archive import fill
 from tests.orchestrator.commands import InProcess
 from tests.orchestrator.conftest import run_worker
+from tests.s3_server import http_server
 
 SECRET, READER = "s3cret-that-no-one-may-see", "r3ader-that-no-one-may-see"
 

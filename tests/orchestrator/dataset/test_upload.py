@@ -9,25 +9,14 @@ from minio import Minio
 from orchestrator.exports.dataset.finished import upload as uploading
 from orchestrator.exports.dataset.finished.upload import DatasetUpload
 from reelscribe.errors import PeerUnreachable
-from tests.extractor_api.s3_server import SECRET, minio, s3_server
 from tests.orchestrator.dataset.conftest import files, said
 from tests.orchestrator.dataset.test_folders import make_dataset, run
-
-
-@pytest.fixture(scope="module")
-def s3_port(tmp_path_factory):
-    with s3_server(tmp_path_factory.mktemp("moto") / "console") as port:
-        yield port
+from tests.s3_server import emptied, minio
 
 
 @pytest.fixture
 def s3(s3_port):
-    client = Minio(f"127.0.0.1:{s3_port}", "reader", SECRET, secure=False)
-    if not client.bucket_exists(bucket_name="training"):
-        client.make_bucket(bucket_name="training")
-    for found in client.list_objects(bucket_name="training", recursive=True):
-        client.remove_object(bucket_name="training", object_name=found.object_name)
-    return client
+    return emptied(s3_port, "training")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import asyncio
 import threading
 
 import pytest
-from minio import Minio
 
 from orchestrator.exports.deletion import Deletions
 from orchestrator.exports.pending_results import STORE_RESULT
@@ -15,24 +14,13 @@ from orchestrator.worker.retry import RetryPolicy
 from orchestrator.worker.stalled_jobs import Sweeper
 from orchestrator.worker.worker import Worker
 from reelscribe.settings.orchestrator import ResultsSection
-from tests.extractor_api.s3_server import SECRET, minio, s3_server
 from tests.orchestrator.conftest import BUCKET, MAX_ATTEMPTS
-
-
-@pytest.fixture(scope="module")
-def s3_port(tmp_path_factory):
-    with s3_server(tmp_path_factory.mktemp("moto") / "console") as port:
-        yield port
+from tests.s3_server import emptied, minio
 
 
 @pytest.fixture
 def s3(s3_port):
-    client = Minio(f"127.0.0.1:{s3_port}", "reader", SECRET, secure=False)
-    if not client.bucket_exists(bucket_name="words"):
-        client.make_bucket(bucket_name="words")
-    for found in client.list_objects(bucket_name="words", recursive=True):
-        client.remove_object(bucket_name="words", object_name=found.object_name)
-    return client
+    return emptied(s3_port, "words")
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from reelscribe.errors import JobNotFound, PeerRefused, PeerUnreachable
 from reelscribe.http.access.tokens import Tokens
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.shared import MinioSection
-from tests.extractor_api.s3_server import minio
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.contract import CONTRACT
 from tests.orchestrator.scripted import falls_silent_after
+from tests.s3_server import emptied, minio
 
 
 async def test_nothing_is_left_in_any_table_and_in_the_bucket(
@@ -186,9 +186,8 @@ async def test_a_stream_of_events_of_a_job_ends_when_it_is_removed(submit, servi
         assert (await client.get(f"/api/jobs/{job.id}/events")).status_code == 404
 
 
-async def test_a_local_file_is_uploaded_through_minio_and_submitted(commands, s3, s3_port, tmp_path, sql):
-    if not s3.bucket_exists(bucket_name="videos"):
-        s3.make_bucket(bucket_name="videos")
+async def test_a_local_file_is_uploaded_through_minio_and_submitted(commands, s3_port, tmp_path, sql):
+    s3 = emptied(s3_port, "videos")
     minio(tmp_path, s3_port)  # writes the key
     section = f"[minio]\nendpoint = 127.0.0.1:{s3_port}\naccess_key = reader\nsecure = false\n"
     commands.config.write_text(f"{commands.config.read_text()}{section}secret_key_file = {tmp_path}/secret\n")
@@ -208,10 +207,9 @@ async def test_a_local_file_is_uploaded_through_minio_and_submitted(commands, s3
 
 
 @pytest.fixture
-def uploading(s3, s3_port, tmp_path):
+def uploading(s3_port, tmp_path):
     """Upload a file of 30 MB; ``read`` is called each time some of it has been read."""
-    if not s3.bucket_exists(bucket_name="videos"):
-        s3.make_bucket(bucket_name="videos")
+    emptied(s3_port, "videos")
     path = tmp_path / "talk.mp4"
     path.write_bytes(b"x" * 30_000_000)
 

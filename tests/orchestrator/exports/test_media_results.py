@@ -24,28 +24,17 @@ from reelscribe.http.access.tokens import Tokens
 from reelscribe.settings.extractor import PathsSection
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.orchestrator import ResultsSection
-from tests.extractor_api.s3_server import SECRET, door, minio, s3_server
 from tests.orchestrator.conftest import BUCKET, MAX_ATTEMPTS
 from tests.orchestrator.watched import watched_bucket
+from tests.s3_server import door, emptied, minio
 
 SECONDS = 6
 BEGINNINGS = {"gif": b"GIF8", "ebp": b"RIFF", "mp4": b"\0\0\0", "lac": b"fLaC", "wav": b"RIFF"}
 
 
-@pytest.fixture(scope="module")
-def s3_port(tmp_path_factory):
-    with s3_server(tmp_path_factory.mktemp("moto") / "console") as port:
-        yield port
-
-
 @pytest.fixture
 def s3(s3_port):
-    client = Minio(f"127.0.0.1:{s3_port}", "reader", SECRET, secure=False)
-    if not client.bucket_exists(bucket_name="shown"):
-        client.make_bucket(bucket_name="shown")
-    for found in client.list_objects(bucket_name="shown", recursive=True):
-        client.remove_object(bucket_name="shown", object_name=found.object_name)
-    return client
+    return emptied(s3_port, "shown")
 
 
 @pytest.fixture(scope="module")

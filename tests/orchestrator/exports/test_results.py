@@ -24,24 +24,8 @@ from orchestrator.worker.worker import Worker
 from reelscribe.errors import SettingsError
 from reelscribe.settings.orchestrator import ResultsSection
 from reelscribe.settings.shared import MinioSection
-from tests.extractor_api.s3_server import SECRET, minio, s3_server
 from tests.orchestrator.conftest import BUCKET, MAX_ATTEMPTS
-
-
-@pytest.fixture(scope="module")
-def s3_port(tmp_path_factory):
-    with s3_server(tmp_path_factory.mktemp("moto") / "console") as port:
-        yield port
-
-
-@pytest.fixture
-def s3(s3_port):
-    client = Minio(f"127.0.0.1:{s3_port}", "reader", SECRET, secure=False)
-    if not client.bucket_exists(bucket_name="words"):
-        client.make_bucket(bucket_name="words")
-    for found in client.list_objects(bucket_name="words", recursive=True):
-        client.remove_object(bucket_name="words", object_name=found.object_name)
-    return client
+from tests.s3_server import minio
 
 
 @pytest.fixture

@@ -32,8 +32,8 @@ from reelscribe.http.access.tokens import Tokens
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.orchestrator import DatabaseSection
 from reelscribe.settings.retention import RetentionRule, RetentionSection
-from tests.extractor_api.s3_server import minio
 from tests.orchestrator.conftest import BUCKET
+from tests.s3_server import emptied, minio
 
 DOCS = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
 
@@ -87,10 +87,9 @@ def known(sql):
 
 
 @pytest.fixture
-def videos(s3) -> Minio:
+def videos(s3_port) -> Minio:
     """The S3 server, with a bucket of recordings."""
-    if not s3.bucket_exists(bucket_name=BUCKET):
-        s3.make_bucket(bucket_name=BUCKET)
+    s3 = emptied(s3_port, BUCKET)
     for name in ("raw/a.mp4", "keep/a.mp4"):
         s3.put_object(bucket_name=BUCKET, object_name=name, data=io.BytesIO(b"video"), length=5)
     return s3

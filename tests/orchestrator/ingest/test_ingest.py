@@ -17,10 +17,10 @@ import pytest
 from minio import Minio
 
 from orchestrator.ingest.names import video_key
-from tests.extractor_api.s3_server import SECRET, put, s3_server
 from tests.orchestrator.commands import InProcess, Orchestrator, gone, processes_of, read_all, read_until
 from tests.orchestrator.ingest.conftest import TALK, Sql, configure, reported, stored
 from tests.orchestrator.ingest.web import Page, Web, eventually
+from tests.s3_server import SECRET, put, s3_server
 
 OTHER = random.Random(2).randbytes(300_000)
 

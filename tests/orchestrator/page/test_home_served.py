@@ -13,8 +13,8 @@ from orchestrator.page import home
 from reelscribe.contracts.scopes import Scope
 from reelscribe.http.access.tokens import Token, Tokens
 from reelscribe.settings.loading import Settings
-from tests.extractor_api.s3_server import minio
 from tests.orchestrator.conftest import BUCKET
+from tests.s3_server import minio
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ import pytest
 from minio import Minio
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from tests.extractor_api.s3_server import SECRET, put, s3_server
 from tests.installation import Reelscribe
 from tests.orchestrator.page.checks import check_page
 from tests.orchestrator.page.relay import relay
+from tests.s3_server import SECRET, put, s3_server
 
 DROP = """async ([name, content]) => {
     const transfer = new DataTransfer();

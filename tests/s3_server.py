@@ -36,10 +36,24 @@ def s3_server(console: Path) -> Iterator[int]:
             server.kill()
 
 
-def put(port: int, savepath: str, content: bytes) -> str:
+def client_of(port: int, bucket: str) -> Minio:
+    """A client of the server, which has this bucket then."""
     client = Minio(f"127.0.0.1:{port}", "reader", SECRET, secure=False)
-    if not client.bucket_exists(bucket_name="videos"):
-        client.make_bucket(bucket_name="videos")
+    if not client.bucket_exists(bucket_name=bucket):
+        client.make_bucket(bucket_name=bucket)
+    return client
+
+
+def emptied(port: int, bucket: str) -> Minio:
+    """A client of the server, whose bucket is empty."""
+    client = client_of(port, bucket)
+    for found in client.list_objects(bucket_name=bucket, recursive=True):
+        client.remove_object(bucket_name=bucket, object_name=str(found.object_name))
+    return client
+
+
+def put(port: int, savepath: str, content: bytes) -> str:
+    client = client_of(port, "videos")
     etag = client.put_object(
         bucket_name="videos", object_name=savepath, data=io.BytesIO(content), length=len(content)
     ).etag
