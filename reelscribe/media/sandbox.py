@@ -6,7 +6,6 @@ us. Without bubblewrap: no new privileges, and it dies with us (setpriv). Either
 written bytes and core dumps (prlimit).
 """
 
-import logging
 import os
 import resource
 import shutil
@@ -16,8 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
-
-log = logging.getLogger(__name__)
 
 ADDRESS_SPACE_BYTES = 4 << 30
 TRIAL_SECONDS = 10

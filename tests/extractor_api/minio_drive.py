@@ -100,10 +100,6 @@ def _inline_section(versions: Sequence[Version]) -> bytes:
     return b"\x01" + msgpack.packb(stored) if stored else b""
 
 
-def _inline_name(version: Version) -> str:
-    return "null" if version.version_id == NULL else str(uuid.UUID(bytes=version.version_id))
-
-
 def write_object(bucket: Path, savepath: str, versions: Sequence[Version], meta: bytes | None = None) -> Path:
     """Write xl.meta and the part files of every version; returns the object's folder."""
     folder = bucket / savepath

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -27,8 +26,6 @@ from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.structure.facts import Structure
 from reelscribe.media.structure.reading import as_input, read_structure
 from reelscribe.settings.extractor import ExtractionSection
-
-log = logging.getLogger(__name__)
 
 SOON_SECONDS = 30
 """If the first moment comes within them, the sound is decoded from the beginning, while the first picture is sought."""
