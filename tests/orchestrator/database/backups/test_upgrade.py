@@ -50,12 +50,12 @@ DATA = """
     from jobs, generate_series(0, 1) as number where state = 'done';
 """
 """What the first version of the tables could hold."""
-STAND_STILL = """
-    create function stand_still() returns event_trigger language plpgsql as $$
+BLOCK_CHANGES = """
+    create function block_changes() returns event_trigger language plpgsql as $$
     begin
         if current_query() ~ 'references jobs' then perform pg_sleep(600); end if;
     end $$;
-    create event trigger stand_still on ddl_command_start execute function stand_still();
+    create event trigger block_changes on ddl_command_start execute function block_changes();
 """
 """Some migration after the fifth does not end by itself: a session that blocked it would count as a service in use."""
 
@@ -223,7 +223,7 @@ def test_a_full_disk_during_an_upgrade_loses_nothing(older, data_dir, tmp_path, 
 async def test_kill_9_during_an_upgrade_loses_nothing(older, upgrading, commands):
     url = older(5)
     with psycopg.connect(url) as connection:
-        connection.execute(STAND_STILL)
+        connection.execute(BLOCK_CHANGES)
     upgrade = await upgrading(url).start("database", "upgrade")
     await sessions(Target(url, None), "wait_event = 'PgSleep'")
     await killed(upgrade)
@@ -232,7 +232,7 @@ async def test_kill_9_during_an_upgrade_loses_nothing(older, upgrading, commands
             "select pg_terminate_backend(pid) from pg_stat_activity "
             "where datname = current_database() and wait_event = 'PgSleep'"
         )
-        connection.execute("drop event trigger stand_still; drop function stand_still")
+        connection.execute("drop event trigger block_changes; drop function block_changes")
     await no_sessions(Target(url, None))
     assert 5 < len([name for name in contents_of(url).migrations if re.match(r"\d{4}\.", name)]) < len(OURS)
     assert texts(url) == [("old.mp4", "A happy horse.")] * 2
