@@ -11,7 +11,7 @@ PIP := $(BIN)/python $(PIP_INSTALL) --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lock demo serve test test-unit fuzz test-slow soak deb lint fix bench-extractor bench-orchestrator bench-scale bench-search bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-gpu bench-media bench-datasets bench-page bench-recording screenshots clean
+.PHONY: help lock demo serve test test-unit fuzz test-slow soak deb lint fix bench-extractor bench-orchestrator bench-scale bench-search bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-subtitles bench-gpu bench-media bench-datasets bench-page bench-recording screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ bench-accuracy: .venv/test ## compare the transcriber's word errors with bare fa
 
 bench-real: .venv/test ## compare with faster-whisper on human speech, with Whisper's weights (about 15 minutes)
 	$(BIN)/python -m bench.real $(ARGS)
+
+bench-subtitles: .venv/test ## count where subtitles of human speech end (about 5 minutes)
+	$(BIN)/python -m bench.subtitles $(ARGS)
 
 bench-media: .venv/test ## extract 800 recordings of all kinds and check every beep in them (about 10 minutes)
 	$(BIN)/python -m bench.media $(ARGS)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bench import subtitles as subtitle_bench
 from bench.browser import recording as recording_bench
 from bench.browser.page import rows_of
 from bench.datasets import rows
@@ -73,6 +74,16 @@ def errors(row: dict[str, Any], way: str) -> str:
 
 def off(found: dict[str, Any]) -> str:
     return "" if found["time_off_s"] is None else f"{found['time_off_s']:.3f} s"
+
+
+def subtitles(report: dict[str, Any]) -> list[str]:
+    return [
+        f"{report['machine']}; {report['model']}.",
+        "",
+        "| | times of segments | times of words |",
+        "| --- | --- | --- |",
+        *(f"| {' | '.join(row)} |" for row in subtitle_bench.rows(report)),
+    ]
 
 
 def real(report: dict[str, Any]) -> list[str]:
@@ -243,6 +254,7 @@ BLOCKS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "transcriber-cuda": speed,
     "accuracy": accuracy,
     "real": real,
+    "subtitles": subtitles,
     "orchestrator": orchestrator,
     "startup": startup,
     "datasets": datasets,

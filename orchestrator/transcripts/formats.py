@@ -90,7 +90,7 @@ def make_writer(transcript: Transcript, wanted: Format, timestamps: bool = False
         case Format.JSONL:
             return _Encoded(_Rows(transcript))
         case Format.SRT | Format.VTT:
-            return _Encoded(_Subtitles(wanted))
+            return _Encoded(_Subtitles(wanted, transcript.text_language))
         case Format.TSV:
             return _Encoded(_Table())
         case Format.TXT:
@@ -162,9 +162,9 @@ class _Table(_TextWriter):
 
 
 class _Subtitles(_TextWriter):
-    def __init__(self, wanted: Literal[Format.SRT, Format.VTT]) -> None:
+    def __init__(self, wanted: Literal[Format.SRT, Format.VTT], language: str) -> None:
         self._wanted = wanted
-        self._cues = CueStream()
+        self._cues = CueStream(language)
         self._written = 0
 
     def begin(self, said: str) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from reelscribe.text.running_text import running_text
+from reelscribe.text.spoken_words import width
 from reelscribe.text.srt_vtt import Timed, one_line
-from reelscribe.text.subtitle_layout import ends_sentence, width
+from reelscribe.text.subtitle_layout import ends_sentence
 
 PAUSE_SECONDS = 1.5
 """After a sentence, it begins a new paragraph."""

@@ -1,25 +1,26 @@
 """Segments to subtitles: sentences in at most two lines of 42 characters, long enough to be read, never two at the
 same time.
+
+Characters, lines and seconds are the usual limits of the trade (of the style guides of Netflix, for instance), as are
+the borders between lines: after a punctuation mark, else before a conjunction or a preposition.
 """
 
 import re
-import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from math import inf
-from typing import NamedTuple, Protocol
 
+from reelscribe.text.phrases import Begins
 from reelscribe.text.punctuation import CLAUSE_ENDS, CLOSING_MARKS, SENTENCE_ENDS
-from reelscribe.text.running_text import space
-from reelscribe.text.srt_vtt import Timed, one_line
+from reelscribe.text.spoken_words import LINE_WIDTH, Piece, Spoken, pieces_of, width
 
-LINE_WIDTH = 42
-"""Characters of a line; a Chinese, Japanese or Korean one counts as two."""
 MIN_SECONDS = 1.0
 """Shorter ones stay longer, if the next one leaves room."""
 MAX_SECONDS = 7.0
+READING_SPEED = 17.0
+"""Characters per second; a cue that is said faster stays longer, if the next one leaves room."""
 FLASH_SECONDS = 0.1
 """Too short to be seen: such a cue gets the minimum, and the next one waits."""
 LONGEST_PAUSE_SECONDS = 2.0
@@ -32,29 +33,13 @@ MOST_PIECES = 300
 ABBREVIATION = re.compile(r"\W*(?:(?:[A-Za-zÀ-ÿА-я]\.)+|(?:Mr|Mrs|Ms|Dr|St|Prof|Gen|Col|Capt|Lt|Sgt|Rev|Hon|Nr)\.)")
 """Of a title or a name: its full stop ends no sentence."""
 
-CUE_COST, UNEVEN_COST = 0.1, 0.2
-CLAUSE_COST, WORD_COST, MOST_FOR_PAUSE = 0.5, 1.3, 0.3
-"""Of a border between cues in mid-sentence: after a comma, or between any two words, less the pause in seconds."""
-
-
-class SpokenWord(Protocol):
-    """A word of a segment, with the space before it."""
-
-    @property
-    def start(self) -> float: ...
-
-    @property
-    def end(self) -> float: ...
-
-    @property
-    def word(self) -> str: ...
-
-
-class Spoken(Timed, Protocol):
-    """A segment, perhaps with the times of its words."""
-
-    @property
-    def words(self) -> Sequence[SpokenWord] | None: ...
+CUE_COST, UNEVEN_COST, UNEVEN_LINES_COST = 0.1, 0.2, 1.5
+MARK_COST, MOST_FOR_PAUSE = 0.5, 0.3
+"""Of a border in mid-sentence: after a punctuation mark; what a pause in seconds makes any other one cheaper."""
+BORDER_COSTS = {Begins.CLAUSE: 1.2, Begins.PHRASE: 1.4, Begins.NOTHING: 1.5}
+"""Of a border without a mark, by what the word after it begins."""
+TORN_COST = 0.6
+"""Of one between two words that belong together, such as those of "the house", "Mr. Hale" or "San Francisco"."""
 
 
 @dataclass(frozen=True)
@@ -66,30 +51,23 @@ class Cue:
     text: str
 
 
-class _Piece(NamedTuple):
-    """What is not broken any further: a word, with the space before it."""
-
-    text: str
-    start: float
-    end: float
-
-
-def cues(segments: Iterable[Spoken]) -> list[Cue]:
-    """The subtitles of a transcript, in order and without overlaps.
+def cues(segments: Iterable[Spoken], language: str = "") -> list[Cue]:
+    """The subtitles of a transcript in a language (its ISO 639 code), in order and without overlaps.
 
     A sentence is shown as a whole, whatever segments it is in. One that is too long for a cue is split between words,
-    if possible after a comma or at a pause; at the words' own times if they are known, else in proportion to the
-    letters.
+    if possible after a comma, else before a word that begins a clause or a phrase, or at a pause; at the words' own
+    times if they are known, else in proportion to the letters.
     """
-    stream = CueStream()
+    stream = CueStream(language)
     return stream.add(segments) + stream.end()
 
 
 class CueStream:
     """The same, for segments that come part by part."""
 
-    def __init__(self) -> None:
-        self._open: list[_Piece] = []
+    def __init__(self, language: str = "") -> None:
+        self._language = language
+        self._open: list[Piece] = []
         self._last: list[Cue] = []
         self._free = 0.0
 
@@ -98,7 +76,7 @@ class CueStream:
         made: list[Cue] = []
         for segment in segments:
             before = self._open[-1].text if self._open else ""
-            for piece in _pieces(segment, before):
+            for piece in pieces_of(segment, before, self._language):
                 made += self._close_before(piece)
                 self._open.append(piece)
         return self._spread(made)
@@ -108,7 +86,7 @@ class CueStream:
         made = [_cue(pieces) for pieces in _split(self._open)]
         return self._spread([*made, Cue(inf, inf, "")])
 
-    def _close_before(self, piece: _Piece) -> list[Cue]:
+    def _close_before(self, piece: Piece) -> list[Cue]:
         """The cues that are decided now that it is known what follows."""
         if self._open and _can_end(self._open, piece):
             decided, self._open = _split(self._open), []
@@ -128,21 +106,31 @@ class CueStream:
             start = max(cue.start, self._free)
             own = min(cue.end - start, MAX_SECONDS)
             least = min(own, MIN_SECONDS) if own > FLASH_SECONDS else MIN_SECONDS
+            readable = min(max(MIN_SECONDS, width(cue.text) / READING_SPEED), MAX_SECONDS)
             room = following.start - start
-            self._free = start + max(least, min(max(own, MIN_SECONDS), room))
+            self._free = start + max(least, min(max(own, readable), room))
             spread.append(replace(cue, start=start, end=self._free))
         return spread
 
 
 def ends_sentence(text: str, following: str) -> bool:
     """Whether a sentence ends between two texts; not after "Mr.", nor before a small letter."""
-    shown = text.rstrip(CLOSING_MARKS)
-    if not shown.endswith(SENTENCE_ENDS) or ABBREVIATION.fullmatch(shown.rsplit(maxsplit=1)[-1]):
+    if not text.rstrip(CLOSING_MARKS).endswith(SENTENCE_ENDS) or _is_abbreviated(text):
         return False
     return not next(filter(str.isalnum, following), "").islower()
 
 
-def _can_end(pieces: Sequence[_Piece], following: _Piece) -> bool:
+def ends_clause(text: str) -> bool:
+    """Whether a text ends with a punctuation mark; not with that of "Mr."."""
+    return text.rstrip(CLOSING_MARKS).endswith(SENTENCE_ENDS + CLAUSE_ENDS) and not _is_abbreviated(text)
+
+
+def _is_abbreviated(text: str) -> bool:
+    words = text.rstrip(CLOSING_MARKS).split()
+    return bool(words and ABBREVIATION.fullmatch(words[-1]))
+
+
+def _can_end(pieces: Sequence[Piece], following: Piece) -> bool:
     """Whether a cue has to end here, so that nothing that follows changes the cues of these pieces."""
     pause = following.start - pieces[-1].end
     if pause >= LONGEST_PAUSE_SECONDS:
@@ -151,49 +139,7 @@ def _can_end(pieces: Sequence[_Piece], following: _Piece) -> bool:
     return is_long_enough and ends_sentence(pieces[-1].text, following.text)
 
 
-def _pieces(segment: Spoken, before: str) -> Iterator[_Piece]:
-    """Those of a segment that follows the text ``before``."""
-    text = one_line(segment.text)
-    if segment.words and one_line("".join(word.word for word in segment.words)) == text:
-        timed = [_Piece(word.word, word.start, word.end) for word in segment.words]
-    else:
-        timed = [_Piece(text, segment.start, segment.end)]
-    for number, piece in enumerate(part for timing in timed for part in _in_proportion(timing)):
-        own = one_line(piece.text)
-        gap = space(before, own) if not number else " " if piece.text[:1].isspace() else ""
-        yield piece._replace(text=gap + own)
-
-
-def _in_proportion(piece: _Piece) -> list[_Piece]:
-    """The words of a piece, and parts of a word that is longer than a line."""
-    words: list[str] = re.findall(r"\s*\S+", piece.text)
-    texts = [part for word in words for part in _line_parts(word)]
-    total = sum(map(len, texts)) or 1
-    found, before = [], 0
-    for text in texts:
-        start, before = before, before + len(text)
-        seconds = piece.end - piece.start
-        found.append(_Piece(text, piece.start + seconds * start / total, piece.start + seconds * before / total))
-    return found
-
-
-def _line_parts(word: str) -> list[str]:
-    if width(word.strip()) <= LINE_WIDTH and width(word.strip()) == len(word.strip()):
-        return [word]
-    parts = [""]
-    for letter in word:  # no spaces to break at: between any two letters
-        is_full = width(parts[-1].strip() + letter) > LINE_WIDTH
-        if is_full or (_can_begin(letter) and any(map(str.isalnum, parts[-1]))):
-            parts.append("")
-        parts[-1] += letter
-    return parts
-
-
-def _can_begin(letter: str) -> bool:
-    return width(letter) == 2 and (letter.isalnum() or unicodedata.category(letter) in ("Ps", "Pi"))
-
-
-def _split(pieces: Sequence[_Piece]) -> list[Sequence[_Piece]]:
+def _split(pieces: Sequence[Piece]) -> list[Sequence[Piece]]:
     """The pieces of each cue: of all ways to split them into cues that fit, the one that costs least."""
     ends = [0, *accumulate(width(piece.text) for piece in pieces)]
     spaces = [piece.text[:1] == " " for piece in pieces]
@@ -216,7 +162,7 @@ def _split(pieces: Sequence[_Piece]) -> list[Sequence[_Piece]]:
         cost, begin = min(found)
         costs.append(cost)
         begins.append(begin)
-    split: list[Sequence[_Piece]] = []
+    split: list[Sequence[Piece]] = []
     end = len(pieces)
     while end:
         split.insert(0, pieces[begins[end] : end])
@@ -224,38 +170,37 @@ def _split(pieces: Sequence[_Piece]) -> list[Sequence[_Piece]]:
     return split
 
 
-def _border_cost(before: _Piece, after: _Piece) -> float:
+def _border_cost(before: Piece, after: Piece) -> float:
     if ends_sentence(before.text, after.text):
         return 0.0
-    if before.text.rstrip(CLOSING_MARKS).endswith(CLAUSE_ENDS):
-        return CLAUSE_COST
-    return WORD_COST - min(MOST_FOR_PAUSE, max(0.0, after.start - before.end))
+    if ends_clause(before.text):
+        return MARK_COST
+    torn = TORN_COST if before.begins or _is_abbreviated(before.text) or _is_name(before, after) else 0.0
+    return BORDER_COSTS[after.begins] + torn - min(MOST_FOR_PAUSE, max(0.0, after.start - before.end))
 
 
-def _lines(pieces: Sequence[_Piece]) -> list[str]:
-    """One line, or two of about the same width."""
+def _is_name(before: Piece, after: Piece) -> bool:
+    return not after.begins and all(piece.text.strip()[:1].isupper() for piece in (before, after))
+
+
+def _lines(pieces: Sequence[Piece]) -> list[str]:
+    """One line, or two of about the same width that end where a cue could."""
     text = _text(pieces)
     if width(text) <= LINE_WIDTH:
         return [text]
-    breaks = [[_text(pieces[:at]), _text(pieces[at:])] for at in range(1, len(pieces))]
-    fitting = [lines for lines in breaks if max(map(width, lines)) <= LINE_WIDTH]
-    return min(fitting, key=lambda lines: abs(width(lines[0]) - width(lines[1])))
+    breaks = []
+    for at in range(1, len(pieces)):
+        lines = [_text(pieces[:at]), _text(pieces[at:])]
+        first, second = map(width, lines)
+        if max(first, second) <= LINE_WIDTH:
+            uneven = UNEVEN_LINES_COST * abs(first - second) / LINE_WIDTH
+            breaks.append((uneven + _border_cost(pieces[at - 1], pieces[at]), lines))
+    return min(breaks)[1]
 
 
-def _cue(pieces: Sequence[_Piece]) -> Cue:
+def _cue(pieces: Sequence[Piece]) -> Cue:
     return Cue(pieces[0].start, pieces[-1].end, "\n".join(_lines(pieces)))
 
 
-def _text(pieces: Sequence[_Piece]) -> str:
+def _text(pieces: Sequence[Piece]) -> str:
     return "".join(piece.text for piece in pieces).strip()
-
-
-def width(text: str) -> int:
-    """Of a text in characters; East Asian letters take two, marks on other letters none."""
-    return len(text) if text.isascii() else sum(map(_letter_width, text))
-
-
-def _letter_width(letter: str) -> int:
-    if unicodedata.east_asian_width(letter) in "WF":
-        return 2
-    return 0 if unicodedata.category(letter) in ("Mn", "Me", "Cf") else 1

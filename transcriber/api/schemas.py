@@ -236,7 +236,8 @@ def render(transcript: CompleteTranscript, form: TranslationForm) -> str:
     if form.response_format == "text":
         return transcript.text + "\n"
     if form.response_format in ("srt", "vtt"):
-        shown = transcript.segments if form.raw else cues(transcript.segments)
+        language = "en" if form.fields().task == "translate" else transcript.started.language
+        shown = transcript.segments if form.raw else cues(transcript.segments, language)
         return srt(shown) if form.response_format == "srt" else vtt(shown)
     if form.response_format == "json":
         about = {

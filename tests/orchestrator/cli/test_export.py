@@ -47,6 +47,19 @@ async def test_one_savepath_goes_to_standard_output(orchestrator, transcripts):
     assert outcome.out.startswith("1\n00:00:00,000 --> 00:00:03,000\nHello Peter.\n\n2\n")
 
 
+@pytest.mark.parametrize(
+    ("task", "lines"),
+    [
+        ("transcribe", ["Die Kinder liefen hinaus", "weil sie dort die Katze noch suchten"]),
+        ("translate", ["The children ran out", "because they still wanted to find the cat"]),
+    ],
+)
+async def test_lines_of_subtitles_end_where_phrases_of_their_language_do(orchestrator, store_transcript, task, lines):
+    await store_transcript("talks/d.mp4", " ".join(lines), language="de", task=task)
+    shown = (await orchestrator.run("export", "talks/d.mp4", "--format", "srt")).out.splitlines()
+    assert shown[2:4] == lines
+
+
 def test_tsv_has_milliseconds():
     shown = formats.tsv([segment(0, 3, "Hello Peter."), segment(4.0004, 7.5, "Good\tbye.")])
     assert list(csv.reader(shown.splitlines(), delimiter="\t")) == [

@@ -12,16 +12,17 @@ import webvtt
 from rich.cells import cell_len
 
 from reelscribe.contracts.events import Segment, Word
+from reelscribe.text.spoken_words import LINE_WIDTH
 from reelscribe.text.srt_vtt import srt as as_srt
 from reelscribe.text.srt_vtt import vtt as as_vtt
 from reelscribe.text.subtitle_layout import (
-    LINE_WIDTH,
     MAX_SECONDS,
     MIN_SECONDS,
+    READING_SPEED,
     CueStream,
     cues,
+    ends_clause,
     ends_sentence,
-    width,
 )
 
 LONG = (
@@ -47,8 +48,8 @@ def spoken(text: str, start: float, seconds_a_word: float, pause_before: str = "
     return segment(words[0].start, words[-1].end, text, words)
 
 
-def lines(text: str, start: float = 0, end: float = 20) -> list[list[str]]:
-    return [cue.text.split("\n") for cue in cues([segment(start, end, text)])]
+def lines(text: str, start: float = 0, end: float = 20, language: str = "") -> list[list[str]]:
+    return [cue.text.split("\n") for cue in cues([segment(start, end, text)], language)]
 
 
 def test_a_short_segment_is_one_cue_with_its_own_times():
@@ -86,9 +87,9 @@ def test_wide_letters_count_twice_and_need_no_spaces():
 
 def test_a_long_segment_is_split_at_the_times_of_its_words():
     text = " ".join(f"word{number}" for number in range(20))
-    first, second = cues([spoken(text, 10, 0.3, pause_before="word10")])
-    assert (first.start, first.end) == (10, pytest.approx(13))
-    assert (second.start, second.end) == (pytest.approx(15), pytest.approx(18))
+    first, second = cues([spoken(text, 10, 0.5, pause_before="word10")])
+    assert (first.start, first.end) == (10, pytest.approx(15))
+    assert (second.start, second.end) == (pytest.approx(17), pytest.approx(22))
 
 
 def test_without_times_of_words_it_is_split_in_proportion():
@@ -110,6 +111,14 @@ def test_a_short_cue_stays_a_second_if_there_is_room():
     assert (first.end, second.end, third.end) == (0.8, 1.8, 6)
 
 
+def test_what_is_said_too_fast_to_be_read_stays_until_it_can_be_if_there_is_room():
+    text = "He has not been at home since the third."
+    first, second = cues([segment(0, 1.5, text), segment(9, 10.5, text)])
+    assert (first.end, second.end) == (len(text) / READING_SPEED, 9 + len(text) / READING_SPEED)
+    first, _ = cues([segment(0, 1.5, text), segment(2, 4, text)])
+    assert first.end == 2
+
+
 def test_cues_of_overlapping_segments_follow_each_other():
     first, second = cues([segment(0, 5, "Yes."), segment(3, 6, "No.")])
     assert (first.end, second.start) == (3, 3)
@@ -118,7 +127,8 @@ def test_cues_of_overlapping_segments_follow_each_other():
 def test_segments_at_one_time_are_shown_one_after_the_other():
     first, second = LONG[:88], LONG[91:180]
     shown = cues([segment(5, 5, first), segment(5, 5, second)])
-    assert [(cue.start, cue.end) for cue in shown] == [(5 + number, 6 + number) for number in range(len(shown))]
+    assert [cue.start for cue in shown] == [5 + number for number in range(len(shown))]
+    assert [cue.end for cue in shown[:-1]] == [cue.start for cue in shown[1:]]
     assert len(shown) > 2
 
 
@@ -175,6 +185,50 @@ def test_a_long_sentence_is_split_after_a_comma():
     assert [cue[-1][-1] for cue in lines(text, 0, 8)] == [",", "."]
 
 
+@pytest.mark.parametrize(
+    ("language", "first", "second"),
+    [
+        ("en", "I could not help watching his face with some anxiety", "when he made confession of having been a boy"),
+        ("de", "Die Kinder liefen gestern Abend noch einmal hinaus in den Garten", "weil sie die Katze suchten"),
+        ("fr", "Les enfants sont encore sortis dans le jardin hier soir", "parce que le petit chat avait disparu"),
+    ],
+)
+def test_a_long_sentence_without_a_comma_is_split_before_a_word_that_begins_a_clause(language, first, second):
+    assert [" ".join(cue) for cue in lines(f"{first} {second}", 0, 8, language)] == [first, second]
+
+
+@pytest.mark.parametrize("language", ["", "zu"], ids=["unknown", "one whose words are not known"])
+def test_in_other_languages_it_is_split_into_equal_parts(language):
+    [first, second] = lines(" ".join(["and of the"] * 10), 0, 8, language)
+    assert abs(len(" ".join(first)) - len(" ".join(second))) < 10
+
+
+def test_a_line_ends_before_a_phrase():
+    assert lines("For what is called a lobster in San Francisco is none", 0, 4, "en") == [
+        ["For what is called a lobster", "in San Francisco is none"]
+    ]
+
+
+@pytest.mark.parametrize("name", ["Mr. Thornton", "San Francisco"])
+def test_a_name_is_not_torn(name):
+    for before in range(40, 90):
+        text = f"{'x' * (before // 3)} {'x' * (before // 3)} {'x' * (before // 3)} {name} {'x' * 20} {'x' * 30}"
+        assert sum(name in line for cue in lines(text, 0, 9) for line in cue) == 1
+
+
+def test_a_full_stop_before_a_small_letter_is_a_better_end_than_none():
+    text = "I could do so much for all of you at home how I should enjoy that. what has happened to me now"
+    assert [cue[-1].split()[-1] for cue in lines(text, 0, 9)] == ["that.", "now"]
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [("left,", True), ("left.", True), ("left:\u201d", True), ("left", False), ("Mr.", False), ('"', False)],
+)
+def test_what_ends_a_clause(text, ends):
+    assert ends_clause(text) is ends
+
+
 def test_segments_that_come_one_by_one_make_the_same_cues(anything):
     stream = CueStream()
     assert [cue for one in anything for cue in stream.add([one])] + stream.end() == cues(anything)
@@ -192,11 +246,6 @@ def test_a_text_without_an_end_is_not_kept_in_memory():
 def test_japanese_segments_are_joined_without_a_space():
     [cue] = cues([segment(0, 1, "今日は"), segment(1, 2, "「いい」天気です。")])
     assert cue.text == "今日は「いい」天気です。"
-
-
-@pytest.mark.parametrize("text", ["plain", "naïve", "今日は。", "ไทย", "e\u0301", "\uff21"])
-def test_a_width_is_that_of_a_terminal(text):
-    assert width(text) == cell_len(text)
 
 
 def test_an_empty_segment_is_no_cue():
@@ -239,9 +288,9 @@ def test_srt_is_read_back_by_two_libraries(anything):
 
 
 def test_vtt_is_read_back_by_a_library():
-    shown = cues([segment(0, 2, "a <b> & c --> d"), segment(3661.5, 3664, LONG[:70])])
+    shown = cues([segment(0, 2, "a <b> & c --> d"), segment(3661.5, 3666, LONG[:70])])
     read = webvtt.from_buffer(StringIO(as_vtt(shown)))
     assert [(cue.start, cue.end) for cue in read] == [  # type: ignore[attr-defined]
-        ("00:00:00.000", "00:00:02.000"), ("01:01:01.500", "01:01:04.000"),
+        ("00:00:00.000", "00:00:02.000"), ("01:01:01.500", "01:01:06.000"),
     ]  # fmt: skip
     assert read[1].text == shown[1].text

@@ -67,7 +67,7 @@ async def test_subtitles_are_those_of_the_orchestrator_unless_raw_is_asked(
     raw = read(await answer(response_format=response_format, raw="true"))
     segments = [segment for segment in await transcriber.events("minute.flac") if isinstance(segment, Segment)]
     assert [cue.text for cue in raw] == [segment.text for segment in segments]
-    assert [cue.text for cue in laid_out] == [cue.text for cue in cues(segments)]
+    assert [cue.text for cue in laid_out] == [cue.text for cue in cues(segments, "en")]
     assert all(len(line) <= 42 for cue in laid_out for line in cue.lines)
     assert any(len(line) > 42 for cue in raw for line in cue.lines)
 
