@@ -14,6 +14,7 @@ picture that is the same as the last one comes without bytes.
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from fractions import Fraction
 from typing import Any
 
@@ -24,6 +25,10 @@ from reelscribe.media.pictures.encoding import Encoder
 from reelscribe.media.pictures.packets import Entry, Moments, Packets, Unentered
 from reelscribe.media.pictures.source import RESTART_SECONDS, Failed, check_size, opened, prepare, send, usual_span
 from reelscribe.media.pictures.timing import Clock, beginning
+
+MOST_ENCODING = 2
+
+Encoded = tuple[bytes, dict[str, Any]]
 
 
 class Pictures:
@@ -123,11 +128,17 @@ class Pictures:
 
 
 class Outbox:
-    """Records of pictures, each sent once it is known whether the picture is intact."""
+    """Records of pictures, each sent once it is known whether the picture is intact.
+
+    A thread encodes them, so that the threads of the decoder always have something to do. It may be behind by
+    :data:`MOST_ENCODING` pictures, each of which keeps a frame in memory.
+    """
 
     def __init__(self, damage: Callable[[], Damage], encoder: Encoder) -> None:
         self._damage, self._encoder = damage, encoder
-        self._waiting: deque[tuple[Verdict | None, bytes, dict[str, Any]]] = deque()
+        self._thread = ThreadPoolExecutor(1)
+        self._encoding: deque[Future[Encoded]] = deque()
+        self._waiting: deque[tuple[Verdict | None, Future[Encoded] | None, dict[str, Any]]] = deque()
         self._encoded: Verdict | None = None
 
     @property
@@ -137,22 +148,36 @@ class Outbox:
 
     def add(self, number: int, shown: Decoded | None) -> None:
         """A moment, and the picture that is shown then."""
-        picture, fields = b"", {"number": number}
+        encoding, fields = None, {"number": number}
         if shown and not shown.verdict.damaged:
             fields["pts"] = shown.pts
             if shown.verdict is not self._encoded:
-                picture, facts = self._encoder.encode(shown.frame)
-                fields, self._encoded = {**fields, **facts}, shown.verdict
-        self._waiting.append((shown and shown.verdict, picture, fields))
+                if len(self._encoding) == MOST_ENCODING:
+                    wait((self._encoding.popleft(),))
+                encoding, self._encoded = self._thread.submit(self._encoder.encode, shown.frame), shown.verdict
+                self._encoding.append(encoding)
+        self._waiting.append((shown and shown.verdict, encoding, fields))
 
-    def send(self) -> None:
-        """What is certain."""
-        while self._waiting and ((verdict := self._waiting[0][0]) is None or self._damage().is_certain(verdict)):
-            verdict, picture, fields = self._waiting.popleft()
-            if verdict and not verdict.damaged:
-                send("picture", picture, **fields)
+    def send(self, *, all_encoded: bool = False) -> None:
+        """What is certain and encoded.
+
+        Args:
+            all_encoded: wait until that is so of all that is certain.
+        """
+        while self._waiting:
+            verdict, encoding, fields = self._waiting[0]
+            if verdict and not self._damage().is_certain(verdict):
+                return
+            if encoding and not all_encoded and not encoding.done():
+                return
+            self._waiting.popleft()
+            if not verdict:
+                send("missing", number=fields["number"])
+            elif verdict.damaged:
+                send("damaged", number=fields["number"])
             else:
-                send("damaged" if verdict else "missing", number=fields["number"])
+                picture, facts = encoding.result() if encoding else (b"", {})
+                send("picture", picture, **fields, **facts)
 
 
 def chosen(container: Any, video_track: int | None) -> tuple[int, Any]:
@@ -185,7 +210,7 @@ def show(pictures: Pictures, moments: Moments, outbox: Outbox) -> int | None:
             outbox.add(number, current)
             number += 1
             tick = moments.tick(number)
-        outbox.send()
+        outbox.send(all_encoded=tick is None)
         if shown:
             current = shown
         if tick is None and outbox.is_empty:
@@ -197,7 +222,7 @@ def show(pictures: Pictures, moments: Moments, outbox: Outbox) -> int | None:
         outbox.add(number, current if tick < end else None)
         number += 1
         tick = moments.tick(number)
-    outbox.send()
+    outbox.send(all_encoded=True)
     return end
 
 
