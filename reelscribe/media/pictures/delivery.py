@@ -22,7 +22,7 @@ from reelscribe.media.inspection_child import COVERS, dispositions
 from reelscribe.media.picture_order import place_of_default
 from reelscribe.media.pictures.damage import Damage, Decoded, Verdict
 from reelscribe.media.pictures.encoding import Encoder
-from reelscribe.media.pictures.packets import Entry, Moments, Packets, Unentered
+from reelscribe.media.pictures.packets import Cut, Entry, Moments, Packets, Unentered
 from reelscribe.media.pictures.source import RESTART_SECONDS, Failed, check_size, opened, prepare, send, usual_span
 from reelscribe.media.pictures.timing import Clock, beginning
 
@@ -75,7 +75,11 @@ class Pictures:
         last: int | None = None
         entry: int | None = None
         enters = False
+        cuts: deque[Cut] = deque()
         for packet in self._packets:
+            if isinstance(packet, Cut):
+                cuts.append(packet)
+                continue
             if isinstance(packet, Entry):
                 frames = self._frames(None)
                 self._stream.codec_context.flush_buffers()
@@ -103,14 +107,19 @@ class Pictures:
                 elif last is not None:
                     self.span = pts - last
                 check_size(self._task, frame.width, frame.height)
-                last = pts
                 verdict = self.damage.judge(pts, frame)
+                while cuts and cuts[0].following <= pts:
+                    needed = cuts.popleft().needed
+                    if (last is None or last < needed) and needed not in self.damage.failed:
+                        raise Unentered  # the decoder had it, and did not give it
+                last = pts
                 if self._given is None or pts > self._given:
                     self._given = pts
                     yield pts, Decoded(pts, frame, verdict)
             if isinstance(packet, Entry):
                 self.damage.end()
                 last, enters = None, True
+                cuts.clear()
                 yield packet.stamp, None
         self.damage.end()
         if entry is not None:

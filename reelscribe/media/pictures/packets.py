@@ -11,6 +11,7 @@ from fractions import Fraction
 from itertools import chain
 from typing import Any, NamedTuple
 
+from reelscribe.media.pictures.fresh_start import is_fresh_start
 from reelscribe.media.pictures.source import WITHOUT_PTS, check_storage
 from reelscribe.media.pictures.timing import Clock
 
@@ -38,6 +39,9 @@ BACK_SECONDS = (0, 1, 2, 4)
 MOST_HELD_PACKETS = 2000
 MOST_HELD_BYTES = 64 << 20
 """Of a group of which it is not known yet whether it is needed."""
+
+MOST_TAIL_BYTES = 8 << 20
+"""Of the packets of which it is not known yet whether they are the end of a group that no moment needs."""
 
 
 class Moments:
@@ -88,6 +92,18 @@ class Entry(NamedTuple):
     stamp: int
 
 
+class Cut(NamedTuple):
+    """Comes where the end of a group was left out, before the key frame that follows.
+
+    Attributes:
+        needed: timestamp of the last picture before it that a moment needs.
+        following: of the key frame.
+    """
+
+    needed: int
+    following: int
+
+
 class Unentered(Exception):
     """There is no sure way into the middle of this stream."""
 
@@ -119,6 +135,7 @@ class Packets:
         self._may_enter = (
             not everything and codec in ENTERED_DECODERS and (self.has_pts or not stream.codec_context.has_b_frames)
         )
+        self._everything = everything
         self._may_seek = may_seek
         self._sought: int | None = None
         self.errors = 0
@@ -129,19 +146,44 @@ class Packets:
         return stamp
 
     def __iter__(self) -> Iterator[Any]:
-        """The packets and entries; before each packet, the decoder is set to skip a picture, or not to.
+        """The packets, entries and cuts; before each packet, the decoder is set to skip a picture, or not to.
 
-        One is skipped if no other depends on it and no moment needs it. Which picture follows is known from the packets
-        after it. If one that comes later still is between them, the interval is shorter than it seemed: a picture may
-        be decoded that is not needed, and never the reverse.
+        What comes after the last picture of a group that a moment needs is left out, if the next group depends on
+        nothing before it. Of the last group nothing is left out: it says when the recording ends.
+        """
+        tail = _Tail()
+        for packet, is_needed in self._looked_ahead():
+            if isinstance(packet, Entry):  # the decoder is emptied there
+                tail = _Tail()
+                yield packet
+                continue
+            if packet.is_keyframe and tail.packets:
+                if (cut := tail.cut_before(packet)) and self._is_fresh_start(packet):
+                    tail.drop()
+                    yield cut
+                yield from map(self._marked, tail.rest())
+            is_last = packet.pts is None or self._moments.first_from(packet.pts) is None
+            if self._everything or is_needed or is_last or tail.holds_too_much:
+                yield from map(self._marked, tail.rest())
+                tail.let_go(packet, is_needed)
+                yield self._marked((packet, is_needed))
+            else:
+                tail.add(packet)
+        yield from map(self._marked, tail.rest())
+
+    def _looked_ahead(self) -> Iterator[tuple[Any, bool]]:
+        """The packets and entries, and whether a moment needs the picture of each, as far as that is known.
+
+        Which picture follows is known from the packets after it. If one that comes later still is between them, the
+        interval is shorter than it seemed: a picture may seem needed that is not, and never the reverse.
         """
         waiting: deque[Any] = deque()
         known: list[int] = []
         for packet in self._grouped():
             if isinstance(packet, Entry):
                 while waiting:  # before the container seeks, which empties the decoder
-                    yield self._marked(waiting.popleft(), known)
-                yield packet
+                    yield self._judged(waiting.popleft(), known)
+                yield packet, True
                 continue
             if packet.pts is None:
                 self._may_skip = self._may_skip and packet.size == 0  # the last, empty packet has no timestamp
@@ -149,18 +191,25 @@ class Packets:
                 insort(known, packet.pts)
             waiting.append(packet)
             if len(waiting) > LOOKAHEAD_PACKETS or not self._may_skip:
-                yield self._marked(waiting.popleft(), known)
+                yield self._judged(waiting.popleft(), known)
             del known[: max(0, len(known) - 4 * LOOKAHEAD_PACKETS)]
         while waiting:
-            yield self._marked(waiting.popleft(), known)
+            yield self._judged(waiting.popleft(), known)
 
-    def _marked(self, packet: Any, known: list[int]) -> Any:
-        skip = False
-        if self._may_skip and packet.pts is not None:
-            place = bisect_right(known, packet.pts)
-            skip = place < len(known) and not self._moments.any_in(packet.pts, known[place])
-        self._stream.codec_context.skip_frame = "NONREF" if skip else "DEFAULT"
+    def _judged(self, packet: Any, known: list[int]) -> tuple[Any, bool]:
+        if not self._may_skip or packet.pts is None:
+            return packet, True
+        place = bisect_right(known, packet.pts)
+        return packet, place == len(known) or self._moments.any_in(packet.pts, known[place])
+
+    def _marked(self, judged: tuple[Any, bool]) -> Any:
+        packet, is_needed = judged
+        self._stream.codec_context.skip_frame = "DEFAULT" if is_needed else "NONREF"
         return packet
+
+    def _is_fresh_start(self, packet: Any) -> bool:
+        decoder = self._stream.codec_context
+        return is_fresh_start(decoder.codec.name, decoder.extradata, bytes(packet))
 
     def _grouped(self) -> Iterator[Any]:
         """The packets, without groups that no moment needs, except the last one: it says when the recording ends."""
@@ -244,6 +293,47 @@ class _Source:
     def __iter__(self) -> Iterator[Any]:
         while (packet := next(self._packets, None)) is not None:
             yield packet
+
+
+class _Tail:
+    """The packets since the last one that was let go: no moment needs their pictures."""
+
+    def __init__(self) -> None:
+        self.packets: list[Any] = []
+        self._bytes = 0
+        self._needed: int | None = None
+
+    @property
+    def holds_too_much(self) -> bool:
+        """Whether no more of it may wait."""
+        return len(self.packets) > MOST_HELD_PACKETS or self._bytes > MOST_TAIL_BYTES
+
+    def add(self, packet: Any) -> None:
+        """Take in the next packet."""
+        self.packets.append(packet)
+        self._bytes += packet.size
+
+    def let_go(self, packet: Any, is_needed: bool) -> None:
+        """A packet follows that is decoded."""
+        if is_needed and packet.pts is not None:
+            self._needed = packet.pts if self._needed is None else max(self._needed, packet.pts)
+
+    def cut_before(self, key: Any) -> Cut | None:
+        """What leaving it out before a key frame is, if the timestamps allow it."""
+        latest = max(packet.pts for packet in self.packets)
+        has_settings = any(packet.has_sidedata("new_extradata") for packet in (key, *self.packets))
+        if self._needed is None or key.pts is None or key.pts <= max(latest, self._needed) or has_settings:
+            return None
+        return Cut(self._needed, key.pts)
+
+    def drop(self) -> None:
+        """Leave it out."""
+        self.packets, self._bytes = [], 0
+
+    def rest(self) -> Iterator[tuple[Any, bool]]:
+        """Its packets, which no moment needs, to be decoded all the same."""
+        yield from ((packet, False) for packet in self.packets)
+        self.drop()
 
 
 class _Group:

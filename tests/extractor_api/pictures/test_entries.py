@@ -9,7 +9,7 @@ from typing import Any
 import av
 import pytest
 
-from reelscribe.media.pictures.packets import Entry, Moments, Packets
+from reelscribe.media.pictures.packets import Cut, Entry, Moments, Packets
 from reelscribe.media.pictures.timing import Clock
 from tests.extractor_api.conftest import Serve
 from tests.extractor_api.pictures.clock import Studio
@@ -47,13 +47,13 @@ def make(studio: Studio, name: str, options: Sequence[str]) -> Path:
 async def test_moments_far_apart_have_the_pictures_and_times_of_all(serve: Serve, studio: Studio, name: str) -> None:
     make(studio, name, KINDS[name])
     client = await serve(data_path=studio.folder.parent)
-    close = sorted({*FAR, *LATE, *map(float, range(SECONDS))})  # one in each group, so that all are decoded
-    everything, _ = await ask(client, name, "/extract-frames", timestamps=close, picture="png")
+    everything, _ = await ask(client, name, "/extract-frames", fps=float(FPS), picture="png")
     found, receipt = await ask(client, name, "/extract-frames", timestamps=FAR, picture="png")
     late, _ = await ask(client, name, "/extract-frames", fps=0.2, start=LATE[0], duration=20.0, picture="png")
-    assert receipt["without_picture"] == 0
+    early, _ = await ask(client, name, "/extract-frames", fps=FPS / GROUP, start=0.24, picture="png")
+    assert receipt["without_picture"] == 0 and len(early) == SECONDS * FPS / GROUP
     assert [facts_of(sample)["asked_seconds"] for sample in late.values()] == LATE
-    for key, sample in {**found, **late}.items():
+    for key, sample in {**found, **late, **early}.items():
         assert sample.files["png"] == everything[key].files["png"]
         assert facts_of(sample) == facts_of(everything[key])
 
@@ -73,6 +73,24 @@ def test_little_is_decoded_for_them(studio: Studio, name: str, seeks: bool) -> N
     entries = [packet for packet in packets if isinstance(packet, Entry)]
     assert len(entries) == 2
     assert len(packets) - len(entries) <= 3 * GROUP + 1  # the last group too, and the empty packet
+
+
+@pytest.mark.parametrize(("name", "cuts"), [("early.mp4", True), ("early.ts", True), ("open.ts", False)])
+def test_the_end_of_a_group_is_left_out_if_the_next_one_depends_on_nothing_before_it(
+    studio: Studio, name: str, cuts: bool
+) -> None:
+    path = make(studio, name, KINDS.get(name, B_FRAMES))
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        origin = Fraction(container.start_time or 0, av.time_base)
+        series = {"start": "1/5", "step": str(Fraction(GROUP, FPS)), "end": None}
+        moments = Moments(series, Clock(Fraction(stream.time_base or 1), origin))
+        packets = [*Packets(av, container, stream, moments, may_seek=False, everything=False)]
+    groups = SECONDS * FPS // GROUP
+    found = [packet for packet in packets if isinstance(packet, Cut)]
+    assert len(found) == (groups - 1 if cuts else 0)
+    assert all(0 < cut.following - cut.needed < GROUP / FPS / (stream.time_base or 1) for cut in found)
+    assert (len(packets) < groups * 12 + GROUP) is cuts
 
 
 @pytest.mark.parametrize("moments", [{"fps": 2.0}, {"timestamps": [1.0, 5.0, 100.0]}], ids=["all", "far"])
