@@ -219,7 +219,7 @@ def show(pictures: Pictures, moments: Moments, outbox: Outbox) -> int | None:
             outbox.add(number, current)
             number += 1
             tick = moments.tick(number)
-        outbox.send(all_encoded=tick is None)
+        outbox.send(all_encoded=number == 1 or tick is None)  # the first as soon as possible
         if shown:
             current = shown
         if tick is None and outbox.is_empty:

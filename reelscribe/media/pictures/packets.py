@@ -54,6 +54,7 @@ class Moments:
 
     def __init__(self, asked: Any, clock: Clock) -> None:
         self._clock = clock
+        self._asked, self._found = 1, 0
         self._list: list[int] | None = None
         self.is_list = not isinstance(asked, dict)
         if self.is_list:
@@ -71,6 +72,14 @@ class Moments:
 
     def first_from(self, first: int) -> int | None:
         """The first that is not before a timestamp."""
+        if self._asked <= first <= self._found:  # most are asked for again: each packet asks for its picture
+            return self._found
+        found = self._search(first)
+        if found is not None:
+            self._asked, self._found = first, found
+        return found
+
+    def _search(self, first: int) -> int | None:
         if self._list is not None:
             return self.tick(bisect_left(self._list, first))
         time = self._clock.seconds(first) - self._clock.near

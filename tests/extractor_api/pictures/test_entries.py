@@ -17,6 +17,8 @@ from tests.extractor_api.pictures.conftest import Sample, ask
 
 SECONDS, FPS, GROUP = 64, 25, 50
 X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-x264-params")
+X265 = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params")
+HEVC = f"bframes=3:b-adapt=0:scenecut=0:keyint={GROUP}:min-keyint={GROUP}:log-level=none"
 B_FRAMES = (*X264, f"bframes=3:b-adapt=0:scenecut=0:keyint={GROUP}")
 KINDS = {
     "far.mp4": B_FRAMES,
@@ -24,6 +26,8 @@ KINDS = {
     "far.ts": B_FRAMES,
     "open.ts": (*X264, f"bframes=3:b-adapt=0:scenecut=0:open-gop=1:keyint={GROUP}"),
     "open.mp4": (*X264, f"bframes=3:b-adapt=0:scenecut=0:open-gop=1:keyint={GROUP}"),
+    "hevc.mp4": (*X265, f"{HEVC}:open-gop=0"),
+    "hevc_open.ts": (*X265, f"{HEVC}:open-gop=1"),
     "refreshed.ts": (*X264, "bframes=0:intra-refresh=1:keyint=50"),
     "far.webm": ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", str(GROUP)),
     "far.mpg": ("-c:v", "mpeg2video", "-bf", "2", "-q:v", "3"),
@@ -75,7 +79,10 @@ def test_little_is_decoded_for_them(studio: Studio, name: str, seeks: bool) -> N
     assert len(packets) - len(entries) <= 3 * GROUP + 1  # the last group too, and the empty packet
 
 
-@pytest.mark.parametrize(("name", "cuts"), [("early.mp4", True), ("early.ts", True), ("open.ts", False)])
+@pytest.mark.parametrize(
+    ("name", "cuts"),
+    [("early.mp4", True), ("early.ts", True), ("hevc.mp4", True), ("open.ts", False), ("hevc_open.ts", False)],
+)
 def test_the_end_of_a_group_is_left_out_if_the_next_one_depends_on_nothing_before_it(
     studio: Studio, name: str, cuts: bool
 ) -> None:
