@@ -9,7 +9,9 @@ from typing import Any
 import av
 import pytest
 
+from reelscribe.media.pictures.delivery import Pictures
 from reelscribe.media.pictures.packets import Cut, Entry, Moments, Packets
+from reelscribe.media.pictures.source import prepare
 from reelscribe.media.pictures.timing import Clock
 from tests.extractor_api.conftest import Serve
 from tests.extractor_api.pictures.clock import Studio
@@ -98,6 +100,35 @@ def test_the_end_of_a_group_is_left_out_if_the_next_one_depends_on_nothing_befor
     assert len(found) == (groups - 1 if cuts else 0)
     assert all(0 < cut.following - cut.needed < GROUP / FPS / (stream.time_base or 1) for cut in found)
     assert (len(packets) < groups * 12 + GROUP) is cuts
+
+
+def test_a_picture_that_the_decoder_discards_because_its_group_was_cut_is_decoded_again(studio: Studio) -> None:
+    """Before a key frame with the flag no_output_of_prior_pics (ITU-T H.265, 7.4.7.1) not all waiting ones come out."""
+    path = make(studio, "discards.mp4", KINDS["hevc.mp4"])
+    content = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        for packet in container.demux(video=0):
+            if packet.is_keyframe and packet.pos is not None:
+                content[packet.pos + slice_of(bytes(packet)) + 2] |= 0x40
+    path.write_bytes(content)
+    asked = [Fraction(number * GROUP + 20 + number % 8, FPS) for number in range(8)]
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        clock = Clock(Fraction(stream.time_base or 1), Fraction(container.start_time or 0, av.time_base))
+        task = {"url": str(path), "options": {}, "demuxer": None, "video_track": None, "may_seek": False}
+        limits = {"decoders": ["hevc"], "max_pixels": 1 << 20}
+        prepare(stream, limits)
+        moments = Moments([str(moment) for moment in asked], clock)
+        given = {pts for pts, _ in Pictures(av, task | limits, container, stream, moments).decoded()}
+    assert {clock.tick(moment) for moment in asked} <= given
+
+
+def slice_of(packet: bytes) -> int:
+    """Where its first part of a picture begins."""
+    place = 0
+    while packet[place + 4] >> 1 & 63 > 31:
+        place += 4 + int.from_bytes(packet[place : place + 4], "big")
+    return place + 4
 
 
 @pytest.mark.parametrize("moments", [{"fps": 2.0}, {"timestamps": [1.0, 5.0, 100.0]}], ids=["all", "far"])
