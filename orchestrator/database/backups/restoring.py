@@ -1,4 +1,9 @@
-"""The way back: into a database of another name, counted and compared, and only then in the place of the one before."""
+"""The way back: into a database of another name, counted and compared, and only then in the place of the one before.
+
+A dump is SQL, and whoever made it decides what it does. That cannot be taken from it in a simple way: a role without
+rights would restore triggers and functions all the same, which the service then calls with its own, and the statements
+that fill the tables are part of the dump too. So the pages say that only backups of one's own are restored.
+"""
 
 import tempfile
 from collections.abc import Iterator

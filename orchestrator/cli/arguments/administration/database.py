@@ -54,6 +54,9 @@ def restore(
     """Put a backup in the place of the database, once it is restored and counted. Stop the services before.
 
     What is in the database now is kept under another name; see: orchestrator database kept.
+
+    Restore only what you have made: a backup is a program, and may do on this host whatever the database's user may.
+    So it is with --check.
     """
     from orchestrator.cli import database as work
 

@@ -53,6 +53,11 @@ async def test_what_was_lost_comes_back_and_what_is_replaced_is_kept(filled, bac
     assert (unknown.code, unknown.err) == (1, f"no database {target.name} is kept; none is\n")
 
 
+async def test_the_help_says_that_a_backup_is_a_program_of_whoever_made_it(commands):
+    said = " ".join((await commands.run("database", "restore", "--help")).out.split())
+    assert "Restore only what you have made: a backup is a program" in said and "So it is with --check." in said
+
+
 async def test_a_database_that_is_in_use_is_left_alone(filled, backup, commands, contents, target):
     file = await backup()
     forget(target.url())
