@@ -96,6 +96,7 @@ class Access:
     Attributes:
         proxies: whose ``Remote-User`` is believed.
         scopes: what an operation asks for, by the path's handler and the method.
+        asks_for_certificate: whether only clients with a certificate get as far as a request (``tls_client_ca``).
     """
 
     def __init__(self, tokens: Tokens, hosts: AllowedHosts) -> None:
@@ -104,6 +105,14 @@ class Access:
         self.proxies = TrustedProxies()
         self._failed_sign_ins = FailedSignIns()
         self.scopes: Mapping[tuple[type, str], Scope] = {}
+        self.asks_for_certificate = False
+
+    @property
+    def those_without_token(self) -> str:
+        """Who may do everything while there are no tokens."""
+        if self.asks_for_certificate:
+            return "whoever has a certificate that an authority of tls_client_ca has signed"
+        return "anyone who can reach this service"
 
     def caller(self, request: HTTPServerRequest) -> Caller:
         """Who makes a request; they may not be allowed to."""

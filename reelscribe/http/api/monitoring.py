@@ -64,9 +64,11 @@ class DiagnosisHandler(ServiceHandler):
             scopes = ", ".join(f"{sum(token.scope is scope for token in tokens.all)} {scope}" for scope in Scope)
             return Finding.ok("access", f"asks for a token; it accepts {len(tokens.all)} ({scopes})")
         if self._reached_from_outside():
-            return Finding.fault(
+            access = self.service.access
+            found = Finding.warning if access.asks_for_certificate else Finding.fault
+            return found(
                 "access",
-                "no token is asked for, and other hosts can reach it: anyone there may use it",
+                f"no token is asked for, and other hosts can reach it: {access.those_without_token} may use it",
                 "set [auth] token_file to the same file on each host, then restart all services",
             )
         return Finding.ok("access", "asks for no token, and was reached on this host")

@@ -74,6 +74,7 @@ async def serve(
         raise SettingsError([f"cannot listen on {listener.host}:{listener.port}: {refused.strerror}"]) from None
     server.listen_at(sockets, service.lost_client_seconds)
     service.access.hosts.add_own_full_name()
+    service.access.asks_for_certificate = listener.tls_client_ca is not None
     service.public_url = listener.public_url
     scheme, port = "https" if listener.tls_cert else "http", sockets[0].getsockname()[1]
     host = f"[{listener.host}]" if ":" in listener.host else listener.host
@@ -85,7 +86,7 @@ async def serve(
         known_as = f", for clients {listener.public_url}" if listener.public_url else ""
         log.info("%s: server running on %s://%s:%d%s", service.name, scheme, host, port, known_as)
         if not service.access.tokens and not listener.is_loopback:
-            service.warnings.append("anyone who can reach this service may use it; set [auth] token_file")
+            service.warnings.append(f"{service.access.those_without_token} may use it; set [auth] token_file")
             log.warning("%s: listens on %s: %s", service.name, listener.host or "all addresses", service.warnings[-1])
         await service.stopping.wait()
         log.info("%s: stopping", service.name)

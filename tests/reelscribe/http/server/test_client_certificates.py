@@ -1,8 +1,10 @@
 """Services that ask their clients for a certificate, and clients that show one; all made by openssl."""
 
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -50,6 +52,16 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @pytest.fixture(scope="module")
 def other_authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority") / "another")
+
+
+def address_for_others() -> str:
+    """An address of this host at which others reach it; without one, the test is skipped."""
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sending:
+        try:
+            sending.connect(("192.0.2.1", 9))  # nothing is sent
+        except OSError:
+            pytest.skip("this host has no address but those of its own")
+        return str(sending.getsockname()[0])
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +123,23 @@ async def test_one_of_another_authority_is_refused_although_the_system_trusts_th
 async def test_one_that_has_expired_is_refused(process, authority):
     trust(Trust(authority.file, *authority.sign("late", "-days", "-1").values()))
     assert (await refusal(process.url)).endswith("; the certificate of [auth] tls_client_cert has expired")
+
+
+async def test_without_a_token_only_those_with_a_certificate_are_said_to_be_let_in(start, authority):
+    mine = authority.sign("extractor")
+    process = start(host="0.0.0.0", tls_cert=mine["cert"], tls_key=mine["key"], tls_client_ca=authority.file)
+    allowed = "whoever has a certificate that an authority of tls_client_ca has signed may use it"
+    assert process.wait_for("test-service: listens on 0.0.0.0: (.*)") == f"{allowed}; set [auth] token_file"
+    trust(Trust(None, *authority.sign("transcriber").values()))
+    url = process.url.replace("0.0.0.0", address_for_others())
+    async with httpx.AsyncClient(verify=unverified_context()) as client:
+        health, diagnosis = [(await client.get(f"{url}/{route}")).json() for route in ("healthz", "diagnosis")]
+    assert health["warnings"] == [f"{allowed}; set [auth] token_file"]
+    [found] = [found for found in diagnosis["findings"] if found["subject"] == "access"]
+    assert (found["level"], found["message"]) == (
+        "warning",
+        f"no token is asked for, and other hosts can reach it: {allowed}",
+    )
 
 
 async def test_orchestrator_up_asks_how_its_services_are_with_the_certificate_of_this_host(process, authority):
