@@ -106,7 +106,7 @@ def chosen_server(chosen: Settings) -> tuple[str, Path | None] | None:
     config.cfg; None: that of this host.
 
     Raises:
-        SettingsError: what is given is no URL.
+        SettingsError: what is given is no URL, or a token for no server.
     """
     given = SERVER.get()
     url, name = given.url, "--server"
@@ -119,6 +119,9 @@ def chosen_server(chosen: Settings) -> tuple[str, Path | None] | None:
             raise SettingsError([f"{name}: {sentence(invalid)}"]) from None
     else:
         url = chosen.client.server
+    if given.token_file and not url:
+        named_by = f"--server URL, {SERVER_VARIABLE} or [client] server"
+        raise SettingsError([f"--token-file: no server is named that the token is for; name it by {named_by}"])
     return (url, given.token_file or chosen.client.token_file or chosen.auth.token_file) if url else None
 
 

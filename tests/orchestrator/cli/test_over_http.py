@@ -300,6 +300,13 @@ async def test_the_server_comes_from_the_environment_or_from_config_cfg_too(over
     assert (wrong.code, "--server: 'localhost:8890' is not a base URL" in wrong.err) == (2, True)
 
 
+async def test_a_token_file_without_a_server_is_not_ignored(over_http, tmp_path):
+    for command in (("list", "--token-file", str(tmp_path / "none")), ("--token-file", str(tmp_path / "none"), "list")):
+        outcome = await InProcess(over_http.config).run(*command)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert outcome.err.startswith("--token-file: no server is named") and "--server URL" in outcome.err
+
+
 async def test_a_token_that_is_wrong_missing_or_allows_too_little_gets_a_sentence(over_http, server, tmp_path):
     token = tmp_path / "token.txt"
     token.write_text("wr0ng-that-no-one-may-see\n")
