@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import quote
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -19,6 +18,7 @@ from orchestrator.jobs.deletion import Deleted
 from orchestrator.jobs.models import UNFINISHED, Job, Options, State
 from orchestrator.jobs.stats import Overview, PendingWork
 from orchestrator.jobs.vocabulary import Vocabulary
+from orchestrator.media.addresses import recording_path
 from orchestrator.queue.rules import Rule
 from orchestrator.session import Session
 from orchestrator.transcripts.filters import TranscriptFilters
@@ -153,7 +153,7 @@ class HttpAccess:
         return Found(hits, answer.next), answer.titled
 
     async def about(self, bucket: str, savepath: str, as_heard: bool) -> AboutTranscript:
-        path = f"{_transcript(savepath)}/about"
+        path = _transcript(savepath, "about")
         found = await self._client.get(path, schemas.AboutTranscript, bucket_name=bucket, as_heard=as_heard)
         transcript = Transcript(job=found.job, receipt=found.receipt, segments=[], as_heard=as_heard)
         return AboutTranscript(transcript, found.results, found.given_up)
@@ -295,8 +295,8 @@ class _Segments(BaseModel):
     segments: list[TranscriptSegment]
 
 
-def _transcript(savepath: str) -> str:
-    return f"/api/transcripts/{quote(savepath, safe='/')}"
+def _transcript(savepath: str, route: str | None = None) -> str:
+    return recording_path("/api/transcripts/", savepath, route)
 
 
 @asynccontextmanager

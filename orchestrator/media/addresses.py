@@ -3,7 +3,7 @@
 import math
 from urllib.parse import quote, urlencode
 
-ROUTES = ("file", "audio", "peaks", "segments", "undo", "title")
+ROUTES = ("file", "audio", "peaks", "segments", "about", "undo", "title")
 """Last parts of paths that are routes of a recording: a savepath that ends so is written with a ``%2F``."""
 
 AS_IN_SCRIPTS = "/!'()*"

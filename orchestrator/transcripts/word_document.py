@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC
 from io import BytesIO
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from docx import Document
 from docx.shared import RGBColor
@@ -52,7 +53,7 @@ class WordDocument:
         self._write(self._paragraphs.end())
         file = BytesIO()
         self._document.save(file)
-        return file.getvalue()
+        return _without_times(file)
 
     def _write(self, paragraphs: Sequence[Paragraph]) -> None:
         for paragraph in paragraphs:
@@ -60,6 +61,17 @@ class WordDocument:
             if self._timestamps:
                 written.add_run(f"{clock(paragraph.start)}  ").font.color.rgb = GREY
             written.add_run(_storable(paragraph.text))
+
+
+def _without_times(file: BytesIO) -> bytes:
+    """The same archive, whenever it is made: python-docx gives each part the time of this moment."""
+    written = BytesIO()
+    with ZipFile(file) as timed, ZipFile(written, "w", ZIP_DEFLATED) as timeless:
+        for name in timed.namelist():
+            part = ZipInfo(name)  # of 1980, the beginning of its times
+            part.compress_type = ZIP_DEFLATED
+            timeless.writestr(part, timed.read(name))
+    return written.getvalue()
 
 
 def _storable(text: str) -> str:

@@ -42,5 +42,5 @@ export function onThisHost(address) {
  *  the one before a last part that is the name of a route. */
 export function pathOf(before, savepath) {
   const path = savepath.split("/").map(encodeURIComponent).join("/");
-  return before + path.replace(/\/(file|audio|peaks|segments|undo|title)$/, "%2F$1");
+  return before + path.replace(/\/(file|audio|peaks|segments|about|undo|title)$/, "%2F$1");
 }

@@ -11,6 +11,7 @@ from orchestrator.worker.progress import TranscriptionProgress
 from reelscribe.contracts.events import Started
 from tests.orchestrator.scripted import finished, segment
 
+CALLED_LIKE_ROUTES = ("named/about", "named/segments")
 LONG_AGO = "'2026-01-01T12:00:00Z'::timestamptz"
 
 
@@ -21,6 +22,7 @@ async def fill(url: str) -> None:
         await queue.open()
         submissions, progress = Submissions(pool, queue), TranscriptionProgress(pool, queue)
         recordings = [("talks/a.mp4", "en", None), ("talks/a.wav", "de", None), ("cut.mp4", "en", "its end is missing")]
+        recordings += [(savepath, "en", None) for savepath in CALLED_LIKE_ROUTES]
         for savepath, language, incomplete in recordings:
             [(job, _)] = await submissions.submit("videos", [savepath], Options(allow_incomplete=bool(incomplete)))
             async with pool.connection() as connection:

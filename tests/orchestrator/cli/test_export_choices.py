@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pandas
 import pytest
@@ -117,7 +118,9 @@ async def test_a_word_document_of_any_name(orchestrator, transcripts, tmp_path):
     outcome = await orchestrator.run("export", "--prefix", "youtube/", *arguments)
     assert (outcome.code, outcome.err) == (0, "")
     assert files(tmp_path / "o") == ["en/youtube/a-scripted.docx", "en/youtube/deep/b-scripted.docx"]
-    document = Document(str(tmp_path / "o/en/youtube/a-scripted.docx"))
+    file = tmp_path / "o/en/youtube/a-scripted.docx"
+    assert {part.date_time for part in ZipFile(file).infolist()} == {(1980, 1, 1, 0, 0, 0)}  # the same bytes each time
+    document = Document(str(file))
     texts = [paragraph.text for paragraph in document.paragraphs]
     assert texts == ["youtube/a.mp4", "00:00:00.000  Hello Peter. Good bye."]
 

@@ -1,8 +1,12 @@
 """How a browser plays a recording: what the table says, and what the route answers for real recordings."""
 
+from pathlib import Path
+
 import pytest
 
-from orchestrator.media.addresses import recording_path
+from orchestrator.api.routes import API
+from orchestrator.media import addresses
+from orchestrator.media.addresses import ROUTES, recording_path
 from orchestrator.media.browsers import Playback, playback
 from reelscribe.contracts.extractor import ProbedStream, ProbeResult
 from tests.orchestrator.media.conftest import Playing
@@ -101,6 +105,7 @@ async def test_what_is_no_recording_is_refused(playing: Playing) -> None:
         ("talks/a.mp4", None, "/media/talks/a.mp4"),
         ("talks/a.mp4", "file", "/media/talks/a.mp4/file"),
         ("talks/file", None, "/media/talks%2Ffile"),
+        ("talks/about", None, "/media/talks%2Fabout"),
         ("talks/file", "file", "/media/talks/file/file"),
         ("audio", None, "/media/audio"),
         ("50 %?#.mp4", "audio", "/media/50%20%25%3F%23.mp4/audio"),
@@ -108,6 +113,13 @@ async def test_what_is_no_recording_is_refused(playing: Playing) -> None:
 )
 def test_a_path_leads_to_its_recording(savepath: str, route: str | None, path: str) -> None:
     assert recording_path("/media/", savepath, route) == path
+
+
+def test_all_last_parts_of_paths_that_are_routes_are_known_to_links_and_to_the_page() -> None:
+    below = [operation.path.partition("{savepath}/")[2] for operation in API.operations]
+    assert {route for route in below if route} == set(ROUTES)
+    script = (Path(addresses.__file__).parents[1] / "page/static/api.js").read_text()
+    assert f"({'|'.join(ROUTES)})$/" in script
 
 
 async def test_a_recording_that_is_called_like_a_route_has_its_own_answers(playing: Playing) -> None:
