@@ -1,5 +1,6 @@
 """The orchestrator over its HTTP API, from any host that reaches it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path, PurePosixPath
@@ -39,28 +40,44 @@ TRIES = 5
 
 
 class HttpSubmitting:
-    """A submission over HTTP."""
+    """A submission over HTTP: a request for each chunk, and nothing of it is kept.
 
-    def __init__(self, client: ApiClient, bucket: str, body: Mapping[str, Any]) -> None:
+    Args:
+        body: of each request, but for the savepaths.
+    """
+
+    def __init__(self, client: ApiClient, bucket: str, options: Options, body: Mapping[str, Any]) -> None:
         self.bucket = bucket
         self.warning: str | None = None
         self._client = client
-        self._body = body
-        self._jobs: dict[str, Job] = {}
+        self._options = options.chosen()
+        self._body = {"bucket_name": bucket, **self._options, **body}
+        self._beginning = asyncio.Lock()
+        self._begun = False
 
     async def take(self, requested: Requested) -> dict[str, Outcome]:
+        await self._begin()
         body = {**self._body, "savepaths": list(requested)}
         answer = await self._client.post("/api/jobs", schemas.SubmitAnswer, body, 202)
         self.warning = self.warning or answer.warning
-        self._jobs |= {job.savepath: Job(**job.model_dump(exclude={"outcome"})) for job in answer.jobs}
         return {job.savepath: job.outcome for job in answer.jobs}
 
     async def finish(self) -> None:
         """Nothing is left to do."""
 
     async def jobs(self, savepaths: Sequence[str]) -> list[Job]:
-        found = [self._jobs[savepath] for savepath in savepaths if savepath in self._jobs]
-        return sorted(found, key=lambda job: job.id)
+        if not savepaths:
+            return []
+        wanted = {"savepaths": list(savepaths), "bucket_name": self.bucket, "options": self._options}
+        return (await self._client.post("/api/jobs/lookup", schemas.JobsFound, wanted)).jobs
+
+    async def _begin(self) -> None:
+        """Have no request make again what an earlier one of this submission has made."""
+        async with self._beginning:
+            if self._body["force"] and not self._begun:
+                newest = (await self._client.get("/api/jobs", schemas.JobPage, limit=1)).jobs
+                self._body |= {"force_until": newest[0].id if newest else 0}
+                self._begun = True
 
 
 class HttpAccess:
@@ -95,8 +112,8 @@ class HttpAccess:
     ) -> Submitting:
         if dry_run:
             raise NeedsDatabase("submit --dry-run")
-        body = {"bucket_name": bucket, "priority": priority, "force": force, "webhook": webhook}
-        return HttpSubmitting(self._client, bucket, {**options.chosen(), **body})
+        body = {"priority": priority, "force": force, "webhook": webhook}
+        return HttpSubmitting(self._client, bucket, options, body)
 
     async def jobs_by_id(self, ids: Sequence[int]) -> list[Job]:
         return (await self._look_up({"ids": list(ids)})).jobs

@@ -184,6 +184,7 @@ class JobsHandler(OrchestratorHandler):
             request.priority,
             request.force,
             request.webhook,
+            request.force_until,
         )
         self.set_status(202)
         jobs = [{**job.model_dump(mode="json"), "outcome": outcome} for job, outcome in submitted.jobs]

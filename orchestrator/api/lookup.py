@@ -46,7 +46,11 @@ class JobsLookupHandler(OrchestratorHandler):
         bucket = wanted.bucket_name or self.service.default_bucket
         async with self.service.pool.connection() as connection:
             jobs = await job_queries.jobs_by_id(connection, wanted.ids) if wanted.ids else []
-            named = await job_queries.current_jobs(connection, bucket, wanted.savepaths) if wanted.savepaths else []
+            named = (
+                await job_queries.current_jobs(connection, bucket, wanted.savepaths, wanted.options)
+                if wanted.savepaths
+                else []
+            )
             results = None
             if named and self.service.stores_results:
                 results = await pending_results(connection, [job.id for job in named])

@@ -35,6 +35,9 @@ SEVERAL_SAVEPATHS: JsonDict = {
 }
 
 
+JobId = Annotated[int, Field(ge=0, le=10**18)]
+
+
 class SubmitRequest(Options):
     """Body of ``POST /api/jobs``: one savepath or several, and how to transcribe them."""
 
@@ -45,6 +48,10 @@ class SubmitRequest(Options):
     bucket_name: BucketName | None = None
     priority: Priority | None = Field(default=None, description="None: 0, or what it is already")
     force: bool = False
+    force_until: JobId | None = Field(
+        default=None, description="id of the newest job that `force` makes again; None: the newest that there is. The"
+        " requests of one long submission name the same"
+    )  # fmt: skip
     webhook: WebhookUrl | None = Field(
         default=None, description="URL that gets a signed POST request when each of the jobs has ended"
     )
@@ -71,8 +78,6 @@ class JobsQuery(WireModel):
     after: int | None = Field(default=None, ge=0, le=10**18)
     limit: int = Field(default=100, ge=1, le=MOST_JOBS)
 
-
-JobId = Annotated[int, Field(ge=0, le=10**18)]
 
 FORMAT_SCHEMA = {
     "type": "string",
@@ -157,6 +162,7 @@ class JobsLookup(WireModel):
     ids: list[JobId] = Field(default=[], max_length=MOST_SAVEPATHS)
     savepaths: list[StorableSavepath] = Field(default=[], max_length=MOST_SAVEPATHS)
     bucket_name: BucketName | None = None
+    options: Options | None = Field(default=None, description="of the jobs of these savepaths; None: whatever they are")
 
 
 class JobsFound(Record):

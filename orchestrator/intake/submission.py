@@ -86,9 +86,10 @@ class Submissions:
         priority: int | None = None,
         force: bool = False,
         webhook: str | None = None,
+        force_until: int | None = None,
     ) -> SubmittedJobs:
         """The same, and whether objects could be compared."""
-        submission = self.begin(bucket, options, priority, force, webhook=webhook)
+        submission = self.begin(bucket, options, priority, force, webhook=webhook, force_until=force_until)
         submitted: list[Submitted] = []
         for requested in _chunks(dict.fromkeys(savepaths)):
             outcomes = await submission.take(requested)
@@ -111,9 +112,12 @@ class Submissions:
         force: bool = False,
         dry_run: bool = False,
         webhook: str | None = None,
+        force_until: int | None = None,
     ) -> "Submission":
         """A submission that comes in chunks."""
-        return Submission(self._pool, self._queue, self._objects, bucket, options, priority, force, dry_run, webhook)
+        return Submission(
+            self._pool, self._queue, self._objects, bucket, options, priority, force, dry_run, webhook, force_until
+        )
 
     async def retry(self, ids: Sequence[int]) -> list[int]:
         """Queue failed and cancelled jobs again; the ids of those that were."""
@@ -169,6 +173,8 @@ class Submission:
         force: make a new version of everything.
         dry_run: change nothing.
         webhook: URL that is notified of the end of each job; of one that has ended, now.
+        force_until: id of the newest job that force replaces; None: the newest that there is when the first chunk is
+            taken.
     """
 
     def __init__(
@@ -182,6 +188,7 @@ class Submission:
         force: bool,
         dry_run: bool,
         webhook: str | None,
+        force_until: int | None,
     ) -> None:
         self.bucket = bucket
         self.unavailable_reason: ServiceError | None = None
@@ -193,7 +200,7 @@ class Submission:
         self._force = force
         self._dry_run = dry_run
         self._webhook = webhook
-        self._begun_after: int | None = None
+        self._begun_after = force_until
         self._made = 0
 
     async def take(self, requested: Requested) -> dict[str, Outcome]:

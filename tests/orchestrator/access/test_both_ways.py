@@ -1,12 +1,15 @@
 """The same commands through the database and over HTTP: the same output, the same exit codes."""
 
+import json
 import re
 import shutil
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from orchestrator.cli.main import OVER_HTTP
+from orchestrator.cli.submission import savepath_lists
 from tests.orchestrator.access.conftest import OverHttp, serving
 from tests.orchestrator.commands import InProcess
 from tests.orchestrator.conftest import run_worker
@@ -156,6 +159,26 @@ async def test_the_same_commands_do_the_same_both_ways(scenario, copied, tmp_pat
 def test_every_command_that_has_a_way_over_http_is_compared():
     lines = "".join(SCENARIOS.values()).split("\n")
     assert {line.split()[0] for line in lines if line} == OVER_HTTP
+
+
+async def test_what_a_long_list_names_twice_is_made_again_once(copied, tmp_path, monkeypatch):
+    """Over HTTP it is many requests, one for each chunk."""
+    monkeypatch.setattr(savepath_lists, "CHUNK", 1)
+    here, there = copied(), copied()
+    (tmp_path / "host.cfg").write_text(f"[database]\nurl = {here}\n")
+    async with serving(tmp_path, there) as url:
+        for way, database in ((InProcess(tmp_path / "host.cfg"), here), (OverHttp(tmp_path, url), there)):
+            before = count_jobs(database)
+            names = ("talks/a.mp4", "queued.mp4", "failed.mp4", "new.mp4", "talks/a.mp4")
+            outcome = await way.run("submit", *names, "--force", "--json")
+            totals = json.loads(outcome.out)["totals"]
+            assert {name: count for name, count in totals.items() if count} == {"new": 4, "known": 1}
+            assert count_jobs(database) - before == 4
+
+
+def count_jobs(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        return int(connection.execute("select count(*) from jobs").fetchall()[0][0])
 
 
 async def test_submit_wait_follows_the_job_over_http(copied, tmp_path, transcriber):
