@@ -180,8 +180,7 @@ class ExtractorService(Service):
     def health(self) -> dict[str, Any]:
         return {
             **super().health(),
-            "ffmpeg": self.ffmpeg.version,
-            "warnings": self.ffmpeg.warnings,
+            "warnings": self.ffmpeg.public_warnings,
             "sandbox": self.ffmpeg.sandbox.state,
             "ffmpeg_running": self.ffmpeg_slots.running,
             "ffmpeg_waiting": self.ffmpeg_slots.waiting,

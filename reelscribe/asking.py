@@ -1,6 +1,8 @@
 """Asking a service for its diagnosis, whatever it is that answers."""
 
 import asyncio
+from dataclasses import dataclass
+from typing import Self
 
 import httpx
 from pydantic import ValidationError
@@ -16,7 +18,28 @@ CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 MOST_BYTES = 1 << 20
 """A diagnosis has a few thousand."""
 
-TOKEN_FIX = "the first line of [auth] token_file on this host must be a line of the token_file on that host"
+
+@dataclass(frozen=True)
+class RefusedToken:
+    """What is wrong with the token that this host sends, and what fixes it."""
+
+    message: str
+    fix: str
+
+    @classmethod
+    def of(cls, tokens: Tokens) -> Self:
+        """A service does not know it."""
+        if not tokens:
+            return cls(
+                "asks for a token, and this host sends none: [auth] token_file is not set here",
+                "copy the token_file of its host to this one, and name it in [auth] token_file",
+            )
+        sent = f"{tokens.all[0].name}, the first one in {tokens.file} ([auth] token_file of this host)"
+        return cls(
+            f"does not accept the token that this host sends: {sent}",
+            f"make that token a line of the token_file of its host too, or the first one in {tokens.file} one of those"
+            " there; services that run read a changed file within seconds",
+        )
 
 
 def asking_client(tokens: Tokens) -> httpx.AsyncClient:
@@ -67,7 +90,7 @@ def scope_problem(diagnosis: Diagnosis) -> str | None:
     return f"our token, {diagnosis.caller}, may only {diagnosis.scope} there"
 
 
-async def check_token(http: httpx.AsyncClient, name: str, url: str) -> None:
+async def check_token(http: httpx.AsyncClient, name: str, url: str, tokens: Tokens) -> None:
     """Nothing if our token is enough there: what else the service lacks, and whether it is of an older version, is
     not the question.
 
@@ -78,7 +101,8 @@ async def check_token(http: httpx.AsyncClient, name: str, url: str) -> None:
         diagnosis = read(name, await ask(http, name, url))
     except ServiceError as failure:
         if failure.code == "unauthorized":
-            raise ServiceError(f"{name} does not accept our token: {TOKEN_FIX}") from None
+            refused = RefusedToken.of(tokens)
+            raise ServiceError(f"{name} {refused.message}; {refused.fix}") from None
         return
     if problem := scope_problem(diagnosis):
         raise ServiceError(f"{name}: {problem}; give it the scope submit in the token_file of that host")

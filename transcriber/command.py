@@ -130,7 +130,7 @@ async def _check_extractor(url: str, tokens: Tokens) -> bool:
         try:
             health = await extractor.health()
             async with asking_client(tokens) as http:
-                await check_token(http, f"the extractor at {without_password(url)}", url)
+                await check_token(http, f"the extractor at {without_password(url)}", url, tokens)
         except ServiceError as failure:
             return print_check("extractor", failure)
     found = f"{health['machine']} at {without_password(url)} is {health['status']}"

@@ -65,9 +65,18 @@ class FFmpeg:
     @property
     def warnings(self) -> list[str]:
         """What an operator should fix. A package of the distribution is updated with the system, if there is a fix."""
+        return self._warnings(None if self.package else self.unfixed)
+
+    @property
+    def public_warnings(self) -> list[str]:
+        """The same for anyone: without what tells an attacker which weakness it is."""
+        is_old = self.unfixed and not self.package
+        return self._warnings("ffmpeg is too old; orchestrator doctor says more" if is_old else None)
+
+    def _warnings(self, age: str | None) -> list[str]:
         weakness = self.sandbox.weakness
         sandbox = f"ffmpeg runs without the full sandbox: {weakness}" if weakness else None
-        return [warning for warning in (None if self.package else self.unfixed, sandbox) if warning]
+        return [warning for warning in (age, sandbox) if warning]
 
     @property
     def description(self) -> str:

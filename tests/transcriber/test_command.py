@@ -144,7 +144,9 @@ def test_check_tries_its_token(start: Callable[..., Service], run: Run, config: 
     ours = {"REELSCRIBE_AUTH__TOKEN_FILE": str(tmp_path / "ours")}
     completed = run("check", "--config", str(config), REELSCRIBE_TRANSCRIBER__EXTRACTOR_URL=extractor.url, **ours)
     assert completed.returncode == 1
-    assert f"FAIL extractor: the extractor at {extractor.url} does not accept our token: " in completed.stdout
+    assert f"FAIL extractor: the extractor at {extractor.url} does not accept the token that this host sends: " in (
+        completed.stdout
+    )
 
 
 async def test_sigterm_hands_running_jobs_back_and_exits_with_0(start: Callable[..., Service], config: Path) -> None:

@@ -75,7 +75,7 @@ async def _check(chosen: Settings, tokens: Tokens, silently: bool) -> list[Check
         shown = without_password(chosen.listing_url)
         try:
             health = await extractor.health()
-            await check_token(http, f"the extractor at {shown}", chosen.listing_url)
+            await check_token(http, f"the extractor at {shown}", chosen.listing_url, tokens)
         except ServiceError as failure:
             report("extractor", failure)
         else:
@@ -96,7 +96,7 @@ async def _check(chosen: Settings, tokens: Tokens, silently: bool) -> list[Check
             shown = without_password(url)
             try:
                 health = await transcriber.health(url)
-                await check_token(http, f"the transcriber at {shown}", url)
+                await check_token(http, f"the transcriber at {shown}", url, tokens)
                 report(
                     shown,
                     f"model {health.get('model')}, {health.get('free')} of {health.get('capacity')} slots free",

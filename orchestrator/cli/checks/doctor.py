@@ -18,7 +18,7 @@ from orchestrator.database.pool import make_pool, trusting
 from orchestrator.diagnosis import diagnose
 from orchestrator.queue.entries import QueueEntries
 from reelscribe import asking, logs
-from reelscribe.asking import asking_client
+from reelscribe.asking import RefusedToken, asking_client
 from reelscribe.command_line import report_settings_errors
 from reelscribe.contracts.diagnosis import Finding, Level
 from reelscribe.errors import ServiceError
@@ -124,7 +124,7 @@ async def _examine(chosen: Settings, file: Path | None, tokens: Tokens) -> list[
     """Everything, as far as it answers."""
     async with asking_client(tokens) as http:
         own, *reports = await asyncio.gather(
-            _own(chosen, file, tokens), *(_ask(http, place) for place in _places(chosen))
+            _own(chosen, file, tokens), *(_ask(http, place, tokens) for place in _places(chosen))
         )
     orchestrator = reports[0]
     if orchestrator.version is None:
@@ -160,7 +160,7 @@ def _finding(subject: str, answer: str | ServiceError, fix: str) -> Finding:
     return Finding.ok(subject, answer) if isinstance(answer, str) else Finding.fault(subject, answer.message, fix)
 
 
-async def _ask(http: httpx.AsyncClient, place: Place) -> Report:
+async def _ask(http: httpx.AsyncClient, place: Place, tokens: Tokens) -> Report:
     report = Report(place.role, place.url)
     name, asked_at, began = report.name, time.time(), time.monotonic()
     try:
@@ -168,7 +168,11 @@ async def _ask(http: httpx.AsyncClient, place: Place) -> Report:
         report.findings += _certificate(response, place)
         diagnosis = asking.read(name, response)
     except ServiceError as failure:
-        report.findings.append(Finding.fault("reached", failure.message, _way_to(place, failure)))
+        if failure.code == "unauthorized":
+            refused = RefusedToken.of(tokens)
+            report.findings.append(Finding.fault("token", f"it {refused.message}", refused.fix))
+        else:
+            report.findings.append(Finding.fault("reached", failure.message, _way_to(place, failure)))
         return report
     took = time.monotonic() - began
     report.version, report.uncertain_seconds = diagnosis.version, took / 2
@@ -195,8 +199,6 @@ def _certificate(response: httpx.Response, place: Place) -> list[Finding]:
 def _way_to(place: Place, failure: ServiceError) -> str:
     """What makes a service answer."""
     match failure.code:
-        case "unauthorized":
-            return asking.TOKEN_FIX
         case "route_not_found":
             return "it is older than this command: upgrade Reelscribe there"
         case "peer_unreachable" | "stream_cut":

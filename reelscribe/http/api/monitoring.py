@@ -44,19 +44,28 @@ class MetricsHandler(ServiceHandler):
 class DiagnosisHandler(ServiceHandler):
     """``GET /diagnosis``: what an operator should know of this service. It changes nothing. Looking runs programs, so
     who asks meanwhile gets the same.
+
+    Versions and weaknesses of what a host runs are for its operators: other callers only learn what they may do.
     """
 
     async def get(self) -> None:
-        found = await self.service.findings()
+        found = [self._access(), *await self.service.findings()] if self.caller.may(Scope.ADMIN) else [self._withheld()]
         diagnosis = Diagnosis(
             service=self.service.name,
             version=version(),
             time=time.time(),
             caller=self.caller.name,
             scope=self.caller.scope or Scope.READ,
-            findings=[self._access(), *found],
+            findings=found,
         )
         self.finish(diagnosis.model_dump(mode="json"))
+
+    def _withheld(self) -> Finding:
+        return Finding.warning(
+            "findings",
+            f"they are shown to tokens of the scope {Scope.ADMIN}; {self.caller.name} has {self.caller.scope}",
+            f"give this token the scope {Scope.ADMIN} in the token_file of its host, or ask with a token that has it",
+        )
 
     def _access(self) -> Finding:
         tokens = self.service.access.tokens

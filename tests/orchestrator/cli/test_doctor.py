@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from tornado.httpserver import HTTPServer
@@ -58,9 +59,33 @@ class TestTokens:
         with_extractor(extractor, f"[auth]\ntoken_file = {tmp_path / 'ours'}")
         outcome = await orchestrator.run("check")
         known = tokens_of_extractor.find(self.OURS)
-        said = "our token, monitoring, may only read there" if known else "does not accept our token"
+        said = "our token, monitoring, may only read there" if known else self.refused(tmp_path)
         assert outcome.code == 1 and f"FAIL extractor: the extractor at {extractor}" in outcome.out
-        assert said in outcome.out
+        assert said in outcome.out and self.OURS not in outcome.out
+
+    async def test_doctor_says_which_token_is_wrong_where_it_is_set_and_what_to_do(
+        self, orchestrator, extractor, with_extractor, tokens_of_extractor, tmp_path
+    ):
+        (tmp_path / "ours").write_text(f"# of this installation\n{self.OURS} services\n")
+        with_extractor(extractor, f"[auth]\ntoken_file = {tmp_path / 'ours'}")
+        said = (await orchestrator.run("doctor")).out
+        if tokens_of_extractor.find(self.OURS):
+            assert (
+                "FAIL token: our token, monitoring, may only read there\n       fix: in the token_file of its" in said
+            )
+            assert "WARN findings: they are shown to tokens of the scope admin; monitoring has read" in said
+        else:
+            file = tmp_path / "ours"
+            assert f"FAIL token: it {self.refused(tmp_path, 'services')}\n       fix: make that token a line of" in said
+            assert f"or the first one in {file} one of those there" in said
+        with_extractor(extractor)
+        said = (await orchestrator.run("doctor")).out
+        assert "FAIL token: it asks for a token, and this host sends none: [auth] token_file is not set here" in said
+
+    @staticmethod
+    def refused(folder: Path, name: str = "token-1") -> str:
+        which = f"{name}, the first one in {folder / 'ours'} ([auth] token_file of this host)"
+        return f"does not accept the token that this host sends: {which}"
 
 
 async def test_an_answer_without_an_end_is_not_read_to_its_end(orchestrator, with_extractor):

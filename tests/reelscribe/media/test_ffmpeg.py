@@ -98,13 +98,18 @@ class TestAge:
         unfixed = FFmpeg(Path("ffmpeg"), version, ()).unfixed
         assert unfixed and unfixed.startswith(f"ffmpeg {version} is older than the fix of CVE-2026-8461")
 
+    def test_what_anyone_may_read_names_neither_the_version_nor_the_weakness(self):
+        old = FFmpeg(Path("ffmpeg"), "8.0.2", (), Sandbox(weakness=None))
+        assert old.warnings == [old.unfixed]
+        assert old.public_warnings == ["ffmpeg is too old; orchestrator doctor says more"]
+
     @pytest.mark.parametrize("version", ["7.1.5", "8.0.3", "8.1.2", "8.2", "9.0.2-17-g2a571b6068", "N-120000-gabcdef"])
     def test_one_with_the_fix_and_one_built_from_git_do_not(self, version):
         assert FFmpeg(Path("ffmpeg"), version, ()).unfixed is None
 
     def test_one_of_the_distribution_is_no_warning(self):
         from_debian = FFmpeg(Path("ffmpeg"), "5.1.9-0+deb12u1", (), Sandbox(weakness=None), package="ffmpeg")
-        assert from_debian.warnings == []
+        assert from_debian.warnings == from_debian.public_warnings == []
         assert "the package ffmpeg does not name CVE-2026-8461" in from_debian.description
         assert "CVE" not in replace(from_debian, fixed=True).description
 
