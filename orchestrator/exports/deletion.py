@@ -6,7 +6,6 @@ after its job is gone, a result that is being stored is waited for, and a new su
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +16,7 @@ from orchestrator.database.sql import Connection
 from orchestrator.errors import InUse, SomethingLeft, TranscriptKept
 from orchestrator.jobs import deletion, queries, removed_objects, retention, transitions
 from orchestrator.jobs.deletion import Deleted
+from orchestrator.jobs.object_changes import Identity
 from orchestrator.jobs.retention import Expired
 from reelscribe.blocking_calls import call_blocking
 from reelscribe.errors import JobNotFound, PeerRefused, SettingsError
@@ -32,6 +32,9 @@ TRIES = 5
 Existing = Callable[[Sequence[str]], Awaitable[Collection[str]]]
 """Of these savepaths of a bucket, those whose objects exist."""
 
+
+Recording = tuple[str, str]
+"""Bucket and savepath."""
 
 Judge = Callable[[Connection, Sequence[int]], Awaitable[Sequence[Expired]]]
 """Of these recordings, which are locked, those to be removed."""
@@ -113,14 +116,13 @@ class Deletions:
                     if await deletion.lock(connection, media_ids) is None:
                         continue
                     await deletion.allow_storing(connection)
-                    gone = await self._without_newer(await judge(connection, media_ids), with_recording)
+                    gone, recordings = await self._without_newer(await judge(connection, media_ids), with_recording)
                     ids = [one.id for one in gone]
                     jobs = await deletion.lock(connection, ids) or ()
                     entries = await deletion.queue_entries(connection, jobs)
                     await self._end(connection, jobs)
                     objects = await deletion.stored_results(connection, ids)
-                    for one in filter(with_recording, gone):
-                        objects.setdefault(one.bucket, []).append(one.savepath)
+                    await self._remove_recordings(recordings)
                     await self._remove_results(objects, proved=True)
                     removed = await deletion.remove(connection, ids)
             except LockNotAvailable:
@@ -230,23 +232,39 @@ class Deletions:
         for bucket, of_bucket in names.items():
             try:
                 await call_blocking(partial(stored.remove, bucket, of_bucket))
-                if proved and (there := await call_blocking(partial(stored.modified, bucket, of_bucket))):
-                    raise PeerRefused(f"{next(iter(there))} is still in bucket {bucket} after it was removed")
+                if proved and (there := await call_blocking(partial(stored.find, bucket, of_bucket))):
+                    from orchestrator.exports.result_bucket import still_there
+
+                    raise still_there(bucket, next(iter(there)))
             except PeerRefused as refused:
-                raise PeerRefused(f"{refused.message}; nothing was forgotten") from refused
+                raise _nothing_forgotten(refused) from refused
+
+    async def _remove_recordings(self, recordings: Mapping[Recording, Identity]) -> None:
+        """Remove the objects of recordings, as far as they are still those that were looked at."""
+        for (bucket, savepath), known in recordings.items():
+            try:
+                await call_blocking(partial((await self._stored()).remove_unchanged, bucket, savepath, known))
+            except PeerRefused as refused:
+                raise _nothing_forgotten(refused) from refused
 
     async def _without_newer(
         self, found: Sequence[Expired], with_recording: Callable[[Expired], bool]
-    ) -> list[Expired]:
-        """Those whose object is not another one by now, as far as that object would be removed."""
+    ) -> tuple[list[Expired], dict[Recording, Identity]]:
+        """Those whose object is not another one by now, as far as that object would be removed; and these objects."""
         by_bucket: dict[str, list[str]] = {}
         for one in filter(with_recording, found):
             by_bucket.setdefault(one.bucket, []).append(one.savepath)
-        modified: dict[tuple[str, str], datetime] = {}
+        there: dict[Recording, Identity] = {}
         for bucket, names in by_bucket.items():
-            times = await call_blocking(partial((await self._stored()).modified, bucket, names))
-            modified |= {(bucket, name): at for name, at in times.items()}
-        return [one for one in found if not modified.get((one.bucket, one.savepath), one.used_at) > one.used_at]
+            objects = await call_blocking(partial((await self._stored()).find, bucket, names))
+            there |= {(bucket, name): stored for name, stored in objects.items()}
+        newer = {
+            (one.bucket, one.savepath)
+            for one in found
+            if (stored := there.get((one.bucket, one.savepath))) and (stored.last_modified or one.used_at) > one.used_at
+        }
+        older = [one for one in found if (one.bucket, one.savepath) not in newer]
+        return older, {recording: stored for recording, stored in there.items() if recording not in newer}
 
     async def _stored(self) -> "StoredResults":
         from orchestrator.exports.result_bucket import StoredResults  # 0.4 s that no other command should wait
@@ -255,6 +273,10 @@ class Deletions:
             return StoredResults(self._minio)
         except SettingsError as wrong:
             raise PeerRefused(f"{'; '.join(wrong.problems)}; nothing was forgotten") from None
+
+
+def _nothing_forgotten(refused: PeerRefused) -> PeerRefused:
+    return PeerRefused(f"{refused.message}; nothing was forgotten")
 
 
 def _in_use() -> InUse:

@@ -1,12 +1,12 @@
 """A bucket that ``[results]`` names, as somewhere to store objects."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import IO, BinaryIO, Protocol, cast
 
 from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, S3Error
 
+from orchestrator.jobs.object_changes import Identity
 from reelscribe.errors import PeerRefused, ServiceError, SettingsError
 from reelscribe.minio_client import MinioClient
 from reelscribe.settings.shared import MinioSection
@@ -110,8 +110,13 @@ class ResultBucket(MinioClient):
         )
 
 
+def still_there(bucket: str, name: str) -> PeerRefused:
+    """What is said of an object whose removal had no effect."""
+    return PeerRefused(f"{name} is still in bucket {bucket} after it was removed")
+
+
 class StoredResults(MinioClient):
-    """Removes results that were stored, from whichever buckets they are in.
+    """Removes results that were stored, and recordings, from whichever buckets they are in.
 
     Raises:
         SettingsError: ``[minio]`` has no endpoint or no usable key.
@@ -145,13 +150,29 @@ class StoredResults(MinioClient):
         if refused:
             raise self.rejection(0, f"{refused[0].name} in bucket {bucket}", refused[0].code or "no reason is known")
 
-    def modified(self, bucket: str, names: Sequence[str]) -> dict[str, datetime]:
-        """Since when those of these objects that exist are as they are. Blocks.
+    def remove_unchanged(self, bucket: str, name: str, known: Identity) -> None:
+        """Remove an object that is still the one that was looked at, and prove it. Blocks.
+
+        S3 does not do both in one step: one that is stored between this look and the removal is removed. That is the
+        time of one request.
+
+        Raises:
+            PeerUnreachable, PeerRefused: it is not removed, such as one that was replaced meanwhile.
+        """
+        now = self.find(bucket, [name]).get(name)
+        if now and now != known:
+            raise PeerRefused(f"{name} in bucket {bucket} was replaced at this moment")
+        self.remove(bucket, [name])
+        if self.find(bucket, [name]):
+            raise still_there(bucket, name)
+
+    def find(self, bucket: str, names: Sequence[str]) -> dict[str, Identity]:
+        """Those of these objects that exist. Blocks.
 
         Raises:
             PeerUnreachable, PeerRefused: it is not known of one.
         """
-        found: dict[str, datetime] = {}
+        found: dict[str, Identity] = {}
         for name in names:
             with self.as_service_errors(f"{name} in bucket {bucket}"):
                 try:
@@ -163,8 +184,7 @@ class StoredResults(MinioClient):
                 except InvalidResponseError:
                     self.api.bucket_exists(bucket_name=bucket)  # if it answers, it can have no object of such a name
                     continue
-            assert stat.last_modified
-            found[name] = stat.last_modified
+            found[name] = Identity(stat.etag, stat.size, stat.last_modified)
         return found
 
     def _remove_alone(self, bucket: str, name: str) -> None:

@@ -176,6 +176,26 @@ async def test_a_recording_that_was_replaced_since_stays_with_all_that_is_known_
     assert await known() == ["raw/a.mp4"] and "raw/a.mp4" in in_bucket(videos)
 
 
+async def test_a_recording_that_is_replaced_after_it_was_looked_at_stays_with_all_that_is_known_of_it(
+    videos, storing, stored, store_transcript, retain, known, names, monkeypatch
+):
+    look = StoredResults.find
+
+    def find_then_upload(self, bucket, names):
+        found = look(self, bucket, names)
+        monkeypatch.setattr(StoredResults, "find", look)
+        videos.put_object(bucket_name=BUCKET, object_name="raw/a.mp4", data=io.BytesIO(b"another"), length=7)
+        return found
+
+    await store_transcript("raw/a.mp4", "hello")
+    await stored(1)
+    monkeypatch.setattr(StoredResults, "find", find_then_upload)
+    removed = await retain(soon("raw/", with_recording=True))
+    assert (removed.kept, removed.deleted, await known()) == (1, Deleted(), ["raw/a.mp4"])
+    assert (removed.reason or "").startswith("raw/a.mp4 in bucket videos was replaced at this moment")
+    assert in_bucket(videos) == ["keep/a.mp4", "raw/a.mp4"] and names() == ["raw/a.en.srt", "raw/a.mp4.json"]
+
+
 async def test_an_object_that_is_still_there_after_its_removal_keeps_the_rows_that_name_it(
     storing, stored, store_transcript, age, retain, known, names, monkeypatch
 ):
@@ -335,10 +355,13 @@ async def test_the_rules_are_applied_at_their_time_and_what_was_removed_is_logge
     section = RetentionSection.model_validate({"rules": "raw/ = 90 days", "daily_at": "03:30"})
     settings = Settings(retention=section, database=DatabaseSection(url=database_url))
     begin = datetime(2026, 3, 1, 3, 29, 59, 900_000).astimezone()
-    started = asyncio.get_running_loop().time()
+    started: list[float] = []
 
     def clock() -> datetime:
-        return begin + timedelta(seconds=asyncio.get_running_loop().time() - started)
+        """It goes on from when it is first asked, however long the host has taken until then."""
+        now = asyncio.get_running_loop().time()
+        started.append(now)
+        return begin + timedelta(seconds=now - started[0])
 
     async with open_session(settings) as session:
         task = asyncio.create_task(apply_daily(session, clock))
