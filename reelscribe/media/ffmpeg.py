@@ -69,7 +69,7 @@ class FFmpeg:
 
     @property
     def public_warnings(self) -> list[str]:
-        """The same for anyone: without what tells an attacker which weakness it is."""
+        """The same for anyone: without the weakness, which an attacker could look for."""
         is_old = self.unfixed and not self.package
         return self._warnings("ffmpeg is too old; orchestrator doctor says more" if is_old else None)
 

@@ -69,7 +69,6 @@ class TranscriberHealth(Health):
     device: str
     compute_type: str
     model_state: LoadState
-    ffmpeg: str
     warnings: list[str]
     capacity: int
     free: int

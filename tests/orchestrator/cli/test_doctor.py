@@ -63,7 +63,7 @@ class TestTokens:
         assert outcome.code == 1 and f"FAIL extractor: the extractor at {extractor}" in outcome.out
         assert said in outcome.out and self.OURS not in outcome.out
 
-    async def test_doctor_says_which_token_is_wrong_where_it_is_set_and_what_to_do(
+    async def test_doctor_names_the_wrong_token_its_file_and_the_fix(
         self, orchestrator, extractor, with_extractor, tokens_of_extractor, tmp_path
     ):
         (tmp_path / "ours").write_text(f"# of this installation\n{self.OURS} services\n")

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -117,3 +118,12 @@ def ids_of(sql):
         return [id for (id,) in rows]
 
     return find
+
+
+def configure(config: Path, folder: Path, s3_port: int, lines: str) -> None:
+    """Give a config.cfg these rules, and the S3 server."""
+    minio(folder, s3_port)  # writes the key
+    config.write_text(
+        f"{config.read_text()}[retention]\nrules =\n    {lines}\n[minio]\nendpoint = 127.0.0.1:{s3_port}\n"
+        f"access_key = reader\nsecure = false\nsecret_key_file = {folder}/secret\n"
+    )

@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import signal
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -25,7 +25,7 @@ from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.jobs.deletion import Deleted
 from orchestrator.jobs.models import Options
 from orchestrator.jobs.object_changes import Identity
-from orchestrator.services.retention import apply_daily, next_time
+from orchestrator.services.retention import apply_daily
 from orchestrator.session import open_session
 from reelscribe.errors import PeerUnreachable
 from reelscribe.http.access.tokens import Tokens
@@ -33,6 +33,7 @@ from reelscribe.settings.loading import Settings
 from reelscribe.settings.orchestrator import DatabaseSection
 from reelscribe.settings.retention import RetentionRule, RetentionSection
 from tests.orchestrator.conftest import BUCKET
+from tests.orchestrator.exports.conftest import configure
 from tests.s3_server import emptied, minio
 
 DOCS = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
@@ -358,7 +359,7 @@ async def test_the_rules_are_applied_at_their_time_and_what_was_removed_is_logge
     started: list[float] = []
 
     def clock() -> datetime:
-        """It goes on from when it is first asked, however long the host has taken until then."""
+        """From when it is first asked, however long the host has taken until then."""
         now = asyncio.get_running_loop().time()
         started.append(now)
         return begin + timedelta(seconds=now - started[0])
@@ -381,13 +382,6 @@ async def test_a_worker_says_when_it_will_apply_them(orchestrator, tmp_path, s3_
     assert (await worker.ends(signal.SIGTERM)).code == 0
 
 
-def test_the_next_time_is_today_or_tomorrow():
-    now = datetime(2026, 3, 1, 12, 0).astimezone()
-    assert next_time(now, time(12, 1)) == now + timedelta(minutes=1)
-    assert next_time(now, time(12, 0)) == now + timedelta(days=1)
-    assert next_time(now, time(3, 30)) == now + timedelta(hours=15, minutes=30)
-
-
 async def test_what_expired_is_not_submitted_again_by_itself_but_a_person_can(pool, submissions, known):
     """Else a recording that is still in the bucket would be transcribed again after each removal."""
     objects = Objects("http://127.0.0.1:9", Tokens(), BUCKET)
@@ -400,12 +394,3 @@ async def test_what_expired_is_not_submitted_again_by_itself_but_a_person_can(po
     assert await known() == ["raw/new.mp4", "talks/old.mp4"]
     await submissions.submit(BUCKET, ["raw/old.mp4"], Options())
     assert "raw/old.mp4" in await known()
-
-
-def configure(config: Path, folder: Path, s3_port: int, lines: str) -> None:
-    """Give a config.cfg these rules, and the S3 server."""
-    minio(folder, s3_port)  # writes the key
-    config.write_text(
-        f"{config.read_text()}[retention]\nrules =\n    {lines}\n[minio]\nendpoint = 127.0.0.1:{s3_port}\n"
-        f"access_key = reader\nsecure = false\nsecret_key_file = {folder}/secret\n"
-    )
