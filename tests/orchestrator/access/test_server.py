@@ -9,9 +9,9 @@ import pytest
 
 from orchestrator.cli.main import COMMANDS, OVER_HTTP
 from reelscribe.trust import Trust, trust
-from tests.s3_server import http_server
 from tests.orchestrator.access.conftest import READER, SECRET, OverHttp, serving
 from tests.orchestrator.commands import InProcess
+from tests.s3_server import http_server
 
 
 @pytest.mark.parametrize(
