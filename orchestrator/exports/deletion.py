@@ -232,10 +232,8 @@ class Deletions:
         for bucket, of_bucket in names.items():
             try:
                 await call_blocking(partial(stored.remove, bucket, of_bucket))
-                if proved and (there := await call_blocking(partial(stored.find, bucket, of_bucket))):
-                    from orchestrator.exports.result_bucket import still_there
-
-                    raise still_there(bucket, next(iter(there)))
+                if proved:
+                    await call_blocking(partial(stored.prove_removed, bucket, of_bucket))
             except PeerRefused as refused:
                 raise _nothing_forgotten(refused) from refused
 

@@ -110,11 +110,6 @@ class ResultBucket(MinioClient):
         )
 
 
-def still_there(bucket: str, name: str) -> PeerRefused:
-    """What is said of an object whose removal had no effect."""
-    return PeerRefused(f"{name} is still in bucket {bucket} after it was removed")
-
-
 class StoredResults(MinioClient):
     """Removes results that were stored, and recordings, from whichever buckets they are in.
 
@@ -163,8 +158,16 @@ class StoredResults(MinioClient):
         if now and now != known:
             raise PeerRefused(f"{name} in bucket {bucket} was replaced at this moment")
         self.remove(bucket, [name])
-        if self.find(bucket, [name]):
-            raise still_there(bucket, name)
+        self.prove_removed(bucket, [name])
+
+    def prove_removed(self, bucket: str, names: Sequence[str]) -> None:
+        """Look for objects that were removed. Blocks.
+
+        Raises:
+            PeerUnreachable, PeerRefused: one is there, or it is not known.
+        """
+        if there := self.find(bucket, names):
+            raise PeerRefused(f"{next(iter(there))} is still in bucket {bucket} after it was removed")
 
     def find(self, bucket: str, names: Sequence[str]) -> dict[str, Identity]:
         """Those of these objects that exist. Blocks.
