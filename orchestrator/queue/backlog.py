@@ -1,62 +1,77 @@
 """Sorts the backlog where blocked jobs are in front of others: in small steps, while workers continue to take jobs."""
 
+import asyncio
+import time
 from collections.abc import Collection
-from typing import NamedTuple
 
 from orchestrator.database.locks import AdvisoryLock
 from orchestrator.database.pool import Pool
-from orchestrator.database.sql import Connection, fetch_all, fetch_one, fetch_value
-from orchestrator.queue.order import DUE, FORWARD, ORDER, savepath_of_row, sub_queue, sub_queue_of, wake
+from orchestrator.database.sql import Connection, fetch_all, fetch_value
+from orchestrator.queue.order import DUE, FORWARD, ORDER, sub_queue, sub_queue_of, wake
 from orchestrator.queue.rules import all_rules, closed_prefixes, open_sub_queues
 
-MOST_PASSED = 10_000
-"""Jobs that are looked at in one step."""
 MOST_MOVED = 1000
 ENOUGH_FORWARD = 1000
+MOVING_SECONDS = 0.5
+"""How long jobs are moved before it is looked again for what may start, if no worker misses a job earlier."""
 
 
-class _Position(NamedTuple):
-    """Of a job in its sub-queue."""
-
-    priority: int
-    job: int
-
-
-_START = _Position(2**31 - 1, 0)
-
-
-async def sort(pool: Pool, kinds: Collection[str]) -> None:
+async def sort(pool: Pool, kinds: Collection[str], blocked: asyncio.Event) -> None:
     """Continue until each open sub-queue of these kinds begins with a job that may start.
 
-    What may start is looked for first, for that only reads: some of it is brought forward. Then the jobs of a rule are
-    moved into its sub-queue.
+    What may start is looked for first, in all of a sub-queue: some of it is brought forward. Then the jobs of a rule
+    are moved into its sub-queue, for at least as long as looking took, before it is looked again.
+
+    Args:
+        blocked: is set when a worker finds no job, and one may be behind those that rules block.
     """
-    passed: dict[str, _Position] = {}
     while True:
+        blocked.clear()
+        began = time.monotonic()
         async with pool.connection() as connection:
-            if not await _step(connection, kinds, passed):
-                return
+            sub_queue = await _bring_forward(connection, kinds)
+        if sub_queue is None:
+            return
+        moving = time.monotonic()
+        looking = moving - began
+        while (moved := time.monotonic() - moving) < MOVING_SECONDS or moved < looking:
+            if blocked.is_set() and moved > looking:
+                break
+            async with pool.connection() as connection:
+                if not await _lock(connection) or not await _move_aside(connection, sub_queue):
+                    return
 
 
-async def _step(connection: Connection, kinds: Collection[str], passed: dict[str, _Position]) -> bool:
-    """Whether it has done something, so that there may be more to do."""
+async def _bring_forward(connection: Connection, kinds: Collection[str]) -> str | None:
+    """Bring jobs forward that are behind blocked ones. The sub-queue whose first job may not start; None if there is
+    none, or another process sorts.
+    """
     rules = await all_rules(connection)
-    if not (closed := closed_prefixes(rules)):
-        return False
-    if not await fetch_value(connection, "select pg_try_advisory_xact_lock(%s)", (AdvisoryLock.BACKLOG,)):
-        return False
+    closed = closed_prefixes(rules)
+    if not closed or not await _lock(connection):
+        return None
     blocked = await _blocked(connection, open_sub_queues(kinds, rules, closed), closed)
     if blocked is None:
-        return False
+        return None
     forward = sub_queue(blocked.partition("/")[0], FORWARD)
     if blocked != forward and await _few_forward(connection, forward):
-        position, brought = await _bring_forward(connection, blocked, forward, closed, passed.get(blocked, _START))
-        if brought:
+        cursor = await connection.execute(
+            f"""
+            update procrastinate_jobs set queue_name = %(forward)s where id in (
+                select id from procrastinate_jobs
+                where queue_name = %(blocked)s and {DUE} and not coalesce(savepath ^@ any(%(closed)s::text[]), false)
+                order by {ORDER} limit %(enough)s for update skip locked
+            )
+            """,
+            {"forward": forward, "blocked": blocked, "closed": closed, "enough": ENOUGH_FORWARD},
+        )
+        if cursor.rowcount:
             await wake(connection)
-        if position:
-            passed[blocked] = position
-            return True
-    return await _move_aside(connection, blocked) > 0
+    return blocked
+
+
+async def _lock(connection: Connection) -> bool:
+    return bool(await fetch_value(connection, "select pg_try_advisory_xact_lock(%s)", (AdvisoryLock.BACKLOG,)))
 
 
 async def _blocked(connection: Connection, sub_queues: list[str], closed: list[str]) -> str | None:
@@ -65,7 +80,7 @@ async def _blocked(connection: Connection, sub_queues: list[str], closed: list[s
         connection,
         f"""
         select sub_queue.name from unnest(%s::text[]) as sub_queue (name) cross join lateral (
-            select {savepath_of_row("j")} as savepath from procrastinate_jobs j
+            select savepath from procrastinate_jobs
             where queue_name = sub_queue.name and {DUE}
             order by {ORDER} limit 1
         ) first
@@ -85,47 +100,12 @@ async def _few_forward(connection: Connection, forward: str) -> bool:
     return len(rows) < ENOUGH_FORWARD
 
 
-async def _bring_forward(
-    connection: Connection, blocked: str, forward: str, closed: list[str], after: _Position
-) -> tuple[_Position | None, int]:
-    """Look at the next jobs: the position of the last, if there was one, and how many were brought forward."""
-    row = await fetch_one(
-        connection,
-        f"""
-        with next as materialized (
-            select j.*, {savepath_of_row("j")} as savepath from (
-                (
-                    select id, priority, args, (args->>'job')::bigint as job
-                    from procrastinate_jobs
-                    where queue_name = %(sub_queue)s and {DUE}
-                        and priority = %(priority)s and (args->>'job')::bigint > %(job)s
-                    order by {ORDER} limit %(most)s
-                ) union all (
-                    select id, priority, args, (args->>'job')::bigint
-                    from procrastinate_jobs where queue_name = %(sub_queue)s and {DUE} and priority < %(priority)s
-                    order by {ORDER} limit %(most)s
-                ) order by priority desc, job limit %(most)s
-            ) j
-        ), free as (
-            select id from procrastinate_jobs where id in (
-                select id from next where not coalesce(savepath ^@ any(%(closed)s::text[]), false)
-            ) for update skip locked
-        ), brought as (
-            update procrastinate_jobs set queue_name = %(forward)s where id in (select id from free) returning id
-        )
-        select priority, job, (select count(*) from brought) from next order by priority, job desc limit 1
-        """,
-        {**after._asdict(), "sub_queue": blocked, "closed": closed, "forward": forward, "most": MOST_PASSED},
-    )
-    return (_Position(row[0], row[1]), row[2]) if row else (None, 0)
-
-
 async def _move_aside(connection: Connection, blocked: str) -> int:
     """Move the first jobs of a sub-queue that belong into that of a rule; how many there were."""
     cursor = await connection.execute(
         f"""
         with first as materialized (
-            select id, task_name, {savepath_of_row("j")} as savepath from procrastinate_jobs j
+            select id, task_name, savepath from procrastinate_jobs
             where queue_name = %(sub_queue)s and {DUE}
             order by {ORDER} limit %(most)s for update skip locked
         ), placed as (

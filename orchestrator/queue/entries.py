@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from orchestrator.database.pool import Pool
 from orchestrator.database.sql import Connection, fetch_value
 from orchestrator.jobs.versions import NEXT_ENTRY
-from orchestrator.queue.order import savepath_of, sub_queue_of
+from orchestrator.queue.order import sub_queue_of
 
 _ENTER = f"""
-    insert into procrastinate_jobs (id, queue_name, task_name, priority, args, scheduled_at)
-    select j.queue_job, {sub_queue_of("j.kind", savepath_of("j.id"))}, j.kind, j.priority,
-        jsonb_build_object('job', j.id), case when %(delay)s > 0 then now() + make_interval(secs => %(delay)s) end
+    insert into procrastinate_jobs (id, queue_name, task_name, priority, args, savepath, scheduled_at)
+    select j.queue_job, {sub_queue_of("j.kind", "m.savepath")}, j.kind, j.priority,
+        jsonb_build_object('job', j.id), m.savepath,
+        case when %(delay)s > 0 then now() + make_interval(secs => %(delay)s) end
 """
-"""Entries as ``procrastinate_defer_jobs_v1`` makes them, with numbers of its sequence; ``j`` are the jobs."""
+"""Entries as ``procrastinate_defer_jobs_v1`` makes them, with numbers of its sequence, and with the savepath; ``j`` are
+the jobs, ``m`` their recordings."""
 
 
 class QueueEntries:
@@ -32,7 +34,7 @@ class QueueEntries:
         """Queue jobs that the transaction of ``connection`` has made, with the number of an entry."""
         if ids:
             await connection.execute(
-                _ENTER + "from jobs j where id = any(%(ids)s) order by id", {"delay": 0, "ids": list(ids)}
+                _ENTER + "from jobs j left join media m on m.id = j.media_id where j.id = any(%(ids)s) order by j.id", {"delay": 0, "ids": list(ids)}
             )
 
     async def put(self, connection: Connection, ids: Sequence[int], delay_seconds: float = 0) -> None:
@@ -42,9 +44,9 @@ class QueueEntries:
                 f"""
                 with j as (
                     update jobs set queue_job = {NEXT_ENTRY} where id = any(%(ids)s)
-                    returning id, kind, priority, queue_job
+                    returning id, kind, media_id, priority, queue_job
                 )
-                {_ENTER} from j order by id
+                {_ENTER} from j left join media m on m.id = j.media_id order by j.id
                 """,
                 {"delay": delay_seconds, "ids": list(ids)},
             )

@@ -44,19 +44,9 @@ def sub_queue(kind: str, rule: int | None = None) -> str:
 def sub_queue_of(kind: str, savepath: str) -> str:
     """SQL for the sub-queue that a job belongs into; both arguments are SQL expressions."""
     return f"""
-        {kind} || coalesce((
+        {kind} || case when exists (select from queue_rules) then coalesce((
             select '/' || r.id from queue_rules r
             where r.prefix <> '{EVERYTHING}' and starts_with({savepath}, r.prefix)
             order by length(r.prefix) desc limit 1
-        ), '')
+        ), '') else '' end
     """
-
-
-def savepath_of(job: str) -> str:
-    """SQL for the savepath of a job, null if it is about no single recording; ``job`` is SQL for its id."""
-    return f"(select m.savepath from jobs s join media m on m.id = s.media_id where s.id = {job})"
-
-
-def savepath_of_row(row: str) -> str:
-    """The same for a row of the queue, by the alias of its table."""
-    return savepath_of(f"({row}.args->>'job')::bigint")

@@ -41,6 +41,7 @@ class _Manager(JobManager):
         kinds: which this worker takes, each with how many at the same time, as of now.
         begun: entries that were taken, until they run, with the attempts that began with that.
         left: entries that have left the queue with the last write of their jobs.
+        blocked: set if there was no job to take, but one may be behind those that rules block.
     """
 
     def __init__(self, connector: procrastinate.PsycopgConnector) -> None:
@@ -48,6 +49,7 @@ class _Manager(JobManager):
         self.kinds: Mapping[str, Callable[[], int]] = {}
         self.begun: dict[int, Attempt | None] = {}
         self.left: set[int | None] = set()
+        self.blocked = asyncio.Event()
         self._look_for_jobs: Callable[[], Awaitable[None]] | None = None
         self._connector = connector
         self._notified = 0
@@ -62,7 +64,7 @@ class _Manager(JobManager):
                 self._forget_unbegun()
                 if time.monotonic() < self._unsure_until:
                     await self._put_back(worker_id)
-                taken = await fetch.take(self._connector.pool, worker_id, self._free_kinds())
+                taken = await fetch.take(self._connector.pool, worker_id, self._free_kinds(), self.blocked)
             except ForeignKeyViolation as pruned:
                 raise ConnectorException("this worker was considered stalled; it starts again") from pruned
             except CONNECTION_ERRORS as lost:
@@ -218,6 +220,11 @@ class Queue(QueueEntries):
         """An entry that a worker of this process works on has left the queue."""
         self._manager.left.add(entry)
 
+    @property
+    def blocked(self) -> asyncio.Event:
+        """Set when there was no job to take, but one may be behind those that rules block: :meth:`sort` finds it."""
+        return self._manager.blocked
+
     async def sort(self) -> None:
         """Bring forward what may start from behind blocked jobs; done regularly, no job waits for a blocked one."""
-        await backlog.sort(self._pool, list(self._manager.kinds))
+        await backlog.sort(self._pool, list(self._manager.kinds), self.blocked)

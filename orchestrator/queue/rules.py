@@ -10,12 +10,12 @@ from datetime import datetime
 
 from orchestrator.database.sql import Connection, fetch_models, fetch_value
 from orchestrator.jobs.models import Record
-from orchestrator.queue.order import EVERYTHING, FORWARD, savepath_of_row, sub_queue, wake
+from orchestrator.queue.order import EVERYTHING, FORWARD, sub_queue, wake
 
-_RULES = f"""
+_RULES = """
     select r.id, r.prefix, r.max_running, r.paused_at, r.paused_by, (
         select count(*) from procrastinate_jobs j
-        where j.status = 'doing' and j.worker_id is not null and starts_with({savepath_of_row("j")}, r.prefix)
+        where j.status = 'doing' and j.worker_id is not null and starts_with(j.savepath, r.prefix)
     ) as running
     from queue_rules r
 """

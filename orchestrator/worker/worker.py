@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 import procrastinate
 from procrastinate.exceptions import ConnectorException
@@ -68,7 +69,7 @@ class Worker:
         working = asyncio.create_task(self._work(), name="worker")
         chores = [
             asyncio.create_task(_repeat(self._sweep, self._interval), name="sweeper"),
-            asyncio.create_task(_repeat(self._queue.sort, POLL_SECONDS), name="sorter"),
+            asyncio.create_task(_repeat(self._queue.sort, POLL_SECONDS, self._queue.blocked), name="sorter"),
             asyncio.create_task(_repeat(self._log_waiting, self._interval), name="summary"),
         ]
         try:
@@ -108,7 +109,9 @@ class Worker:
             log.warning("job %d was left by a worker that is gone", id)
 
 
-async def _repeat(chore: Callable[[], Awaitable[None]], pause: float) -> None:
+async def _repeat(chore: Callable[[], Awaitable[None]], pause: float, due: asyncio.Event | None = None) -> None:
+    """Do it again and again, after this pause in seconds, or as soon as it is due."""
+    due = due or asyncio.Event()
     while True:
         try:
             await chore()
@@ -116,4 +119,6 @@ async def _repeat(chore: Callable[[], Awaitable[None]], pause: float) -> None:
             log.debug("not now: %s", lost)
         except Exception:  # jobs continue without it
             log.exception("worker")
-        await asyncio.sleep(pause)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await due.wait()

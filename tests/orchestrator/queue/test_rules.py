@@ -118,6 +118,32 @@ async def test_workers_bring_jobs_forward_by_themselves(behind_many, working, jo
         await job_in(last, "done")
 
 
+MANY = 200_000
+WITHIN_SECONDS = 5
+"""To find two jobs behind so many, one after the other, takes half a second."""
+
+
+async def test_jobs_behind_very_many_paused_ones_are_taken_soon(submit, working, job_in, rule, sql):
+    await sql(
+        """
+        insert into procrastinate_jobs (queue_name, task_name, args, savepath)
+        select %s, %s, jsonb_build_object('job', -n), 'archive/' || n from generate_series(1, %s) n
+        """,
+        *(TRANSCRIBE, TRANSCRIBE, MANY),
+    )
+    await sql("analyze procrastinate_jobs")
+    await rule(rules.pause, "archive/", "me")
+    behind = await submit("talk", priority=-1)
+    async with working():
+        began = time.monotonic()
+        await job_in(behind.id, "done")
+        late = await submit("new talk", priority=-1)
+        await job_in(late.id, "done")
+        assert time.monotonic() - began < WITHIN_SECONDS
+        [(left,)] = await sql("select count(*) from procrastinate_jobs where queue_name = %s", TRANSCRIBE)
+        assert left > MANY / 2, "they were not found only because the others were moved aside"
+
+
 async def test_what_was_moved_aside_keeps_its_order(behind_many, take, queue, rule):
     await queue.sort()
     await rule(rules.resume, "archive/")
