@@ -19,8 +19,8 @@ async def known_between(
         connection,
         """
         select m.savepath, m.removed_at from media m
-        where m.bucket = %(bucket)s and m.savepath like %(prefix)s and m.savepath ~>~ %(after)s
-            and (%(until)s::text is null or m.savepath ~<=~ %(until)s)
+        where m.bucket = %(bucket)s and m.savepath like %(prefix)s and m.savepath > %(after)s
+            and (%(until)s::text is null or m.savepath <= %(until)s)
             and exists (select from jobs j where j.media_id = m.id)
         """,
         {"bucket": bucket, "prefix": starting_with(prefix), "after": after, "until": until},
@@ -37,7 +37,7 @@ async def known_at(connection: Connection, bucket: str, paths: Sequence[str]) ->
             select id, savepath from media where bucket = %(bucket)s and savepath = path
             union all -- what is in a folder: the character after the slash is a zero
             select id, savepath from media
-            where bucket = %(bucket)s and savepath ~>=~ (path || '/') and savepath ~<~ (path || '0')
+            where bucket = %(bucket)s and savepath >= (path || '/') and savepath < (path || '0')
         ) m
         where exists (select from jobs j where j.media_id = m.id)
         """,

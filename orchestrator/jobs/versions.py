@@ -53,30 +53,6 @@ async def newest_id(connection: Connection) -> int:
     return int(await fetch_value(connection, "select coalesce(max(id), 0) from jobs"))
 
 
-class FirstJobs(NamedTuple):
-    """Transcriptions of recordings that had none, and were not recorded at all."""
-
-    savepaths: list[str]
-    ids: list[int]
-
-
-async def add_unrecorded(
-    connection: Connection, bucket: str, savepaths: Sequence[str], options: Options, priority: int
-) -> FirstJobs:
-    """Record those recordings that are not, with their transcriptions: of these no other transaction can know."""
-    recorded = await fetch_all(
-        connection, f"{_RECORD} returning savepath, id", {"bucket": bucket, "savepaths": _ordered(savepaths)}
-    )
-    if not recorded:
-        return FirstJobs([], [])
-    ids = await fetch_column(
-        connection,
-        f"{_ADD} from unnest(%(media)s::bigint[]) as m (id) order by m.id returning id",
-        {**_values(options, priority), "media": [id for _, id in recorded]},
-    )
-    return FirstJobs([savepath for savepath, _ in recorded], ids)
-
-
 async def add(
     connection: Connection, bucket: str, savepaths: Sequence[str], options: Options, priority: int
 ) -> list[int]:
@@ -103,6 +79,19 @@ _ADD = f"""
     insert into jobs (kind, media_id, options, priority, queue_job)
     select %(kind)s, m.id, %(options)s, %(priority)s, {NEXT_ENTRY}
 """
+
+FIRST = f"""
+    recorded as ({_RECORD} returning id, savepath),
+    made as ({_ADD} from recorded m order by m.id returning id, kind, media_id, priority, queue_job)
+"""
+"""SQL, as parts of a ``with``: record the recordings that are not, with transcriptions of them, which are the first:
+of these no other transaction can know. Its parameters are :func:`first`.
+"""
+
+
+def first(bucket: str, savepaths: Sequence[str], options: Options, priority: int) -> dict[str, Any]:
+    """What :data:`FIRST` needs to know."""
+    return {"bucket": bucket, "savepaths": _ordered(savepaths), **_values(options, priority)}
 
 
 def _ordered(savepaths: Sequence[str]) -> list[str]:

@@ -1,9 +1,12 @@
 """The entries of the queue: put in, withdrawn, and how many workers there are to take them out."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from orchestrator.database.pool import Pool
-from orchestrator.database.sql import Connection, fetch_value
+from orchestrator.database.sql import Connection, fetch_one, fetch_value
+from orchestrator.jobs import versions
+from orchestrator.jobs.models import Options
 from orchestrator.jobs.versions import NEXT_ENTRY
 from orchestrator.queue.order import sub_queue_of
 
@@ -15,6 +18,13 @@ _ENTER = f"""
 """
 """Entries as ``procrastinate_defer_jobs_v1`` makes them, with numbers of its sequence, and with the savepath; ``j`` are
 the jobs, ``m`` their recordings."""
+
+
+class FirstJobs(NamedTuple):
+    """Transcriptions of recordings that had none, and were not recorded at all."""
+
+    savepaths: list[str]
+    ids: list[int]
 
 
 class QueueEntries:
@@ -29,6 +39,23 @@ class QueueEntries:
     def __init__(self, pool: Pool, worker_timeout: float = 20) -> None:
         self.worker_timeout = worker_timeout
         self._pool = pool
+
+    async def put_first(
+        self, connection: Connection, bucket: str, savepaths: Sequence[str], options: Options, priority: int
+    ) -> FirstJobs:
+        """Record those of these recordings that are not, with their transcriptions, and queue those."""
+        row = await fetch_one(
+            connection,
+            f"""
+            with {versions.FIRST}, entered as (
+                {_ENTER} from made j join recorded m on m.id = j.media_id order by j.id
+            )
+            select coalesce(array_agg(m.savepath), '{{}}'), coalesce(array_agg(j.id), '{{}}')
+            from made j join recorded m on m.id = j.media_id
+            """,
+            {**versions.first(bucket, savepaths, options, priority), "delay": 0},
+        )
+        return FirstJobs(*row)
 
     async def put_new(self, connection: Connection, ids: Sequence[int]) -> None:
         """Queue jobs that the transaction of ``connection`` has made, with the number of an entry."""

@@ -184,8 +184,8 @@ async def finished_savepaths(
     """
     cursor = await connection.execute(
         f"""
-        select m.savepath {_finished(filters)} and m.savepath ~>~ %(after)s
-        order by m.savepath using ~<~ limit %(limit)s
+        select m.savepath {_finished(filters)} and m.savepath > %(after)s
+        order by m.savepath limit %(limit)s
         """,
         {
             "bucket": bucket,
@@ -274,9 +274,9 @@ async def listed(
         select m.savepath, m.title, t.id as job, t.language, t.progress_seconds as seconds, t.model, t.complete,
             t.finished_at, m.removed_at as object_removed_at
         from media m join transcriptions t on t.media_id = m.id and t.state = 'done'
-        where m.bucket = %(bucket)s and m.savepath like %(prefix)s and m.savepath ~>~ %(after)s
+        where m.bucket = %(bucket)s and m.savepath like %(prefix)s and m.savepath > %(after)s
             and {" and ".join([newest("t"), *filters.conditions("t")])}
-        order by m.savepath using ~<~ limit %(limit)s
+        order by m.savepath limit %(limit)s
         """,
         {
             "bucket": bucket,

@@ -52,9 +52,9 @@ async def transcribed(
             select etag, track from attempts
             where transcription_id = t.id and etag is not null order by attempt desc limit 1
         ) a on true
-        where m.bucket = %(bucket)s and m.savepath like %(prefix)s and m.savepath ~>~ %(after)s
+        where m.bucket = %(bucket)s and m.savepath like %(prefix)s and m.savepath > %(after)s
             and (%(savepaths)s::text[] is null or m.savepath = any(%(savepaths)s)) and {where.sql}
-        order by m.savepath using ~<~ limit %(limit)s
+        order by m.savepath limit %(limit)s
         """,
         {
             "bucket": bucket,
