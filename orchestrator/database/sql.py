@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
@@ -10,6 +10,13 @@ from psycopg.rows import class_row
 Connection = AsyncConnection[Any]
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 Model = TypeVar("Model")
+
+
+class Part(NamedTuple):
+    """Part of a larger statement: SQL for its ``with``, and the parameters of that, by name."""
+
+    statement: str
+    parameters: Mapping[str, Any]
 
 
 async def fetch_all(connection: Connection, statement: str, parameters: Parameters = None) -> list[Any]:

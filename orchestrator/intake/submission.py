@@ -218,9 +218,7 @@ class Submission:
     async def _take_unrecorded(self, savepaths: list[str]) -> set[str]:
         """Those of which nothing was known: they are new whatever the request is."""
         async with self._pool.connection() as connection:
-            first = await self._queue.put_first(
-                connection, self.bucket, savepaths, self._options, self._priority or 0
-            )
+            first = await self._queue.put_first(connection, self.bucket, savepaths, self._options, self._priority or 0)
             if self._webhook:
                 await webhooks.subscribe(connection, first.ids, self._webhook)
         self._made += len(first.ids)

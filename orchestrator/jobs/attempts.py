@@ -9,7 +9,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from orchestrator.database.sql import Connection, fetch_all, fetch_column, fetch_value
+from orchestrator.database.sql import Connection, Part, fetch_all, fetch_column, fetch_value
 from orchestrator.jobs.vocabulary import UsedList, UsedVocabulary, words_of
 from reelscribe.contracts.events import Finished, Started
 from reelscribe.contracts.speech_without_words import SpeechWithoutWords, total
@@ -109,13 +109,9 @@ _ENDED = (
 """What is in a receipt that the end of an attempt says."""
 
 
-async def complete_receipt(
-    connection: Connection,
-    attempt: Attempt,
-    event: Finished,
-    transcriber_url: str | None = None,
-    started: Started | None = None,
-) -> None:
+def complete_receipt(
+    attempt: Attempt, event: Finished, transcriber_url: str | None = None, started: Started | None = None
+) -> Part:
     """Note what the transcriber, and the extractor by its receipt, say of the end.
 
     Args:
@@ -133,16 +129,15 @@ async def complete_receipt(
             "start_seconds": attempt.start_seconds,
             "vocabulary": _used(attempt.vocabulary, started.vocabulary),
         }
-        await connection.execute(
+        return Part(
             f"""
             insert into attempts ({", ".join(values)}, ended_at)
-            values ({", ".join(f"%({name})s" for name in values)}, now())
+            select {", ".join(f"%({name})s" for name in values)}, now() from changed
             on conflict (transcription_id, attempt) do nothing
             """,
             values,
         )
-        return
-    await connection.execute(
+    return Part(
         f"""
         update attempts set ended_at = now(), {", ".join(f"{name} = %({name})s" for name in _ENDED)}
         where transcription_id = %(transcription_id)s and attempt = %(attempt)s

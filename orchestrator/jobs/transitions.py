@@ -4,13 +4,13 @@ Functions take the connection, so that the caller says what belongs to one trans
 through :func:`advance`, the fence: it names the attempt, and changes nothing if a newer one has begun.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from psycopg.rows import class_row
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from orchestrator.database.sql import Connection, fetch_all, fetch_column
+from orchestrator.database.sql import Connection, Part, fetch_all, fetch_column, fetch_one, fetch_value
 from orchestrator.errors import Superseded
 from orchestrator.jobs.attempts import Attempt, end_receipts
 from orchestrator.jobs.models import UNFINISHED, State
@@ -57,31 +57,46 @@ def _error(failure: ServiceError) -> dict[str, Any]:
     }
 
 
-async def begin(connection: Connection, queue_job: int, id: int, waits: bool = True) -> Attempt | None:
-    """A new attempt for the one queue job that may begin it; None for any other, which has nothing to do.
+def beginning(id: str, queue_job: str, waits: bool = True) -> str:
+    """SQL that begins a new attempt for the one queue job that may; its row is for :func:`begun`.
 
     Args:
-        waits: for another transaction that changes the job; else that is None too.
+        id, queue_job: SQL expressions.
+        waits: for another transaction that changes the job; else that is none that may.
     """
-    async with connection.cursor(row_factory=class_row(Attempt)) as cursor:
-        await cursor.execute(
-            f"""
-            update jobs j set state = '{BEGIN.target}', attempt = attempt + 1, {_NO_ERROR},
-                started_at = coalesce(started_at, now())
-            from (
-                select one.id, coalesce(m.bucket, '') as bucket, coalesce(m.savepath, '') as savepath
-                from jobs one left join media m on m.id = one.media_id
-                where one.id = %(id)s for no key update of one {"" if waits else "skip locked"}
-            ) found
-            where j.id = found.id and j.queue_job = %(queue_job)s and j.state = any(%(sources)s)
-            returning j.id, j.kind, j.attempt as number, j.queue_job, j.failures, j.media_id,
-                found.bucket, found.savepath, j.options, j.progress_seconds, j.previous_seconds, j.language,
-                (select count(*) from segments s where s.transcription_id = j.id) as segments,
-                {lists_of("found.savepath")} as vocabulary
-            """,
-            {"id": id, "queue_job": queue_job, "sources": list(BEGIN.sources)},
+    return f"""
+        update jobs j set state = '{BEGIN.target}', attempt = attempt + 1, {_NO_ERROR},
+            started_at = coalesce(started_at, now())
+        from (
+            select one.id, coalesce(m.bucket, '') as bucket, coalesce(m.savepath, '') as savepath
+            from jobs one left join media m on m.id = one.media_id
+            where one.id = {id} for no key update of one {"" if waits else "skip locked"}
+        ) found
+        where j.id = found.id and j.queue_job = {queue_job} and j.state in {BEGIN.sources}
+        returning j.id, j.kind, j.attempt as number, j.queue_job, j.failures, j.media_id, found.bucket, found.savepath,
+            j.options, j.progress_seconds, j.previous_seconds, j.language, {lists_of("found.savepath")} as vocabulary
+    """
+
+
+async def begun(connection: Connection, row: Mapping[str, Any]) -> Attempt:
+    """The attempt that a row of :func:`beginning` is."""
+    attempt = Attempt(**row, segments=0)
+    if attempt.number > 1:  # counted by a later statement: all that earlier attempts have stored is seen then
+        attempt.segments = await fetch_value(
+            connection, "select count(*) from segments where transcription_id = %s", (attempt.id,)
         )
-        return await cursor.fetchone()
+    return attempt
+
+
+async def begin(connection: Connection, queue_job: int, id: int) -> Attempt | None:
+    """A new attempt for the one queue job that may begin it; None for any other, which has nothing to do."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            beginning("%(id)s", "%(queue_job)s"),
+            {"id": id, "queue_job": queue_job},
+        )
+        row = await cursor.fetchone()
+    return await begun(connection, row) if row else None
 
 
 async def advance(
@@ -89,43 +104,34 @@ async def advance(
     attempt: Attempt,
     transition: Transition,
     assignments: str = "",
-    leaves_queue: bool = False,
     **parameters: Any,
 ) -> None:
     """The fence: one statement that changes the job and proves that the attempt may.
 
     It locks the row to the end of the transaction, so that no newer attempt begins before the rest is written.
 
-    Args:
-        leaves_queue: the entry of the queue goes too.
-
     Raises:
         Superseded: a newer attempt has begun, or the job is no longer this attempt's.
     """
-    statement = f"""
+    statement, parameters = _fence(attempt, transition, assignments, parameters)
+    _advanced(attempt, await fetch_one(connection, statement, parameters))
+
+
+def _fence(attempt: Attempt, transition: Transition, assignments: str, parameters: Mapping[str, Any]) -> Part:
+    return Part(
+        f"""
         update jobs set state = '{transition.target}' {", " + assignments if assignments else ""}
-        where id = %(id)s and attempt = %(attempt)s and queue_job = %(queue_job)s and state = any(%(sources)s)
-        returning progress_seconds, previous_seconds, failures
-    """
-    if leaves_queue:
-        statement = f"""
-            with changed as ({statement}), left_queue as (
-                delete from procrastinate_jobs where id = %(queue_job)s and exists (select from changed)
-            ) select * from changed
-        """
-    cursor = await connection.execute(
-        statement,
-        {
-            **parameters,
-            "id": attempt.id,
-            "attempt": attempt.number,
-            "queue_job": attempt.queue_job,
-            "sources": list(transition.sources),
-        },
+        where id = %(id)s and attempt = %(attempt)s and queue_job = %(queue_job)s and state in {transition.sources}
+        returning progress_seconds, previous_seconds, failures, media_id
+        """,
+        {**parameters, "id": attempt.id, "attempt": attempt.number, "queue_job": attempt.queue_job},
     )
-    if (row := await cursor.fetchone()) is None:
+
+
+def _advanced(attempt: Attempt, row: Sequence[Any] | None) -> None:
+    if row is None:
         raise Superseded(f"{attempt.savepath or attempt.kind}: attempt {attempt.number} is over")
-    attempt.progress_seconds, attempt.previous_seconds, attempt.failures = row
+    attempt.progress_seconds, attempt.previous_seconds, attempt.failures, *_ = row
 
 
 async def wait(connection: Connection, attempt: Attempt, reason: ServiceError) -> None:
@@ -143,11 +149,40 @@ async def fail(connection: Connection, attempt: Attempt, failure: ServiceError) 
     await advance(connection, attempt, FAIL, f"finished_at = now(), {_ERROR}", **_error(failure))
 
 
-async def finish(connection: Connection, attempt: Attempt, assignments: str = "", **parameters: Any) -> None:
-    """The job is done, and leaves the queue."""
+async def finish(
+    connection: Connection,
+    attempt: Attempt,
+    assignments: str = "",
+    writes: Sequence[Part] = (),
+    reads: str = "select null",
+    **parameters: Any,
+) -> tuple[bool, Any]:
+    """The job is done, and leaves the queue; whether other jobs follow it (:func:`add_follow_ups`), and what was read.
+
+    Args:
+        writes, reads: parts of the same statement: to them the job is ``changed``, which has no row if the attempt is
+            superseded. What is read is one row, returned as JSON.
+    """
     assignments = f"finished_at = now(), {_NO_ERROR}" + (f", {assignments}" if assignments else "")
-    await advance(connection, attempt, FINISH, assignments, leaves_queue=True, **parameters)
+    fence = _fence(attempt, FINISH, assignments, parameters)
+    parameters = dict(fence.parameters, kind=attempt.kind)
+    for part in writes:
+        parameters |= part.parameters
+    row = await fetch_one(
+        connection,
+        f"""
+        with changed as ({fence.statement}), left_queue as (
+            delete from procrastinate_jobs where id = %(queue_job)s and exists (select from changed)
+        ) {"".join(f", part{number} as ({part.statement})" for number, part in enumerate(writes))}, read as ({reads})
+        select *, exists (select from follow_ups where follows = %(kind)s), (select to_jsonb(read) from read)
+        from changed
+        """,
+        parameters,
+    )
+    _advanced(attempt, row)
     attempt.left_queue = True
+    *_, follows, read = row
+    return follows, read
 
 
 async def resume(connection: Connection, attempt: Attempt, assignments: str = "", **parameters: Any) -> None:

@@ -61,7 +61,8 @@ class QueueEntries:
         """Queue jobs that the transaction of ``connection`` has made, with the number of an entry."""
         if ids:
             await connection.execute(
-                _ENTER + "from jobs j left join media m on m.id = j.media_id where j.id = any(%(ids)s) order by j.id", {"delay": 0, "ids": list(ids)}
+                _ENTER + "from jobs j left join media m on m.id = j.media_id where j.id = any(%(ids)s) order by j.id",
+                {"delay": 0, "ids": list(ids)},
             )
 
     async def put(self, connection: Connection, ids: Sequence[int], delay_seconds: float = 0) -> None:

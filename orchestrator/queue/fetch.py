@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, NamedTuple
 
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from orchestrator.database.locks import AdvisoryLock
-from orchestrator.database.pool import Pool
+from orchestrator.database.pool import Pool, single_statements
+from orchestrator.database.sql import Connection
 from orchestrator.jobs import transitions
 from orchestrator.jobs.attempts import Attempt
+from orchestrator.jobs.transitions import beginning
 from orchestrator.queue.order import DUE, ORDER, sub_queue
-from orchestrator.queue.rules import all_rules, closed_prefixes, has_rules, open_sub_queues
+from orchestrator.queue.rules import all_rules, closed_prefixes, open_sub_queues
 
 MOST_SKIPPED = 5000
 """So many blocked jobs are skipped to find one that may start, which takes some 5 ms."""
@@ -24,11 +28,15 @@ class Taken(NamedTuple):
     attempt: Attempt | None
 
 
-def _first(free: str, most: int, condition: str = "") -> str:
-    """SQL: take the first entry of several sub-queues that is free, of the first few of each."""
+def _first(sub_queues: str, free: str, most: int, condition: str = "") -> str:
+    """SQL: take the first entry of several sub-queues that is free, of the first few of each, and begin its job.
+
+    Its row is there even if there is no entry.
+    """
+    # Not after a wait for the job: whoever changes that may wait for the entry.
     return f"""
         with first as (
-            select j.id from unnest(%(sub_queues)s::text[]) as sub_queue (name) cross join lateral (
+            select j.id from unnest({sub_queues}) as sub_queue (name) cross join lateral (
                 select * from (
                     select id, priority, args, savepath from procrastinate_jobs
                     where queue_name = sub_queue.name and {DUE}
@@ -37,19 +45,30 @@ def _first(free: str, most: int, condition: str = "") -> str:
                 where {free} limit 1
             ) j
             {condition} order by {ORDER} limit 1
+        ), taken as (
+            update procrastinate_jobs entry set status = 'doing', worker_id = %(worker)s
+            from first where entry.id = first.id returning entry.*
+        ), begun as (
+            {beginning("(select (args->>'job')::bigint from taken)", "(select id from taken)", waits=False)}
         )
-        update procrastinate_jobs entry set status = 'doing', worker_id = %(worker)s
-        from first where entry.id = first.id returning entry.*
+        select exists (select from queue_rules) as ruled, taken.*, to_jsonb(begun) as begun
+        from (values (true)) as always left join taken on true left join begun on true
     """
 
 
-_TAKE_UNRULED = _first("true", 1, "where not exists (select from queue_rules)")
-_TAKE = _first("not coalesce(savepath ^@ any(%(closed)s::text[]), false)", MOST_SKIPPED)
+@cache
+def _take_unruled(*kinds: str) -> str:
+    """Takes from the sub-queues of these kinds, unless there are rules. With their names, PostgreSQL plans it once: in
+    place of a parameter it expects many, which each time makes a plan for the ones that are given look cheaper.
+    """
+    names = sql.Literal([sub_queue(kind) for kind in kinds]).as_string()
+    return _first(f"{names}::text[]", "true", 1, "where not exists (select from queue_rules)")
 
 
-async def take(
-    pool: Pool, worker: int, kinds: Iterable[str], blocked: asyncio.Event | None = None
-) -> Taken | None:
+_TAKE = _first("%(sub_queues)s::text[]", "not coalesce(savepath ^@ any(%(closed)s::text[]), false)", MOST_SKIPPED)
+
+
+async def take(pool: Pool, worker: int, kinds: Iterable[str], blocked: asyncio.Event | None = None) -> Taken | None:
     """Take the next job of these kinds for this worker, and begin it; None if there is none that may start.
 
     Args:
@@ -58,20 +77,32 @@ async def take(
     Raises:
         psycopg.errors.ForeignKeyViolation: the worker has been considered stalled, and removed.
     """
-    async with pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-        wanted: dict[str, Any] = {"worker": worker, "sub_queues": [sub_queue(kind) for kind in kinds]}
-        await cursor.execute(_TAKE_UNRULED, wanted)
-        entry = await cursor.fetchone()
-        if entry is None and await has_rules(connection):
-            await connection.execute("select pg_advisory_xact_lock(%s)", (AdvisoryLock.SCHEDULING,))
-            rules = await all_rules(connection)
-            closed = closed_prefixes(rules)
-            wanted |= {"sub_queues": open_sub_queues(kinds, rules, closed), "closed": closed}
-            await cursor.execute(_TAKE, wanted)
-            entry = await cursor.fetchone()
-            if entry is None and closed and blocked:
-                blocked.set()
-        if entry is None:
-            return None
-        # Not after a wait for the job: whoever changes that may wait for the entry.
-        return Taken(entry, await transitions.begin(connection, entry["id"], entry["args"]["job"], waits=False))
+    kinds = list(kinds)
+    async with single_statements(pool) as connection:
+        row = await _execute(connection, _take_unruled(*kinds), {"worker": worker})
+        if not row.pop("ruled"):
+            return await _taken(connection, row)
+    async with pool.connection() as connection:
+        await connection.execute("select pg_advisory_xact_lock(%s)", (AdvisoryLock.SCHEDULING,))
+        rules = await all_rules(connection)
+        closed = closed_prefixes(rules)
+        wanted = {"worker": worker, "sub_queues": open_sub_queues(kinds, rules, closed), "closed": closed}
+        row = await _execute(connection, _TAKE, wanted)
+        if row["id"] is None and closed and blocked:
+            blocked.set()
+        return await _taken(connection, row)
+
+
+async def _execute(connection: Connection, statement: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(statement, wanted)
+        row = await cursor.fetchone()
+    assert row
+    return row
+
+
+async def _taken(connection: Connection, row: dict[str, Any]) -> Taken | None:
+    attempt = row.pop("begun")
+    if row["id"] is None:
+        return None
+    return Taken(row, await transitions.begun(connection, attempt) if attempt else None)

@@ -8,7 +8,7 @@ that were queued before it are skipped while :mod:`orchestrator.queue.backlog` m
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from orchestrator.database.sql import Connection, fetch_models, fetch_value
+from orchestrator.database.sql import Connection, fetch_models
 from orchestrator.jobs.models import Record
 from orchestrator.queue.order import EVERYTHING, FORWARD, sub_queue, wake
 
@@ -52,11 +52,6 @@ async def active_rules(connection: Connection) -> list[Rule]:
     """Those that have an effect."""
     condition = "where max_running is not null or paused_at is not null order by prefix"
     return await fetch_models(connection, Rule, f"{_RULES} {condition}")
-
-
-async def has_rules(connection: Connection) -> bool:
-    """Whether :func:`all_rules` finds any."""
-    return bool(await fetch_value(connection, "select exists (select from queue_rules)"))
 
 
 async def all_rules(connection: Connection) -> list[StoredRule]:

@@ -17,6 +17,7 @@ from orchestrator.jobs.attempts import Attempt
 from orchestrator.queue.entries import QueueEntries
 from orchestrator.transcripts import segments as stored_segments
 from orchestrator.transcripts.edits.finished import keep_edits
+from orchestrator.transcripts.edits.locking import LOCK_TO_FINISH
 from orchestrator.worker.retry import ResumeFrom
 from reelscribe.contracts.events import Finished, Segment, Started
 from reelscribe.contracts.speech_without_words import SpeechWithoutWords
@@ -108,7 +109,14 @@ class TranscriptionProgress:
             most_seconds = attempt.options.get("max_speech_without_words")
             lack = without_words.too_long(most_seconds) if without_words else None
             own_lack = event.speech_without_words and event.speech_without_words.too_long(most_seconds)
-            await transitions.finish(
+            writes = [attempts.complete_receipt(attempt, event, *started or ())]
+            if segments:
+                writes.append(
+                    await stored_segments.insertion(
+                        connection, attempt.id, attempt.segments, segments, "where exists (select from changed)"
+                    )
+                )
+            follows, recording = await transitions.finish(
                 connection,
                 attempt,
                 f"""
@@ -116,6 +124,8 @@ class TranscriptionProgress:
                 declared_seconds = coalesce(%(start)s + %(declared)s, %(duration)s, declared_seconds),
                 progress_seconds = %(start)s + %(covered)s, speech_without_words = %(without_words)s
                 """,
+                writes,
+                LOCK_TO_FINISH,
                 **(_said(attempt, started.event) if started else {"duration": None}),
                 start=attempt.start_seconds,
                 complete=event.complete and not lack,
@@ -124,11 +134,13 @@ class TranscriptionProgress:
                 covered=event.covered_seconds,
                 without_words=Jsonb(without_words.model_dump()) if without_words else None,
             )
-            await attempts.complete_receipt(connection, attempt, event, *started or ())
-            await stored_segments.insert(connection, attempt.id, attempt.segments, segments)
-            followers = await transitions.add_follow_ups(connection, attempt.kind, attempt.media_id)
+            followers = []
+            if follows:
+                followers = await transitions.add_follow_ups(connection, attempt.kind, attempt.media_id)
             assert attempt.media_id is not None
-            await keep_edits(connection, attempt.id, attempt.media_id)
+            if recording["removed"]:
+                await attempts.note_seen(connection, attempt)
+            await keep_edits(connection, attempt.id, attempt.media_id, recording["revision"])
             await self._queue.put(connection, followers)
         attempt.segments += len(segments)
 

@@ -50,17 +50,11 @@ async def lock_to_edit(connection: Connection, job: Job) -> LockedRecording | No
     return LockedRecording(media_id, *found, follow_ups) if found else None
 
 
-async def lock_to_finish(connection: Connection, media_id: int) -> int:
-    """Lock the recording of a job that is being finished, and so has been read; the revision of its last edit."""
-    row = await fetch_one(
-        connection, "select revision, removed_at is not null from media where id = %s for no key update", (media_id,)
-    )
-    if row is None:
-        return 0
-    revision, removed = row
-    if removed:
-        await connection.execute("update media set removed_at = null where id = %s", (media_id,))
-    return int(revision)
+LOCK_TO_FINISH = """
+    select revision, removed_at is not null as removed from media
+    where id = (select media_id from changed) for no key update
+"""
+"""As part of the statement that finishes a job, which is then locked: lock its recording."""
 
 
 async def _lock(connection: Connection, media_id: int) -> tuple[int, str | None] | None:
