@@ -34,12 +34,17 @@ from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs import stats
 from orchestrator.jobs.models import Options
 from orchestrator.jobs.stats import overview
+from orchestrator.queue import rules
+from orchestrator.queue.order import EVERYTHING
 
 RESULTS = Path(__file__).parent / "results" / "orchestrator.json"
 LIMIT_SECONDS = 90.0
 LIMIT_MB = 500.0
 LIMIT_MS = 50.0
 BASELINE_QUERY = "baseline: count(*) by state"
+LIMIT_BEHIND_SECONDS = 1.0
+PREFIX = "youtube/"
+BEHIND = "talk.mp4"
 BARE_JOBS = 50_000
 """Jobs of bare procrastinate; their time is extrapolated to all jobs."""
 
@@ -66,7 +71,7 @@ def main(
 
 def at_size(url: str, folder: Path, rows: int, rounds: int) -> dict[str, Any]:
     """Submit ``rows`` savepaths twice, then run each of the usual queries ``rounds`` times."""
-    (folder / "list.txt").write_text("".join(f"youtube/{n % 365:03}/video-{n:08}.mp4\n" for n in range(rows)))
+    (folder / "list.txt").write_text("".join(f"{PREFIX}{n % 365:03}/video-{n:08}.mp4\n" for n in range(rows)))
     prepare(url)
     copied = bare_copy(url, folder / "list.txt")
     deferring = min(BARE_JOBS, rows)
@@ -76,12 +81,14 @@ def at_size(url: str, folder: Path, rows: int, rounds: int) -> dict[str, Any]:
         "limit_seconds": LIMIT_SECONDS,
         "limit_mb": LIMIT_MB,
         "limit_ms": LIMIT_MS,
+        "limit_behind_seconds": LIMIT_BEHIND_SECONDS,
         "submit": submit(folder, url, "new"),
         "submit_again": submit(folder, url, "known"),
         "baseline_copy_seconds": round(copied, 3),
         "baseline_procrastinate_seconds": round(deferred, 3),
         "queries": asyncio.run(queries(url, rows, rounds)),
         "baseline_query": BASELINE_QUERY,
+        "behind_paused_seconds": round(asyncio.run(behind_paused(url, folder)), 3),
     }
 
 
@@ -164,12 +171,34 @@ async def queries(url: str, jobs: int, rounds: int) -> dict[str, dict[str, float
         "page of queued jobs": listing(state="queued", after=jobs // 2, limit=100),
         "failed jobs, of which there are none": listing(state="failed", limit=100),
         "one savepath": lambda connection: job_queries.current_jobs(
-            connection, BUCKET, [f"youtube/{jobs // 2 % 365:03}/video-{jobs // 2:08}.mp4"], Options()
+            connection, BUCKET, [f"{PREFIX}{jobs // 2 % 365:03}/video-{jobs // 2:08}.mp4"], Options()
         ),
         BASELINE_QUERY: _scan,
     }
     async with make_pool(url) as pool:
         return {what: await _timed(pool, ask, rounds) for what, ask in asked.items()}
+
+
+async def behind_paused(url: str, folder: Path) -> float:
+    """Seconds from when one job may start, behind all the others, which are paused, until the transcriber is called."""
+    async with make_pool(url) as pool:
+        await (await dispatching.submissions_of(pool)).submit(BUCKET, [BEHIND], Options())
+        async with pool.connection() as connection:
+            for prefix in (PREFIX, EVERYTHING):
+                await rules.pause(connection, prefix, "bench")
+        with dispatching.ours(url, folder, 1) as starts:
+            began = time.monotonic()
+            async with pool.connection() as connection:
+                await rules.resume(connection, EVERYTHING)
+            savepath, second = (await asyncio.to_thread(_first_line, starts)).split()
+    assert savepath == BEHIND
+    return float(second) - began
+
+
+def _first_line(file: Path) -> str:
+    while not (line := file.read_text()).endswith("\n"):
+        time.sleep(dispatching.ASK_EVERY_SECONDS)
+    return line
 
 
 async def _scan(connection: psycopg.AsyncConnection[Any]) -> object:
@@ -235,6 +264,10 @@ def show_submit(console: Console, report: dict[str, Any]) -> None:
         memory = f"{took['most_mb']:.0f} MB" if "most_mb" in took else ""
         table.add_row(what, f"{took['seconds']:.1f}", rate, f"{took['seconds'] / new['seconds']:.2f}", memory)
     console.print(table)
+    console.print(
+        f"one job behind all of them, paused: {report['behind_paused_seconds']:.2f} s until the transcriber is called"
+        f" (limit {report['limit_behind_seconds']:.0f} s)"
+    )
 
 
 def _milliseconds(row: dict[str, float]) -> list[str]:

@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 
 CHUNK = 5_000
 """Savepaths of one transaction: few enough that no worker notices waiting for it."""
-AT_A_TIME = 2
-"""Chunks of a long submission that are written concurrently: while PostgreSQL writes one, the next is read."""
+AT_A_TIME = 3
+"""Chunks of a long submission that are written concurrently: while PostgreSQL writes some, the next is read."""
 TRIES = 3
 WORTH_ANALYZING = 5_000
 """New jobs after which PostgreSQL's planner should look at the tables again."""

@@ -1,7 +1,8 @@
 """A client of the transcribers' HTTP API: their health, and the events of a transcription as they arrive."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 import httpx
@@ -19,6 +20,10 @@ from reelscribe.trust import tls_context
 
 CONNECT_SECONDS = 3.0
 HEALTH_SECONDS = 3.0
+KEPT_SECONDS = 1.0
+"""How long after an answer a connection may be used again."""
+END_SECONDS = 0.1
+"""For the end of an answer after its last event, which comes with it; after it, the connection may be used again."""
 
 READING_CODES = {
     *("bucket_unavailable", "peer_unreachable", "peer_refused"),
@@ -59,7 +64,7 @@ class EventStream:
                 yield arrived
 
     async def close(self) -> None:
-        """Close the connection, which ends the work of the transcriber."""
+        """Close the connection unless its answer is complete, which ends the work of the transcriber."""
         await close_answer(self._response)
 
 
@@ -72,11 +77,12 @@ class TranscriberClient:
 
     def __init__(self, tokens: Tokens, progress_timeout: float) -> None:
         self._progress_timeout = progress_timeout
-        # No kept connections: one that the transcriber closed meanwhile would look like a stream that broke off.
+        # Short jobs that follow each other take one connection: one that the transcriber has closed since is noticed before
+        # it is used. No longer: if its host is gone, that would be noticed only when the events do not come.
         self._http = httpx.AsyncClient(
             event_hooks={"request": [pass_on, showing(tokens)]},
             timeout=httpx.Timeout(progress_timeout, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+            limits=httpx.Limits(max_connections=None, keepalive_expiry=KEPT_SECONDS),
             verify=tls_context(shows_certificate=True),
         )
 
@@ -127,6 +133,14 @@ class TranscriberClient:
         if refused.code in UNAVAILABLE_CODES:
             raise CannotTakeJob(refused)
         raise refused
+
+
+async def read_end(events: AsyncGenerator[list[Event], None]) -> None:
+    """Read what follows the last event, which is nothing, so that the connection may be used again."""
+    with suppress(ServiceError, TimeoutError):
+        async with asyncio.timeout(END_SECONDS):
+            async for _ in events:
+                return
 
 
 def name_of(url: str) -> str:

@@ -12,7 +12,7 @@ from orchestrator.worker.kinds import Kind
 from orchestrator.worker.progress import Beginning, TranscriptionProgress
 from orchestrator.worker.retry import RetryPolicy
 from orchestrator.worker.transcriber_choice import RETRY_SECONDS, JobStream, Transcribers
-from orchestrator.worker.transcriber_client import UNAVAILABLE_CODES
+from orchestrator.worker.transcriber_client import UNAVAILABLE_CODES, read_end
 from reelscribe.contracts.events import UNKNOWN_LANGUAGE, Failed, Finished, Progress, Segment, Started
 from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import RemoteError, ServiceError, StreamCut
@@ -101,6 +101,7 @@ async def _store(progress: TranscriptionProgress, attempt: Attempt, stream: JobS
                         break
             if isinstance(ended, Finished):
                 await progress.finish(attempt, pending, ended, started)
+                await read_end(events)
                 return
             if reached:
                 ready = [segment for segment in pending if segment.start < reached.seconds]

@@ -51,6 +51,7 @@ def test_the_orchestrator_is_compared_with_bare_procrastinate() -> None:
         "all new",
         "failed jobs",
         "baseline: bare COPY",
+        "one job behind all of them, paused",
     ):
         assert row in tables
 

@@ -26,6 +26,7 @@ class ScriptedTranscriber:
 
     Attributes:
         requests: the bodies that came.
+        connections: the address of each one's client.
         left: set when a client leaves before the end.
         probes: how often it was asked for its health.
     """
@@ -33,6 +34,7 @@ class ScriptedTranscriber:
     def __init__(self) -> None:
         self.scripts: list[Script] = [transcribes()]
         self.requests: list[dict[str, Any]] = []
+        self.connections: list[object] = []
         self.tokens: list[str | None] = []
         self.left = asyncio.Event()
         self.capacity = 4
@@ -66,6 +68,7 @@ class _Transcribe(RequestHandler):
         b = self.b
         b.tokens.append(self.request.headers.get("Authorization"))
         b.requests.append(json.loads(self.request.body))
+        b.connections.append(self.request.connection.context.address)  # type: ignore[union-attr]
         script = b.scripts[min(len(b.requests), len(b.scripts)) - 1]
         self.set_header("Content-Type", NDJSON)
         await script(self)

@@ -20,6 +20,17 @@ TRIGGERS = {
     "procrastinate_trigger_status_events_update_v1": False,
 }
 
+INDEXES = {
+    "idx_procrastinate_jobs_worker_not_null": True,
+    "procrastinate_jobs_id_lock_idx_v1": False,
+    "procrastinate_jobs_lock_idx_v1": False,
+    "procrastinate_jobs_pkey": True,
+    "procrastinate_jobs_priority_idx_v1": False,
+    "procrastinate_jobs_queue_name_idx_v1": False,
+    "procrastinate_jobs_queueing_lock_idx_v1": False,
+    "queue_order": True,
+}
+
 
 async def notified(database_url, then) -> list[str]:
     """The channels of procrastinate that are notified while this is done."""
@@ -59,6 +70,17 @@ async def test_only_these_triggers_run_for_each_entry(sql):
         " and not tgisinternal"
     )
     assert dict(rows) == TRIGGERS
+
+
+async def test_each_entry_is_written_into_these_indexes_only(sql):
+    """The others are procrastinate's, for what is not used here: they are of no row."""
+    rows = await sql(
+        """
+        select relname, coalesce(pg_get_expr(indpred, indrelid), '') <> 'false' from pg_index
+        join pg_class on pg_class.oid = indexrelid where indrelid = 'procrastinate_jobs'::regclass
+        """
+    )
+    assert dict(rows) == INDEXES
 
 
 async def test_workers_are_notified_once_of_many_new_jobs(database_url, submissions):

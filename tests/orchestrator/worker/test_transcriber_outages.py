@@ -8,7 +8,7 @@ import pytest
 from tornado.web import Application, RequestHandler
 
 from orchestrator.errors import NoTranscriber
-from orchestrator.worker import outages, transcriber_choice, worker
+from orchestrator.worker import outages, transcriber_choice, transcriber_client, worker
 from reelscribe.contracts.transcriber import TranscribeRequest
 from reelscribe.errors import RemoteError
 from reelscribe.http.access.tokens import Tokens
@@ -41,6 +41,27 @@ async def test_the_next_job_is_taken_when_one_ends(database_url, transcriber, su
     async with run_worker(database_url, (transcriber.url,), 5, max_running=None):
         for id in ids:
             await job_in(id, "done")
+
+
+async def test_jobs_that_follow_each_other_take_one_connection(working, submit, job_in, transcriber, monkeypatch):
+    monkeypatch.setattr(transcriber_client, "KEPT_SECONDS", 60.0)
+    async with working():
+        for number in range(3):
+            job = await submit(f"{number}.mp4")
+            await job_in(job.id, "done")
+    assert len(transcriber.connections) == 3 and len(set(transcriber.connections)) == 1
+
+
+async def test_a_connection_that_the_transcriber_has_closed_is_not_used_again(
+    working, submit, job_in, free_port, monkeypatch
+):
+    monkeypatch.setattr(transcriber_client, "KEPT_SECONDS", 60.0)
+    monkeypatch.setattr(transcriber_choice, "FRESH_SECONDS", 60.0)
+    async with working(f"http://127.0.0.1:{free_port}"):
+        for number in range(3):
+            async with ScriptedTranscriber().listening(free_port):
+                job = await submit(f"{number}.mp4")
+                assert (await job_in(job.id, "done")).attempt == 1
 
 
 async def test_a_transcriber_that_goes_and_comes_back_is_two_lines(
