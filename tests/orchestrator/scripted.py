@@ -68,7 +68,7 @@ class _Transcribe(RequestHandler):
         b = self.b
         b.tokens.append(self.request.headers.get("Authorization"))
         b.requests.append(json.loads(self.request.body))
-        b.connections.append(self.request.connection.context.address)  # type: ignore[union-attr]
+        b.connections.append(self.request.connection.context.address)  # type: ignore[attr-defined]
         script = b.scripts[min(len(b.requests), len(b.scripts)) - 1]
         self.set_header("Content-Type", NDJSON)
         await script(self)
