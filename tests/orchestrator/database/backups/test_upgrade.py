@@ -119,6 +119,8 @@ async def test_every_earlier_version_is_upgraded_whichever_were_skipped(count, o
     done = re.fullmatch(r"upgraded: (\d+) migrations?; the database of before is in (\S+)\n", upgraded.out)
     assert done and int(done[1]) == len(OURS) - count
     assert texts(url) == [("old.mp4", "A happy horse.")] * 2
+    with psycopg.connect(url) as connection:
+        assert connection.execute("select savepath from procrastinate_jobs").fetchall() == [("queued.mp4",)]
     assert contents_of(url).objects == contents_of(postgres).objects
     assert (await commands.run("database", "check")).code == 0
     assert len(Backup(Path(done[2])).manifest.contents.migrations) == len(contents_of(url).migrations) - int(done[1])
