@@ -98,8 +98,8 @@ async def test_a_job_that_comes_while_a_worker_looks_for_one_is_taken_immediatel
     taken: list[Any] = []
     late: list[Any] = []
 
-    async def look_for_long(pool, worker_id, kinds):
-        taken.append(await take(pool, worker_id, kinds))
+    async def look_for_long(*arguments):
+        taken.append(await take(*arguments))
         if any(taken) and taken[-1] is None and not late:
             late.append(await submit("late.mp4"))
             await asyncio.sleep(0.3)  # in which the worker is notified of it
