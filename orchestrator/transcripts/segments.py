@@ -24,12 +24,12 @@ async def insert(connection: Connection, id: int, first_index: int, segments: Se
 
 
 async def insertion(
-    connection: Connection, id: int, first_index: int, segments: Sequence[Segment], condition: str = ""
+    connection: Connection, id: int, first_index: int, segments: Sequence[Segment], source: str = ""
 ) -> Part:
     """The same as part of a statement that is yet to be executed, in the same transaction.
 
     Args:
-        condition: SQL.
+        source: another part of it, by its name; if that has no row, nothing is stored.
     """
     columns: dict[str, list[Any]] = {
         "index": list(range(first_index, first_index + len(segments))),
@@ -49,6 +49,7 @@ async def insertion(
         "search": await entries(connection, id, first_index, [segment.text for segment in segments]),
     }
     parameters = {f"its_{name}": values for name, values in columns.items()}
+    condition = f"where exists (select from {source})" if source else ""
     return Part(f"{_INSERT} {condition} on conflict do nothing", {**parameters, "its_job": id, "version": VERSION})
 
 

@@ -112,9 +112,7 @@ class TranscriptionProgress:
             writes = [attempts.complete_receipt(attempt, event, *started or ())]
             if segments:
                 writes.append(
-                    await stored_segments.insertion(
-                        connection, attempt.id, attempt.segments, segments, "where exists (select from changed)"
-                    )
+                    await stored_segments.insertion(connection, attempt.id, attempt.segments, segments, "changed")
                 )
             follows, recording = await transitions.finish(
                 connection,

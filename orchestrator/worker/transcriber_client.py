@@ -77,8 +77,8 @@ class TranscriberClient:
 
     def __init__(self, tokens: Tokens, progress_timeout: float) -> None:
         self._progress_timeout = progress_timeout
-        # Short jobs that follow each other take one connection: one that the transcriber has closed since is noticed before
-        # it is used. No longer: if its host is gone, that would be noticed only when the events do not come.
+        # Short jobs that follow each other take one connection: one that was closed since is noticed before it is used.
+        # It is kept no longer: that a host is gone would be noticed only when its events do not come.
         self._http = httpx.AsyncClient(
             event_hooks={"request": [pass_on, showing(tokens)]},
             timeout=httpx.Timeout(progress_timeout, connect=CONNECT_SECONDS),
