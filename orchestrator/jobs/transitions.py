@@ -27,6 +27,10 @@ class Transition(NamedTuple):
     sources: tuple[State, ...]
     target: State
 
+    def may(self, state: str) -> str:
+        """SQL for whether a job in this state, an SQL expression, is in one of the sources."""
+        return f"{state} in ({', '.join(repr(source) for source in self.sources)})"
+
 
 ATTEMPTED: tuple[State, ...] = ("running", "waiting")
 
@@ -72,7 +76,7 @@ def beginning(id: str, queue_job: str, waits: bool = True) -> str:
             from jobs one left join media m on m.id = one.media_id
             where one.id = {id} for no key update of one {"" if waits else "skip locked"}
         ) found
-        where j.id = found.id and j.queue_job = {queue_job} and j.state in {BEGIN.sources}
+        where j.id = found.id and j.queue_job = {queue_job} and {BEGIN.may("j.state")}
         returning j.id, j.kind, j.attempt as number, j.queue_job, j.failures, j.media_id, found.bucket, found.savepath,
             j.options, j.progress_seconds, j.previous_seconds, j.language, {lists_of("found.savepath")} as vocabulary
     """
@@ -113,15 +117,15 @@ async def advance(
     Raises:
         Superseded: a newer attempt has begun, or the job is no longer this attempt's.
     """
-    statement, parameters = _fence(attempt, transition, assignments, parameters)
-    _advanced(attempt, await fetch_one(connection, statement, parameters))
+    fence = _fence(attempt, transition, assignments, parameters)
+    _advanced(attempt, await fetch_one(connection, *fence))
 
 
 def _fence(attempt: Attempt, transition: Transition, assignments: str, parameters: Mapping[str, Any]) -> Part:
     return Part(
         f"""
         update jobs set state = '{transition.target}' {", " + assignments if assignments else ""}
-        where id = %(id)s and attempt = %(attempt)s and queue_job = %(queue_job)s and state in {transition.sources}
+        where id = %(id)s and attempt = %(attempt)s and queue_job = %(queue_job)s and {transition.may("state")}
         returning progress_seconds, previous_seconds, failures, media_id
         """,
         {**parameters, "id": attempt.id, "attempt": attempt.number, "queue_job": attempt.queue_job},
