@@ -228,6 +228,7 @@ def _input(ffmpeg: FFmpeg, stored: StoredObject, reading: Reading) -> list[str]:
         *(("-noaccurate_seek", "-ss", f"{reading.seek:.6f}") if reading.seek else ()),
         *(argument for option, value in reading.search.items() for argument in (f"-{option}", value)),
         *(("-f", "aac", "-skip_initial_bytes", str(stored.adts_at)) if stored.adts_at else ()),
+        *(("-c:a", stored.decoder) if stored.decoder else ()),
         *ffmpeg.input_arguments(stored.url, stored.protocols),
     ]
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from reelscribe.errors import NotDecodable
 from reelscribe.media.choice import choose_track
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection import SEARCHES, Search, inspect
@@ -36,8 +37,18 @@ async def select_track(
     A recording with one track needs no closer look, and a requested track no choice.
 
     Raises:
-        NoAudioTrack, NotDecodable, NoAudioInTime: see :func:`reelscribe.media.inspection.inspect`.
+        NoAudioTrack, NotDecodable, NoAudioInTime: see :func:`reelscribe.media.inspection.inspect`; NotDecodable also
+            if the track is encrypted.
     """
+    selection = await _selected(ffmpeg, stored, structure, track, timeout)
+    if selection.declared and selection.declared.encrypted:
+        raise NotDecodable(f"{stored.savepath}: its audio track is encrypted, and there is no key here")
+    return selection
+
+
+async def _selected(
+    ffmpeg: FFmpeg, stored: StoredObject, structure: Structure, track: int | None, timeout: float
+) -> Selection:
     listed = structure.audio
     if track is not None and listed and track < len(listed):
         return Selection(f"0:a:{track}", track, f"track {track}, as requested", listed[track])

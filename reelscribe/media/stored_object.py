@@ -41,6 +41,8 @@ class StoredObject:
         descriptors: that ffmpeg must inherit.
         read: content from an offset on, at most so many bytes; fewer only at its end.
         adts_at: where ADTS frames begin behind bytes of something else, which confuse ffmpeg; else None.
+        decoder: ffmpeg's for its sound, if it has to be named; see
+            :class:`reelscribe.media.structure.facts.AudioTrack`.
         read_failure: why ffmpeg could not read all of it, if so; its output is then of no use.
         fetch: content from an offset up to another, while it arrives; None if it comes from a drive of this host.
         written_over: whether the content was changed in place since it was opened.
@@ -57,6 +59,7 @@ class StoredObject:
     descriptors: tuple[int, ...]
     read: Read
     adts_at: int | None = None
+    decoder: str | None = None
     read_failure: Callable[[], ServiceError | None] = _no_failure
     fetch: Fetch | None = None
     written_over: Callable[[], bool] = _never

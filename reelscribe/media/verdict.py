@@ -30,7 +30,7 @@ from reelscribe.media.inspection import inspect
 from reelscribe.media.sandbox import killed_by
 from reelscribe.media.selection import Selection
 from reelscribe.media.sound.decoded_track import DecodedTrack
-from reelscribe.media.sound.gaps import damaged_seconds
+from reelscribe.media.sound.gaps import damaged_seconds, undecoded_seconds
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.structure.appended import appended_at
 from reelscribe.media.structure.facts import AudioTrack, Structure
@@ -136,15 +136,21 @@ async def judge(
     if outcome.encoder_exit_code:
         raise InternalError(f"{savepath}: ffmpeg could not encode the audio; try again")
     damaged = await _damaged(ffmpeg, stored, structure, outcome.decoded, cpu_seconds)
+    lost = 0.0
+    if declared is None and outcome.errors and outcome.decoded and not _is_all(request, outcome.delivered):
+        before, lost = await _undecoded(ffmpeg, stored, structure, outcome.decoded, cpu_seconds)
+        damaged += max(0.0, before - request.start)
     delivered = outcome.delivered - damaged
     appended = None if _is_all(request, delivered) else await asyncio.to_thread(appended_at, stored, structure)
     reason = (
         _only_first(request, structure, appended, delivered)
+        or structure.unplayed
         or (_edited(request, selection.declared) if selection.declared else None)
         or (_stops_in_chain(declared, delivered) if chain and not chain.alike else None)
         or shortfall(declared, delivered, damaged)
         or excess(declared, delivered, delivered if structure.container in EXACT else _added_seconds(outcome.decoded))
         or _cut(request, structure, declared, delivered)
+        or shortfall(declared, delivered, damaged + lost)
         or (f"ffmpeg gave up after {delivered:.1f} s" if outcome.exit_code else None)
     )
     remarks = list(_remarks(declared, delivered, damaged, outcome.decoded))
@@ -181,6 +187,26 @@ async def _damaged(
     )
 
 
+async def _undecoded(
+    ffmpeg: FFmpeg, stored: StoredObject, structure: Structure, track: DecodedTrack, cpu_seconds: float
+) -> tuple[float, float]:
+    """Looked for where nothing says how long the sound is, and ffmpeg reported errors."""
+    timeline = track.timeline
+    if not timeline or timeline.end_pts is None:
+        return 0.0, 0.0
+    return await undecoded_seconds(
+        ffmpeg,
+        stored,
+        structure,
+        track.sound,
+        track.reading,
+        (track.first_pts, timeline.end_pts),
+        timeline.restarts,
+        track.sample_rate,
+        cpu_seconds=cpu_seconds,
+    )
+
+
 def _added_seconds(track: DecodedTrack | None) -> float:
     return track.timeline.counts.added / track.sample_rate if track and track.timeline else 0.0
 
@@ -198,7 +224,11 @@ def _only_first(
     request: ExtractAudioRequest, structure: Structure, appended: int | None, delivered: float
 ) -> str | None:
     """In formats whose header says how long the recording is, what follows is not part of it."""
-    if appended is None or structure.container not in INCOMPLETE_IF_APPENDED or _is_all(request, delivered):
+    if appended is None or _is_all(request, delivered):
+        return None
+    if structure.container == "fragmented mp4":
+        return f"at byte {appended:,} another recording begins, or fragments in another order: ffmpeg does not read all"
+    if structure.container not in INCOMPLETE_IF_APPENDED:
         return None
     return f"another recording is appended at byte {appended:,}; only the first was delivered, {delivered:.1f} s"
 
@@ -208,8 +238,10 @@ def _edited(request: ExtractAudioRequest, track: AudioTrack) -> str | None:
     end = request.start + (inf if request.duration is None else request.duration)
     if track.edit_gap is not None and request.start <= track.edit_gap < end:
         return f"its edit list has silence at {track.edit_gap:.1f} s, where ffmpeg plays other sound of the recording"
+    if track.edit_speed is not None and track.edit_speed < end:
+        return f"its edit list plays sound at another speed from {track.edit_speed:.1f} s on, and ffmpeg does not"
     if request.audio_format == "source" and track.edits_skip:
-        return "its edit list leaves out some of the stored sound, and a copy of the track holds it"
+        return "its edit list leaves out some of the stored sound, or moves it, and a copy of the track does not"
     return None
 
 

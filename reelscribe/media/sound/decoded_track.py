@@ -78,6 +78,7 @@ class DecodedTrack:
 
     Attributes:
         sample_rate, channels, layout: of the samples, known with the first chunk.
+        first_pts: timestamp of the first frame, in samples.
         timeline: what has been placed; None before the first frame.
         reading: how the input is read.
         sound: the samples that are made.
@@ -92,6 +93,7 @@ class DecodedTrack:
         self.sample_rate = 0
         self.channels = 0
         self.layout: str | None = None
+        self.first_pts = 0
         self.timeline: Timeline | None = None
         self.sound = sound
         self.phase_cancelled = False
@@ -112,7 +114,6 @@ class DecodedTrack:
         self._next_pts: int | None = None
         self._phase_checked = sound.channels != 1 or sound.channel is not None or bool(sound.microphones)
         self._quiet = None if self._phase_checked or part.mono else LongestQuiet()
-        self._first_pts = 0
         self._leads = deque(LONGER_SEEK_LEADS)
         self._shift = 0.0
         self._failed_once = False
@@ -251,7 +252,7 @@ class DecodedTrack:
         part = self._part
         assert report.sample_rate
         self.sample_rate, self.layout = report.sample_rate, report.layout
-        self._first_pts = first.pts
+        self.first_pts = first.pts
         self.channels = first.size // (SAMPLE_BYTES * first.duration)
         if self.reading.seek is not None and first.pts > part.start * self.sample_rate and self._leads:
             self._seek_earlier()
@@ -301,7 +302,7 @@ class DecodedTrack:
         quiet, rate, part = self._quiet, self.sample_rate, self._part
         if not quiet or not rate:
             return
-        start = (self._first_pts + quiet.start) / rate - (part.origin or 0.0)
+        start = (self.first_pts + quiet.start) / rate - (part.origin or 0.0)
         end = start + quiet.length / rate
         if self.timeline:
             end = min(end, self.timeline.position / rate)  # silence may have been appended

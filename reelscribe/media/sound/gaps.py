@@ -1,4 +1,7 @@
-"""Whether silence that was added is a hole of the recording, or takes the place of sound that is damaged."""
+"""Whether silence that was added is a hole of the recording, or takes the place of sound that is damaged.
+
+And whether there is more sound than could be decoded.
+"""
 
 import asyncio
 import logging
@@ -63,6 +66,39 @@ async def damaged_seconds(
     packets = [packet async for packet in _packets(ffmpeg, stored, sound, reading, cpu_seconds)]
     damaged = sum(gap.samples for gap in gaps if _is_damage(gap, packets, sample_rate))
     return damaged / sample_rate
+
+
+async def undecoded_seconds(
+    ffmpeg: FFmpeg,
+    stored: StoredObject,
+    structure: Structure,
+    sound: Sound,
+    reading: Reading,
+    frames: tuple[int, int],
+    restarts: int,
+    sample_rate: int,
+    *,
+    cpu_seconds: float,
+) -> tuple[float, float]:
+    """How much of the recording before its first frame, and after its last, has packets that could not be decoded.
+
+    Args:
+        ffmpeg, stored, structure, sound, reading, cpu_seconds: of the extraction.
+        frames: timestamps of the beginning of the first frame and of the end of the last, in samples.
+        restarts: how often timestamps had begun again before the last.
+        sample_rate: Hz.
+    """
+    if structure.container in CLOCKLESS:
+        return 0.0, 0.0
+    first, last = (pts / sample_rate for pts in frames)
+    packets = [packet async for packet in _packets(ffmpeg, stored, sound, reading, cpu_seconds) if packet.sounds]
+    before = max((first - packet.seconds for packet in packets if packet.clock == 0), default=0.0)
+    after = 0.0
+    for clock in range(restarts, max((packet.clock for packet in packets), default=0) + 1):
+        times = [packet.seconds for packet in packets if packet.clock == clock]
+        begins = last if clock == restarts else min(times, default=0.0)
+        after += max(0.0, max(times, default=0.0) - begins)
+    return before if before > HARMLESS_SECONDS else 0.0, after if after > HARMLESS_SECONDS else 0.0
 
 
 def _is_damage(gap: Gap, packets: Sequence[_Packet], sample_rate: int) -> bool:

@@ -142,6 +142,11 @@ class Timeline:
         """Samples from the recording's beginning to the end of what has been placed."""
         return self._cursor
 
+    @property
+    def end_pts(self) -> int | None:
+        """The timestamp at which the last frame that has been placed ends; None before the first."""
+        return self._next_pts
+
     def place(self, frames: Iterable[tuple[int, int]], *, ended: bool = False) -> Iterator[Piece]:
         """What the output consists of next.
 

@@ -12,6 +12,8 @@ from reelscribe.media.structure.facts import Structure, ends_early, only
 MAX_CHUNKS = 1_000
 ONE_SAMPLE_A_FRAME = (b"none", b"twos", b"sowt", b"raw ", b"in24", b"in32", b"fl32", b"fl64", b"alaw", b"ulaw")
 PLACEHOLDERS = (0, 0xFFFFFFFF)
+SOX_BYTES = range(0x7F000000, 0x7F001000)
+"""SoX writes this length, with the rest of the header, if it cannot seek back; and as many samples as that has."""
 
 NO_LAYOUTS = (0xFFFF, 147)
 """Of a layout tag's upper half: unknown, and discrete in order."""
@@ -22,7 +24,7 @@ def is_aiff(head: bytes) -> bool:
 
 
 def read_aiff(data: Bytes) -> Structure:
-    position, common, laid_out, cut = 12, b"", False, None
+    position, common, laid_out, cut, known = 12, b"", False, None, True
     for _ in range(MAX_CHUNKS):
         header = data.read(position, 8)
         if len(header) < 8:
@@ -32,15 +34,16 @@ def read_aiff(data: Bytes) -> Structure:
             common = data.exactly(position + 8, min(length, 22))
         elif kind == b"CHAN":
             laid_out = True
-        elif kind == b"SSND" and length not in PLACEHOLDERS:
-            cut = ends_early(length, data.size - position - 8)
+        elif kind == b"SSND":
+            known = length not in (*PLACEHOLDERS, *SOX_BYTES)
+            cut = ends_early(length, data.size - position - 8) if known else None
         position += 8 + length + length % 2
     if len(common) < 18:
         return Structure("aiff", cut=cut)
     channels, frames, _ = struct.unpack_from(">HIH", common)
     rate = _extended(common[8:18])
     exact = common[18:22].lower() in (b"", *ONE_SAMPLE_A_FRAME)
-    seconds = frames / rate if exact and rate > 0 and frames not in PLACEHOLDERS else None
+    seconds = frames / rate if exact and known and rate > 0 and frames not in PLACEHOLDERS else None
     return Structure("aiff", only(0, seconds, channels, channels > 2 and not laid_out), seconds, cut, exact)
 
 

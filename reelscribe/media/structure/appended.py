@@ -1,5 +1,7 @@
 """Where another recording of the same kind begins in a file that ffmpeg reads only up to there (``cat a.flv b.flv``).
 
+Of fragmented MP4 it reads on, but without the first fragment, or with the index of the first recording.
+
 Asked after decoding, as some of these formats have to be read as a whole.
 """
 
@@ -18,6 +20,7 @@ LARGER_LIMITS = 1_000
 READ_BYTES = 1 << 20
 MAX_SEARCHED_BYTES = 256 << 20
 MAX_UNITS = 2_000
+MAX_FRAGMENTS = 100_000
 MAX_PADDING = 16
 
 
@@ -87,6 +90,27 @@ def _mp4(data: Bytes) -> int | None:
     return None
 
 
+def _fragmented(data: Bytes) -> int | None:
+    """Where another index comes, or the fragments of a track are counted from the start again."""
+    position, index, numbers = 0, False, dict[int, int]()
+    for _ in range(MAX_FRAGMENTS):
+        box = mp4_boxes.box_at(data, position, data.size)
+        if box is None:
+            return None
+        if index and box.kind in (b"ftyp", b"moov"):
+            return position
+        if box.kind == b"moof":
+            header = data.read(box.start, 40)
+            if header[4:8] == b"mfhd" and header[28:32] == b"tfhd":
+                number, track = struct.unpack_from(">I20xI", header, 12)
+                if number < numbers.get(track, 0):
+                    return position
+                numbers[track] = number
+        index |= box.kind == b"moov"
+        position = box.end
+    return None
+
+
 def _asf(data: Bytes) -> int | None:
     return _at_end(data, asf.stated_size(data), asf.HEADER)
 
@@ -123,6 +147,7 @@ FINDERS: dict[str, Callable[[Bytes], int | None]] = {
     "caf": _caf,
     "voc": _voc,
     "mp4": _mp4,
+    "fragmented mp4": _fragmented,
     "asf": _asf,
     "flv": _flv,
     "tta": _tta,

@@ -6,7 +6,7 @@ AU: Sun, audio(7I) manual page, ``<audio/au.h>``. VOC: "Creative Voice File Form
 import struct
 
 from reelscribe.media.structure.bounded import Bytes
-from reelscribe.media.structure.facts import Structure, ends_early, only, stops_inside
+from reelscribe.media.structure.facts import AS_THE_FIRST, OTHER_FORMAT, Structure, ends_early, only, stops_inside
 
 AU_SAMPLE_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}
 """By encoding: mu-law, linear, float, A-law."""
@@ -26,7 +26,12 @@ def read_au(data: Bytes) -> Structure:
     known = size not in AU_UNKNOWN
     seconds = size / (width * rate) if known and width and rate else None
     cut = ends_early(size, data.size - start) if known else None
-    return Structure("au", only(0, seconds, channels, channels > 2), seconds, cut, seekable=width > 0)
+    following = data.read(start + size, 24) if known else b""
+    other = len(following) == 24 and is_au(following) and following[12:] != data.read(12, 12)
+    unplayed = f"{OTHER_FORMAT}, is appended at byte {start + size:,}, {AS_THE_FIRST}" if other else None
+    return Structure(
+        "au", only(0, seconds, channels, channels > 2), seconds, cut, seekable=width > 0, unplayed=unplayed
+    )
 
 
 def is_voc(head: bytes) -> bool:

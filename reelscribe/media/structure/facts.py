@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+OTHER_FORMAT = "another recording, of another codec, sample rate or number of channels"
+AS_THE_FIRST = "and ffmpeg plays it as if it were like the first"
+
 
 @dataclass(frozen=True)
 class AudioTrack:
@@ -16,9 +19,12 @@ class AudioTrack:
         holes: start and length, in seconds, of each silence that is contained in ``seconds`` but not in ffmpeg's
             timestamps: it drops the empty chunks with which an AVI delays its sound.
         pauses: its codec holds no sound in pauses (AMR), so what has no sound at its end is silence.
-        edits_skip: its edit list leaves out stored sound between stretches that it plays.
+        edits_skip: its edit list leaves out stored sound between stretches that it plays, or plays it in another order.
         counts_samples: its timestamps are known to count samples; a clock may be slower than they are.
         edit_gap: when its edit list has silence after the first of them, in seconds; None if it has not.
+        edit_speed: when its edit list plays sound at another speed, or holds it, in seconds; None if it does not.
+        encrypted: its packets are.
+        decoder: ffmpeg's, if it has to be named, as ffmpeg takes the track for something else.
     """
 
     index: int
@@ -29,7 +35,10 @@ class AudioTrack:
     pauses: bool = False
     edits_skip: bool = False
     edit_gap: float | None = None
+    edit_speed: float | None = None
     counts_samples: bool = False
+    encrypted: bool = False
+    decoder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,7 @@ class Structure:
         seekable: seeking to a time gives the same timeline as reading from the start: there is one clock from start
             to end, and the container has exact times or an index.
         joined: other recordings were appended to the first; each has its own clock.
+        unplayed: a sentence if ffmpeg plays some of it otherwise than it is stored.
         begins: bytes of something else before the first frame, as in a capture that begins in the middle of one.
     """
 
@@ -53,6 +63,7 @@ class Structure:
     cut: str | None = None
     seekable: bool = False
     joined: bool = False
+    unplayed: str | None = None
     begins: int = 0
 
 

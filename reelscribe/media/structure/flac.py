@@ -3,14 +3,22 @@
 RFC 9639: 8.2 (STREAMINFO), 9.1 (frame header).
 """
 
+from typing import NamedTuple
+
 from reelscribe.media.structure.bounded import Bytes
-from reelscribe.media.structure.facts import Structure, ends_early, only
+from reelscribe.media.structure.facts import AS_THE_FIRST, Structure, ends_early, only
 from reelscribe.media.structure.id3 import after_id3
 
 PROBES = 4
 PROBE_BYTES = 1 << 15
 MAX_SYNCS = 50
 """Looked at in one probe."""
+
+RATES = dict(
+    enumerate((88_200, 176_400, 192_000, 8000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000), start=1)
+)
+RATE_UNITS = {12: (1, 1000), 13: (2, 1), 14: (2, 10)}
+"""By its code in a frame's header: the rate in Hz; or the bytes it has there, and their unit."""
 
 BLOCK_SIZES = (0, 192, 576, 1152, 2304, 4608, 0, 0, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 
@@ -22,7 +30,11 @@ def read(data: Bytes) -> Structure:
     packed = int.from_bytes(header[18:26], "big")
     rate, channels, samples = packed >> 44, (packed >> 41 & 7) + 1, packed & (1 << 36) - 1
     fixed = smallest if smallest == largest else 0
-    ends = [end for step in range(1, PROBES + 1) if (end := _last_end(data, step, fixed, header[12:18]))]
+    frames = [frame for step in range(1, PROBES + 1) if (frame := _last_frame(data, step, fixed, header[12:18]))]
+    ends = [frame.end for frame in frames]
+    others = (_other_shape(frame, rate, channels) for frame in frames)
+    if change := next(filter(None, others), None):
+        return Structure("flac", only(0, None, channels), unplayed=change)
     if ends != sorted(ends):
         return Structure("flac", only(0, None, channels))
     seconds = samples / rate if samples and rate else None
@@ -32,8 +44,24 @@ def read(data: Bytes) -> Structure:
     return Structure("flac", only(0, seconds, channels), seconds, cut, seekable=seconds is not None)
 
 
-def _last_end(data: Bytes, step: int, fixed: int, sizes: bytes) -> int | None:
-    """Sample at which the last frame that begins in a part of the file ends; the last part is the end of the file."""
+class _Frame(NamedTuple):
+    """The sample at which it ends, and its rate in Hz and channels; the rate is 0 if the file's header says it."""
+
+    end: int
+    rate: int
+    channels: int
+
+
+def _other_shape(frame: _Frame, rate: int, channels: int) -> str | None:
+    """The sentence for a frame of another recording, which ffmpeg does not play as it is."""
+    if frame.channels == channels and frame.rate in (0, rate):
+        return None
+    shape = f"{frame.channels} channels" if frame.rate in (0, rate) else f"{frame.rate} Hz"
+    return f"another recording, of {shape}, is appended, {AS_THE_FIRST}"
+
+
+def _last_frame(data: Bytes, step: int, fixed: int, sizes: bytes) -> _Frame | None:
+    """The last frame that begins in a part of the file; the last part is the end of the file."""
     largest_frame = int.from_bytes(sizes[3:], "big")
     window = min(max(PROBE_BYTES, 2 * largest_frame), 1 << 20)
     content = data.read(max(0, data.size * step // PROBES - window), window)
@@ -42,14 +70,14 @@ def _last_end(data: Bytes, step: int, fixed: int, sizes: bytes) -> int | None:
         at = max(content.rfind(b"\xff\xf8", 0, at), content.rfind(b"\xff\xf9", 0, at))
         if at < 0:
             return None
-        end = _frame_end(content[at : at + 16], fixed)
-        if end is not None:
-            return end
+        frame = _frame(content[at : at + 16], fixed)
+        if frame is not None:
+            return frame
     return None
 
 
-def _frame_end(header: bytes, fixed: int) -> int | None:
-    """Sample at which a frame ends, by its header; None if it is none."""
+def _frame(header: bytes, fixed: int) -> _Frame | None:
+    """What a header says of its frame; None if it is none."""
     if len(header) < 16 or header[2] >> 4 == 0 or header[3] & 1:
         return None
     ones = 8 - (~header[4] & 0xFF).bit_length()
@@ -66,10 +94,14 @@ def _frame_end(header: bytes, fixed: int) -> int | None:
     if code in (6, 7):
         size = int.from_bytes(header[position : position + code - 5], "big") + 1
         position += code - 5
-    position += {12: 1, 13: 2, 14: 2}.get(header[2] & 15, 0)
+    rate_code, channel_code = header[2] & 15, header[3] >> 4
+    width, unit = RATE_UNITS.get(rate_code, (0, 0))
+    rate = int.from_bytes(header[position : position + width], "big") * unit if width else RATES.get(rate_code, 0)
+    position += width
     if _crc8(header[:position]) != header[position]:
         return None
-    return number + size if header[1] & 1 else number * (fixed or size) + size
+    end = number + size if header[1] & 1 else number * (fixed or size) + size
+    return _Frame(end, rate, 2 if channel_code > 7 else channel_code + 1)
 
 
 def _crc8(content: bytes) -> int:

@@ -14,6 +14,8 @@ HEADER_BYTES = 13
 TOLERATED_SECONDS = 1.0
 MOST = 1e15
 HAS_AUDIO, HAS_VIDEO = 4, 1
+AUDIO_TAG = 8
+MAX_TAGS = 100
 FIRST_BYTES = re.compile(rb"FLV\x01[\x01\x04\x05]\0\0\0\x09\0\0\0\0")
 """Of a file: version, which streams there are, size of the header, and that no tag comes before."""
 
@@ -31,9 +33,31 @@ def read(data: Bytes) -> Structure:
     if last is not None and stated and size and last < stated - TOLERATED_SECONDS:
         cut = ends_early(int(size), data.size, "bytes")
     longer = (last is not None and stated and last > stated + TOLERATED_SECONDS) or (size and data.size > size)
+    cut = cut or _codec_changes(data)
     seconds = None if longer else stated
     sound_only = flags & (HAS_AUDIO | HAS_VIDEO) == HAS_AUDIO
     return Structure("flv", only(0, seconds) if sound_only else None, seconds, cut)
+
+
+def _codec_changes(data: Bytes) -> str | None:
+    """The phrase if the last tag of sound is of another codec than the first: ffmpeg makes another stream of it."""
+    first, last, position = None, None, HEADER_BYTES
+    for _ in range(MAX_TAGS):
+        header = data.read(position, 12)
+        if len(header) < 12 or first is not None:
+            break
+        first = header[11] >> 4 if header[0] & 0x1F == AUDIO_TAG else None
+        position += int.from_bytes(header[1:4], "big") + 15
+    position = data.size
+    for _ in range(MAX_TAGS):
+        position -= int.from_bytes(data.read(position - 4, 4), "big") + 4
+        header = data.read(position, 12) if position >= HEADER_BYTES else b""
+        if len(header) < 12 or last is not None:
+            break
+        last = header[11] >> 4 if header[0] & 0x1F == AUDIO_TAG else None
+    if first is None or last is None or first == last:
+        return None
+    return f"its sound continues in another codec (sound format {last} instead of {first})"
 
 
 def stated_size(data: Bytes) -> int | None:

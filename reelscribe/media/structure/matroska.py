@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from reelscribe.media.structure.bounded import Bytes, Unreadable
-from reelscribe.media.structure.facts import AudioTrack, Structure, stops_inside
+from reelscribe.media.structure.facts import AS_THE_FIRST, OTHER_FORMAT, AudioTrack, Structure, stops_inside
 
 EBML, SEGMENT, SEEK_HEAD, INFO, TRACKS = b"\x1a\x45\xdf\xa3", 0x18538067, 0x114D9B74, 0x1549A966, 0x1654AE6B
 CLUSTER, CUES, TAGS, CHAPTERS, ATTACHMENTS = 0x1F43B675, 0x1C53BB6B, 0x1254C367, 0x1043A770, 0x1941A469
 VOID, CRC, TIMESTAMP, SIMPLE_BLOCK, BLOCK_GROUP, BLOCK = 0xEC, 0xBF, 0xE7, 0xA3, 0xA0, 0xA1
-EBML_HEADER = 0x1A45DFA3
+EBML_HEADER, ENCRYPTION = 0x1A45DFA3, 0x5035
 
 IN_CLUSTER = (VOID, CRC, TIMESTAMP, SIMPLE_BLOCK, BLOCK_GROUP, 0xA7, 0xAB, 0xAF, 0x5854)
 IN_SEGMENT = (VOID, CRC, SEEK_HEAD, INFO, TRACKS, CLUSTER, CUES, TAGS, CHAPTERS, ATTACHMENTS)
@@ -25,6 +25,10 @@ STREAM_TYPES = (1, 2, 0x11, 0x21)
 """Video, audio, subtitles and metadata: the track types that ffmpeg makes a stream of."""
 
 MAX_ELEMENTS = 1_500
+MAX_FIRST_BLOCKS = 64
+MAX_PRIVATE_BYTES = 1 << 16
+PRIVATE, FIXED = ("A_VORBIS", "A_AAC", "A_ALAC"), ("A_FLAC", "A_PCM", "A_TTA")
+"""Codecs of which ffmpeg reads the private data only once; and those of one rate and number of channels."""
 MAX_SESSIONS = 100
 MAX_BYTES = 4 << 20
 """Of Tracks (which may hold fonts of subtitles) or Tags."""
@@ -45,15 +49,26 @@ class Element:
 
 @dataclass
 class _Track:
+    number: int = 0
     uid: int = 0
     kind: int = 0
     codec: str = ""
     channels: int = 1
+    rate: bytes = b""
+    private: bytes = b""
+    encrypted: bool = False
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What has to be alike of tracks that one decoder is to play, one after the other."""
+        private = self.private if self.codec.startswith(PRIVATE) else b""
+        changes = (self.rate, self.channels) if self.codec.startswith(FIXED) else ()
+        return self.codec, private, *changes
 
 
 @dataclass
 class _Segment:
-    """What the elements of a segment say; a length in seconds."""
+    """What the elements of a segment say; a length in seconds. ``starts`` are those of tracks, by their numbers."""
 
     seconds: float | None = None
     scale: int = 1_000_000
@@ -62,6 +77,7 @@ class _Segment:
     tracks: list[_Track] = field(default_factory=list)
     lengths: dict[int, float] = field(default_factory=dict)
     first: float = 0.0
+    starts: dict[int, float] = field(default_factory=dict)
     has_cues: bool = False
     places: dict[int, int] = field(default_factory=dict)
     read: set[int] = field(default_factory=set)
@@ -81,8 +97,9 @@ def read(data: Bytes) -> Structure:
         _read_segment(data, segment, found)
     cut, appended = _end(data, segment)
     if appended:
-        return Structure("matroska", _audio(found, {}, None), None, cut)
-    seconds = None if found.seconds is None else max(0.0, found.seconds - found.first)
+        unplayed = _other_format(data, segment, found)
+        return Structure("matroska", _audio(found, {}, None), None, cut, unplayed=unplayed)
+    seconds = None if found.seconds is None else _from_first(found, found.seconds)
     seekable = segment.end is not None and found.has_cues and cut is None
     return Structure("matroska", _audio(found, _plausible(found), found.seconds), seconds, cut, seekable)
 
@@ -118,7 +135,7 @@ def _read_segment(data: Bytes, segment: Element, found: _Segment) -> None:
     limit = data.size if segment.end is None else min(segment.end, data.size)
     for element in _children(data, segment.start, limit):
         if element.kind == CLUSTER:
-            found.first = _first_time(data, element, found.scale)
+            _read_starts(data, element, found)
             break
         _read_top(data, element, segment.start, found)
     for kind in (INFO, TRACKS, TAGS, CUES):
@@ -188,14 +205,23 @@ def _read_info(data: Bytes, children: list[Element], found: _Segment) -> None:
 def _read_track(data: Bytes, entry: Element) -> _Track:
     track = _Track()
     for child in _inside(data, entry):
-        if child.kind == 0x73C5:
+        if child.kind == 0xD7:
+            track.number = _number(data, child)
+        elif child.kind == 0x6D80:
+            encodings = (part for part in _inside(data, child) if part.kind == 0x6240)
+            track.encrypted = any(part.kind == ENCRYPTION for one in encodings for part in _inside(data, one))
+        elif child.kind == 0x73C5:
             track.uid = _number(data, child)
         elif child.kind == 0x83:
             track.kind = _number(data, child)
         elif child.kind == 0x86:
             track.codec = _text(data, child)
+        elif child.kind == 0x63A2:
+            track.private = data.read(child.start, min((child.end or 0) - child.start, MAX_PRIVATE_BYTES))
         elif child.kind == 0xE1:
-            track.channels = next((_number(data, part) for part in _inside(data, child) if part.kind == 0x9F), 1)
+            parts = {part.kind: part for part in _inside(data, child)}
+            track.channels = _number(data, parts[0x9F]) if 0x9F in parts else 1
+            track.rate = _raw(data, parts[0xB5]) if 0xB5 in parts else b""
     return track
 
 
@@ -226,12 +252,27 @@ def _read_tag(data: Bytes, tag: Element, found: _Segment) -> None:
 
 
 def _plausible(found: _Segment) -> dict[int, float]:
-    """The tracks' lengths, unless they are not of this segment: the longest track is as long as the segment."""
+    """When the tracks end, by their UIDs, unless that is not of this segment: the longest is as long as the segment.
+
+    ffmpeg states when a track ends; others state how long it is, from its own first block on.
+    """
     lengths = found.lengths
     if found.seconds is None or not lengths or found.muxing_app.startswith("Lavf"):
         return lengths if found.seconds is None else {u: s for u, s in lengths.items() if s <= found.seconds + 0.1}
-    longest = max(lengths.values())
-    return lengths if abs(longest - found.seconds) <= max(TOLERATED_SECONDS, found.seconds / 100) else {}
+    known = found.starts
+    starts = {
+        one.uid: known.get(one.number, found.first) for one in found.tracks if one.kind != 2 or one.number in known
+    }
+    ends = {uid: starts[uid] + seconds for uid, seconds in lengths.items() if uid in starts}
+    longest = max(ends.values(), default=0.0) - found.first
+    expected = _from_first(found, found.seconds)
+    return ends if abs(longest - expected) <= max(TOLERATED_SECONDS, expected / 100) else {}
+
+
+def _from_first(found: _Segment, seconds: float) -> float:
+    """The length of a segment that begins later than zero: mkvmerge counts from its first block on, ffmpeg from 0."""
+    counted = found.writing_app.startswith("mkvmerge") or seconds <= found.first
+    return seconds if counted else seconds - found.first
 
 
 def _audio(found: _Segment, lengths: dict[int, float], segment_seconds: float | None) -> tuple[AudioTrack, ...] | None:
@@ -239,40 +280,65 @@ def _audio(found: _Segment, lengths: dict[int, float], segment_seconds: float | 
     streams = [track for track in found.tracks if track.kind in STREAM_TYPES and track.codec]
     if not streams:
         return None
-    alone = segment_seconds if len(streams) == 1 else None
+    alone = None
+    if len(streams) == 1 and segment_seconds is not None:
+        alone = found.first + _from_first(found, segment_seconds)
     return tuple(
         AudioTrack(
             index,
             max(0.0, seconds - found.first) if (seconds := lengths.get(track.uid, alone)) is not None else None,
             track.channels,
             track.codec.startswith("A_PCM") and track.channels > 2,
+            encrypted=track.encrypted,
         )
         for index, track in enumerate(streams)
         if track.kind == 2
     )
 
 
-def _first_time(data: Bytes, cluster: Element, scale: int) -> float:
-    """Of a cluster's first block, in seconds."""
-    base, position = 0, cluster.start
-    for _ in range(16):
+def _read_starts(data: Bytes, cluster: Element, found: _Segment) -> None:
+    """When the segment begins, with its first block, and each track of sound, if that matters and is not far behind."""
+    counts_from_own = not found.muxing_app.startswith("Lavf")
+    wanted = {track.number for track in found.tracks if track.kind == 2 and counts_from_own}
+    base, position, found.first = 0, cluster.start, 0.0
+    for _ in range(MAX_FIRST_BLOCKS):
         element = element_at(data, position)
-        if element is None:
+        if element is None or (found.starts and wanted <= found.starts.keys()):
             break
         if element.kind == TIMESTAMP:
             base = _number(data, element)
-        elif element.kind in (SIMPLE_BLOCK, BLOCK, BLOCK_GROUP):
-            if element.kind == BLOCK_GROUP:
-                position = element.start
-                continue
+            found.first = found.first if found.starts else base * found.scale / 1e9
+        elif element.kind == BLOCK_GROUP or (element.kind == CLUSTER and element.position != cluster.position):
+            position = element.start
+            continue
+        elif element.kind in (SIMPLE_BLOCK, BLOCK):
             block = data.read(element.start, 12)
             width = 9 - block[0].bit_length() if block and block[0] else 1
+            number = int.from_bytes(block[:width], "big") & ((1 << 7 * width) - 1)
             relative = struct.unpack_from(">h", block, width)[0]
-            return float(max(0, base + relative) * scale / 1e9)
+            time = max(0, base + relative) * found.scale / 1e9
+            found.first = found.first if found.starts else time
+            found.starts.setdefault(number, time)
         if element.end is None:
             break
         position = element.end
-    return base * scale / 1e9
+
+
+def _other_format(data: Bytes, segment: Element, found: _Segment) -> str | None:
+    """The sentence if a segment that follows has sound that cannot be decoded like that of the first."""
+    shapes = [track.shape for track in found.tracks if track.kind == 2]
+    for _ in range(MAX_SESSIONS):
+        header = element_at(data, segment.end) if segment.end is not None else None
+        following = element_at(data, header.end) if header and header.end else None
+        if header is None or following is None or following.kind != SEGMENT:
+            break
+        segment, other = following, _Segment()
+        with suppress(Unreadable, struct.error):
+            _read_segment(data, segment, other)
+        others = [track.shape for track in other.tracks if track.kind == 2]
+        if others and others[: len(shapes)] != shapes[: len(others)]:
+            return f"{OTHER_FORMAT}, is appended at byte {header.position:,}, {AS_THE_FIRST}"
+    return None
 
 
 def _end(data: Bytes, segment: Element) -> tuple[str | None, bool]:

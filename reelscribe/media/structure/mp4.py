@@ -57,13 +57,15 @@ def _of_tables(movie: Movie, cut: str | None) -> Structure:
                 pauses=track.pauses,
                 edits_skip=track.edits_skip,
                 edit_gap=None if track.edit_gap is None else track.edit_gap - first,
+                edit_speed=None if track.edit_speed is None else track.edit_speed - first,
                 counts_samples=track.counts_samples,
+                encrypted=track.encrypted,
             )
             for index, track in audio
         ),
         max(ends, default=None),
         cut,
-        seekable=True,
+        seekable=all(track.edits <= 1 for _, track in audio),  # frames overlap where edits meet
     )
 
 
@@ -78,14 +80,20 @@ def _of_fragments(data: Bytes, movie: Movie, top: list[Box]) -> Structure:
             break
         for number, (_, end) in _times(data, fragment, movie).items():
             ends.setdefault(number, end)
-    begin = min((start for start, _ in starts.values()), default=0.0)
+    before = [_shown(track, 0) for track in movie.tracks if track.samples]
+    begin = min((*before, *(start for start, _ in starts.values())), default=0.0)
     tracks = [(index, track, ends.get(track.number)) for index, track in enumerate(movie.tracks)]
     known = [end - begin for _, _, end in tracks if end is not None]
     return Structure(
         "fragmented mp4",
         tuple(
             AudioTrack(
-                index, None if end is None else end - begin, track.channels, track.microphones, pauses=track.pauses
+                index,
+                None if end is None else end - begin,
+                track.channels,
+                track.microphones,
+                pauses=track.pauses,
+                encrypted=track.encrypted,
             )
             for index, track, end in tracks
             if track.audio

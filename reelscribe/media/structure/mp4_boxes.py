@@ -24,6 +24,7 @@ ESSENTIAL = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"sidx", b"mfra", b"im
 """Boxes whose cut shows that of the file; any other is not missed, or is no box."""
 
 AMR = (b"samr", b"sawb")
+ENCRYPTED = (b"enca", b"drms")
 PCM = (b"sowt", b"twos", b"lpcm", b"in24", b"in32", b"fl32", b"fl64", b"raw ", b"NONE", b"ipcm", b"fpcm")
 
 
@@ -46,9 +47,14 @@ class Track:
         edited: length of all other edits; None without an edit list.
         pauses: its codec holds no sound in pauses.
         skipped: at the start of its media, such as an encoder's delay.
-        edits_skip: media is left out between edits; edit_gap: when the first empty one after others begins.
+        edits_skip: an edit does not continue where the one before ends.
+        edit_gap: when the first empty one after others begins.
+        edit_speed: when the first one of another speed than 1 begins.
+        edits: how many are not empty.
+        samples: the ``moov`` box has a table of some.
+        encrypted: see :class:`reelscribe.media.structure.facts.AudioTrack`.
         counts_samples: see :class:`reelscribe.media.structure.facts.AudioTrack`.
-        length: of the track header; media: of the media header.
+        length: of the track header; media: of the media header, or of the sample table if that holds less.
     """
 
     number: int = 0
@@ -64,12 +70,17 @@ class Track:
     pauses: bool = False
     edits_skip: bool = False
     edit_gap: float | None = None
+    edit_speed: float | None = None
+    edits: int = 0
+    samples: bool = False
     counts_samples: bool = False
+    encrypted: bool = False
 
     @property
     def end(self) -> float | None:
         if self.edited is None:
-            return self.length or self.media
+            known = [seconds for seconds in (self.length, self.media) if seconds]
+            return min(known, default=None) if self.audio else self.length or self.media
         media = max(0.0, self.media - self.skipped) if self.audio and self.media else None
         shown = min(self.edited, media) if media and self.edited else self.edited or media
         return self.empty + shown if shown else self.length
@@ -194,13 +205,16 @@ def _declared(data: Bytes, found: dict[bytes, Box], movie_scale: int) -> Track:
     audio = handler[8:12] == b"soun"
     scale = struct.unpack_from(">I", media, 20 if media[:1] == b"\x01" else 12)[0]
     edits = _edits(content(data, found[b"elst"]), movie_scale, scale) if b"elst" in found else _Edits()
-    sound = _sound(data, found[b"minf"]) if audio and b"minf" in found else _Sound()
+    tables = _tables(data, found[b"minf"]) if b"minf" in found else {}
+    sound = _sound(data, tables) if audio else _Sound()
+    stated = _duration(media, 16, 24, scale)
+    held = sound.units / scale if sound.units and scale else None
     return Track(
         number=struct.unpack_from(">I", track, 20 if track[:1] == b"\x01" else 12)[0],
         audio=audio,
         scale=scale,
         length=_duration(track, 20, 28, movie_scale),
-        media=_duration(media, 16, 24, scale),
+        media=min((seconds for seconds in (stated, held) if seconds), default=None),
         empty=edits.empty,
         edited=edits.edited,
         skipped=edits.skipped,
@@ -209,7 +223,11 @@ def _declared(data: Bytes, found: dict[bytes, Box], movie_scale: int) -> Track:
         pauses=sound.pauses,
         edits_skip=edits.skip,
         edit_gap=edits.gap,
+        edit_speed=edits.speed,
+        edits=edits.played,
+        samples=b"stts" in tables and any(content(data, tables[b"stts"])[4:8]),
         counts_samples=sound.counts_samples,
+        encrypted=sound.encrypted,
     )
 
 
@@ -217,33 +235,49 @@ SHORTEST_SKIP_SECONDS = 0.1
 """Between two edits; lengths are rounded to the movie's time scale."""
 
 
+NORMAL_SPEED = 1 << 16
+"""As a fixed-point number of 16.16 bits."""
+
+
 class _Edits(NamedTuple):
-    """Seconds of empty edits at the start, of all after that, and of media that the first edit skips; see `Track`."""
+    """Seconds of empty edits at the start, of all after that, and of media that the first edit skips; see `Track`.
+
+    ``played`` is how many are not empty.
+    """
 
     empty: float = 0.0
     edited: float | None = None
     skipped: float = 0.0
     skip: bool = False
     gap: float | None = None
+    speed: float | None = None
+    played: int = 0
 
 
 def _edits(table: bytes, movie_scale: int, media_scale: int) -> _Edits:
-    layout = struct.Struct(">Qq4x" if table[:1] == b"\x01" else ">Ii4x")
+    layout = struct.Struct(">Qqi" if table[:1] == b"\x01" else ">Iii")
     count = min(struct.unpack_from(">4xI", table)[0], (len(table) - 8) // layout.size)
-    empty, edited, skipped, gap, skip, played_to = 0, None, 0, None, False, None
-    for length, media_time in layout.iter_unpack(table[8 : 8 + count * layout.size]):
+    rows = list(layout.iter_unpack(table[8 : 8 + count * layout.size]))
+    played = [speed for length, media_time, speed in rows if media_time >= 0 and length]
+    stated = any(played)  # some writers leave the speed out of all of them
+    empty, edited, skipped, gap, skip, played_to, odd = 0, None, 0, None, False, None, None
+    for length, media_time, speed in rows:
         if media_time < 0 and edited is None:
             empty += length
         else:
             if media_time < 0 and gap is None:
                 gap = (empty + (edited or 0)) / movie_scale
             if media_time >= 0:
-                skip = skip or (played_to is not None and media_time > played_to + media_scale * SHORTEST_SKIP_SECONDS)
+                jump = 0 if played_to is None else abs(media_time - played_to)
+                skip = skip or jump > media_scale * SHORTEST_SKIP_SECONDS
                 played_to = media_time + length * media_scale / movie_scale
+                if odd is None and stated and length and speed != NORMAL_SPEED:
+                    odd = (empty + (edited or 0)) / movie_scale
             skipped = media_time if edited is None else 0 if media_time < skipped else skipped
             edited = (edited or 0) + length
     whole = None if edited is None else edited / movie_scale
-    return _Edits(empty / movie_scale, whole, skipped / media_scale if media_scale else 0.0, skip, gap)
+    delay = skipped / media_scale if media_scale else 0.0
+    return _Edits(empty / movie_scale, whole, delay, skip, gap, odd, len(played))
 
 
 FRAME_MULTIPLE = 32
@@ -251,30 +285,49 @@ FRAME_MULTIPLE = 32
 
 
 class _Sound(NamedTuple):
-    """What the sample table says; see `AudioTrack`."""
+    """What the sample table says; ``units`` is the length of its samples, 0 if unknown. See `AudioTrack`."""
 
     channels: int | None = None
     microphones: bool = False
     pauses: bool = False
     counts_samples: bool = False
+    encrypted: bool = False
+    units: int = 0
 
 
-def _sound(data: Bytes, minf: Box) -> _Sound:
+def _tables(data: Bytes, minf: Box) -> dict[bytes, Box]:
+    """The boxes of the sample table."""
     table = next((box for box in children(data, minf) if box.kind == b"stbl"), None)
-    found = {box.kind: box for box in children(data, table)} if table else {}
+    return {box.kind: box for box in children(data, table)} if table else {}
+
+
+def _sound(data: Bytes, found: dict[bytes, Box]) -> _Sound:
     entry = next(iter(children(data, found[b"stsd"], 8)), None) if b"stsd" in found else None
     if entry is None:
         return _Sound()
-    counts_samples = b"stts" in found and _counts_samples(content(data, found[b"stts"]))
+    durations = content(data, found[b"stts"]) if b"stts" in found else b""
+    counts_samples = bool(durations) and _counts_samples(durations)
+    units = _units(durations) if durations else 0
     version, channels = struct.unpack_from(">8xH6xH", content(data, entry))
     header = 28 + {1: 16, 2: 36}.get(version, 0)
     if version == 2:
         channels = struct.unpack_from(">40xI", content(data, entry))[0]
+    inside = {box.kind for box in children(data, entry, header)}
+    if entry.kind in ENCRYPTED and b"sinf" in inside:
+        return _Sound(counts_samples=counts_samples, encrypted=True, units=units)
     if entry.kind == b"mp4a":  # the decoder's configuration has the channels: many writers always state 2 here
-        return _Sound(counts_samples=counts_samples)
-    laid_out = any(box.kind in (b"chan", b"chnl") for box in children(data, entry, header))
-    microphones = entry.kind in PCM and channels > 2 and not laid_out
-    return _Sound(channels or None, microphones, entry.kind in AMR, counts_samples or entry.kind in PCM)
+        return _Sound(counts_samples=counts_samples, units=units)
+    microphones = entry.kind in PCM and channels > 2 and inside.isdisjoint((b"chan", b"chnl"))
+    counts_samples = counts_samples or entry.kind in PCM
+    return _Sound(channels or None, microphones, entry.kind in AMR, counts_samples, units=units)
+
+
+def _units(durations: bytes) -> int:
+    """Length of all samples in units of the track's time scale; 0 if the table is longer than is read."""
+    count = struct.unpack_from(">4xI", durations)[0]
+    if count > (len(durations) - 8) // 8:
+        return 0
+    return sum(samples * units for samples, units in struct.iter_unpack(">II", durations[8 : 8 + 8 * count]))
 
 
 def _counts_samples(durations: bytes) -> bool:

@@ -94,7 +94,8 @@ def container_of(stored: StoredObject) -> str:
 def as_input(stored: StoredObject, structure: Structure) -> StoredObject:
     """The object as ffmpeg has to read it."""
     captured = structure.container == "aac" and structure.begins > 0
-    return replace(stored, adts_at=structure.begins) if captured else stored
+    decoder = structure.audio[0].decoder if structure.audio and len(structure.audio) == 1 else None
+    return replace(stored, adts_at=structure.begins if captured else None, decoder=decoder)
 
 
 def _recognised(data: Bytes) -> tuple[str, Reader]:

@@ -111,7 +111,8 @@ def _with_sound(
     known = not placeholder and not wrapped
     seconds = form.seconds(length, samples) if known else None
     cut = ends_early(length, present) if known else None
-    return Structure(container, only(0, seconds, form.channels, form.microphones), seconds, cut, form.seekable)
+    track = AudioTrack(0, seconds, form.channels, form.microphones, decoder=form.decoder)
+    return Structure(container, (track,), seconds, cut, form.seekable)
 
 
 def is_avi(head: bytes) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from reelscribe.media.structure.bounded import Unreadable
 
 PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
+DECODERS = {16: "pcm_s16le", 24: "pcm_s24le", 32: "pcm_s32le"}
 MS_ADPCM, IMA_ADPCM, GSM = 2, 0x11, 0x31
 
 MOST_DEVIATION = 0.1
@@ -17,7 +18,11 @@ MOST_DEVIATION = 0.1
 
 @dataclass(frozen=True)
 class WaveFormat:
-    """``block_samples`` is how many samples of each channel a block of ``block_bytes`` holds; 0 if it varies."""
+    """How sound is stored.
+
+    ``block_samples`` is how many samples of each channel a block of ``block_bytes`` holds; 0 if it varies. ``decoder``
+    is ffmpeg's for samples in more bytes than they need; it takes them for others (24 bits in 4 bytes for floats).
+    """
 
     tag: int
     channels: int
@@ -26,6 +31,7 @@ class WaveFormat:
     block_bytes: int
     block_samples: int
     microphones: bool
+    decoder: str | None = None
 
     @property
     def seekable(self) -> bool:
@@ -57,11 +63,11 @@ def parse(content: bytes) -> WaveFormat:
         tag, channels, rate, byte_rate, block, bits = struct.unpack_from("<HHIIHH", content.ljust(16, b"\0"))
     except struct.error:
         raise Unreadable from None
-    mask = 0
+    mask, used = 0, bits
     if len(content) < 14:
         raise Unreadable
     if tag == EXTENSIBLE and len(content) >= 26:
-        mask, tag = struct.unpack_from("<IH", content, 20)
+        used, mask, tag = struct.unpack_from("<HIH", content, 18)
     return WaveFormat(
         tag=tag,
         channels=channels,
@@ -70,6 +76,7 @@ def parse(content: bytes) -> WaveFormat:
         block_bytes=_block_bytes(tag, channels, bits, block),
         block_samples=_block_samples(tag, content),
         microphones=channels > 2 and mask.bit_count() != channels,
+        decoder=DECODERS.get(bits) if tag == PCM and 0 < used <= bits - 8 else None,
     )
 
 

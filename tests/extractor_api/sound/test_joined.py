@@ -116,3 +116,52 @@ async def test_flac_begins_again(extractor: httpx.AsyncClient, make: Make, tmp_p
     answer = await asked(extractor, tmp_path, "a.flac", 2 * make("a.flac"))
     check_both(answer)
     assert answer.remarks == (BEGIN_AGAIN,)
+
+
+VOB = ("-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=10", "-c:v", "mpeg2video", "-f", "vob")
+FRAGMENTS = ("-c:a", "aac", "-movflags", "empty_moov+default_base_moof", "-frag_duration", "1000000")
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second", "said"),
+    [
+        ("a.flac", (), ("-ar", "48000"), "another recording, of 48000 Hz, is appended, and ffmpeg plays it as if"),
+        ("a.au", (), ("-ar", "48000"), "and ffmpeg plays it as if it were like the first"),
+        ("a.mka", ("-c:a", "libopus"), ("-c:a", "libvorbis"), "and ffmpeg plays it as if it were like the first"),
+        ("a.mka", ("-c:a", "aac"), ("-c:a", "aac", "-ar", "32000"), "and ffmpeg plays it as if it were like the first"),
+        ("a.vob", (*VOB, "-c:a", "mp2"), (*VOB, "-c:a", "ac3"), "its sound continues in another stream"),
+        ("a.mp4", FRAGMENTS, FRAGMENTS, "at byte {size:,} another recording begins, or fragments in another order"),
+    ],
+    ids=["flac", "au", "codec", "rate", "vob", "fragments"],
+)
+async def test_what_ffmpeg_does_not_play_as_it_is_stored_is_not_complete(
+    extractor: httpx.AsyncClient,
+    make: Make,
+    tmp_path: Path,
+    name: str,
+    first: tuple[str, ...],
+    second: tuple[str, ...],
+    said: str,
+) -> None:
+    content = make(f"1{name}", *first)
+    answer = await asked(extractor, tmp_path, name, content + make(f"2{name}", *second))
+    assert answer.state == "incomplete", answer
+    assert answer.reason and said.format(size=len(content)) in answer.reason, answer
+    assert (await asked(extractor, tmp_path, name, content)).reason is None
+
+
+async def test_flv_whose_codec_changes_is_not_complete(
+    extractor: httpx.AsyncClient, make: Make, tmp_path: Path
+) -> None:
+    content = make("1.flv", "-c:a", "aac")
+    later = make("2.flv", "-c:a", "libmp3lame", "-output_ts_offset", "10")
+    answer = await asked(extractor, tmp_path, "a.flv", content + later[13:])
+    assert answer.state == "incomplete", answer
+    assert answer.reason and "its sound continues in another codec (sound format 2 instead of 10)" in answer.reason
+
+
+async def test_opus_of_other_channels_follows_in_matroska(
+    extractor: httpx.AsyncClient, make: Make, tmp_path: Path
+) -> None:
+    content = b"".join(make(f"{number}.mka", "-c:a", "libopus", "-ac", number) for number in "12")
+    check_both(await asked(extractor, tmp_path, "a.mka", content))

@@ -25,29 +25,54 @@ def is_program_stream(head: bytes) -> bool:
 
 
 def read(data: Bytes) -> Structure:
-    return Structure("mpeg", _audio(data.read(0, HEAD_BYTES)), cut=_cut(data))
+    head = data.read(0, HEAD_BYTES)
+    return Structure("mpeg", _audio(head), cut=_cut(data) or _moves(_streams(head), _last_streams(data)))
 
 
 def _audio(head: bytes) -> tuple[AudioTrack, ...] | None:
     """The sound of the first packets; None if there is none, or one of them may be sound or not."""
+    streams = _streams(head)
+    if streams is None:
+        return None
+    return tuple(AudioTrack(index) for index, stream in enumerate(streams) if _is_sound(stream)) or None
+
+
+def _streams(packets: bytes) -> list[int] | None:
+    """Those that begin in these packets, in order; None if one of them may be sound or not."""
     streams: list[int] = []
     position = 0
-    while position + 14 <= len(head) and head.startswith(PREFIX, position):
-        kind = head[position + 3]
+    while position + 14 <= len(packets) and packets.startswith(PREFIX, position):
+        kind = packets[position + 3]
         if kind == PACK:
-            position += 12 if head[position + 4] >> 4 == 2 else 14 + (head[position + 13] & 7)
+            position += 12 if packets[position + 4] >> 4 == 2 else 14 + (packets[position + 13] & 7)
             continue
         stream = kind
         if kind == PRIVATE:
-            payload = position + 9 + head[position + 8]
-            if payload >= len(head) or head[payload] not in (*SUBTITLES, *DVD_AUDIO):
+            payload = position + 9 + packets[position + 8]
+            if payload >= len(packets) or packets[payload] not in (*SUBTITLES, *DVD_AUDIO):
                 return None
-            stream = PRIVATE << 8 | head[payload]
+            stream = PRIVATE << 8 | packets[payload]
         if (kind == PRIVATE or kind in AUDIO_IDS or kind in VIDEO_IDS) and stream not in streams:
             streams.append(stream)
-        position += 6 + int.from_bytes(head[position + 4 : position + 6], "big")
-    sounds = [stream in AUDIO_IDS or (stream & 0xFF in DVD_AUDIO and stream > 0xFF) for stream in streams]
-    return tuple(AudioTrack(index) for index, is_sound in enumerate(sounds) if is_sound) or None
+        position += 6 + int.from_bytes(packets[position + 4 : position + 6], "big")
+    return streams
+
+
+def _last_streams(data: Bytes) -> list[int] | None:
+    _, tail = data.tail(TAIL_WINDOWS[0])
+    return _streams(tail[max(0, tail.find(PREFIX + bytes([PACK]))) :])
+
+
+def _moves(first: list[int] | None, last: list[int] | None) -> str | None:
+    """The phrase if the sound continues in a stream that was not there at the beginning."""
+    before, after = (set(filter(_is_sound, streams or ())) for streams in (first, last))
+    if not before or not after or before & after:
+        return None
+    return f"its sound continues in another stream ({min(after):#x} instead of {min(before):#x})"
+
+
+def _is_sound(stream: int) -> bool:
+    return stream in AUDIO_IDS or (stream & 0xFF in DVD_AUDIO and stream > 0xFF)
 
 
 def _cut(data: Bytes) -> str | None:

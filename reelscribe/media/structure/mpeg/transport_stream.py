@@ -14,6 +14,7 @@ SYNC = 0x47
 PACKET_BYTES = (188, 192, 204)
 HEAD_BYTES = 1 << 18
 TAIL_BYTES = 1 << 17
+SYNCS_AT_END = 5
 
 AUDIO_TYPES = (0x03, 0x04, 0x0F, 0x11, 0x1C, 0x81, 0x84, 0x87)
 BLU_RAY_AUDIO_TYPES = (0x80, 0x82, 0x85, 0x86, 0xA1, 0xA2)
@@ -73,7 +74,7 @@ def read(data: Bytes) -> Structure:
     if layout is None:
         return Structure("mpegts")
     length, offset = layout
-    rest = data.size % length
+    rest = _rest(data, length, offset)
     cut = f"its last packet has {rest} of {length} bytes" if rest else None
     tail_start = max(0, data.size - TAIL_BYTES) // length * length
     first = _streams(head, length, offset, 0)
@@ -84,10 +85,28 @@ def read(data: Bytes) -> Structure:
     return Structure("mpegts", audio if audio and same else None, cut=cut)
 
 
+def _rest(data: Bytes, length: int, offset: int) -> int:
+    """Bytes of a last packet that is cut; packets may have been moved by bytes between them."""
+    rest = data.size % length
+    last = data.read(data.size - rest - SYNCS_AT_END * length, SYNCS_AT_END * length)
+    if not rest or set(last[offset::length]) == {SYNC}:
+        return rest
+    start, tail = data.tail((SYNCS_AT_END + 1) * length)
+    for phase in range(length):
+        syncs = tail[phase + offset :: length]
+        if set(syncs) == {SYNC} and len(syncs) >= SYNCS_AT_END:
+            return (data.size - start - phase) % length
+    return rest
+
+
 def _moves(first: list[Stream], last: list[Stream]) -> str | None:
-    """The phrase if the sound continues in a stream that was not there at the beginning."""
+    """The phrase if the sound continues in a stream that was not there at the beginning, or in another codec."""
     before = [stream.pid for stream in first if stream.audio]
     after = [stream.pid for stream in last if stream.audio]
+    changed = [(old, new) for old in first for new in last if old.pid == new.pid and old.kind != new.kind]
+    for old, new in changed:
+        if old.audio and before == [old.pid]:
+            return f"its sound continues in another codec (stream type {new.kind:#x} instead of {old.kind:#x})"
     if not before or not after or set(before) & set(after):
         return None
     return f"its sound continues in another stream (PID {after[0]:#x} instead of {before[0]:#x})"

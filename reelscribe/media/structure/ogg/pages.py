@@ -1,6 +1,7 @@
 """Ogg: pages with granule positions; the first pages list the streams, the last ones say where each ends.
 
-RFC 3533 (6, pages), RFC 7845 (4, Opus), Vorbis I (4.2.2, A.2), Speex manual (7.2), Ogg FLAC mapping, Theora (6.2, A.3).
+RFC 3533 (6, pages), RFC 7845 (4, Opus), RFC 6716 (3.1, its packets), Vorbis I (4.2.2, A.2), Speex manual (7.2), Ogg
+FLAC mapping, Theora (6.2, A.3).
 """
 
 import struct
@@ -16,6 +17,10 @@ MAX_TAIL_PAGES = 1_000
 MAX_FIRST_PAGES = 200
 PROBES = 8
 NO_GRANULE = -1
+CONTINUES = 1
+"""Flag of a page that begins within a packet."""
+OPUS_UNITS = 960
+"""Of a usual packet of Opus, 20 ms."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Stream:
     Attributes:
         rate: granule units per second; 0 if unknown.
         skip: units that are decoded but not shown.
-        packet: units of a usual packet.
+        packet: units of a usual packet; those of Opus say it themselves.
         shift: of a granule position whose lower bits count from the last key frame.
         seekable: ffmpeg finds the time of its packets after a seek; near the end, those of FLAC and Speex get that of
             another page.
@@ -55,6 +60,7 @@ class Stream:
     channels: int | None = None
     seekable: bool = False
     shift: int = 0
+    opus: bool = False
 
     def units(self, granule: int) -> int:
         return (granule >> self.shift) + (granule & ((1 << self.shift) - 1)) if self.shift else granule
@@ -124,7 +130,7 @@ def stream_of(page: Page) -> Stream:
     try:
         if content.startswith(b"OpusHead"):
             channels, skip = struct.unpack_from("<BH", content, 9)
-            return Stream(serial, True, False, 48_000, skip, 960, channels, seekable=True)
+            return Stream(serial, True, False, 48_000, skip, OPUS_UNITS, channels, seekable=True, opus=True)
         if content.startswith(b"\x01vorbis"):
             channels, rate = struct.unpack_from("<BI", content, 11)
             return Stream(serial, True, False, rate, 0, (1 << (content[28] >> 4)) // 2, channels, seekable=True)
@@ -149,6 +155,7 @@ def _starts(data: Bytes, position: int, streams: list[Stream]) -> dict[int, floa
     """When the sound of each stream begins: the first page with a granule position says when its last packet ends."""
     audio = {stream.serial: stream for stream in streams if stream.audio and stream.rate}
     packets = dict.fromkeys(audio, 0)
+    lengths: dict[int, int] = {}
     starts: dict[int, float] = {}
     for _ in range(MAX_FIRST_PAGES):
         page = page_at(data, position) if len(starts) < len(audio) else None
@@ -157,12 +164,30 @@ def _starts(data: Bytes, position: int, streams: list[Stream]) -> dict[int, floa
         position = page.end
         if page.serial in audio and page.serial not in starts:
             stream = audio[page.serial]
+            if stream.opus and not page.flags & CONTINUES and not page.content.startswith(b"OpusTags"):
+                lengths.setdefault(page.serial, _opus_units(page.content))
+            length = lengths.get(page.serial, stream.packet)
             if page.granule > 0:
-                units = page.granule - (packets[page.serial] + page.packets) * stream.packet
+                units = page.granule - (packets[page.serial] + page.packets) * length
                 starts[page.serial] = max(0, units) / stream.rate
             elif page.granule == NO_GRANULE or packets[page.serial]:
                 packets[page.serial] += page.packets
     return starts
+
+
+def _opus_units(packet: bytes) -> int:
+    """Samples of a packet at 48 kHz, by its first bytes (RFC 6716, section 3.1)."""
+    if not packet:
+        return OPUS_UNITS
+    configuration, code = packet[0] >> 3, packet[0] & 3
+    if configuration < 12:
+        frame = (480, 960, 1920, 2880)[configuration & 3]
+    elif configuration < 16:
+        frame = (480, 960)[configuration & 1]
+    else:
+        frame = (120, 240, 480, 960)[configuration & 3]
+    count = packet[1] & 63 if code == 3 and len(packet) > 1 else min(code, 1) + 1
+    return frame * count or OPUS_UNITS
 
 
 def _pages_of(data: Bytes, start: int, content: bytes) -> Iterator[Page]:

@@ -78,6 +78,23 @@ def test_pages_that_are_missing_are_noticed_although_the_others_follow(
     assert not continuous(path, "ogg")
 
 
+@pytest.mark.parametrize("kind", [KINDS[2]], indirect=True)
+def test_a_page_with_one_wrong_byte_does_not(make: Callable[..., Path]) -> None:
+    path = make()
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert not continuous(path, "ogg")
+
+
+def test_scrambled_packets_do_not(tmp_path: Path) -> None:
+    packet = b"\x47\x01\x00\x10".ljust(188)
+    for flags, expected in ((0x10, True), (0x90, False)):
+        content = 10 * packet + packet[:3] + bytes([flags]) + packet[4:] + 10 * packet
+        (tmp_path / "a.ts").write_bytes(content)
+        assert continuous(tmp_path / "a.ts", "mpegts") is expected
+
+
 def test_of_other_containers_nothing_is_known(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(bytes(1000))
     assert continuous(tmp_path / "a.mp4", "mp4")

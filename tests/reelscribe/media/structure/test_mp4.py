@@ -81,7 +81,7 @@ def with_edits(content: bytes, *edits: tuple[float, float]) -> bytes:
         ([(3.0, 0.0)], None, False),
         ([(0.5, -1), (1.0, 0.0), (1.0, 1.0)], None, False),
         ([(1.0, 0.0), (1.0, 2.0)], None, True),
-        ([(1.0, 2.0), (1.0, 0.0)], None, False),
+        ([(1.0, 2.0), (1.0, 0.0)], None, True),
         ([(1.0, 0.0), (0.5, -1), (1.0, 1.0)], 1.0, False),
     ],
     ids=["one", "late", "skipping", "back", "with silence in between"],
@@ -92,6 +92,47 @@ def test_what_ffmpeg_does_not_play_as_an_edit_list_says_is_known(
     found = structure(with_edits(make("a.mp4", "-c:a", "aac").read_bytes(), *edits))
     assert found.audio
     assert (found.audio[0].edit_gap, found.audio[0].edits_skip) == (gap, skips)
+
+
+@pytest.mark.parametrize(
+    ("speeds", "changes"),
+    [((1.0, 1.0), None), ((1.0, 2.0), 1.0), ((0.0, 1.0), 0.0), ((0.5, 0.5), 0.0), ((0.0, 0.0), None)],
+)
+def test_edits_of_another_speed_are_known_unless_no_edit_states_one(
+    speeds: tuple[float, float], changes: float | None, make: Make, structure: Read
+) -> None:
+    content = bytearray(with_edits(make("a.mp4", "-c:a", "aac").read_bytes(), (1.0, 0.0), (1.0, 1.0)))
+    first = content.index(b"elst") + 12
+    for number, speed in enumerate(speeds):
+        struct.pack_into(">I", content, first + 12 * number + 8, round(speed * 65_536))
+    [track] = structure(bytes(content)).audio or ()
+    assert track.edit_speed == changes
+
+
+def test_only_a_track_with_one_edit_is_sought(make: Make, structure: Read) -> None:
+    content = make("a.mp4", "-c:a", "aac").read_bytes()
+    assert structure(content).seekable
+    assert not structure(with_edits(content, (1.0, 0.0), (1.0, 2.0))).seekable
+
+
+def test_a_header_that_states_more_than_the_samples_last_is_not_believed(make: Make, structure: Read) -> None:
+    content = bytearray(make("a.mp4", "-c:a", "aac").read_bytes().replace(b"edts", b"free"))
+    for kind, scale_at, length_at in ((b"mdhd", 16, 20), (b"tkhd", None, 24)):
+        at = content.index(kind)
+        (scale,) = struct.unpack_from(">I", content, at + scale_at) if scale_at else (1000,)
+        struct.pack_into(">I", content, at + length_at, 40 * scale)
+    [track] = structure(bytes(content)).audio or ()
+    assert track.seconds == pytest.approx(3.0, abs=0.06)
+
+
+def test_fragments_that_follow_the_samples_of_the_index_count_from_those(make: Make, structure: Read) -> None:
+    """As recorders write it that were not stopped by force."""
+    content = make("p.mp4", "-c:a", "aac", "-c:v", "mpeg4", "-g", "25", "-movflags", "frag_keyframe", picture=True)
+    found = structure(content)
+    assert (found.container, [track.seconds for track in found.audio or ()]) == (
+        "fragmented mp4",
+        [pytest.approx(3.0, abs=0.06)],
+    )
 
 
 @pytest.mark.parametrize(

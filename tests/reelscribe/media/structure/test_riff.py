@@ -77,6 +77,18 @@ def test_channels_without_a_mask_are_microphones(
     assert (track.channels, track.microphones) == (channels, microphones)
 
 
+@pytest.mark.parametrize(
+    ("bits", "used", "decoder"),
+    [(32, 24, "pcm_s32le"), (24, 16, "pcm_s24le"), (16, 8, "pcm_s16le"), (32, 32, None), (24, 20, None), (16, 0, None)],
+)
+def test_samples_in_more_bytes_than_they_need_have_a_decoder(
+    bits: int, used: int, decoder: str | None, structure: Read
+) -> None:
+    usual = struct.pack("<HHIIHH", 0xFFFE, 1, 16_000, 2_000 * bits, bits // 8, bits)
+    [track] = structure(wav(bytes(2_000 * bits), fmt=usual + struct.pack("<HHIH14x", 22, used, 4, 1))).audio or ()
+    assert (track.decoder, track.seconds) == (decoder, 1.0)
+
+
 def test_an_avi_from_a_pipe_states_nothing_that_is_wrong(make: Make, structure: Read) -> None:
     content = bytearray(make("a.avi", "-c:a", "pcm_s16le").read_bytes())
     content[4:8] = bytes(4)

@@ -31,6 +31,21 @@ def test_appended_recordings_declare_no_length(
     assert [track.seconds for track in found.audio or ()] == [None]
 
 
+@pytest.mark.parametrize(("shape", "said"), [(("-ar", "48000"), "48000 Hz"), (("-ac", "2"), "2 channels")])
+def test_flac_of_another_shape_behind_the_first_is_known(
+    shape: tuple[str, str], said: str, make: Make, structure: Read
+) -> None:
+    found = structure(make("a.flac").read_bytes() + make("a.flac", *shape).read_bytes())
+    assert found.unplayed and said in found.unplayed
+    assert (found.seconds, found.seekable) == (None, False)
+
+
+@pytest.mark.parametrize("milliseconds", ["2.5", "20", "60", "120"])
+def test_packets_of_opus_may_have_any_length(milliseconds: str, make: Make, structure: Read) -> None:
+    [track] = structure(make("a.opus", "-c:a", "libopus", "-frame_duration", milliseconds)).audio or ()
+    assert track.seconds == pytest.approx(3.0, abs=0.02)
+
+
 def test_two_wavpack_recordings_declare_their_sum_as_ffmpeg_stops_at_the_tag_between_them(
     make: Make, structure: Read
 ) -> None:
@@ -60,6 +75,20 @@ def test_a_transport_stream_whose_program_map_changes_lists_nothing(structure: R
     assert structure(CASES / "07-hole-15s.ts").audio is not None
     assert structure(CASES / "08-audio-pid-changes.ts").audio is None
     assert structure(CASES / "10-sound-appears-after-12s.ts").audio is None
+
+
+def test_a_transport_stream_whose_sound_changes_its_codec_breaks_off_there(make: Make, structure: Read) -> None:
+    first, second = (make("a.ts", "-c:a", codec).read_bytes() for codec in ("aac", "mp2"))
+    assert structure(first + first).cut is None
+    assert structure(first + second).cut == "its sound continues in another codec (stream type 0x3 instead of 0xf)"
+
+
+def test_bytes_between_packets_are_no_cut(make: Make, structure: Read) -> None:
+    content = make("a.ts", "-c:a", "aac").read_bytes()
+    middle = len(content) // 2
+    moved = content[:middle] + bytes(1000) + content[middle:]
+    assert structure(moved).cut is None
+    assert structure(moved[:-50]).cut == "its last packet has 138 of 188 bytes"
 
 
 def pages(content: bytes) -> list[bytes]:

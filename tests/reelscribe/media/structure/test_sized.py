@@ -43,3 +43,11 @@ def test_a_gxf_ends_with_a_packet_that_says_so(structure: Read) -> None:
     content = packet % 0xBC + bytes(500) + packet % 0xFB
     assert (structure(content).container, structure(content).cut) == ("gxf", None)
     assert structure(content[:-16]).cut
+
+
+def test_the_length_that_sox_writes_into_a_pipe_is_none(make: Make, structure: Read) -> None:
+    content = bytearray(make("a.aiff").read_bytes())
+    struct.pack_into(">I", content, content.index(b"SSND") + 4, 0x7F000008)
+    struct.pack_into(">I", content, content.index(b"COMM") + 10, 0x7F000000 // 2)
+    found = structure(bytes(content))
+    assert (found.seconds, found.cut) == (None, None)
