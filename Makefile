@@ -3,15 +3,12 @@ PYTHON ?= python3
 ARGS ?=
 
 BIN := .venv/bin
-UNIT := $(addprefix tests/reelscribe/,text contracts settings test_command_line.py test_errors.py test_logs.py \
-    test_mistakes.py test_slots.py) $(addprefix tests/test_,contributing.py floors.py glossary.py packages.py \
-    private_members.py) tests/orchestrator/transcripts/test_formats.py
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 PIP := $(BIN)/python $(PIP_INSTALL) --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lock demo serve test test-unit fuzz test-slow soak deb lint fix bench-extractor bench-orchestrator bench-scale bench-search bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-subtitles bench-gpu bench-media bench-datasets bench-page bench-recording screenshots clean
+.PHONY: help lock demo serve test test-unit test-integration test-system fuzz test-slow soak deb lint fix bench-extractor bench-orchestrator bench-scale bench-search bench-slots bench-startup bench-transcriber bench-accuracy bench-real bench-subtitles bench-gpu bench-media bench-datasets bench-page bench-recording screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,8 +22,14 @@ serve: .venv/all ## run all three services here until Ctrl-C, with ./config.cfg
 test: .venv/test ## run all tests, or some: make test ARGS='tests/reelscribe -k auth'
 	$(BIN)/pytest --numprocesses 3 --dist loadfile $(ARGS)
 
-test-unit: .venv/test ## run the tests that start no service (under a minute)
-	$(BIN)/pytest $(UNIT) $(ARGS)
+test-unit: .venv/test ## run those that start no process (under a minute)
+	$(BIN)/pytest $$($(BIN)/python tests/tiers.py unit) $(ARGS)
+
+test-integration: .venv/test ## run those of one service, PostgreSQL or FFmpeg
+	$(BIN)/pytest --numprocesses 3 --dist loadfile $$($(BIN)/python tests/tiers.py integration) $(ARGS)
+
+test-system: .venv/test ## run those of whole installations, browsers, installers and benches
+	$(BIN)/pytest --numprocesses 3 --dist loadfile $$($(BIN)/python tests/tiers.py system) $(ARGS)
 
 soak: .venv/test ## kill -9 services and PostgreSQL for 20 rounds, and all faults of hosts and networks (about 20 minutes)
 	CRASH_ROUNDS=20 SOAK=1 $(BIN)/pytest tests/end_to_end/test_crashes.py tests/end_to_end/test_hosts.py $(ARGS)

@@ -13,6 +13,7 @@ import pytest
 from reelscribe.logs import Console
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
+from tests import tiers
 from tests.guard import pytest_configure as pytest_configure
 from tests.installation import Reelscribe, installed
 
@@ -47,6 +48,19 @@ THOROUGH = bool(os.environ.get("THOROUGH"))
 
 SPEECH = Path(__file__).parent / "speech"
 SPEECH_SECONDS = {"short.flac": 7.5, "minute.flac": 60.0, "ten_minutes.ogg": 600.0, "silence.flac": 10.0}
+
+
+sys.addaudithook(tiers.forbid)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    tiers.running(item.path)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    tiers.running(None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
