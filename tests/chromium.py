@@ -40,7 +40,7 @@ def run_script(script: str, folder: Path) -> None:
             assert done.wait(60), "the script has not ended"
         finally:
             os.killpg(browser.pid, signal.SIGKILL)
-            browser.wait(20)
+            browser.wait(60)
 
 
 @contextmanager

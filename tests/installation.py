@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.guard import temporary_folder
+from tests.waiting import TIMEOUT_SECONDS
 
-START_SECONDS = 60
+START_SECONDS = 2 * TIMEOUT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def installed(fill_bucket: Callable[[Path], None], sections: str = "") -> Iterat
             yield Reelscribe(folder, f"{host}:{extractor}", f"{host}:{transcriber}", f"{host}:{orchestrator}", process)
         finally:
             process.send_signal(signal.SIGTERM)
-            code = process.wait(60)
+            code = process.wait(START_SECONDS)
         assert code == 0, (folder / "log").read_text()
         assert not _processes_of(folder), "something is left running"
 

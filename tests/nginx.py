@@ -53,7 +53,7 @@ def nginx(folder: Path, http_version: str, **services: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(60)
 
 
 def _wait_until_it_listens(port: int, process: "subprocess.Popen[bytes]") -> None:

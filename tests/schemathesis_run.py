@@ -19,7 +19,7 @@ async def finds_nothing(
         *(Path(sys.executable).parent / "schemathesis", "run", f"{url}/openapi.json"),
         *("--header", "Authorization: Bearer first", *options),
         *("--checks", "all", "--exclude-checks", ",".join(("positive_data_acceptance", *exclude)), "--warnings", "off"),
-        *("--max-examples", str(examples), "--generation-deterministic", "--request-timeout", "20", "--no-color"),
+        *("--max-examples", str(examples), "--generation-deterministic", "--request-timeout", "60", "--no-color"),
         cwd=folder,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -4,14 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.guard import FOLDER
+from tests.waiting import blocking_eventually
 
 STARTS = """
 import os, subprocess, sys, time
@@ -20,6 +19,7 @@ from pathlib import Path
 from orchestrator.database import embedded
 from tests.guard import temporary_folder
 from tests.orchestrator.database.servers import postmaster
+from tests.waiting import blocking_eventually
 
 def test_that_does_not_end():
     with temporary_folder("data-") as folder, embedded.running(folder / "postgres"):
@@ -46,9 +46,9 @@ def test_nothing_is_left_of_a_run_that_is_killed(killed: str, tmp_path: Path) ->
         left += [child for process in left for child in process.children(recursive=True)]
         assert {"postgres", "sleep"} <= {process.name() for process in left}
         os.kill(run.pid if killed == "pytest" else int(worker), signal.SIGKILL)
-        gone, alive = psutil.wait_procs([*left, psutil.Process(int(worker))], timeout=30)
+        gone, alive = psutil.wait_procs([*left, psutil.Process(int(worker))], timeout=60)
         assert (alive, len(gone)) == ([], len(left) + 1)
-        until(lambda: not Path(folder).parent.exists())
+        blocking_eventually(lambda: not Path(folder).parent.exists())
     finally:
         run.kill()
         run.wait()
@@ -62,16 +62,9 @@ def test_the_folder_of_a_run_is_removed_when_it_ends(tmp_path: Path) -> None:
     environment = {**os.environ, "REPORT": str(report), "PYTHONPATH": os.getcwd()}
     command: list[str | Path] = [sys.executable, "-m", "pytest", "-p", "tests.guard", "-n", "0", tmp_path]
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-    until(lambda: not Path(report.read_text().strip()).exists())
+    blocking_eventually(lambda: not Path(report.read_text().strip()).exists())
 
 
 def written(report: Path) -> str:
-    until(lambda: report.exists() and report.read_text().endswith("\n"))
+    blocking_eventually(lambda: report.exists() and report.read_text().endswith("\n"), within=200)
     return report.read_text()
-
-
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it has not become true"
-        time.sleep(0.05)

@@ -25,7 +25,7 @@ SLOW = {
 
 def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     environment = {**os.environ, CONFIG_VARIABLE: "", **environment}
-    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=120)
 
 
 def imported(lines: str) -> set[str]:
@@ -144,7 +144,7 @@ def test_a_signal_at_any_moment_is_exit_code_130_and_no_traceback(
 )
 def test_output_that_nothing_takes_is_exit_code_1_and_a_sentence(redirected: str, reason: str) -> None:
     program = ["sh", "-c", f'"$0" -m orchestrator config <&- {redirected}', sys.executable]
-    ended = subprocess.run(program, stderr=subprocess.PIPE, text=True, timeout=60)
+    ended = subprocess.run(program, stderr=subprocess.PIPE, text=True, timeout=120)
     assert (ended.returncode, ended.stderr) == (1, f"standard output cannot be written: {reason}\n")
 
 

@@ -14,13 +14,13 @@ from tests.guard import FOLDER
 
 ROOT = Path(__file__).parent.parent.parent
 
-pytestmark = pytest.mark.timeout(330)
+pytestmark = pytest.mark.timeout(900)
 
 
 def run(bench: str, *arguments: str) -> str:
     completed = subprocess.run(
         [sys.executable, "-m", bench, *arguments],
-        cwd=ROOT, env={**os.environ, "TMPDIR": os.environ[FOLDER]}, capture_output=True, text=True, timeout=300,
+        cwd=ROOT, env={**os.environ, "TMPDIR": os.environ[FOLDER]}, capture_output=True, text=True, timeout=800,
     )  # fmt: skip
     assert completed.returncode == 0, completed.stdout + completed.stderr
     return completed.stdout

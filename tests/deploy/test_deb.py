@@ -76,7 +76,7 @@ def happened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     if not shutil.which("dpkg-deb") or not can_be_made():
         pytest.skip("needs root, dpkg, and a systemd that can be process 1 of its own namespaces")
     root = ScratchRoot(tmp_path_factory.mktemp("deb") / "root")
-    done = root.run(SCENARIO, seconds=100)
+    done = root.run(SCENARIO, seconds=290)
     parts: list[str] = re.split(r"^=== (.*)\n", done.stdout, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 

@@ -89,7 +89,7 @@ def test_it_writes_settings_that_are_read_and_a_token_that_is_closed(machine, tm
 
 
 @pytest.mark.skipif(not can_be_made(), reason="needs root, and a systemd that can be process 1 of its own namespaces")
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 def test_each_host_installs_its_service_and_starts_it(tmp_path):
     root, script = ScratchRoot(tmp_path / "root"), "set -e\n"
     for machine in MACHINES:
@@ -99,7 +99,7 @@ def test_each_host_installs_its_service_and_starts_it(tmp_path):
         (commands,) = data["runcmd"]
         root.write(f"runcmd-{machine}", commands.replace("sleep 20", "sleep 0.1"))
         script += f"sh /runcmd-{machine}\nsystemctl is-active reelscribe-{machine}\n"
-    done = root.run(script, seconds=180)
+    done = root.run(script, seconds=580)
     assert done.returncode == 0 and re.findall("^active$", done.stdout, re.MULTILINE) == 3 * ["active"], done.stdout
     assert {VALUES["extractor_host"], VALUES["transcriber_host"]} <= set(HOSTS.values())
 

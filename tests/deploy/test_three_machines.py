@@ -95,13 +95,13 @@ def ports_of_the_page() -> str:
 
 
 @pytest.mark.skipif(not can_be_made(), reason="needs root, and a systemd that can be process 1 of its own namespaces")
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_page_is_true_literally(tmp_path: Path) -> None:
     root = ScratchRoot(tmp_path / "root")
     recording = root.folder / "data/minio/videos/short.flac"
     shutil.copy(ROOT / "tests/speech/short.flac", recording)
     shutil.chown(recording, 901, 901)
-    done = root.run(commands_of_the_page(), seconds=280)
+    done = root.run(commands_of_the_page(), seconds=880)
     assert done.returncode == 0, done.stdout
     headings = re.findall(r"^## (.*)", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert re.findall(r"^=== (.*)", done.stdout, re.MULTILINE) == [*headings, "afterwards"]

@@ -11,7 +11,7 @@ pytestmark = [
     pytest.mark.skipif(
         not can_be_made(), reason="needs root, and a systemd that can be process 1 of its own namespaces"
     ),
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
 ]
 
 FAULTS = """\
@@ -163,7 +163,7 @@ def happened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     recording = root.folder / "data/minio/videos/short.flac"
     shutil.copy(ROOT / "tests/speech/short.flac", recording)
     shutil.chown(recording, 901, 901)
-    done = root.run(SCENARIO, seconds=580)
+    done = root.run(SCENARIO, seconds=880)
     parts: list[str] = re.split(r"^=== (.*)\n", done.stdout, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 

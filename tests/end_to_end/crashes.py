@@ -136,13 +136,13 @@ class Installation:
         return int(health["capacity"] - health["free"])
 
     async def get(self, name: str, path: str) -> httpx.Response:
-        async with httpx.AsyncClient(timeout=2) as http:
+        async with httpx.AsyncClient(timeout=20) as http:
             return await http.get(f"http://127.0.0.1:{self._ports[name]}{path}")
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
-    async def ready(self, *names: str, seconds: float = 60) -> None:
+    async def ready(self, *names: str, seconds: float = 120) -> None:
         """Wait until the named services answer."""
         deadline = time.monotonic() + seconds
         for name in names:

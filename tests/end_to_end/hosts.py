@@ -90,7 +90,7 @@ class Hosts(Installation):
         url, headers = f"{self._url_of(name)}{path}", {"Authorization": f"Bearer {TOKEN}"}
 
         def ask() -> httpx.Response:
-            return httpx.request(method, url, json=body, headers=headers, timeout=5)
+            return httpx.request(method, url, json=body, headers=headers, timeout=30)
 
         return await asyncio.to_thread(self._hosts[name].run, ask)
 

@@ -79,7 +79,7 @@ def watching(reelscribe: Reelscribe, token: str, folder: Path) -> Iterator[Prome
             yield Prometheus(http)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 def _is_ready(http: httpx.Client) -> bool:

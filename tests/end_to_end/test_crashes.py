@@ -22,7 +22,7 @@ CRASHES = 5
 """Crashes per round; two rounds include all kinds."""
 KINDS = [*combinations((*MODULES, DATABASE), 1), *combinations((*MODULES, DATABASE), 2)]
 WINDOW_SECONDS = 30.0
-START_SECONDS = 10.0
+START_SECONDS = 40.0
 """Longest start of a service on a busy host; it includes loading the model."""
 NEW_ATTEMPT_SECONDS = 0.15
 """How much the times of segments may differ: the voice detector has no context where an attempt begins."""
@@ -35,7 +35,7 @@ async def installation() -> AsyncIterator[Installation]:
             yield running
 
 
-@pytest.mark.timeout(180 + 90 * ROUNDS)
+@pytest.mark.timeout(600 + 300 * ROUNDS)
 async def test_kills_and_restarts_lose_nothing_and_repeat_nothing(
     installation: Installation, run_ffmpeg: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,10 +84,10 @@ async def one_run(
         await asyncio.sleep(chance.uniform(0, 1))
         for name in reversed(crash):  # the database before the services that need it
             installation.start(name)
-    jobs = await installation.finished(ids, seconds=90)
+    jobs = await installation.finished(ids, seconds=300)
     took = time.monotonic() - began
     assert {job.savepath: job.error and job.error.code for job in jobs if job.state != "done"} == BAD
-    await installation.queue_empties(seconds=3 * WORKER_TIMEOUT)
+    await installation.queue_empties(seconds=60)
     starts = await installation.starts(ids)
     for reached in moments:
         lost = [

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,10 +16,10 @@ import pytest
 from tests.conftest import SPEECH
 from tests.end_to_end.prometheus import INSTALLED, MONITORING, Prometheus, watching
 from tests.installation import Reelscribe, installed
+from tests.waiting import blocking_eventually
 
 SENT, READING = "sesame-for-services", "sesame-for-prometheus"
 SECRETS = (SENT, READING)
-DATA_SECONDS = 60
 MINUTES = 120
 """Of the series that alerts are tested with."""
 
@@ -46,16 +45,9 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reelscribe]:
 @pytest.fixture(scope="module")
 def prometheus(operated: Reelscribe, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     with watching(operated, READING, tmp_path_factory.mktemp("prometheus")) as running:
-        eventually(lambda: len(running.query("up == 1")) == 3)
+        blocking_eventually(lambda: len(running.query("up == 1")) == 3)
         operated.run("submit", "talks/short.flac", "--force", "--wait")  # so that rates are not 0
         yield running
-
-
-def eventually(condition: Any) -> None:
-    deadline = time.monotonic() + DATA_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.2)
 
 
 def log_of(operated: Reelscribe) -> list[dict[str, Any]]:
@@ -81,7 +73,7 @@ class TestLogs:
             headers={"Authorization": f"Bearer {READING}", "X-Request-Id": "ticket-77"},
         )
         assert answer.json()["error"]["request_id"] == answer.headers["X-Request-Id"] == "ticket-77"
-        eventually(lambda: any(line.get("request_id") == "ticket-77" for line in log_of(operated)))
+        blocking_eventually(lambda: any(line.get("request_id") == "ticket-77" for line in log_of(operated)))
         [line] = [line for line in log_of(operated) if line.get("request_id") == "ticket-77"]
         assert (line["level"], line["savepath"]) == ("warning", "talks/none.mp4")
 
@@ -198,9 +190,9 @@ class TestDashboard:
         def without_data() -> list[str]:
             return [name for name, query in wanted.items() if not any(map(_is_number, prometheus.query(query)))]
 
-        eventually(lambda: not without_data())
+        blocking_eventually(lambda: not without_data())
         rates = ("Speed A", "Attempts that ended A", "Extracted audio A", "Windows in a batch A")
-        eventually(lambda: all(prometheus.query(f"({wanted[name]}) > 0") for name in rates))
+        blocking_eventually(lambda: all(prometheus.query(f"({wanted[name]}) > 0") for name in rates))
 
     def test_each_panel_says_what_it_shows_and_none_covers_another(self):
         panels = DASHBOARD["panels"]
@@ -272,7 +264,7 @@ def series(prometheus: Prometheus) -> list[dict[str, str]]:
 @needs_prometheus
 class TestAlerts:
     def test_prometheus_evaluates_each_rule_and_none_fires(self, prometheus):
-        eventually(lambda: all(rule["health"] == "ok" for rule in prometheus.rules()))
+        blocking_eventually(lambda: all(rule["health"] == "ok" for rule in prometheus.rules()))
         assert {rule["name"] for rule in prometheus.rules()} == set(SCENARIOS)
         assert prometheus.query('ALERTS{alertstate="firing"}') == []
 

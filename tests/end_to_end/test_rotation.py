@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.installation import Reelscribe, installed
+from tests.waiting import blocking_eventually
 
 SERVICES = ("extractor-api", "transcriber", "orchestrator")
 
@@ -71,21 +72,14 @@ class Clients(threading.Thread):
     def more_jobs(self, count: int = 2) -> None:
         """Wait until so many more have ended."""
         wanted = len(self.jobs) + count
-        eventually(lambda: len(self.jobs) > wanted)
+        blocking_eventually(lambda: len(self.jobs) > wanted)
 
     def end(self) -> None:
         self._ended.set()
         self.join(60)
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 def test_a_token_is_replaced_while_jobs_run_and_nothing_is_refused(guarded: Reelscribe) -> None:
     log, tokens = guarded.folder / "log", guarded.folder / "tokens"
     clients = Clients(guarded, "the-old-token")
@@ -102,7 +96,7 @@ def test_a_token_is_replaced_while_jobs_run_and_nothing_is_refused(guarded: Reel
             now = Counter(re.findall(r"(\S+): read again: tokens", log.read_text()))
             return all(now[name] > before[name] for name in SERVICES)
 
-        eventually(have_read)
+        blocking_eventually(have_read)
         clients.more_jobs()
 
     clients.more_jobs()

@@ -166,7 +166,7 @@ def what_commands_print(guarded: Reelscribe) -> list[str]:
     return printed
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 def test_no_secret_is_seen_anywhere_while_everything_is_used(guarded: Reelscribe, secrets: list[Secret]) -> None:
     watch = Watch(secrets, psutil.Process(guarded.process.pid))
     watch.start()

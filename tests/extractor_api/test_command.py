@@ -57,7 +57,7 @@ def test_the_documented_curl_call_and_its_console_lines(
     cut = subprocess.run([*call, "-d", '{"savepath":"half.mp4"}', "--output", tmp_path / "half.mp3"])
     assert cut.returncode == 18, "curl's code for a transfer that ended early"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     lines = console.read_text()
     for words in (
         "server running on",
@@ -92,7 +92,7 @@ def test_sigterm_during_a_stream_cuts_it_and_leaves_no_ffmpeg(
         children = psutil.Process(process.pid).children()
         assert children
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         with pytest.raises(httpx.RemoteProtocolError):
             for _ in chunks:
                 pass

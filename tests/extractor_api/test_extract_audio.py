@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +14,7 @@ import pytest
 
 from reelscribe.http.access.tokens import Tokens
 from tests.extractor_api.conftest import Serve, running_ffmpeg
+from tests.waiting import eventually
 
 WAV_HEADER_BYTES = 44
 """Of ffmpeg's WAV, with the LIST chunk that names it."""
@@ -232,20 +232,10 @@ async def read_a_little(client: httpx.AsyncClient) -> Begun:
     return Begun(response, rest, children)
 
 
-async def gone_within(seconds: float, children: list[psutil.Process]) -> bool:
-    deadline = time.monotonic() + seconds
-    while any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children):
-        if time.monotonic() > deadline:
-            return False
-        await asyncio.sleep(0.02)
-    return True
-
-
-async def test_ffmpeg_is_gone_within_a_second_after_its_client_left(extractor: httpx.AsyncClient) -> None:
-    begun = await read_a_little(extractor)
+async def test_ffmpeg_ends_as_soon_as_its_client_has_left(serve: Serve) -> None:
+    begun = await read_a_little(await serve(stall_timeout=600))
     await begun.response.aclose()
-    assert await gone_within(1, begun.ffmpeg)
-    assert running_ffmpeg() == []
+    await eventually(lambda: not running_ffmpeg())
 
 
 async def test_the_client_sees_that_ffmpeg_was_killed_during_the_stream(extractor: httpx.AsyncClient) -> None:
@@ -258,7 +248,7 @@ async def test_the_client_sees_that_ffmpeg_was_killed_during_the_stream(extracto
 async def test_a_client_that_stops_reading_is_dropped(serve: Serve) -> None:
     extractor = await serve(stall_timeout=0.5)
     begun = await read_a_little(extractor)
-    assert await gone_within(3, begun.ffmpeg)
+    await eventually(lambda: not running_ffmpeg())
     with pytest.raises(httpx.RemoteProtocolError):
         await begun.read_on()
 
@@ -269,16 +259,8 @@ async def test_a_client_that_reads_a_little_now_and_then_is_not_dropped(serve: S
     for _ in range(30):  # far less than what is under way to it
         assert await begun.rest.__anext__()
         await asyncio.sleep(0.1)
-    assert not await gone_within(0, begun.ffmpeg)
+    assert running_ffmpeg() == begun.ffmpeg
     await begun.response.aclose()
-
-
-async def test_an_extraction_that_takes_too_long_is_ended(serve: Serve) -> None:
-    extractor = await serve(max_duration=0.5)
-    begun = await read_a_little(extractor)
-    assert await gone_within(3, begun.ffmpeg)
-    with pytest.raises(httpx.RemoteProtocolError):
-        await begun.read_on()
 
 
 async def test_more_requests_than_slots_wait_and_more_than_the_queue_get_503(serve: Serve) -> None:
@@ -298,9 +280,13 @@ async def test_a_client_that_leaves_while_waiting_leaves_the_queue(serve: Serve)
     extractor = await serve(max_ffmpeg=1, queue_length=1)
     first = await read_a_little(extractor)
     with pytest.raises(httpx.ReadTimeout):
-        await extractor.post("/extract-audio", json={"savepath": "short.mp4"}, timeout=0.2)
-    await asyncio.sleep(0.1)
-    assert (await extractor.get("/healthz")).json()["ffmpeg_waiting"] == 0
+        leaving = httpx.Timeout(60, read=0.2)
+        await extractor.post("/extract-audio", json={"savepath": "short.mp4"}, timeout=leaving)
+
+    async def none_waits() -> bool:
+        return (await extractor.get("/healthz")).json()["ffmpeg_waiting"] == 0
+
+    await eventually(none_waits)
     await first.response.aclose()
 
 

@@ -17,6 +17,7 @@ from reelscribe.contracts.extractor import ExtractAudioRequest, ProbedStream, Pr
 from reelscribe.errors import NoRoom
 from reelscribe.media.commands import Encoding
 from tests.extractor_api.conftest import Serve, running_ffmpeg
+from tests.waiting import eventually
 
 
 async def result(client: httpx.AsyncClient, savepath: str = "short.mp4", **fields: object) -> httpx.Response:
@@ -116,11 +117,7 @@ async def test_a_client_that_leaves_ends_ffmpeg_and_frees_the_disk(extractor: ht
         await extractor.post(
             "/extract-audio", json={"savepath": "long.mp4", "delivery": "file"}, timeout=httpx.Timeout(20, read=0.4)
         )
-    for _ in range(100):
-        if not running_ffmpeg() and open_files() == before:
-            return
-        await asyncio.sleep(0.02)
-    pytest.fail(f"{running_ffmpeg()}, {open_files()} open files instead of {before}")
+    await eventually(lambda: not running_ffmpeg() and open_files() == before)
 
 
 def open_files() -> int:

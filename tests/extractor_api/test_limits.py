@@ -1,7 +1,7 @@
 """What clients cannot do to the service: occupy it, fill it, or make it wait."""
 
 import asyncio
-import time
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -17,6 +17,7 @@ from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.settings.extractor import ServerSection
 from tests.extractor_api.conftest import Serve, running_ffmpeg
 from tests.reelscribe.media.files import describing_processes
+from tests.waiting import eventually
 
 TIMEOUT_SECONDS = 0.5
 BODY = b'{"savepath": "short.mp4"}'
@@ -40,28 +41,42 @@ async def listening(client: httpx.AsyncClient) -> AsyncIterator[int]:
         await running
 
 
-async def trickle(port: int, head: bytes, rest: bytes) -> float:
-    """Send ``head``, then a byte of ``rest`` every 50 ms; returns after how many seconds the connection was dropped."""
+async def trickle(port: int, head: bytes, rest: bytes) -> None:
+    """Send ``head``, then a byte of ``rest`` every 50 ms without end; returns when the connection was dropped."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    started = time.monotonic()
 
     async def send() -> None:
         writer.write(head)
-        for byte in rest * 100:
+        for byte in itertools.cycle(rest):
             writer.write(bytes([byte]))
             await writer.drain()
             await asyncio.sleep(0.05)
 
     sending = asyncio.create_task(send())
     try:
-        assert await asyncio.wait_for(reader.read(), 10) == b"", "no answer: the request never ended"
+        assert await asyncio.wait_for(reader.read(), 60) == b"", "no answer: the request never ended"
     except ConnectionResetError:
         pass
     finally:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
         writer.close()
-    return time.monotonic() - started
+
+
+@pytest.fixture
+def silent_ffmpeg(tmp_path: Path) -> FFmpeg:
+    """An ffmpeg that reports its version and then nothing more."""
+    script = tmp_path / "ffmpeg"
+    script.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        "*-version*) echo 'ffmpeg version 8.1.2 Copyright' ;;\n"
+        "*-decoders*) echo ' A....D aac  AAC' ;;\n"
+        "*) sleep 600 ;;\n"
+        "esac\n"
+    )
+    script.chmod(0o755)
+    return ffmpeg.locate(script)
 
 
 POST = b"POST /extract-audio HTTP/1.1\r\nHost: c\r\n"
@@ -86,7 +101,7 @@ async def test_a_client_that_sends_byte_by_byte_is_dropped_while_others_are_serv
         slow = [asyncio.create_task(trickle(port, head, rest)) for _ in range(20)]
         response = await extractor.post(f"http://127.0.0.1:{port}/extract-audio", content=BODY, headers=JSON)
         assert response.status_code == 200
-        assert max(await asyncio.gather(*slow)) < TIMEOUT_SECONDS + 2
+        await asyncio.gather(*slow)
         assert not extractor.service.running, "no handler waits for the rest"  # type: ignore[attr-defined]
 
 
@@ -97,16 +112,15 @@ async def test_500_idle_connections_do_no_harm(extractor: httpx.AsyncClient) -> 
             stack.callback(writer.close)
         for _, writer in connections[::2]:
             writer.write(b"GET /heal")
-        started = time.monotonic()
         response = await extractor.post(f"http://127.0.0.1:{port}/extract-audio", content=BODY, headers=JSON)
-        assert response.status_code == 200 and time.monotonic() - started < 5
+        assert response.status_code == 200
         for _, writer in connections[::2]:
             writer.write(b"thz HTTP/1.1\r\nHost: c\r\n\r\n")
         answers = await asyncio.gather(*(reader.readline() for reader, _ in connections[::2]))
         assert set(answers) == {b"HTTP/1.1 200 OK\r\n"}, "and each can still be used"
 
 
-async def test_more_requests_than_the_queue_holds_get_503_immediately(serve: Serve) -> None:
+async def test_no_more_run_and_wait_than_may_and_the_others_get_503(serve: Serve) -> None:
     extractor = await serve(max_ffmpeg=2, queue_length=4)
     most = 0
 
@@ -124,9 +138,22 @@ async def test_more_requests_than_the_queue_holds_get_503_immediately(serve: Ser
     assert set(statuses) == {200, 503} and statuses.count(200) >= 2 + 4
     refused = [response for response in responses if response.status_code == 503]
     assert all(response.json()["error"]["code"] == "busy" and response.headers["Retry-After"] for response in refused)
-    assert max(response.elapsed.total_seconds() for response in refused) < 2, "no request waits to be refused"
     health = (await extractor.get("/healthz")).json()
     assert (most, health["ffmpeg_running"], health["ffmpeg_waiting"]) == (2, 0, 0)
+
+
+async def test_what_the_queue_does_not_hold_is_refused_before_anything_ends(
+    serve: Serve, silent_ffmpeg: FFmpeg
+) -> None:
+    extractor = await serve(ffmpeg=silent_ffmpeg, max_ffmpeg=2, queue_length=4, start_timeout=600)
+    requests = [
+        asyncio.create_task(extractor.post("/extract-audio", content=BODY, headers=JSON, timeout=60)) for _ in range(60)
+    ]
+    await eventually(lambda: sum(request.done() for request in requests) == 60 - 2 - 4)
+    assert {request.result().status_code for request in requests if request.done()} == {503}
+    for request in requests:
+        request.cancel()
+    await asyncio.gather(*requests, return_exceptions=True)
 
 
 async def test_clients_that_stall_lose_their_slots_to_those_that_read(serve: Serve) -> None:
@@ -137,25 +164,7 @@ async def test_clients_that_stall_lose_their_slots_to_those_that_read(serve: Ser
             assert stalled.status_code == 200
         response = await extractor.post("/extract-audio", content=BODY, headers=JSON)
         assert response.status_code == 200
-        for _ in range(20):  # what had been sent to them counted as read
-            await asyncio.sleep(TIMEOUT_SECONDS / 10 if running_ffmpeg() else 0)
-        assert running_ffmpeg() == []
-
-
-@pytest.fixture
-def silent_ffmpeg(tmp_path: Path) -> FFmpeg:
-    """An ffmpeg that reports its version and then nothing more."""
-    script = tmp_path / "ffmpeg"
-    script.write_text(
-        "#!/bin/sh\n"
-        'case "$*" in\n'
-        "*-version*) echo 'ffmpeg version 8.1.2 Copyright' ;;\n"
-        "*-decoders*) echo ' A....D aac  AAC' ;;\n"
-        "*) sleep 60 ;;\n"
-        "esac\n"
-    )
-    script.chmod(0o755)
-    return ffmpeg.locate(script)
+        await eventually(lambda: not running_ffmpeg())  # what had been sent to them counted as read
 
 
 @pytest.mark.parametrize("delivery", ["stream", "file"])
@@ -163,11 +172,9 @@ async def test_an_ffmpeg_without_output_is_504_within_start_timeout(
     serve: Serve, silent_ffmpeg: FFmpeg, delivery: str
 ) -> None:
     extractor = await serve(ffmpeg=silent_ffmpeg, start_timeout=TIMEOUT_SECONDS)
-    started = time.monotonic()
     response = await extractor.post("/extract-audio", json={"savepath": "short.mp4", "delivery": delivery})
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["retryable"]) == (504, "no_audio_in_time", True)
-    assert time.monotonic() - started < TIMEOUT_SECONDS + 2
     assert running_ffmpeg() == [], "nor is its child left behind"
 
 
@@ -178,13 +185,13 @@ async def test_a_probe_is_504_too(serve: Serve) -> None:
     assert describing_processes() == []
 
 
-async def test_the_receipt_of_an_extraction_over_max_duration_says_so(serve: Serve) -> None:
-    extractor = await serve(max_duration=0.5)
-    body = {"savepath": "long.mp4", "audio_format": "wav"}
-    async with extractor.stream("POST", "/extract-audio", json=body) as response:
-        await asyncio.sleep(1)
-        with pytest.raises(httpx.HTTPError):
+async def test_an_extraction_over_max_duration_is_cut_and_its_receipt_says_so(serve: Serve) -> None:
+    extractor = await serve(max_duration=2)
+    async with extractor.stream("POST", "/extract-audio", json=LARGE) as response:
+        assert response.status_code == 200
+        await eventually(lambda: not running_ffmpeg())
+        with pytest.raises(httpx.RemoteProtocolError):
             await response.aread()
     receipt = (await extractor.get(f"/extractions/{response.headers['X-Extraction-Id']}")).json()
     assert (receipt["error"]["code"], receipt["error"]["retryable"]) == ("no_audio_in_time", True)
-    assert receipt["reason"] == "long.mp4: not done within max_duration = 0.5 s"
+    assert receipt["reason"] == "long.mp4: not done within max_duration = 2 s"

@@ -1,6 +1,5 @@
 """GET /object: the stored bytes, by ranges, of every way in which an object is stored, and never a short body."""
 
-import asyncio
 import os
 import secrets
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from tests.contract import assert_head_is_get_without_its_body
 from tests.extractor_api.conftest import Serve, running_ffmpeg
 from tests.extractor_api.minio_drive import BLOCK, Version, format_drive, write_object
 from tests.s3_server import door, minio, put
+from tests.waiting import eventually
 
 SIZE = 2 * BLOCK + 4321
 CONTENT = secrets.token_bytes(SIZE)
@@ -226,12 +226,11 @@ async def test_a_client_that_leaves_ends_the_reading_and_one_that_stops_reading_
 
 
 async def _none_is_running(service: object) -> None:
-    for _ in range(500):
+    def over() -> bool:
         open_objects = [name for name in os.listdir("/proc/self/fd") if _opened(name).endswith("huge.bin")]
-        if not service.running and not service.download_slots.running and not open_objects:  # type: ignore[attr-defined]
-            return
-        await asyncio.sleep(0.02)
-    pytest.fail("it is still being sent")
+        return not (service.running or service.download_slots.running or open_objects)  # type: ignore[attr-defined]
+
+    await eventually(over)
 
 
 def _opened(name: str) -> str:

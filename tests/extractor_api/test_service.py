@@ -20,7 +20,7 @@ async def test_an_object_that_is_opened_for_a_client_who_has_left_is_closed(
     @contextmanager
     def slowly(*_: object) -> Iterator[SimpleNamespace]:
         opening.set()
-        assert drive_answers.wait(10)
+        assert drive_answers.wait(60)
         try:
             yield SimpleNamespace()
         finally:

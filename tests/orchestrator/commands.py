@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from orchestrator.cli.main import cli
 from reelscribe.child_process import end_with_parent
 from tests.reelscribe.http.process import begin_session
+from tests.waiting import TIMEOUT_SECONDS
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Command:
         self.process = process
         self.log = ""
 
-    async def says(self, words: str, seconds: float = 40) -> None:
+    async def says(self, words: str, seconds: float = TIMEOUT_SECONDS) -> None:
         """Wait until its standard error holds these words."""
         assert self.process.stderr
 
@@ -45,7 +46,7 @@ class Command:
 
         await asyncio.wait_for(read(), seconds)
 
-    async def ends(self, number: signal.Signals | None = None, seconds: float = 30) -> Outcome:
+    async def ends(self, number: signal.Signals | None = None, seconds: float = TIMEOUT_SECONDS) -> Outcome:
         """Send a signal, and wait for the end."""
         if number:
             self.process.send_signal(number)
@@ -81,7 +82,7 @@ class Orchestrator:
             )
         )
 
-    async def run(self, *arguments: str, stdin: str = "", seconds: float = 30) -> Outcome:
+    async def run(self, *arguments: str, stdin: str = "", seconds: float = TIMEOUT_SECONDS) -> Outcome:
         command = await self.start(*arguments)
         out, err = await asyncio.wait_for(command.process.communicate(stdin.encode()), seconds)
         assert command.process.returncode is not None
@@ -99,13 +100,14 @@ def processes_of(folder: Path) -> list[str]:
     return found
 
 
-async def gone(folder: Path, seconds: float = 10) -> bool:
+async def gone(folder: Path, seconds: float = TIMEOUT_SECONDS) -> bool:
     """Whether no process names this folder any more, within some time."""
-    for _ in range(int(seconds / 0.1)):
-        if not processes_of(folder):
-            return True
+    deadline = asyncio.get_running_loop().time() + seconds
+    while processes_of(folder):
+        if asyncio.get_running_loop().time() > deadline:
+            return False
         await asyncio.sleep(0.1)
-    return False
+    return True
 
 
 def read_until(terminal: int, words: str) -> str:

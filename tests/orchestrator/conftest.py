@@ -49,6 +49,7 @@ from tests.orchestrator.pauses import shorten_pauses
 from tests.orchestrator.proxy import Proxy
 from tests.orchestrator.scripted import ScriptedTranscriber, finished, segment
 from tests.s3_server import s3_server
+from tests.waiting import TIMEOUT_SECONDS, eventually
 
 BUCKET = "videos"
 MAX_ATTEMPTS = 3
@@ -149,15 +150,17 @@ def submit(submissions: Submissions) -> Callable[..., Awaitable[Job]]:
 def job_in(pool: Pool) -> Callable[..., Awaitable[Job]]:
     """Wait until a job is in one of these states."""
 
-    async def wait(id: int, *states: str, seconds: float = 15) -> Job:
-        for _ in range(int(seconds / 0.02)):
+    async def wait(id: int, *states: str, seconds: float = TIMEOUT_SECONDS) -> Job:
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
             with suppress(psycopg.OperationalError):  # tests that cut all connections cut this one too
                 async with pool.connection() as connection:
                     [job] = await job_queries.jobs_by_id(connection, [id])
                 if job.state in states:
                     return job
+                late = asyncio.get_running_loop().time() > deadline
+                assert not late, f"the job is {job.state}, not {' or '.join(states)}: {job.error}"
             await asyncio.sleep(0.02)
-        raise AssertionError(f"the job is {job.state}, not {' or '.join(states)}: {job.error}")
 
     return wait
 
@@ -303,6 +306,19 @@ def working(
         return run_worker(database_url, urls or (transcriber.url,), progress_timeout, token, backoff)
 
     return work
+
+
+@pytest.fixture
+def notified(
+    sql: Callable[..., Awaitable[list[Any]]], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], Awaitable[list[Any]]]:
+    """Workers look for nothing by themselves, they have to be notified of it; wait until one listens."""
+    monkeypatch.setattr("orchestrator.worker.worker.POLL_SECONDS", 3600.0)
+    listening = (
+        "select pid from pg_stat_activity"
+        " where datname = current_database() and position('LISTEN ' in query) > 0 and pid <> pg_backend_pid()"
+    )
+    return lambda: eventually(lambda: sql(listening))
 
 
 @pytest.fixture

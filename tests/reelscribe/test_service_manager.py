@@ -24,7 +24,7 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 async def received(receiving: socket.socket) -> str:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return (await asyncio.get_running_loop().sock_recv(receiving, 1000)).decode()
 
 

@@ -160,8 +160,13 @@ def test_times_of_words_change_no_word() -> None:
     assert words(JOINED[0], word_timestamps=True) == words(JOINED[0])
 
 
-@pytest.mark.parametrize("kind", ["hotwords", "initial_prompt"])
-@pytest.mark.parametrize("tokens", [1, 20, 223])
+@pytest.mark.parametrize(
+    ("kind", "tokens"),
+    [
+        *(("hotwords", 1), ("hotwords", 223), ("initial_prompt", 20)),
+        *(pytest.param(*hint, marks=pytest.mark.slow) for hint in (("initial_prompt", 1), ("initial_prompt", 223))),
+    ],
+)
 @pytest.mark.parametrize("mode", ["batched", "sequential"])
 def test_hints_cost_no_words(mode: str, tokens: int, kind: str) -> None:
     """They took the timestamps away, and with them a quarter of the words in sequential mode."""

@@ -207,7 +207,7 @@ async def test_a_client_that_leaves_ends_the_decoding(serve: Serve, studio: Stud
     async with client.stream("POST", "/extract-pairs", json={"savepath": "left.mp4", "fps": 100.0}) as answer:
         await anext(answer.aiter_raw())
     service = client.service  # type: ignore[attr-defined]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while service.decoder_slots.running or running_ffmpeg():
             await asyncio.sleep(0.05)
 

@@ -27,7 +27,7 @@ def _waits(process: psutil.Process) -> bool:
 
 
 async def until_waiting(besides: set[int]) -> set[int]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (found := waiting() - besides):
             await asyncio.sleep(0.02)
     return found

@@ -278,9 +278,10 @@ class TestMixingDown:
         (videos / "a.wav").write_bytes(wav_with_positions(layout, {"LFE": tone(1.0)}))
         assert peak(decode((await extract(extractor, "a.wav", channels=1)).content)) == 0
 
-    @pytest.mark.parametrize("audio_format", FORMATS)
-    @pytest.mark.parametrize(("layout", "channels"), LEVELS)
-    async def test_all_channels_at_full_scale_are_at_full_scale_in_every_format(
+    @pytest.mark.parametrize(
+        ("layout", "channels", "audio_format"), [(*mix, FORMATS[n // 2 % 3]) for n, mix in enumerate(LEVELS)]
+    )
+    async def test_all_channels_at_full_scale_are_at_full_scale(
         self,
         extractor: httpx.AsyncClient,
         videos: Path,

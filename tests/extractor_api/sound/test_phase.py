@@ -45,16 +45,15 @@ async def remarks(client: httpx.AsyncClient, savepath: str, **fields: object) ->
     return [line.replace("from 41 s", "from 40 s") for line in said]  # it is found within a second
 
 
-@pytest.mark.parametrize("name", ["a.wav", "a.m4a", "a.ts"])
 @pytest.mark.parametrize(
-    ("left", "right", "said"),
+    ("name", "left", "right", "said"),
     [
-        (TONE, SECOND_HALF_REVERSED, [LATER]),
-        (TONE, np.where((TIMES >= 40) & (TIMES < 55), -1, 1) * TONE, []),
-        ((TIMES < 40) * TONE, (TIMES < 40) * TONE, []),
-        (TONE, -TONE, [IMMEDIATELY]),
+        *((name, TONE, SECOND_HALF_REVERSED, [LATER]) for name in ("a.wav", "a.m4a", "a.ts")),
+        ("a.m4a", TONE, np.where((TIMES >= 40) & (TIMES < 55), -1, 1) * TONE, []),
+        ("a.wav", (TIMES < 40) * TONE, (TIMES < 40) * TONE, []),
+        ("a.ts", TONE, -TONE, [IMMEDIATELY]),
     ],
-    ids=["after 40 s", "for 15 s", "silence after 40 s", "from the beginning"],
+    ids=[*(f"after 40 s, {name}" for name in ("wav", "m4a", "ts")), "for 15 s", "silence after 40 s", "from the start"],
 )
 async def test_it_is_remarked_where_channels_cancel_each_other(
     extractor: httpx.AsyncClient,

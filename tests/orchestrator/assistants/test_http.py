@@ -123,7 +123,7 @@ async def test_a_call_whose_caller_has_left_is_given_up(serving, pool, sql):
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_recordings", "arguments": {}}}
 
     async def becomes(count: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await sql(waiting) != [(count,)]:
                 await asyncio.sleep(0.02)
 

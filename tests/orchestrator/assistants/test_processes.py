@@ -112,7 +112,7 @@ async def test_ctrl_c_and_sigterm_end_it_while_it_waits_for_a_message(orchestrat
         await received(command)
         command.process.send_signal(number)
     for command in commands:
-        assert await asyncio.wait_for(command.process.wait(), 30) == 130
+        assert await asyncio.wait_for(command.process.wait(), 60) == 130
         assert command.process.stderr and await command.process.stderr.read() == b""
 
 
@@ -122,7 +122,7 @@ async def test_it_ends_when_the_reader_has_left(orchestrator):
     await received(command)
     command.process._transport.get_pipe_transport(1).close()
     await send(command, {"jsonrpc": "2.0", "id": 2, "method": "ping"})
-    assert await asyncio.wait_for(command.process.wait(), 30) == 141
+    assert await asyncio.wait_for(command.process.wait(), 60) == 141
     assert command.process.stderr and await command.process.stderr.read() == b""
 
 

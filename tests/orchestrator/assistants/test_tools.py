@@ -19,6 +19,7 @@ from orchestrator.intake.corrections import Corrections, EditRequest, WrittenSeg
 from reelscribe.http.access.admission import ANYONE
 from tests.orchestrator.assistants.conftest import PAGE
 from tests.orchestrator.conftest import BUCKET
+from tests.waiting import eventually
 
 
 async def test_each_tool_describes_itself_its_arguments_and_its_answer(session):
@@ -273,8 +274,5 @@ async def test_a_cancelled_call_ends_its_query_and_keeps_its_connection(session,
                     await asyncio.sleep(0.02)
                 scope.cancel()
         assert scope.cancelled_caught
-        for _ in range(500):
-            if (left := await sql(waiting)) == [(0,)]:
-                break
-            await asyncio.sleep(0.02)
-        assert left == [(0,)] and not [line for line in caplog.records if line.name.startswith("psycopg")]
+        await eventually(lambda: sql(f"select 1 where ({waiting}) = 0"))
+        assert not [line for line in caplog.records if line.name.startswith("psycopg")]

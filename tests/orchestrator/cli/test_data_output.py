@@ -157,7 +157,7 @@ async def test_what_is_printed_does_not_depend_on_a_terminal_and_may_be_cut(orch
         for command in COMMANDS
     ]
     program = [sys.executable, "-c", PROGRAM]
-    done = subprocess.run(program, input=json.dumps(runs), capture_output=True, text=True, timeout=110)
+    done = subprocess.run(program, input=json.dumps(runs), capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     for arguments, (code, printed, said), file, pipe, *further in json.loads(done.stdout):
         assert printed and "Traceback" not in said and "\x1b" not in printed, (arguments, said)
@@ -185,7 +185,7 @@ async def test_a_terminal_that_closes_ends_what_follows_jobs_without_a_word(orch
             os.close(theirs)
             await asyncio.to_thread(read_until, ours, "queued")
             os.close(ours)
-            code = await asyncio.wait_for(process.wait(), 20)
+            code = await asyncio.wait_for(process.wait(), 60)
             said.seek(0)
             assert (code, said.read()) == (130, ""), arguments
 
@@ -202,7 +202,7 @@ async def test_sigterm_ends_a_command_that_asks(orchestrator, submit):
     os.close(theirs)
     shown = await asyncio.to_thread(read_until, ours, "[y/N]")
     process.terminate()
-    assert await asyncio.wait_for(process.wait(), 10) == 130, shown
+    assert await asyncio.wait_for(process.wait(), 60) == 130, shown
     os.close(ours)
 
 

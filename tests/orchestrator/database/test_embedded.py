@@ -18,6 +18,7 @@ from orchestrator.database import embedded
 from orchestrator.errors import DatabaseUnavailable
 from tests.orchestrator.commands import Orchestrator, gone, processes_of
 from tests.orchestrator.database.servers import insert, kept, postmaster
+from tests.waiting import eventually
 
 HOLD = """
 import sys, time
@@ -43,6 +44,14 @@ def give_up_soon(monkeypatch):
     monkeypatch.setattr(embedded, "CONNECT_SECONDS", 2)
 
 
+def is_kept(url: str) -> bool:
+    """Whether the server answers; what was stored is there then."""
+    with suppress(psycopg.OperationalError):
+        assert kept(url) == [1]
+        return True
+    return False
+
+
 async def holder(data_dir: Path) -> asyncio.subprocess.Process:
     """Another process that uses the server until its standard input is closed."""
     process = await asyncio.create_subprocess_exec(
@@ -54,7 +63,7 @@ async def holder(data_dir: Path) -> asyncio.subprocess.Process:
 
 
 async def test_commands_at_the_same_time_share_one_server_and_leave_none(orchestrator, data_dir):
-    submissions = (orchestrator.run("submit", f"{number}.mp4", "a.mp4", seconds=60) for number in range(8))
+    submissions = (orchestrator.run("submit", f"{number}.mp4", "a.mp4") for number in range(8))
     assert [outcome.code for outcome in await asyncio.gather(*submissions)] == [0] * 8
     assert await gone(data_dir)
     assert json.loads((await orchestrator.run("status", "--json")).out)["totals"] == {"queued": 9}
@@ -110,11 +119,7 @@ async def test_a_server_that_is_killed_while_it_is_in_use_is_started_again(data_
         insert(url, 1)
         killed = postmaster(data_dir)
         os.kill(killed, signal.SIGKILL)
-        for _ in range(200):
-            await asyncio.sleep(0.1)
-            with suppress(psycopg.OperationalError):
-                assert kept(url) == [1]
-                break
+        await eventually(lambda: is_kept(url))
         assert postmaster(data_dir) != killed
     assert await gone(data_dir), "the last one out stops the new one too"
 
@@ -246,7 +251,7 @@ if os.geteuid() == 0:  # no other user can give a folder to another user
         everything = [data_dir, *data_dir.rglob("*")]
         for path in everything:
             shutil.chown(path, "nobody")
-        outcome = await orchestrator.run("status", seconds=10)
+        outcome = await orchestrator.run("status")
         assert (outcome.code, outcome.err) == (
             1,
             f"[database] data_dir {data_dir} belongs to the user nobody; run the command as that user: "
@@ -257,7 +262,7 @@ if os.geteuid() == 0:  # no other user can give a folder to another user
     async def test_an_empty_folder_of_another_user_is_left_alone(data_dir, orchestrator):
         data_dir.mkdir(parents=True)
         shutil.chown(data_dir, "nobody")
-        assert "belongs to the user nobody" in (await orchestrator.run("status", seconds=10)).err
+        assert "belongs to the user nobody" in (await orchestrator.run("status")).err
         assert (data_dir.owner(), list(data_dir.iterdir())) == ("nobody", [])
 
 
@@ -275,7 +280,7 @@ async def test_a_folder_that_can_no_longer_be_read_is_reported_in_sentences(
     data_dir.chmod(0)
     try:
         assert (await commands.run("status")).code == 1
-        await service.says("Permission denied", seconds=30)
+        await service.says("Permission denied")
         outcome = await service.ends(signal.SIGTERM)
     finally:
         data_dir.chmod(0o700)

@@ -3,13 +3,14 @@
 import asyncio
 import os
 import signal
+from contextlib import suppress
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
 from orchestrator.database import embedded
-from orchestrator.database.pool import make_pool, prepare
+from orchestrator.database.pool import CONNECTION_ERRORS, make_pool, prepare
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.intake.submission import Submissions
 from orchestrator.jobs.models import Options
@@ -18,6 +19,7 @@ from orchestrator.transcripts import queries as transcript_queries
 from tests.orchestrator.conftest import BUCKET, run_worker
 from tests.orchestrator.databases import on_the_server_of
 from tests.orchestrator.scripted import LONG, finished, started, window
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -179,13 +181,14 @@ async def test_a_restart_of_postgresql_in_the_middle_of_a_job_loses_nothing(data
             await restart.wait()
             os.kill(int((data_dir / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
             with embedded.running(data_dir):
-                while True:
-                    async with pool.connection() as connection:
-                        found = await transcript_queries.transcript(connection, BUCKET, "talk.mp4")
-                    if found:
-                        break
-                    await asyncio.sleep(0.1)
-    assert [segment.text for segment in found.segments] == [f"sentence {index}" for index in range(6)]
+
+                async def found():
+                    with suppress(*CONNECTION_ERRORS):  # until all of those to the old server are gone
+                        async with pool.connection() as connection:
+                            return await transcript_queries.transcript(connection, BUCKET, "talk.mp4")
+
+                transcript = await eventually(found)
+    assert [segment.text for segment in transcript.segments] == [f"sentence {index}" for index in range(6)]
 
 
 async def test_commands_that_only_read_leave_an_empty_database_empty(empty_url, commands):

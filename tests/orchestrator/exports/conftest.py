@@ -17,6 +17,7 @@ from orchestrator.worker.worker import Worker
 from reelscribe.settings.orchestrator import ResultsSection
 from tests.orchestrator.conftest import BUCKET, MAX_ATTEMPTS
 from tests.s3_server import emptied, minio
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ class Gate:
 
     def put(self, *arguments) -> None:
         self.reached.set()
-        assert self.open.wait(20)
+        assert self.open.wait(60)
         self.bucket.put(*arguments)
 
     def remove(self, *arguments) -> None:
@@ -64,12 +65,8 @@ async def storing(pool, queue, tmp_path, s3, s3_port):
 @pytest.fixture
 def stored(sql):
     async def wait(jobs: int):
-        for _ in range(500):
-            [(done,)] = await sql("select count(*) from jobs where kind = 'store_result' and state = 'done'")
-            if done == jobs:
-                return
-            await asyncio.sleep(0.02)
-        raise AssertionError(await sql("select kind, state, error_message from jobs"))
+        done = "select 1 from jobs where kind = 'store_result' and state = 'done' having count(*) = %s"
+        await eventually(lambda: sql(done, jobs))
 
     return wait
 

@@ -27,6 +27,7 @@ from reelscribe.settings.orchestrator import ResultsSection
 from tests.orchestrator.conftest import BUCKET, MAX_ATTEMPTS
 from tests.orchestrator.watched import watched_bucket
 from tests.s3_server import door, emptied, minio
+from tests.waiting import eventually
 
 SECONDS = 6
 BEGINNINGS = {"gif": b"GIF8", "ebp": b"RIFF", "mp4": b"\0\0\0", "lac": b"fLaC", "wav": b"RIFF"}
@@ -107,12 +108,11 @@ def ended(sql):
     """Wait until all results are stored or given up; the states of the jobs."""
 
     async def wait() -> list:
-        for _ in range(1000):
+        async def states() -> list | None:
             found = await sql("select state, error_code from jobs where kind like 'store_%%' order by kind, id")
-            if found and all(state in ("done", "failed") for state, _ in found):
-                return found
-            await asyncio.sleep(0.02)
-        raise AssertionError(await sql("select kind, state, error_message from jobs"))
+            return found if all(state in ("done", "failed") for state, _ in found) else None
+
+        return await eventually(states)
 
     return wait
 
@@ -226,15 +226,9 @@ async def test_a_preview_behind_the_end_of_the_picture_is_missing_and_the_job_sa
 async def test_an_extractor_that_is_away_is_waited_for(storing, transcribed, s3, ended, sql, free_port):
     await transcribed("a.mp4", "a.mp4")
     async with storing(url=f"http://127.0.0.1:{free_port}", gif="shown"):
-        for _ in range(500):
-            [(state, failures, why)] = await sql(
-                "select state, failures, error_message from jobs where kind = %s", STORE_MEDIA
-            )
-            if state == "waiting":
-                break
-            await asyncio.sleep(0.02)
-    assert (state, failures) == ("waiting", 0)
-    assert "does not answer" in why
+        waiting = "select failures, error_message from jobs where kind = %s and state = 'waiting'"
+        [(failures, why)] = await eventually(lambda: sql(waiting, STORE_MEDIA))
+    assert failures == 0 and "does not answer" in why
 
 
 def test_results_are_no_recordings():

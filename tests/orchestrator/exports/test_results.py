@@ -26,6 +26,7 @@ from reelscribe.settings.orchestrator import ResultsSection
 from reelscribe.settings.shared import MinioSection
 from tests.orchestrator.conftest import BUCKET, MAX_ATTEMPTS
 from tests.s3_server import minio
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -60,13 +61,12 @@ def storing(pool, store):
 @pytest.fixture
 def status(pool):
     async def wait(**wanted):
-        for _ in range(500):
+        async def found():
             async with pool.connection() as connection:
                 found = await pending_results(connection)
-            if wanted.items() <= found.model_dump().items():
-                return found
-            await asyncio.sleep(0.02)
-        raise AssertionError(found)
+            return found if wanted.items() <= found.model_dump().items() else None
+
+        return await eventually(found)
 
     return wait
 
@@ -106,11 +106,7 @@ async def test_an_edited_transcript_is_stored_again(storing, store_transcript, s
         request = EditRequest(job=job.id, base_revision=0, start=0.0, end=3.0, segments=written)
         await Corrections(pool, queue, BUCKET).edit(BUCKET, "a.mp4", request, "ann")
         await status(pending=0)
-        for _ in range(250):
-            if read(s3, "a.mp4.txt") == "hello\nworld\n":
-                return
-            await asyncio.sleep(0.02)
-    raise AssertionError(read(s3, "a.mp4.txt"))
+        await eventually(lambda: read(s3, "a.mp4.txt") == "hello\nworld\n")
 
 
 async def test_what_was_finished_before_the_setting_was_made_is_stored_too(storing, store_transcript, s3, status):
@@ -267,7 +263,7 @@ async def test_serve_stores_results(orchestrator, submit, s3, s3_port, tmp_path,
         )
     job = await submit("a.mp4")
     command = await orchestrator.start("serve")
-    await job_in(job.id, "done", seconds=30)
+    await job_in(job.id, "done")
     await status(pending=0)
     assert (await command.ends(signal.SIGTERM)).code == 0
     assert names(s3) == ["a.en.srt", "a.mp4.json"]

@@ -366,7 +366,7 @@ async def test_the_rules_are_applied_at_their_time_and_what_was_removed_is_logge
 
     async with open_session(settings) as session:
         task = asyncio.create_task(apply_daily(session, clock))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "retention: removed 1 savepaths, 1 jobs, 1 transcripts; 0 recording" not in caplog.text:
                 await asyncio.sleep(0.02)
         task.cancel()

@@ -19,8 +19,9 @@ from minio import Minio
 from orchestrator.ingest.names import video_key
 from tests.orchestrator.commands import InProcess, Orchestrator, gone, processes_of, read_all, read_until
 from tests.orchestrator.ingest.conftest import TALK, Sql, configure, reported, stored
-from tests.orchestrator.ingest.web import Page, Web, eventually
+from tests.orchestrator.ingest.web import Page, Web
 from tests.s3_server import SECRET, put, s3_server
+from tests.waiting import blocking_eventually
 
 OTHER = random.Random(2).randbytes(300_000)
 
@@ -135,7 +136,7 @@ async def test_a_file_that_changes_during_the_download_is_downloaded_again(
     before = web.pages["talk.mp4"]
 
     def change() -> None:
-        eventually(lambda: unfinished(bucket) >= 50_000)
+        blocking_eventually(lambda: unfinished(bucket) >= 50_000)
         web.video("talk.mp4", OTHER, etag='"two"')
         before.released.set()
 
@@ -211,7 +212,7 @@ async def test_a_download_survives_ctrl_c_and_kill_and_is_resumed(
     url = web.video("talk.mp4", TALK, etag='"one"', stalls_after=100_000)
 
     stopped = await orchestrator.start("ingest", url)
-    await asyncio.to_thread(eventually, lambda: unfinished(bucket) >= 50_000)
+    await asyncio.to_thread(blocking_eventually, lambda: unfinished(bucket) >= 50_000)
     other = await commands.run("ingest", url)
     assert other.code == 75 and "another process is downloading it" in other.err
     ended = await stopped.ends(signal.SIGINT)
@@ -221,7 +222,7 @@ async def test_a_download_survives_ctrl_c_and_kill_and_is_resumed(
     assert first >= 50_000
 
     killed = await orchestrator.start("ingest", url)
-    await asyncio.to_thread(eventually, lambda: unfinished(bucket) >= first + 50_000)
+    await asyncio.to_thread(blocking_eventually, lambda: unfinished(bucket) >= first + 50_000)
     await killed.ends(signal.SIGKILL)
     assert await gone(tmp_path / "ingest"), processes_of(tmp_path / "ingest")
     assert {name.partition("/")[0] for name in stored(bucket)} == {".reelscribe-ingest"}

@@ -1,7 +1,6 @@
 """A web server with recordings, pages and faults, for yt-dlp to download from."""
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
             if page.stalls_after is not None and not looks and len(content) > page.stalls_after:
                 self.wfile.write(content[: page.stalls_after])
                 self.wfile.flush()
-                page.released.wait(30)
+                page.released.wait(60)
                 content = content[page.stalls_after :]
             if page.cut_after is not None and page.cuts and not looks and len(content) > page.cut_after:
                 page.cuts -= 1
@@ -145,11 +144,3 @@ def serving() -> Iterator[Web]:
             page.released.set()
         server.shutdown()
         thread.join()
-
-
-def eventually(condition: Any, seconds: float = 20) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.02)

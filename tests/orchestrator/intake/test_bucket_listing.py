@@ -15,6 +15,7 @@ from reelscribe.settings.loading import Settings
 from reelscribe.settings.orchestrator import EventsSection
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.watched import watched_bucket
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -43,11 +44,7 @@ def reconciling(pool, queue, bucket):
 
 
 async def shows(metrics, line: str) -> None:
-    for _ in range(500):
-        if line in metrics():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(metrics())
+    await eventually(lambda: line in metrics())
 
 
 async def test_what_is_new_in_the_bucket_becomes_a_job(bucket, reconciling, sql):

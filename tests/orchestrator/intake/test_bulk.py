@@ -237,9 +237,9 @@ async def test_neither_counts_nor_a_submission_wait_for_a_transaction_that_is_op
     job = await submit("talk.mp4")
     async with make_pool(database_url) as others, others.connection() as worker:
         await worker.execute("update transcriptions set state = 'running'")
-        submitted = await asyncio.wait_for(submissions.submit(BUCKET, ["talk.mp4", "other.mp4"], Options()), 5)
+        submitted = await asyncio.wait_for(submissions.submit(BUCKET, ["talk.mp4", "other.mp4"], Options()), 60)
         assert [outcome for _, outcome in submitted] == ["known", "new"]
-        assert await asyncio.wait_for(submissions.cancel([submitted[1].job.id]), 5)
+        assert await asyncio.wait_for(submissions.cancel([submitted[1].job.id]), 60)
         assert await counts() == ({"cancelled": 1, "queued": 1},) * 2
         await worker.rollback()
     assert job.state == "queued"

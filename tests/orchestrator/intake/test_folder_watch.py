@@ -18,6 +18,7 @@ from reelscribe.settings.loading import Settings
 from tests.extractor_api.minio_drive import Version, write_object
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.watched import watched_bucket
+from tests.waiting import eventually
 
 SETTLE_SECONDS = 0.5
 LOOK_SECONDS = 0.1
@@ -52,7 +53,7 @@ def watching(pool, queue, bucket):
         await asyncio.sleep(0.3)
         yield watch
         stopping.set()
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 60)
 
     return run
 
@@ -62,12 +63,11 @@ def submitted(sql):
     """Wait until so many savepaths are there; their names."""
 
     async def wait(count: int = 1) -> list[str]:
-        for _ in range(500):
+        async def savepaths() -> list[str] | None:
             found = [row[0] for row in await sql("select savepath from media order by savepath")]
-            if len(found) >= count:
-                return found
-            await asyncio.sleep(0.02)
-        raise AssertionError(found)
+            return found if len(found) >= count else None
+
+        return await eventually(savepaths)
 
     return wait
 
@@ -152,11 +152,7 @@ async def test_a_replaced_file_makes_a_new_version(watching, bucket, store_trans
     async with watching():
         await asyncio.sleep(0.5)
         bucket.put("a.mp4", "twice as long", age=0)
-        for _ in range(500):
-            if await sql("select count(*) from transcriptions") == [(2,)]:
-                return
-            await asyncio.sleep(0.02)
-    raise AssertionError("no new version")
+        await eventually(lambda: sql("select 1 from transcriptions having count(*) = 2"))
 
 
 async def test_a_start_does_not_repeat_what_is_done(watching, bucket, store_transcript, sql):

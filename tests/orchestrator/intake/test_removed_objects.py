@@ -23,6 +23,7 @@ from reelscribe.settings.loading import Settings
 from reelscribe.settings.shared import MinioSection
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.watched import watched_bucket
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -145,12 +146,13 @@ async def test_the_watch_sees_files_and_folders_go(kept, intake, removed):
     while registry.get_sample_value("reelscribe_watched_objects_total", {"outcome": "known"}) != 3:
         await asyncio.sleep(0.05)
     shutil.move(kept.data_path / "videos" / "b", kept.data_path / "elsewhere")
-    for _ in range(200):
-        if len(await removed()) == 2:
-            break
-        await asyncio.sleep(0.05)
+
+    async def both() -> bool:
+        return len(await removed()) == 2
+
+    await eventually(both)
     stopping.set()
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, 60)
     assert sorted(await removed()) == ["b/1.mp4", "b/2.mp4"]
 
 

@@ -1,7 +1,6 @@
 """What a player gets through both services: exactly the stored bytes, and nothing that runs when it has left."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -16,17 +15,10 @@ from tests.contract import assert_head_is_get_without_its_body
 from tests.extractor_api.conftest import running_ffmpeg
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.media.conftest import HUGE_BYTES, Playing
+from tests.waiting import eventually
 
 SEEN = "/media/talks/seen.mp4/file"
 SOUND = "/media/talks/sound.mkv/audio"
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-    pytest.fail("it has not come true")
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.chromium import CHROMIUM, OPTIONS
 from tests.installation import Reelscribe
+from tests.waiting import TIMEOUT_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -14,6 +15,7 @@ def browser() -> Iterator[Browser]:
     """Chromium. A module that uses it has no asynchronous tests: its event loop runs until the module ends."""
     if not CHROMIUM.exists():
         pytest.skip("chromium is not installed")
+    expect.set_options(timeout=1000 * TIMEOUT_SECONDS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         yield browser
@@ -33,6 +35,6 @@ def context(browser: Browser, reelscribe: Reelscribe) -> Iterator[BrowserContext
 
 @pytest.fixture
 def page(context: BrowserContext) -> Page:
-    """A tab; what it waits for it waits for 15 s at most."""
-    context.set_default_timeout(15_000)
+    """A tab."""
+    context.set_default_timeout(1000 * TIMEOUT_SECONDS)
     return context.new_page()

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from reelscribe.child_process import end_with_parent
 from tests.chromium import SITE
 from tests.orchestrator.page.checks import check_html, check_page
+from tests.waiting import TIMEOUT_SECONDS
 
 TOKEN = "a-secret-for-people"
 NEIGHBOUR = "http://127.0.0.1:9"
@@ -29,14 +30,14 @@ def serving(config: Path, url: str) -> Iterator[None]:
         command = [sys.executable, "-m", "orchestrator", "serve", "--config", str(config)]
         process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=end_with_parent())
     try:
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 2 * TIMEOUT_SECONDS
         while not _answers(url):
             assert process.poll() is None and time.monotonic() < deadline, (config.parent / "log").read_text()
             time.sleep(0.1)
         yield
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
 
 
 def _answers(url: str) -> bool:
@@ -74,9 +75,7 @@ def test_people_sign_in_and_other_pages_cannot_use_it(
         f"[database]\nurl = {database_url}\n[auth]\ntoken_file = tokens\n"
     )
     problems: list[str] = []
-    expect.set_options(timeout=15_000)
     with browser.new_context(base_url=url) as context:
-        context.set_default_timeout(15_000)
         page = context.new_page()
         page.on("console", lambda line: problems.append(line.text) if "Content Security Policy" in line.text else None)
         with serving(config, url):

@@ -115,7 +115,7 @@ async def test_a_worker_that_takes_a_job_does_not_wait_for_whoever_changes_it(su
     [(worker,)] = await sql("insert into procrastinate_workers default values returning id")
     async with await psycopg.AsyncConnection.connect(database_url) as other:
         await other.execute("select from jobs where id = %s for no key update", (job.id,))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             entry, attempt = await fetch.take(pool, worker, [TRANSCRIBE])
         assert entry["args"] == {"job": job.id} and attempt is None
     assert await sql("select state, attempt from jobs") == [("queued", 0)]
@@ -129,7 +129,7 @@ async def test_a_job_whose_task_ended_before_its_first_step_is_taken_again_and_o
     first, second = await submit("first.mp4"), await submit("second.mp4")
 
     async def take() -> int:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             taken = await queue.app.job_manager.fetch_job(None, worker)
         return taken.task_kwargs["job"]
 

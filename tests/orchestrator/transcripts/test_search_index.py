@@ -74,7 +74,7 @@ async def test_a_service_indexes_again_what_an_older_one_stores(pool, store_tran
     keeping = asyncio.create_task(search_entries.keep_current(pool))
     for _ in range(2):
         await sql("update segments set search = '', search_version = 0")
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while await sql("select 1 from segments where search_version = 0"):
                 await asyncio.sleep(0.05)
         assert await sql("select search::text from segments order by index") == made
@@ -106,7 +106,7 @@ async def test_newer_transcriptions_are_not_looked_through_again(pool, store_tra
 
 
 async def _waits_for_a_lock(sql):
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not await sql(
             "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%%segments%%'"
         ):

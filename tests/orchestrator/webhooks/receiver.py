@@ -11,6 +11,8 @@ from tornado.httputil import HTTPHeaders
 from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
+from tests.waiting import eventually
+
 
 class Received(NamedTuple):
     """A request that came."""
@@ -57,13 +59,10 @@ class Receiver:
             server.stop()
             await server.close_all_connections()
 
-    async def gets(self, count: int, seconds: float = 20) -> list[Received]:
+    async def gets(self, count: int) -> list[Received]:
         """Wait for so many requests."""
-        for _ in range(int(seconds / 0.02)):
-            if len(self.received) >= count:
-                return self.received
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"{len(self.received)} of {count} messages came")
+        await eventually(lambda: len(self.received) >= count)
+        return self.received
 
 
 class ReceiverHandler(RequestHandler):

@@ -215,13 +215,13 @@ async def test_a_kill_between_the_end_of_a_job_and_its_delivery_loses_nothing_an
     receiver.answers = [None]
     job = await submit("a.mp4")
     serve = await orchestrator.start("serve")
-    await job_in(job.id, "done", seconds=30)
+    await job_in(job.id, "done")
     await receiver.gets(1)
     log = (await serve.ends(signal.SIGKILL)).err
     assert (await log_of(state="pending"))[0].attempts == 1
     await sql("update webhook_deliveries set due_at = now()")  # as after some time
     serve = await orchestrator.start("serve")
-    await receiver.gets(2, seconds=40)
+    await receiver.gets(2)
     await log_of(state="delivered")
     log += (await serve.ends(signal.SIGTERM)).err
     assert len({(one.headers["webhook-id"], one.body) for one in receiver.received}) == 1

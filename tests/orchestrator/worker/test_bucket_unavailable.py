@@ -47,7 +47,7 @@ async def test_jobs_wait_for_a_bucket_that_is_gone_and_continue_by_themselves(
         await asyncio.sleep(1)
         assert await sql("select xmin::text from jobs order by id") == written, "a job that waits is not written again"
         away.rename(bucket)
-        jobs = [await job_in(id, "done", seconds=60) for id in ids]
+        jobs = [await job_in(id, "done") for id in ids]
     assert [(job.attempt, job.failures) for job in jobs] == [(1, 0)] * 2
     assert (await http.get(f"{extractor}/healthz")).status_code == 200
     lines = [record.getMessage() for record in caplog.records if record.name.startswith("orchestrator.worker.outages")]

@@ -31,7 +31,7 @@ async def test_an_unknown_fault_uses_up_the_attempts_and_is_the_reason(
 ):
     make_video(bucket / "talk.mp4")
     async with working(real_transcriber):
-        job = await job_in((await submit()).id, "failed", seconds=60)
+        job = await job_in((await submit()).id, "failed")
     assert job.attempt == MAX_ATTEMPTS
     assert job.error.code == "internal_error"
     assert job.error.message.startswith(f"gave up after {MAX_ATTEMPTS} attempts: extractor-api failed; its log")

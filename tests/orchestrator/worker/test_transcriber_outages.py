@@ -14,12 +14,7 @@ from reelscribe.errors import RemoteError
 from reelscribe.http.access.tokens import Tokens
 from tests.orchestrator.conftest import run_worker
 from tests.orchestrator.scripted import ScriptedTranscriber, falls_silent_after, refuses, transcribes
-
-
-async def until(condition, seconds: float = 15) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.02)
+from tests.waiting import eventually
 
 
 async def test_a_transcriber_gets_as_many_jobs_as_it_has_slots(database_url, transcriber, submit):
@@ -29,7 +24,7 @@ async def test_a_transcriber_gets_as_many_jobs_as_it_has_slots(database_url, tra
         await submit(f"{number}.mp4")
     async with run_worker(database_url, (transcriber.url,), 30, max_running=None):
         most = 6 + transcriber_choice.AHEAD
-        await until(lambda: len(transcriber.requests) == most)
+        await eventually(lambda: len(transcriber.requests) == most)
         await asyncio.sleep(worker.POLL_SECONDS * 1.5)
         assert len(transcriber.requests) == most
 
@@ -82,6 +77,7 @@ async def test_a_transcriber_that_goes_and_comes_back_is_two_lines(
         rows = await sql("select id, xmin::text from jobs order by id")
         await asyncio.sleep(1)
         assert await sql("select id, xmin::text from jobs order by id") == rows, "each has tried ten times"
+        await eventually(lines)
         [gone] = lines()
         assert "does not answer" in gone and "jobs wait until that is over" in gone
         await running._log_waiting()
@@ -93,7 +89,7 @@ async def test_a_transcriber_that_goes_and_comes_back_is_two_lines(
         assert lines()[1].startswith("4 jobs still wait: the transcriber at")
         async with ScriptedTranscriber().listening(free_port):
             for id in ids:
-                await job_in(id, "done", seconds=40)
+                await job_in(id, "done")
     assert len([line for line in lines() if "can be used again" in line]) == 1
 
 
@@ -106,10 +102,10 @@ async def test_a_transcriber_that_starts_later_than_the_worker_is_no_line(
     async with run_worker(database_url, (f"http://127.0.0.1:{free_port}",), 5, max_running=None):
         await asyncio.sleep(0.5)
         async with ScriptedTranscriber().listening(free_port) as transcriber:
-            await until(lambda: transcriber.probes)
+            await eventually(lambda: transcriber.probes)
             await job_in((await submit()).id, "done")
             assert not caplog.records
-        await until(lambda: caplog.records)
+        await eventually(lambda: caplog.records)
     assert "does not answer" in caplog.records[0].getMessage()
 
 

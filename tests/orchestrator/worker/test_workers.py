@@ -13,11 +13,7 @@ from orchestrator.queue import fetch
 from orchestrator.worker import outages, worker
 from tests.orchestrator.conftest import run_worker
 from tests.orchestrator.scripted import ScriptedTranscriber, breaks_off_after, falls_silent_after, refuses, transcribes
-
-LISTENING = """
-    select pid from pg_stat_activity
-    where datname = current_database() and position('LISTEN ' in query) > 0 and pid <> pg_backend_pid()
-"""
+from tests.waiting import eventually
 
 
 async def test_two_worker_processes_never_run_a_job_twice_concurrently(orchestrator, submit, job_in, transcriber, sql):
@@ -34,10 +30,12 @@ async def test_two_worker_processes_never_run_a_job_twice_concurrently(orchestra
         running[savepath] -= 1
 
     transcriber.scripts = [counted]
-    jobs = [await submit(f"talk {number}.mp4") for number in range(30)]
     workers = [await orchestrator.start("worker") for _ in range(2)]
+    for command in workers:
+        await command.says("takes as many jobs as")
+    jobs = [await submit(f"talk {number}.mp4") for number in range(30)]
     for job in jobs:
-        await job_in(job.id, "done", seconds=40)
+        await job_in(job.id, "done")
     for command in workers:
         ended = await command.ends(signal.SIGTERM)
         assert ended.code == 0
@@ -47,7 +45,8 @@ async def test_two_worker_processes_never_run_a_job_twice_concurrently(orchestra
     assert await sql("select distinct attempt from transcriptions") == [(1,)]
 
 
-async def test_a_job_continues_at_another_transcriber(submit, working, job_in, transcriber):
+async def test_a_job_continues_at_another_transcriber(submit, working, job_in, transcriber, monkeypatch):
+    monkeypatch.setattr(outages, "pause_seconds", lambda failures: 600.0)
     transcriber.scripts = [breaks_off_after(1)]
     async with ScriptedTranscriber().listening() as other, working(transcriber.url, other.url):
         other.free = 3
@@ -92,7 +91,7 @@ async def test_a_transcriber_that_fails_is_left_alone_and_probed_again(
 
 
 async def test_a_job_that_comes_while_a_worker_looks_for_one_is_taken_immediately(
-    submit, working, job_in, sql, monkeypatch
+    submit, working, job_in, notified, monkeypatch
 ):
     take = fetch.take
     taken: list[Any] = []
@@ -107,13 +106,10 @@ async def test_a_job_that_comes_while_a_worker_looks_for_one_is_taken_immediatel
         return taken[-1]
 
     monkeypatch.setattr(fetch, "take", look_for_long)
-    monkeypatch.setattr("orchestrator.worker.worker.POLL_SECONDS", 60)
     async with working():
-        while not await sql(LISTENING):
-            await asyncio.sleep(0.02)
+        await notified()
         await job_in((await submit()).id, "done")
-        while not late:
-            await asyncio.sleep(0.02)
+        await eventually(lambda: late)
         await job_in(late[0].id, "done")
 
 
@@ -131,7 +127,8 @@ async def test_a_database_that_goes_and_comes_back_is_two_lines(
         await job_in((await submit("before.mp4")).id, "done")
         caplog.clear()
         proxy.go_away()
-        await asyncio.sleep(2.5)
+        await eventually(ours)
+        await asyncio.sleep(1)
         [gone] = ours()
         assert gone.startswith("the database does not answer") and "no job is taken until that is over" in gone
         await proxy.come_back()

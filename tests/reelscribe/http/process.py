@@ -11,6 +11,8 @@ import time
 from functools import partial
 from pathlib import Path
 
+from tests.waiting import TIMEOUT_SECONDS
+
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
@@ -18,6 +20,7 @@ from reelscribe import logs
 from reelscribe.http.access.tokens import Tokens
 from reelscribe.http.api.operations import Operation
 from reelscribe.http.api.routes import Api
+from reelscribe.http.server import renewal
 from reelscribe.http.server.service import Service, ServiceHandler
 from reelscribe.http.server.serving import serve
 from reelscribe.settings.loading import ServerSection, SettingsError
@@ -35,6 +38,7 @@ async def stop_work():
 async def main():
     chosen = dict(argument.split("=") for argument in sys.argv[1:])
     token_file = chosen.pop("token_file", None)
+    renewal.LOOK_SECONDS = float(chosen.pop("look_seconds", renewal.LOOK_SECONDS))
     service = Service("test-service", Tokens.from_file(token_file and Path(token_file)))
     slow = Operation("GET", "/slow/{seconds}", "slow", "", (), path_parameters={"seconds": ".+"}, handler=SlowHandler)
     application = Api("Test", "Is slow.", (slow,)).application(service)
@@ -54,7 +58,7 @@ class Process:
 
     Args:
         terminal: that it runs at; None: it has none, as below systemd.
-        listener: settings of its section, and ``token_file``.
+        listener: settings of its section, ``token_file``, and ``look_seconds``: how often it looks at its files.
     """
 
     def __init__(self, log: Path, terminal: int | None = None, **listener: object) -> None:
@@ -73,7 +77,7 @@ class Process:
 
     def wait_for(self, pattern: str) -> str:
         """The first group of ``pattern`` in its log."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while not (found := re.search(pattern, self.stderr)):
             assert self.child.poll() is None and time.monotonic() < deadline, self.stderr
             time.sleep(0.02)
@@ -86,7 +90,7 @@ class Process:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal; return the exit code."""
         self.child.send_signal(number)
-        return self.child.wait(timeout=15)
+        return self.child.wait(TIMEOUT_SECONDS)
 
     def reload(self) -> None:
         """Send SIGHUP, and return once it has done what that asks for."""

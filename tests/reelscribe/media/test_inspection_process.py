@@ -15,14 +15,9 @@ from reelscribe.media.inspection import inspect
 from reelscribe.media.inspection_process import keep_ready
 from reelscribe.media.stored_object import open_file
 from tests.reelscribe.media.files import describing_processes
+from tests.waiting import eventually
 
 MAX_SECONDS = 30
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(MAX_SECONDS):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def described(ffmpeg: FFmpeg, path: Path) -> str:
@@ -41,7 +36,7 @@ def test_it_is_there_while_it_is_kept_and_used_for_one_recording_only(
         seen = []
         async with keep_ready(local_ffmpeg.sandbox, MAX_SECONDS):
             for _ in range(2):
-                await until(lambda: bool(describing_processes()))
+                await eventually(lambda: bool(describing_processes()))
                 seen.append(set(describing_processes()))
                 assert await described(local_ffmpeg, tmp_path / "a.flac") == "flac"
                 assert not seen[-1] & set(describing_processes())
@@ -73,14 +68,14 @@ def test_one_that_was_killed_while_it_waited_is_replaced(
 
     async def kill_and_describe() -> None:
         async with keep_ready(local_ffmpeg.sandbox, MAX_SECONDS):
-            await until(lambda: bool(describing_processes()))
+            await eventually(lambda: bool(describing_processes()))
             killed = set(describing_processes())
             for process in killed:
                 process.kill()
-            await until(lambda: not describing_processes())
+            await eventually(lambda: not describing_processes())
             await asyncio.sleep(0.1)
             assert await described(local_ffmpeg, tmp_path / "a.flac") == "flac"
-            await until(lambda: bool(describing_processes()))
+            await eventually(lambda: bool(describing_processes()))
 
     asyncio.run(kill_and_describe())
     assert describing_processes() == []
@@ -104,4 +99,4 @@ asyncio.run(leave())
 
 def test_it_ends_by_itself_when_its_service_is_gone() -> None:
     left = subprocess.run([sys.executable, "-c", ABANDON], capture_output=True, text=True, timeout=MAX_SECONDS)
-    asyncio.run(until(lambda: not psutil.pid_exists(int(left.stdout))))
+    asyncio.run(eventually(lambda: not psutil.pid_exists(int(left.stdout))))

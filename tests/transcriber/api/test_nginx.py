@@ -23,7 +23,7 @@ async def test_events_arrive_while_more_audio_is_awaited(
     with nginx(tmp_path, http_version, b=str(transcriber.http.base_url)) as url:
         async with httpx.AsyncClient(base_url=f"{url}/b", timeout=30) as http:
             proxied = Transcriber(http, transcriber.service)
-            async with aclosing(proxied.stream("minute.flac")) as events, asyncio.timeout(30):
+            async with aclosing(proxied.stream("minute.flac")) as events, asyncio.timeout(60):
                 async for event in events:
                     if isinstance(event, Started):
                         break

@@ -14,6 +14,7 @@ from reelscribe.settings.transcriber import TranscriberSection
 from tests.reelscribe.http.server.test_connections import HalfClosed
 from tests.transcriber.conftest import Serve, Transcriber, text, truth
 from tests.transcriber.peer import SPEECH, Script
+from tests.waiting import eventually
 from transcriber import service
 from transcriber.api import recording_handler
 from transcriber.api.schemas import TranscriptionForm, TranslationForm
@@ -27,13 +28,11 @@ JSON = {"Accept": "application/json"}
 
 async def until(transcriber: Transcriber, **expected: object) -> None:
     """Wait for these values of ``/healthz``."""
-    health: dict[str, object] = {}
-    for _ in range(100):
-        health = (await transcriber.http.get("/healthz")).json()
-        if expected.items() <= health.items():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"{health} is not {expected} after 2 s")
+
+    async def as_expected() -> bool:
+        return expected.items() <= (await transcriber.http.get("/healthz")).json().items()
+
+    await eventually(as_expected)
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ import pytest
 from reelscribe.contracts.events import Finished, Progress, Segment, Started
 from tests.transcriber.conftest import Serve, Transcriber, segments, text, truth, word_error_rate
 from tests.transcriber.peer import SPEECH, Script
+from tests.waiting import eventually
 from transcriber.audio.mel import Features, MelWindow
 from transcriber.decoding.options import DecodingOptions
 from transcriber.decoding.passes import Passes
@@ -273,8 +274,7 @@ async def test_the_extractor_is_not_kept_waiting_while_the_model_is_behind(
     allowed = held_model(transcriber)
     script.chunk_bytes = 20_000
     request = asyncio.create_task(transcriber.events("minute.flac"))
-    while not script.done:
-        await asyncio.sleep(0.1)
+    await eventually(lambda: script.done)
     (running,) = transcriber.service._transcriptions
     assert running.received_seconds < 50
     allowed.set()
@@ -287,7 +287,7 @@ async def test_nor_while_the_detection_of_the_language_waits_for_the_model(
     resume = threading.Event()
 
     def detect(*_: Any) -> tuple[str, float]:
-        resume.wait(20)
+        resume.wait(60)
         return "en", 0.99
 
     monkeypatch.setattr(transcription, "READ_AHEAD_SECONDS", 0.01)
@@ -295,11 +295,7 @@ async def test_nor_while_the_detection_of_the_language_waits_for_the_model(
     monkeypatch.setattr(Recogniser, "detect_language", detect)
     script.chunk_bytes = 20_000
     request = asyncio.create_task(transcriber.events("minute.flac"))
-    for _ in range(100):
-        if script.done:
-            break
-        await asyncio.sleep(0.1)
-    assert script.done
+    await eventually(lambda: script.done)
     (running,) = transcriber.service._transcriptions
     assert running.received_seconds < 50
     resume.set()

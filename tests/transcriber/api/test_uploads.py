@@ -13,6 +13,7 @@ import pytest
 from reelscribe.contracts.events import Event, Finished, Started, events
 from tests.transcriber.conftest import Serve, Transcriber, segments, text, truth
 from tests.transcriber.peer import SPEECH
+from tests.waiting import eventually
 from transcriber.api import recording_handler
 
 SHORT = SPEECH / "short.flac"
@@ -46,14 +47,6 @@ def deleted_files(folder: Path) -> list[str]:
 def running_ffmpeg() -> list[psutil.Process]:
     children = psutil.Process().children(recursive=True)
     return [child for child in children if "ffmpeg" in child.name() and child.status() != psutil.STATUS_ZOMBIE]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(200):
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("did not come true within 4 s")
 
 
 async def test_a_file_is_transcribed_like_a_recording_of_the_bucket(transcriber: Transcriber, tmp_path: Path) -> None:
@@ -208,9 +201,9 @@ async def test_a_client_that_leaves_during_its_upload_leaves_nothing_behind(
     transcriber: Transcriber, tmp_path: Path
 ) -> None:
     writer = await half_an_upload(transcriber)
-    await until(lambda: bool(deleted_files(tmp_path)))
+    await eventually(lambda: bool(deleted_files(tmp_path)))
     writer.transport.abort()
-    await until(lambda: not deleted_files(tmp_path))
+    await eventually(lambda: not deleted_files(tmp_path))
     assert not transcriber.service.running
 
 
@@ -219,8 +212,8 @@ async def test_a_client_that_stops_sending_is_disconnected(
 ) -> None:
     monkeypatch.setattr(recording_handler, "STALL_SECONDS", 0.2)
     writer = await half_an_upload(transcriber)
-    await until(lambda: bool(deleted_files(tmp_path)))
-    await until(lambda: not deleted_files(tmp_path))
+    await eventually(lambda: bool(deleted_files(tmp_path)))
+    await eventually(lambda: not deleted_files(tmp_path))
     writer.close()
 
 
@@ -229,9 +222,9 @@ async def test_a_client_that_sends_a_little_now_and_then_is_disconnected(
 ) -> None:
     monkeypatch.setattr(recording_handler, "STALL_SECONDS", 0.5)
     writer = await half_an_upload(transcriber)
-    await until(lambda: bool(deleted_files(tmp_path)))
+    await eventually(lambda: bool(deleted_files(tmp_path)))
     dripping = asyncio.create_task(drip(writer))
-    await until(lambda: not deleted_files(tmp_path))
+    await eventually(lambda: not deleted_files(tmp_path))
     dripping.cancel()
     writer.close()
 
@@ -242,8 +235,8 @@ async def test_so_is_one_that_sends_a_little_after_it_was_refused(
     monkeypatch.setattr(recording_handler, "STALL_SECONDS", 0.5)
     writer = await half_an_upload(transcriber, part("file", b"1", "a") + part("file", b"2", "b"))
     dripping = asyncio.create_task(drip(writer))
-    await until(lambda: bool(transcriber.service.running) and not transcriber.service.slots.waiting)
-    await until(lambda: not transcriber.service.running)
+    await eventually(lambda: bool(transcriber.service.running) and not transcriber.service.slots.waiting)
+    await eventually(lambda: not transcriber.service.running)
     dripping.cancel()
     writer.close()
 
@@ -273,7 +266,7 @@ async def test_a_length_that_is_no_number_is_a_bad_request(
     writer.write(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n".encode())
     assert b" 400 " in await reader.readline()
     writer.close()
-    await until(lambda: not transcriber.service.slots.waiting)
+    await eventually(lambda: not transcriber.service.slots.waiting)
     assert "Traceback" not in caplog.text
 
 
@@ -290,7 +283,7 @@ async def test_a_client_that_leaves_during_the_transcript_leaves_nothing_behind(
     async with transcriber.http.stream("POST", "/transcribe", files=files) as response:
         await anext(response.aiter_bytes())
         assert running_ffmpeg() and deleted_files(tmp_path)
-    await until(lambda: not deleted_files(tmp_path) and not running_ffmpeg())
+    await eventually(lambda: not deleted_files(tmp_path) and not running_ffmpeg())
     assert transcriber.service.health()["free"] == 4
 
 

@@ -20,9 +20,12 @@ import pytest
 from reelscribe.contracts.events import Failed
 from tests.transcriber.conftest import Serve
 from tests.transcriber.peer import Script, extractor
+from tests.waiting import eventually
 from transcriber.model.finding import BUNDLED
+from transcriber.service import SHARE_OF_GRACE
 
-GRACE_SECONDS = 5
+GRACE_SECONDS = 40
+"""Many times what each stop takes: none waits for it to pass."""
 HALF_A_FORM = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + bytes(3_000_000)
 
 
@@ -71,21 +74,17 @@ class Service:
 
     async def said(self, words: str) -> str:
         """Wait for a line of the log; what follows the words in it."""
-        for _ in range(600):
-            if words in (log := self.log.read_text()):
-                return log.partition(words)[2].partition("\n")[0]
+        while words not in (log := self.log.read_text()):
             assert self.process.poll() is None, log
             await asyncio.sleep(0.05)
-        raise AssertionError(f"no {words!r} in\n{log}")
+        return log.partition(words)[2].partition("\n")[0]
 
     async def ended(self, *signals: signal.Signals) -> None:
         """Send the signals; it must end with 0, within its grace time, and without a traceback."""
-        sent = time.monotonic()
         for number in signals:
             self.process.send_signal(number)
             await asyncio.sleep(0.05)
-        code = await asyncio.to_thread(self.process.wait, GRACE_SECONDS + 5)
-        assert (code, time.monotonic() - sent < GRACE_SECONDS + 1) == (0, True)
+        assert await asyncio.to_thread(self.process.wait, GRACE_SECONDS * SHARE_OF_GRACE) == 0
         log = self.log.read_text()
         assert "Traceback" not in log and "never retrieved" not in log, log
 
@@ -122,7 +121,7 @@ def block(folder: Path) -> None:
 @asynccontextmanager
 async def client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
     url = await service.said("server running on ")
-    async with httpx.AsyncClient(base_url=url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as http:
         yield http
 
 
@@ -134,11 +133,10 @@ async def lines(http: httpx.AsyncClient, events: list[dict[str, Any]], **body: A
 
 
 async def health(http: httpx.AsyncClient, **expected: object) -> None:
-    for _ in range(500):
-        if expected.items() <= (await http.get("/healthz")).json().items():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"health was never {expected}")
+    async def as_expected() -> bool:
+        return expected.items() <= (await http.get("/healthz")).json().items()
+
+    await eventually(as_expected)
 
 
 async def half_an_upload(url: httpx.URL) -> bytes:
@@ -190,9 +188,7 @@ async def test_running_waiting_and_uploading_clients_all_get_the_reason(start: A
 async def test_an_idle_service_ends_immediately(start: Any) -> None:
     service = start()
     async with client(service):
-        started = time.monotonic()
         await service.ended(signal.SIGINT)
-        assert time.monotonic() - started < 2
 
 
 async def test_while_the_model_loads_at_the_start(start: Any, stuck_model: Path) -> None:
@@ -230,7 +226,7 @@ async def test_a_model_that_works_no_more_ends_the_process_so_that_a_new_one_beg
                 await asyncio.sleep(0.05)
             service.process.send_signal(signal.SIGUSR1)
             script.hold.set()
-            await asyncio.wait_for(job, 20)
+            await asyncio.wait_for(job, 60)
         assert (events[-1]["code"], events[-1]["retryable"]) == ("model_broken", True)
         assert await asyncio.to_thread(service.process.wait, GRACE_SECONDS) == 1
     assert "which only a new process may fix" in service.log.read_text()
@@ -244,7 +240,7 @@ async def test_a_window_that_outlasts_the_grace_time_is_handed_back(
     decode, allowed = transcriber.service.recogniser.decode, threading.Event()
 
     def slow(*arguments: Any) -> Any:
-        allowed.wait(10)
+        allowed.wait(60)
         return decode(*arguments)
 
     monkeypatch.setattr(transcriber.service.recogniser, "decode", slow)
@@ -254,6 +250,8 @@ async def test_a_window_that_outlasts_the_grace_time_is_handed_back(
     started = time.monotonic()
     await transcriber.service.stop()
     end = (await running)[-1]
+    waited = time.monotonic() - started
     assert isinstance(end, Failed) and (end.code, end.details) == ("stopping", {"resume": pytest.approx(0, abs=0.5)})
-    assert 0.7 < time.monotonic() - started < 1
+    assert waited > SHARE_OF_GRACE * 0.9 and not allowed.is_set(), "it had the time that it has, and no more"
     allowed.set()
+    await eventually(lambda: not transcriber.service.model.busy)  # else it loads the model again, in the next test

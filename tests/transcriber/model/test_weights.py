@@ -114,7 +114,7 @@ async def test_while_it_loads_clients_get_an_event_every_few_seconds(
     resume, load = threading.Event(), transcriber.service.weights._load_now
 
     def slow() -> str | None:
-        resume.wait(10)
+        resume.wait(60)
         return load()
 
     monkeypatch.setattr(transcriber.service.weights, "_load_now", slow)
@@ -132,6 +132,7 @@ async def test_while_it_loads_clients_get_an_event_every_few_seconds(
 async def test_a_load_that_fails_is_503_with_a_reason_and_the_service_stays(
     transcriber: Transcriber, broken: pytest.MonkeyPatch, headers: dict[str, str]
 ) -> None:
+    broken.setattr(service, "HEARTBEAT_SECONDS", 60)  # with the first one, the status is sent
     await unload(transcriber)
     refused = await transcriber.http.post("/transcribe", json=SHORT, headers=headers)
     error = refused.json()["error"]
@@ -151,7 +152,7 @@ async def test_a_load_that_fails_late_is_a_failure_worth_a_retry(
     resume = threading.Event()
 
     def fail() -> str:
-        resume.wait(10)
+        resume.wait(60)
         return "CUDA failed with error out of memory"
 
     monkeypatch.setattr(service, "HEARTBEAT_SECONDS", 0.1)
@@ -175,7 +176,7 @@ async def test_a_client_that_leaves_while_it_loads_leaves_no_mess(
     resume, load = threading.Event(), transcriber.service.weights._load_now
 
     def slow() -> str | None:
-        resume.wait(10)
+        resume.wait(60)
         return load()
 
     monkeypatch.setattr(transcriber.service.weights, "_load_now", slow)
@@ -189,11 +190,11 @@ async def test_a_client_that_leaves_while_it_loads_leaves_no_mess(
 
 
 async def test_after_some_idle_time_it_is_unloaded(serve: Serve, script: Script) -> None:
-    transcriber = await serve(idle_unload_seconds=0.3)
+    transcriber = await serve(idle_unload_seconds=0.6)
     script.hold = asyncio.Event()
     running = asyncio.create_task(transcriber.events("short.flac"))
-    await until(transcriber, free=3)
-    await asyncio.sleep(0.5)
+    await until(transcriber, free=3, model_state="loaded")
+    await asyncio.sleep(0.8)
     assert await state(transcriber) == "loaded", "a job is running, however quietly"
     script.hold.set()
     await running

@@ -47,7 +47,7 @@ class Recorder:
         return (call.options, call.window.seconds) if self.lengths_matter else call.options
 
     def decode(self, calls: Sequence[Call]) -> list[Outcome]:
-        assert self.allowed.wait(10)
+        assert self.allowed.wait(60)
         self.batches.append([call.window.seconds for call in calls])
         return [Outcome([], [], self.settled.get(one.window.seconds, one.window.seconds)) for one in calls]
 
@@ -336,7 +336,7 @@ async def test_a_call_alone_waits_until_no_other_call_runs() -> None:
     pool, order, resume = model_pool(2), list[str](), threading.Event()
 
     def long_call() -> None:
-        assert resume.wait(10)
+        assert resume.wait(60)
         order.append("call")
 
     running = asyncio.create_task(pool.call(long_call))

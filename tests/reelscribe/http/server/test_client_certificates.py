@@ -197,5 +197,5 @@ class TestSettings:
     def test_authorities_that_cannot_be_read_are_one_sentence(self, start, authority, tmp_path):
         own = authority.sign("server")
         process = start(tls_cert=own["cert"], tls_key=own["key"], tls_client_ca=tmp_path / "none.pem")
-        assert process.child.wait(timeout=20) == 1
+        assert process.child.wait(60) == 1
         assert process.stderr == f"tls_client_ca: {tmp_path}/none.pem cannot be read: No such file or directory\n"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.reelscribe.http.server.test_service import until
+from tests.waiting import eventually
 
 ECHO = "POST /orders/echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
 BODY = '{"item": "bread"}'
@@ -46,7 +46,7 @@ class TestUnreadableRequests:
         assert error["message"].startswith("the request is not valid HTTP: ") and words in error["message"]
         assert headers["X-Request-Id"] == error["request_id"]
         assert headers["Connection"] == "close" and headers["Server"] == "reelscribe"
-        await until(served.service.idle.is_set)
+        await eventually(served.service.idle.is_set)
 
     async def test_headers_that_are_too_large_are_431(self, served):
         request = f"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Padding: {'x' * 200_000}\r\n\r\n"
@@ -81,7 +81,7 @@ class HalfClosed:
         """All until the server closes, without interim answers."""
         self._socket.setblocking(False)
         received = b""
-        while chunk := await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self._socket, 65536), 10):
+        while chunk := await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self._socket, 65536), 60):
             received += chunk
         self._socket.close()
         return received.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"")
@@ -110,23 +110,23 @@ class TestHalfClosedClients:
 
     async def test_one_that_leaves_while_it_waits_ends_its_request(self, served):
         client = HalfClosed(served.port, "GET /late HTTP/1.1\r\nHost: a\r\n\r\n")
-        await until(lambda: served.service.running)
+        await eventually(lambda: served.service.running)
         await asyncio.sleep(0.7)
         assert served.service.running
         client.leave()
-        await until(served.service.idle.is_set)
+        await eventually(served.service.idle.is_set)
 
     @pytest.mark.parametrize("version", ["1.0", "1.1"])
     async def test_a_client_that_leaves_while_it_waits_ends_its_request(self, served, version):
         _, writer = await asyncio.open_connection("127.0.0.1", served.port)
         writer.write(f"GET /late HTTP/{version}\r\nHost: a\r\n\r\n".encode())
-        await until(lambda: served.service.running)
+        await eventually(lambda: served.service.running)
         writer.close()
-        await until(served.service.idle.is_set)
+        await eventually(served.service.idle.is_set)
 
     async def test_one_that_waits_costs_no_cpu_time(self, served):
         client = HalfClosed(served.port, "GET /late HTTP/1.1\r\nHost: a\r\n\r\n")
-        await until(lambda: served.service.running)
+        await eventually(lambda: served.service.running)
         await asyncio.sleep(0.2)
         turns = 0
         end = asyncio.get_running_loop().time() + 0.4

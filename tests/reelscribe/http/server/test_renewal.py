@@ -8,7 +8,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,17 +17,11 @@ import pytest
 from reelscribe.http.access.tokens import Tokens
 from reelscribe.http.server.renewal import Renewal
 from tests.reelscribe.http.process import Process
+from tests.waiting import blocking_eventually
 
 
 def status(process: Process, token: str) -> int:
     return httpx.get(f"{process.url}/slow/0", headers={"Authorization": f"Bearer {token}"}).status_code
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return condition()
 
 
 @pytest.fixture
@@ -59,11 +52,13 @@ class TestTokens:
             assert begun.read() == b"begun, ended"
         assert "stopping" not in process.stderr
 
-    def test_a_changed_file_is_noticed_without_a_signal(self, process, token_file):
+    def test_a_changed_file_is_noticed_without_a_signal(self, start, token_file):
+        process = start(token_file=token_file, look_seconds=0.2)
+        assert status(process, "old") == 200
         replacement = token_file.with_name("tokens.new")
         replacement.write_text("new\n")
         replacement.rename(token_file)
-        assert eventually(lambda: status(process, "new") == 200)
+        assert blocking_eventually(lambda: status(process, "new") == 200)
         assert status(process, "old") == 401
 
     async def test_a_file_that_is_still_being_written_is_not_read_yet(self, token_file, monkeypatch):
@@ -125,7 +120,7 @@ def replace(certificate: Path, key: Path, folder: Path) -> None:
 def shown(url: str) -> str:
     """The certificate of the service at this address, in PEM format."""
     host, port = url.removeprefix("https://").split(":")
-    return ssl.get_server_certificate((host, int(port)), timeout=10)
+    return ssl.get_server_certificate((host, int(port)), timeout=60)
 
 
 class TestCertificates:
@@ -157,9 +152,12 @@ class TestCertificates:
         with httpx.Client(verify=trust) as client, pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             client.get(f"{process.url}/healthz")
 
-    def test_changed_files_are_noticed_without_a_signal(self, process, other, tmp_path):
+    def test_changed_files_are_noticed_without_a_signal(self, start, certificate, other, tmp_path):
+        replace(certificate[0], certificate[1], tmp_path)
+        process = start(tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem", look_seconds=0.2)
+        assert shown(process.url) == certificate[0].read_text()
         replace(other[0], other[1], tmp_path)
-        assert eventually(lambda: shown(process.url) == other[0].read_text())
+        assert blocking_eventually(lambda: shown(process.url) == other[0].read_text())
 
     def test_one_without_its_key_changes_nothing(self, process, certificate, other, tmp_path):
         shutil.copy(other[0], tmp_path / "cert.pem")
@@ -179,7 +177,7 @@ class TestSignal:
         os.close(theirs)
         assert process.url
         os.close(ours)
-        assert process.child.wait(timeout=30) == 0
+        assert process.child.wait(60) == 0
         assert "work handed back" in process.stderr
 
     def test_systemd_is_notified_of_a_reload_and_of_what_is_wrong(self, start, token_file, tmp_path, monkeypatch):

@@ -10,20 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.waiting import eventually
+
 
 def error_of(response: httpx.Response) -> dict[str, Any]:
     """The error object of an answer, which names the request in its body and in its headers."""
     error: dict[str, Any] = response.json()["error"]
     assert error["request_id"] == response.headers["X-Request-Id"]
     return error
-
-
-async def until(condition: Any) -> None:
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not happen within 5 s")
 
 
 class TestAnswers:
@@ -139,7 +133,7 @@ class TestBodySize:
         head = b"POST /orders/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n"
         _, writer = await asyncio.open_connection("127.0.0.1", served.port)
         writer.write(head + b"x" * 800_000)
-        await until(lambda: served.service.running and next(iter(served.service.running)).body)
+        await eventually(lambda: served.service.running and next(iter(served.service.running)).body)
         await asyncio.sleep(0.1)
         (handler,) = served.service.running
         assert len(handler.body) < 100_000
@@ -189,7 +183,7 @@ class TestConnections:
             served.service.stopping.set()
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(self.request(path, size))
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), 60)
         assert answer.startswith(b"HTTP/1.1 %d " % status) and b"\r\nConnection: close\r\n" in answer
         assert answer.endswith(b"}}"), "all of it comes"
         writer.close()
@@ -198,7 +192,7 @@ class TestConnections:
         reader, writer = await asyncio.open_connection("127.0.0.1", guarded.port)
         for path, status in (("/orders/echo", 200), ("/orders/busy", 503), ("/orders/echo", 200)):
             writer.write(self.request(path, 1, "first"))
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
             assert head.startswith(b"HTTP/1.1 %d " % status) and b"Connection" not in head
             length = re.search(rb"Content-Length: (\d+)", head)
             assert length
@@ -231,9 +225,9 @@ class TestLeavingClients:
     async def test_a_client_that_leaves_during_its_body_is_not_waited_for(self, served):
         _, writer = await asyncio.open_connection("127.0.0.1", served.port)
         writer.write(b"POST /orders/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
-        await until(lambda: served.service.running)
+        await eventually(lambda: served.service.running)
         writer.close()
-        await until(served.service.idle.is_set)
+        await eventually(served.service.idle.is_set)
 
     async def test_a_client_that_resets_during_the_answer_is_not_waited_for(self, served):
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
@@ -241,7 +235,7 @@ class TestLeavingClients:
         assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.close()
-        await until(served.service.idle.is_set)
+        await eventually(served.service.idle.is_set)
 
 
 class TestStopping:

@@ -5,7 +5,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import time
 from contextlib import closing, suppress
 
 import httpx
@@ -42,12 +41,12 @@ class TestStart:
         with closing(socket.create_server(("127.0.0.1", 0))) as taken:
             port = taken.getsockname()[1]
             process = start(port=port)
-            assert process.child.wait(timeout=20) == 1
+            assert process.child.wait(60) == 1
         assert process.stderr == f"cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
     def test_an_unknown_host_is_one_sentence(self, start):
         process = start(host="host.invalid")
-        assert process.child.wait(timeout=20) == 1
+        assert process.child.wait(60) == 1
         assert re.fullmatch(r"cannot listen on host\.invalid:0: [^\n]+\n", process.stderr)
 
     def test_a_service_open_to_everyone_says_so_in_its_log_and_its_health_and_works(self, start):
@@ -82,7 +81,7 @@ class TestTls:
 
     def test_a_missing_certificate_is_one_sentence(self, start, tmp_path):
         process = start(tls_cert=tmp_path / "none.pem")
-        assert process.child.wait(timeout=20) == 1
+        assert process.child.wait(60) == 1
         assert re.fullmatch(
             r"tls_cert \S+none.pem, [^\n]+: cannot be used: No such file or directory\n", process.stderr
         )
@@ -93,18 +92,16 @@ class TestTls:
         command = ["openssl", "ec", "-in", key, "-aes128", "-passout", "pass:hush", "-out", locked]
         subprocess.run(command, check=True, capture_output=True)
         process = start(tls_cert=cert, tls_key=locked)
-        assert process.child.wait(timeout=20) == 1
+        assert process.child.wait(60) == 1
         assert "the key is encrypted" in process.stderr and process.stderr.count("\n") == 1
 
 
 class TestStop:
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
     def test_an_idle_service_stops_immediately_with_exit_code_0(self, start, number):
-        process = start()
+        process = start(grace_seconds=600)
         assert process.url
-        begun = time.monotonic()
         assert process.stop(number) == 0
-        assert time.monotonic() - begun < 3
         assert "work handed back" in process.stderr and "Traceback" not in process.stderr
 
     def test_a_running_request_may_end(self, start):
@@ -112,7 +109,7 @@ class TestStop:
         with httpx.stream("GET", f"{process.url}/slow/1") as response:
             process.child.send_signal(signal.SIGTERM)
             assert response.read() == b"begun, ended"
-        assert process.child.wait(timeout=5) == 0
+        assert process.child.wait(60) == 0
 
     def test_new_connections_are_refused_meanwhile(self, start):
         process = start()
@@ -127,17 +124,14 @@ class TestStop:
 
     def test_after_the_grace_time_a_request_is_cut_not_ended(self, start):
         process = start(grace_seconds=0.3)
-        with httpx.stream("GET", f"{process.url}/slow/60") as response:
+        with httpx.stream("GET", f"{process.url}/slow/600") as response:
             process.child.send_signal(signal.SIGTERM)
             with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
                 response.read()
-        assert process.child.wait(timeout=5) == 0
+        assert process.child.wait(60) == 0
 
     def test_it_does_not_wait_for_clients_that_were_cut_or_left(self, start):
-        process = start(grace_seconds=30)
-        with httpx.stream("GET", f"{process.url}/slow/60"):
+        process = start(grace_seconds=600)
+        with httpx.stream("GET", f"{process.url}/slow/600"):
             pass
-        time.sleep(0.3)
-        begun = time.monotonic()
         assert process.stop() == 0
-        assert time.monotonic() - begun < 5

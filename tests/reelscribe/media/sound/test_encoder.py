@@ -86,7 +86,7 @@ async def test_what_breaks_the_source_is_raised_at_the_end(local_ffmpeg: FFmpeg)
 async def test_the_encoder_starts_before_its_source_has_ended(local_ffmpeg: FFmpeg) -> None:
     waits = asyncio.Event()
     async with aclosing(encoder(local_ffmpeg, "flac").encode(wav(stops=waits))) as encoded:
-        first = await asyncio.wait_for(anext(encoded), 20)
+        first = await asyncio.wait_for(anext(encoded), 60)
         assert first.startswith(b"fLaC")
         waits.set()
         assert [piece async for piece in encoded]
