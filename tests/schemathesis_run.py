@@ -4,10 +4,13 @@ import asyncio
 import sys
 from pathlib import Path
 
+from tests.conftest import THOROUGH
 
-async def finds_nothing(
-    url: str, folder: Path, *options: str, examples: int = 10, exclude: tuple[str, ...] = ()
-) -> str:
+EXAMPLES = 20 if THOROUGH else 4
+"""Of each operation, in addition to those that its schema names and to the limits of all values."""
+
+
+async def finds_nothing(url: str, folder: Path, *options: str, exclude: tuple[str, ...] = ()) -> str:
     """Have all its checks made but one: a schema does not say which objects there are. Returns what it prints.
 
     Args:
@@ -19,7 +22,7 @@ async def finds_nothing(
         *(Path(sys.executable).parent / "schemathesis", "run", f"{url}/openapi.json"),
         *("--header", "Authorization: Bearer first", *options),
         *("--checks", "all", "--exclude-checks", ",".join(("positive_data_acceptance", *exclude)), "--warnings", "off"),
-        *("--max-examples", str(examples), "--generation-deterministic", "--request-timeout", "60", "--no-color"),
+        *("--max-examples", str(EXAMPLES), "--generation-deterministic", "--request-timeout", "60", "--no-color"),
         cwd=folder,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
