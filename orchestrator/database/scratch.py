@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from orchestrator.database.embedded import START_SECONDS
+from orchestrator.database.embedded import GAVE_UP, START_SECONDS
 from orchestrator.database.packaged import new_scratch_server
 from orchestrator.errors import DatabaseUnavailable
 from reelscribe.child_process import end_with_parent
@@ -78,7 +78,7 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, folder: Path
             return
         except psycopg.OperationalError as refused:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise _does_not_start(folder, _last_line(folder / "log") or str(refused)) from None
+                raise _does_not_start(folder, _reason(folder / "log") or str(refused)) from None
         time.sleep(0.05)
 
 
@@ -102,9 +102,11 @@ def _sweep() -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _last_line(log: Path) -> str:
+def _reason(log: Path) -> str:
+    """The line in which PostgreSQL says why it ends, which others may follow; else its last one."""
     with suppress(OSError):
-        return (log.read_text(errors="replace").strip().splitlines() or [""])[-1]
+        lines = log.read_text(errors="replace").strip().splitlines()
+        return next((found[0] for line in reversed(lines) if (found := GAVE_UP.search(line))), "".join(lines[-1:]))
     return ""
 
 

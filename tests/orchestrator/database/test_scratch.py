@@ -1,0 +1,14 @@
+"""A PostgreSQL for a few minutes."""
+
+import pytest
+
+from orchestrator.database import scratch
+from orchestrator.errors import DatabaseUnavailable
+
+
+def test_why_it_does_not_start_is_said_and_not_what_it_says_after_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "SETTINGS", (*scratch.SETTINGS, "shared_preload_libraries=missing"))
+    with pytest.raises(DatabaseUnavailable) as refused, scratch.running():
+        pass
+    assert 'FATAL: could not access file "missing"' in refused.value.message
+    assert "is shut down" not in refused.value.message
