@@ -117,7 +117,7 @@ def _walk(wanted: JobFilter, after: int | None) -> str:
 _WITH_PREFIX = "m.savepath like %(prefix)s"
 _IN_BUCKET = "m.bucket = %(bucket)s"
 _WITH_TEXT = """(
-    position(lower(%(text)s) in lower(m.savepath)) > 0
+    position(lower(%(text)s) in lower(m.savepath collate "default")) > 0 -- its own collation knows no case but ASCII's
     or position(lower(%(text)s) in lower(coalesce(j.error_message, ''))) > 0
 )"""
 

@@ -21,6 +21,17 @@ MOST_SKIPPED = 5000
 """So many blocked jobs are skipped to find one that may start, which takes some 5 ms."""
 
 
+_ENTRY = ", ".join(
+    f"entry.{column}"
+    for column in (
+        *("id", "queue_name", "task_name", "priority", "lock", "queueing_lock", "args", "status", "scheduled_at"),
+        *("attempts", "abort_requested", "worker_id"),
+    )
+)
+"""What procrastinate reads of an entry. Not all columns: while a worker runs, a newer version may add one to the table,
+and PostgreSQL refuses a prepared statement that then returns more."""
+
+
 class Taken(NamedTuple):
     """An entry of the queue, now ``doing`` at a worker, and the attempt at its job, if that could begin."""
 
@@ -47,7 +58,7 @@ def _first(sub_queues: str, free: str, most: int, condition: str = "") -> str:
             {condition} order by {ORDER} limit 1
         ), taken as (
             update procrastinate_jobs entry set status = 'doing', worker_id = %(worker)s
-            from first where entry.id = first.id returning entry.*
+            from first where entry.id = first.id returning {_ENTRY}
         ), begun as (
             {beginning("(select (args->>'job')::bigint from taken)", "(select id from taken)", waits=False)}
         )

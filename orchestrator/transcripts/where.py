@@ -35,7 +35,8 @@ COLUMNS = {
 }
 
 _COMPARED = {"EQ": "=", "NEQ": "<>", "LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
-_MATCHED = {"Like": "like", "ILike": "ilike"}
+_MATCHED = {"Like": "like", "ILike": 'collate "default" ilike'}
+"""The collation of savepaths knows no case but that of ASCII."""
 _PARTS = {"this", "expression", "expressions", "low", "high", "negate"}
 """Of a node that is parsed: one that has another part means more than is read here."""
 _CASTS: dict[Kind, str] = {"text": "text", "number": "double precision", "boolean": "boolean", "time": "timestamptz"}

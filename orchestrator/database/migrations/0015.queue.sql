@@ -21,10 +21,3 @@ create unique index procrastinate_jobs_lock_idx_v1 on procrastinate_jobs (lock) 
 create index procrastinate_jobs_queue_name_idx_v1 on procrastinate_jobs (queue_name) where false;
 create index procrastinate_jobs_id_lock_idx_v1 on procrastinate_jobs (id, lock) where false;
 create index procrastinate_jobs_priority_idx_v1 on procrastinate_jobs (priority desc, id asc) where false;
-
-
--- Savepaths are in the order of their bytes, as listings of a bucket are, whatever the database's own order is. So the
--- index of media_bucket_savepath_key finds prefixes too.
-
-drop index media_by_prefix;
-alter table media alter column savepath type text collate "C";

@@ -80,6 +80,12 @@ async def test_the_pages_together_are_all_jobs_that_match(jobs, pool, monkeypatc
             assert (await all_pages(pool, wanted, limit))[0] == expected, wanted
 
 
+async def test_text_is_found_in_savepaths_whatever_its_case_in_any_language(submissions, pool):
+    [(job, _)] = await submissions.submit(BUCKET, ["Ärger/ÉTÉ.mp4"], Options())
+    for text in ("Ärger", "ärger", "ÄRGER", "été"):
+        assert (await all_pages(pool, JobFilter(text=text), 10))[0] == [job.id], text
+
+
 async def test_a_page_ends_after_its_time_with_what_was_found_and_says_where_it_was(jobs, pool, monkeypatch):
     monkeypatch.setattr(matching, "WALKED_TOGETHER", 5)
     monkeypatch.setattr(matching, "WALKING_SECONDS", 0)

@@ -5,10 +5,11 @@ import asyncio
 import psycopg
 
 from orchestrator.jobs.models import TRANSCRIBE, Options
-from orchestrator.queue import fetch
+from orchestrator.queue import fetch, rules
 from tests.orchestrator.conftest import BUCKET
 
 TRIGGERS = {
+    "complete_entry": True,
     "notify_gone_entries": True,
     "notify_new_entries": True,
     "procrastinate_jobs_notify_queue_job_aborted_v1": True,
@@ -139,3 +140,34 @@ async def test_a_job_whose_task_ended_before_its_first_step_is_taken_again_and_o
     assert queue.begun(entry).number == 2
     assert await queue.app.job_manager.fetch_job(None, worker) is None, "it runs, in the only slot"
     assert second.id != first.id
+
+
+async def test_an_entry_of_an_older_version_that_still_runs_is_paused_too(submit, pool, sql):
+    """It knows no savepaths of entries; the documentation says that no worker has to be stopped for an update."""
+    job = await submit("secret/talk.mp4")
+    await sql("delete from procrastinate_jobs")
+    await sql(
+        """
+        insert into procrastinate_jobs (id, queue_name, task_name, priority, args)
+        select queue_job, kind, kind, priority, jsonb_build_object('job', id) from jobs where id = %s
+        """,
+        job.id,
+    )
+    assert await sql("select savepath from procrastinate_jobs") == [("secret/talk.mp4",)]
+    [(worker,)] = await sql("insert into procrastinate_workers default values returning id")
+    async with pool.connection() as connection:
+        await rules.pause(connection, "secret/", "someone")
+    assert await fetch.take(pool, worker, [TRANSCRIBE]) is None
+
+
+async def test_a_worker_continues_while_a_newer_version_adds_a_column_to_the_queue(
+    submissions, pool, sql, database_url
+):
+    """PostgreSQL refuses a prepared statement whose columns change."""
+    await submissions.submit(BUCKET, [f"{number}.mp4" for number in range(40)], Options())
+    [(worker,)] = await sql("insert into procrastinate_workers default values returning id")
+    for number in range(40):  # a statement is prepared once a connection has executed it five times
+        if number == 30:
+            async with await psycopg.AsyncConnection.connect(database_url) as newer:
+                await newer.execute("alter table procrastinate_jobs add column newer text")
+        assert await fetch.take(pool, worker, [TRANSCRIBE])

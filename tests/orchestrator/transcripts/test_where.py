@@ -42,6 +42,11 @@ async def test_conditions_select_what_they_say(found):
         assert await found(condition) == savepaths, condition
 
 
+async def test_ilike_knows_no_case_in_any_language(found, store_transcript):
+    await store_transcript("Ärger.mp4", "one")
+    assert await found("savepath ilike 'ärger%'") == await found("savepath ilike 'ÄRGER%'") == ["Ärger.mp4"]
+
+
 async def test_every_column_can_be_compared(found):
     values = {"text": "'x'", "number": "1", "boolean": "true", "time": "'2026-01-31'"}
     for name, column in COLUMNS.items():
