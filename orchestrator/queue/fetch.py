@@ -99,7 +99,7 @@ async def take(pool: Pool, worker: int, kinds: Iterable[str], blocked: asyncio.E
         closed = closed_prefixes(rules)
         wanted = {"worker": worker, "sub_queues": open_sub_queues(kinds, rules, closed), "closed": closed}
         row = await _execute(connection, _TAKE, wanted)
-        if row["id"] is None and closed and blocked:
+        if row["id"] is None and closed and kinds and blocked:
             blocked.set()
         return await _taken(connection, row)
 
