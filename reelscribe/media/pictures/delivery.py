@@ -214,7 +214,7 @@ def show(pictures: Pictures, moments: Moments, outbox: Outbox) -> int | None:
     number = 0
     tick = moments.tick(number)
     current: Decoded | None = None
-    for following, shown in pictures.decoded():
+    for following, shown in _with_the_last_sent(pictures.decoded(), outbox):
         while tick is not None and tick < following:
             outbox.add(number, current)
             number += 1
@@ -233,6 +233,15 @@ def show(pictures: Pictures, moments: Moments, outbox: Outbox) -> int | None:
         tick = moments.tick(number)
     outbox.send(all_encoded=True)
     return end
+
+
+def _with_the_last_sent(decoded: Iterator[tuple[int, Decoded | None]], outbox: Outbox) -> Iterator[Any]:
+    """The same; if it fails, what is certain by then is sent before."""
+    try:
+        yield from decoded
+    except Failed:
+        outbox.send(all_encoded=True)
+        raise
 
 
 def deliver(av: Any, task: dict[str, Any]) -> None:

@@ -14,6 +14,9 @@ HEVC_PICTURES, HEVC_REFRESH = range(32), (19, 20)
 
 START = b"\0\0\1"
 
+MOST_HEADER_BYTES = 512
+"""Of a unit; what is asked for is there."""
+
 
 def is_fresh_start(codec: str, extradata: bytes | None, packet: bytes) -> bool:
     """Whether a packet begins with an instantaneous decoding refresh.
@@ -23,22 +26,16 @@ def is_fresh_start(codec: str, extradata: bytes | None, packet: bytes) -> bool:
         extradata: of its stream; says how the units in a packet are separated.
     """
     pictures, refresh = (H264_PICTURES, H264_REFRESH) if codec == "h264" else (HEVC_PICTURES, HEVC_REFRESH)
-    for first in _first_bytes(_length_bytes(codec, extradata or b""), packet):
-        kind = first & 31 if codec == "h264" else first >> 1 & 63
+    for unit in units(codec, extradata or b"", packet):
+        kind = unit[0] & 31 if codec == "h264" else unit[0] >> 1 & 63
         if kind in pictures:
             return kind in refresh
     return False
 
 
-def _length_bytes(codec: str, extradata: bytes) -> int:
-    """Of the length before each unit (ISO/IEC 14496-15, avcC and hvcC); 0 if they are separated by start codes."""
-    place = 4 if codec == "h264" else 21
-    return (extradata[place] & 3) + 1 if len(extradata) > place and extradata[0] == 1 else 0
-
-
-def _first_bytes(length_bytes: int, packet: bytes) -> Iterator[int]:
-    """Of each unit of a packet."""
-    place = 0
+def units(codec: str, extradata: bytes, packet: bytes) -> Iterator[bytes]:
+    """The first :data:`MOST_HEADER_BYTES` of each unit of a packet; none is empty."""
+    length_bytes, place = _length_bytes(codec, extradata), 0
     while True:
         if length_bytes:
             begin = place + length_bytes
@@ -48,4 +45,10 @@ def _first_bytes(length_bytes: int, packet: bytes) -> Iterator[int]:
             begin = place = found + len(START) if found >= 0 else len(packet)
         if begin >= len(packet):
             return
-        yield packet[begin]
+        yield packet[begin : begin + MOST_HEADER_BYTES]
+
+
+def _length_bytes(codec: str, extradata: bytes) -> int:
+    """Of the length before each unit (ISO/IEC 14496-15, avcC and hvcC); 0 if they are separated by start codes."""
+    place = 4 if codec == "h264" else 21
+    return (extradata[place] & 3) + 1 if len(extradata) > place and extradata[0] == 1 else 0

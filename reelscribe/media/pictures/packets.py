@@ -11,6 +11,7 @@ from fractions import Fraction
 from itertools import chain
 from typing import Any, NamedTuple
 
+from reelscribe.media.pictures.fields import Fields
 from reelscribe.media.pictures.fresh_start import is_fresh_start
 from reelscribe.media.pictures.source import WITHOUT_PTS, check_storage
 from reelscribe.media.pictures.timing import Clock
@@ -141,6 +142,7 @@ class Packets:
         codec, form = stream.codec_context.codec.name, container.format.name
         self.has_pts = form not in WITHOUT_PTS
         self._may_skip = codec in SKIPPING_DECODERS and form in EXACT_CONTAINERS
+        self._fields = Fields(stream.codec_context.extradata if codec == "h264" and self._may_skip else None)
         self._may_enter = (
             not everything and codec in ENTERED_DECODERS and (self.has_pts or not stream.codec_context.has_b_frames)
         )
@@ -198,6 +200,8 @@ class Packets:
                 self._may_skip = self._may_skip and packet.size == 0  # the last, empty packet has no timestamp
             else:
                 insort(known, packet.pts)
+                if self._may_skip and self._fields.may_be:
+                    self._may_skip = not self._fields.is_one(bytes(packet))
             waiting.append(packet)
             if len(waiting) > LOOKAHEAD_PACKETS or not self._may_skip:
                 yield self._judged(waiting.popleft(), known)
