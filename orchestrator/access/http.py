@@ -19,9 +19,9 @@ from orchestrator.jobs.deletion import Deleted
 from orchestrator.jobs.models import UNFINISHED, Job, Options, State
 from orchestrator.jobs.stats import Overview, PendingWork
 from orchestrator.jobs.vocabulary import Vocabulary
-from orchestrator.media.addresses import recording_path
 from orchestrator.queue.rules import Rule
 from orchestrator.session import Session
+from orchestrator.transcripts.addresses import recording_path
 from orchestrator.transcripts.filters import TranscriptFilters
 from orchestrator.transcripts.models import Transcript, TranscriptSegment
 from orchestrator.transcripts.queries import ListedTranscript, ListQuery

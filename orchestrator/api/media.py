@@ -10,8 +10,8 @@ from tornado.iostream import StreamClosedError
 
 from orchestrator.api.handlers import OrchestratorHandler
 from orchestrator.api.schemas import MediaQuery, PeaksQuery, PlaybackAnswer, WaveformAnswer
-from orchestrator.media.addresses import recording_path
 from orchestrator.media.media import Recording
+from orchestrator.transcripts.addresses import recording_path
 from reelscribe.errors import BadRequest, Busy, RangeNotSatisfiable, RemoteError, Stopping, StreamCut
 from reelscribe.savepath import mistake_in
 from reelscribe.version import version

@@ -20,9 +20,9 @@ from orchestrator.assistants.models import (
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.matching import JobFilter, page_of_jobs
 from orchestrator.jobs.models import Job, Options
-from orchestrator.media.addresses import moment, recording_path
 from orchestrator.session import Session
 from orchestrator.transcripts import queries as transcript_queries
+from orchestrator.transcripts.addresses import moment, recording_path
 from orchestrator.transcripts.queries import Line
 from orchestrator.transcripts.search import Hit, SearchQuery
 from orchestrator.transcripts.search import search as search_segments

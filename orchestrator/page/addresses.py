@@ -1,7 +1,7 @@
 """Where a browser finds the page of a recording, and what belongs to it."""
 
 from orchestrator.jobs.models import Job
-from orchestrator.media.addresses import recording_path
+from orchestrator.transcripts.addresses import recording_path
 from reelscribe.text.formats import Format
 
 

@@ -6,8 +6,8 @@ Ten hours have 15 000: a template takes twice as long for them.
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from orchestrator.media.addresses import moment
 from orchestrator.page.formats import clock
+from orchestrator.transcripts.addresses import moment
 from orchestrator.transcripts.queries import Line
 
 LINES_OF_A_PART = 100

@@ -5,8 +5,8 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from orchestrator.media.addresses import moment, recording_path
 from orchestrator.page.handler import PageHandler
+from orchestrator.transcripts.addresses import moment, recording_path
 from orchestrator.transcripts.search import FoundRecordings, Hit, Recording, SearchQuery, search_recordings
 from orchestrator.transcripts.titles import TitledRecording, titled
 from reelscribe import languages

@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
-from urllib.parse import quote, urlencode
 
 from psycopg.errors import QueryCanceled
 from psycopg.rows import class_row
@@ -14,6 +13,7 @@ from pydantic import AfterValidator, Field
 from orchestrator.database.sql import Connection, fetch_value, starting_with
 from orchestrator.errors import SearchTooLong
 from orchestrator.jobs.models import Record, storable
+from orchestrator.transcripts.addresses import recording_path
 from orchestrator.transcripts.filters import Since, TranscriptFilters, Until, last_modified, newest
 from orchestrator.transcripts.search_index import Range, Searched, is_complete, searched
 from orchestrator.transcripts.words import LEAD_WORDS, Term, marks, parse
@@ -368,6 +368,6 @@ async def _segments(connection: Connection, ranges: Sequence[Range]) -> dict[tup
 
 
 def _link(row: _Row, start: float, default_bucket: str) -> str:
-    query = {} if row.bucket == default_bucket else {"bucket_name": row.bucket}
-    options = urlencode({"format": "txt", "timestamps": "true", **query})
-    return f"/api/transcripts/{quote(row.savepath)}?{options}#t={start:.1f}"
+    bucket = None if row.bucket == default_bucket else row.bucket
+    path = recording_path("/api/transcripts/", row.savepath, format="txt", timestamps="true", bucket_name=bucket)
+    return f"{path}#t={start:.1f}"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.jobs.models import State
-from orchestrator.media.addresses import recording_path
+from orchestrator.transcripts.addresses import recording_path
 from reelscribe.contracts.messages import ReceivedModel
 
 PING = "ping"

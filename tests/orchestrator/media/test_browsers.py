@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.api.routes import API
-from orchestrator.media import addresses
-from orchestrator.media.addresses import ROUTES, recording_path
 from orchestrator.media.browsers import Playback, playback
+from orchestrator.transcripts import addresses
+from orchestrator.transcripts.addresses import ROUTES, recording_path
 from reelscribe.contracts.extractor import ProbedStream, ProbeResult
 from tests.orchestrator.media.conftest import Playing
 

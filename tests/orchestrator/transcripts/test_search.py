@@ -73,6 +73,12 @@ async def test_a_hit_says_where_it_is(find, horse):
     assert hit.link == "/api/transcripts/youtube/horse.mp4?format=txt&timestamps=true#t=4.0"
 
 
+async def test_the_link_to_a_recording_that_is_called_like_a_route_leads_to_it(find, store_transcript):
+    await store_transcript("talks/about", "Good morning.")
+    [hit] = await find("morning")
+    assert hit.link == "/api/transcripts/talks%2Fabout?format=txt&timestamps=true#t=0.0"
+
+
 async def test_a_phrase_of_a_language_without_spaces_is_found(find, store_transcript):
     await store_transcript("tokyo.mp4", "東京は大きい街です。")
     assert [hit.text[slice(*hit.marks[0])] for hit in await find("大きい")] == ["大きい"]
