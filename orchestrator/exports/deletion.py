@@ -18,6 +18,7 @@ from orchestrator.jobs import deletion, queries, removed_objects, retention, tra
 from orchestrator.jobs.deletion import Deleted
 from orchestrator.jobs.object_changes import Identity
 from orchestrator.jobs.retention import Expired
+from orchestrator.transcripts.addresses import recording_path
 from reelscribe.blocking_calls import call_blocking
 from reelscribe.errors import JobNotFound, PeerRefused, SettingsError
 from reelscribe.settings.shared import MinioSection
@@ -166,7 +167,8 @@ class Deletions:
                 found = await queries.jobs_by_id(connection, [id])
         if not found:
             raise JobNotFound(f"there is no job {id}; GET /api/jobs lists them")
-        raise TranscriptKept(f"job {id} is done; remove all of it with DELETE /api/transcripts/{found[0].savepath}")
+        path = recording_path("/api/transcripts/", found[0].savepath)
+        raise TranscriptKept(f"job {id} is done; remove all of it with DELETE {path}")
 
     async def _forget(self, media_ids: Sequence[int]) -> Deleted:
         for _ in range(TRIES):
