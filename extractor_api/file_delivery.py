@@ -1,13 +1,14 @@
 """Sends bytes that are there already, with their length, an ETag and ranges of them: of an object, or of a result."""
 
 import asyncio
+import os
 import re
 import struct
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from socket import IPPROTO_TCP, TCP_INFO
 
-import aiofiles
+from aiofiles.threadpool import wrap
 
 from extractor_api.results import Result
 from extractor_api.service import ExtractorService
@@ -88,16 +89,15 @@ class ResultSender(RangeSender):
         self.set_header("X-Extraction-Id", result.extraction_id)
 
         async def content(start: int, end: int) -> AsyncGenerator[bytes, None]:
-            # Opened again, so that two readers of one result do not share a position.
-            file = await aiofiles.open(f"/proc/self/fd/{result.file.fileno()}", "rb")
-            try:
+            # Opened again, so that two readers of one result do not share a position; and not in a thread, so that a
+            # client that leaves, which cancels us, leaves no file open.
+            with os.fdopen(os.open(f"/proc/self/fd/{result.file.fileno()}", os.O_RDONLY), "rb") as opened:
+                file = wrap(opened)
                 await file.seek(start)
                 while start < end:
                     chunk = await file.read(min(CHUNK_BYTES, end - start))
                     start += len(chunk)
                     yield chunk
-            finally:
-                await asyncio.shield(file.close())  # also when the client leaves, which cancels us
 
         await self.send_range(content, result.size, f'"{result.sha256}"')
 

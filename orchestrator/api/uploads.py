@@ -153,12 +153,15 @@ class UploadHandler(_UploadsHandler):
     async def patch(self, id: str) -> None:
         if self._stall:
             self._stall.cancel()
-        if self._refusal:
-            raise self._refusal
-        writer = await self._open()
-        self.set_header(OFFSET, str(await writer.finish()))
-        self._writer = None
-        await self.service.uploads.release(id, writer)
+        try:
+            if self._refusal:
+                raise self._refusal
+            writer = await self._open()
+            self.set_header(OFFSET, str(await writer.finish()))
+        finally:
+            if self._writer:  # before the answer: its sender may resume at once
+                writer, self._writer = self._writer, None
+                await self.service.uploads.release(id, writer)
         self.set_status(204)
         self.finish()
 

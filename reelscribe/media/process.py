@@ -203,11 +203,14 @@ class FFmpegProcess:
 
 
 async def end_once_started(starting: "asyncio.Task[asyncio.subprocess.Process]") -> None:
-    """Kill a process and its group. Cancelled while it starts, asyncio may wait for its pipes indefinitely."""
+    """Kill a process and its group, and read its pipes to their end: so they are closed.
+
+    Cancelled while it starts, asyncio may wait for its pipes indefinitely.
+    """
     try:
         process = await starting
     except OSError:
         return
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)  # the sandbox is a process too
-    await process.wait()
+    await process.communicate()
