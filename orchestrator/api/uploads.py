@@ -159,7 +159,7 @@ class UploadHandler(_UploadsHandler):
             writer = await self._open()
             self.set_header(OFFSET, str(await writer.finish()))
         finally:
-            if self._writer:  # before the answer: its sender may resume at once
+            if self._writer:  # before the answer: its sender may resume immediately
                 writer, self._writer = self._writer, None
                 await self.service.uploads.release(id, writer)
         self.set_status(204)
