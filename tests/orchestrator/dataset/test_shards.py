@@ -73,7 +73,7 @@ async def test_killed_again_and_again_and_run_again_it_is_the_same(
     async with building():
         assert (await commands.run(*arguments(tmp_path / "whole"))).code == 0
     moments = random.Random(13)
-    for _ in range(3):
+    for _ in range(2):  # a shard whose worker is lost three times has failed
         making, worker = await orchestrator.start(*arguments(tmp_path / "data")), await orchestrator.start("worker")
         await asyncio.sleep(moments.uniform(1.5, 4))
         for command in (making, worker):
