@@ -12,13 +12,13 @@ Besides what all of its tasks hold:
 """
 
 import os
-import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 from reelscribe.media.clips.recording import Recording
 from reelscribe.media.pictures.damage import Decoded
+from reelscribe.media.pictures.rotation import display_matrix
 from reelscribe.media.pictures.source import Failed, send
 
 CLOCK = 1_000_000
@@ -70,12 +70,11 @@ class Body:
 def describe(recording: Recording, frame: Any, name: str) -> dict[str, Any]:
     """What the parent must know of the first frame."""
     codec = recording.picture.codec_context
-    display = next((bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"), None)
     aspect = recording.picture.sample_aspect_ratio or codec.sample_aspect_ratio or Fraction(1)
     return {
         **recording.placed(frame.pts),
         **{"width": frame.width, "height": frame.height, "format": name},
-        "display": struct.unpack("=9i", display) if display and len(display) == 36 else None,
+        "display": display_matrix(frame),
         "aspect": float(aspect) if 0.01 < aspect < 100 else 1.0,
         **{"matrix": int(getattr(frame, "colorspace", 2)), "range": int(getattr(frame, "color_range", 0))},
         "transfer": int(getattr(codec, "color_trc", 2)),

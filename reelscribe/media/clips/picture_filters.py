@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from reelscribe.media.clips.picture_process import FirstPicture
-from reelscribe.media.pictures.encoding import HD_WIDTH, HDR, SD_HEIGHT, turns
+from reelscribe.media.pictures.encoding import HD_WIDTH, HDR, SD_HEIGHT
+from reelscribe.media.pictures.rotation import turns
 
 MATRICES = {
     1: "bt709",

@@ -1,9 +1,9 @@
 """Makes picture files of decoded pictures, for :mod:`reelscribe.media.pictures.delivery`."""
 
-import struct
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from reelscribe.media.pictures.rotation import display_matrix, turns
 from reelscribe.media.pictures.source import MOST_PICTURE_BYTES, Failed
 
 UNSPECIFIED_COLOURS = 2
@@ -129,9 +129,8 @@ class Encoder:
     def _turns(self, frame: Any) -> tuple[str, ...]:
         """Looked at again only if the angle changes: to look makes a frame part of a cycle, and keeps it in memory."""
         if frame.rotation not in self._known_turns:
-            matrix = next((bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"), None)
-            found = turns(struct.unpack("=9i", matrix)) if matrix and len(matrix) == 36 else ()
-            self._known_turns[frame.rotation] = found
+            matrix = display_matrix(frame)
+            self._known_turns[frame.rotation] = turns(matrix) if matrix else ()
         return self._known_turns[frame.rotation]
 
     def _degrees(self, turns: tuple[str, ...]) -> int:
@@ -205,13 +204,3 @@ def _through(graph: Any, frame: Any) -> Any:
     frame.pts = None
     graph.push(frame)
     return graph.pull()
-
-
-def turns(matrix: tuple[int, ...]) -> tuple[str, ...]:
-    """The filters that show a picture as its display matrix says; FFmpeg's own choice, for quarter turns only."""
-    a, b, c, d = matrix[0], matrix[1], matrix[3], matrix[4]
-    if abs(a) < abs(b) and abs(d) < abs(c):
-        if b > 0:
-            return ("transpose=cclock_flip",) if c > 0 else ("transpose=clock",)
-        return ("transpose=clock_flip",) if c < 0 else ("transpose=cclock",)
-    return (*(("hflip",) if a < 0 else ()), *(("vflip",) if d < 0 else ()))

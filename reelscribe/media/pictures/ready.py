@@ -25,7 +25,7 @@ VISIBLE = (
     MEDIA.with_name("__init__.py"),
     *(MEDIA / name for name in ("__init__.py", "picture_order.py")),  # and inspection_child.py, which all Pythons see
     *(MEDIA / "pictures" / f"{name}.py" for name in ("__init__", "child", "damage", "delivery", "encoding", "packets")),
-    *(MEDIA / "pictures" / f"{name}.py" for name in ("fields", "fresh_start", "source", "timing")),
+    *(MEDIA / "pictures" / f"{name}.py" for name in ("fields", "fresh_start", "rotation", "source", "timing")),
     *(MEDIA / "clips" / f"{name}.py" for name in ("__init__", "copying", "cutting", "recording")),
 )
 REST_SECONDS = 1.0

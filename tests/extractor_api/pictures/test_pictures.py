@@ -3,6 +3,7 @@
 import asyncio
 import io
 import re
+import struct
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,27 @@ async def test_a_turned_picture_is_upright(serve: Serve, studio: Studio, turn: i
     expected, found = colours_of(reference.read_bytes()), colours_of(sample.files["png"])
     assert found.shape == expected.shape
     assert np.abs(found.astype(int) - expected).mean() < 4
+
+
+def with_exif(jpeg: bytes, orientation: int) -> bytes:
+    """The picture with an EXIF block (JEITA CP-3451) of one entry, as cameras write it."""
+    entry = struct.pack("<HHHIHH", 1, 0x0112, 3, 1, orientation, 0)
+    block = b"Exif\0\0II*\0" + struct.pack("<I", 8) + entry + bytes(4)
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + jpeg[2:]
+
+
+async def test_motion_jpeg_of_a_camera_held_upright_is_upright(serve: Serve, studio: Studio) -> None:
+    stored = studio.folder / "stored.jpg"
+    corner = "drawbox=w=32:h=32:color=white:t=fill"
+    studio.run("-f", "lavfi", "-i", "color=black:s=128x64", "-frames:v", "1", "-vf", corner, str(stored))
+    stored.write_bytes(with_exif(stored.read_bytes(), orientation=6))
+    studio.run("-loop", "1", "-i", str(stored), "-t", "1", "-c", "copy", str(studio.folder / "camera.avi"))
+    client = await serve(data_path=studio.folder.parent)
+    samples, _ = await ask(client, "camera.avi", "/extract-frames", timestamps=[0.0], picture="png")
+    (sample,) = samples.values()
+    shades = colours_of(sample.files["png"])
+    assert shades.shape[:2] == (128, 64)
+    assert shades[16, 48].min() > 200 and shades[16, 16].max() < 50, "the corner is at the right"
 
 
 async def test_pixels_are_square_and_a_picture_is_never_enlarged(serve: Serve, studio: Studio) -> None:
