@@ -65,6 +65,14 @@ def test_the_folder_of_a_run_is_removed_when_it_ends(tmp_path: Path) -> None:
     blocking_eventually(lambda: not Path(report.read_text().strip()).exists())
 
 
+def test_benches_and_pictures_need_no_test_run() -> None:
+    program = (
+        "from tests.guard import temporary_folder\nwith temporary_folder('bench-') as folder: print(folder.is_dir())"
+    )
+    without = {name: value for name, value in os.environ.items() if name != FOLDER}
+    assert subprocess.check_output([sys.executable, "-c", program], env=without, text=True) == "True\n"
+
+
 def written(report: Path) -> str:
     blocking_eventually(lambda: report.exists() and report.read_text().endswith("\n"), within=200)
     return report.read_text()

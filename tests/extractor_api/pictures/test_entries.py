@@ -91,14 +91,15 @@ def test_the_end_of_a_group_is_left_out_if_the_next_one_depends_on_nothing_befor
     path = make(studio, name, KINDS.get(name, B_FRAMES))
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
+        unit = Fraction(stream.time_base or 1)
         origin = Fraction(container.start_time or 0, av.time_base)
         series = {"start": "1/5", "step": str(Fraction(GROUP, FPS)), "end": None}
-        moments = Moments(series, Clock(Fraction(stream.time_base or 1), origin))
+        moments = Moments(series, Clock(unit, origin))
         packets = [*Packets(av, container, stream, moments, may_seek=False, everything=False)]
     groups = SECONDS * FPS // GROUP
     found = [packet for packet in packets if isinstance(packet, Cut)]
     assert len(found) == (groups - 1 if cuts else 0)
-    assert all(0 < cut.following - cut.needed < GROUP / FPS / (stream.time_base or 1) for cut in found)
+    assert all(0 < cut.following - cut.needed < GROUP / FPS / unit for cut in found)
     assert (len(packets) < groups * 12 + GROUP) is cuts
 
 
