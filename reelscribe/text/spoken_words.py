@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 from reelscribe.text.phrases import Begins, begins
@@ -71,13 +72,14 @@ def _in_proportion(piece: Piece) -> list[Piece]:
 def _line_parts(word: str) -> list[str]:
     if width(word.strip()) <= LINE_WIDTH and width(word.strip()) == len(word.strip()):
         return [word]
-    parts = [""]
-    for letter in word:  # no spaces to break at: between any two letters
-        is_full = width(parts[-1].strip() + letter) > LINE_WIDTH
-        if is_full or (_can_begin(letter) and any(map(str.isalnum, parts[-1]))):
-            parts.append("")
-        parts[-1] += letter
-    return parts
+    starts, filled, is_begun = [0], 0, False
+    for place, letter in enumerate(word):  # no spaces to break at: between any two letters
+        if filled + width(letter) > LINE_WIDTH or (is_begun and _can_begin(letter)):
+            starts.append(place)
+            filled, is_begun = 0, False
+        filled += 0 if letter.isspace() else width(letter)
+        is_begun = is_begun or letter.isalnum()
+    return [word[start:end] for start, end in pairwise([*starts, len(word)])]
 
 
 def _can_begin(letter: str) -> bool:
