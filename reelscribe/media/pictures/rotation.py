@@ -14,7 +14,7 @@ QUARTERS = {0: (1, 0, 0, 1), 90: (0, -1, 1, 0), 180: (-1, 0, 0, -1), 270: (0, 1,
 def display_matrix(frame: Any) -> Matrix | None:
     """The display matrix of a decoded picture; None if it has none.
 
-    PyAV 18 and earlier raise ValueError for all that lies beside a picture if they do not know the type of one piece,
+    PyAV 18 and earlier raise ValueError for all data that come with a picture if they do not know the type of one,
     such as the EXIF of a motion JPEG. They know the angle nevertheless, but not whether the picture is mirrored.
     """
     try:
