@@ -1,14 +1,13 @@
 """A client of the HTTP API of one orchestrator; its failures are sentences for whoever runs a command."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from reelscribe.errors import PeerUnreachable, RemoteError, ServiceError, SettingsError
+from reelscribe.errors import RemoteError, ServiceError, SettingsError
 from reelscribe.http.peers.requests import as_service_errors, close_answer, refusal, unexpected
 from reelscribe.text.urls import without_password
 from reelscribe.trust import tls_context
@@ -67,7 +66,7 @@ class ApiClient:
 
     async def ask(self, answer: type[Answer], status: int, method: str, path: str, **sent: Any) -> Answer:
         """The same of any; ``status`` is that of success."""
-        with self._as_service_errors():
+        with as_service_errors(self.name):
             response = await self._http.request(method, path, **sent)
         if response.status_code != status:
             raise self._refusal(response)
@@ -84,7 +83,7 @@ class ApiClient:
             ServiceError: the server does not answer, or refuses.
         """
         request = self._http.build_request("GET", path, params=given(query))
-        with self._as_service_errors():
+        with as_service_errors(self.name):
             response = await self._http.send(request, stream=True)
             try:
                 if response.status_code != 200:
@@ -94,19 +93,6 @@ class ApiClient:
                     yield part
             finally:
                 await close_answer(response)
-
-    @contextmanager
-    def _as_service_errors(self) -> Iterator[None]:
-        try:
-            with as_service_errors(self.name):
-                yield
-        except PeerUnreachable as away:
-            if "CERTIFICATE_VERIFY_FAILED" not in away.message:
-                raise
-            raise PeerUnreachable(
-                f"{self.name} has a certificate that is not trusted here; name that of its authority in [auth] tls_ca"
-                f" of config.cfg: {away.message.rpartition('] ')[2]}"
-            ) from away
 
     def _refusal(self, response: httpx.Response) -> ServiceError:
         """The error of an answer, whose body has been read."""

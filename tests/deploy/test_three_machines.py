@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,35 @@ def ports_of_the_page() -> str:
     rows = re.findall(r"^\| [^|]+ \| (\w+) \| (\d+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert {service for service, _ in rows} == set(names)
     return "".join(f"exec 3<>/dev/tcp/{names[service]}/{port}\n" for service, port in rows)
+
+
+def openssl_of_the_page(folder: Path, section: str) -> str:
+    """The commands of a section that make certificates, in another folder."""
+    text = PAGE.read_text(encoding="utf-8").partition(f"## {section}\n")[2]
+    block = next(block for block in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S) if "openssl" in block)
+    return re.sub(r"^install .*|^systemctl .*", "", block, flags=re.M).replace("/root", str(folder))
+
+
+def is_accepted(certificate: Path) -> bool:
+    """Whether Python 3.13 and newer accept it, which verify strictly."""
+    strictly = ["openssl", "verify", "-x509_strict", "-CAfile", certificate.parent / "ca.pem", certificate]
+    return subprocess.run(strictly, capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
+def test_certificates_of_the_page_are_valid_for_newer_pythons_too_and_an_older_authority_becomes_so(tmp_path):
+    def run(commands: str) -> None:
+        subprocess.run(["bash", "-ec", commands], check=True, capture_output=True)
+
+    certificate = tmp_path / "authority/extractor-host.pem"
+    make = openssl_of_the_page(tmp_path, "Certificates")
+    run(make)
+    assert is_accepted(certificate)
+    shutil.rmtree(certificate.parent)
+    run(make.replace("-addext 'keyUsage=critical,keyCertSign,cRLSign'", ""))
+    assert not is_accepted(certificate)
+    run(openssl_of_the_page(tmp_path, "New tokens and certificates"))
+    assert is_accepted(certificate)
 
 
 @pytest.mark.skipif(not can_be_made(), reason="needs root, and a systemd that can be process 1 of its own namespaces")

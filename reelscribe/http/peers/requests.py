@@ -14,13 +14,20 @@ import httpx
 from reelscribe.errors import PeerUnreachable, RemoteError, StreamCut
 from reelscribe.http.access.tokens import Tokens
 
-_ALERTS = {
+_TLS_ADVICE = {
     "ALERT_CERTIFICATE_REQUIRED": "it asks clients for a certificate: set [auth] tls_client_cert and tls_client_key",
     "ALERT_HANDSHAKE_FAILURE": "if it asks clients for a certificate, set [auth] tls_client_cert and tls_client_key",
     "ALERT_UNKNOWN_CA": "no authority of its tls_client_ca has signed the certificate of [auth] tls_client_cert",
     "ALERT_CERTIFICATE_EXPIRED": "the certificate of [auth] tls_client_cert has expired",
+    "ALERT_CERTIFICATE_UNKNOWN": "its log says what is wrong with the certificate of [auth] tls_client_cert",
+    "unable to get local issuer": "name the authority of its certificate in [auth] tls_ca",
+    "self-signed certificate": "name the authority of its certificate in [auth] tls_ca",
+    "does not include key usage": (
+        "Python 3.13 and newer refuse this authority; make its certificate again with the same key, as"
+        " docs/three-machines.md says below New tokens and certificates"
+    ),
 }
-"""What a server says of the certificate that a client has shown, or not."""
+"""What is to be done about a certificate, by OpenSSL's words: of a server's alert, it is ours; else the server's."""
 
 LONGEST_REASON = 200
 """Characters; what is no HTTP is quoted in it."""
@@ -83,9 +90,9 @@ def _reason(error: httpx.HTTPError) -> str:
 
 
 def _tls_reason(words: str) -> str:
-    """OpenSSL's words, and what to do if they are about our certificate."""
-    about_ours = next((advice for alert, advice in _ALERTS.items() if alert in words), None)
-    return f"{words}; {about_ours}" if about_ours else words
+    """What has failed, and if it was a certificate what to do about it."""
+    advice = next((advice for about, advice in _TLS_ADVICE.items() if about in words), None)
+    return f"{words}; {advice}" if advice else words
 
 
 def refusal(peer: str, response: httpx.Response) -> RemoteError:

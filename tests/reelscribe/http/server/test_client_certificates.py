@@ -2,7 +2,9 @@
 
 import shutil
 import socket
+import ssl
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,19 +15,21 @@ import pytest
 from reelscribe.errors import PeerUnreachable, SettingsError
 from reelscribe.http.peers.extractor_client import ExtractorClient
 from reelscribe.settings.loading import load_settings
-from reelscribe.trust import Trust, read_again, trust, unverified_context
+from reelscribe.trust import Trust, current_context, read_again, trust, unverified_context
 from tests.reelscribe.http.process import Process
 
+FOR_AUTHORITIES = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
 class Authority:
     """Signs certificates, as docs/three-machines.md does it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
         folder.mkdir()
-        self._openssl("req", "-x509", *NEW_KEY, "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem")
+        made = (*NEW_KEY, "-subj", "/CN=authority", *options, "-keyout", "ca.key", "-out", "ca.pem")
+        self._openssl("req", "-x509", *made)
 
     @property
     def file(self) -> Path:
@@ -46,12 +50,12 @@ class Authority:
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority") / "ours")
+    return Authority(tmp_path_factory.mktemp("authority") / "ours", *FOR_AUTHORITIES)
 
 
 @pytest.fixture(scope="module")
 def other_authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority") / "another")
+    return Authority(tmp_path_factory.mktemp("authority") / "another", *FOR_AUTHORITIES)
 
 
 def address_for_others() -> str:
@@ -123,6 +127,29 @@ async def test_one_of_another_authority_is_refused_although_the_system_trusts_th
 async def test_one_that_has_expired_is_refused(process, authority):
     trust(Trust(authority.file, *authority.sign("late", "-days", "-1").values()))
     assert (await refusal(process.url)).endswith("; the certificate of [auth] tls_client_cert has expired")
+
+
+async def test_an_unknown_authority_is_to_be_named(process):
+    assert (await refusal(process.url)).endswith("; name the authority of its certificate in [auth] tls_ca")
+
+
+async def test_an_authority_that_a_newer_python_refuses_is_to_be_made_again(start, tmp_path):
+    older = Authority(tmp_path / "older")
+    mine = older.sign("extractor")
+    process = start(tls_cert=mine["cert"], tls_key=mine["key"])
+    trust(Trust(older.file))
+    current_context(shows_certificate=True).verify_flags |= ssl.VERIFY_X509_STRICT  # as of Python 3.13
+    assert "Python 3.13 and newer refuse this authority; make its certificate again" in await refusal(process.url)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="before Python 3.13, services accept such an authority")
+async def test_a_service_that_refuses_such_an_authority_says_in_its_log_what_is_wrong(start, authority, tmp_path):
+    older, mine = Authority(tmp_path / "older"), authority.sign("extractor")
+    process = start(tls_cert=mine["cert"], tls_key=mine["key"], tls_client_ca=older.file)
+    trust(Trust(authority.file, *older.sign("transcriber").values()))
+    advice = "its log says what is wrong with the certificate of [auth] tls_client_cert"
+    assert (await refusal(process.url)).endswith(f"; {advice}")
+    process.wait_for("CA cert does not include key usage")
 
 
 async def test_without_a_token_only_those_with_a_certificate_are_said_to_be_let_in(start, authority):
