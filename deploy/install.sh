@@ -139,7 +139,11 @@ make_user() {
 
 install_package() {
     venv=$root$folder/.venv
-    [ -x "$venv/bin/python" ] || run "$PYTHON" -m venv "$venv"
+    # In one of another Python, from before the system was upgraded, this one finds nothing.
+    if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+        [ ! -e "$venv" ] || run rm -rf "$venv"
+        run "$PYTHON" -m venv "$venv"
+    fi
     if [ "$wheelhouse" ]; then
         set -- --no-index --find-links "$wheelhouse"
         run "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@" "reelscribe[$extra]"

@@ -123,3 +123,15 @@ class TestImage:
         lines = (image / "opt/reelscribe/.venv/pip.log").read_text().splitlines()
         assert len(lines) == 2 and all(f"--no-index --find-links {tmp_path} " in line for line in lines)
         assert lines[0].endswith(" reelscribe[extractor]")
+
+    def test_an_environment_of_another_python_is_made_again(self, image, add):
+        environment = image / "opt/reelscribe/.venv"
+        add("extractor")
+        (environment / "pip.log").unlink()
+        (environment / "of-before").touch()
+        add("extractor")
+        assert (environment / "of-before").exists()
+        (environment / "bin/python").write_text("#!/bin/sh\necho No module named pip >&2; exit 1\n")
+        add("extractor")
+        assert not (environment / "of-before").exists()
+        assert (environment / "pip.log").read_text().endswith("[extractor]\n")
