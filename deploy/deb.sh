@@ -12,7 +12,7 @@ includes worker, watch and mcp).
 The package is for hosts with the same distribution, architecture and Python as this one. It holds all of the Python
 environment, so that installing it needs no internet; what it does on the host is done by its own deploy/install.sh.
 
-  --wheelhouse DIR  take all Python packages from DIR, as in deploy/install.sh
+  --wheelhouse DIR  take all Python packages from DIR, as in deploy/install.sh; for the orchestrator, those of '.[mcp]'
   --help            print this
 
 PYTHON=/usr/bin/python3.12 in the environment names the Python; it must be one that those hosts have.

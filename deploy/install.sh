@@ -89,7 +89,7 @@ read_arguments() {
         extractor) extra=extractor check='extractor-api check' ;;
         transcriber) extra=transcriber check='transcriber check' ;;
         mcp) extra=mcp check='orchestrator check' ;;
-        *) extra=orchestrator check='orchestrator check' ;;
+        *) extra=orchestrator${for_package:+,mcp} check='orchestrator check' ;; # its package is that of mcp too
     esac
 }
 

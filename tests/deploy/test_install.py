@@ -135,3 +135,8 @@ class TestImage:
         add("extractor")
         assert not (environment / "of-before").exists()
         assert (environment / "pip.log").read_text().endswith("[extractor]\n")
+
+    def test_the_package_of_the_orchestrator_has_what_assistants_need(self, image, add):
+        add("orchestrator", "--for-package")
+        log = (image / "opt/reelscribe/orchestrator/.venv/pip.log").read_text()
+        assert log.endswith("[orchestrator,mcp]\n")
