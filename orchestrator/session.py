@@ -147,7 +147,7 @@ def run_with_settings(
     logs.configure(log_level)
     with report_settings_errors():
         remote = SERVER.get().url or os.environ.get(SERVER_VARIABLE)
-        chosen = load_settings(find_config(config) if remote else choose_config(config))
+        chosen = load_settings(find_config(config, only_readable=True) if remote else choose_config(config))
         if service:
             logs.configure(chosen.log.number, chosen.log.format, service)
         work_begins()

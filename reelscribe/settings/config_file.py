@@ -4,6 +4,7 @@ import os
 import sys
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
+from stat import S_ISREG
 
 CONFIG_VARIABLE = "REELSCRIBE_CONFIG"
 NAME = "config.cfg"
@@ -16,15 +17,29 @@ def searched() -> tuple[Path, ...]:
     return Path(NAME), of_user / "reelscribe" / NAME, Path("/etc/reelscribe") / NAME
 
 
-def find_config(named: Path | None = None) -> Path | None:
+def find_config(named: Path | None = None, *, only_readable: bool = False) -> Path | None:
     """The file to read: ``named`` by ``--config``, else by ``REELSCRIBE_CONFIG`` (empty: none), else the first of
     :func:`searched` that exists.
+
+    Args:
+        only_readable: those of them that are closed to this user are not meant for it. Else they are returned too: the
+            defaults would be other settings than those of this host, and reading it says what is wrong.
     """
     if named is not None:
         return named
     if (by_environment := os.environ.get(CONFIG_VARIABLE)) is not None:
         return Path(by_environment) if by_environment else None
-    return next((place for place in searched() if place.is_file()), None)
+    return next((place for place in searched() if _exists(place, only_readable)), None)
+
+
+def _exists(place: Path, only_readable: bool) -> bool:
+    try:
+        may_read = not only_readable or os.access(place, os.R_OK, effective_ids=True)
+        return may_read and S_ISREG(place.stat().st_mode)
+    except PermissionError:  # its folder is closed; the current one is where this user happens to be
+        return place.is_absolute() and not only_readable
+    except OSError:
+        return False
 
 
 def choose_config(named: Path | None) -> Path | None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reelscribe.errors import SettingsError
 from reelscribe.mistakes import mistake
-from reelscribe.settings.config_file import CONFIG_VARIABLE, find_config
+from reelscribe.settings.config_file import CONFIG_VARIABLE
 from reelscribe.settings.config_texts import ConfigTexts
 from reelscribe.settings.extractor import ExtractionSection, PathsSection, ServerSection
 from reelscribe.settings.fields import AnyPath
@@ -67,15 +67,14 @@ class Settings(BaseModel):
         return self.orchestrator.extractor_url or self.transcriber.extractor_url
 
 
-def load_settings(path: Path | None = None) -> Settings:
-    """Read config.cfg (``path``, else the one that :func:`find_config` finds), its ``conf.d`` and the environment.
+def load_settings(path: Path | None) -> Settings:
+    """Read config.cfg (``path``; None: there is none), its ``conf.d`` and the environment.
 
     Relative paths in a file are relative to the file's folder, those in the environment to the current one.
 
     Raises:
         SettingsError: with every mistake, each as ``config.cfg:12: [server] port: what is wrong``.
     """
-    path = path or find_config()
     texts = ConfigTexts(path) if path else None
     problems = _unknown_environment(os.environ)
     values: dict[str, dict[str, Any]] = {section: {} for section in Settings.model_fields}

@@ -4,11 +4,16 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from reelscribe.settings.config_file import CONFIG_VARIABLE, choose_config, searched, shipped_config
+from reelscribe.errors import SettingsError
+from reelscribe.settings.config_file import CONFIG_VARIABLE, choose_config, find_config, searched, shipped_config
+from reelscribe.settings.loading import load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +40,35 @@ def test_the_nearest_file_is_read(home, monkeypatch):
     monkeypatch.setenv(CONFIG_VARIABLE, str(make(home / "by_environment.cfg")))
     assert choose_config(None) == home / "by_environment.cfg"
     assert choose_config(home / "named.cfg") == home / "named.cfg"
+
+
+@contextmanager
+def ordinary_user() -> Iterator[None]:
+    """Who may not read what is closed."""
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.mark.parametrize("closed", ["reelscribe", "reelscribe/config.cfg"])
+def test_one_that_is_closed_to_this_user_is_neither_replaced_by_the_defaults_nor_needed_for_a_server(
+    closed, monkeypatch
+):
+    with TemporaryDirectory() as folder:
+        monkeypatch.setenv("XDG_CONFIG_HOME", folder)
+        Path(folder).chmod(0o755)
+        file = make(Path(folder) / "reelscribe/config.cfg")
+        (Path(folder) / closed).chmod(0)
+        with ordinary_user():
+            assert choose_config(None) == file
+            with pytest.raises(SettingsError, match=f"{file}: cannot be read: Permission denied"):
+                load_settings(file)
+            assert find_config(only_readable=True) is None
+        (Path(folder) / closed).chmod(0o700)
+        assert find_config(only_readable=True) == file
 
 
 def test_that_none_was_found_is_said_with_where_it_was_searched(home, capsys, monkeypatch):

@@ -155,17 +155,9 @@ class TestFurtherFiles:
         assert load_settings(config(OLDER_FILE)).server.port == 8888
 
 
-class TestSearch:
-    def test_the_current_folder_is_searched(self, config, tmp_path, monkeypatch):
-        config("[server]\nport = 7777")
-        monkeypatch.chdir(tmp_path)
-        assert load_settings().server.port == 7777
-
-    def test_no_file_means_defaults(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr("reelscribe.settings.config_file.searched", lambda: (Path("config.cfg"),))
-        assert load_settings() == Settings()
-        assert load_settings().paths.temp_dir == Path(tempfile.gettempdir())
+def test_no_file_means_defaults():
+    assert load_settings(None) == Settings()
+    assert load_settings(None).paths.temp_dir == Path(tempfile.gettempdir())
 
 
 class TestEnvironment:
