@@ -104,7 +104,7 @@ def openssl_of_the_page(folder: Path, section: str) -> str:
 
 def is_accepted(certificate: Path) -> bool:
     """Whether Python 3.13 and newer accept it, which verify strictly."""
-    strictly = ["openssl", "verify", "-x509_strict", "-CAfile", certificate.parent / "ca.pem", certificate]
+    strictly = ["openssl", "verify", "-x509_strict", "-CAfile", str(certificate.parent / "ca.pem"), str(certificate)]
     return subprocess.run(strictly, capture_output=True).returncode == 0
 
 
