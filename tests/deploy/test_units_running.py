@@ -55,6 +55,11 @@ override reelscribe-extractor ProcSubset=pid
 deploy/install.sh extractor 2>&1; echo "exit code $?"
 systemctl is-enabled reelscribe-extractor; systemctl is-active reelscribe-extractor
 
+echo "=== code forbidden"
+override reelscribe-transcriber MemoryDenyWriteExecute=yes
+deploy/install.sh transcriber 2>&1; echo "exit code $?"
+override reelscribe-transcriber ''
+
 echo '# mine' >> /etc/reelscribe/config.cfg
 md5sum /etc/reelscribe/config.cfg /etc/reelscribe/tokens > /sums
 
@@ -77,6 +82,12 @@ done | sort -u | xargs
 echo "=== transcript"
 orchestrator submit --all --wait >/dev/null
 orchestrator show short.flac
+
+echo "=== another user"
+as_guest() { (cd / && sudo -u guest /opt/reelscribe/.venv/bin/orchestrator "$@" 2>&1); echo "exit code $?"; }
+install --mode=600 --owner=guest /etc/reelscribe/tokens /guests-token
+as_guest list --server http://127.0.0.1:8890 --token-file /guests-token
+as_guest list
 
 echo "=== reload"
 ports='8888 8889 8890 8891'
@@ -180,6 +191,13 @@ def test_a_unit_in_which_the_sandbox_does_not_work_says_so_and_is_not_started(ha
     assert said.splitlines()[-3:] == ["exit code 1", "disabled", "inactive"]
 
 
+def test_a_unit_that_forbids_code_made_at_run_time_is_named_as_the_reason_why_the_model_does_not_run(happened):
+    *said, code = happened["code forbidden"].splitlines()
+    [model] = [line for line in said if line.startswith("FAIL model:")]
+    assert "MemoryDenyWriteExecute=yes of a systemd unit forbids: take that line out of the unit" in model
+    assert code == "exit code 1"
+
+
 def test_each_service_is_checked_inside_its_unit_then_runs_and_starts_with_the_host(happened):
     said = happened["installed"]
     assert "FAIL" not in said
@@ -197,6 +215,13 @@ def test_secrets_are_closed_to_others_and_in_no_environment_argument_log_or_core
 
 def test_recordings_are_transcribed_with_all_that_the_units_forbid(happened):
     assert "The green hammer was" in happened["transcript"]
+
+
+def test_another_user_of_the_host_needs_a_token_and_no_settings(happened):
+    *listed, code, refused, its_code = happened["another user"].splitlines()
+    assert code == "exit code 0" and any("short.flac" in line for line in listed)
+    assert "/etc/reelscribe/config.cfg: cannot be read: Permission denied" in refused
+    assert its_code == "exit code 2"
 
 
 def test_a_reload_replaces_the_token_in_the_processes_that_run_and_its_failure_is_in_the_status(happened):
