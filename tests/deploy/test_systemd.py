@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.session import NEWER_TABLES_EXIT_CODE
+from reelscribe.command_line import USAGE_EXIT_CODE
 from reelscribe.settings.shared import Listener
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "systemd"
@@ -63,6 +65,12 @@ def test_it_is_restarted_when_it_fails_and_starts_with_the_network(unit):
     assert unit_keys["Restart"] == "on-failure"
     assert unit_keys["Wants"] == "network-online.target" and "network-online.target" in unit_keys["After"].split()
     assert unit_keys["WantedBy"] == "multi-user.target"
+
+
+@pytest.mark.parametrize(("unit", "command"), UNITS.items())
+def test_a_mistake_in_the_settings_and_tables_of_a_newer_version_do_not_start_it_again_and_again(unit, command):
+    codes = [USAGE_EXIT_CODE, NEWER_TABLES_EXIT_CODE] if command.startswith("orchestrator") else [USAGE_EXIT_CODE]
+    assert keys(unit)["RestartPreventExitStatus"].split() == [str(code) for code in codes]
 
 
 @pytest.mark.parametrize("unit", UNITS)
