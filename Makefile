@@ -37,7 +37,7 @@ soak: .venv/test ## kill -9 services and PostgreSQL for 20 rounds, and all fault
 deb: ## build a Debian package of each machine into dist/, with the /usr/bin/python3 of this host (about 5 minutes)
 	for service in extractor transcriber orchestrator; do deploy/deb.sh $$service dist || exit; done
 
-test-slow: .venv/slow ## run the tests that take minutes, or need Ray and DVC (about 10 minutes)
+test-slow: .venv/slow ## run the tests that take minutes, build packages, or need Ray and DVC (about 20 minutes)
 	$(BIN)/pytest -m slow $(ARGS)
 
 fuzz: .venv/test ## break recordings and stop workers in many more ways than make test does (about 10 minutes)
