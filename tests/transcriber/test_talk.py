@@ -118,6 +118,17 @@ async def test_no_words_are_lost_without_a_pause_to_cut_at(
     assert wrong(transcribed) <= 2 * MOST_WRONG, transcribed
 
 
+async def test_no_words_are_lost_of_speech_with_more_words_than_a_call_of_the_model_has_tokens_for(
+    transcribe: Transcribe, run_ffmpeg: Callable[..., None], tmp_path: Path
+) -> None:
+    """In a window of 23 s: Whisper stops after 224."""
+    fast = tmp_path / "fast.wav"
+    run_ffmpeg("-i", TALK, "-af", "atempo=2.6", fast)
+    answer = await transcribe(fast)
+    assert len(normal(text(answer)).split()) >= 0.92 * WORDS, text(answer)
+    assert segments(answer)[-1].end == pytest.approx(59.5 / 2.6, abs=0.5)
+
+
 async def test_speech_after_a_long_silence_is_found(
     transcribe: Transcribe, run_ffmpeg: Callable[..., None], tmp_path: Path
 ) -> None:

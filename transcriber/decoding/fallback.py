@@ -35,7 +35,9 @@ def apply_fallback(
     prompt = whisper.get_prompt(tokenizer, tokenizer.encode(options.initial_prompt or ""), hotwords=options.hotwords)
     retried = replace(options, temperatures=list(FALLBACK_TEMPERATURES))
     result, avg_logprob, temperature, ratio = whisper.generate_with_fallback(encode(), prompt, tokenizer, retried)
-    second = DecodedWindow(result.sequences_ids[0], avg_logprob, result.no_speech_prob, ratio, temperature)
+    tokens = result.sequences_ids[0]
+    is_cut = len(tokens) >= whisper.most_tokens(prompt)
+    second = DecodedWindow(tokens, avg_logprob, result.no_speech_prob, ratio, temperature, is_cut)
     if second.is_good or second.is_silent:
         return second
     varied = [one for one in (first, second) if not one.loops]
@@ -45,4 +47,4 @@ def apply_fallback(
     if best.no_speech_prob > MAX_NO_SPEECH_PROB:
         return replace(best, tokens=[])
     tokens = [best.tokens[position] for position in without_loops(best.tokens, tokenizer.eot)]
-    return replace(best, tokens=tokens, compression_ratio=compression_ratio(tokenizer, tokens))
+    return replace(best, tokens=tokens, compression_ratio=compression_ratio(tokenizer, tokens), is_cut=False)

@@ -28,6 +28,7 @@ from transcriber.decoding.segments import (
     as_segments,
     compression_ratio,
     cut_at_timestamps,
+    end_in_last_word,
 )
 from transcriber.decoding.tokenizers import Tokenizers
 from transcriber.decoding.vocabulary import with_fitting_vocabulary
@@ -103,9 +104,11 @@ class Recogniser:
         encoded, outputs = pipeline.generate_segment_batched(np.stack(features), tokenizer, transcription)
         languages = [None] * len(outputs) if options.language else self._detect_each(encoded, options.languages)
         tokenizers = [self._tokenizers.get(one, options.task) if one else tokenizer for one in languages]
+        before = tokenizer.encode(options.initial_prompt or "")
+        most_tokens = self._whisper.most_tokens(self._whisper.get_prompt(tokenizer, before, hotwords=options.hotwords))
         decoded = [
             apply_fallback(
-                _decoded_window(one, output),
+                _decoded_window(one, output, most_tokens),
                 partial(self._whisper.encoded_window, encoded, number, features[number]),
                 self._whisper,
                 one,
@@ -117,11 +120,17 @@ class Recogniser:
             cut_at_timestamps(self._whisper, one, tokens, call.window, call.keep_rest)
             for one, tokens, call in zip(tokenizers, decoded, calls, strict=True)
         ]
-        parts = [cut.parts for cut in cuts]
-        spans = [[_span(part, one.eot) for part in own] for one, own in zip(tokenizers, parts, strict=True)]
-        self._aligner.split(parts, tokenizers, encoded, seconds, options.max_segment_seconds)
+        for number, (one, tokens, call) in enumerate(zip(tokenizers, decoded, calls, strict=True)):
+            parts = cuts[number].parts
+            if tokens.is_cut and _is_unfinished(parts[-1], one):
+                alone = self._whisper.encoded_window(encoded, number, features[number])
+                words = self._aligner.words(parts, one, alone, call.window.seconds)
+                cuts[number] = end_in_last_word(cuts[number], words, call.window, call.keep_rest)
+        parts_of = [cut.parts for cut in cuts]
+        spans = [[_span(part, one.eot) for part in own] for one, own in zip(tokenizers, parts_of, strict=True)]
+        self._aligner.split(parts_of, tokenizers, encoded, seconds, options.max_segment_seconds)
         if options.word_timestamps:
-            self._aligner.add_words(parts, tokenizers, encoded, seconds)
+            self._aligner.add_words(parts_of, tokenizers, encoded, seconds)
         return [
             Outcome([], [], window.seconds)
             if tokens.is_silent
@@ -144,7 +153,14 @@ def _span(part: Part, end_of_text: int) -> Span:
     return Span(float(part["start"]), float(part["end"]), sum(token < end_of_text for token in part["tokens"]))
 
 
-def _decoded_window(tokenizer: Tokenizer, output: dict[str, Any]) -> DecodedWindow:
+def _is_unfinished(part: Part, tokenizer: Tokenizer) -> bool:
+    """Whether it is ended by no timestamp."""
+    tokens = part["tokens"]
+    return bool(tokens) and tokens[-1] < tokenizer.timestamp_begin
+
+
+def _decoded_window(tokenizer: Tokenizer, output: dict[str, Any], most_tokens: int) -> DecodedWindow:
     tokens = output["tokens"]
     ratio = compression_ratio(tokenizer, tokens)
-    return DecodedWindow(tokens, output["avg_logprob"], output["no_speech_prob"], ratio)
+    is_cut = len(tokens) >= most_tokens
+    return DecodedWindow(tokens, output["avg_logprob"], output["no_speech_prob"], ratio, is_cut=is_cut)

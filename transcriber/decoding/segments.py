@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from math import ceil
 from typing import NamedTuple
 
@@ -26,6 +26,8 @@ NEAR_SECONDS = 0.4
 OVERLAP_SECONDS = 0.1
 KEPT_SECONDS = 0.2
 """Of the silence on both sides of a segment: voice activity detection misses the first and last sounds of words."""
+PIECE_OF_LETTER = "\ufffd"
+"""What a token is decoded as that is only a part of a letter, as in scripts that Whisper knows little of."""
 
 
 @dataclass
@@ -51,13 +53,18 @@ class DecodedSegment:
 
 @dataclass(frozen=True)
 class DecodedWindow:
-    """The tokens of a window, with the scores that Whisper's thresholds apply to."""
+    """The tokens of a window, with the scores that Whisper's thresholds apply to.
+
+    Attributes:
+        is_cut: the model had no token left, as in fast speech: its text may end before the speech does.
+    """
 
     tokens: list[int]
     avg_logprob: float
     no_speech_prob: float
     compression_ratio: float
     temperature: float = 0.0
+    is_cut: bool = False
 
     @property
     def is_silent(self) -> bool:
@@ -133,6 +140,28 @@ def cut_at_timestamps(
     if not parts:
         parts.append({"seek": 0, "start": 0.0, "end": 0.0, "tokens": []})  # faster-whisper aligns no window without one
     return Cut(parts, window.seconds if keep_rest else settled)
+
+
+def end_in_last_word(cut: Cut, words: Sequence[Part], window: MelWindow, keep_rest: bool = False) -> Cut:
+    """The cut of a window whose last part was ended by the limit of tokens, not by a timestamp or the end of the text.
+
+    That part ends where its last word begins, and the rest begins there: the word may be incomplete, and the alignment
+    gives it all that comes after it.
+
+    Args:
+        words: of all parts, aligned; see :meth:`transcriber.decoding.word_times.Aligner.words`.
+        keep_rest: there is no further window: the word is kept.
+    """
+    *parts, last = cut.parts
+    pieces = takewhile(lambda word: word is words[-1] or PIECE_OF_LETTER in word["word"], reversed(words))
+    dropped = list(pieces)
+    end = float(dropped[-1]["start"]) if dropped else 0.0
+    if not max(LEAST_ADVANCE_SECONDS, last["start"]) < end < last["end"]:
+        return cut
+    if keep_rest:
+        return Cut([*parts, {**last, "end": end}], cut.settled)
+    tokens = last["tokens"][: -sum(len(word["tokens"]) for word in dropped)]
+    return Cut([*parts, {**last, "end": end, "tokens": tokens}], _in_pause(window, end))
 
 
 def _repeats_in_silence(parts: list[Part], window: MelWindow, tokenizer: Tokenizer) -> bool:

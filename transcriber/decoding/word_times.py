@@ -57,6 +57,12 @@ class Aligner:
                     merge_punctuations(words, PREPENDED_PUNCTUATION, APPENDED_PUNCTUATION)
                     parts[:] = _cut(parts, [word for word in words if word["tokens"]], tokenizer, max_seconds)
 
+    def words(self, parts: list[Part], tokenizer: Tokenizer, encoded: Any, seconds: float) -> list[Part]:
+        """The words of one window, each with ``word``, ``tokens``, ``start`` and ``end``."""
+        text = [token for part in parts for token in _text(part, tokenizer)]
+        (words,) = self._whisper.find_alignment(tokenizer, [text], encoded, self._frames([seconds]))
+        return [word for word in words if word["tokens"]]
+
     def add_words(
         self, windows: list[list[Part]], tokenizers: Sequence[Tokenizer], encoded: Any, seconds: Sequence[float]
     ) -> None:

@@ -60,6 +60,10 @@ class _FittingPrompts(WhisperModel):  # type: ignore[misc]
         prompt: list[int] = super().get_prompt(tokenizer, [], without_timestamps, prefix)
         return [tokenizer.sot_prev, *before, *prompt] if before else prompt
 
+    def most_tokens(self, prompt: Sequence[int]) -> int:
+        """How many tokens CTranslate2 writes after a prompt before it stops, wherever the text is."""
+        return int(min(self.max_length // 2, self.max_length - len(prompt) + 1))
+
     def encoded_window(
         self, batch: ctranslate2.StorageView, number: int, features: npt.NDArray[np.float32]
     ) -> ctranslate2.StorageView:

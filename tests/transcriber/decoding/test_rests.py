@@ -7,14 +7,22 @@ import numpy as np
 import pytest
 from faster_whisper.transcribe import Word
 
-from tests.transcriber.conftest import decoded
+from tests.transcriber.conftest import decoded, words_wrong
 from tests.transcriber.peer import recording
 from transcriber.audio.mel import MelWindow
 from transcriber.decoding.options import DecodingOptions
+from transcriber.decoding.passes import Call
 from transcriber.decoding.recogniser import Recogniser
 from transcriber.decoding.rests import joined
 from transcriber.decoding.second_pass import Outcome, Span
-from transcriber.decoding.segments import OVERLAP_SECONDS, Cut, DecodedSegment, DecodedWindow, cut_at_timestamps
+from transcriber.decoding.segments import (
+    OVERLAP_SECONDS,
+    Cut,
+    DecodedSegment,
+    DecodedWindow,
+    cut_at_timestamps,
+    end_in_last_word,
+)
 from transcriber.model.loading import LoadedModel
 
 ENGLISH = DecodingOptions("en")
@@ -122,6 +130,48 @@ def test_a_rest_is_decoded_and_joined(recogniser: Recogniser, monkeypatch: pytes
     assert lengths[:2] == [1000, 1000]
     assert [segment.text.strip() for segment in segments] == SHORT
     assert segments[1].start == pytest.approx(4.2, abs=0.8)
+
+
+MOST_TOKENS = 40
+
+
+@pytest.mark.parametrize("keep_rest", [False, True])
+def test_speech_with_more_words_than_the_model_has_tokens_for_continues_in_a_rest(
+    recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch, keep_rest: bool
+) -> None:
+    """Of a window without a pair of timestamps, what came after the last token was lost."""
+    generate = recogniser._pipeline.generate_segment_batched
+
+    def stop_without_a_timestamp(features: Any, tokenizer: Any, options: Any) -> Any:
+        encoded, (output,) = generate(features, tokenizer, options)
+        said = [token for token in output["tokens"] if token < tokenizer.eot]
+        return encoded, [{**output, "tokens": [tokenizer.timestamp_begin, *said][:MOST_TOKENS]}]
+
+    monkeypatch.setattr(recogniser._whisper, "most_tokens", lambda prompt: MOST_TOKENS)
+    audio = recording("minute.flac")[: 24 * 16_000]
+    window = MelWindow(recogniser.features(audio), 24.0, ((0.3, 23.9),))
+    (whole,) = decoded(recogniser, [window], ENGLISH)
+    monkeypatch.setattr(recogniser._pipeline, "generate_segment_batched", stop_without_a_timestamp)
+    (found,) = recogniser.decode([Call(window, ENGLISH, keep_rest)])
+    words, said = ("".join(one.text for one in segments).split() for segments in (found.segments, whole))
+    assert words == said[: len(words)]
+    end = max(span.end for span in found.spans)
+    assert 5 < end < 20
+    assert found.settled == (24.0 if keep_rest else pytest.approx(end, abs=0.11))
+    if not keep_rest:
+        (continued,) = decoded(recogniser, [window], ENGLISH)
+        assert words_wrong(" ".join(said), "".join(one.text for one in continued)) <= 0.05
+
+
+def test_pieces_of_a_letter_are_left_to_the_rest() -> None:
+    words = [
+        {"word": word, "tokens": [100 + number], "start": 2.0 * number, "end": 2.0 * number + 2}
+        for number, word in enumerate("日本\ufffd\ufffd")
+    ]
+    window = MelWindow(np.zeros((80, 1500), np.float32), 12.0, ((0.0, 12.0),))
+    part = {"seek": 0, "start": 0.0, "end": 12.0, "tokens": [100, 101, 102, 103]}
+    found = end_in_last_word(Cut([part], 12.0), words, window)
+    assert found == Cut([{**part, "end": 4.0, "tokens": [100, 101]}], 4.0 - OVERLAP_SECONDS)
 
 
 def outcome(recogniser: Recogniser, text: str, end: float, settled: float) -> Outcome:

@@ -1,5 +1,6 @@
 """Hints and previous text share the room for a prompt, and half of the tokens stays for the answer."""
 
+import numpy as np
 import pytest
 
 from transcriber.decoding.tokenizers import Tokenizers
@@ -50,3 +51,13 @@ def test_sentences_of_a_single_word_leave_room_for_the_answer(mini: LoadedModel,
     before = whisper.get_prompt(tokenizer, [], hotwords=hints)
     assert len(before) <= ROOM + 2 * (ROOM // 12 + 1) + 2
     assert len(whisper.get_prompt(tokenizer, tokenizer.encode(f" {hints}"))) == len(before)
+
+
+@pytest.mark.parametrize("hints", [0, 220])
+def test_the_model_stops_after_so_many_tokens_wherever_the_text_is(mini: LoadedModel, hints: int) -> None:
+    whisper, tokenizer = mini.whisper, Tokenizers(mini.whisper).get("en", "transcribe")
+    prompt = whisper.get_prompt(tokenizer, tokenizer.encode(" lemon" * hints))
+    encoded = whisper.encode(np.zeros((whisper.model.n_mels, 1000), np.float32))
+    endless = [tokenizer.eot, *tokenizer.non_speech_tokens]
+    (answer,) = whisper.model.generate(encoded, [prompt], max_length=whisper.max_length, suppress_tokens=endless)
+    assert len(answer.sequences_ids[0]) == whisper.most_tokens(prompt)
