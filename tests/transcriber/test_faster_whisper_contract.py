@@ -14,7 +14,6 @@ import numpy as np
 import onnxruntime
 import pytest
 from faster_whisper import WhisperModel
-from faster_whisper.audio import pad_or_trim
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import (
     BatchedInferencePipeline,
@@ -65,7 +64,6 @@ CALLED: list[tuple[Callable[..., Any], str]] = [
     (Tokenizer, "tokenizer, multilingual, task=None, language=None"),
     (get_suppressed_tokens, "tokenizer, suppress_tokens"),
     # audio
-    (pad_or_trim, "array, length=3000, axis=-1"),
     (SpeechTimestampsMap, "chunks, sampling_rate, time_precision=2"),
     (SpeechTimestampsMap.get_original_time, "self, time, chunk_index=None, is_end=False"),
     (SpeechTimestampsMap.get_chunk_index, "self, time, is_end=False"),

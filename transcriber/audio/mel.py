@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from faster_whisper.audio import pad_or_trim
 
 Features = npt.NDArray[np.float32]
 
@@ -15,6 +14,19 @@ FULL_SECONDS = 30
 FITTED_SECONDS = (10, 15, 20, 25, FULL_SECONDS)
 SPARE_SECONDS = 0.2
 """Of silence after the audio, from which the model knows that it has ended."""
+
+RANGE, QUIETEST = 2.0, -1.5
+"""Of Whisper's spectrograms: from silence to their maximum, and what they are of zeros."""
+
+
+def filled_up(features: Features, frames: int) -> Features:
+    """So many frames of a spectrogram, with silence after its end.
+
+    Whisper was trained with that. Zeros, with which faster-whisper fills up, are a soft noise on all frequencies.
+    """
+    missing = max(0, frames - features.shape[1])
+    silence = max(features.max() - RANGE, QUIETEST)
+    return np.pad(features[:, :frames], ((0, 0), (0, missing)), constant_values=silence)
 
 
 def context_frames(seconds: float, fitted: bool) -> int:
@@ -29,7 +41,7 @@ class MelWindow(NamedTuple):
     """The log-mel spectrogram of a window.
 
     Attributes:
-        features: (mel bands, frames); zero after the end of the audio.
+        features: (mel bands, frames); silence after the end of the audio.
         seconds: length of the audio.
         speech: start and end of each stretch of speech, in seconds of the window; None: all of it may be speech.
     """
@@ -54,8 +66,8 @@ class MelWindow(NamedTuple):
         first = round(start * FRAMES_PER_SECOND)
         audio = self.features[:, first : first + ceil(seconds * FRAMES_PER_SECOND)]
         speech = self.speech and tuple((max(0.0, s - start), e - start) for s, e in self.speech if e > start)
-        return MelWindow(pad_or_trim(audio, context_frames(seconds, fitted)), seconds, speech)
+        return MelWindow(filled_up(audio, context_frames(seconds, fitted)), seconds, speech)
 
     def in_full_context(self) -> "MelWindow":
         """The same, filled up to 30 s."""
-        return self._replace(features=pad_or_trim(self.features, FULL_SECONDS * FRAMES_PER_SECOND))
+        return self._replace(features=filled_up(self.features, FULL_SECONDS * FRAMES_PER_SECOND))

@@ -11,12 +11,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from faster_whisper.audio import pad_or_trim
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import BatchedInferencePipeline
 
 from reelscribe.contracts.transcriber import TranscribeFields, TranscribeOptions
-from transcriber.audio.mel import Features, MelWindow, context_frames
+from transcriber.audio.mel import Features, MelWindow, context_frames, filled_up
 from transcriber.audio.vad import SAMPLE_RATE, Samples
 from transcriber.decoding.fallback import apply_fallback
 from transcriber.decoding.options import DecodingOptions, as_transcription_options
@@ -72,8 +71,7 @@ class Recogniser:
     def features(self, audio: Samples, full_context: bool = False) -> Features:
         """The log-mel spectrogram of one window, filled up to what the model is to see. Safe in any thread."""
         frames = context_frames(len(audio) / SAMPLE_RATE, self._fitted_context and not full_context)
-        features: Features = pad_or_trim(self._whisper.feature_extractor(audio)[..., :-1], frames)
-        return features
+        return filled_up(self._whisper.feature_extractor(audio)[..., :-1], frames)
 
     def detect_language(self, features: Features, languages: Collection[str] = ()) -> tuple[str, float]:
         """The language of a window and its probability, among ``languages`` if there are any."""
@@ -98,7 +96,7 @@ class Recogniser:
         transcription = as_transcription_options(options, tokenizer)
         windows = [call.window for call in calls]
         longest = max(window.frames for window in windows)
-        features = [pad_or_trim(window.features, longest) for window in windows]
+        features = [filled_up(window.features, longest) for window in windows]
         seconds = [window.seconds for window in windows]
         pipeline = self._pipeline if options.language else self._pipeline_per_window(tokenizer, options)
         encoded, outputs = pipeline.generate_segment_batched(np.stack(features), tokenizer, transcription)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from transcriber.audio.mel import MelWindow
 from transcriber.decoding.repetition import repeats
 from transcriber.decoding.segments import DecodedSegment
-from transcriber.decoding.thresholds import MAX_NO_SPEECH_PROB, MIN_LOGPROB
+from transcriber.decoding.thresholds import MAX_NO_SPEECH_PROB, MAX_SURE_TEMPERATURE, MIN_LOGPROB
 from transcriber.decoding.uncovered import gaps
 
 LEFT_OUT_SECONDS = 0.7
@@ -88,7 +88,10 @@ def left_out(window: MelWindow, outcome: Outcome) -> list[tuple[float, float]]:
 
 def _is_sure(segments: Sequence[DecodedSegment]) -> bool:
     return all(
-        segment.avg_logprob >= MIN_LOGPROB and segment.no_speech_prob <= MAX_NO_SPEECH_PROB for segment in segments
+        segment.avg_logprob >= MIN_LOGPROB
+        and segment.no_speech_prob <= MAX_NO_SPEECH_PROB
+        and (segment.temperature or 0.0) <= MAX_SURE_TEMPERATURE
+        for segment in segments
     )
 
 

@@ -8,3 +8,6 @@ MIN_LOGPROB = -1.0
 
 MAX_NO_SPEECH_PROB = 0.6
 """Above it, a guess is text for a window without speech (``no_speech_threshold``)."""
+
+MAX_SURE_TEMPERATURE = 0.5
+"""Text that needed a higher one is a guess: it is not passed to the next window (``prompt_reset_on_temperature``)."""

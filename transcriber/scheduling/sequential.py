@@ -9,13 +9,11 @@ from transcriber.audio.windows import Window
 from transcriber.decoding.options import DecodingOptions
 from transcriber.decoding.recogniser import Recogniser
 from transcriber.decoding.segments import DecodedSegment
+from transcriber.decoding.thresholds import MAX_SURE_TEMPERATURE
 from transcriber.model.pool import ModelPool
 
 PREVIOUS_CHARACTERS = 2000
 """Of the text before a window; the prompt takes as many tokens from its end as fit."""
-
-RESET_TEMPERATURE = 0.5
-"""Text that needed a higher one is not passed to the next window, as in Whisper."""
 
 
 class SequentialQueue:
@@ -63,7 +61,7 @@ class SequentialQueue:
             passes.take(outcome)
         segments = passes.segments
         if self._condition and segments:
-            hot = any((segment.temperature or 0) > RESET_TEMPERATURE for segment in segments)
+            hot = any((segment.temperature or 0) > MAX_SURE_TEMPERATURE for segment in segments)
             said = "" if hot else self._previous_text + "".join(segment.text for segment in segments)
             self._previous_text = said[-PREVIOUS_CHARACTERS:]
         return segments

@@ -13,11 +13,11 @@ END_OF_TEXT = 1000
 WINDOW = MelWindow(np.zeros((80, 3000), np.float32), 30.0, ((0.5, 11), (11.5, 15), (16, 24), (25, 29.5)))
 
 
-def outcome(*parts: tuple[float, float, Sequence[int]], avg_logprob: float = -0.2) -> Outcome:
+def outcome(*parts: tuple[float, float, Sequence[int]], avg_logprob: float = -0.2, temperature: float = 0.0) -> Outcome:
     segments = [
         DecodedSegment(
             id=0, seek=0, start=start, end=end, text="".join(map(chr, tokens)), tokens=list(tokens),
-            avg_logprob=avg_logprob, compression_ratio=1.0, no_speech_prob=0.0, words=None, temperature=0.0,
+            avg_logprob=avg_logprob, compression_ratio=1.0, no_speech_prob=0.0, words=None, temperature=temperature,
         )
         for start, end, tokens in parts
     ]  # fmt: skip
@@ -87,4 +87,5 @@ def test_of_two_with_equal_scores_the_more_probable_one_is_taken() -> None:
 
 def test_guesses_are_not_taken_nor_is_silence() -> None:
     assert better(WINDOW, SKIPPED, outcome((0, 30, range(80)), avg_logprob=-1.2), END_OF_TEXT) is SKIPPED
+    assert better(WINDOW, SKIPPED, outcome((0, 30, range(80)), temperature=0.8), END_OF_TEXT) is SKIPPED
     assert better(WINDOW, SKIPPED, outcome(), END_OF_TEXT) is SKIPPED
