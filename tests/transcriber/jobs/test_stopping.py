@@ -227,7 +227,8 @@ async def test_a_model_that_works_no_more_ends_the_process_so_that_a_new_one_beg
             service.process.send_signal(signal.SIGUSR1)
             script.hold.set()
             await asyncio.wait_for(job, 60)
-        assert (events[-1]["code"], events[-1]["retryable"]) == ("model_broken", True)
+        # "stopping" where segments of earlier windows are still being sent when the model fails
+        assert events[-1]["code"] in ("model_broken", "stopping") and events[-1]["retryable"]
         assert await asyncio.to_thread(service.process.wait, GRACE_SECONDS) == 1
     assert "which only a new process may fix" in service.log.read_text()
 
