@@ -49,6 +49,16 @@ async def fetch_models(
         return await cursor.fetchall()
 
 
+def text_array(values: Sequence[str]) -> str:
+    """As PostgreSQL writes an array of these, at a tenth of what psycopg takes; NUL, which is in no text there, must be
+    in none.
+    """
+    if not values:
+        return "{}"
+    escaped = "\0".join(values).replace("\\", r"\\").replace('"', r"\"")
+    return '{"' + escaped.replace("\0", '","') + '"}'
+
+
 def starting_with(prefix: str) -> str:
     """The pattern of SQL's ``like`` for what starts with this."""
     return re.sub(r"([%_\\])", r"\\\1", prefix) + "%"

@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from psycopg.errors import ForeignKeyViolation
+from psycopg.errors import ForeignKeyViolation, UniqueViolation
 
 from orchestrator.database.pool import Pool
 from orchestrator.intake.bucket import Objects
@@ -216,13 +216,21 @@ class Submission:
         return {savepath: outcomes.get(savepath, "new") for savepath in requested}
 
     async def _take_unrecorded(self, savepaths: list[str]) -> set[str]:
-        """Those of which nothing was known: they are new whatever the request is."""
-        async with self._pool.connection() as connection:
-            first = await self._queue.put_first(connection, self.bucket, savepaths, self._options, self._priority or 0)
-            if self._webhook:
-                await webhooks.subscribe(connection, first.ids, self._webhook)
-        self._made += len(first.ids)
-        return set(first.savepaths)
+        """Those of which nothing was known: they are new whatever the request is. None, if another submission has just
+        recorded one of them: all are then looked at one by one.
+        """
+        priority = self._priority or 0
+        try:
+            async with self._pool.connection() as connection:
+                recorded = await self._queue.put_first(connection, self.bucket, savepaths, self._options, priority)
+                first = set(savepaths).difference(recorded)
+                if self._webhook:
+                    jobs = await versions.current(connection, self.bucket, list(first), self._options)
+                    await webhooks.subscribe(connection, [job.id for job in jobs.values()], self._webhook)
+        except UniqueViolation:
+            return set()
+        self._made += len(first)
+        return first
 
     async def _take_recorded(self, requested: Requested) -> dict[str, Outcome]:
         async with self._pool.connection() as connection:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
 
-from orchestrator.database.sql import Connection, fetch_all, fetch_column, fetch_one, fetch_value
+from orchestrator.database.sql import Connection, fetch_all, fetch_column, fetch_one, fetch_value, text_array
 from orchestrator.jobs.models import TRANSCRIBE, Options, State
 from orchestrator.jobs.object_changes import Identity
 
@@ -58,11 +58,19 @@ async def add(
 ) -> list[int]:
     """Record transcriptions that do not exist yet; the ids of those that were new."""
     wanted = {"bucket": bucket, "savepaths": _ordered(savepaths)}
-    await connection.execute(_RECORD, wanted)
+    await connection.execute(
+        """
+        insert into media (bucket, savepath) select %(bucket)s, unnest(%(savepaths)s::text[])
+        on conflict (bucket, savepath) do nothing
+        """,
+        wanted,
+    )
     return await fetch_column(
         connection,
         f"""
-        {_ADD} from unnest(%(savepaths)s::text[]) as wanted (savepath)
+        insert into jobs (kind, media_id, options, priority, queue_job)
+        select %(kind)s, m.id, %(options)s, %(priority)s, {NEXT_ENTRY}
+        from unnest(%(savepaths)s::text[]) as wanted (savepath)
         join media m on m.bucket = %(bucket)s and m.savepath = wanted.savepath order by m.id
         on conflict (media_id, options_key, kind) where not superseded do nothing
         returning id
@@ -71,21 +79,28 @@ async def add(
     )
 
 
-_RECORD = """
-    insert into media (bucket, savepath) select %(bucket)s, unnest(%(savepaths)s::text[])
-    on conflict (bucket, savepath) do nothing
-"""
-_ADD = f"""
-    insert into jobs (kind, media_id, options, priority, queue_job)
-    select %(kind)s, m.id, %(options)s, %(priority)s, {NEXT_ENTRY}
-"""
-
 FIRST = f"""
-    recorded as ({_RECORD} returning id, savepath),
-    made as ({_ADD} from recorded m order by m.id returning id, kind, media_id, priority, queue_job)
+    wanted as materialized (
+        select savepath, exists (
+            select from media where bucket = %(bucket)s and media.savepath = wanted.savepath offset 0
+        ) as recorded
+        from unnest(%(savepaths)s::text[]) as wanted (savepath)
+    ), first as materialized (
+        select savepath, nextval('media_id_seq') as media_id, nextval('jobs_id_seq') as id, {NEXT_ENTRY} as queue_job,
+            %(kind)s::text as kind, %(priority)s::integer as priority
+        from wanted where not recorded order by savepath collate "C"
+    ), recording as (
+        insert into media (id, bucket, savepath) overriding system value
+        select media_id, %(bucket)s, savepath from first
+    ), made as (
+        insert into jobs (id, kind, media_id, options, priority, queue_job) overriding system value
+        select id, kind, media_id, %(options)s, priority, queue_job from first
+    )
 """
-"""SQL, as parts of a ``with``: record the recordings that are not, with transcriptions of them, which are the first:
-of these no other transaction can know. Its parameters are :func:`first`.
+"""SQL, as parts of a ``with``: of the recordings that are ``wanted``, record those that are not, with transcriptions of
+them, which are the ``first``. Its parameters are :func:`first`. The ids come first, so that nothing that is written has
+to be read again; ``offset 0`` keeps the planner from reading all of the recordings to compare them, and the order has
+them all looked for before any is written.
 """
 
 
@@ -94,9 +109,9 @@ def first(bucket: str, savepaths: Sequence[str], options: Options, priority: int
     return {"bucket": bucket, "savepaths": _ordered(savepaths), **_values(options, priority)}
 
 
-def _ordered(savepaths: Sequence[str]) -> list[str]:
-    """Two submissions lock in one order: no deadlock."""
-    return sorted(set(savepaths))
+def _ordered(savepaths: Sequence[str]) -> str:
+    """As an array for PostgreSQL. Two submissions lock in one order: no deadlock."""
+    return text_array(sorted(set(savepaths)))
 
 
 def _values(options: Options, priority: int) -> dict[str, Any]:

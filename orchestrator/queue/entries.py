@@ -1,10 +1,9 @@
 """The entries of the queue: put in, withdrawn, and how many workers there are to take them out."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from orchestrator.database.pool import Pool
-from orchestrator.database.sql import Connection, fetch_one, fetch_value
+from orchestrator.database.sql import Connection, fetch_value
 from orchestrator.jobs import versions
 from orchestrator.jobs.models import Options
 from orchestrator.jobs.versions import NEXT_ENTRY
@@ -12,19 +11,12 @@ from orchestrator.queue.order import sub_queue_of
 
 _ENTER = f"""
     insert into procrastinate_jobs (id, queue_name, task_name, priority, args, savepath, scheduled_at)
-    select j.queue_job, {sub_queue_of("j.kind", "m.savepath")}, j.kind, j.priority,
-        jsonb_build_object('job', j.id), m.savepath,
+    select j.queue_job, {sub_queue_of("j.kind", "j.savepath")}, j.kind, j.priority,
+        jsonb_build_object('job', j.id), j.savepath,
         case when %(delay)s > 0 then now() + make_interval(secs => %(delay)s) end
 """
 """Entries as ``procrastinate_defer_jobs_v1`` makes them, with numbers of its sequence, and with the savepath; ``j`` are
-the jobs, ``m`` their recordings."""
-
-
-class FirstJobs(NamedTuple):
-    """Transcriptions of recordings that had none, and were not recorded at all."""
-
-    savepaths: list[str]
-    ids: list[int]
+the jobs, with the savepaths of their recordings."""
 
 
 class QueueEntries:
@@ -42,26 +34,28 @@ class QueueEntries:
 
     async def put_first(
         self, connection: Connection, bucket: str, savepaths: Sequence[str], options: Options, priority: int
-    ) -> FirstJobs:
-        """Record those of these recordings that are not, with their transcriptions, and queue those."""
-        row = await fetch_one(
-            connection,
-            f"""
-            with {versions.FIRST}, entered as (
-                {_ENTER} from made j join recorded m on m.id = j.media_id order by j.id
-            )
-            select coalesce(array_agg(m.savepath), '{{}}'), coalesce(array_agg(j.id), '{{}}')
-            from made j join recorded m on m.id = j.media_id
-            """,
+    ) -> list[str]:
+        """Record those of these recordings that are not, with their transcriptions, and queue those; which are.
+
+        Raises:
+            psycopg.errors.UniqueViolation: another transaction has recorded one meanwhile.
+        """
+        recorded = await connection.execute(
+            f"with {versions.FIRST}, entered as ({_ENTER} from first j) select savepath from wanted where recorded",
             {**versions.first(bucket, savepaths, options, priority), "delay": 0},
+            prepare=None if len(savepaths) == 1 else False,  # many are planned for the tables as large as they are now
         )
-        return FirstJobs(*row)
+        return [savepath async for (savepath,) in recorded]
 
     async def put_new(self, connection: Connection, ids: Sequence[int]) -> None:
         """Queue jobs that the transaction of ``connection`` has made, with the number of an entry."""
         if ids:
             await connection.execute(
-                _ENTER + "from jobs j left join media m on m.id = j.media_id where j.id = any(%(ids)s) order by j.id",
+                f"""
+                {_ENTER} from (
+                    select j.*, m.savepath from jobs j left join media m on m.id = j.media_id where j.id = any(%(ids)s)
+                ) j order by j.id
+                """,
                 {"delay": 0, "ids": list(ids)},
             )
 
@@ -70,11 +64,13 @@ class QueueEntries:
         if ids:
             await connection.execute(
                 f"""
-                with j as (
+                with renewed as (
                     update jobs set queue_job = {NEXT_ENTRY} where id = any(%(ids)s)
                     returning id, kind, media_id, priority, queue_job
                 )
-                {_ENTER} from j left join media m on m.id = j.media_id order by j.id
+                {_ENTER} from (
+                    select renewed.*, m.savepath from renewed left join media m on m.id = media_id
+                ) j order by j.id
                 """,
                 {"delay": delay_seconds, "ids": list(ids)},
             )

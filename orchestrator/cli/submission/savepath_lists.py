@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import BinaryIO, NamedTuple
 
@@ -23,20 +23,19 @@ class Refusal(NamedTuple):
     reason: str
 
 
-class RequestedSavepath(NamedTuple):
-    """A savepath, with the identity of its object if that is known."""
+class Block(NamedTuple):
+    """Some savepaths in their order, each with the identity of its object if that is known, and what was refused."""
 
-    savepath: str
-    identity: Identity | None
+    savepaths: dict[str, Identity | None]
+    refusals: Sequence[Refusal] = ()
 
 
-Item = RequestedSavepath | Refusal
-Source = AsyncIterator[Item]
+Source = AsyncIterator[Block]
 
 
 async def named(savepath: str) -> Source:
     """A savepath that has been checked."""
-    yield RequestedSavepath(savepath, None)
+    yield Block({savepath: None})
 
 
 async def lines(file: BinaryIO, advance: Callable[[int], None] = lambda read: None) -> Source:
@@ -50,12 +49,9 @@ async def lines(file: BinaryIO, advance: Callable[[int], None] = lambda read: No
         advance(len(block))
         *complete, rest = (rest + block).split(b"\n")
         rest = rest[:LONGEST_LINE]
-        for number, line in enumerate(complete, start=before + 1):
-            if item := _item(line, file.name, number):
-                yield item
+        yield _checked(complete, file.name, before + 1)
         before += len(complete)
-    if item := _item(rest, file.name, before + 1):
-        yield item
+    yield _checked([rest], file.name, before + 1)
 
 
 async def listed(
@@ -75,11 +71,13 @@ async def listed(
         ServiceError: the extractor does not answer, or refuses.
     """
     async for page in objects.pages(bucket, prefix):
+        recordings: dict[str, Identity | None] = {}
         for found in page:
             if is_recording(bucket, found.savepath):
-                yield RequestedSavepath(found.savepath, identity(found) if found.etag else None)
+                recordings[found.savepath] = identity(found) if found.etag else None
             else:
                 skip(found.savepath)
+        yield Block(recordings)
 
 
 async def chunks(
@@ -88,11 +86,11 @@ async def chunks(
     """The savepaths of all sources, as many at a time as one transaction takes; refusals are reported on the way."""
     chunk: dict[str, Identity | None] = {}
     for source in sources:
-        async for item in source:
-            if isinstance(item, Refusal):
-                refuse(item)
-            else:
-                chunk[item.savepath] = item.identity
+        async for block in source:
+            for refusal in block.refusals:
+                refuse(refusal)
+            for savepath, known in block.savepaths.items():
+                chunk[savepath] = known
                 if len(chunk) == CHUNK:
                     yield chunk
                     chunk = {}
@@ -100,18 +98,25 @@ async def chunks(
         yield chunk
 
 
-def _item(line: bytes, name: str, number: int) -> Item | None:
-    if number == 1:
-        line = line.removeprefix(b"\xef\xbb\xbf")
-    line = line.rstrip(b"\r")
-    if not line.strip():
-        return None
-    try:
-        savepath = line.decode()
-    except UnicodeDecodeError:
-        return Refusal(f"{name}:{number}", "is not UTF-8 text")
-    mistake = mistake_in(savepath)
-    return Refusal(f"{name}:{number}", mistake) if mistake else RequestedSavepath(savepath, None)
+def _checked(lines: list[bytes], name: str, first: int) -> Block:
+    savepaths: dict[str, Identity | None] = {}
+    refusals: list[Refusal] = []
+    for number, line in enumerate(lines, start=first):
+        if number == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        line = line.rstrip(b"\r")
+        if not line.strip():
+            continue
+        try:
+            savepath = line.decode()
+        except UnicodeDecodeError:
+            refusals.append(Refusal(f"{name}:{number}", "is not UTF-8 text"))
+            continue
+        if mistake := mistake_in(savepath):
+            refusals.append(Refusal(f"{name}:{number}", mistake))
+        else:
+            savepaths[savepath] = None
+    return Block(savepaths, refusals)
 
 
 async def _read(descriptor: int) -> bytes:

@@ -7,6 +7,7 @@ import psycopg
 from orchestrator.jobs.models import TRANSCRIBE, Options
 from orchestrator.queue import fetch, rules
 from tests.orchestrator.conftest import BUCKET
+from tests.waiting import eventually
 
 TRIGGERS = {
     "complete_entry": True,
@@ -171,3 +172,21 @@ async def test_a_worker_continues_while_a_newer_version_adds_a_column_to_the_que
             async with await psycopg.AsyncConnection.connect(database_url) as newer:
                 await newer.execute("alter table procrastinate_jobs add column newer text")
         assert await fetch.take(pool, worker, [TRANSCRIBE])
+
+
+async def test_a_recording_that_another_transaction_records_meanwhile_is_queued_once(submissions, database_url, sql):
+    async with await psycopg.AsyncConnection.connect(database_url) as other:
+        await other.execute("insert into media (bucket, savepath) values (%s, 'b.mp4')", (BUCKET,))
+        submission = asyncio.create_task(submissions.submit(BUCKET, ["a.mp4", "b.mp4"], Options()))
+        waiting = "select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        await eventually(lambda: sql(waiting))
+        await other.commit()
+        submitted = await submission
+    assert [(job.savepath, outcome) for job, outcome in submitted] == [("a.mp4", "new"), ("b.mp4", "new")]
+    assert await sql("select savepath from procrastinate_jobs order by savepath") == [("a.mp4",), ("b.mp4",)]
+
+
+async def test_savepaths_arrive_as_they_are_whatever_means_something_in_an_array(submissions, sql):
+    savepaths = ['a "b".mp4', "c\\d.mp4", "e,f.mp4", "{g}", "NULL", "h\ni.mp4", "\u00fc.mp4", '\\"']
+    await submissions.submit(BUCKET, savepaths, Options())
+    assert [savepath for (savepath,) in await sql("select savepath from media")] == sorted(savepaths)
