@@ -29,7 +29,7 @@ from reelscribe.text.urls import without_password
 from transcriber.api.routes import make_app
 from transcriber.jobs.waiting import Interrupted, wait_unless
 from transcriber.model.loading import LoadedModel, load_model
-from transcriber.model.memory import share_heaps
+from transcriber.model.memory import tune_heaps
 from transcriber.service import TranscriberService
 
 log = logging.getLogger("transcriber")
@@ -38,7 +38,7 @@ log = logging.getLogger("transcriber")
 def run(config: Path | None) -> None:
     """Serve until a signal says stop."""
     logs.configure()
-    share_heaps()
+    tune_heaps()
     with report_settings_errors():
         chosen = load_settings(choose_config(config))
         logs.configure(chosen.log.number, chosen.log.format, "transcriber")

@@ -1,4 +1,4 @@
-"""Memory that one thread has freed is there for the others."""
+"""Memory that has been freed is there for what comes next, also in other threads."""
 
 import platform
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 HEAPS_OF_SIX_THREADS = """
 import ctypes, threading
-from transcriber.model.memory import share_heaps
+from transcriber.model.memory import tune_heaps
 {first}
 together = threading.Barrier(6)
 def work():
@@ -24,6 +24,19 @@ libc.fflush(None)
 """
 
 
+LAYER_BY_LAYER = """
+import resource
+from transcriber.model.memory import tune_heaps
+{first}
+for _ in range(20):
+    layers = [b"x" * (6 << 20) for _ in range(8)]
+    del layers
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+"""
+
+glibc_only = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's heaps are tuned")
+
+
 def heaps(first: str) -> int:
     script = HEAPS_OF_SIX_THREADS.format(first=first)
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.count(
@@ -31,7 +44,16 @@ def heaps(first: str) -> int:
     )
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc gives each thread a heap of its own")
+@glibc_only
 def test_threads_share_two_heaps() -> None:
     assert heaps("") > 2
-    assert heaps("share_heaps()") <= 2
+    assert heaps("tune_heaps()") <= 2
+
+
+@glibc_only
+def test_what_is_freed_is_not_cleared_by_the_system_again() -> None:
+    def page_faults(first: str) -> int:
+        script = LAYER_BY_LAYER.format(first=first)
+        return int(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout)
+
+    assert page_faults("tune_heaps()") < page_faults("") / 4
