@@ -25,7 +25,7 @@ def filled_up(features: Features, frames: int) -> Features:
     Whisper was trained with that. Zeros, with which faster-whisper fills up, are a soft noise on all frequencies.
     """
     missing = max(0, frames - features.shape[1])
-    silence = max(features.max() - RANGE, QUIETEST)
+    silence = max(features.max(initial=QUIETEST) - RANGE, QUIETEST)
     return np.pad(features[:, :frames], ((0, 0), (0, missing)), constant_values=silence)
 
 

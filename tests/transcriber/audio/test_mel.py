@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.transcriber.peer import recording
-from transcriber.audio.mel import MelWindow, filled_up
+from transcriber.audio.mel import QUIETEST, MelWindow, filled_up
 from transcriber.audio.vad import SAMPLE_RATE
 from transcriber.model.loading import LoadedModel
 
@@ -29,3 +29,10 @@ def test_a_window_is_filled_up_as_if_its_audio_ended_in_silence(mini: LoadedMode
 
 def test_a_spectrogram_that_is_too_long_is_cut() -> None:
     assert filled_up(np.ones((80, 1200), np.float32), 1000).shape == (80, 1000)
+
+
+def test_audio_that_is_shorter_than_a_frame_is_silence(mini: LoadedModel) -> None:
+    """The last window of a recording that is not cut at pauses has what is left."""
+    nothing = mini.whisper.feature_extractor(np.ones(100, np.float32))[..., :-1]
+    assert nothing.shape[1] == 0
+    assert (filled_up(nothing, 1000) == filled_up(np.full((80, 1), QUIETEST, np.float32), 1000)).all()
