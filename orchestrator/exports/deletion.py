@@ -2,7 +2,8 @@
 
 The objects that ``[results]`` has stored are removed first, in the transaction that then removes the rows: if the
 bucket fails, nothing is forgotten, and it can be tried again. Nothing comes back: a running attempt writes nothing
-after its job is gone, a result that is being stored is waited for, and a new submission waits for the end.
+after its job is gone, a result that is being stored is waited for, and a submission that is to change a job waits for
+the end, and makes a new one.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence

@@ -236,9 +236,10 @@ class Submission:
         async with self._pool.connection() as connection:
             known = await versions.current(connection, self.bucket, list(requested), self._options)
         outcomes = await self._outcomes(requested, known)
-        if not self._dry_run:
-            await self._carry_out(outcomes, known)
-        return outcomes
+        if self._dry_run:
+            return outcomes
+        forgotten = {savepath: requested[savepath] for savepath in await self._carry_out(outcomes, known)}
+        return outcomes | (await self._take_recorded(forgotten) if forgotten else {})
 
     async def finish(self) -> None:
         """To be awaited after the last chunk."""
@@ -303,27 +304,36 @@ class Submission:
             async with self._pool.connection() as connection:
                 await removed_objects.mark(connection, self.bucket, gone)
 
-    async def _carry_out(self, outcomes: dict[str, Outcome], known: Mapping[str, versions.Current]) -> None:
+    async def _carry_out(self, outcomes: dict[str, Outcome], known: Mapping[str, versions.Current]) -> list[str]:
+        """Do it; returns what was forgotten while this waited for that: nothing is done with those."""
         fresh = [savepath for savepath, outcome in outcomes.items() if outcome in ("new", "changed")]
         again = [known[savepath].id for savepath, outcome in outcomes.items() if outcome == "again"]
         moved = [known[savepath].id for savepath, outcome in outcomes.items() if outcome == "known"]
         if self._priority is None:
             moved = []
         if not (fresh or again or moved or self._webhook):
-            return
+            return []
         replaced = [known[savepath].id for savepath in fresh if savepath in known]
+        notified = [job.id for job in known.values()] if self._webhook else []
+        written = {*again, *moved, *notified}.difference(replaced)
+        kept = {job.id: savepath for savepath, job in known.items() if job.id in written}
         for _ in range(TRIES):
             with suppress(ForeignKeyViolation):  # a recording was forgotten while this waited for that
-                await self._write(outcomes, fresh, replaced, again, moved)
-                return
-        await self._write(outcomes, fresh, replaced, again, moved)
+                return await self._write(outcomes, fresh, replaced, again, moved, kept)
+        return await self._write(outcomes, fresh, replaced, again, moved, kept)
 
     async def _write(
-        self, outcomes: dict[str, Outcome], fresh: list[str], replaced: list[int], again: list[int], moved: list[int]
-    ) -> None:
-        """One transaction."""
+        self,
+        outcomes: dict[str, Outcome],
+        fresh: list[str],
+        replaced: list[int],
+        again: list[int],
+        moved: list[int],
+        kept: Mapping[int, str],
+    ) -> list[str]:
+        """One transaction; the savepaths of those jobs to be ``kept`` that there are no more."""
         async with self._pool.connection() as connection:
-            await transitions.lock(connection, [*replaced, *again, *moved])
+            there = set(await transitions.lock(connection, [*replaced, *kept]))
             if replaced:
                 running = await transitions.supersede(connection, replaced)
                 await self._queue.withdraw(connection, running)
@@ -340,6 +350,7 @@ class Submission:
                 now = await versions.current(connection, self.bucket, list(outcomes), self._options)
                 await webhooks.subscribe(connection, [job.id for job in now.values()], self._webhook)
         self._made += len(made)
+        return [savepath for id, savepath in kept.items() if id not in there]
 
 
 def _chunks(savepaths: Mapping[str, None]) -> Iterator[Requested]:

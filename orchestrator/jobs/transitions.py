@@ -234,9 +234,13 @@ async def lose_worker(connection: Connection, id: int, failures: int, max_failur
     return not give_up
 
 
-async def lock(connection: Connection, ids: Sequence[int]) -> None:
-    """Keep all others from writing these jobs until the transaction ends. All lock in one order: no deadlock."""
-    await connection.execute("select from jobs where id = any(%s) order by id for no key update", (list(ids),))
+async def lock(connection: Connection, ids: Sequence[int]) -> list[int]:
+    """Keep all others from writing these jobs until the transaction ends; the ids of those that there are. All lock in
+    one order: no deadlock.
+    """
+    return await fetch_column(
+        connection, "select id from jobs where id = any(%s) order by id for no key update", (list(ids),)
+    )
 
 
 async def reopen(connection: Connection, ids: Sequence[int], priority: int | None = None) -> list[int]:

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from minio import Minio
 
@@ -151,6 +152,32 @@ async def test_submissions_and_deletions_at_the_same_time_neither_fail_nor_block
         )
     await deletions.delete(BUCKET, None, "")
     assert await sql("select count(*) from jobs union all select count(*) from procrastinate_jobs") == [(0,), (0,)]
+
+
+@pytest.mark.parametrize(
+    ("is_cancelled", "wanted"), [(True, {}), (False, {"priority": 5}), (False, {"webhook": "https://example.org"})]
+)
+async def test_a_submission_that_has_waited_for_a_deletion_makes_a_job(
+    submissions, submit, database_url, sql, is_cancelled, wanted
+):
+    old = await submit("talk.mp4")
+    if is_cancelled:
+        await submissions.cancel([old.id])
+    [(recording,)] = await sql("select id from media")
+    async with await psycopg.AsyncConnection.connect(database_url) as deleting:
+        await deletion_sql.lock(deleting, [recording])
+        submission = asyncio.create_task(submissions.submit(BUCKET, ["talk.mp4", "b.mp4"], Options(), **wanted))
+        waiting = "select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        await eventually(lambda: sql(waiting))
+        await deleting.execute("delete from procrastinate_jobs where savepath = 'talk.mp4'")
+        await deletion_sql.remove(deleting, [recording])
+        await deleting.commit()
+        submitted = await submission
+    assert [(job.savepath, job.state, outcome) for job, outcome in submitted] == [
+        ("talk.mp4", "queued", "new"),
+        ("b.mp4", "queued", "new"),
+    ]
+    assert await sql("select savepath from procrastinate_jobs order by 1") == [("b.mp4",), ("talk.mp4",)]
 
 
 async def test_only_jobs_without_a_transcript_are_removed_as_jobs(submit, store_transcript, deletions, serving, sql):
