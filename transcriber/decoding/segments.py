@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from math import ceil
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from faster_whisper.transcribe import Word, get_compression_ratio
 
 from transcriber.audio.mel import MelWindow
 from transcriber.decoding.thresholds import MAX_COMPRESSION_RATIO, MAX_NO_SPEECH_PROB, MIN_LOGPROB
-from transcriber.decoding.word_times import Part
+from transcriber.decoding.word_times import MAX_WORD_SECONDS, Part
 
 LEAST_ADVANCE_SECONDS = 1.0
 """A window that settles less is not decoded again from there: it could be so again and again."""
@@ -145,23 +145,29 @@ def cut_at_timestamps(
 def end_in_last_word(cut: Cut, words: Sequence[Part], window: MelWindow, keep_rest: bool = False) -> Cut:
     """The cut of a window whose last part was ended by the limit of tokens, not by a timestamp or the end of the text.
 
-    That part ends where its last word begins, and the rest begins there: the word may be incomplete, and the alignment
-    gives it all that comes after it.
+    That part ends where its last word begins, and the rest begins there: the word may be incomplete. What was said
+    after the last token is aligned with one of the words before it, which is too long then, and counts as the last.
 
     Args:
         words: of all parts, aligned; see :meth:`transcriber.decoding.word_times.Aligner.words`.
-        keep_rest: there is no further window: the word is kept.
+        keep_rest: there is no further window: all words are kept.
     """
     *parts, last = cut.parts
-    pieces = takewhile(lambda word: word is words[-1] or PIECE_OF_LETTER in word["word"], reversed(words))
-    dropped = list(pieces)
-    end = float(dropped[-1]["start"]) if dropped else 0.0
+    first = max((number for number, word in enumerate(words) if _is_too_long(word, window)), default=len(words) - 1)
+    while first > 0 and PIECE_OF_LETTER in words[first - 1]["word"]:
+        first -= 1
+    end = float(words[first]["start"]) if words else 0.0
     if not max(LEAST_ADVANCE_SECONDS, last["start"]) < end < last["end"]:
         return cut
     if keep_rest:
         return Cut([*parts, {**last, "end": end}], cut.settled)
-    tokens = last["tokens"][: -sum(len(word["tokens"]) for word in dropped)]
-    return Cut([*parts, {**last, "end": end, "tokens": tokens}], _in_pause(window, end))
+    tokens = last["tokens"][: -sum(len(word["tokens"]) for word in words[first:])]
+    settled = min(_in_pause(window, end), end - OVERLAP_SECONDS)  # not in a pause after the word
+    return Cut([*parts, {**last, "end": end, "tokens": tokens}], settled)
+
+
+def _is_too_long(word: Part, window: MelWindow) -> bool:
+    return window.speech_between(word["start"], word["end"]) > MAX_WORD_SECONDS
 
 
 def _repeats_in_silence(parts: list[Part], window: MelWindow, tokenizer: Tokenizer) -> bool:

@@ -163,15 +163,33 @@ def test_speech_with_more_words_than_the_model_has_tokens_for_continues_in_a_res
         assert words_wrong(" ".join(said), "".join(one.text for one in continued)) <= 0.05
 
 
-def test_pieces_of_a_letter_are_left_to_the_rest() -> None:
-    words = [
-        {"word": word, "tokens": [100 + number], "start": 2.0 * number, "end": 2.0 * number + 2}
-        for number, word in enumerate("日本\ufffd\ufffd")
+def cut_off(words: Sequence[tuple[str, float, float]], speech: tuple[tuple[float, float], ...]) -> tuple[int, Cut]:
+    """A window of 12 s that ends in these words of one token each: how many of them are kept, and its cut."""
+    aligned = [
+        {"word": word, "tokens": [100 + number], "start": start, "end": end}
+        for number, (word, start, end) in enumerate(words)
     ]
-    window = MelWindow(np.zeros((80, 1500), np.float32), 12.0, ((0.0, 12.0),))
-    part = {"seek": 0, "start": 0.0, "end": 12.0, "tokens": [100, 101, 102, 103]}
-    found = end_in_last_word(Cut([part], 12.0), words, window)
-    assert found == Cut([{**part, "end": 4.0, "tokens": [100, 101]}], 4.0 - OVERLAP_SECONDS)
+    part = {"seek": 0, "start": 0.0, "end": 11.9, "tokens": [100 + number for number in range(len(words))]}
+    window = MelWindow(np.zeros((80, 1500), np.float32), 12.0, speech)
+    found = end_in_last_word(Cut([part], 12.0), aligned, window)
+    return len(found.parts[0]["tokens"]), found
+
+
+def test_pieces_of_a_letter_are_left_to_the_rest() -> None:
+    words = [(word, 2.0 * number, 2.0 * number + 2) for number, word in enumerate("日本\ufffd\ufffd")]
+    kept, found = cut_off(words, ((0.0, 12.0),))
+    assert (kept, times(found), found.settled) == (2, [(0.0, 4.0)], 4.0 - OVERLAP_SECONDS)
+
+
+def test_the_rest_begins_before_the_last_word_not_in_the_pause_after_it() -> None:
+    kept, found = cut_off([(" in", 3.7, 4.0), (" Vermont", 4.0, 4.3)], ((0.0, 4.3), (5.0, 12.0)))
+    assert (kept, found.settled) == (1, 4.0 - OVERLAP_SECONDS)
+
+
+def test_what_was_said_after_the_last_token_is_left_to_the_rest_though_an_earlier_word_is_aligned_with_it() -> None:
+    words = [(" us.", 6.9, 7.9), (" He", 7.9, 12.0), (" had", 12.0, 12.0), (" found", 12.0, 12.0)]
+    kept, found = cut_off(words, ((0.0, 12.0),))
+    assert (kept, times(found), found.settled) == (1, [(0.0, 7.9)], pytest.approx(7.9 - OVERLAP_SECONDS))
 
 
 def outcome(recogniser: Recogniser, text: str, end: float, settled: float) -> Outcome:
