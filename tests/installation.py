@@ -41,7 +41,7 @@ class Reelscribe:
         """Run ``orchestrator ARGUMENTS``; returns what it prints."""
         completed = subprocess.run(
             [sys.executable, "-m", "orchestrator", *arguments, "--config", self.config],
-            capture_output=True, text=True, input=stdin, timeout=100,
+            capture_output=True, text=True, input=stdin, timeout=250,
         )  # fmt: skip
         assert completed.returncode == code, completed.stdout + completed.stderr
         assert "Traceback" not in completed.stderr
