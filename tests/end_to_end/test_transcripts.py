@@ -103,8 +103,7 @@ def test_the_http_api_gives_the_same_transcript(reelscribe: Reelscribe, http: ht
 def test_real_transcripts_verify_against_their_receipts(reelscribe: Reelscribe) -> None:
     recordings = ("talks/short.mp4", "talks/minute.mkv", "talks/quiet.mp4")
     reelscribe.run("submit", *recordings, "--wait")
-    assert "3 transcripts verified" in (verified := reelscribe.run("verify", *recordings))
-    assert "; 0 wrong" in verified
+    assert "; 0 wrong" in reelscribe.run("verify", *recordings)
 
 
 def test_a_changed_object_is_transcribed_again(reelscribe: Reelscribe, make_video: Callable[..., Path]) -> None:
