@@ -20,6 +20,7 @@ from typing import Any
 from reelscribe.errors import InternalError
 from reelscribe.media.inspection_child import MOST_FILES
 from reelscribe.media.process import end_once_started
+from reelscribe.media.process_group import ProcessGroup
 from reelscribe.media.sandbox import Sandbox, child_environment
 from reelscribe.media.waiting_process import OneWaiting
 
@@ -77,16 +78,20 @@ class InspectionProcess:
             InternalError: it writes too much.
         """
         process: Process = await asyncio.shield(self._starting)
+        group = ProcessGroup(process.pid)
         self._theirs.close()
-        with suppress(BrokenPipeError, ConnectionResetError):  # it has ended: its exit code says how
-            self._socket.send(json.dumps({**task, "descriptors": list(descriptors)}).encode())
-            for first in range(0, len(descriptors), MOST_FILES):
-                socket.send_fds(self._socket, [b"\0"], list(descriptors[first : first + MOST_FILES]))
-        assert process.stdout and process.stderr
-        answer, complaint = await asyncio.gather(
-            _read_all(process.stdout, MAX_ANSWER_BYTES), _read_end(process.stderr, MAX_COMPLAINT_BYTES)
-        )
-        return await process.wait(), answer, complaint.decode(errors="replace")
+        try:
+            with suppress(BrokenPipeError, ConnectionResetError):  # it has ended: its exit code says how
+                self._socket.send(json.dumps({**task, "descriptors": list(descriptors)}).encode())
+                for first in range(0, len(descriptors), MOST_FILES):
+                    socket.send_fds(self._socket, [b"\0"], list(descriptors[first : first + MOST_FILES]))
+            assert process.stdout and process.stderr
+            answer, complaint = await asyncio.gather(
+                _read_all(process.stdout, MAX_ANSWER_BYTES), _read_end(process.stderr, MAX_COMPLAINT_BYTES)
+            )
+            return await process.wait(), answer, complaint.decode(errors="replace")
+        finally:
+            group.kill()
 
     async def end(self) -> None:
         """End it, whatever it does."""

@@ -2,19 +2,17 @@
 
 import asyncio
 import logging
-import os
 import re
-import signal
 from asyncio.subprocess import DEVNULL, PIPE
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, Self
 
 from reelscribe.errors import InternalError
 from reelscribe.media.pipe import Pipe
+from reelscribe.media.process_group import ProcessGroup
 from reelscribe.media.sandbox import Sandbox, child_environment, has_run
 
 log = logging.getLogger(__name__)
@@ -137,11 +135,11 @@ class FFmpegProcess:
         for given in self._inputs:
             given.close_reading()
         self._draining = asyncio.create_task(self._drain_messages())
+        self._group = ProcessGroup(self.pid)
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)  # the sandbox is a process too
+        self._group.kill()
         self._output.close()
         await self._ended()
         self._close_status()
@@ -211,6 +209,5 @@ async def end_once_started(starting: "asyncio.Task[asyncio.subprocess.Process]")
         process = await starting
     except OSError:
         return
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # the sandbox is a process too
+    ProcessGroup(process.pid).kill()
     await process.communicate()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from reelscribe.media.pipe import Channel, Feed, Pipe
 from reelscribe.media.process import FFmpegProcess
 from reelscribe.media.sandbox import Sandbox
 from reelscribe.media.stored_object import open_file
+from tests.waiting import TIMEOUT_SECONDS
 
 
 @pytest.fixture
@@ -54,6 +56,14 @@ async def test_it_counts_messages_about_damage_but_not_those_about_the_picture(r
     async with running(recording, "; ".join(f"echo '{line}' >&2" for line in lines)) as process:
         await process.wait()
         assert (process.messages.errors, len(process.messages.last)) == (2, 3)
+
+
+async def test_nothing_outlives_a_sandbox_that_is_killed_while_it_is_made(recording: Path) -> None:
+    """It would keep our pipes open, and whoever reads them would wait for good."""
+    async with running(recording, "sleep 1000 & kill -9 $$") as process:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            assert await process.read() == b""
+            assert await process.wait() == -signal.SIGKILL
 
 
 async def test_it_reads_what_it_is_fed(recording: Path) -> None:
