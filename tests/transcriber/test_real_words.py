@@ -169,11 +169,14 @@ def test_times_of_words_change_no_word() -> None:
 )
 @pytest.mark.parametrize("mode", ["batched", "sequential"])
 def test_hints_cost_no_words(mode: str, tokens: int, kind: str) -> None:
-    """They took the timestamps away, and with them a quarter of the words in sequential mode."""
+    """They took the timestamps away, and with them a quarter of the words in sequential mode.
+
+    Letters are counted: on some CPUs "there is" is misheard as "oysters", which is wrong but no loss.
+    """
     plain = segments_of(HINTED, 2, mode=mode)
     hinted = segments_of(HINTED, 2, mode=mode, **{kind: hint(tokens)})
-    counts = [len(normal(" ".join(segment.text for segment in each)).split()) for each in (plain, hinted)]
-    assert counts[1] >= 0.98 * counts[0]
+    letters = [len(normal("".join(segment.text for segment in each)).replace(" ", "")) for each in (plain, hinted)]
+    assert letters[1] >= 0.98 * letters[0]
     assert len(hinted) >= 0.6 * len(plain)
 
 
