@@ -3,6 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 
 BIN := .venv/bin
+PARALLEL := $(BIN)/pytest --numprocesses 3 --dist loadfile
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 PIP := $(BIN)/python $(PIP_INSTALL) --constraint constraints.txt
 
@@ -19,17 +20,17 @@ demo: .venv/all .venv/tiny-en ## run all three services on a bundled video and p
 serve: .venv/all ## run all three services here until Ctrl-C, with ./config.cfg
 	@$(BIN)/orchestrator up $(ARGS)
 
-test: .venv/test ## run all tests, or some: make test ARGS='tests/reelscribe -k auth'
-	$(BIN)/pytest --numprocesses 3 --dist loadfile $(ARGS)
+test: .venv/test ## run the unit and integration tests, or some: make test ARGS='tests/reelscribe -k auth' (8 minutes)
+	$(PARALLEL) --tier unit --tier integration $(ARGS)
+
+test-system: .venv/test ## run those of whole installations, browsers, real weights and benches (10 minutes)
+	$(PARALLEL) --tier system $(ARGS)
 
 test-unit: .venv/test ## run those that start no process (under a minute)
-	$(BIN)/pytest $$($(BIN)/python tests/tiers.py unit) $(ARGS)
+	$(BIN)/pytest --tier unit $(ARGS)
 
 test-integration: .venv/test ## run those of one service, PostgreSQL or FFmpeg
-	$(BIN)/pytest --numprocesses 3 --dist loadfile $$($(BIN)/python tests/tiers.py integration) $(ARGS)
-
-test-system: .venv/test ## run those of whole installations, browsers, installers and benches
-	$(BIN)/pytest --numprocesses 3 --dist loadfile $$($(BIN)/python tests/tiers.py system) $(ARGS)
+	$(PARALLEL) --tier integration $(ARGS)
 
 soak: .venv/test ## kill -9 services and PostgreSQL for 20 rounds, and all faults of hosts and networks (about 20 minutes)
 	CRASH_ROUNDS=20 SOAK=1 $(BIN)/pytest tests/end_to_end/test_crashes.py tests/end_to_end/test_hosts.py $(ARGS)

@@ -71,6 +71,25 @@ SPEECH_SECONDS = {"short.flac": 7.5, "minute.flac": 60.0, "ten_minutes.ogg": 600
 sys.addaudithook(tiers.forbid)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--tier``."""
+    parser.addoption(
+        "--tier",
+        action="append",
+        choices=tiers.TIERS,
+        help="run only the tests of this tier (tests/tiers.py), if no file or folder is named; several: name it again",
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the files of other tiers. They are not even imported."""
+    chosen = config.getoption("tier")
+    all_tests = {config.invocation_params.dir / name for name in config.args} == {tiers.TESTS}
+    if not chosen or not all_tests or not collection_path.is_file():
+        return None
+    return tiers.tier(collection_path) not in chosen or None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     tiers.running(item.path)

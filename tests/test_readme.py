@@ -132,7 +132,10 @@ def test_the_table_of_commands_lists_every_command() -> None:
     assert COMMANDS.keys() - set(re.findall(r"\w+", first_cells)) == set()
 
 
-@pytest.mark.parametrize(("target", "runs"), [("demo", "-m demo"), ("serve", "orchestrator up"), ("test", "pytest")])
+@pytest.mark.parametrize(
+    ("target", "runs"),
+    [("demo", "-m demo"), ("serve", "orchestrator up"), ("test", "pytest"), ("test-system", "--tier system")],
+)
 def test_make_runs_what_the_readme_says(target: str, runs: str) -> None:
     planned = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)
     assert runs in planned.stdout

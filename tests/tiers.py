@@ -1,13 +1,10 @@
 """The three tiers of the tests, by folder and file: each test is in the tier of the longest entry that it is under.
 
 Unit tests start no process, listen on no socket and connect to none; :func:`forbid` makes any that does fail. System
-tests run whole installations, browsers, installers and benches. All others are integration tests: of one service, of
-PostgreSQL, of FFmpeg.
-
-As a program it prints what pytest runs: ``python tests/tiers.py unit``.
+tests run whole installations, browsers, installers and benches, recognise speech with Whisper's own weights, and break
+inputs in many ways. All others are integration tests: of one service, of PostgreSQL, of FFmpeg.
 """
 
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -68,11 +65,18 @@ SYSTEM = (
     "bench",
     "deploy",
     "end_to_end",
+    "extractor_api/test_broken_inputs.py",
+    "extractor_api/test_fuzzed_files.py",
+    "extractor_api/test_properties.py",
+    "orchestrator/api/test_openapi.py",
     "orchestrator/page",
     "orchestrator/services",
     "test_guard.py",
     "test_programs.py",
     "test_readme.py",
+    "transcriber/api/test_openapi.py",
+    "transcriber/test_real_words.py",
+    "transcriber/test_talk.py",
 )
 
 STARTS = ("subprocess.Popen", "os.posix_spawn", "os.fork", "os.system", "socket.bind", "socket.connect")
@@ -101,7 +105,3 @@ def forbid(event: str, arguments: Any) -> None:
     """An audit hook: a unit test that starts something fails. Threads may be those of what other tests share."""
     if _running and event in STARTS and threading.current_thread() is threading.main_thread():
         raise AssertionError(f"{_running[0].relative_to(TESTS)} is a unit test by tests/tiers.py, and causes {event}")
-
-
-if __name__ == "__main__":
-    print(*(path.relative_to(TESTS.parent) for path in files(sys.argv[1])))
