@@ -2,7 +2,7 @@
 
 Unit tests start no process, listen on no socket and connect to none; :func:`forbid` makes any that does fail. System
 tests run whole installations, browsers, installers and benches, recognise speech with Whisper's own weights, and break
-inputs in many ways. All others are integration tests: of one service, of PostgreSQL, of FFmpeg.
+inputs and databases in many ways. All others are integration tests: of one service, of PostgreSQL, of FFmpeg.
 """
 
 import threading
@@ -67,8 +67,15 @@ SYSTEM = (
     "end_to_end",
     "extractor_api/test_broken_inputs.py",
     "extractor_api/test_fuzzed_files.py",
+    "extractor_api/test_hostile_files.py",
     "extractor_api/test_properties.py",
+    "orchestrator/access/test_both_ways.py",
     "orchestrator/api/test_openapi.py",
+    "orchestrator/assistants/test_processes.py",
+    "orchestrator/cli/test_data_output.py",
+    "orchestrator/database/backups",
+    "orchestrator/database/test_embedded.py",
+    "orchestrator/ingest/test_environment.py",
     "orchestrator/page",
     "orchestrator/services",
     "test_guard.py",
