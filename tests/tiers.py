@@ -1,8 +1,9 @@
 """The three tiers of the tests, by folder and file: each test is in the tier of the longest entry that it is under.
 
 Unit tests start no process, listen on no socket and connect to none; :func:`forbid` makes any that does fail. System
-tests run whole installations, browsers, installers and benches, recognise speech with Whisper's own weights, and break
-inputs and databases in many ways. All others are integration tests: of one service, of PostgreSQL, of FFmpeg.
+tests run whole installations, browsers, installers and benches, recognise speech with Whisper's own weights, read
+recordings of all kinds, and break recordings, databases, workers and models in many ways. All others are integration
+tests: of one service, of PostgreSQL, of FFmpeg.
 """
 
 import threading
@@ -68,13 +69,16 @@ SYSTEM = (
     "extractor_api/test_broken_inputs.py",
     "extractor_api/test_fuzzed_files.py",
     "extractor_api/test_hostile_files.py",
+    "extractor_api/test_media_matrix.py",
     "extractor_api/test_properties.py",
+    "extractor_api/test_real_cases.py",
     "orchestrator/access/test_both_ways.py",
     "orchestrator/api/test_openapi.py",
     "orchestrator/assistants/test_processes.py",
     "orchestrator/cli/test_data_output.py",
     "orchestrator/database/backups",
     "orchestrator/database/test_embedded.py",
+    "orchestrator/dataset/test_shards.py",
     "orchestrator/ingest/test_environment.py",
     "orchestrator/page",
     "orchestrator/services",
@@ -82,6 +86,8 @@ SYSTEM = (
     "test_programs.py",
     "test_readme.py",
     "transcriber/api/test_openapi.py",
+    "transcriber/jobs/test_faults.py",
+    "transcriber/jobs/test_stopping.py",
     "transcriber/test_real_words.py",
     "transcriber/test_talk.py",
 )

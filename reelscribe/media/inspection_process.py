@@ -168,12 +168,12 @@ def child_python() -> ChildPython:
         raise InternalError("PyAV is not installed; install reelscribe[extractor]")
     package, started_as = Path(found.origin).resolve().parent, Path(sys.executable)
     interpreter = started_as.resolve()
-    library = Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib") / str(sysconfig.get_config_var("INSTSONAME"))
+    library = str(sysconfig.get_config_var("INSTSONAME"))
     visible = (
         interpreter,
         started_as.parent.parent / "pyvenv.cfg",  # if the virtual environment has a copy of the interpreter
-        library,
-        library.resolve(),
+        Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib") / library,
+        *_loaded(library),
         Path(sysconfig.get_path("stdlib")),
         Path(sysconfig.get_path("platstdlib", vars={"platbase": sys.base_exec_prefix})),  # not that of our environment
         package,
@@ -181,3 +181,9 @@ def child_python() -> ChildPython:
         CHILD,
     )
     return ChildPython((str(interpreter), "-I", "-S", "-B"), str(package.parent), tuple(dict.fromkeys(visible)))
+
+
+def _loaded(library: str) -> Sequence[Path]:
+    """Where it is, if we have loaded it. A Python that was moved names the folder in which it was built."""
+    mapped = Path("/proc/self/maps").read_text().splitlines()
+    return [Path(line[line.index("/") :]) for line in mapped if line.endswith(f"/{library}")]

@@ -4,15 +4,17 @@ import asyncio
 import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
+import pytest
 
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection import inspect
-from reelscribe.media.inspection_process import keep_ready
+from reelscribe.media.inspection_process import child_python, keep_ready
 from reelscribe.media.stored_object import open_file
 from tests.reelscribe.media.files import describing_processes
 from tests.waiting import eventually
@@ -100,3 +102,11 @@ asyncio.run(leave())
 def test_it_ends_by_itself_when_its_service_is_gone() -> None:
     left = subprocess.run([sys.executable, "-c", ABANDON], capture_output=True, text=True, timeout=MAX_SECONDS)
     asyncio.run(eventually(lambda: not psutil.pid_exists(int(left.stdout))))
+
+
+def test_the_library_of_a_python_that_was_moved_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = sysconfig.get_config_var("INSTSONAME")
+    if not name.endswith(".so.1.0"):
+        pytest.skip("this Python has no shared library")
+    monkeypatch.setitem(sysconfig.get_config_vars(), "LIBDIR", "/build")
+    assert any(path.name == name and path.exists() for path in child_python.__wrapped__().visible)
