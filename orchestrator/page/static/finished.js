@@ -8,8 +8,9 @@ export async function showFinished(job) {
   const page = await readAbove(job), recording = page.getElementById("recording");
   if (recording?.dataset.state !== "done") return null;
   for (const selector of [".facts", ".sheets"]) {
-    const made = page.querySelector(selector);
-    document.querySelector(selector).replaceWith(made);
+    const made = page.querySelector(selector), shown = document.querySelector(selector);
+    for (const {id} of shown.querySelectorAll("details[open]")) page.getElementById(id).open = true;
+    shown.replaceWith(made);
     localTimes(made);
   }
   for (const note of page.querySelectorAll(".about > .note")) document.getElementById("state").before(note);
