@@ -124,7 +124,8 @@ async def test_a_database_that_goes_and_comes_back_is_two_lines(
         return [record.getMessage() for record in caplog.records if record.name.startswith("orchestrator")]
 
     async with run_worker(proxy.url, (transcriber.url,), 30):
-        await job_in((await submit("before.mp4")).id, "done")
+        await submit("before.mp4")
+        await eventually(lambda: any("before.mp4: done" in line for line in ours()))
         caplog.clear()
         proxy.go_away()
         await eventually(ours)
