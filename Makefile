@@ -20,10 +20,10 @@ demo: .venv/all .venv/tiny-en ## run all three services on a bundled video and p
 serve: .venv/all ## run all three services here until Ctrl-C, with ./config.cfg
 	@$(BIN)/orchestrator up $(ARGS)
 
-test: .venv/test ## run the unit and integration tests, or some: make test ARGS='tests/reelscribe -k auth' (8 minutes)
+test: .venv/test ## run the unit and integration tests, or some: make test ARGS='tests/reelscribe -k auth' (about 10 minutes)
 	$(PARALLEL) --tier unit --tier integration $(ARGS)
 
-test-system: .venv/test ## run those of whole installations, browsers, real weights and benches (10 minutes)
+test-system: .venv/test ## run those of whole installations, browsers, real weights and benches (about 10 minutes)
 	$(PARALLEL) --tier system $(ARGS)
 
 test-unit: .venv/test ## run those that start no process (under a minute)
