@@ -9,7 +9,8 @@ from contextlib import suppress
 class ProcessGroup:
     """The processes of a group, killed when its leader ends, or before.
 
-    If bubblewrap is killed while it makes a sandbox, its child waits for it for good, and keeps our pipes open.
+    If bubblewrap is killed while it makes a sandbox, its child waits for it for good, and keeps our pipes open. Where
+    the kernel cannot watch a process (before Linux 5.3, or if no descriptor is free), only :meth:`kill` ends them.
 
     Args:
         leader: process id of the first one, a child of this process.
@@ -22,6 +23,8 @@ class ProcessGroup:
             self._watched = os.pidfd_open(leader)
         except ProcessLookupError:
             self.kill()
+        except OSError:
+            pass
         else:
             asyncio.get_running_loop().add_reader(self._watched, self.kill)
 

@@ -1,6 +1,7 @@
 """A run of ffmpeg: its output, its log, its end, and what it inherits. A shell takes the place of ffmpeg."""
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -64,6 +65,18 @@ async def test_nothing_outlives_a_sandbox_that_is_killed_while_it_is_made(record
         async with asyncio.timeout(TIMEOUT_SECONDS):
             assert await process.read() == b""
             assert await process.wait() == -signal.SIGKILL
+
+
+async def test_it_runs_where_the_kernel_cannot_watch_a_process(
+    recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(pid: int) -> int:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    async with running(recording, "cat INPUT") as process:
+        assert await process.read() == b"content"
+        assert await process.wait() == 0
 
 
 async def test_it_reads_what_it_is_fed(recording: Path) -> None:
