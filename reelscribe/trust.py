@@ -59,14 +59,15 @@ def read_again() -> None:
 
 
 def tls_context(*, shows_certificate: bool = False) -> "ssl.SSLContext":
-    """What a client trusts.
+    """What a client trusts. What this system trusts is read when a connection needs it: over plain HTTP, none does.
 
     Args:
         shows_certificate: of this process, to a server that asks for it; only for other machines of ours.
     """
     from reelscribe.following_context import FollowingContext
 
-    current_context(shows_certificate)
+    if any(_trust):  # their faults are those of the settings, and no connection's
+        current_context(shows_certificate)
     return FollowingContext(lambda: current_context(shows_certificate))
 
 
@@ -81,9 +82,10 @@ def unverified_context() -> "ssl.SSLContext":
     """For a service that is known to be ours whatever its certificate says; it is shown that of this process."""
     import ssl
 
-    context = _made(_trust, shows=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    _load(context, _trust, shows=True)
     return context
 
 
