@@ -269,6 +269,7 @@ class AudioExtraction:
             seekable=structure.seekable,
             clock="samples" if track and track.counts_samples else CLOCKS.get(structure.container, "samples"),
             origin=await asyncio.to_thread(first_timestamp, self._stored) if self.origin is None else self.origin,
+            exact_origin=self.origin is not None,
             declared=structure.seconds,
             holes=track.holes if track else (),
             joined=structure.joined and structure.container in OWN_CLOCKS,

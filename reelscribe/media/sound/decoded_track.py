@@ -46,6 +46,7 @@ class Part:
         seekable: a seek gives the timeline of a read from the beginning.
         clock: timestamps count samples; or are exact, but may run slower than the samples; or are rounded, too.
         origin: timestamp of the recording's beginning, in seconds, if timestamps do not count from it.
+        exact_origin: see :class:`reelscribe.media.sound.timeline.Timeline`.
         declared: seconds that the recording declares.
         holes: see :class:`reelscribe.media.structure.facts.AudioTrack`.
         joined: see :class:`reelscribe.media.sound.timeline.Timeline`.
@@ -60,6 +61,7 @@ class Part:
     seekable: bool = False
     clock: Clock = "samples"
     origin: float | None = None
+    exact_origin: bool = False
     declared: float | None = None
     holes: tuple[tuple[float, float], ...] = ()
     joined: bool = False
@@ -261,6 +263,7 @@ class DecodedTrack:
             part.start,
             part.duration,
             origin=(part.origin or 0.0) - self._shift,
+            exact_origin=part.exact_origin,
             cycle=None if part.origin is None else CYCLE_SECONDS,
             sought=self.reading.seek is not None,
             declared=part.declared,

@@ -88,6 +88,8 @@ class Timeline:
         start: of the requested part, in seconds.
         duration: of the requested part, in seconds; None for all that follows.
         origin: the timestamp of the recording's beginning, in seconds.
+        exact_origin: samples shortly before it are those that a decoder needs to begin with; else the recording begins
+            with them.
         cycle: seconds after which timestamps begin again by themselves, if they do.
         sought: decoding began shortly before ``start`` instead of at the beginning.
         declared: seconds that the recording declares; bounds a hole.
@@ -108,6 +110,7 @@ class Timeline:
         duration: float | None = None,
         *,
         origin: float = 0.0,
+        exact_origin: bool = False,
         cycle: float | None = None,
         sought: bool = False,
         declared: float | None = None,
@@ -129,6 +132,7 @@ class Timeline:
         self._waiting_samples = 0
         self._cursor = 0
         self._shift = -round(origin * sample_rate)
+        self._exact_origin = exact_origin
         self._cycle = round(cycle * sample_rate) if cycle else None
         self._next_pts: int | None = None
 
@@ -219,7 +223,8 @@ class Timeline:
         if self._cycle and position < -self._cycle // 2:
             self._shift += self._cycle
             position += self._cycle
-        if (position < 0 and -position <= self._rate // 10) or position > self._longest_gap:
+        delayed = position < 0 and -position <= self._rate // 10 and not self._exact_origin
+        if delayed or position > self._longest_gap:
             self._shift -= position  # the decoder's delay, or another clock
             position = 0
         if self._sought:

@@ -77,6 +77,12 @@ def test_a_delay_of_the_decoder_is_no_part_of_the_timeline() -> None:
     assert place(seconds(5, start=-0.04)) == [("sound", 5_000)]
 
 
+def test_what_a_decoder_needs_to_begin_with_is_left_out_where_the_beginning_is_known() -> None:
+    timeline = Timeline(RATE, origin=0.0, exact_origin=True)
+    assert placed(timeline, seconds(5, start=-0.04)) == [("sound", 4_960)]
+    assert (timeline.counts.decoded, timeline.counts.discarded) == (5_000, 40)
+
+
 def test_what_is_before_the_beginning_is_left_out() -> None:
     timeline = Timeline(RATE)
     assert placed(timeline, seconds(5, start=-2)) == [("sound", 3_000)]
