@@ -351,11 +351,19 @@ class SamplesExtraction:
             raise IncompleteRecording(
                 f"{self._stored.savepath}: {self._reason}; replace it, or ask again with allow_incomplete"
             )
-        if self._request.fps is None or self._samples or self._dropped or self._without or self._damaged:
+        if self._request.fps is None or self._samples or self._dropped or self._damaged:
+            return
+        if self._without and not self._nothing_can_be_decoded():
             return
         if self._request.start:
             raise PastTheEnd(f"{self._stored.savepath} ends before start = {self._request.start:g} s")
         raise NotDecodable(f"{self._stored.savepath}: nothing of it can be shown")
+
+    def _nothing_can_be_decoded(self) -> bool:
+        """Of all the recording. Its first pictures may need a key frame that was sent before it begins."""
+        ended = self._process.ended if self._process else None
+        everything = not self._request.start and part_end(self._request) is None
+        return everything and ended is not None and ended.errors > 0
 
     def _picture_reason(self) -> str | None:
         ended = self._process.ended if self._process else None
