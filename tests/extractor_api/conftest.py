@@ -128,12 +128,12 @@ def _runs_ffmpeg(process: psutil.Process) -> bool:
 
 
 @pytest.fixture(scope="session")
-def measure(local_ffmpeg: FFmpeg) -> Callable[[bytes], tuple[float, str]]:
+def measure(making_ffmpeg: FFmpeg) -> Callable[[bytes], tuple[float, str]]:
     """Decode audio bytes with ffmpeg: seconds, and the input's description."""
 
     def decode(audio: bytes) -> tuple[float, str]:
         completed = subprocess.run(
-            [local_ffmpeg.path, "-hide_banner", "-i", "pipe:0", "-ar", "16000", "-ac", "1", "-f", "s16le", "pipe:1"],
+            [making_ffmpeg.path, "-hide_banner", "-i", "pipe:0", "-ar", "16000", "-ac", "1", "-f", "s16le", "pipe:1"],
             input=audio,
             capture_output=True,
         )

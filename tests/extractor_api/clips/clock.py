@@ -3,6 +3,7 @@
 import subprocess
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+from av.video.reformatter import VideoReformatter
 
 WIDTH, HEIGHT, FPS, SECONDS, SAMPLE_RATE = 160, 90, 25, 8, 48_000
 BITS = 10
@@ -45,10 +47,16 @@ KINDS: dict[str, tuple[str, ...]] = {
 Samples = npt.NDArray[np.int16]
 
 
+@cache
 def noise() -> Samples:
     """The clock of the sound: no two moments of it are alike."""
     samples = np.convolve(np.random.default_rng(1).standard_normal(SAMPLE_RATE * SECONDS), np.ones(12) / 12, "same")
     return (samples / np.abs(samples).max() * 12_000).astype("<i2")
+
+
+@cache
+def spectrum_of_noise(size: int) -> npt.NDArray[np.complex128]:
+    return np.fft.rfft(noise().astype(float), size)
 
 
 def pictures() -> bytes:
@@ -109,10 +117,11 @@ def number_of(picture: npt.NDArray[Any]) -> int:
 
 def played(content: bytes | Path) -> list[Shown]:
     """The pictures of a video, on its own timeline."""
+    grey = VideoReformatter()  # one for all: a picture of its own takes longer to prepare one than to decode
     with av.open(BytesIO(content) if isinstance(content, bytes) else str(content)) as video:
         [stream] = video.streams.video
         return [
-            Shown(frame.pts * stream.time_base, number_of(frame.to_ndarray(format="gray")))
+            Shown(frame.pts * stream.time_base, number_of(grey.reformat(frame, format="gray").to_ndarray()))
             for frame in video.decode(stream)
         ]
 
@@ -147,7 +156,6 @@ def sound_of(content: bytes | Path) -> Samples:
 def place_in_noise(samples: Samples, at_sample: int = 4800, length: int = 4800) -> int:
     """The sample of the noise that the first one of ``samples`` is, found by what comes ``at_sample`` later."""
     piece = samples[at_sample : at_sample + length].astype(float)
-    whole = noise().astype(float)
-    size = 1 << (len(whole) + length).bit_length()
-    matches = np.fft.irfft(np.fft.rfft(whole, size) * np.conj(np.fft.rfft(piece, size)), size)[: len(whole) - length]
+    spectrum = spectrum_of_noise(size := 1 << (len(noise()) + length).bit_length())
+    matches = np.fft.irfft(spectrum * np.conj(np.fft.rfft(piece, size)), size)[: len(noise()) - length]
     return int(matches.argmax()) - at_sample

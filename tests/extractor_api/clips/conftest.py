@@ -12,10 +12,10 @@ from tests.extractor_api.conftest import Serve
 
 
 @pytest.fixture(scope="session")
-def clock_bucket(tmp_path_factory: pytest.TempPathFactory, local_ffmpeg: FFmpeg) -> Path:
+def clock_bucket(tmp_path_factory: pytest.TempPathFactory, making_ffmpeg: FFmpeg) -> Path:
     folder = tmp_path_factory.mktemp("clips") / "videos"
     folder.mkdir()
-    clock.make_all(folder, local_ffmpeg.path)
+    clock.make_all(folder, making_ffmpeg.path)
     return folder
 
 

@@ -36,7 +36,7 @@ from tests.extractor_api.conftest import Serve
 
 
 @pytest.fixture(scope="session")
-def odd_bucket(clock_bucket: Path, local_ffmpeg: FFmpeg, run_ffmpeg: Callable[..., None]) -> Path:
+def odd_bucket(clock_bucket: Path, making_ffmpeg: FFmpeg, run_ffmpeg: Callable[..., None]) -> Path:
     """The same folder with recordings of which something is special."""
     folder, mp4 = clock_bucket, clock_bucket / "clock.mp4"
     run_ffmpeg("-i", mp4, "-c", "copy", "-metadata:s:v", "rotate=90", "-movflags", "+faststart", folder / "turned.mp4")
@@ -50,11 +50,11 @@ def odd_bucket(clock_bucket: Path, local_ffmpeg: FFmpeg, run_ffmpeg: Callable[..
     run_ffmpeg("-i", mp4, "-t", "2", "-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libvorbis",
                folder / "vp8.webm")  # fmt: skip
     hdr = "setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc=smpte2084:range=tv"
-    make(folder, local_ffmpeg.path, "hdr.mp4", *H264, "-t", "1", *AAC, filters=hdr, pixels="yuv420p10le")
+    make(folder, making_ffmpeg.path, "hdr.mp4", *H264, "-t", "1", *AAC, filters=hdr, pixels="yuv420p10le")
     unknown = "setparams=colorspace=unknown:color_primaries=unknown:color_trc=unknown"
-    make(folder, local_ffmpeg.path, "untagged.mp4", *H264, "-t", "1", *AAC, filters=unknown, matrix="bt601")
+    make(folder, making_ffmpeg.path, "untagged.mp4", *H264, "-t", "1", *AAC, filters=unknown, matrix="bt601")
     slides = f"select='eq(n,0)+eq(n,70)+eq(n,110)',{TAGS}"
-    make(folder, local_ffmpeg.path, "slides.mp4", *H264, *AAC, "-fps_mode", "vfr", filters=slides)
+    make(folder, making_ffmpeg.path, "slides.mp4", *H264, *AAC, "-fps_mode", "vfr", filters=slides)
     late = ("-bsf:v", "setts=pts=PTS+0.4/TB:dts=DTS+0.4/TB")
     run_ffmpeg("-i", folder / "clock.mkv", "-c", "copy", *late, folder / "late.mkv")
     for name, offset in (("plain.ts", "0"), ("wraps.ts", "95440")):
@@ -123,14 +123,14 @@ async def test_a_picture_that_begins_late_keeps_its_time(odd: httpx.AsyncClient)
 
 
 async def test_a_turned_recording_is_turned_in_an_exact_clip_and_keeps_its_matrix_in_a_copy(
-    odd: httpx.AsyncClient, odd_bucket: Path, local_ffmpeg: FFmpeg
+    odd: httpx.AsyncClient, odd_bucket: Path, making_ffmpeg: FFmpeg
 ) -> None:
     exact = await clip(odd, "turned.mp4", duration=0.1)
     copied = await clip(odd, "turned.mp4", duration=0.1, mode="copy")
-    by_ffmpeg = pictures(odd_bucket / "turned.mp4", local_ffmpeg, 83)
+    by_ffmpeg = pictures(odd_bucket / "turned.mp4", making_ffmpeg, 83)
     assert by_ffmpeg.shape == (clock.WIDTH, clock.HEIGHT, 3)
-    assert np.abs(pictures(exact.content, local_ffmpeg, 0) - by_ffmpeg).mean() < 3
-    assert np.abs(pictures(copied.content, local_ffmpeg, 33) - by_ffmpeg).mean() < 3
+    assert np.abs(pictures(exact.content, making_ffmpeg, 0) - by_ffmpeg).mean() < 3
+    assert np.abs(pictures(copied.content, making_ffmpeg, 33) - by_ffmpeg).mean() < 3
 
 
 def pictures(video: bytes | Path, ffmpeg: FFmpeg, number: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.int64]]":
@@ -148,10 +148,10 @@ def pictures(video: bytes | Path, ffmpeg: FFmpeg, number: int) -> "np.ndarray[tu
 @pytest.mark.parametrize("name", ["clock.mp4", "untagged.mp4"])
 @pytest.mark.parametrize("size", [None, 80])
 async def test_the_colours_of_a_clip_are_those_of_the_recording(
-    name: str, size: int | None, odd: httpx.AsyncClient, local_ffmpeg: FFmpeg
+    name: str, size: int | None, odd: httpx.AsyncClient, making_ffmpeg: FFmpeg
 ) -> None:
     response = await clip(odd, name, start=0.5, duration=0.2, size=size)
-    command = [str(local_ffmpeg.path), "-loglevel", "error", "-i", "pipe:0", "-frames:v", "1", "-pix_fmt", "rgb24"]
+    command = [str(making_ffmpeg.path), "-loglevel", "error", "-i", "pipe:0", "-frames:v", "1", "-pix_fmt", "rgb24"]
     raw = subprocess.run([*command, "-f", "rawvideo", "-"], input=response.content, capture_output=True).stdout
     with av.open(io.BytesIO(response.content)) as video:
         frame = next(video.decode(video=0))

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -35,6 +36,7 @@ def pictures() -> bytes:
     return shades.tobytes()
 
 
+@cache
 def noise() -> NDArray[np.int16]:
     """The sound: noise up to 6 kHz, which lossy codecs keep."""
     spectrum = np.fft.rfft(np.random.default_rng(13).normal(size=RATE * SECONDS))

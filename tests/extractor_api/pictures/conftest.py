@@ -16,8 +16,8 @@ from tests.extractor_api.pictures.clock import Studio
 
 
 @pytest.fixture(scope="package")
-def studio(tmp_path_factory: pytest.TempPathFactory, local_ffmpeg: FFmpeg) -> Studio:
-    return Studio(local_ffmpeg, tmp_path_factory.mktemp("clock") / "videos")
+def studio(tmp_path_factory: pytest.TempPathFactory, making_ffmpeg: FFmpeg) -> Studio:
+    return Studio(making_ffmpeg, tmp_path_factory.mktemp("clock") / "videos")
 
 
 @dataclass(frozen=True)

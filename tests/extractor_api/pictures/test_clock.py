@@ -14,8 +14,9 @@ from tests.extractor_api.pictures.conftest import ask
 H264 = ("-c:v", "libx264", "-preset", "veryfast", "-x264-params", "bframes=3:b-adapt=0:keyint=50")
 AAC = ("-c:a", "aac", "-b:a", "128k")
 PCM = ("-c:a", "pcm_s16le")
-LATE = ("-vf", "setpts=PTS+0.4/TB", "-vsync", "passthrough")
-VARIABLE = ("-vf", "select='not(mod(n,7))+not(mod(n,5))+lt(n,10)'", "-vsync", "vfr")
+VP9 = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8")
+LATE = ("-vf", "setpts=PTS+0.4/TB", "-fps_mode", "passthrough")
+VARIABLE = ("-vf", "select='not(mod(n,7))+not(mod(n,5))+lt(n,10)'", "-fps_mode", "vfr")
 SHOWN_BY_VARIABLE = [number for number in range(150) if not number % 7 or not number % 5 or number < 10]
 
 
@@ -23,8 +24,7 @@ class Kind(NamedTuple):
     """A recording of the clock.
 
     Attributes:
-        off: how many samples its own timestamps put the sound before the picture, if not none (7 ms in WebM of
-            FFmpeg 5.1).
+        off: how many samples its own timestamps put the sound before the picture, if not none.
         coarse: its timestamps are in milliseconds.
         shown: numbers of its pictures, if not all.
     """
@@ -40,12 +40,7 @@ LATE_SAMPLES = 19_200
 KINDS = [
     Kind("b-frames.mp4", (*H264, *AAC)),
     Kind("b-frames.mkv", (*H264, "-c:a", "flac"), coarse=True),
-    Kind(
-        "vp9.webm",
-        ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libopus"),
-        336,
-        coarse=True,
-    ),
+    Kind("vp9.webm", (*VP9, "-c:a", "libopus"), coarse=True),
     Kind("b-frames.ts", (*H264, *AAC)),
     Kind("plain.avi", ("-c:v", "mpeg4", "-bf", "0", "-q:v", "3", *PCM)),
     Kind("b-frames.avi", (*H264, *PCM), off=2 * RATE // FPS),

@@ -107,7 +107,7 @@ def test_a_picture_file_over_the_limit_is_refused(monkeypatch: pytest.MonkeyPatc
 async def test_each_picture_of_rounded_timestamps_is_found_by_its_own_time(serve: Serve, studio: Studio) -> None:
     """Matroska has 67 for the picture of 2/30 s."""
     studio.make(
-        "thirty.mkv", *H264, "-an", "-vf", "settb=1/30,setpts=N", "-enc_time_base", "1:30", "-vsync", "passthrough"
+        "thirty.mkv", *H264, "-an", "-vf", "settb=1/30,setpts=N", "-enc_time_base", "1:30", "-fps_mode", "passthrough"
     )
     client = await serve(data_path=studio.folder.parent)
     frames, _ = await ask(client, "thirty.mkv", "/extract-frames", fps=30.0, duration=0.7)

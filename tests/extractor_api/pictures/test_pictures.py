@@ -24,6 +24,8 @@ from tests.extractor_api.pictures.test_clock import AAC, H264, PCM
 GREEN = (40, 200, 40)
 """Read back as 53, 228, 47 if BT.709 is taken for BT.601."""
 
+PQ = "colorspace=bt2020nc:color_primaries=bt2020:color_trc=smpte2084"
+
 
 def colours_of(picture: bytes) -> NDArray[Any]:
     """As readers of JPEG and WebP see them, which know BT.601 alone."""
@@ -62,8 +64,8 @@ async def test_hdr_is_converted_and_said(serve: Serve, studio: Studio) -> None:
     # PQ 0.5 is 92 cd/m2 (ITU-R BT.2100), which is 0.45 of the white of BT.2408, 203 cd/m2: 183 of 255.
     studio.run(
         *("-f", "lavfi", "-i", "color=c=0x808080:s=320x180:r=5:d=1,format=gbrp10"),
-        *("-vf", "scale=out_color_matrix=bt2020:out_range=tv,format=yuv420p10le", "-colorspace", "bt2020nc"),
-        *("-color_primaries", "bt2020", "-color_trc", "smpte2084", "-c:v", "libx264", str(studio.folder / "hdr.mp4")),
+        *("-vf", f"scale=out_color_matrix=bt2020:out_range=tv,format=yuv420p10le,setparams={PQ}"),
+        *("-c:v", "libx264", str(studio.folder / "hdr.mp4")),
     )
     client = await serve(data_path=studio.folder.parent)
     samples, _ = await ask(client, "hdr.mp4", "/extract-frames", timestamps=[0.5], picture="png")
@@ -209,6 +211,26 @@ async def test_nonsense_in_the_pictures_is_an_error_or_a_cut_tar(serve: Serve, s
                     assert tar is None or samples_of(tar)
                 else:
                     assert answer.status_code == 422
+
+
+async def test_a_recording_of_which_only_the_last_picture_can_be_decoded_is_not_a_complete_tar_of_nothing(
+    serve: Serve, studio: Studio
+) -> None:
+    intact, broken = studio.make("intact.mkv", *H264, "-bf", "0", "-g", "1", "-an"), studio.folder / "broken.mkv"
+    with av.open(str(intact)) as source, av.open(str(broken), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        *all_but_the_last, last = [packet for packet in source.demux(video=0) if packet.size]
+        for packet in all_but_the_last:
+            nonsense = av.Packet(b"\xff" * packet.size)
+            nonsense.pts, nonsense.dts, nonsense.time_base = packet.pts, packet.dts, packet.time_base
+            nonsense.stream, nonsense.is_keyframe = stream, True
+            target.mux(nonsense)
+        last.stream = stream
+        target.mux(last)
+    client = await serve(data_path=studio.folder.parent)
+    for route in ("/extract-frames", "/extract-pairs"):
+        answer = await client.post(route, json={"savepath": broken.name, "fps": 5.0})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "not_decodable")
 
 
 async def tar_of(answer: httpx.Response) -> bytes | None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from reelscribe.media.ffmpeg import FFmpeg
+from tests.conftest import runs
 from tests.extractor_api.conftest import Serve
 from tests.extractor_api.sound.test_channels import extract, refusal
 
@@ -67,6 +68,12 @@ WRITTEN: dict[str, Callable[[], bytes]] = {"8svx": eight_svx, "sph": nist_sphere
 async def extractor(serve: Serve, each_ffmpeg: FFmpeg, tmp_path: Path) -> httpx.AsyncClient:
     (tmp_path / "videos").mkdir()
     return await serve(ffmpeg=each_ffmpeg, data_path=tmp_path)
+
+
+@pytest.fixture(scope="session")
+def run_ffmpeg(local_ffmpeg: FFmpeg) -> Callable[..., None]:
+    """That of the wheel has no encoder of GSM."""
+    return runs(local_ffmpeg)
 
 
 @pytest.fixture

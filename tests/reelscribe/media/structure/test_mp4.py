@@ -117,10 +117,9 @@ def test_only_a_track_with_one_edit_is_sought(make: Make, structure: Read) -> No
 
 def test_a_header_that_states_more_than_the_samples_last_is_not_believed(make: Make, structure: Read) -> None:
     content = bytearray(make("a.mp4", "-c:a", "aac").read_bytes().replace(b"edts", b"free"))
-    for kind, scale_at, length_at in ((b"mdhd", 16, 20), (b"tkhd", None, 24)):
-        at = content.index(kind)
-        (scale,) = struct.unpack_from(">I", content, at + scale_at) if scale_at else (1000,)
-        struct.pack_into(">I", content, at + length_at, 40 * scale)
+    for kind, length_at, scaled_by in ((b"mdhd", 20, b"mdhd"), (b"tkhd", 24, b"mvhd")):
+        (scale,) = struct.unpack_from(">I", content, content.index(scaled_by) + 16)
+        struct.pack_into(">I", content, content.index(kind) + length_at, 40 * scale)
     [track] = structure(bytes(content)).audio or ()
     assert track.seconds == pytest.approx(3.0, abs=0.06)
 
