@@ -73,7 +73,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory, run_ffmpeg: Callable[..
             "1:a",
         )
         run_ffmpeg(*late, "-c:v", "mpeg2video" if name == "late.ts" else "mpeg4", "-c:a", "copy", folder / name)
-    hole = r"setts=ts=PTS+30000*gte(PTS\,10000)"  # Matroska's milliseconds
+    hole = r"setts=ts=PTS+30/TB*gte(PTS*TB\,10)"
     run_ffmpeg("-i", aac, "-c", "copy", "-bsf:a", hole, folder / "hole.mkv")
     for name, seconds in (("scratch.mkv", 10.2), ("damage.mkv", 13)):
         noise = rf"noise=amount=if(between(pts*tb\,10\,{seconds})\,1\,0)"
