@@ -44,7 +44,7 @@ test-slow: .venv/slow ## run the tests that take minutes, build packages, or nee
 fuzz: .venv/test ## break recordings and stop workers in many more ways than make test does (about 10 minutes)
 	THOROUGH=1 $(BIN)/pytest tests/extractor_api/test_broken_inputs.py tests/extractor_api/test_fuzzed_files.py \
 	    tests/reelscribe/media/structure/test_damage.py tests/orchestrator/worker/test_stopping_at_each_step.py \
-	    tests/extractor_api/test_properties.py tests/transcriber/api/test_openapi.py tests/orchestrator/api/test_openapi.py \
+	    tests/extractor_api/test_properties.py tests/transcriber/api/test_openapi.py tests/transcriber/audio/test_windows.py tests/orchestrator/api/test_openapi.py \
 	    --timeout 1800 $(ARGS)
 
 lint: .venv/lint ## check style and types

@@ -91,12 +91,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the files of other tiers. They are not even imported."""
+    """Leave out the files of other tiers, and folders that have no others. They are not even imported."""
     chosen = config.getoption("tier")
     all_tests = {config.invocation_params.dir / name for name in config.args} == {tiers.TESTS}
-    if not chosen or not all_tests or not collection_path.is_file():
+    if not chosen or not all_tests:
         return None
-    return tiers.tier(collection_path) not in chosen or None
+    files = [collection_path] if collection_path.is_file() else collection_path.rglob("test_*.py")
+    return not any(tiers.tier(file) in chosen for file in files) or None
 
 
 def pytest_collection(session: pytest.Session) -> None:

@@ -95,13 +95,13 @@ SYSTEM = (
 STARTS = ("subprocess.Popen", "os.posix_spawn", "os.fork", "os.system", "socket.bind", "socket.connect")
 """Events of Python's own audit that no unit test causes."""
 
+_ENTRIES = {TESTS / name: "unit" for name in UNIT} | {TESTS / name: "system" for name in SYSTEM}
 _running: list[Path] = []
 
 
 def tier(path: Path) -> str:
     """The tier of a file of tests."""
-    entries = {TESTS / name: "unit" for name in UNIT} | {TESTS / name: "system" for name in SYSTEM}
-    return next((entries[above] for above in (path, *path.parents) if above in entries), "integration")
+    return next((_ENTRIES[above] for above in (path, *path.parents) if above in _ENTRIES), "integration")
 
 
 def files(name: str) -> list[Path]:

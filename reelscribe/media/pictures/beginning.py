@@ -1,8 +1,8 @@
 """Where a recording begins on its own clock, the same for its pictures and its sound.
 
 FFmpeg 5.1 takes the first packet of Matroska's sound for that, newer ones and PyAV the first sample that is played:
-with Opus 7 ms later, with AAC of FFmpeg 7 and newer 21 ms. So the sound takes it from the process that decodes the pictures, and
-leaves out what comes before it.
+with Opus 7 ms later, with AAC of FFmpeg 7 and newer 21 ms. So the sound takes it from the process that decodes the
+pictures, and leaves out what comes before it.
 """
 
 from fractions import Fraction
