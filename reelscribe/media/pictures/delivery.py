@@ -36,6 +36,7 @@ class Pictures:
 
     Attributes:
         damage: what is known of each.
+        count: of those that could be decoded, all ways together.
         span: how long a picture lasts that does not say so.
         errors: reads that failed; see :attr:`Damage.failed` for packets.
         restarted: they ended where timestamps begin again.
@@ -48,6 +49,7 @@ class Pictures:
         self._given: int | None = None
         self._packets: Packets
         self.damage = Damage()
+        self.count = 0
         self.span = usual_span(stream)
         self.errors = 0
         self.restarted = False
@@ -115,6 +117,7 @@ class Pictures:
                 last = pts
                 if self._given is None or pts > self._given:
                     self._given = pts
+                    self.count += 1
                     yield pts, Decoded(pts, frame, verdict)
             if isinstance(packet, Entry):
                 self.damage.end()
@@ -266,6 +269,7 @@ def deliver(av: Any, task: dict[str, Any]) -> None:
         send(
             "ended",
             end=None if end is None else float(clock.seconds(end)),
+            pictures=pictures.count,
             errors=pictures.errors + len(pictures.damage.failed),
             broken_off=bool(pictures.errors),
             restarted=pictures.restarted,

@@ -63,12 +63,14 @@ class Ended(Record):
 
     Attributes:
         end: of the last picture, in seconds of the recording; None if the last moment came before it.
+        pictures: that could be decoded, damaged ones too.
         errors: packets that could not be decoded, and reads that failed.
         broken_off: it could not be read further than that.
         restarted: it stopped where timestamps begin again.
     """
 
     end: float | None
+    pictures: int
     errors: int
     broken_off: bool
     restarted: bool

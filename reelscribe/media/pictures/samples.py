@@ -353,17 +353,17 @@ class SamplesExtraction:
             )
         if self._request.fps is None or self._samples or self._dropped or self._damaged:
             return
-        if self._without and not self._nothing_can_be_decoded():
+        if self._without and not self._hardly_any_can_be_decoded():
             return
         if self._request.start:
             raise PastTheEnd(f"{self._stored.savepath} ends before start = {self._request.start:g} s")
         raise NotDecodable(f"{self._stored.savepath}: nothing of it can be shown")
 
-    def _nothing_can_be_decoded(self) -> bool:
-        """Of all the recording. Its first pictures may need a key frame that was sent before it begins."""
+    def _hardly_any_can_be_decoded(self) -> bool:
+        """In a part that is no sign of it: its first pictures may need a key frame that was sent before it begins."""
         ended = self._process.ended if self._process else None
         everything = not self._request.start and part_end(self._request) is None
-        return everything and ended is not None and ended.errors > 0
+        return everything and ended is not None and ended.errors > ended.pictures
 
     def _picture_reason(self) -> str | None:
         ended = self._process.ended if self._process else None

@@ -42,16 +42,18 @@ class Stretch:
     Attributes:
         sample_rate: Hz.
         frames: timestamps and durations in samples.
+        exact_origin: see :class:`reelscribe.media.sound.timeline.Timeline`.
     """
 
     sample_rate: int
     frames: tuple[Frame, ...]
+    exact_origin: bool = False
 
     @property
     def second_border(self) -> int:
         """Where the first frame ends, which may be shorter than the others: samples from the recording's beginning."""
         first = self.frames[0]
-        return max(0, first.pts) + first.duration
+        return (first.pts if self.exact_origin else max(0, first.pts)) + first.duration
 
     @property
     def size(self) -> int:
@@ -100,15 +102,16 @@ class Alignment:
 
     Args:
         rounded: timestamps are rounded; else a clock can only be slow, and the part's frames are not needed.
+        exact_origin: see :class:`reelscribe.media.sound.timeline.Timeline`.
 
     Attributes:
         pipes: that ffmpeg writes to.
         outputs: what it must write.
     """
 
-    def __init__(self, rounded: bool) -> None:
-        self._beginning = _Frames(lambda first: BEGINNING_SECONDS)
-        self._sought = _Frames(lambda first: first + SOUGHT_SECONDS) if rounded else None
+    def __init__(self, rounded: bool, exact_origin: bool) -> None:
+        self._beginning = _Frames(lambda first: BEGINNING_SECONDS, exact_origin)
+        self._sought = _Frames(lambda first: first + SOUGHT_SECONDS, exact_origin) if rounded else None
         self._stretches = [self._beginning, *((self._sought,) if self._sought else ())]
         self.pipes = [stretch.pipe for stretch in self._stretches]
         self.outputs = FrameOutputs(
@@ -155,10 +158,10 @@ class Alignment:
 class _Frames:
     """Those that ffmpeg reports up to an end, which follows from the first one's timestamp; both are in seconds."""
 
-    def __init__(self, end: Callable[[float], float]) -> None:
+    def __init__(self, end: Callable[[float], float], exact_origin: bool) -> None:
         self.pipe = Pipe()
         self.is_complete = False
-        self._end = end
+        self._end, self._exact_origin = end, exact_origin
         self._report = FrameReport()
         self._frames: list[Frame] = []
 
@@ -175,7 +178,7 @@ class _Frames:
     def stretch(self) -> Stretch | None:
         """None if there are too few frames for a grid."""
         rate, frames = self._report.sample_rate, tuple(self._frames)
-        return Stretch(rate, frames) if rate and len(frames) > 3 else None
+        return Stretch(rate, frames, self._exact_origin) if rate and len(frames) > 3 else None
 
     def _add(self, data: bytes) -> None:
         for frame in self._report.read(data):

@@ -207,7 +207,7 @@ class DecodedTrack:
     def _alignment(self) -> Alignment | None:
         if self.reading.seek is None or self._part.clock == "samples":
             return None
-        return Alignment(self._part.clock == "rounded")
+        return Alignment(self._part.clock == "rounded", self._part.exact_origin)
 
     def _use(self, shift: float | None) -> None:
         if shift is None:

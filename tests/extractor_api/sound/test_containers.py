@@ -71,7 +71,7 @@ async def extractor(serve: Serve, each_ffmpeg: FFmpeg, tmp_path: Path) -> httpx.
 
 
 @pytest.fixture(scope="session")
-def run_ffmpeg(local_ffmpeg: FFmpeg) -> Callable[..., None]:
+def run_local_ffmpeg(local_ffmpeg: FFmpeg) -> Callable[..., None]:
     """That of the wheel has no encoder of GSM."""
     return runs(local_ffmpeg)
 
@@ -93,9 +93,9 @@ def made(path: Path, run_ffmpeg: Callable[..., None]) -> None:
 
 @pytest.mark.parametrize("suffix", [*MADE, *WRITTEN])
 async def test_the_sound_is_complete_and_in_its_place(
-    extractor: httpx.AsyncClient, videos: Path, run_ffmpeg: Callable[..., None], suffix: str
+    extractor: httpx.AsyncClient, videos: Path, run_local_ffmpeg: Callable[..., None], suffix: str
 ) -> None:
-    made(videos / f"a.{suffix}", run_ffmpeg)
+    made(videos / f"a.{suffix}", run_local_ffmpeg)
     answer = await extract(extractor, f"a.{suffix}", channels=1, sample_rate=16000)
     sound = np.frombuffer(answer.content[44:], np.int16).astype(float)
     assert len(sound) / 16000 == pytest.approx(SECONDS, abs=0.5 if suffix == "gxf" else 0.2)  # has large packets

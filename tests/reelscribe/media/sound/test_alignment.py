@@ -1,6 +1,7 @@
 """Where a sought part begins, found by the grid on which frames begin."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate
 
 import pytest
@@ -36,6 +37,15 @@ def test_a_first_frame_that_is_shortened_is_not_on_the_grid_but_its_end_is() -> 
     beginning = stretch([648, *[960] * 200], 336, rate=48_000)
     sought = stretch([648, *[960] * 40], 336 + 648 + 9600 - 648, rate=48_000)
     assert sought.frames[0].pts + shift(beginning, sought) * 48_000 == 336 + 9600
+
+
+@pytest.mark.parametrize("number", range(100, 130))
+def test_what_a_decoder_needs_to_begin_with_is_counted_where_it_is_left_out(number: int) -> None:
+    begins = 1024 * (number - 1)
+    beginning = replace(stretch([1024] * 200, -1024, rate=48_000), exact_origin=True)
+    sought = replace(stretch([1024] * 40, begins, rate=48_000), exact_origin=True)
+    placed = sought.frames[0].pts + round(shift(beginning, sought) * 48_000)
+    assert placed == beginning.frames[0].pts + 1024 * number
 
 
 def test_frames_elsewhere_are_left_where_their_timestamps_say() -> None:
