@@ -148,10 +148,11 @@ class ExtractorService(Service):
     async def problems(self) -> list[str]:
         if self._looking is None or self._looking.done():  # on a drive that hangs, one thread is enough
             self._looking = asyncio.ensure_future(asyncio.to_thread(self._bucket_problems))
-        answered, _ = await asyncio.wait([self._looking], timeout=STORAGE_SECONDS)
+        looking = self._looking  # another request may look again before this one goes on
+        answered, _ = await asyncio.wait([looking], timeout=STORAGE_SECONDS)
         if not answered:
             return [f"the drive of the buckets did not answer within {STORAGE_SECONDS:g} s"]
-        return self._looking.result()
+        return looking.result()
 
     def _bucket_problems(self, for_objects: bool = False) -> list[str]:
         """What is wrong with the buckets; with ``for_objects`` that one is empty too, which a new one is at first."""
