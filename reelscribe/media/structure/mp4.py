@@ -144,7 +144,12 @@ def _walk(data: Bytes, position: int) -> tuple[list[Box], str | None]:
 
 
 def _times(data: Bytes, moof: Box, movie: Movie) -> dict[int, tuple[float, float]]:
-    """First and last second of each track, by its number, that a fragment says; without ``tfdt`` it says none."""
+    """First and last second of each track, by its number, that a fragment says; without ``tfdt`` it says none.
+
+    So does one that is not complete: a table of it may end in the middle of a number.
+    """
+    if moof.end > data.size:
+        return {}
     times = {}
     by_number = {track.number: track for track in movie.tracks}
     for traf in children(data, moof):

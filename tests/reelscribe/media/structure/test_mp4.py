@@ -50,6 +50,18 @@ def test_the_last_fragment_says_where_the_sound_ends(make: Make, structure: Read
     assert [track.seconds for track in found.audio or ()] == [found.seconds]
 
 
+def test_a_fragment_of_which_only_the_header_has_begun_is_a_cut(make: Make, structure: Read) -> None:
+    content = make("a.mp4", *FRAGMENTS).read_bytes()
+    last = fragments(content)[-1]
+    end = last + int.from_bytes(content[last : last + 4], "big")
+    before = structure(content[:last])
+    assert before.cut is None
+    for kept in range(last + 8, end):
+        found = structure(content[:kept])
+        assert (found.container, found.seconds) == ("fragmented mp4", before.seconds), kept
+        assert found.cut and found.cut.startswith(f"the moof box at byte {last:,} should end at byte {end:,}"), kept
+
+
 def test_fragments_of_a_live_stream_are_counted_from_the_first(make: Make, structure: Read) -> None:
     content = make("a.mp4", *FRAGMENTS).read_bytes()
     starts = fragments(content)
