@@ -148,7 +148,7 @@ class ExtractorService(Service):
     async def problems(self) -> list[str]:
         if self._looking is None or self._looking.done():  # on a drive that hangs, one thread is enough
             self._looking = asyncio.ensure_future(asyncio.to_thread(self._bucket_problems))
-        looking = self._looking  # another request may look again before this one goes on
+        looking = self._looking  # a later request may replace it
         answered, _ = await asyncio.wait([looking], timeout=STORAGE_SECONDS)
         if not answered:
             return [f"the drive of the buckets did not answer within {STORAGE_SECONDS:g} s"]
