@@ -21,7 +21,7 @@ from reelscribe.media import ffmpeg, inspection
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection_process import keep_ready
 from reelscribe.media.pictures import ready
-from reelscribe.media.sandbox import check_sandbox
+from reelscribe.media.processes.sandbox import check_sandbox
 from reelscribe.program import work_begins
 from reelscribe.settings.config_file import choose_config
 from reelscribe.settings.loading import Settings, load_settings

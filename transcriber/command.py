@@ -19,7 +19,7 @@ from reelscribe.http.server.serving import serve
 from reelscribe.media import ffmpeg
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection_process import keep_ready
-from reelscribe.media.sandbox import check_sandbox
+from reelscribe.media.processes.sandbox import check_sandbox
 from reelscribe.program import work_begins
 from reelscribe.settings.config_file import choose_config
 from reelscribe.settings.loading import Settings, load_settings

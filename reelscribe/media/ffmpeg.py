@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reelscribe.errors import SettingsError
 from reelscribe.media.distribution import is_fixed, package_of
-from reelscribe.media.sandbox import Sandbox, find_sandbox, killed_by
+from reelscribe.media.processes.sandbox import Sandbox, find_sandbox, killed_by
 from reelscribe.media.weaknesses import MAGICYUV, parsed
 
 CONTAINERS = (

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from reelscribe.errors import InternalError, NoAudioInTime, NotDecodable, SettingsError
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection_process import answer
-from reelscribe.media.sandbox import killed_by
+from reelscribe.media.processes.sandbox import killed_by
 from reelscribe.media.stored_object import StoredObject
 
 log = logging.getLogger(__name__)

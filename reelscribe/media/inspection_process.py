@@ -19,10 +19,10 @@ from typing import Any
 
 from reelscribe.errors import InternalError
 from reelscribe.media.inspection_child import MOST_FILES
-from reelscribe.media.process import end_once_started
-from reelscribe.media.process_group import ProcessGroup
-from reelscribe.media.sandbox import Sandbox, child_environment
-from reelscribe.media.waiting_process import OneWaiting
+from reelscribe.media.processes.process import end_once_started
+from reelscribe.media.processes.process_group import ProcessGroup
+from reelscribe.media.processes.sandbox import Sandbox, child_environment
+from reelscribe.media.processes.waiting_process import OneWaiting
 
 CHILD = Path(__file__).with_name("inspection_child.py")
 REST_SECONDS = 0.3

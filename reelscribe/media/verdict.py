@@ -27,7 +27,7 @@ from reelscribe.media.completeness import (
 )
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection import inspect
-from reelscribe.media.sandbox import killed_by
+from reelscribe.media.processes.sandbox import killed_by
 from reelscribe.media.selection import Selection
 from reelscribe.media.sound.decoded_track import DecodedTrack
 from reelscribe.media.sound.gaps import damaged_seconds, undecoded_seconds

@@ -31,7 +31,7 @@ from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection import InspectedStream, Inspection, inspect
 from reelscribe.media.picture_choice import PictureChoice, choose_picture
 from reelscribe.media.pictures.beginning import beginning_of_sound, stored_beginning
-from reelscribe.media.pipe import Channel, Pipe
+from reelscribe.media.processes.pipe import Channel, Pipe
 from reelscribe.media.sound.encoder import Encoder
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.structure.facts import Structure

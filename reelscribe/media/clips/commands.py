@@ -9,7 +9,7 @@ from pathlib import Path
 from reelscribe.contracts.clips import PreviewFormat
 from reelscribe.errors import InternalError
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.sandbox import killed_by
+from reelscribe.media.processes.sandbox import killed_by
 
 log = logging.getLogger(__name__)
 

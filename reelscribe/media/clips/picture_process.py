@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.pictures.ready import picture_child
 from reelscribe.media.pictures.records import Record, Records, opening
-from reelscribe.media.pipe import Channel, Pipe
+from reelscribe.media.processes.pipe import Channel, Pipe
 from reelscribe.media.stored_object import StoredObject
 
 MOST_FRAMES = 500_000

@@ -17,8 +17,8 @@ from reelscribe.media.clips.commands import ffmpeg_failed, filters_of, preview_c
 from reelscribe.media.clips.picture_filters import Shown, shown
 from reelscribe.media.clips.picture_process import CutPart, DoneCut, PictureProcess
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.pipe import Channel
-from reelscribe.media.process import FFmpegProcess
+from reelscribe.media.processes.pipe import Channel
+from reelscribe.media.processes.process import FFmpegProcess
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.verdict import is_full
 from reelscribe.settings.extractor import ExtractionSection

@@ -9,7 +9,7 @@ from typing import Any
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.pictures.ready import picture_child
 from reelscribe.media.pictures.records import Record, Records, opening
-from reelscribe.media.process import FFmpegProcess
+from reelscribe.media.processes.process import FFmpegProcess
 from reelscribe.media.stored_object import StoredObject
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from reelscribe.media.inspection_child import MOST_FILES
 from reelscribe.media.inspection_process import child_python
-from reelscribe.media.process import FFmpegProcess
-from reelscribe.media.sandbox import Sandbox
-from reelscribe.media.waiting_process import OneWaiting
+from reelscribe.media.processes.process import FFmpegProcess
+from reelscribe.media.processes.sandbox import Sandbox
+from reelscribe.media.processes.waiting_process import OneWaiting
 
 CHILD = Path(__file__).with_name("child.py")
 MEDIA = CHILD.parents[1]

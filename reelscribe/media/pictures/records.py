@@ -11,8 +11,8 @@ from reelscribe.errors import InternalError, NotDecodable, NotReadable, NoVideoT
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.pictures.decoders import PICTURE_DECODERS
 from reelscribe.media.pictures.source import LENGTHS, MOST_PICTURE_BYTES
-from reelscribe.media.process import FFmpegProcess
-from reelscribe.media.sandbox import killed_by
+from reelscribe.media.processes.process import FFmpegProcess
+from reelscribe.media.processes.sandbox import killed_by
 from reelscribe.media.stored_object import StoredObject
 
 log = logging.getLogger(__name__)

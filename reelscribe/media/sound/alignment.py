@@ -14,7 +14,7 @@ from statistics import median
 from typing import Self
 
 from reelscribe.media.commands import FrameOutputs
-from reelscribe.media.pipe import Pipe
+from reelscribe.media.processes.pipe import Pipe
 from reelscribe.media.sound.frame_report import Frame, FrameReport
 
 BEGINNING_SECONDS = 5.0

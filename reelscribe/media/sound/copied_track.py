@@ -6,9 +6,9 @@ from contextlib import aclosing
 from reelscribe.contracts.extractor import ExtractAudioRequest
 from reelscribe.media.commands import REPORTED_OFFSET, Encoding, Reading, Sound, copy_command, packets_command
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.pipe import Pipe
-from reelscribe.media.process import FFmpegProcess
-from reelscribe.media.sandbox import killed_by
+from reelscribe.media.processes.pipe import Pipe
+from reelscribe.media.processes.process import FFmpegProcess
+from reelscribe.media.processes.sandbox import killed_by
 from reelscribe.media.sound.frame_report import FrameReport
 from reelscribe.media.sound.timeline import LONGEST_GAP_SECONDS, TOLERATED_SECONDS
 from reelscribe.media.stored_object import StoredObject

@@ -11,9 +11,9 @@ from typing import Literal
 from reelscribe.media.commands import APPENDED_SECONDS, Reading, Sound, decode_command
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection import LONG_SEARCH, Search
-from reelscribe.media.pipe import Pipe
-from reelscribe.media.process import FFmpegProcess
-from reelscribe.media.sandbox import killed_by
+from reelscribe.media.processes.pipe import Pipe
+from reelscribe.media.processes.process import FFmpegProcess
+from reelscribe.media.processes.sandbox import killed_by
 from reelscribe.media.sound.alignment import Alignment
 from reelscribe.media.sound.frame_report import Frame, FrameReport
 from reelscribe.media.sound.phase import LONG_QUIET_SECONDS, LongestQuiet, PhaseCheck, cancels_later

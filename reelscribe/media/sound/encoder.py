@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.pipe import Feed
-from reelscribe.media.process import FFmpegProcess, StandardInput
+from reelscribe.media.processes.pipe import Feed
+from reelscribe.media.processes.process import FFmpegProcess, StandardInput
 
 
 class Encoder:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from reelscribe.errors import InternalError
 from reelscribe.media.commands import REPORTED_OFFSET, Reading, Sound, packets_command
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.process import FFmpegProcess
-from reelscribe.media.sandbox import killed_by
+from reelscribe.media.processes.process import FFmpegProcess
+from reelscribe.media.processes.sandbox import killed_by
 from reelscribe.media.sound.frame_report import FrameReport
 from reelscribe.media.sound.timeline import LONGEST_GAP_SECONDS, RESTART_SECONDS, Gap
 from reelscribe.media.stored_object import StoredObject

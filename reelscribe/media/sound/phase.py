@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from reelscribe.media.commands import Reading, Sound, decode_command
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.pipe import Pipe
-from reelscribe.media.process import FFmpegProcess
+from reelscribe.media.processes.pipe import Pipe
+from reelscribe.media.processes.process import FFmpegProcess
 from reelscribe.media.sound.wav import SAMPLE_BYTES
 from reelscribe.media.stored_object import StoredObject
 

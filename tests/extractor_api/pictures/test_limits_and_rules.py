@@ -21,7 +21,7 @@ from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.pictures import encoding
 from reelscribe.media.pictures.samples import extract_samples
 from reelscribe.media.pictures.source import Failed
-from reelscribe.media.pipe import Pipe
+from reelscribe.media.processes.pipe import Pipe
 from reelscribe.media.stored_object import StoredObject, open_file
 from reelscribe.settings.extractor import ExtractionSection
 from tests.extractor_api.conftest import Serve

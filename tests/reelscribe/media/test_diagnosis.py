@@ -11,7 +11,7 @@ from reelscribe.contracts.diagnosis import Finding
 from reelscribe.media import distribution
 from reelscribe.media.diagnosis import DECODERS, ENCODERS, diagnose
 from reelscribe.media.ffmpeg import FFmpeg, locate
-from reelscribe.media.sandbox import Sandbox
+from reelscribe.media.processes.sandbox import Sandbox
 from reelscribe.media.weaknesses import AS_OF, CENC, MAGICYUV, TABLE, parsed
 
 UNIT = "reelscribe-extractor"

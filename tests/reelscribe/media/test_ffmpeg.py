@@ -14,7 +14,7 @@ import pytest
 from reelscribe.errors import SettingsError
 from reelscribe.media import distribution
 from reelscribe.media.ffmpeg import CONTAINERS, FFmpeg, locate
-from reelscribe.media.sandbox import Sandbox
+from reelscribe.media.processes.sandbox import Sandbox
 
 
 @pytest.fixture(scope="session")

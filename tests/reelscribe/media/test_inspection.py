@@ -20,7 +20,7 @@ from reelscribe.media import inspection
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.inspection import LONG_SEARCH, USUAL_SEARCH, InspectedStream, Inspection, Search
 from reelscribe.media.inspection_process import CHILD, MAX_ANSWER_BYTES, child_python
-from reelscribe.media.sandbox import Sandbox
+from reelscribe.media.processes.sandbox import Sandbox
 from reelscribe.media.stored_object import StoredObject, open_file
 from tests.reelscribe.media.files import describing_processes
 

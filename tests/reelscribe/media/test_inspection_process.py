@@ -86,7 +86,7 @@ def test_one_that_was_killed_while_it_waited_is_replaced(
 ABANDON = """
 import asyncio, os, psutil
 from reelscribe.media.inspection_process import CHILD, keep_ready
-from reelscribe.media.sandbox import Sandbox
+from reelscribe.media.processes.sandbox import Sandbox
 
 async def leave():
     async with keep_ready(Sandbox(), 30):

@@ -14,9 +14,9 @@ import pytest
 
 from reelscribe.media.commands import Sound
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.pipe import Pipe
-from reelscribe.media.process import FFmpegProcess
-from reelscribe.media.sandbox import Sandbox
+from reelscribe.media.processes.pipe import Pipe
+from reelscribe.media.processes.process import FFmpegProcess
+from reelscribe.media.processes.sandbox import Sandbox
 from reelscribe.media.sound.decoded_track import Clock, DecodedTrack, Part
 from tests.reelscribe.media.decoding import CPU_SECONDS, decoded, opened
 

@@ -11,9 +11,9 @@ from functools import partial
 from typing import Protocol, Self
 
 from reelscribe.errors import InternalError
-from reelscribe.media.pipe import Pipe
-from reelscribe.media.process_group import ProcessGroup
-from reelscribe.media.sandbox import Sandbox, child_environment, has_run
+from reelscribe.media.processes.pipe import Pipe
+from reelscribe.media.processes.process_group import ProcessGroup
+from reelscribe.media.processes.sandbox import Sandbox, child_environment, has_run
 
 log = logging.getLogger(__name__)
 

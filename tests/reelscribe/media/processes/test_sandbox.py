@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reelscribe.media.ffmpeg import FFmpeg
-from reelscribe.media.sandbox import Sandbox, check_sandbox, child_environment, find_sandbox, killed_by
+from reelscribe.media.processes.sandbox import Sandbox, check_sandbox, child_environment, find_sandbox, killed_by
 
 SHELL = Path("/bin/sh")
 
@@ -131,7 +131,7 @@ MOUNT = {"x86_64": 165, "aarch64": 40}
 UNDER_A_FILTER = """
 import ctypes, struct, sys
 from pathlib import Path
-from reelscribe.media.sandbox import check_sandbox, find_sandbox
+from reelscribe.media.processes.sandbox import check_sandbox, find_sandbox
 
 # Load the number of the system call; if it is mount, kill the process, else allow the call.
 forbidden = int(sys.argv[1])

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from reelscribe.media.pipe import PIPE_BYTES, Pipe
+from reelscribe.media.processes.pipe import PIPE_BYTES, Pipe
 
 
 def child(pipe: Pipe, program: str) -> "subprocess.Popen[bytes]":

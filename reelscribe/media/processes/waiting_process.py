@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
-from reelscribe.media.sandbox import Sandbox
+from reelscribe.media.processes.sandbox import Sandbox
 
 
 class Waiting(Protocol):

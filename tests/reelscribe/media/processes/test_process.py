@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from reelscribe.media.pipe import Channel, Feed, Pipe
-from reelscribe.media.process import FFmpegProcess
-from reelscribe.media.sandbox import Sandbox
+from reelscribe.media.processes.pipe import Channel, Feed, Pipe
+from reelscribe.media.processes.process import FFmpegProcess
+from reelscribe.media.processes.sandbox import Sandbox
 from reelscribe.media.stored_object import open_file
 from tests.waiting import TIMEOUT_SECONDS
 
