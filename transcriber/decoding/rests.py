@@ -1,6 +1,7 @@
 """A window and its rest, which goes through the model on its own, become one again."""
 
 from dataclasses import replace
+from difflib import SequenceMatcher
 
 from faster_whisper.tokenizer import Tokenizer
 
@@ -9,6 +10,8 @@ from transcriber.decoding.segments import DecodedSegment
 
 MAX_TWICE = 4
 """Tokens at a seam that may be in both."""
+ALIKE = 0.85
+"""Share of letters that two phrases have in common of which one is what the model wrote of the end of the other."""
 
 
 def joined(first: Outcome, rest: Outcome, tokenizer: Tokenizer) -> Outcome:
@@ -36,7 +39,7 @@ def _without_repeated(before: DecodedSegment, segment: DecodedSegment, tokenizer
     last, next_ = ([tokenizer.decode([token]).lower() for token in tokens] for tokens in (said[-longest:], again))
     count = next((count for count in range(longest, 0, -1) if last[-count:] == next_[:count]), 0)
     if not count:
-        return [segment]
+        return [] if len(again) <= MAX_TWICE and _alike("".join(last), "".join(next_)) else [segment]
     if count == len(again):
         return []
     tokens = segment.tokens[segment.tokens.index(again[0]) + count :]
@@ -46,6 +49,11 @@ def _without_repeated(before: DecodedSegment, segment: DecodedSegment, tokenizer
         starts = [sum(len(word.word) for word in words[:number]) for number in range(len(words))]
         words = [word for word, start in zip(words, starts, strict=True) if start >= dropped]
     return [replace(segment, tokens=tokens, text=text, words=words)]
+
+
+def _alike(said: str, again: str) -> bool:
+    """Whether all of ``again`` is what ``said`` ends with, or nearly so."""
+    return SequenceMatcher(None, said[-len(again) :], again, autojunk=False).ratio() >= ALIKE
 
 
 def _after(before: DecodedSegment, segment: DecodedSegment) -> DecodedSegment:

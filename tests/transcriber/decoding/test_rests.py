@@ -1,6 +1,7 @@
 """What a call of the model leaves over at the end of a window goes through it once more."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,30 @@ def test_a_rest_is_decoded_and_joined(recogniser: Recogniser, monkeypatch: pytes
     assert segments[1].start == pytest.approx(4.2, abs=0.8)
 
 
+def test_the_last_word_before_a_rest_does_not_take_its_sound(
+    recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was aligned with the whole window, and lay over the words of the rest."""
+    generate = recogniser._pipeline.generate_segment_batched
+    calls: list[int] = []
+
+    def stop_in_the_sentence(features: Any, tokenizer: Any, options: Any) -> Any:
+        encoded, (output,) = generate(features, tokenizer, options)
+        calls.append(len(output["tokens"]))
+        if len(calls) == 1:
+            begin, end = tokenizer.timestamp_begin, tokenizer.timestamp_begin + round(1.5 / 0.02)
+            output = {**output, "tokens": [begin, *tokenizer.encode(" The green"), end, end]}
+        return encoded, [output]
+
+    monkeypatch.setattr(recogniser._pipeline, "generate_segment_batched", stop_in_the_sentence)
+    audio = recording("short.flac")
+    window = MelWindow(recogniser.features(audio), len(audio) / 16_000, ((0.3, 3.6), (4.6, 7.3)))
+    (segments,) = decoded(recogniser, [window], DecodingOptions("en", word_timestamps=True))
+    words = [word for segment in segments for word in segment.words or ()]
+    assert len(segments) > 1
+    assert all(earlier.end <= later.start for earlier, later in pairwise(words))
+
+
 MOST_TOKENS = 40
 
 
@@ -211,6 +236,8 @@ def outcome(recogniser: Recogniser, text: str, end: float, settled: float) -> Ou
         (4.9, " Empty and expensive", [" The hammer was empty", " and expensive"]),
         (4.9, " empty", [" The hammer was empty"]),
         (4.9, " and expensive", [" The hammer was empty", " and expensive"]),
+        (4.9, " has empty", [" The hammer was empty"]),  # the end of the same sound, which the model took for another
+        (4.9, " and empty", [" The hammer was empty", " and empty"]),
         (5.2, " empty and expensive", [" The hammer was empty", " empty and expensive"]),
     ],
 )

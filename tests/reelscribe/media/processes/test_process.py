@@ -7,10 +7,12 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from reelscribe.media.processes import process_group
 from reelscribe.media.processes.pipe import Channel, Feed, Pipe
 from reelscribe.media.processes.process import FFmpegProcess
 from reelscribe.media.processes.sandbox import Sandbox
@@ -73,7 +75,8 @@ async def test_it_runs_where_the_kernel_cannot_watch_a_process(
     def refuse(pid: int) -> int:
         raise OSError(errno.ENOSYS, "Function not implemented")
 
-    monkeypatch.setattr(os, "pidfd_open", refuse)
+    # Only for us: since Python 3.12, asyncio watches its children in this way, too, if it can.
+    monkeypatch.setattr(process_group, "os", SimpleNamespace(**{**vars(os), "pidfd_open": refuse}))
     async with running(recording, "cat INPUT") as process:
         assert await process.read() == b"content"
         assert await process.wait() == 0
