@@ -1,15 +1,17 @@
 """The command ``vocabulary``: words to expect, by the prefix of savepaths."""
 
-from collections.abc import Awaitable, Callable
+from codecs import BOM_UTF8
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 from orchestrator.access.interface import Access
 from orchestrator.access.opening import run
 from orchestrator.cli.console import counted, print_json, visible
-from orchestrator.cli.options import confirmed, open_list, require_answer, usage, validated
+from orchestrator.cli.options import checked_word, confirmed, open_list, require_answer, usage
 from orchestrator.cli.queue_rules import who
-from orchestrator.jobs.vocabulary import Vocabulary, WordList
+from orchestrator.jobs.vocabulary import Vocabulary
 from orchestrator.session import print_error
+from reelscribe.contracts.transcriber import MOST_WORDS
 
 Change = Callable[[Access], Awaitable[list[Vocabulary]]]
 
@@ -79,11 +81,25 @@ def _run(change: Change, as_json: bool, config: Path | None, creates: bool = Fal
 
 
 def _words(arguments: list[str] | None, from_file: str | None) -> tuple[str, ...]:
-    words = list(arguments or ())
+    words = [checked_word(word, f"WORD {word!r}") for word in arguments or ()]
     if from_file is not None:
-        with open_list(from_file) as file:
-            words += [line for line in map(str.strip, file.read().decode(errors="replace").splitlines()) if line]
+        words += _listed(from_file)
     if not words:
         usage("name at least one WORD, or a file of them with --from-file")
-    checked: WordList = validated(WordList, words=words)
-    return checked.words
+    if len(words) > MOST_WORDS:
+        usage(f"a vocabulary has {MOST_WORDS} words at most; these are {len(words)}")
+    return tuple(words)
+
+
+def _listed(from_file: str) -> Iterator[str]:
+    """The words of a file, one per line; if one cannot be a word, the command ends with its line."""
+    with open_list(from_file) as file:
+        lines = file.read().removeprefix(BOM_UTF8).splitlines()
+    for number, line in enumerate(lines, start=1):
+        where = visible(f"{from_file}:{number}")
+        try:
+            word = line.decode().strip()
+        except UnicodeDecodeError:
+            usage(f"{where} is not UTF-8 text")
+        if word:
+            yield checked_word(word, where)
