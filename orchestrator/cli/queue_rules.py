@@ -35,7 +35,7 @@ def resume(prefix: str, as_json: bool, config: Path | None) -> None:
         async with session.pool.connection() as connection:
             ended = await rules.resume(connection, prefix)
         if not ended:
-            print_error(f"{subject(prefix)} was not paused")
+            print_error(visible(f"{subject(prefix)} was not paused"))
         await show_rules(session, as_json)
         return 0 if ended else 1
 
@@ -48,11 +48,18 @@ def limit(max_running: int | None, prefix: str, no_limit: bool, as_json: bool, c
         usage("give either N or --none; for some of the savepaths only, with --prefix PREFIX")
 
     async def work(session: Session) -> int:
+        removed = False
         async with session.pool.connection() as connection:
-            await rules.limit(connection, prefix, max_running)
-        return await show_rules(session, as_json)
+            if max_running is None:
+                removed = await rules.remove_limit(connection, prefix)
+            else:
+                await rules.limit(connection, prefix, max_running)
+        if no_limit and not removed:
+            print_error(visible(f"{subject(prefix)} was not limited"))
+        await show_rules(session, as_json)
+        return 1 if no_limit and not removed else 0
 
-    run(config, work, creates=True)
+    run(config, work, creates=not no_limit)
 
 
 def rule_lines(rules: list[Rule]) -> list[str]:

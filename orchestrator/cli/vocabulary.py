@@ -35,11 +35,25 @@ def add(words: list[str] | None, prefix: str, from_file: str | None, as_json: bo
 
 def remove(words: list[str] | None, prefix: str, as_json: bool, config: Path | None) -> None:
     """Remove from a list, or all of it."""
-    if words:
-        given = _words(words, None)
-        _run(lambda access: access.change_vocabulary(prefix, (), given), as_json, config)
-    else:
-        _run(lambda access: access.put_vocabulary(prefix, ()), as_json, config)
+    given = _words(words, None) if words else ()
+
+    async def work(access: Access) -> int:
+        lists = await access.vocabularies()
+        before = next((one.words for one in lists if one.prefix == prefix), [])
+        found = [word for word in given if word in before]
+        missing = [word for word in given if word not in before]
+        if not before:
+            print_error(visible(f"there is no vocabulary of {_subject(prefix)}"))
+        for word in missing if before else ():
+            print_error(visible(f"{word} is not in the vocabulary of {_subject(prefix)}"))
+        if found:
+            lists = await access.change_vocabulary(prefix, (), found)
+        elif before and not given:
+            lists = await access.put_vocabulary(prefix, ())
+        _print(lists, as_json)
+        return 0 if before and not missing else 1
+
+    run(config, work, who())
 
 
 def requeue(prefix: str, dry_run: bool, yes: bool, as_json: bool, config: Path | None) -> None:
@@ -68,16 +82,23 @@ def requeue(prefix: str, dry_run: bool, yes: bool, as_json: bool, config: Path |
 
 def _run(change: Change, as_json: bool, config: Path | None, creates: bool = False) -> None:
     async def work(access: Access) -> int:
-        lists = await change(access)
-        if as_json:
-            print_json([one.model_dump(mode="json") for one in lists])
-        elif not lists:
-            print_error("there is no vocabulary; make one with: orchestrator vocabulary set --prefix PREFIX WORD …")
-        for one in () if as_json else lists:
-            print(visible(f"{one.prefix or 'all savepaths'}: {', '.join(one.words)}"))
+        _print(await change(access), as_json)
         return 0
 
     run(config, work, who(), creates=creates)
+
+
+def _print(lists: list[Vocabulary], as_json: bool) -> None:
+    if as_json:
+        print_json([one.model_dump(mode="json") for one in lists])
+    elif not lists:
+        print_error("there is no vocabulary; make one with: orchestrator vocabulary set --prefix PREFIX WORD …")
+    for one in () if as_json else lists:
+        print(visible(f"{_subject(one.prefix)}: {', '.join(one.words)}"))
+
+
+def _subject(prefix: str) -> str:
+    return prefix or "all savepaths"
 
 
 def _words(arguments: list[str] | None, from_file: str | None) -> tuple[str, ...]:

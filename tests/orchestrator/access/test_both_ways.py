@@ -119,6 +119,8 @@ vocabulary add --prefix raw/ Ilse
 vocabulary remove --prefix raw/ Ann
 vocabulary remove --prefix raw/
 vocabulary remove --prefix none/ Ann
+vocabulary remove --prefix talks/ Nemo
+vocabulary remove --prefix talks/ Nemo Ilse --json
 vocabulary requeue --dry-run --json
 vocabulary requeue
 vocabulary requeue --yes --json

@@ -74,3 +74,4 @@ async def test_the_whole_queue_can_be_limited(commands):
     assert limited.out == "the queue is limited to 1 at the same time, 0 running\n"
     assert (await commands.run("limit")).code == 2
     assert (await commands.run("limit", "--none")).out == "the queue is neither paused nor limited\n"
+    assert (await commands.run("limit", "--none")).err == "the queue was not limited\n"

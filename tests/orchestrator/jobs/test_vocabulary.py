@@ -134,3 +134,19 @@ async def test_a_file_with_a_line_that_is_no_word_is_refused_with_its_line(
 async def test_an_argument_that_is_no_word_is_named(commands):
     refused = await commands.run("vocabulary", "set", "Ilse", "a,b")
     assert (refused.code, refused.err) == (2, "WORD 'a,b': holds a comma, which separates words\n")
+
+
+async def test_what_is_not_there_to_be_removed_is_reported(commands):
+    await commands.run("vocabulary", "set", "--prefix", "v1/", "Ilse", "Ann")
+    for arguments, mistake in [
+        (["--prefix", "typo/"], "there is no vocabulary of typo/"),
+        (["--prefix", "typo/", "Ilse"], "there is no vocabulary of typo/"),
+        (["Ilse"], "there is no vocabulary of all savepaths"),
+        (["--prefix", "v1/", "No one"], "No one is not in the vocabulary of v1/"),
+    ]:
+        outcome = await commands.run("vocabulary", "remove", *arguments)
+        assert (outcome.code, outcome.err, outcome.out) == (1, f"{mistake}\n", "v1/: Ilse, Ann\n")
+    some = await commands.run("vocabulary", "remove", "--prefix", "v1/", "No one", "Ann", "--json")
+    assert (some.code, some.err) == (1, "No one is not in the vocabulary of v1/\n")
+    assert [one["words"] for one in json.loads(some.out)] == [["Ilse"]]
+    assert (await commands.run("vocabulary", "remove", "--prefix", "v1/", "Ilse")).code == 0

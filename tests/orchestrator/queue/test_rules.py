@@ -70,7 +70,7 @@ async def test_a_limit_counts_what_was_running_before_it_was_set(submit, take, r
     await rule(rules.limit, "archive/", 1)
     await submit("archive/2")
     assert await take() == []
-    await rule(rules.limit, "archive/", None)
+    assert await rule(rules.remove_limit, "archive/")
     assert await take() == ["archive/2"]
 
 
@@ -246,6 +246,8 @@ async def test_the_commands_print_the_rules(orchestrator):
     assert (await orchestrator.run("resume")).code == 1
     assert (await orchestrator.run("limit", "--prefix", "archive/")).code == 2
     assert (await orchestrator.run("limit", "--none", "--prefix", "archive/", "--json")).out == "[]\n"
+    again = await orchestrator.run("limit", "--none", "--prefix", "archive/", "--json")
+    assert (again.code, again.out, again.err) == (1, "[]\n", "archive/ was not limited\n")
 
 
 async def test_a_submission_reports_the_pauses_that_block_it(orchestrator, rule):
