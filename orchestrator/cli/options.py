@@ -147,6 +147,14 @@ def checked_all(savepaths: Sequence[str] | None) -> list[str]:
     return [checked(savepath, place_of(savepath, savepaths or ())) for savepath in savepaths or ()]
 
 
+def refuse_unmatched(prefix: str) -> None:
+    """End a command that would make something for savepaths that there cannot be."""
+    from reelscribe.savepath import mistake_in_prefix
+
+    if mistake := mistake_in_prefix(prefix):
+        usage(f"--prefix: {mistake}")
+
+
 def place_of(savepath: str, arguments: Sequence[str]) -> str:
     """Which of the arguments it is; of one alone that needs no words."""
     return f"SAVEPATH {savepath!r}" if len(arguments) > 1 else "SAVEPATH"

@@ -7,7 +7,7 @@ from pathlib import Path
 from orchestrator.access.interface import Access
 from orchestrator.access.opening import run
 from orchestrator.cli.console import counted, print_json, visible
-from orchestrator.cli.options import checked_word, confirmed, open_list, require_answer, usage
+from orchestrator.cli.options import checked_word, confirmed, open_list, refuse_unmatched, require_answer, usage
 from orchestrator.cli.queue_rules import who
 from orchestrator.jobs.vocabulary import Vocabulary
 from orchestrator.session import print_error
@@ -23,12 +23,14 @@ def show(as_json: bool, config: Path | None) -> None:
 
 def replace(words: list[str] | None, prefix: str, from_file: str | None, as_json: bool, config: Path | None) -> None:
     """Replace a list."""
+    refuse_unmatched(prefix)
     given = _words(words, from_file)
     _run(lambda access: access.put_vocabulary(prefix, given), as_json, config, creates=True)
 
 
 def add(words: list[str] | None, prefix: str, from_file: str | None, as_json: bool, config: Path | None) -> None:
     """Add to a list."""
+    refuse_unmatched(prefix)
     given = _words(words, from_file)
     _run(lambda access: access.change_vocabulary(prefix, given, ()), as_json, config, creates=True)
 
