@@ -125,6 +125,11 @@ def chosen_server(chosen: Settings) -> tuple[str, Path | None] | None:
     return (url, given.token_file or chosen.client.token_file or chosen.auth.token_file) if url else None
 
 
+def names_server() -> bool:
+    """Whether the command or its environment names the server that it is for, whatever config.cfg does."""
+    return bool(SERVER.get().url or os.environ.get(SERVER_VARIABLE))
+
+
 def run_with_settings(
     config: Path | None,
     work: Callable[[Settings], Awaitable[int]],
@@ -146,8 +151,7 @@ def run_with_settings(
 
     logs.configure(log_level)
     with report_settings_errors():
-        remote = SERVER.get().url or os.environ.get(SERVER_VARIABLE)
-        chosen = load_settings(find_config(config, only_readable=True) if remote else choose_config(config))
+        chosen = load_settings(find_config(config, only_readable=True) if names_server() else choose_config(config))
         if service:
             logs.configure(chosen.log.number, chosen.log.format, service)
         work_begins()

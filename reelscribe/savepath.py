@@ -38,6 +38,13 @@ def mistake_in(savepath: str) -> str | None:
     return None
 
 
+def mistake_in_prefix(prefix: str) -> str | None:
+    """Why no savepath starts with this, as a sentence; None if one can."""
+    if mistake_in(prefix) and (mistake := mistake_in(f"{prefix}a")):
+        return f"no savepath starts with {prefix!r}, which {mistake}"
+    return None
+
+
 def leads_out(root: Path, folder: Path) -> bool:
     """Whether the folder of a savepath, which need not exist, is outside of ``root`` by a symbolic link."""
     return not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(root))

@@ -183,12 +183,10 @@ class DatabaseAccess:
         async with self._pool.connection() as connection:
             return await transcript_queries.shares_stem(connection, bucket, savepath)
 
-    async def count_known(self, bucket: str, savepaths: Sequence[str]) -> Deleted:
+    async def count_known(self, bucket: str, savepaths: Sequence[str]) -> tuple[Deleted, list[str]]:
         async with self._pool.connection() as connection:
             known = await deletion.known(connection, bucket, savepaths)
-            if unknown := sorted(set(savepaths) - set(known)):
-                raise job_queries.not_submitted(bucket, unknown[0], self.default_bucket)
-            return await deletion.count(connection, bucket, savepaths)
+            return await deletion.count(connection, bucket, savepaths), sorted(set(savepaths) - set(known))
 
     async def delete(self, bucket: str, savepaths: Sequence[str]) -> Deleted:
         return await self._session.deletions.delete(bucket, savepaths)

@@ -231,11 +231,22 @@ class HttpAccess:
                 break  # the one that is the stem itself would be the first
         return False
 
-    async def count_known(self, bucket: str, savepaths: Sequence[str]) -> Deleted:
-        return await self._delete(bucket, sorted(savepaths), dry_run=True)
+    async def count_known(self, bucket: str, savepaths: Sequence[str]) -> tuple[Deleted, list[str]]:
+        total, unknown = Deleted(), []
+        for savepath in sorted(set(savepaths)):
+            try:
+                total += await self._delete(bucket, savepath, dry_run=True)
+            except RemoteError as failure:
+                if failure.code != "transcript_not_found":
+                    raise
+                unknown.append(savepath)
+        return total, unknown
 
     async def delete(self, bucket: str, savepaths: Sequence[str]) -> Deleted:
-        return await self._delete(bucket, savepaths, dry_run=False)
+        total = Deleted()
+        for savepath in savepaths:
+            total += await self._delete(bucket, savepath, dry_run=False)
+        return total
 
     async def vocabularies(self) -> list[Vocabulary]:
         return (await self._client.get("/api/vocabulary", VocabularyLists)).lists
@@ -297,12 +308,9 @@ class HttpAccess:
             return False
         return True
 
-    async def _delete(self, bucket: str, savepaths: Sequence[str], dry_run: bool) -> Deleted:
-        total = Deleted()
-        for savepath in savepaths:
-            query = given({"bucket_name": bucket, "dry_run": dry_run})
-            total += await self._client.ask(Deleted, 200, "DELETE", _transcript(savepath), params=query)
-        return total
+    async def _delete(self, bucket: str, savepath: str, dry_run: bool) -> Deleted:
+        query = given({"bucket_name": bucket, "dry_run": dry_run})
+        return await self._client.ask(Deleted, 200, "DELETE", _transcript(savepath), params=query)
 
     async def _put_vocabulary(self, body: Mapping[str, Any]) -> list[Vocabulary]:
         return (await self._client.ask(VocabularyLists, 200, "PUT", "/api/vocabulary", json=body)).lists

@@ -178,12 +178,8 @@ class Access(Protocol):
     async def shares_stem(self, bucket: str, savepath: str) -> bool:
         """Whether another recording with a transcript has the same name up to its ending."""
 
-    async def count_known(self, bucket: str, savepaths: Sequence[str]) -> Deleted:
-        """What is known of these savepaths, and would be removed.
-
-        Raises:
-            ServiceError: nothing is known of one.
-        """
+    async def count_known(self, bucket: str, savepaths: Sequence[str]) -> tuple[Deleted, list[str]]:
+        """What is known of these savepaths, and would be removed; and those of which nothing is known, in order."""
 
     async def delete(self, bucket: str, savepaths: Sequence[str]) -> Deleted:
         """Forget these savepaths."""

@@ -86,11 +86,14 @@ def cancel(
 async def change_named(
     access: Access, bucket: str | None, savepaths: Sequence[str], change: Change, word: str, as_json: bool
 ) -> int:
-    """Change the jobs of these savepaths, and print what each of them is now."""
+    """Change the jobs of these savepaths, and print what each of them is now, and which have none; the exit code."""
     bucket_name, default = access.bucket(bucket), access.default_bucket
     named, _ = await access.current_jobs(bucket_name, savepaths)
-    if unknown := sorted(set(savepaths) - {job.savepath for job in named}):
-        raise not_submitted(bucket_name, unknown[0], default)
+    unknown = sorted(set(savepaths) - {job.savepath for job in named})
+    for savepath in unknown:
+        print_error(visible(not_submitted(bucket_name, savepath, default).message))
+    if not named:
+        return 1
     ids = [job.id for job in named]
     changed = set(await change(ids))
     jobs = await access.jobs_by_id(ids)
@@ -100,7 +103,7 @@ async def change_named(
         print(
             f"{word:<9} {visible(job.savepath)}" if job.id in changed else f"unchanged {situation_line(job, default)}"
         )
-    return 0
+    return 1 if unknown else 0
 
 
 async def change_many(

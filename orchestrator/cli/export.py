@@ -1,5 +1,6 @@
 """The command ``export``: transcripts to standard output, into a folder, or into a Parquet dataset."""
 
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -61,6 +62,8 @@ def export(
         output = STANDARD_OUTPUT
     if output is None or (output == STANDARD_OUTPUT and format.value == PARQUET):
         usage(f"name a folder with --output DIR{'; or --output - for jsonl' if format.value == Format.JSONL else ''}")
+    if output != STANDARD_OUTPUT and os.path.isfile(output):
+        usage(f"--output {visible(output)} is a file; name a folder")
     if output == STANDARD_OUTPUT and format.value != Format.JSONL and (not named or len(named) > 1):
         usage("standard output takes one transcript, or any number as jsonl; name a folder with --output DIR")
     if output == STANDARD_OUTPUT and as_json:

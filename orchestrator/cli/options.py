@@ -133,9 +133,26 @@ def checked_webhook(url: str, where: str = "--webhook") -> str:
     return _or_usage(lambda: TypeAdapter(WebhookUrl).validate_python(url), f"{where}: ")
 
 
+def checked_word(word: str, where: str) -> str:
+    """The word, if a vocabulary can have it; else the command ends with what is wrong, and where."""
+    from pydantic import TypeAdapter
+
+    from orchestrator.jobs.vocabulary import ListedWord
+
+    return _or_usage(lambda: TypeAdapter(ListedWord).validate_python(word), f"{where}: ")
+
+
 def checked_all(savepaths: Sequence[str] | None) -> list[str]:
     """All savepaths of an argument list, checked."""
     return [checked(savepath, place_of(savepath, savepaths or ())) for savepath in savepaths or ()]
+
+
+def refuse_unmatched(prefix: str) -> None:
+    """End a command that would make something for savepaths that there cannot be."""
+    from reelscribe.savepath import mistake_in_prefix
+
+    if mistake := mistake_in_prefix(prefix):
+        usage(f"--prefix: {mistake}")
 
 
 def place_of(savepath: str, arguments: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.cli.console import print_json, visible
-from orchestrator.cli.options import usage
+from orchestrator.cli.options import refuse_unmatched, usage
 from orchestrator.queue import rules
 from orchestrator.queue.rules import Rule
 from orchestrator.session import Session, print_error, run
@@ -19,6 +19,7 @@ COMMAND = "  "
 
 def pause(prefix: str, as_json: bool, config: Path | None) -> None:
     """Start no more jobs, on any worker, until resume. Running jobs are completed."""
+    refuse_unmatched(prefix)
 
     async def work(session: Session) -> int:
         async with session.pool.connection() as connection:
@@ -35,7 +36,7 @@ def resume(prefix: str, as_json: bool, config: Path | None) -> None:
         async with session.pool.connection() as connection:
             ended = await rules.resume(connection, prefix)
         if not ended:
-            print_error(f"{subject(prefix)} was not paused")
+            print_error(visible(f"{subject(prefix)} was not paused"))
         await show_rules(session, as_json)
         return 0 if ended else 1
 
@@ -46,13 +47,22 @@ def limit(max_running: int | None, prefix: str, no_limit: bool, as_json: bool, c
     """Let at most N jobs run at the same time: of all, or of a prefix."""
     if (max_running is None) != no_limit:
         usage("give either N or --none; for some of the savepaths only, with --prefix PREFIX")
+    if max_running is not None:
+        refuse_unmatched(prefix)
 
     async def work(session: Session) -> int:
+        removed = False
         async with session.pool.connection() as connection:
-            await rules.limit(connection, prefix, max_running)
-        return await show_rules(session, as_json)
+            if max_running is None:
+                removed = await rules.remove_limit(connection, prefix)
+            else:
+                await rules.limit(connection, prefix, max_running)
+        if no_limit and not removed:
+            print_error(visible(f"{subject(prefix)} was not limited"))
+        await show_rules(session, as_json)
+        return 1 if no_limit and not removed else 0
 
-    run(config, work, creates=True)
+    run(config, work, creates=not no_limit)
 
 
 def rule_lines(rules: list[Rule]) -> list[str]:

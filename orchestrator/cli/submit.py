@@ -86,13 +86,13 @@ def submit(
     if upload:
         if from_file or prefix is not None or everything or dry_run or not savepaths:
             usage("--upload takes the names of local files, and neither lists of savepaths nor --dry-run")
-        uploads = local_uploads(savepaths, into)
+        uploads = local_uploads(savepaths, into, config, bucket)
         savepaths = list(uploads)
     elif into is not None or overwrite:
         usage("--into and --overwrite go with --upload")
     else:
         uploads = {}
-        refuse_local_files(savepaths or ())
+        refuse_local_files(savepaths or (), config, bucket)
     arguments = savepaths or []
     names = [name if name == STANDARD_INPUT else checked(name, place_of(name, arguments)) for name in arguments]
     if bool(names or from_file) + (prefix is not None) + everything != 1:

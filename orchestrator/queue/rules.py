@@ -81,8 +81,8 @@ async def resume(connection: Connection, prefix: str) -> bool:
     return cursor.rowcount > 0
 
 
-async def limit(connection: Connection, prefix: str, max_running: int | None) -> None:
-    """Let at most so many jobs of a prefix run at the same time, on all workers together; None removes the limit."""
+async def limit(connection: Connection, prefix: str, max_running: int) -> None:
+    """Let at most so many jobs of a prefix run at the same time, on all workers together."""
     await connection.execute(
         """
         insert into queue_rules (prefix, max_running) values (%s, %s)
@@ -91,6 +91,15 @@ async def limit(connection: Connection, prefix: str, max_running: int | None) ->
         (prefix, max_running),
     )
     await wake(connection)
+
+
+async def remove_limit(connection: Connection, prefix: str) -> bool:
+    """End a limit of exactly this prefix; whether there was one."""
+    cursor = await connection.execute(
+        "update queue_rules set max_running = null where prefix = %s and max_running is not null", (prefix,)
+    )
+    await wake(connection)
+    return cursor.rowcount > 0
 
 
 def closed_prefixes(rules: Sequence[StoredRule]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator
 
-from reelscribe.savepath import mistake_in
+from reelscribe.savepath import mistake_in_prefix
 from reelscribe.settings.fields import EmptyIsNone
 from reelscribe.settings.shared import Section
 
@@ -57,8 +57,8 @@ def _refuse_unmatched(prefix: str, line: str) -> None:
     """A rule that keeps something, and is for nothing by mistake, would leave it to a rule that does not."""
     if EVERY in prefix:
         raise ValueError(f"{line!r}: a prefix is no pattern; it fits whatever starts with it, without {EVERY}")
-    if mistake := mistake_in(f"{prefix}a"):
-        raise ValueError(f"{line!r}: no savepath starts with {prefix!r}, which {mistake}")
+    if mistake := mistake_in_prefix(prefix):
+        raise ValueError(f"{line!r}: {mistake}")
 
 
 def _age(text: str, line: str) -> timedelta | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orchestrator.access.interface import Access
 from orchestrator.access.opening import run
-from orchestrator.cli.console import counted, print_json
+from orchestrator.cli.console import counted, print_json, visible
 from orchestrator.cli.options import checked_all, confirmed, require_answer, usage
 from orchestrator.jobs import deletion, failures, versions
 from orchestrator.jobs.deletion import Deleted
@@ -15,6 +15,9 @@ from orchestrator.session import run as run_on_database
 
 PRUNED_PER_TRANSACTION = 200
 """Few, for each version may have thousands of segments."""
+
+MOST_NAMED = 5
+"""Savepaths that one sentence names."""
 
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
@@ -34,12 +37,15 @@ def delete(
         usage("name savepaths, or give --prefix, or --code")
     if reason is not None and code is None:
         usage("--reason goes with --code; see: orchestrator failed")
-    named = checked_all(savepaths) or None
+    named = list(dict.fromkeys(checked_all(savepaths))) or None
     require_answer("delete", yes)
 
     async def named_ones(access: Access) -> int:
         where = access.bucket(bucket)
-        wanted = await access.count_known(where, named or ())
+        wanted, unknown = await access.count_known(where, named or ())
+        if unknown:
+            print_error(f"{_all_unknown(unknown)}; nothing was removed")
+            return 1
         if not confirmed(f"Remove {counts(wanted)}?", yes):
             print_error("nothing was removed")
             return 1
@@ -83,6 +89,13 @@ def _report(removed: Deleted, wanted: Deleted, resubmits: bool, as_json: bool) -
     if removed.savepaths and resubmits:
         print_error("recordings that are still in the bucket are submitted again by [events] reconcile_every")
     return 0 if removed != Deleted() else 1
+
+
+def _all_unknown(savepaths: list[str]) -> str:
+    """That these have not been submitted: the first ones by name, and how many more there are."""
+    named, more = savepaths[:MOST_NAMED], len(savepaths) - MOST_NAMED
+    names = visible(", ".join(named)) + (f" and {more} more" if more > 0 else "")
+    return f"{names} {'has' if len(savepaths) == 1 else 'have'} not been submitted"
 
 
 def prune(older_than: str, dry_run: bool, yes: bool, as_json: bool, config: Path | None) -> None:

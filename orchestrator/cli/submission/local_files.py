@@ -7,19 +7,66 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from orchestrator.cli.bars import bars
 from orchestrator.cli.console import visible
 from orchestrator.cli.options import STANDARD_INPUT, checked, usage
-from orchestrator.session import Session, print_error
+from orchestrator.jobs.models import as_argument
+from orchestrator.session import Session, chosen_server, names_server, print_error
+from reelscribe.command_line import report_settings_errors
 from reelscribe.savepath import mistake_in
+from reelscribe.settings.config_file import find_config
+from reelscribe.settings.loading import load_settings
+
+XL_META = "xl.meta"
+"""What MinIO stores in the folder that is an object, or in the one above: no file there is an object itself."""
 
 
-def refuse_local_files(names: Sequence[str]) -> None:
+class LocalBucket(NamedTuple):
+    """A bucket whose objects may be files of this computer.
+
+    Attributes:
+        folder: where they are.
+        default: the bucket of config.cfg.
+    """
+
+    name: str
+    folder: Path
+    default: str
+
+    def savepath_of(self, file: str) -> str | None:
+        """The savepath of a file that is an object of this bucket."""
+        path, folder = Path(os.path.realpath(file)), Path(os.path.realpath(self.folder))
+        if not path.is_relative_to(folder) or any((above / XL_META).exists() for above in path.parents[:2]):
+            return None
+        savepath = path.relative_to(folder).as_posix()
+        return None if mistake_in(savepath) else savepath
+
+
+def local_bucket(config: Path | None, bucket: str | None) -> LocalBucket | None:
+    """The bucket that a submission is for; None if it goes to another host. Ends the command if config.cfg is wrong."""
+    with report_settings_errors():
+        chosen = load_settings(find_config(config, only_readable=names_server()))
+        if chosen_server(chosen):
+            return None
+    name = bucket or chosen.paths.bucket_name
+    return LocalBucket(name, chosen.paths.minio_data_path / name, chosen.paths.bucket_name)
+
+
+def refuse_local_files(names: Sequence[str], config: Path | None, bucket: str | None) -> None:
     """End the command if one of these is no savepath, but a file of this computer."""
     for name in names:
         if name != STANDARD_INPUT and mistake_in(name) and os.path.isfile(name):
+            _refuse_objects([name], local_bucket(config, bucket))
             usage(visible(f"{name} is a file of this computer, and not of the bucket; {how_to_upload(name)}"))
+
+
+def _refuse_objects(files: Sequence[str], bucket: LocalBucket | None) -> None:
+    for file in files:
+        if bucket and (savepath := bucket.savepath_of(file)):
+            argument = as_argument(savepath, bucket.name, bucket.default)
+            usage(visible(f"{file} is in the bucket already; submit it with: orchestrator submit {argument}"))
 
 
 def how_to_upload(name: str) -> str:
@@ -27,7 +74,7 @@ def how_to_upload(name: str) -> str:
     return f"upload it and submit it with: orchestrator submit --upload {shlex.quote(name)}"
 
 
-def local_uploads(names: Sequence[str], into: str | None) -> dict[str, Path]:
+def local_uploads(names: Sequence[str], into: str | None, config: Path | None, bucket: str | None) -> dict[str, Path]:
     """The savepaths that these local files get, each with its file; else the command ends with what is wrong."""
     folder = into.strip("/") + "/" if into and into.strip("/") else ""
     uploads: dict[str, Path] = {}
@@ -38,6 +85,7 @@ def local_uploads(names: Sequence[str], into: str | None) -> dict[str, Path]:
         if savepath in uploads:
             usage(visible(f"{name} and {uploads[savepath]} would both be stored as {savepath}"))
         uploads[savepath] = Path(name)
+    _refuse_objects(names, local_bucket(config, bucket))
     return uploads
 
 

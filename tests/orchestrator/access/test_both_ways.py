@@ -77,6 +77,7 @@ status --json
 """,
     "retrying": """
 retry unknown.mp4
+retry unknown.mp4 queued.mp4
 retry failed.mp4 queued.mp4 --json
 retry failed.mp4
 retry --all-failed --json
@@ -90,6 +91,7 @@ retry --code object_not_found
 status --json
 """,
     "cancelling": """
+cancel unknown.mp4 queued.mp4 unknown.wav --json
 cancel queued.mp4
 cancel queued.mp4 failed.mp4 --json
 cancel --prefix q
@@ -101,8 +103,8 @@ status --json
 """,
     "deleting": """
 delete talks/a.mp4
-delete talks/a.mp4 unknown.mp4 --yes
-delete talks/a.mp4 --yes
+delete talks/a.mp4 unknown.mp4 unknown.wav --yes
+delete talks/a.mp4 talks/a.mp4 --yes
 show talks/a.mp4
 delete named/about named/segments --yes --json
 delete talks/a.wav failed.mp4 --yes --json
@@ -117,6 +119,8 @@ vocabulary add --prefix raw/ Ilse
 vocabulary remove --prefix raw/ Ann
 vocabulary remove --prefix raw/
 vocabulary remove --prefix none/ Ann
+vocabulary remove --prefix talks/ Nemo
+vocabulary remove --prefix talks/ Nemo Ilse --json
 vocabulary requeue --dry-run --json
 vocabulary requeue
 vocabulary requeue --yes --json

@@ -1,6 +1,7 @@
 """delete and cancel as commands: what they ask, and what happens meanwhile."""
 
 import asyncio
+import json
 import os
 import pty
 import sys
@@ -20,7 +21,9 @@ async def test_delete_asks_with_counts_and_refuses_without_a_terminal(commands, 
     assert (asked.code, "give --yes" in asked.err) == (2, True)
     assert (await commands.run("delete", "--yes")).code == 2
     unknown = await commands.run("delete", "a.mp4", "no.mp4", "--yes")
-    assert (unknown.code, unknown.err.startswith("no.mp4 has not been submitted")) == (1, True)
+    assert (unknown.code, unknown.err) == (1, "no.mp4 has not been submitted; nothing was removed\n")
+    unknown = await commands.run("delete", "2.mp4", "1.mp4", "a.mp4", *"cdefg", "--yes")
+    assert unknown.err == "1.mp4, 2.mp4, c, d, e and 2 more have not been submitted; nothing was removed\n"
     assert (await commands.run("delete", "a.mp4", "--yes")).out == "removed 1 transcript, 1 job of 1 savepath\n"
     assert (await commands.run("delete", "--prefix", "b/", "--yes", "--json")).out.split() == (
         ["{", '"savepaths":', "2,", '"jobs":', "2,", '"transcripts":', "0,", '"results":', "0,", '"edits":', "0", "}"]
@@ -104,3 +107,17 @@ async def test_cancel_all_asks(commands, submit, sql):
     assert (await commands.run("cancel", "--all")).code == 2
     assert await sql("select state from jobs") == [("queued",)]
     assert (await commands.run("cancel", "--all", "--yes")).out == "cancelled talk.mp4\n"
+
+
+@pytest.mark.parametrize(("command", "state"), [("cancel", "cancelled"), ("retry", "queued")])
+async def test_an_unknown_savepath_leaves_the_others_to_be_changed(command, state, commands, submit, submissions, sql):
+    job = await submit()
+    if command == "retry":
+        await submissions.cancel([job.id])
+    outcome = await commands.run(command, "b.mp4", "talk.mp4", "a.mp4", "--json")
+    assert outcome.code == 1
+    assert [(one["savepath"], one["changed"]) for one in json.loads(outcome.out)] == [("talk.mp4", True)]
+    assert outcome.err == "".join(
+        f"{name} has not been submitted; do that with: orchestrator submit {name}\n" for name in ("a.mp4", "b.mp4")
+    )
+    assert await sql("select state from jobs") == [(state,)]

@@ -135,6 +135,15 @@ async def test_a_file_that_cannot_be_written_leaves_the_old_one_and_no_other(orc
     assert files(tmp_path / "o") == ["youtube/deep/b.mp4.txt"]
 
 
+@pytest.mark.parametrize("arguments", ["--all --format parquet", "--all --format srt", "youtube/a.mp4"])
+async def test_an_output_that_is_a_file_is_refused(arguments, commands, transcripts, tmp_path):
+    (tmp_path / "a.txt").write_text("kept")
+    outcome = await commands.run("export", *arguments.split(), "--output", str(tmp_path / "a.txt"))
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == f"--output {tmp_path}/a.txt is a file; name a folder\n"
+    assert (tmp_path / "a.txt").read_text() == "kept"
+
+
 async def test_an_incomplete_transcript_is_reported(orchestrator, store_transcript):
     await store_transcript("cut.mp4", "Words.", incomplete="20 of 60 s came out")
     outcome = await orchestrator.run("export", "cut.mp4")

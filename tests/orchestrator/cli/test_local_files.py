@@ -62,6 +62,45 @@ async def test_what_cannot_be_uploaded_is_a_sentence(commands, folder, tmp_path)
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
+async def test_a_file_in_the_folder_of_the_bucket_is_submitted_by_its_savepath(
+    commands, folder, tmp_path, monkeypatch, sql
+):
+    (folder / "my talks").mkdir()
+    (folder / "my talks" / "one.flac").write_bytes(b"x")
+    (tmp_path / "link").symlink_to(folder)
+    monkeypatch.chdir(folder / "my talks")
+    for name in (str(folder / "my talks" / "one.flac"), str(tmp_path / "link" / "my talks" / "one.flac"), "./one.flac"):
+        for options in ((), ("--upload",), ("--upload", "--into", "my talks", "--overwrite")):
+            outcome = await commands.run("submit", name, *options)
+            assert (outcome.code, outcome.out) == (2, "")
+            assert outcome.err == (
+                f"{name} is in the bucket already; submit it with: orchestrator submit 'my talks/one.flac'\n"
+            )
+    (folder.parent / "more").mkdir()
+    (folder.parent / "more" / "two.flac").write_bytes(b"x")
+    there = str(folder.parent / "more" / "two.flac")
+    assert (await commands.run("submit", there, "--bucket", "more")).err.endswith("submit two.flac --bucket more\n")
+    assert (await commands.run("submit", there)).err.endswith(f"submit --upload {there}\n")
+    assert (names(folder), await sql("select count(*) from media")) == (["my talks/one.flac"], [(0,)])
+
+
+async def test_a_file_in_the_folder_of_a_bucket_is_uploaded_to_another_one_or_to_another_host(commands, folder):
+    (folder / "one.flac").write_bytes(b"x")
+    (folder.parent / "more").mkdir()
+    assert (await commands.run("submit", "--upload", str(folder / "one.flac"), "--bucket", "more")).code == 0
+    elsewhere = await commands.run("submit", str(folder / "one.flac"), "--server", "http://127.0.0.1:1")
+    assert elsewhere.err.endswith(f"submit it with: orchestrator submit --upload {folder}/one.flac\n")
+
+
+async def test_what_minio_stores_in_its_folder_is_no_object_itself(commands, folder):
+    part = folder / "one.flac" / "3f6a" / "part.1"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"x")
+    (folder / "one.flac" / "xl.meta").write_bytes(b"x")
+    for file in (part, folder / "one.flac" / "xl.meta"):
+        assert "is a file of this computer, and not of the bucket" in (await commands.run("submit", str(file))).err
+
+
 async def test_the_folder_of_a_minio_is_left_to_it(commands, folder, tmp_path):
     (folder.parent / ".minio.sys").mkdir()
     outcome = await commands.run("submit", "--upload", str(tmp_path / "talk.mp4"))
@@ -74,3 +113,4 @@ async def test_the_whole_queue_can_be_limited(commands):
     assert limited.out == "the queue is limited to 1 at the same time, 0 running\n"
     assert (await commands.run("limit")).code == 2
     assert (await commands.run("limit", "--none")).out == "the queue is neither paused nor limited\n"
+    assert (await commands.run("limit", "--none")).err == "the queue was not limited\n"

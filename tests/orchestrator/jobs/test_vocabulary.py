@@ -101,3 +101,52 @@ async def test_lists_are_changed_on_the_command_line(commands, tmp_path, store_t
     assert (await commands.run("vocabulary", "requeue", "--yes")).out == "1 recording queued again\n"
     await commands.run("vocabulary", "remove", "--prefix", "talks/")
     assert (await commands.run("vocabulary", "list")).out == "all savepaths: Reelscribe\n"
+
+
+async def test_a_file_of_words_may_begin_with_a_byte_order_mark(commands, tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_bytes("Zoë\r\nIlse\r\n".encode("utf-8-sig"))
+    assert (await commands.run("vocabulary", "set", "--from-file", str(names))).out == "all savepaths: Zoë, Ilse\n"
+
+
+@pytest.mark.parametrize("command", ["set", "add"])
+@pytest.mark.parametrize(
+    ("content", "mistake"),
+    [
+        ("Ilse\n\nZoë\n".encode("latin-1"), "{file}:3 is not UTF-8 text"),
+        ("Ilse\n".encode("utf-16"), "{file}:1 is not UTF-8 text"),
+        (b"Ilse\nOkafor, Peter\n", "{file}:2: holds a comma, which separates words"),
+        (b"a" * 101, "{file}:1: must have at most 100 characters"),
+        (b"Ilse\n" * 200, "a vocabulary has 200 words at most; these are 201"),
+    ],
+    ids=["latin-1", "utf-16", "comma", "long", "many"],
+)
+async def test_a_file_with_a_line_that_is_no_word_is_refused_with_its_line(
+    content, mistake, command, commands, tmp_path, sql
+):
+    names = tmp_path / "names.txt"
+    names.write_bytes(content)
+    refused = await commands.run("vocabulary", command, "Ann", "--from-file", str(names))
+    assert (refused.code, refused.out, refused.err) == (2, "", mistake.format(file=names) + "\n")
+    assert await sql("select count(*) from vocabularies") == [(0,)]
+
+
+async def test_an_argument_that_is_no_word_is_named(commands):
+    refused = await commands.run("vocabulary", "set", "Ilse", "a,b")
+    assert (refused.code, refused.err) == (2, "WORD 'a,b': holds a comma, which separates words\n")
+
+
+async def test_what_is_not_there_to_be_removed_is_reported(commands):
+    await commands.run("vocabulary", "set", "--prefix", "v1/", "Ilse", "Ann")
+    for arguments, mistake in [
+        (["--prefix", "typo/"], "there is no vocabulary of typo/"),
+        (["--prefix", "typo/", "Ilse"], "there is no vocabulary of typo/"),
+        (["Ilse"], "there is no vocabulary of all savepaths"),
+        (["--prefix", "v1/", "No one"], "No one is not in the vocabulary of v1/"),
+    ]:
+        outcome = await commands.run("vocabulary", "remove", *arguments)
+        assert (outcome.code, outcome.err, outcome.out) == (1, f"{mistake}\n", "v1/: Ilse, Ann\n")
+    some = await commands.run("vocabulary", "remove", "--prefix", "v1/", "No one", "Ann", "--json")
+    assert (some.code, some.err) == (1, "No one is not in the vocabulary of v1/\n")
+    assert [one["words"] for one in json.loads(some.out)] == [["Ilse"]]
+    assert (await commands.run("vocabulary", "remove", "--prefix", "v1/", "Ilse")).code == 0

@@ -70,7 +70,7 @@ async def test_a_limit_counts_what_was_running_before_it_was_set(submit, take, r
     await rule(rules.limit, "archive/", 1)
     await submit("archive/2")
     assert await take() == []
-    await rule(rules.limit, "archive/", None)
+    assert await rule(rules.remove_limit, "archive/")
     assert await take() == ["archive/2"]
 
 
@@ -246,6 +246,8 @@ async def test_the_commands_print_the_rules(orchestrator):
     assert (await orchestrator.run("resume")).code == 1
     assert (await orchestrator.run("limit", "--prefix", "archive/")).code == 2
     assert (await orchestrator.run("limit", "--none", "--prefix", "archive/", "--json")).out == "[]\n"
+    again = await orchestrator.run("limit", "--none", "--prefix", "archive/", "--json")
+    assert (again.code, again.out, again.err) == (1, "[]\n", "archive/ was not limited\n")
 
 
 async def test_a_submission_reports_the_pauses_that_block_it(orchestrator, rule):
@@ -253,3 +255,19 @@ async def test_a_submission_reports_the_pauses_that_block_it(orchestrator, rule)
     held = await orchestrator.run("submit", "old talks/a.mp4")
     assert "continue with:\n  orchestrator resume --prefix 'old talks/'\n" in held.err
     assert "paused" not in (await orchestrator.run("submit", "talks/a.mp4")).err
+
+
+@pytest.mark.parametrize("command", ["pause", "limit 2", "vocabulary set Ilse", "vocabulary add Ilse"])
+async def test_a_prefix_that_no_savepath_starts_with_is_refused(command, commands, sql):
+    for prefix, reason in (("/talks/", "must not start with '/'"), ("talks//a", "must not contain '//'")):
+        refused = await commands.run(*command.split(), "--prefix", prefix)
+        assert (refused.code, refused.out) == (2, "")
+        assert refused.err.startswith(f"--prefix: no savepath starts with {prefix!r}, which {reason}")
+    assert await sql("select prefix from queue_rules union select prefix from vocabularies") == []
+
+
+async def test_what_an_earlier_version_made_for_such_a_prefix_can_be_removed(commands, sql):
+    await sql("insert into queue_rules (prefix, max_running, paused_at, paused_by) values ('/a', 1, now(), 'ann')")
+    await sql("insert into vocabularies (prefix, words, changed_by) values ('/a', array['Ilse'], 'ann')")
+    for command in ("resume", "limit --none", "vocabulary remove"):
+        assert (await commands.run(*command.split(), "--prefix", "/a")).code == 0
