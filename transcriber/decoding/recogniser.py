@@ -128,7 +128,7 @@ class Recogniser:
         spans = [[_span(part, one.eot) for part in own] for one, own in zip(tokenizers, parts_of, strict=True)]
         self._aligner.split(parts_of, tokenizers, encoded, seconds, options.max_segment_seconds)
         if options.word_timestamps:
-            self._aligner.add_words(parts_of, tokenizers, encoded, [cut.settled for cut in cuts])
+            self._aligner.add_words(parts_of, tokenizers, encoded, seconds, [cut.settled for cut in cuts])
         return [
             Outcome([], [], window.seconds)
             if tokens.is_silent

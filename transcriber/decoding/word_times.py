@@ -18,8 +18,8 @@ APPENDED_PUNCTUATION = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001
 MAX_WORD_SECONDS = 2.0
 """What is aligned as longer holds sounds for which the model has no word."""
 
-LEAST_SECONDS = 1.0
-"""Of sound and the silence after it that words are aligned with."""
+FOLLOWING_SECONDS = 1.0
+"""Of the sound of later words: without any, the last word is aligned with too little of its own."""
 
 Part = dict[str, Any]
 """A segment as faster-whisper hands it around: ``seek``, ``start``, ``end``, ``tokens``, perhaps ``words``."""
@@ -67,7 +67,12 @@ class Aligner:
         return [word for word in words if word["tokens"]]
 
     def add_words(
-        self, windows: list[list[Part]], tokenizers: Sequence[Tokenizer], encoded: Any, settled: Sequence[float]
+        self,
+        windows: list[list[Part]],
+        tokenizers: Sequence[Tokenizer],
+        encoded: Any,
+        seconds: Sequence[float],
+        settled: Sequence[float],
     ) -> None:
         """Give each part its ``words``, and start and end with them.
 
@@ -75,6 +80,8 @@ class Aligner:
             settled: second of each window up to which its words are in the parts: the last one would take the sound
                 of those after it.
         """
+        ends = [min(ceil(length), end + FOLLOWING_SECONDS) for length, end in zip(seconds, settled, strict=True)]
+        frames = [int(end * self._whisper.frames_per_second) for end in ends]
         # faster-whisper trims a first word after a pause, and measures that pause from the last word of the window
         # before. Windows of a batch may be of different recordings, so each is moved to a minute after the one before:
         # it always begins after a pause, whatever else is in the batch.
@@ -86,15 +93,16 @@ class Aligner:
                 parts if one is tokenizer else [{**others}] for parts, one in zip(windows, tokenizers, strict=True)
             ]
             self._whisper.add_word_timestamps(
-                chosen, tokenizer, encoded, self._frames(settled), PREPENDED_PUNCTUATION, APPENDED_PUNCTUATION, 0.0
+                chosen, tokenizer, encoded, frames, PREPENDED_PUNCTUATION, APPENDED_PUNCTUATION, 0.0
             )
-        for number, parts in enumerate(windows, start=1):
+        for number, (parts, end) in enumerate(zip(windows, settled, strict=True), start=1):
             _move(parts, -60 * number, self._whisper.frames_per_second)
             for word in (word for part in parts for word in part["words"]):
-                word["end"] = min(word["end"], word["start"] + MAX_WORD_SECONDS)
+                word["start"] = min(word["start"], end)
+                word["end"] = min(word["end"], word["start"] + MAX_WORD_SECONDS, end)
 
     def _frames(self, seconds: Sequence[float]) -> list[int]:
-        return [int(max(LEAST_SECONDS, length) * self._whisper.frames_per_second) for length in seconds]
+        return [ceil(length) * self._whisper.frames_per_second for length in seconds]
 
 
 def _distinct(tokenizers: Sequence[Tokenizer], wanted: Sequence[bool]) -> list[Tokenizer]:
