@@ -275,22 +275,25 @@ class Submission:
     async def _identities(
         self, requested: Requested, known: Mapping[str, versions.Current]
     ) -> dict[str, Identity | None]:
-        """Of the objects, as they are now, that have a transcript; None if the object is gone.
+        """Of the objects, as they are now, that have a transcript or are being transcribed; None if the object of a
+        transcript is gone.
 
-        Of those being transcribed, only if the request has it: the extractor is not asked about them, nor about new
-        ones, except in a dry run: those that do not exist fail soon enough.
+        The extractor is not asked about new ones, except in a dry run: those that do not exist fail soon enough.
         """
-        transcribed = [savepath for savepath, job in known.items() if job.identity.etag and not self._renews(job.id)]
+        begun = [savepath for savepath, job in known.items() if job.identity.etag and not self._renews(job.id)]
         done = [savepath for savepath, job in known.items() if job.state == "done" and not self._renews(job.id)]
         identities: dict[str, Identity | None] = {
-            savepath: given for savepath in {*done, *transcribed} if (given := requested[savepath]) is not None
+            savepath: given for savepath in {*done, *begun} if (given := requested[savepath]) is not None
         }
-        to_ask = [savepath for savepath in done if savepath not in identities and known[savepath].identity.etag]
+        unknown = [savepath for savepath in begun if savepath not in identities]
+        running = [savepath for savepath in unknown if known[savepath].state != "done"]
+        to_ask = [savepath for savepath in unknown if known[savepath].state == "done"]
         if self._dry_run:
             to_ask += [savepath for savepath, given in requested.items() if savepath not in known and given is None]
-        if to_ask and self._objects and not self.unavailable_reason:
+        if (to_ask or running) and self._objects and not self.unavailable_reason:
             try:
-                found = await self._objects.identities(self.bucket, to_ask)
+                found = await self._objects.identities(self.bucket, [*to_ask, *running])
+                identities |= {savepath: found[savepath] for savepath in running if savepath in found}
                 identities |= {savepath: found.get(savepath) for savepath in to_ask}
                 await self._note_removed([savepath for savepath in to_ask if savepath not in found], bool(found))
             except ServiceError as reason:

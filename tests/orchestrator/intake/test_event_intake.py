@@ -10,6 +10,7 @@ from orchestrator.intake.bucket import Objects
 from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.submission import Submissions
 from orchestrator.jobs import queries as job_queries
+from orchestrator.jobs.models import Options
 from orchestrator.jobs.object_changes import Identity
 from reelscribe.errors import PeerUnreachable
 from reelscribe.http.access.tokens import Tokens
@@ -139,7 +140,7 @@ async def test_the_extractor_is_asked_what_an_object_is_now(pool, queue, submit,
         assert (await intake.take(BUCKET, {"a.mp4": None}))["again"] == 1
 
 
-@pytest.mark.parametrize("reported", ["by an event", "by watch"])
+@pytest.mark.parametrize("reported", ["by an event", "by watch", "by a person"])
 async def test_an_object_that_is_replaced_while_it_is_transcribed_is_transcribed_again(
     reported, pool, queue, sql, working, transcriber, tmp_path
 ):
@@ -153,12 +154,15 @@ async def test_an_object_that_is_replaced_while_it_is_transcribed_is_transcribed
     transcriber.scripts = [transcribes_what_was_there_before]
     async with watched_bucket(tmp_path / "minio") as bucket, working(progress_timeout=60):
         objects = Objects(bucket.url, Tokens(), BUCKET)
-        intake = EventIntake(pool, Submissions(pool, queue, objects), RecordingFilter(Settings()), objects)
+        submissions = Submissions(pool, queue, objects)
+        intake = EventIntake(pool, submissions, RecordingFilter(Settings()), objects)
 
         async def there() -> Identity:
             return (await objects.identities(BUCKET, ["a.mp4"]))["a.mp4"]
 
         async def take() -> Counter[str]:
+            if reported == "by a person":
+                return Counter(one.outcome for one in await submissions.submit(BUCKET, ["a.mp4"], Options()))
             now = await there()
             seen = Identity(None, now.size, now.last_modified) if reported == "by watch" else None
             return await intake.take(BUCKET, {"a.mp4": seen})

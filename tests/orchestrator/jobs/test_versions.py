@@ -78,11 +78,23 @@ async def test_an_object_replaced_while_it_is_transcribed_is_transcribed_again(p
         f"values ({running.id}, 1, '', 0, 'before')"
     )
     submission = Submissions(pool, queue, objects).begin(BUCKET, Options())
-    assert await submission.take({"talks/a.mp4": None}) == {"talks/a.mp4": "known"}
     assert await submission.take({"talks/a.mp4": Identity("before")}) == {"talks/a.mp4": "known"}
     assert await submission.take({"talks/a.mp4": Identity("after")}) == {"talks/a.mp4": "changed"}
     assert await sql(f"select state, superseded from transcriptions where id = {running.id}") == [("cancelled", True)]
     assert await submission.take({"talks/a.mp4": Identity("after")}) == {"talks/a.mp4": "known"}
+
+
+async def test_the_extractor_is_asked_about_one_that_is_being_transcribed(submit, sql, outcome, bucket):
+    running = await submit("talks/a.mp4")
+    await sql("update transcriptions set state = 'running', attempt = 1")
+    await sql(
+        "insert into attempts (transcription_id, attempt, transcriber_url, start_seconds, etag) "
+        f"values ({running.id}, 1, '', 0, 'before')"
+    )
+    (bucket / "talks/a.mp4").rename(bucket / "talks/b.mp4")
+    assert await outcome("talks/a.mp4") == (running.id, "known")
+    (bucket / "talks/b.mp4").rename(bucket / "talks/a.mp4")
+    assert (await outcome("talks/a.mp4"))[1] == "changed"
 
 
 async def test_an_object_that_only_moved_is_the_same(transcribed, outcome, bucket):
