@@ -286,7 +286,7 @@ class Submission:
             savepath: given for savepath in {*done, *begun} if (given := requested[savepath]) is not None
         }
         unknown = [savepath for savepath in begun if savepath not in identities]
-        running = [savepath for savepath in unknown if known[savepath].state != "done"]
+        running = [savepath for savepath in unknown if known[savepath].state == "running"]
         to_ask = [savepath for savepath in unknown if known[savepath].state == "done"]
         if self._dry_run:
             to_ask += [savepath for savepath, given in requested.items() if savepath not in known and given is None]

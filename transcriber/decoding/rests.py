@@ -1,17 +1,16 @@
 """A window and its rest, which goes through the model on its own, become one again."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
-from difflib import SequenceMatcher
 
 from faster_whisper.tokenizer import Tokenizer
 
 from transcriber.decoding.second_pass import Outcome, Span
-from transcriber.decoding.segments import DecodedSegment
+from transcriber.decoding.segments import PIECE_OF_LETTER, DecodedSegment
 
 MAX_TWICE = 4
 """Tokens at a seam that may be in both."""
-ALIKE = 0.85
-"""Share of letters that two phrases have in common of which one is what the model wrote of the end of the other."""
 
 
 def joined(first: Outcome, rest: Outcome, tokenizer: Tokenizer) -> Outcome:
@@ -21,12 +20,15 @@ def joined(first: Outcome, rest: Outcome, tokenizer: Tokenizer) -> Outcome:
     kept once.
     """
     offset = first.settled
-    later = [_later(segment, offset) for segment in rest.segments]
-    if later and first.segments and first.spans and offset < first.spans[-1].end:
-        before = first.segments[-1]
-        later[:1] = [_after(before, one) for one in _without_repeated(before, later[0], tokenizer)]
+    earlier, later = list(first.segments), [_later(segment, offset) for segment in rest.segments]
+    overlap = bool(first.spans) and offset < first.spans[-1].end
+    if earlier and later and overlap:
+        later[:1] = _without_repeated(earlier[-1], later[0], tokenizer)
+    if earlier and later:
+        earlier[-1] = _before(later[0], earlier[-1])
+        later[0] = _after(earlier[-1], later[0]) if overlap else later[0]
     return Outcome(
-        [*first.segments, *later],
+        [*earlier, *later],
         [*first.spans, *(Span(start + offset, end + offset, tokens) for start, end, tokens in rest.spans)],
         offset + rest.settled,
     )
@@ -36,10 +38,11 @@ def _without_repeated(before: DecodedSegment, segment: DecodedSegment, tokenizer
     said = [token for token in before.tokens if token < tokenizer.eot]
     again = [token for token in segment.tokens if token < tokenizer.eot]
     longest = min(MAX_TWICE, len(said), len(again))
-    last, next_ = ([tokenizer.decode([token]).lower() for token in tokens] for tokens in (said[-longest:], again))
+    last, next_ = _spelled(said[-longest:], tokenizer), _spelled(again, tokenizer)
     count = next((count for count in range(longest, 0, -1) if last[-count:] == next_[:count]), 0)
     if not count:
-        return [] if len(again) <= MAX_TWICE and _alike("".join(last), "".join(next_)) else [segment]
+        cut_off = len(again) <= MAX_TWICE and _is_cut_off(tokenizer.decode(said[-longest:]), tokenizer.decode(again))
+        return [] if cut_off else [segment]
     if count == len(again):
         return []
     tokens = segment.tokens[segment.tokens.index(again[0]) + count :]
@@ -51,9 +54,26 @@ def _without_repeated(before: DecodedSegment, segment: DecodedSegment, tokenizer
     return [replace(segment, tokens=tokens, text=text, words=words)]
 
 
-def _alike(said: str, again: str) -> bool:
-    """Whether all of ``again`` is what ``said`` ends with, or nearly so."""
-    return SequenceMatcher(None, said[-len(again) :], again, autojunk=False).ratio() >= ALIKE
+def _spelled(tokens: Sequence[int], tokenizer: Tokenizer) -> list[str | int]:
+    """What is the same for tokens that are written alike; a part of a letter is like itself alone."""
+    texts = [tokenizer.decode([token]).lower() for token in tokens]
+    return [token if PIECE_OF_LETTER in text else text for token, text in zip(tokens, texts, strict=True)]
+
+
+def _is_cut_off(said: str, again: str) -> bool:
+    """Whether ``again`` is what ``said`` ends with, but for the end of its last word, several words in all."""
+    *earlier, last = re.findall(r"\w+", again.lower()) or [""]
+    *same, complete = re.findall(r"\w+", said.lower())[-len(earlier) - 1 :] or [""]
+    return bool(earlier) and earlier == same and complete.startswith(last)
+
+
+def _before(later: DecodedSegment, segment: DecodedSegment) -> DecodedSegment:
+    """The segment, which ends before the words of a later one begin: it was aligned with some of their sound, too."""
+    if not (later.words and segment.words):
+        return segment
+    seam = later.words[0].start
+    words = [replace(word, start=min(word.start, seam), end=min(word.end, seam)) for word in segment.words]
+    return replace(segment, end=min(segment.end, seam), words=words)
 
 
 def _after(before: DecodedSegment, segment: DecodedSegment) -> DecodedSegment:

@@ -95,11 +95,10 @@ class Aligner:
             self._whisper.add_word_timestamps(
                 chosen, tokenizer, encoded, frames, PREPENDED_PUNCTUATION, APPENDED_PUNCTUATION, 0.0
             )
-        for number, (parts, end) in enumerate(zip(windows, settled, strict=True), start=1):
+        for number, parts in enumerate(windows, start=1):
             _move(parts, -60 * number, self._whisper.frames_per_second)
             for word in (word for part in parts for word in part["words"]):
-                word["start"] = min(word["start"], end)
-                word["end"] = min(word["end"], word["start"] + MAX_WORD_SECONDS, end)
+                word["end"] = min(word["end"], word["start"] + MAX_WORD_SECONDS)
 
     def _frames(self, seconds: Sequence[float]) -> list[int]:
         return [ceil(length) * self._whisper.frames_per_second for length in seconds]

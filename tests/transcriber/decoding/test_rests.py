@@ -1,6 +1,7 @@
 """What a call of the model leaves over at the end of a window goes through it once more."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -236,8 +237,6 @@ def outcome(recogniser: Recogniser, text: str, end: float, settled: float) -> Ou
         (4.9, " Empty and expensive", [" The hammer was empty", " and expensive"]),
         (4.9, " empty", [" The hammer was empty"]),
         (4.9, " and expensive", [" The hammer was empty", " and expensive"]),
-        (4.9, " has empty", [" The hammer was empty"]),  # the end of the same sound, which the model took for another
-        (4.9, " and empty", [" The hammer was empty", " and empty"]),
         (5.2, " empty and expensive", [" The hammer was empty", " empty and expensive"]),
     ],
 )
@@ -251,10 +250,44 @@ def test_what_is_said_on_both_sides_of_a_seam_without_a_pause_is_kept_once(
     assert found.settled == settled + 3.0
 
 
-def test_segments_do_not_overlap_at_a_seam(recogniser: Recogniser) -> None:
-    first, second = outcome(recogniser, " The hammer was", 5.0, 4.9), outcome(recogniser, " empty", 3.0, 3.0)
+@pytest.mark.parametrize(
+    ("said", "rest", "is_kept"),
+    [
+        (" The hammer was slowly.", " was slow.", False),
+        (" The hammer was slowly.", " slow.", True),
+        (" The hammer was slowly.", " was empty.", True),
+        (" The hammer was slow.", " was slowly.", True),
+        ("雨", "雪", True),  # its first bytes are the same
+        ("雨", "雨", False),
+    ],
+)
+def test_a_rest_that_is_only_the_end_of_the_last_words_is_dropped(
+    recogniser: Recogniser, said: str, rest: str, is_kept: bool
+) -> None:
+    """The last timestamp was too early: a part of their sound was in the rest, too."""
+    first, second = outcome(recogniser, said, 5.0, 4.9), outcome(recogniser, rest, 3.0, 3.0)
     found = joined(first, second, recogniser._tokenizers.get("en", "transcribe"))
+    assert [segment.text for segment in found.segments] == ([said, rest] if is_kept else [said])
+
+
+def test_segments_do_not_overlap_at_a_seam(recogniser: Recogniser) -> None:
+    """With words, they end and begin with them."""
+    first, second = outcome(recogniser, " The hammer was", 5.0, 4.9), outcome(recogniser, " empty", 3.0, 3.0)
+    tokenizer = recogniser._tokenizers.get("en", "transcribe")
+    assert times_of(joined(first, second, tokenizer).segments) == [(0.0, 4.9), (4.9, pytest.approx(7.9))]
+    without = [replace(segment, words=None) for segment in second.segments]
+    found = joined(first, second._replace(segments=without), tokenizer)
     assert times_of(found.segments) == [(0.0, 5.0), (5.0, pytest.approx(7.9))]
+
+
+def test_words_before_a_seam_end_where_those_after_it_begin(recogniser: Recogniser) -> None:
+    words = [Word(3.0, 4.7, " The", 0.9), Word(4.7, 5.8, " hammer", 0.9), Word(5.8, 5.9, " was", 0.9)]
+    first, second = outcome(recogniser, " The hammer was", 5.0, 4.6), outcome(recogniser, " empty", 3.0, 3.0)
+    second.segments[0].words = [Word(0.4, 0.8, " empty", 0.9)]
+    first.segments[0].words = words
+    found = joined(first, second, recogniser._tokenizers.get("en", "transcribe"))
+    spans = [(word.start, word.end) for segment in found.segments for word in segment.words or ()]
+    assert spans == [(3.0, 4.7), (4.7, 5.0), (5.0, 5.0), (5.0, pytest.approx(5.4))]
 
 
 def times_of(segments: list[DecodedSegment]) -> list[tuple[float, float]]:
