@@ -50,6 +50,7 @@ def configure(level: int = logging.INFO, form: Form = "text", service: str = "")
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("psycopg").setLevel(max(level, logging.WARNING))  # else it takes warnings as its own level
     logging.getLogger("psycopg.pool").addFilter(_Changed())  # a warning for each try, while a database is away
 
 

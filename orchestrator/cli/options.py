@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 STANDARD_INPUT = "-"
+ALARM_SECONDS = 1.0
 WORDS = "WORDS"
 
 
@@ -228,10 +229,15 @@ def confirmed(question: str, yes: bool) -> bool:
         return True
     # Those of asyncio would wait for the answer.
     before = {number: signal.signal(number, signal.default_int_handler) for number in STOP_SIGNALS}
+    # A signal that comes just before a read does not interrupt it, but the next alarm does.
+    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, lambda *_: None)
+    alarm_before = signal.setitimer(signal.ITIMER_REAL, ALARM_SECONDS, ALARM_SECONDS)
     try:
         return typer.confirm(question, err=True)
     except typer.Abort:
         raise KeyboardInterrupt from None
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.setitimer(signal.ITIMER_REAL, *alarm_before)

@@ -25,6 +25,16 @@ logging.getLogger("extractor_api").warning("%s is obeyed by a terminal", "\\x1b[
 """
 
 
+def test_a_command_that_logs_only_errors_shows_no_warning_of_psycopg():
+    """It sets its own level to warnings when it is imported, whatever the one of all loggers is."""
+    logging_one = (
+        "import logging; from reelscribe import logs; logs.configure(logging.ERROR)\n"
+        'import psycopg; logging.getLogger("psycopg").warning("error ignored in rollback")'
+    )
+    completed = subprocess.run([sys.executable, "-c", logging_one], capture_output=True, text=True, check=True)
+    assert completed.stderr == ""
+
+
 def test_each_message_is_one_plain_line_on_standard_error():
     completed = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"

@@ -8,15 +8,20 @@ import asyncio
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
+import threading
+import time
 from functools import partial
 
 import pytest
 
 from orchestrator.cli.bars import bars
+from orchestrator.cli.options import confirmed
 from tests.orchestrator.commands import read_until
 from tests.reelscribe.http.process import begin_session
+from tests.waiting import TIMEOUT_SECONDS
 
 PROGRAM = """
 import fcntl, json, os, pkgutil, pty, select, struct, sys, tempfile, termios
@@ -204,6 +209,19 @@ async def test_sigterm_ends_a_command_that_asks(orchestrator, submit):
     process.terminate()
     assert await asyncio.wait_for(process.wait(), 60) == 130, shown
     os.close(ours)
+
+
+def test_a_signal_that_interrupts_no_read_ends_a_question(monkeypatch):
+    """As one that comes just before the read, or in another thread."""
+    unanswered, never_written = os.pipe()
+    with os.fdopen(unanswered) as questioned:
+        monkeypatch.setattr(sys, "stdin", questioned)
+        threading.Timer(0.5, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            confirmed("Remove it?", yes=False)
+        assert time.monotonic() - began < TIMEOUT_SECONDS  # and not because the test has timed out
+    os.close(never_written)
 
 
 def test_what_is_printed_while_a_bar_is_shown_stays_on_standard_output(monkeypatch, capsys):
