@@ -36,10 +36,18 @@ PROGRAMS = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
 """Where its programs are, such as pg_dump."""
 
 
+SETTINGS = """
+# by Reelscribe
+wal_buffers = 32MB  # by default 4 MB, for which the writers of a long submission wait
+"""
+
+
 def new_server(data_dir: Path) -> PostgresServer:
     """The files of an empty server, which does not run."""
     server = get_server(data_dir, cleanup_mode=None, start=False)
     server.ensure_pgdata_inited()
+    with (data_dir / "postgresql.conf").open("a") as settings:
+        settings.write(SETTINGS)
     return server
 
 

@@ -70,6 +70,11 @@ async def test_commands_at_the_same_time_share_one_server_and_leave_none(orchest
     assert await gone(data_dir)
 
 
+def test_a_new_server_has_buffers_that_a_long_submission_does_not_fill(data_dir):
+    with embedded.running(data_dir) as url, psycopg.connect(url) as connection:
+        assert connection.execute("show wal_buffers").fetchone() == ("32MB",)
+
+
 async def test_the_last_one_out_stops_the_server(data_dir):
     first, second = await holder(data_dir), await holder(data_dir)
     await first.communicate(b"")
