@@ -6,7 +6,17 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, RootMod
 from pydantic.config import JsonDict
 
 from orchestrator.intake.submission import Outcome
-from orchestrator.jobs.models import Job, Options, Priority, Record, State, StorableSavepath, storable
+from orchestrator.jobs.models import (
+    Job,
+    Options,
+    Prefix,
+    Priority,
+    Record,
+    State,
+    StorableSavepath,
+    UsablePrefix,
+    storable,
+)
 from orchestrator.jobs.stats import PendingWork, StateTotal
 from orchestrator.media.browsers import Playable
 from orchestrator.media.media import KEPT_POINTS
@@ -271,13 +281,10 @@ class ChangedJob(Job):
     changed: bool
 
 
-Prefix = Annotated[str, Field(max_length=1024), AfterValidator(storable)]
-
-
 class PauseRequest(WireModel):
     """Body of ``PUT /api/pauses``."""
 
-    prefix: Prefix = Field(default="", description="of the savepaths that are paused; empty: all of them")
+    prefix: UsablePrefix = Field(default="", description="of the savepaths that are paused; empty: all of them")
 
 
 class PauseQuery(WireModel):

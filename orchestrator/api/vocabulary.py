@@ -1,17 +1,18 @@
 """``/api/vocabulary``: names and words that recordings are about, by the prefix of their savepaths."""
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from orchestrator.api.handlers import OrchestratorHandler
 from orchestrator.errors import DatabaseUnavailable, ListChanged
 from orchestrator.intake.vocabularies import Requeued
-from orchestrator.jobs.models import Record
-from orchestrator.jobs.vocabulary import ListedWord, ListPrefix, Vocabulary, WordList
+from orchestrator.jobs.models import Prefix, Record
+from orchestrator.jobs.vocabulary import ListedWord, Vocabulary, WordList
 from reelscribe import errors
 from reelscribe.contracts.messages import WireModel
 from reelscribe.contracts.scopes import Scope
 from reelscribe.contracts.transcriber import MOST_WORDS
 from reelscribe.http.api.operations import JSON, Answer, Operation
+from reelscribe.savepath import mistake_in_prefix
 
 
 class VocabularyRequest(WordList):
@@ -19,14 +20,21 @@ class VocabularyRequest(WordList):
     none remove the list. With ``replaced``, the words as they were read, a list that has others meanwhile stays.
     """
 
-    prefix: ListPrefix
+    prefix: Prefix
     replaced: tuple[ListedWord, ...] | None = Field(default=None, max_length=MOST_WORDS, strict=False)
+
+    @field_validator("prefix")
+    @classmethod
+    def _of_some_savepath(cls, prefix: str, before: ValidationInfo) -> str:
+        if before.data.get("words") and (mistake := mistake_in_prefix(prefix)):
+            raise ValueError(mistake)
+        return prefix
 
 
 class RequeueRequest(WireModel):
     """Body of ``POST /api/vocabulary/requeue``; ``dry_run``: only count."""
 
-    prefix: ListPrefix = ""
+    prefix: Prefix = ""
     dry_run: bool = False
 
 

@@ -1,12 +1,12 @@
 """What the tools take and answer. Their descriptions are all that an assistant knows of them."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from orchestrator.intake.submission import Outcome
-from orchestrator.jobs.models import Record, State, StorableSavepath, storable
+from orchestrator.jobs.models import Prefix, Record, State, StorableSavepath
 from reelscribe.contracts.messages import NonNegativeSeconds, WireModel
 from reelscribe.contracts.transcriber import LanguageCode
 from reelscribe.settings.fields import BucketName
@@ -18,8 +18,6 @@ MOST_SAVEPATHS = 100
 """Of one submission."""
 AROUND_SECONDS = 60.0
 """Before a moment, and as long after it."""
-
-Prefix = Annotated[str, Field(max_length=1024), AfterValidator(storable)]
 
 
 class Arguments(WireModel):

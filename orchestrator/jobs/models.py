@@ -10,7 +10,7 @@ from orchestrator.jobs.remedies import Remedy, remedy
 from reelscribe.contracts.messages import Savepath
 from reelscribe.contracts.speech_without_words import SpeechWithoutWords
 from reelscribe.contracts.transcriber import TranscribeOptions
-from reelscribe.savepath import mistake_in
+from reelscribe.savepath import mistake_in, mistake_in_prefix
 
 State = Literal["queued", "running", "waiting", "done", "failed", "cancelled"]
 STATES: tuple[State, ...] = ("queued", "running", "waiting", "done", "failed", "cancelled")
@@ -37,12 +37,22 @@ def _object_name(savepath: str) -> str:
     return savepath
 
 
+def _usable_prefix(prefix: str) -> str:
+    if mistake := mistake_in_prefix(prefix):
+        raise ValueError(mistake)
+    return prefix
+
+
 def as_argument(savepath: str, bucket: str, default_bucket: str) -> str:
     """The savepath as a command takes it, with its bucket where that is not the one of config.cfg."""
     return shlex.quote(savepath) + ("" if bucket == default_bucket else f" --bucket {shlex.quote(bucket)}")
 
 
 StorableSavepath = Annotated[Savepath, AfterValidator(_object_name)]
+Prefix = Annotated[str, Field(max_length=1024), AfterValidator(storable)]
+"""Of savepaths."""
+UsablePrefix = Annotated[Prefix, AfterValidator(_usable_prefix)]
+"""That a savepath can start with."""
 Priority = Annotated[int, Field(ge=-1000, le=1000, description="higher ones are taken first")]
 
 

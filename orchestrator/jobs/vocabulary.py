@@ -26,7 +26,6 @@ def _word(text: str) -> str:
 
 
 ListedWord = Annotated[str, Field(min_length=1, max_length=LONGEST_WORD), AfterValidator(_word)]
-ListPrefix = Annotated[str, Field(max_length=1024), AfterValidator(storable)]
 
 
 class WordList(WireModel):

@@ -7,13 +7,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Annotated
 
 from psycopg.rows import class_row, dict_row
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from orchestrator.database.sql import Connection, Parameters, fetch_all, fetch_models, fetch_value, starting_with
-from orchestrator.jobs.models import TRANSCRIBE, Job, Record, storable
+from orchestrator.jobs.models import TRANSCRIBE, Job, Prefix, Record
 from orchestrator.jobs.queries import current_jobs, jobs_by_id, newest_finished, not_submitted
 from orchestrator.transcripts.filters import NO_FILTERS, TranscriptFilters, newest
 from orchestrator.transcripts.models import Receipt, ReceiptPart, Transcript, TranscriptSegment
@@ -235,7 +234,7 @@ async def shares_stem(connection: Connection, bucket: str, savepath: str) -> boo
 class ListQuery(WireModel):
     """Which transcripts to list: of savepaths that start with ``prefix``, in one language or any."""
 
-    prefix: Annotated[str, AfterValidator(storable)] = Field(default="", max_length=1024)
+    prefix: Prefix = ""
     language: LanguageCode | None = None
     limit: int = Field(default=100, ge=1, le=10_000)
 

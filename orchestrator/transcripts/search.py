@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 
 from orchestrator.database.sql import Connection, fetch_value, starting_with
 from orchestrator.errors import SearchTooLong
-from orchestrator.jobs.models import Record, storable
+from orchestrator.jobs.models import Prefix, Record
 from orchestrator.transcripts.addresses import recording_path
 from orchestrator.transcripts.filters import Since, TranscriptFilters, Until, last_modified, newest
 from orchestrator.transcripts.search_index import Range, Searched, is_complete, searched
@@ -48,7 +48,7 @@ class SearchQuery(WireModel):
     """
 
     q: Annotated[str, AfterValidator(_checked_query)] = Field(max_length=500)
-    prefix: Annotated[str, AfterValidator(storable)] = Field(default="", max_length=1024)
+    prefix: Prefix = ""
     language: LanguageCode | None = None
     since: Since | None = None
     until: Until | None = None

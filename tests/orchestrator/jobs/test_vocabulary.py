@@ -82,6 +82,13 @@ async def test_a_word_that_cannot_be_given_is_refused(words, put):
     assert (await put("talks/", *words, status=400))["error"]["code"] == "bad_request"
 
 
+async def test_a_list_that_no_savepath_has_is_refused_and_one_of_before_can_be_removed(put, sql):
+    refused = await put("/talks", "Ilse", status=400)
+    assert "no savepath starts with '/talks', which must not start with '/'" in refused["error"]["message"]
+    await sql("insert into vocabularies (prefix, words, changed_by) values ('/talks', '{Ilse}', 'before')")
+    assert await put("/talks") == {"lists": []}
+
+
 async def test_lists_are_changed_on_the_command_line(commands, tmp_path, store_transcript):
     names = tmp_path / "names.txt"
     names.write_text("Peter Okafor\n\nIlse\n")
