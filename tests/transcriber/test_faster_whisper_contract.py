@@ -34,15 +34,10 @@ CALLED: list[tuple[Callable[..., Any], str]] = [
     # decoding.recogniser
     (BatchedInferencePipeline, "model"),
     (BatchedInferencePipeline.generate_segment_batched, "self, features, tokenizer, options"),
-    (
-        WhisperModel.detect_language,
-        "self, audio=None, features=None, vad_filter=False, vad_parameters=None, language_detection_segments=1, "
-        "language_detection_threshold=0.5",
-    ),
+    (WhisperModel.encode, "self, features"),
     # decoding.fallback
     (WhisperModel.get_prompt, "self, tokenizer, previous_tokens, without_timestamps=False, prefix=None, hotwords=None"),
     (WhisperModel.generate_with_fallback, "self, encoder_output, prompt, tokenizer, options"),
-    (WhisperModel.encode, "self, features"),
     # decoding.segments
     (
         WhisperModel._split_segments_by_timestamps,

@@ -75,8 +75,8 @@ class Recogniser:
 
     def detect_language(self, features: Features, languages: Collection[str] = ()) -> tuple[str, float]:
         """The language of a window and its probability, among ``languages`` if there are any."""
-        *_, detected = self._whisper.detect_language(features=features)
-        return most_probable(detected, languages)
+        (detected,) = self._detect_each(self._whisper.encode(features), languages)
+        return detected
 
     def passes(self, window: MelWindow, options: DecodingOptions) -> Passes:
         """The calls that a window takes; its segments have times in seconds of the window. Safe in any thread."""
@@ -100,7 +100,9 @@ class Recogniser:
         seconds = [window.seconds for window in windows]
         pipeline = self._pipeline if options.language else self._pipeline_per_window(tokenizer, options)
         encoded, outputs = pipeline.generate_segment_batched(np.stack(features), tokenizer, transcription)
-        languages = [None] * len(outputs) if options.language else self._detect_each(encoded, options.languages)
+        languages: list[str | None] = [None] * len(outputs)
+        if not options.language:
+            languages = [language for language, _ in self._detect_each(encoded, options.languages)]
         tokenizers = [self._tokenizers.get(one, options.task) if one else tokenizer for one in languages]
         before = tokenizer.encode(options.initial_prompt or "")
         most_tokens = self._whisper.most_tokens(self._whisper.get_prompt(tokenizer, before, hotwords=options.hotwords))
@@ -141,10 +143,10 @@ class Recogniser:
     def _pipeline_per_window(self, tokenizer: Tokenizer, options: DecodingOptions) -> BatchedInferencePipeline:
         return BatchedInferencePipeline(PerWindow(self._whisper, tokenizer, options.languages))
 
-    def _detect_each(self, encoded: Any, languages: Collection[str]) -> list[str]:
-        """The language of each window of a batch."""
+    def _detect_each(self, encoded: Any, languages: Collection[str]) -> list[tuple[str, float]]:
+        """The language of each window of a batch, and its probability."""
         detected = self._whisper.model.detect_language(encoded)
-        return [most_probable(((name[2:-2], share) for name, share in one), languages)[0] for one in detected]
+        return [most_probable(((name[2:-2], share) for name, share in one), languages) for one in detected]
 
 
 def _span(part: Part, end_of_text: int) -> Span:

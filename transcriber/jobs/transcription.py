@@ -13,6 +13,7 @@ from transcriber.audio.decoding import AudioStream, ChunkReader, check_length, s
 from transcriber.audio.vad import SAMPLE_RATE, Samples
 from transcriber.audio.windows import VAD_OPTIONS, Timeline, Window
 from transcriber.decoding.recogniser import Recogniser
+from transcriber.decoding.second_pass import POOR_LOGPROB
 from transcriber.decoding.segments import DecodedSegment
 from transcriber.decoding.thresholds import MAX_NO_SPEECH_PROB, MIN_LOGPROB
 from transcriber.decoding.uncovered import Times, UncoveredSpeech
@@ -224,7 +225,7 @@ class Transcription:
                 return
             covered: list[Times] = []
             for segment in submitted.segments.result():
-                if is_invented(segment, submitted.timeline):
+                if is_invented(segment, submitted.timeline) or self._is_guessed(segment):
                     continue
                 event = segment_event(segment, submitted.timeline, self._segments)
                 await self._emit(event)
@@ -234,6 +235,10 @@ class Transcription:
             self._windows_in_work -= 1
             self._window_done.set()
             await self._emit(self._progress(self._newly_without_words(submitted.speech, covered)))
+
+    def _is_guessed(self, segment: DecodedSegment) -> bool:
+        """Whether neither the language nor the words are more than a guess, as of noise and music."""
+        return bool(self._started and self._started.language_uncertain) and segment.avg_logprob < POOR_LOGPROB
 
     def _newly_without_words(self, speech: list[Times], covered: list[Times]) -> SpeechWithoutWords | None:
         """All speech without words up to the end of this window, if the window has added to it."""

@@ -11,7 +11,7 @@ import numpy as np
 from faster_whisper.vad import VadOptions, collect_chunks, get_speech_timestamps
 
 from reelscribe.contracts.events import SURE_PROBABILITY, UNKNOWN_LANGUAGE
-from transcriber.audio.mel import FULL_SECONDS
+from transcriber.audio.mel import FRAMES_PER_SECOND, FULL_SECONDS, filled_up
 from transcriber.audio.vad import SAMPLE_RATE, Samples
 from transcriber.audio.windows import Window
 from transcriber.decoding.recogniser import Recogniser
@@ -23,6 +23,9 @@ MAX_SPEECH_WINDOWS = 3
 ENOUGH_SPEECH_SECONDS = 1.0
 """Less of it lowers the probability in proportion: Silero VAD finds half a second of speech in music, and Whisper a
 language in anything."""
+
+CLEAR_PROBABILITY = 0.9
+"""A language that is at least so probable in a fitted context, which costs less than one of 30 s, is taken."""
 
 MAX_SILENT_SECONDS = 300
 """After this much without speech, the language stays unknown: windows wait for it in memory."""
@@ -77,6 +80,9 @@ class LanguageDetection:
         return np.asarray(speech, np.float32)
 
     async def _detect(self, audio: Samples) -> tuple[str, float]:
-        first = audio[: FULL_SECONDS * SAMPLE_RATE]
-        features = await asyncio.to_thread(self._recogniser.features, first, full_context=True)
-        return await self._model.call(lambda: self._recogniser.detect_language(features, self._languages))
+        fitted = await asyncio.to_thread(self._recogniser.features, audio[: FULL_SECONDS * SAMPLE_RATE])
+        found = await self._model.call(lambda: self._recogniser.detect_language(fitted, self._languages))
+        full = filled_up(fitted, FULL_SECONDS * FRAMES_PER_SECOND)
+        if found[1] >= CLEAR_PROBABILITY or full.shape == fitted.shape:
+            return found
+        return await self._model.call(lambda: self._recogniser.detect_language(full, self._languages))

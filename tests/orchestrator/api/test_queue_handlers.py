@@ -32,7 +32,10 @@ async def test_everything_or_a_prefix_is_paused_and_resumed(api):
     assert (await api.delete("/api/pauses", params={"prefix": "talks/ü"})).json() == {"rules": []}
     assert (await api.put("/api/pauses", json={"prefix": "a\0b"})).status_code == 400
     refused = await api.put("/api/pauses", json={"prefix": "/talks"})
-    assert (refused.status_code, "no savepath starts with '/talks'" in refused.json()["error"]["message"]) == (400, True)
+    assert (refused.status_code, "no savepath starts with '/talks'" in refused.json()["error"]["message"]) == (
+        400,
+        True,
+    )
 
 
 async def test_status_says_how_old_the_oldest_waiting_job_is(api, submit, sql):

@@ -146,7 +146,7 @@ def multilingual(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def detect(self: Recogniser, features: Features, languages: object) -> tuple[str, float]:
         asked.append(features.shape[-1])
-        return "en", 0.75
+        return "en", 0.95
 
     monkeypatch.setattr(Recogniser, "only_language", None)
     monkeypatch.setattr(Recogniser, "detect_language", detect)
@@ -158,8 +158,8 @@ async def test_the_language_is_detected_once_on_the_first_speech(
     transcriber: Transcriber, multilingual: list[int], mode: str
 ) -> None:
     events = await transcriber.events("minute.flac", mode=mode)
-    assert events[0] == Started(model="mini", language="en", language_probability=0.75, duration=60.0, etag="etag1")
-    assert multilingual == [3000]
+    assert events[0] == Started(model="mini", language="en", language_probability=0.95, duration=60.0, etag="etag1")
+    assert multilingual == [2000]
     assert isinstance(events[-1], Finished)
 
 

@@ -1,6 +1,7 @@
 """Many languages, with a model of random weights: it detects a language in any sound, and writes random words."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,9 @@ def detect_in_turn(recogniser: Recogniser, probabilities: list[float], monkeypat
     """Let the model detect one language after the other with these probabilities; those it has detected."""
     detected: list[str] = []
 
-    def detect(features: object, languages: object) -> tuple[str, float]:
+    def detect(features: Features, languages: object) -> tuple[str, float]:
+        if features.shape[1] < 3000:
+            return "und", 0.0
         detected.append(["de", "fr", "fr", "es"][len(detected)])
         return detected[-1], probabilities[len(detected) - 1]
 
@@ -113,6 +116,23 @@ async def test_more_speech_is_used_while_no_language_is_sure(
     while not found:
         found = await detection.add(window(SPEECH, 20.0))
     assert (found[0], len(detected)) == (language, windows)
+
+
+@pytest.mark.parametrize(("probability", "contexts"), [(0.95, [1000]), (0.85, [1000, 3000])])
+async def test_what_is_not_clear_in_a_fitted_context_is_detected_again_in_one_of_30_s(
+    serve: Serve, polyglot: Recogniser, monkeypatch: pytest.MonkeyPatch, probability: float, contexts: list[int]
+) -> None:
+    transcriber = await serve(loaded=polyglot.model)
+    seen: list[int] = []
+
+    def detect(features: Features, languages: object) -> tuple[str, float]:
+        seen.append(features.shape[1])
+        return "de", probability if len(seen) == 1 else 0.7
+
+    monkeypatch.setattr(transcriber.service.recogniser, "detect_language", detect)
+    detection = LanguageDetection(transcriber.service.recogniser, transcriber.service.model, None)
+    assert await detection.add(window(SPEECH[: 8 * 16_000], 8.0)) == ("de", probability if contexts == [1000] else 0.7)
+    assert seen == contexts
 
 
 def window(sound: sounds.Sound, speech: float) -> Window:
@@ -168,6 +188,29 @@ async def test_an_uncertain_language_is_said_to_be_so(
         assert isinstance(finished, Finished)
         assert started.language_uncertain is uncertain
         assert any("de with a probability of 0.27" in remark for remark in finished.remarks) is uncertain
+
+
+@pytest.mark.parametrize(("language", "logprob", "kept"), [(0.3, -0.9, False), (0.3, -0.7, True), (0.6, -0.9, True)])
+async def test_text_that_is_a_guess_in_a_language_that_is_one_too_is_left_out_and_reported(
+    serve: Serve, polyglot: Recogniser, monkeypatch: pytest.MonkeyPatch, language: float, logprob: float, kept: bool
+) -> None:
+    transcriber = await serve(loaded=polyglot.model)
+    recogniser = transcriber.service.recogniser
+    decode = recogniser.decode
+    monkeypatch.setattr(recogniser, "detect_language", lambda *_: ("de", language))
+
+    def with_logprob(calls: Any) -> Any:
+        outcomes = decode(calls)
+        for outcome in outcomes:
+            outcome.segments[:] = [replace(segment, avg_logprob=logprob) for segment in outcome.segments]
+        return outcomes
+
+    monkeypatch.setattr(recogniser, "decode", with_logprob)
+    *_, finished = events = await transcriber.events("short.flac")
+    assert isinstance(finished, Finished)
+    assert bool(segments(events)) is kept
+    assert finished.speech_without_words
+    assert (finished.speech_without_words.seconds > 3) is not kept
 
 
 @pytest.mark.parametrize("options", [{}, {"vad": False}, {"mode": "sequential"}])
