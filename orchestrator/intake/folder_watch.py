@@ -27,6 +27,8 @@ logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it logs the number 
 META = "xl.meta"
 LOOK_SECONDS = 1.0
 SCANNED_TOGETHER = 1000
+NO_UTF_8 = "Unable to decode path"
+"""Of watchfiles' message about a name, which ends its watch."""
 
 
 class Found(NamedTuple):
@@ -123,6 +125,8 @@ class FolderWatch:
                     to_scan = self._log_differences(before)
                     if before != self._there:
                         break
+                else:
+                    to_scan = list(self._there)
 
     def problems(self) -> list[str]:
         """What is missing now, for monitors."""
@@ -171,13 +175,17 @@ class FolderWatch:
             async with aclosing(seen):
                 async for changes in seen:
                     yield changes
-        except FileNotFoundError:  # just gone
-            yield set()
-        except (OSError, RuntimeError) as refused:
-            raise NotReadable(
-                f"the folders of the bucket cannot be watched: {refused}; where they are too many, raise "
-                "fs.inotify.max_user_watches, or use [events] reconcile_every instead"
-            ) from refused
+        except (OSError, RuntimeError, ExceptionGroup) as raised:
+            refused = raised.exceptions[0] if isinstance(raised, ExceptionGroup) else raised
+            if not isinstance(refused, FileNotFoundError) and NO_UTF_8 not in str(refused):
+                raise NotReadable(
+                    f"the folders of the bucket cannot be watched: {refused}; where they are too many, raise "
+                    "fs.inotify.max_user_watches, or use [events] reconcile_every instead"
+                ) from refused
+            if NO_UTF_8 in str(refused):
+                log.warning("watch: %s: not UTF-8, so it is no object; all folders are looked at again", refused)
+                await asyncio.sleep(LOOK_SECONDS)
+            yield set()  # else a folder is just gone
 
     async def _scan(self, roots: Iterable[Path]) -> None:
         for root in roots:

@@ -109,6 +109,15 @@ async def test_a_file_that_comes_is_taken(watching, bucket, submitted):
         assert await submitted() == ["new folder/a b.mp4"]
 
 
+async def test_a_name_that_is_not_utf_8_does_not_end_the_watch(watching, folder, bucket, submitted, caplog):
+    async with watching():
+        for number in (1, 2):
+            os.close(os.open(os.fsencode(folder) + b"/n\xe9w%d.txt" % number, os.O_CREAT))
+            bucket.put(f"after {number}.mp4", age=0)
+            assert len(await submitted(number)) == number
+    assert "not UTF-8, so it is no object" in caplog.text
+
+
 async def test_a_file_is_taken_only_once_it_is_complete(watching, folder, submitted, sql):
     async with watching():
         with (folder / "a.mp4").open("w") as growing:
