@@ -11,6 +11,7 @@ from orchestrator.webhooks.receiver_address import addresses
 from orchestrator.webhooks.signing import Secrets
 from reelscribe.errors import PeerUnreachable, ServiceError
 from reelscribe.http.peers.requests import as_service_errors, close_answer
+from reelscribe.http.peers.retry_after import seconds_to_wait
 from reelscribe.settings.orchestrator import WebhooksSection
 from reelscribe.trust import tls_context
 from reelscribe.version import version
@@ -104,8 +105,4 @@ class Sender:
             return Reply(response.status_code)
         redirect = ", a redirect, which is not followed" if 300 <= response.status_code < 400 else ""
         failure = f"{host} answered HTTP {response.status_code}{redirect}"
-        return Reply(response.status_code, failure, _seconds(response.headers.get("Retry-After", "")))
-
-
-def _seconds(retry_after: str) -> float:
-    return float(retry_after) if retry_after.isascii() and retry_after.isdigit() and len(retry_after) < 7 else 0.0
+        return Reply(response.status_code, failure, seconds_to_wait(response.headers.get("Retry-After")) or 0.0)
