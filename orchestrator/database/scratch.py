@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 
 from orchestrator.database.embedded import GAVE_UP, START_SECONDS
-from orchestrator.database.packaged import new_scratch_server
+from orchestrator.database.packaged import new_scratch_server, url_of
 from orchestrator.errors import DatabaseUnavailable
 from reelscribe.child_process import end_with_parent
 
@@ -56,7 +56,7 @@ def running() -> Iterator[str]:
         except (OSError, subprocess.SubprocessError) as failed:
             raise _does_not_start(folder, str(failed)) from None
         stack.callback(_stop, process)
-        url = f"postgresql://{server.postgres_user}:@/postgres?host={sockets}"
+        url = url_of(server.postgres_user, "postgres", sockets)
         _wait_until_ready(process, url, folder)
         yield url
 

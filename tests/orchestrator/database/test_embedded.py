@@ -1,6 +1,7 @@
 """The PostgreSQL of our own: shared, stopped by the last one, and none the worse for kill -9."""
 
 import asyncio
+import errno
 import json
 import os
 import pwd
@@ -73,6 +74,37 @@ async def test_commands_at_the_same_time_share_one_server_and_leave_none(orchest
 def test_a_new_server_has_buffers_that_a_long_submission_does_not_fill(data_dir):
     with embedded.running(data_dir) as url, psycopg.connect(url) as connection:
         assert connection.execute("show wal_buffers").fetchone() == ("32MB",)
+
+
+@pytest.mark.parametrize("name", ["my videos", "R&D 100%", "it's=a;b?", "%41", "ünï #+@:"])
+async def test_the_name_of_the_folder_may_have_any_characters_that_a_shell_or_a_url_knows(name, data_dir):
+    folder = data_dir / name / "postgres"
+    for expected in ([1], [1, 2]):
+        with embedded.running(folder) as url:
+            insert(url, len(expected))
+            assert kept(url) == expected
+        assert await gone(folder)
+
+
+@pytest.mark.parametrize("character", ["$", '"', "`", "\\"])
+def test_a_character_with_which_postgresql_does_not_start_is_named(character, data_dir):
+    with (
+        pytest.raises(DatabaseUnavailable, match=r"its path has .*, with which PostgreSQL does not start"),
+        embedded.running(data_dir / f"a{character}b"),
+    ):
+        pytest.fail("it has started")
+
+
+async def test_a_full_disk_keeps_no_one_from_a_server_that_runs(data_dir, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    user = await holder(data_dir)
+    monkeypatch.setattr(Path, "write_text", full)
+    with embedded.running(data_dir) as url:
+        insert(url, 1)
+    await user.communicate(b"")
+    assert await gone(data_dir)
 
 
 async def test_the_last_one_out_stops_the_server(data_dir):
