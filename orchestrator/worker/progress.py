@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from orchestrator.database.pool import Pool
 from orchestrator.database.reconnect import retry_on_reconnect
-from orchestrator.database.sql import Connection
+from orchestrator.database.sql import Connection, fetch_value
 from orchestrator.errors import ObjectChanged
 from orchestrator.jobs import attempts, transitions, vocabulary
 from orchestrator.jobs.attempts import Attempt
@@ -143,11 +143,26 @@ class TranscriptionProgress:
         attempt.segments += len(segments)
 
     @retry_on_reconnect
-    async def hand_back(self, attempt: Attempt) -> None:
+    async def hand_back(self, attempt: Attempt, delay_seconds: float = 0) -> None:
         """Let another attempt continue: what it brings is another part of the receipt."""
         async with self._pool.connection() as connection:
             await transitions.hand_back(connection, attempt)
-            await self._queue.put(connection, [attempt.id])
+            await self._queue.put(connection, [attempt.id], delay_seconds)
+
+    @retry_on_reconnect
+    async def has_other_buckets(self, bucket: str) -> bool:
+        """Whether there are recordings in any other one."""
+        async with self._pool.connection() as connection:
+            return bool(
+                await fetch_value(
+                    connection,
+                    """
+                select exists (select from media where bucket < %(bucket)s)
+                    or exists (select from media where bucket > %(bucket)s)
+                """,
+                    {"bucket": bucket},
+                )
+            )
 
     @retry_on_reconnect
     async def rewind(self, attempt: Attempt, resume_from: ResumeFrom) -> None:
