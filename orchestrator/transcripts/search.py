@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 from orchestrator.database.sql import Connection, fetch_value, starting_with
 from orchestrator.errors import SearchTooLong
 from orchestrator.jobs.models import Prefix, Record
-from orchestrator.transcripts.addresses import recording_path
+from orchestrator.transcripts.addresses import moment, recording_path
 from orchestrator.transcripts.filters import Since, TranscriptFilters, Until, last_modified, newest
 from orchestrator.transcripts.search_index import Range, Searched, is_complete, searched
 from orchestrator.transcripts.words import LEAD_WORDS, Term, marks, parse
@@ -64,7 +64,7 @@ class Hit(Record):
     Attributes:
         start, end: seconds of the recording; if the phrase begins in an earlier segment, ``text`` begins there too.
         marks: the ranges of characters of ``text`` that are the words.
-        link: shows the transcript: path and query of the orchestrator, after its ``public_url`` if that is set.
+        link: to the moment on the recording's page: its path, after the orchestrator's ``public_url`` if that is set.
     """
 
     job: int
@@ -369,5 +369,4 @@ async def _segments(connection: Connection, ranges: Sequence[Range]) -> dict[tup
 
 def _link(row: _Row, start: float, default_bucket: str) -> str:
     bucket = None if row.bucket == default_bucket else row.bucket
-    path = recording_path("/api/transcripts/", row.savepath, format="txt", timestamps="true", bucket_name=bucket)
-    return f"{path}#t={start:.1f}"
+    return recording_path("/media/", row.savepath, bucket_name=bucket) + moment(start)

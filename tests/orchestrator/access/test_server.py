@@ -124,7 +124,7 @@ async def test_links_have_no_password_of_the_url(archive, tmp_path, monkeypatch)
     monkeypatch.delenv("REELSCRIBE_ORCHESTRATOR__PUBLIC_URL")
     async with serving(tmp_path, archive, token_file="") as url:
         outcome = await OverHttp(tmp_path, url.replace("//", "//ann:hush@")).run("search", "horse", "--json")
-    assert (outcome.code, f'"{url}/api/' in outcome.out, "hush" in outcome.out) == (0, True, False)
+    assert (outcome.code, f'"{url}/media/' in outcome.out, "hush" in outcome.out) == (0, True, False)
 
 
 async def test_a_certificate_is_trusted_only_through_its_authority(archive, tmp_path):
