@@ -194,6 +194,7 @@ class Ingestion:
                 await ingested.note_attempt(connection, key, asked, shown, title, self._bucket)
                 await ingested.note_storing(connection, key, expected, None)
             await self._submit(key, expected, THERE)
+            self._remove_download(key)
             self._end(Result(url=shown, outcome="there", title=title, savepath=expected, message=THERE))
             return
         with self._folder_of(key) as folder:
@@ -220,8 +221,8 @@ class Ingestion:
                 await move(self._settings, self._bucket, path, savepath, lambda read: None)
             except ObjectExists:
                 message = THERE
-            await self._submit(key, savepath, message)
             shutil.rmtree(folder, ignore_errors=True)
+            await self._submit(key, savepath, message)
         result = Result(url=shown, outcome="stored", title=title, savepath=savepath, bytes=size, message=message)
         self._end(result)
 
@@ -284,6 +285,7 @@ class Ingestion:
             return False
         if known.state == "storing":
             await self._submit(known.key, known.savepath, known.message)
+            self._remove_download(known.key)
         self._end(
             Result(
                 url=known.url,
@@ -332,6 +334,12 @@ class Ingestion:
         self._known += result.known
         if not result.known or self._known <= MOST_KNOWN:
             self._view.end(result)
+
+    def _remove_download(self, key: VideoKey) -> None:
+        """Remove what a crash has left of it, unless another process is at work on it."""
+        with self._folder_of(key) as folder:
+            if folder:
+                shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
     def _folder_of(self, key: VideoKey) -> Iterator[Path | None]:
