@@ -170,6 +170,8 @@ class Child:
         """Download into a folder, where an earlier attempt may have left its part."""
         os.chdir(folder)
         before = self._validators(video)
+        if any(part.get("bytes") == 0 for part in before):
+            raise Refused("the file is empty")
         if not self._continues(before):
             for name in os.listdir():
                 os.remove(name)
@@ -199,8 +201,9 @@ class Child:
                 if answer.status != 206:
                     total = answer.headers.get("Content-Length", "")
                 said = {name: answer.headers[name] for name in VALIDATORS if name in answer.headers}
-        except self._networking.exceptions.HTTPError:
-            return known  # the download itself will say more
+        except self._networking.exceptions.HTTPError as refused:
+            is_empty = refused.response.headers.get("Content-Range") == "bytes */0"
+            return {**known, "bytes": 0} if is_empty else known  # the download itself will say more
         return {**known, **said, "bytes": int(total) if total.isdigit() else None}
 
     def _continues(self, now: list[dict[str, Any]]) -> bool:
@@ -213,10 +216,10 @@ class Child:
         return bool(before == now and all(any(name in part for name in VALIDATORS) for part in now))
 
     def _check(self, path: str, video: dict[str, Any], before: list[dict[str, Any]]) -> None:
-        expected = before[0].get("bytes") if len(before) == 1 else None
-        if expected is not None and os.path.getsize(path) != expected:
+        expected, size = before[0].get("bytes") if len(before) == 1 else None, os.path.getsize(path)
+        if expected is not None and size != expected:
             os.remove(path)
-            raise Changed(f"{os.path.getsize(path)} bytes came of a file of {expected}")
+            raise Changed(f"{size} bytes came of a file of {expected}")
         if self._validators(video) != before:
             os.remove(path)
             raise Changed("the file has changed on the server during the download")

@@ -24,7 +24,7 @@ class FailureKind(StrEnum):
     NETWORK = "network"
     """Another attempt."""
     REFUSED = "refused"
-    """Another setting or another day: too large, at a private address, or live."""
+    """Another setting or another day: too large, empty, at a private address, or live."""
 
 
 class DownloadFailed(Exception):
@@ -56,7 +56,7 @@ _GONE = re.compile(
 )
 _CUT = re.compile(
     r"bytes read\b.*expected|giving up after|timed out|connection (?:was )?(?:reset|refused|aborted|broken)"
-    r"|incomplete ?read|name resolution|yt-dlp's process ended",
+    r"|incomplete ?read|name resolution|did not get any data|yt-dlp's process ended",
     re.IGNORECASE,
 )
 _REPORT = re.compile(r"please report this issue|confirm you are on the latest version|yt-dlp -U", re.IGNORECASE)

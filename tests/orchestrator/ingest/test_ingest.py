@@ -148,6 +148,35 @@ async def test_a_file_that_changes_during_the_download_is_downloaded_again(
     assert list(stored(bucket).values()) == [OTHER]
 
 
+async def test_a_file_that_gets_another_size_before_the_download_is_downloaded_again(
+    web: Web, bucket: Path, commands: InProcess
+) -> None:
+    url = web.video("talk.m4a", TALK, type="audio/mp4", then=Page(OTHER[:200_000], "audio/mp4"))
+
+    ran = await commands.run("ingest", url)
+
+    assert ran.code == 0, ran.err
+    assert "200000 bytes came of a file of 300000; attempt 2 of 5" in ran.err
+    assert list(stored(bucket).values()) == [OTHER[:200_000]]
+
+
+async def test_a_file_without_a_byte_is_no_fault_of_yt_dlp(
+    web: Web, bucket: Path, commands: InProcess, orchestrator: Orchestrator
+) -> None:
+    configure(orchestrator, attempts=2)
+    empty, cut = web.video("empty.m4a", b"", type="audio/mp4"), web.video("cut.m4a", b"", lengths=False)
+
+    ran = await commands.run("ingest", empty, cut, web.video("talk.mp4", TALK), "--json")
+
+    assert (ran.code, "out of date" in ran.err) == (1, False)
+    assert [(each["outcome"], each["reason"]) for each in reported(ran)] == [
+        ("failed", "refused"),
+        ("later", "network"),
+        ("stored", None),
+    ], reported(ran)
+    assert reported(ran)[0]["message"] == "the file is empty"
+
+
 def unfinished(bucket: Path) -> int:
     """Bytes of a download that is not finished."""
     with suppress(FileNotFoundError):

@@ -17,6 +17,7 @@ class Page:
         cut_after: bytes after which the connection is closed, for the next ``cuts`` downloads.
         stalls_after: bytes after which nothing comes until ``released`` is set.
         lengths: whether the answer has a length, and knows byte ranges.
+        then: what the path answers once its first byte was asked for.
     """
 
     content: bytes = b""
@@ -29,6 +30,7 @@ class Page:
     stalls_after: int | None = None
     released: threading.Event = field(default_factory=threading.Event)
     lengths: bool = True
+    then: "Page | None" = None
 
 
 class Web:
@@ -81,6 +83,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.web.asked[path] += 1
         self.web.ranges.append((path, wanted))
         page = self.web.pages.get(path, Page(status=404))
+        if page.then and wanted == "bytes=0-0":
+            self.web.pages[path] = page.then
         first, last = 0, len(page.content) - 1
         if wanted and page.lengths and page.status == 200:
             begin, _, end = wanted.removeprefix("bytes=").partition("-")
