@@ -268,8 +268,10 @@ def described(failed: BaseException) -> dict[str, object]:
     status = next((link.status for link in chain if isinstance(getattr(link, "status", None), int)), None)  # type: ignore[attr-defined]
     response = next((link.response for link in chain if hasattr(link, "response")), None)
     refusal = next((link for link in chain if isinstance(link, Refused)), None)
+    video_ids = (getattr(link, "video_id", None) for link in (failed, failed.__context__))
     return {
         "message": str(refusal or failed),
+        "video_id": next((str(video_id) for video_id in video_ids if video_id), None),
         "causes": [type(link).__name__ for link in chain],
         "status": status,
         "retry_after": response.headers.get("Retry-After") if response is not None else None,

@@ -64,8 +64,11 @@ _NETWORK = {
     *("TransportError", "IncompleteRead", "ContentTooShortError", "SSLError", "ProxyError", "TimeoutError"),
     *("ConnectionResetError", "ConnectionRefusedError", "BrokenPipeError", "RemoteDisconnected", "Changed"),
 }
-_GONE_STATUSES = (401, 402, 404, 410, 451)
-FORBIDDEN, TOO_MANY, REQUEST_TIMEOUT = 403, 429, 408
+_NAMES = re.compile(r"https?://\S+|'[^'\s]+'|with url: \S+", re.IGNORECASE)
+"""Addresses, their hosts and paths: any word may be in them."""
+_MISSING = (404, 410, 451)
+_FORBIDDEN = (401, 402, 403)
+TOO_MANY, REQUEST_TIMEOUT = 429, 408
 
 
 def failure_of(described: Mapping[str, Any], fetched: bool, named_site: bool) -> DownloadFailed:
@@ -81,20 +84,24 @@ def failure_of(described: Mapping[str, Any], fetched: bool, named_site: bool) ->
     if described.get("errno") == ENOSPC:
         raise NoRoom("the disk that recordings are downloaded to is full; make room, then run it again")
     text, status, causes = str(described["message"]), described.get("status"), described.get("causes") or ()
-    kind = _kind(text, status, causes, bool(described.get("expected")), described.get("errno"), fetched and named_site)
+    said = _NAMES.sub("", text.replace(f"] {described.get('video_id')}: ", "] ", 1))
+    kind = _kind(said, status, causes, bool(described.get("expected")), described.get("errno"), fetched and named_site)
     return DownloadFailed(kind, sentence(text), _seconds(described.get("retry_after")))
 
 
 def _kind(
     text: str, status: int | None, causes: Iterable[str], expected: bool, errno: int | None, of_site: bool
 ) -> FailureKind:
-    if "Refused" in causes or errno == EFBIG or _LIVE.search(text):
+    if "Refused" in causes or errno == EFBIG:
         return FailureKind.REFUSED
-    if status == TOO_MANY or _BLOCKED.search(text):
-        return FailureKind.BLOCKED
     if status and (status >= 500 or status == REQUEST_TIMEOUT):
         return FailureKind.NETWORK
-    if status in _GONE_STATUSES or status == FORBIDDEN:  # if the site has just named the file, yt-dlp has misread it
+    if status not in _MISSING:
+        if _LIVE.search(text):
+            return FailureKind.REFUSED
+        if status == TOO_MANY or _BLOCKED.search(text):
+            return FailureKind.BLOCKED
+    if status in _MISSING or status in _FORBIDDEN:  # if the site has just named the file, yt-dlp has misread it
         return FailureKind.OUTDATED if of_site else FailureKind.GONE
     if status is None and (_NETWORK.intersection(causes) or _CUT.search(text)):
         return FailureKind.NETWORK

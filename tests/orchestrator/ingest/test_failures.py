@@ -34,6 +34,7 @@ SAID = {
     FailureKind.NETWORK: [
         "\r[download] Got error: 100000 bytes read, 200000 more expected",
         "[generic] a: Unable to download webpage: The read operation timed out",
+        "[generic] a: Unable to download webpage: HTTPConnection(host='rate-limit.org', port=80): Connection refused",
     ],
     FailureKind.REFUSED: [
         "[youtube] abc: Premieres in 3 hours",
@@ -68,6 +69,11 @@ def test_a_status_is_of_its_kind(status: int, fetched: bool, named_site: bool, k
         "causes": ["DownloadError", "HTTPError"],
     }
     assert failure_of(described, fetched, named_site).kind is kind
+
+
+def test_a_page_for_bots_is_one_whatever_it_forbids() -> None:
+    text = SAID[FailureKind.BLOCKED][-1]
+    assert failure_of({"message": f"ERROR: {text}", "status": 403}, False, True).kind is FailureKind.BLOCKED
 
 
 def test_a_full_disk_ends_the_run() -> None:

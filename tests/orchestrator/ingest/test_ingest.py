@@ -177,6 +177,19 @@ async def test_a_file_without_a_byte_is_no_fault_of_yt_dlp(
     assert reported(ran)[0]["message"] == "the file is empty"
 
 
+async def test_words_of_an_address_do_not_decide_what_a_failure_is(web: Web, bucket: Path, commands: InProcess) -> None:
+    names = ("captcha-explained.m4a", "rate%20limit:%20x.m4a", "celebrate-limits.m4a", "premieres-in-may.m4a")
+    web.pages["unusual%20traffic.html"] = Page(b"<html></html>", "text/html")
+    web.pages["captcha.m4a"] = Page(status=403)
+    addresses = [web.url(name) for name in (*names, "unusual%20traffic.html", "captcha.m4a")]
+
+    ran = await commands.run("ingest", *addresses, "http://127.0.0.1:9/captcha.m4a", "--json")
+
+    found = reported(ran)
+    assert [each["reason"] for each in found] == [*["gone"] * 6, "network"], [each["message"] for each in found]
+    assert "captcha-explained" in found[0]["message"]
+
+
 def unfinished(bucket: Path) -> int:
     """Bytes of a download that is not finished."""
     with suppress(FileNotFoundError):
