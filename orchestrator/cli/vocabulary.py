@@ -109,9 +109,10 @@ def _words(arguments: list[str] | None, from_file: str | None) -> tuple[str, ...
         words += _listed(from_file)
     if not words:
         usage("name at least one WORD, or a file of them with --from-file")
-    if len(words) > MOST_WORDS:
-        usage(f"a vocabulary has {MOST_WORDS} words at most; these are {len(words)}")
-    return tuple(words)
+    unique = dict.fromkeys(words)
+    if len(unique) > MOST_WORDS:
+        usage(f"a vocabulary has {MOST_WORDS} words at most; these are {len(unique)}")
+    return tuple(unique)
 
 
 def _listed(from_file: str) -> Iterator[str]:

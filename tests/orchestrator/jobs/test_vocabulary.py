@@ -116,6 +116,17 @@ async def test_a_file_of_words_may_begin_with_a_byte_order_mark(commands, tmp_pa
     assert (await commands.run("vocabulary", "set", "--from-file", str(names))).out == "all savepaths: Zoë, Ilse\n"
 
 
+async def test_a_word_that_is_named_twice_or_is_there_already_counts_once(commands, tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(f"word {number}" for number in range(200)))
+    made = await commands.run("vocabulary", "set", "word 7", "--from-file", str(names), "--json")
+    assert (made.code, len(json.loads(made.out)[0]["words"])) == (0, 200), made.err
+    same = await commands.run("vocabulary", "add", "word 7", "--from-file", str(names), "--json")
+    assert (same.code, json.loads(same.out)[0]["words"]) == (0, json.loads(made.out)[0]["words"]), same.err
+    more = await commands.run("vocabulary", "add", "Ilse")
+    assert (more.code, more.err) == (1, "a vocabulary has 200 words at most; this one would have 201\n")
+
+
 @pytest.mark.parametrize("command", ["set", "add"])
 @pytest.mark.parametrize(
     ("content", "mistake"),
@@ -124,7 +135,7 @@ async def test_a_file_of_words_may_begin_with_a_byte_order_mark(commands, tmp_pa
         ("Ilse\n".encode("utf-16"), "{file}:1 is not UTF-8 text"),
         (b"Ilse\nOkafor, Peter\n", "{file}:2: holds a comma, which separates words"),
         (b"a" * 101, "{file}:1: must have at most 100 characters"),
-        (b"Ilse\n" * 200, "a vocabulary has 200 words at most; these are 201"),
+        (b"\n".join(b"word %d" % number for number in range(200)), "a vocabulary has 200 words at most; these are 201"),
     ],
     ids=["latin-1", "utf-16", "comma", "long", "many"],
 )
