@@ -7,6 +7,8 @@ Each rule is a name that one program gives: yt-dlp, Chromium, Firefox, Safari an
 import re
 from collections.abc import Iterator
 
+XL_META = "xl.meta"
+"""What MinIO stores in the folder that is an object, or in the one above: no file there is an object itself."""
 _UNFINISHED = re.compile(
     r"""
     \.(?:part|ytdl|crdownload|download|opdownload|partial|aria2|st|tmp|temp)$   # talk.mp4.part
@@ -33,6 +35,13 @@ def has_unfinished_name(savepath: str) -> bool:
     if _UNFINISHED.search(name) or any(folder.endswith(".download") for folder in folders):
         return True
     return any(part.startswith(".") for part in (*folders, name))
+
+
+def mistake_in_new(savepath: str) -> str | None:
+    """Why no recording can be stored under this name, as the end of a sentence; None if one can."""
+    if has_unfinished_name(savepath) or XL_META in savepath.split("/"):
+        return "is named like an unfinished or hidden file; give it another name"
+    return None
 
 
 def control_files(savepath: str) -> Iterator[str]:

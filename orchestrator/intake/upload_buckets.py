@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from minio import Minio
 
 from orchestrator.errors import NotWritten, ObjectExists, UploadIncomplete
-from orchestrator.intake.unfinished import has_unfinished_name
+from orchestrator.intake.unfinished import mistake_in_new
 from orchestrator.intake.unfinished_uploads import FOLDER, Upload, UploadFolder
 from orchestrator.intake.upload import BucketUpload, exists, folder_target, move
 from reelscribe.blocking_calls import call_blocking
@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 
 LINK_SECONDS = 3600
 """In which a browser has to begin; what has begun continues after its link has expired."""
-META = "xl.meta"
-"""A folder that holds it is an object of MinIO's."""
 
 Value = TypeVar("Value")
 
@@ -74,11 +72,8 @@ class UploadBuckets:
                 f"bucket_name: {bucket} is no bucket of this service; there is {', '.join(self.folders)}",
                 fields=["bucket_name"],
             )
-        if has_unfinished_name(savepath) or META in savepath.split("/"):
-            raise BadRequest(
-                f"savepath: {savepath} is named like an unfinished or hidden file; give it another name",
-                fields=["savepath"],
-            )
+        if mistake := mistake_in_new(savepath):
+            raise BadRequest(f"savepath: {savepath} {mistake}", fields=["savepath"])
         if not self._through_minio:
             await self._without_paths(bucket, lambda: asyncio.to_thread(self._check_folders, bucket, savepath))
         if not overwrite and await self._without_paths(bucket, lambda: exists(self._settings, bucket, savepath)):

@@ -12,15 +12,13 @@ from typing import NamedTuple
 from orchestrator.cli.bars import bars
 from orchestrator.cli.console import visible
 from orchestrator.cli.options import STANDARD_INPUT, checked, usage
+from orchestrator.intake.unfinished import XL_META, mistake_in_new
 from orchestrator.jobs.models import as_argument
 from orchestrator.session import Session, chosen_server, names_server, print_error
 from reelscribe.command_line import report_settings_errors
 from reelscribe.savepath import mistake_in
 from reelscribe.settings.config_file import find_config
 from reelscribe.settings.loading import load_settings
-
-XL_META = "xl.meta"
-"""What MinIO stores in the folder that is an object, or in the one above: no file there is an object itself."""
 
 
 class LocalBucket(NamedTuple):
@@ -82,6 +80,8 @@ def local_uploads(names: Sequence[str], into: str | None, config: Path | None, b
         if not os.path.isfile(name):
             usage(visible(f"{name}: there is no such file on this computer"))
         savepath = checked(folder + Path(name).name)
+        if mistake := mistake_in_new(savepath):
+            usage(visible(f"{savepath} {mistake}"))
         if savepath in uploads:
             usage(visible(f"{name} and {uploads[savepath]} would both be stored as {savepath}"))
         uploads[savepath] = Path(name)

@@ -46,12 +46,16 @@ async def test_what_cannot_be_uploaded_is_a_sentence(commands, folder, tmp_path)
     (folder / "file.txt").write_text("x")
     (folder / "out").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     (tmp_path / "elsewhere").mkdir()
-    there = str(tmp_path / "talk.mp4")
+    there, meta = str(tmp_path / "talk.mp4"), str(tmp_path / "xl.meta")
+    (tmp_path / "xl.meta").write_bytes(b"x")
     for arguments, code, sentence in [
         ([there, there], 2, "would both be stored as talk.mp4"),
         ([there, "--into", "../x"], 2, "must not contain"),
         ([there, "--dry-run"], 2, "neither lists of savepaths nor"),
         (["./no.mp4"], 2, "there is no such file"),
+        ([there, meta, "--into", "new"], 2, "new/xl.meta is named like an unfinished or hidden file; give it another"),
+        ([there, "--into", "new/xl.meta"], 2, "hidden file"),
+        ([there, "--into", ".new"], 2, "hidden file"),
         ([there, "--into", "file.txt/x"], 1, "cannot be written"),
         ([there, "--into", "out/new"], 1, "leads out of"),
         ([there, "--bucket", "other"], 1, "there is no folder"),
