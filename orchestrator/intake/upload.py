@@ -6,7 +6,10 @@ An object is there completely or not at all, and one that exists is replaced onl
 import asyncio
 import errno
 import os
+import secrets
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -17,7 +20,7 @@ from orchestrator.errors import NotWritten, ObjectExists
 from reelscribe.blocking_calls import call_blocking
 from reelscribe.errors import PeerRefused, ServiceError
 from reelscribe.minio_client import MinioClient
-from reelscribe.savepath import leads_out
+from reelscribe.savepath import OWN_PREFIX, leads_out
 from reelscribe.settings.loading import Settings
 from reelscribe.settings.shared import MinioSection
 
@@ -44,6 +47,17 @@ async def upload(
         await _to_minio(settings.minio, bucket, file, savepath, overwrite, advance)
     else:
         await _to_folder(settings.paths.minio_data_path, bucket, file, savepath, overwrite, advance)
+
+
+async def remove_leftovers(settings: Settings, bucket: str, savepath: str) -> None:
+    """Remove what uploads that were killed long ago have left in the folder of this savepath; MinIO does so itself.
+
+    Raises:
+        NotWritten: see :func:`folder_target`.
+    """
+    if not settings.minio.endpoint:
+        folder = folder_target(settings.paths.minio_data_path, bucket, savepath).parent
+        await asyncio.to_thread(_remove_old_parts, folder, settings.uploads.keep_seconds)
 
 
 async def move(
@@ -106,13 +120,13 @@ async def _to_folder(
     data_path: Path, bucket: str, file: BinaryIO, savepath: str, overwrite: bool, advance: Advance
 ) -> None:
     target = folder_target(data_path, bucket, savepath)
-    unfinished = target.parent / f".reelscribe-{os.getpid()}.part"
+    unfinished = target.parent / f"{OWN_PREFIX}{secrets.token_hex(8)}.part"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir() or (target.exists() and not overwrite):
             raise _exists(bucket, savepath)
         try:
-            with unfinished.open("wb") as copy:
+            with unfinished.open("xb") as copy:
                 while block := await asyncio.to_thread(file.read, BLOCK_BYTES):
                     await asyncio.to_thread(copy.write, block)
                     advance(len(block))
@@ -123,6 +137,13 @@ async def _to_folder(
             unfinished.unlink(missing_ok=True)
     except OSError as refused:
         raise NotWritten(f"{target} cannot be written: {refused.strerror or refused}") from refused
+
+
+def _remove_old_parts(folder: Path, seconds: float) -> None:
+    for part in folder.glob(f"{OWN_PREFIX}*.part"):
+        with suppress(OSError):
+            if time.time() - part.stat().st_mtime > seconds:
+                part.unlink()
 
 
 def _place(unfinished: Path, target: Path, overwrite: bool) -> bool:

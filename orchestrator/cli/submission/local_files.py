@@ -95,9 +95,10 @@ async def upload_all(session: Session, bucket: str, uploads: Mapping[str, Path],
     Raises:
         ServiceError: one cannot be stored; those before it are.
     """
-    for savepath, path in uploads.items():
-        from orchestrator.intake.upload import upload  # 0.4 s that no other submission should wait
+    from orchestrator.intake.upload import remove_leftovers, upload  # 0.4 s that no other submission should wait
 
+    await remove_leftovers(session.settings, bucket, next(iter(uploads)))  # all are stored in the same folder
+    for savepath, path in uploads.items():
         try:
             with path.open("rb") as file, _bar(path.stat().st_size, savepath) as advance:
                 await upload(session.settings, bucket, file, savepath, overwrite, advance)

@@ -1,5 +1,7 @@
 """submit of files of this computer: what to do, or their upload into a bucket that is a plain folder."""
 
+import os
+
 import pytest
 
 
@@ -26,6 +28,10 @@ async def test_a_local_file_says_what_to_do(commands, folder, tmp_path, monkeypa
 
 
 async def test_it_is_uploaded_completely_and_submitted(commands, folder, tmp_path, sql):
+    left = folder / "talks" / ".reelscribe-7.part"
+    left.parent.mkdir()
+    left.write_bytes(b"x")
+    os.utime(left, (0, 0))
     outcome = await commands.run("submit", "--upload", str(tmp_path / "talk.mp4"), "--into", "talks")
     assert (outcome.code, outcome.out) == (0, "queued    talks/talk.mp4\n")
     assert names(folder) == ["talks/talk.mp4"]
