@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from errno import EFBIG, ENOSPC
-from time import time
 from typing import Any
 
 from reelscribe.errors import NoRoom
+from reelscribe.http.peers.retry_after import seconds_to_wait
 from reelscribe.text.urls import without_password
 
 
@@ -86,7 +85,7 @@ def failure_of(described: Mapping[str, Any], fetched: bool, named_site: bool) ->
     text, status, causes = str(described["message"]), described.get("status"), described.get("causes") or ()
     said = _NAMES.sub("", text.replace(f"] {described.get('video_id')}: ", "] ", 1))
     kind = _kind(said, status, causes, bool(described.get("expected")), described.get("errno"), fetched and named_site)
-    return DownloadFailed(kind, sentence(text), _seconds(described.get("retry_after")))
+    return DownloadFailed(kind, sentence(text), seconds_to_wait(described.get("retry_after")))
 
 
 def _kind(
@@ -116,15 +115,3 @@ def sentence(text: str) -> str:
     text = re.sub(r"^ERROR: |\[download\] ", "", text)
     text = re.sub(r"; please report this issue on .*| \(caused by .*", "", text)
     return without_password(text)[:500] or "no reason is known"
-
-
-def _seconds(header: object) -> float | None:
-    """What ``Retry-After`` says: seconds, or a date."""
-    if not isinstance(header, str):
-        return None
-    if header.strip().isdigit():
-        return min(float(header), 86400.0)
-    try:
-        return min(max(0.0, parsedate_to_datetime(header).timestamp() - time()), 86400.0)
-    except (ValueError, OverflowError):
-        return None
