@@ -1,5 +1,6 @@
 """Corrections of a transcript by people: each is one transaction over the layer of edits and the text that is shown."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -33,6 +34,8 @@ SAME_SECONDS = 0.0015
 SHORTEST_SECONDS = 0.001
 MOST_SEGMENTS = 50
 """That one edit writes, or replaces."""
+MOST_CHARACTERS = 20_000
+"""That one edit writes in all its segments."""
 TRIES = 3
 
 
@@ -51,6 +54,13 @@ class WrittenSegment(WireModel):
     end: NonNegativeSeconds | None = None
 
 
+def _not_too_long(segments: tuple[WrittenSegment, ...]) -> tuple[WrittenSegment, ...]:
+    count = sum(len(segment.text) for segment in segments)
+    if count > MOST_CHARACTERS:
+        raise ValueError(f"have {count} characters; one edit writes {MOST_CHARACTERS} at most")
+    return segments
+
+
 class EditRequest(WireModel):
     """Body of ``POST /api/edits/{savepath}``: other segments in place of those between two times.
 
@@ -60,13 +70,16 @@ class EditRequest(WireModel):
         job: whose transcript was read.
         base_revision: ``revision`` of what was read.
         start, end: where the first of the replaced segments begins, and the last one ends; or a stretch without any.
+        segments: their texts have 20,000 characters at most.
     """
 
     job: int = Field(ge=1, le=10**18)
     base_revision: int = Field(ge=0, le=10**9)
     start: NonNegativeSeconds
     end: NonNegativeSeconds
-    segments: tuple[WrittenSegment, ...] = Field(max_length=MOST_SEGMENTS, strict=False)
+    segments: Annotated[tuple[WrittenSegment, ...], AfterValidator(_not_too_long)] = Field(
+        max_length=MOST_SEGMENTS, strict=False
+    )
     bucket_name: BucketName | None = None
 
 
@@ -121,7 +134,7 @@ class Corrections:
             written = [Written(segment.text, segment.start, segment.end) for segment in request.segments]
             if layer is None:
                 layer = await make_layer(connection, job.id)
-            segments = timed(written, start, end, theirs)
+            segments = await asyncio.to_thread(timed, written, start, end, theirs)
             edit = _edit(await history.next_revision(connection, recording.id), author, start, end)
             edit = edit.model_copy(update={"replaced": _texts(theirs), "segments": _texts(segments)})
             patch = Patch(start=start, end=end, revision=edit.revision, segments=tuple(segments))

@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
-from itertools import groupby
+from itertools import accumulate, groupby, pairwise
 from typing import NamedTuple
 
 from orchestrator.transcripts.edits.layer import EditedSegment
@@ -13,6 +14,8 @@ from reelscribe.text.running_text import is_unspaced
 
 SURE = 1.0
 """The probability of a word that a person wrote."""
+MOST_STEPS = 10**8
+"""Of a comparison with the words that were there before: a few seconds; 1500 words of speech take less."""
 
 
 class Written(NamedTuple):
@@ -55,10 +58,10 @@ def _borders(
     """Where each segment begins and ends."""
     if all(one.start is not None and one.end is not None for one in written):
         return [(one.start or 0.0, one.end or 0.0) for one in written]
-    letters = [max(1, len(one.text)) for one in written]
+    reached = list(accumulate((max(1, len(one.text)) for one in written), initial=0))
     cuts = [start]
     for number in range(1, len(written)):
-        cut = start + (end - start) * sum(letters[:number]) / sum(letters)
+        cut = start + (end - start) * reached[number] / reached[-1]
         if words and words[number - 1] and words[number]:
             cut = (words[number - 1][-1].end + words[number][0].start) / 2
         least = (end - cuts[-1]) / (2 * (len(written) - number + 1))  # none is so short that no one sees it
@@ -69,14 +72,21 @@ def _borders(
 def _aligned(tokens: Sequence[str], before: Sequence[Word], start: float, end: float) -> list[Word]:
     """The words of a text, with the times and probabilities of those that were there before."""
     found: list[Word | None] = [None] * len(tokens)
-    matcher = SequenceMatcher(
-        None, [_folded(word.word) for word in before], [_folded(token) for token in tokens], False
-    )
-    for place, at, size in matcher.get_matching_blocks():
-        for offset in range(size):
-            old = before[place + offset]
-            found[at + offset] = old.model_copy(update={"word": tokens[at + offset]})
+    folded_before, folded = [_folded(word.word) for word in before], [_folded(token) for token in tokens]
+    if _most_steps(folded_before, folded) <= MOST_STEPS:
+        for place, at, size in SequenceMatcher(None, folded_before, folded, False).get_matching_blocks():
+            for offset in range(size):
+                old = before[place + offset]
+                found[at + offset] = old.model_copy(update={"word": tokens[at + offset]})
     return list(_filled(tokens, found, start, end))
+
+
+def _most_steps(before: Sequence[str], after: Sequence[str]) -> int:
+    """That comparing words can take: a search for each word that stayed, which looks at all words before, and at each
+    of them with all that are the same after it.
+    """
+    old, new = Counter(before), Counter(after)
+    return (old & new).total() * (len(before) + sum(count * new[word] for word, count in old.items()))
 
 
 def _filled(tokens: Sequence[str], found: Sequence[Word | None], start: float, end: float) -> Iterator[Word]:
@@ -91,10 +101,10 @@ def _filled(tokens: Sequence[str], found: Sequence[Word | None], start: float, e
             continue
         following = found[places[-1] + 1] if places[-1] + 1 < len(tokens) else None
         until = max(following.start if following else end, reached)
-        letters = [len(tokens[place]) for place in places]
-        for number, place in enumerate(places):
-            cuts = [reached + (until - reached) * sum(letters[:count]) / sum(letters) for count in (number, number + 1)]
-            yield Word(start=cuts[0], end=cuts[1], word=tokens[place], probability=SURE)
+        letters = list(accumulate((len(tokens[place]) for place in places), initial=0))
+        cuts = [reached + (until - reached) * count / letters[-1] for count in letters]
+        for place, (first, last) in zip(places, pairwise(cuts), strict=True):
+            yield Word(start=first, end=last, word=tokens[place], probability=SURE)
         reached = until
 
 

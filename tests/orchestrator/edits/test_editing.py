@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,13 +11,16 @@ import httpx
 import pytest
 from pyarrow.dataset import dataset
 
+from orchestrator.intake import corrections
 from orchestrator.transcripts import reader
+from orchestrator.transcripts.edits.alignment import timed
 from orchestrator.transcripts.words import vectors
 from reelscribe.contracts.scopes import Scope
 from reelscribe.errors import StreamCut
 from reelscribe.http.access.admission import ANYONE
 from reelscribe.http.access.tokens import Token, Tokens
 from tests.orchestrator.contract import CONTRACT
+from tests.waiting import eventually
 
 ANONYMOUS = ANYONE.name
 TALK = "talks/one.mp4"
@@ -140,6 +144,22 @@ async def test_of_two_concurrent_edits_of_one_segment_one_wins(edit, read, api, 
     assert (await read())[0][2] == won["segments"][0]["text"]
 
 
+async def test_others_are_served_while_the_words_of_an_edit_are_timed(edit, api, monkeypatch):
+    begun, served = threading.Event(), threading.Event()
+
+    def slow(*args: Any) -> Any:
+        begun.set()
+        assert served.wait(10)
+        return timed(*args)
+
+    monkeypatch.setattr(corrections, "timed", slow)
+    edited = asyncio.create_task(edit(4, 7, "We meet Peter."))
+    await eventually(begun.is_set)
+    assert (await api.get(f"/api/edits/{TALK}")).json()["edits"] == []
+    served.set()
+    assert (await edited)["revision"] == 1
+
+
 async def test_an_edit_that_someone_has_edited_again_is_not_undone(edit, undo, read):
     await edit(0, 3, "Good day.")
     await edit(0, 3, "Good night.", base=1)
@@ -236,6 +256,7 @@ REFUSED = (
     ({"segments": [{"text": " "}]}, "says nothing"),
     ({"segments": [{"text": "a" * 5001}]}, "segments"),
     ({"segments": [{"text": "a"}] * 51}, "segments"),
+    ({"segments": [{"text": "a" * 5000}] * 4 + [{"text": "a"}]}, "have 20001 characters; one edit writes 20000"),
     ({"segments": [{"text": "a\0"}]}, "a NUL character cannot be stored"),
     ({"segments": [{"text": "a", "start": 0}]}, "give start and end of all of them"),
     ({"segments": [{"text": "a", "start": 0, "end": 2}, {"text": "b"}]}, "give start and end of all of them"),

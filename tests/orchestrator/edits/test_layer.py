@@ -1,11 +1,13 @@
 """The layer of edits as such: what it hides, and that any sequence of edits and undos is what a simple model says."""
 
+import time
 from itertools import pairwise
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.intake.corrections import MOST_CHARACTERS
 from orchestrator.transcripts.edits.alignment import Written, timed
 from orchestrator.transcripts.edits.layer import EditedSegment, Patch, joined, overlay, replaced_within, within
 from reelscribe.contracts.events import Segment, Word
@@ -135,3 +137,13 @@ def test_scripts_without_spaces_have_a_word_for_each_letter():
     assert [(word.word.strip(), word.start, word.end) for word in edited.words] == [
         ("東", 0, 1), ("京", 1, 2), ("に", 2, 3),
     ]  # fmt: skip
+
+
+def test_the_longest_edit_of_a_long_text_of_equal_letters_takes_seconds():
+    letters = words(*((float(number), number + 1.0, "好") for number in range(40_000)))
+    long = segment(0, 40_000, "好" * 40_000, letters)
+    began = time.monotonic()
+    [edited] = timed([Written("好" * MOST_CHARACTERS)], 0, 40_000, [long])
+    assert time.monotonic() - began < 30  # not minutes, as with each letter compared with each
+    assert edited.words is not None
+    assert (len(edited.words), edited.words[-1].end) == (MOST_CHARACTERS, 40_000)
