@@ -1,6 +1,7 @@
 """Corrections of a transcript by people: each is one transaction over the layer of edits and the text that is shown."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -120,17 +121,20 @@ class Corrections:
 
         Raises:
             EditConflict: someone else has edited one of them, or a newer transcript has other segments.
-            BadRequest: the times are not those of segments.
+            BadRequest: the times are not those of segments, nor of a stretch of the recording without any.
         """
         _check_times(request)
+        end = max(request.end, request.start + SHORTEST_SECONDS)
+        request = request.model_copy(update={"end": end})
 
         async def change(connection: Connection, job: Job, recording: LockedRecording) -> Edit:
             layer = await layer_of(connection, job.id)
             theirs = await _replaced(connection, job, layer, recording.revision, request)
-            start, end = request.start, max(request.end, request.start + SHORTEST_SECONDS)
             if theirs:
                 start = theirs[0].start
                 end = max(*(segment.end for segment in theirs), start + SHORTEST_SECONDS)
+            else:
+                start, end = await _free(connection, job, request)
             written = [Written(segment.text, segment.start, segment.end) for segment in request.segments]
             if layer is None:
                 layer = await make_layer(connection, job.id)
@@ -230,11 +234,35 @@ async def _replaced(
         raise _conflict(job.savepath, revision, _texts(shown), [segment.model_dump() for segment in request.segments])
     ends = max((segment.end for segment in shown), default=request.end)
     if shown and max(abs(shown[0].start - request.start), abs(ends - request.end)) > SAME_SECONDS:
-        raise BadRequest(
-            f"start and end must be those of segments; the nearest ones are from {shown[0].start:g} to {ends:g} s",
-            fields=["start", "end"],
-        )
+        raise _no_borders(shown[0].start, ends)
     return shown
+
+
+async def _free(connection: Connection, job: Job, request: EditRequest) -> tuple[float, float]:
+    """The stretch of an edit that replaces no segment, without what a client's rounding adds to it.
+
+    Raises:
+        BadRequest: it would hide a part of a segment, or is not in the recording.
+    """
+    length = max(job.progress_seconds, job.declared_seconds or (0.0 if job.complete else math.inf))
+    if request.end > length + SAME_SECONDS:
+        raise BadRequest(f"start and end: the recording ends at {_to_milliseconds(length)} s", fields=["start", "end"])
+    shown = await transcript_queries.lines_between(connection, job.id, request.start, request.end, -1, MOST_SEGMENTS)
+    before = [segment.end for segment in shown if segment.end <= request.start + SAME_SECONDS]
+    after = [segment.start for segment in shown if segment.start >= request.end - SAME_SECONDS]
+    start, end = max([request.start, *before]), min([request.end, *after])
+    if len(before) + len(after) < len(shown) or end <= start:
+        raise _no_borders(shown[0].start, max(segment.end for segment in shown))
+    return start, end
+
+
+def _no_borders(start: float, end: float) -> BadRequest:
+    nearest = f"the nearest ones are from {_to_milliseconds(start)} to {_to_milliseconds(end)} s"
+    return BadRequest(f"start and end must be those of segments; {nearest}", fields=["start", "end"])
+
+
+def _to_milliseconds(seconds: float) -> str:
+    return f"{round(seconds, 3):.10g}"
 
 
 def _check_times(request: EditRequest) -> None:

@@ -110,8 +110,8 @@ async def test_segments_are_split_merged_removed_and_added(edit, undo, read, sql
     assert await read() == [(0, 1, "Good", ANONYMOUS), (1, 7, "Morning, we meet Peter.", ANONYMOUS), MACHINE[2]]
     await edit(8, 11, base=2)
     assert await read() == [(0, 1, "Good", ANONYMOUS), (1, 7, "Morning, we meet Peter.", ANONYMOUS)]
-    await edit(12, 14, "Goodbye.", base=3)
-    assert (await read())[2:] == [(12, 14, "Goodbye.", ANONYMOUS)]
+    await edit(11, 12, "Goodbye.", base=3)
+    assert (await read())[2:] == [(11, 12, "Goodbye.", ANONYMOUS)]
     assert await read(as_heard=True) == MACHINE
     for _ in range(4):
         await undo()
@@ -142,6 +142,27 @@ async def test_of_two_concurrent_edits_of_one_segment_one_wins(edit, read, api, 
     assert sorted(answer.status_code for answer in answers) == [200, 409]
     [won] = [answer.json() for answer in answers if answer.status_code == 200]
     assert (await read())[0][2] == won["segments"][0]["text"]
+
+
+async def test_of_two_additions_in_one_place_the_second_is_a_conflict(edit, read):
+    await edit(3.5, 3.5, "So.")
+    refused = await edit(3.5, 3.5, "Well.", status=409)
+    assert (refused["code"], [one["text"] for one in refused["theirs"]]) == ("edit_conflict", ["So."])
+    assert (await read())[1] == (3.5, 3.501, "So.", ANONYMOUS)
+
+
+async def test_an_addition_whose_times_a_client_has_rounded_overlaps_no_segment(edit, read):
+    await edit(0, 3, {"text": "Good day.", "start": 0, "end": 2.0004}, {"text": "All.", "start": 2.5004, "end": 3})
+    await edit(2, 2.501, "To you.", base=1)
+    assert [one[:2] for one in await read()][:3] == [(0, 2.0004), (2.0004, 2.5004), (2.5004, 3)]
+
+
+async def test_an_addition_within_what_a_person_wrote_is_refused_with_its_times(edit, read):
+    await edit(4, 7, {"text": "We meet Peter.", "start": 4, "end": 6.0004}, {"text": "Yes.", "start": 6.0004, "end": 7})
+    for start, end in ((4.5, 4.9), (5.5, 5.9), (4, 4)):
+        refused = await edit(start, end, "Alice", base=1, status=400)
+        assert "the nearest ones are from 4 to 6 s" in refused["message"]
+    assert [text for _, _, text, _ in await read()] == [SAID[0], "We meet Peter.", "Yes.", SAID[2]]
 
 
 async def test_others_are_served_while_the_words_of_an_edit_are_timed(edit, api, monkeypatch):
@@ -262,6 +283,13 @@ REFUSED = (
     ({"segments": [{"text": "a", "start": 0, "end": 2}, {"text": "b"}]}, "give start and end of all of them"),
     ({"segments": [{"text": "a", "start": 0, "end": 2}, {"text": "b", "start": 1, "end": 3}]}, "not overlap"),
     ({"segments": [{"text": "a", "start": 0, "end": 9}]}, "be between start and end"),
+    ({"start": 0, "end": 1.4}, "start and end must be those of segments; the nearest ones are from 0 to 3 s"),
+    ({"start": 1, "end": 1}, "the nearest ones are from 0 to 3 s"),
+    ({"start": 2.9, "end": 3.5}, "the nearest ones are from 0 to 3 s"),
+    ({"start": 2.9, "end": 4.1}, "the nearest ones are from 0 to 7 s"),
+    ({"start": 4, "end": 4}, "the nearest ones are from 4 to 7 s"),
+    ({"start": 11, "end": 12.1}, "the recording ends at 12 s"),
+    ({"start": 100, "end": 101}, "the recording ends at 12 s"),
 )
 
 
