@@ -1,9 +1,12 @@
 """Whether an object has changed since it was transcribed, as far as that shows without reading it."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from orchestrator.jobs.models import State
+
+MOST_AHEAD = timedelta(hours=1)
+"""Of the clock of whoever stores objects, before ours."""
 
 
 class Identity(NamedTuple):
@@ -42,9 +45,12 @@ class NewestJob(NamedTuple):
         return self.state != "queued" and (found is None or self.finished_at is None or self.is_outdated(found))
 
     def is_outdated(self, found: Identity) -> bool:
-        """Whether the object was modified after the job ended; of what is done, after that began."""
+        """Whether the object was modified after the job ended; of what is done, after that began. A time to come says
+        nothing: it would be later than each end.
+        """
         since = self.started_at if self.state == "done" else self.finished_at
-        return bool(since and found.last_modified and found.last_modified > since)
+        latest = datetime.now(UTC) + MOST_AHEAD
+        return bool(since and found.last_modified and since < found.last_modified < latest)
 
     def is_unclear(self, found: Identity | None) -> bool:
         """Whether only the extractor can say; of what is done, the submission asks it."""

@@ -21,7 +21,7 @@ from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import LONG, finished, started, window
 from tests.orchestrator.watched import watched_bucket
 
-LATER = datetime.now(UTC) + timedelta(hours=1)
+LATER = datetime.now(UTC) + timedelta(minutes=30)
 EARLIER = LATER - timedelta(hours=2)
 
 
@@ -108,7 +108,8 @@ async def test_a_job_that_was_given_up_is_not_taken_up_by_itself(state, intake, 
     job = await submit("a.mp4")
     await submissions.cancel([job.id])
     await sql("update transcriptions set state = %s, error_code = 'x', error_message = 'y'", state)
-    assert (await intake.take(BUCKET, {"a.mp4": Identity("etag-1", 1, EARLIER)}))["known"] == 1
+    for modified in (EARLIER, LATER + timedelta(days=200)):
+        assert (await intake.take(BUCKET, {"a.mp4": Identity("etag-1", 1, modified)}))["known"] == 1
     assert (await intake.take(BUCKET, {"a.mp4": Identity("etag-1", 1, LATER)}))["again"] == 1
 
 
