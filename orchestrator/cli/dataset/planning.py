@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,30 +110,35 @@ def _written(path: Path | None) -> Iterator[Callable[[str], None]]:
     if path is None:
         yield lambda line: None
         return
-    is_file = path.is_file() or not path.exists()  # not /dev/stdout
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp") if is_file else path
-    try:
+    with _as_not_written(path):
+        is_file = path.is_file() or not path.exists()  # not /dev/stdout
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp") if is_file else path
+        file = unfinished.open("w", encoding="utf-8")
+
+    def write(line: str) -> None:
         with _as_not_written(path):
-            file = unfinished.open("w", encoding="utf-8")
-        with file:
+            file.write(line)
 
-            def write(line: str) -> None:
-                with _as_not_written(path):
-                    file.write(line)
-
-            yield write
-        if is_file:
-            with _as_not_written(path):
+    try:
+        yield write
+        with _as_not_written(path):
+            file.close()
+            if is_file:
                 unfinished.replace(path)
     finally:
+        with suppress(OSError):  # a disk that takes nothing more has been reported
+            file.close()
         if is_file:
-            unfinished.unlink(missing_ok=True)
+            with suppress(OSError):
+                unfinished.unlink()
 
 
 @contextmanager
 def _as_not_written(path: Path) -> Iterator[None]:
     try:
         yield
+    except BrokenPipeError:  # its reader has left, which is no failure
+        raise
     except OSError as refused:
         raise NotWritten(f"{path} cannot be written: {refused.strerror or refused}") from refused
 

@@ -60,8 +60,19 @@ class DatasetFolder:
         return self.root / REPORT
 
     def is_empty(self) -> bool:
-        """Whether nothing is there."""
-        return not self.root.exists() or not any(self.root.iterdir())
+        """Whether nothing is there.
+
+        Raises:
+            NotWritten: it is no folder, or cannot be read.
+        """
+        try:
+            return not any(self.root.iterdir())
+        except FileNotFoundError:
+            return True
+        except OSError as refused:
+            raise NotWritten(
+                f"{self.root} cannot be the folder of a dataset: {refused.strerror or refused}"
+            ) from refused
 
     def mark(self, dataset: int, settings_hash: str) -> None:
         """Say that this dataset is built here.

@@ -166,6 +166,12 @@ def test_a_split_into_a_folder_of_other_files_leaves_them(data, tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 
+def test_a_split_into_a_file_is_a_sentence(data, tmp_path):
+    (tmp_path / "list.csv").write_text("a,1,dog,train")
+    code, _, said = run("split", data, "--folds", "2", "--output", tmp_path / "list.csv")
+    assert (code, "list.csv cannot be the folder of a dataset: Not a directory" in said) == (1, True), said
+
+
 def test_diff_says_what_came_went_and_changed(data, tmp_path):
     assert run("diff", data, data)[:2] == (0, "144 samples, all the same\n")
     more = make_dataset(tmp_path / "more", 61)
@@ -238,6 +244,10 @@ def no_manifest(folder):
     (folder / "manifest.json").unlink()
 
 
+def shorten_shard(folder):
+    (folder / "shards" / "all-000001.tar").write_bytes(bytes(512))
+
+
 def link_in_shard(folder):
     with tarfile.open(folder / "shards" / "all-000001.tar", "w") as tar:
         link = tarfile.TarInfo("x.wav")
@@ -258,6 +268,7 @@ def link_in_shard(folder):
         (other_manifest, "the version is not the one of these shards"),
         (no_manifest, "is no dataset"),
         (link_in_shard, "x.wav is not a file"),
+        (shorten_shard, "all-000001.tar does not end as a tar ends"),
     ],
 )
 def test_what_is_damaged_is_found(data, tmp_path, damage, sentence):

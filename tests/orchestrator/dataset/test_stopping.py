@@ -1,6 +1,7 @@
 """What is left when a shard or a dataset is not finished: nothing, or something that the next run puts right."""
 
 import asyncio
+import subprocess
 import time
 import tracemalloc
 from pathlib import Path
@@ -157,6 +158,29 @@ async def test_a_plan_is_written_shard_by_shard(tmp_path, monkeypatch, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["plan.jsonl"]
 
 
-async def test_a_plan_that_cannot_be_written_is_a_sentence(tmp_path):
-    with pytest.raises(NotWritten, match="cannot be written: No such file or directory"):
-        await planning.only_plan(None, None, PLAN, tmp_path / "no" / "plan.jsonl", True, False)
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("no/plan.jsonl", "No such file or directory"),
+        ("p" * 250, "File name too long"),  # what is not finished has a longer name
+        ("p" * 300, "File name too long"),
+        ("/dev/full", "No space left on device"),
+    ],
+)
+async def test_a_plan_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch, path, reason):
+    async def one(session, selection, plan, totals):
+        yield "all", [Item(id="a", key="a", bucket="videos", savepath="a.wav")]
+
+    monkeypatch.setattr(planning, "planned", one)
+    with pytest.raises(NotWritten, match=f"cannot be written: {reason}"):
+        await planning.only_plan(None, None, PLAN, tmp_path / path, True, False)
+
+
+async def test_a_plan_on_a_disk_that_may_only_be_read_is_a_sentence(tmp_path, monkeypatch):
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", tmp_path], capture_output=True).returncode:
+        pytest.skip("this user may not mount a disk")
+    try:
+        with pytest.raises(NotWritten, match="cannot be written: Read-only file system"):
+            await planning.only_plan(None, None, PLAN, tmp_path / "plan.jsonl", True, False)
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)

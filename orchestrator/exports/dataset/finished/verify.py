@@ -132,7 +132,7 @@ def _samples(
     if len(endings) > 1:
         yield f"{path.name}: not every sample has the same files: {', '.join(sorted(endings))}"
     with path.open("rb") as file:
-        file.seek(-len(END), 2)
+        file.seek(-min(len(END), path.stat().st_size), 2)
         if file.read() != END:
             yield f"{path.name} does not end as a tar ends"
 
