@@ -60,6 +60,8 @@ def read_list(path: Path, columns: Mapping[str, str], template: str) -> Iterator
         BadList: it cannot be read, or has no column that says which recording is meant.
     """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise BadList(f"{path} is a pipe or a device, which can be read only once; write the list to a file first")
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield from _rows(csv.reader(file, skipinitialspace=True), columns, template)
     except OSError as unreadable:

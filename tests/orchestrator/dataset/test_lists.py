@@ -1,6 +1,7 @@
 """Lists of what is wanted, and the keys that are made of them."""
 
 import csv
+import os
 
 import pytest
 
@@ -64,6 +65,12 @@ def test_what_is_no_list_is_a_sentence(rows, tmp_path):
         rows("a,1,dog,train\nb,2,d\0g,train\n")
     with pytest.raises(BadList, match="is not CSV"):
         rows("a" * (csv.field_size_limit() + 1) + ",1,label,train\n")
+
+
+def test_a_pipe_is_refused_as_it_can_be_read_only_once(tmp_path):
+    os.mkfifo(tmp_path / "list.csv")
+    with pytest.raises(BadList, match="is a pipe or a device, which can be read only once; write the list to a file"):
+        list(read_list(tmp_path / "list.csv", {}, "{id}"))
 
 
 def test_keys_have_no_dots_and_are_those_of_one_source():
