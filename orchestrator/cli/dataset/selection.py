@@ -1,6 +1,7 @@
 """Which recordings, and which parts of them, a dataset is made of."""
 
 import hashlib
+import math
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, TypeVar
 
 from orchestrator.exports.dataset.keys import listed_key, source_key
 from orchestrator.exports.dataset.lists import Row, read_list
-from orchestrator.exports.dataset.plan import EVERYTHING, Item, SpeechSettings, Utterance
+from orchestrator.exports.dataset.plan import EVERYTHING, Item, SpeechSettings
 from orchestrator.exports.dataset.utterances import Cut, cut
 from orchestrator.intake.event_intake import RecordingFilter
 from orchestrator.jobs.queries import jobs_by_id
@@ -230,7 +231,9 @@ async def _speech(
         else:
             job = jobs.get(recording.job)  # forgotten since
             segments = [segment async for page in pages(session.pool, job) for segment in page] if job else []
-            yield split, _with_utterances(item, recording, cut(segments, recording.language or "und", settings))
+            start, language = item.start or 0.0, recording.language or "und"
+            end = math.inf if item.duration is None else round(start + item.duration, 6)  # as utterances are
+            yield split, _with_utterances(item, recording, cut(segments, language, settings, start, end))
 
 
 def _with_utterances(item: Item, recording: TranscribedRecording, found: Cut) -> Item:
@@ -240,16 +243,10 @@ def _with_utterances(item: Item, recording: TranscribedRecording, found: Cut) ->
             "track": recording.track,
             "allow_incomplete": bool(recording.options.get("allow_incomplete")),
             "seconds": recording.seconds,
-            "utterances": [utterance for utterance in found.utterances if _within(utterance, item)],
+            "utterances": found.utterances,
             "left_out": found.left_out,
         }
     )
-
-
-def _within(utterance: Utterance, item: Item) -> bool:
-    """Whether it lies in the part that is meant."""
-    start = item.start or 0.0
-    return utterance.start >= start and (item.duration is None or utterance.end <= start + item.duration)
 
 
 def _chunks(found: Iterator[Chunked]) -> Iterator[list[Chunked]]:

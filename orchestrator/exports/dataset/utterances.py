@@ -29,8 +29,10 @@ class Cut(NamedTuple):
     left_out: dict[str, int]
 
 
-def cut(segments: Iterable[Segment], language: str, settings: SpeechSettings) -> Cut:
-    """The utterances of these segments.
+def cut(
+    segments: Iterable[Segment], language: str, settings: SpeechSettings, start: float = 0.0, end: float = math.inf
+) -> Cut:
+    """The utterances of these segments that are in the part from ``start`` to ``end``.
 
     A new one begins after each pause. One that is too long is cut at its longest pause, of equal ones at that nearest
     to its middle. Where nothing is said around it, ``margin`` of the sound goes with it, half of the pause at most.
@@ -42,7 +44,11 @@ def cut(segments: Iterable[Segment], language: str, settings: SpeechSettings) ->
         before = runs[position - 1][-1].end if position else 0.0
         after = runs[position + 1][0].start if position + 1 < len(runs) else math.inf
         utterance = _utterance(run, before, after, settings.margin)
-        if reason := _reason_to_leave_out(utterance, settings):
+        if utterance.end <= start or utterance.start >= end:
+            continue
+        if utterance.start < start or utterance.end > end:
+            left_out["across_an_edge"] = left_out.get("across_an_edge", 0) + 1
+        elif reason := _reason_to_leave_out(utterance, settings):
             left_out[reason] = left_out.get(reason, 0) + 1
         else:
             kept.append(utterance)

@@ -99,6 +99,21 @@ async def test_a_part_late_in_a_recording_is_decoded_from_shortly_before_it(put_
         assert samples_of(found[record["key"] + ".wav"]) == sound[2 * first : 2 * (first + count)]
 
 
+async def test_utterances_that_a_row_cuts_are_counted_and_a_row_without_any_has_a_true_reason(
+    put_noise, store_speech, make, tmp_path
+):
+    put_noise("a.wav")
+    await store_speech("a.wav", said((1, 2)), said((4, 6)), said((10, 11)))
+    (tmp_path / "list.csv").write_text("savepath,start,end\na.wav,0.9,2.1\na.wav,5,9\na.wav,7,9\n")
+    outcome, folder = await make("speech", "--manifest", str(tmp_path / "list.csv"))
+    assert outcome.code == 0, outcome.err
+    assert "3 recordings, 1 utterance of 0.0 min in 1 shard; left out: 1 across_an_edge" in outcome.err
+    failed = parquet.read_table(folder / "failed.parquet").to_pylist()
+    assert [(row["start"], row["error_message"]) for row in failed] == [
+        (5.0, "no utterance is wanted: 1 across_an_edge"), (7.0, "nothing is said in this part of the recording"),
+    ]  # fmt: skip
+
+
 async def test_savepaths_without_a_transcript_are_asked_for_together(submit, commands, pool, tmp_path, monkeypatch):
     names = [f"{number}.wav" for number in range(40)]
     for name in names[::2]:

@@ -52,6 +52,14 @@ def test_what_is_not_sure_is_left_out():
     assert ([utterance.confidence for utterance in found.utterances], found.left_out) == ([0.9], {"not_confident": 1})
 
 
+def test_of_a_part_only_what_overlaps_it_counts():
+    segments = [said((1, 1.1)), said((4, 6)), said((8, 9)), said((11, 11.1)), said((13, 15)), said((18, 18.1))]
+    found = cut(segments, "en", SETTINGS, 5, 14)
+    assert times(found) == [(7.9, 9.1)]
+    assert found.left_out == {"across_an_edge": 2, "too_short": 1}
+    assert cut(segments, "en", SETTINGS, 6.5, 7.5) == ([], {})
+
+
 def test_another_language_begins_another_utterance():
     found = cut([said((1, 2)), said((2.1, 3)).model_copy(update={"language": "cy"})], "en", SETTINGS)
     assert [utterance.language for utterance in found.utterances] == ["en", "cy"]

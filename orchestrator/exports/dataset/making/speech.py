@@ -79,7 +79,8 @@ def sample_at(seconds: float, rate: int) -> int:
 
 def _why_none(item: Item) -> str:
     if not item.left_out:
-        return "the transcript has no words"
+        is_part = item.start is not None or item.duration is not None
+        return "nothing is said in this part of the recording" if is_part else "the transcript has no words"
     reasons = ", ".join(f"{count} {reason}" for reason, count in item.left_out.items())
     return f"no utterance is wanted: {reasons}"
 
