@@ -69,6 +69,8 @@ def finish(
             if shard.name is not None:
                 described.append(_move(folder, shard))
             advance()
+        for path in (*folder.root.glob(".*.tmp"), *folder.index.glob(".*.tmp")):
+            path.unlink()  # an earlier call was killed while it wrote this
         manifest = _manifest(plan, described, index, failed)
         replace_file(folder.manifest, (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode())
         shutil.rmtree(folder.building)

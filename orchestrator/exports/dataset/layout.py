@@ -104,8 +104,11 @@ def read_json(path: Path) -> dict[str, Any] | None:
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file, which is complete whenever it is looked at."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with unfinished.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    try:
+        with unfinished.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """What is done with finished datasets: ``split``, ``diff``, ``verify`` and ``report``."""
 
 import json
+import resource
 import shutil
 import tarfile
 from collections import Counter
@@ -314,6 +315,17 @@ def test_a_report_is_the_same_whenever_it_is_written(data, tmp_path):
         assert run("report", data, "--output", tmp_path / name)[0] == 0
     assert (tmp_path / "first.html").read_bytes() == (tmp_path / "second.html").read_bytes()
     assert run("report", tmp_path)[0] == 1
+
+
+def test_a_report_that_the_disk_refuses_leaves_nothing(data, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # as a disk that is full
+    try:
+        code, _, said = run("report", data, "--output", tmp_path / "r.html")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (code, "r.html cannot be written: File too large" in said) == (1, True), said
+    assert list(tmp_path.iterdir()) == []
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))

@@ -138,6 +138,17 @@ async def test_ctrl_c_ends_what_finishes_a_dataset_and_the_next_run_continues(pl
     assert files(folder.root) == files(whole.root)
 
 
+async def test_what_a_killed_command_was_writing_is_removed_when_the_next_one_finishes(tmp_path):
+    folder, splits = build_dataset(tmp_path / "killed", 10)
+    folder.index.mkdir()
+    for path in (folder.index / ".all-00000-of-00001.parquet.7.tmp", folder.root / ".failed.parquet.7.tmp"):
+        path.write_text("half")
+    finish_module.finish(folder, PLAN, splits)
+    whole, splits = build_dataset(tmp_path / "whole", 10)
+    finish_module.finish(whole, PLAN, splits)
+    assert files(folder.root) == files(whole.root)
+
+
 async def test_a_plan_is_written_shard_by_shard(tmp_path, monkeypatch, capsys):
     count, large = 100, "x" * 1_000_000
 
