@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -80,14 +81,13 @@ def make(kind: DatasetKind, options: MakeOptions, of_kind: Mapping[str, Any]) ->
         store = await _opened(session, target, plan) if target else None
         if options.dry_run or options.plan:
             return await only_plan(session, chosen, plan, options.plan, options.dry_run, options.as_json, target)
-        dataset = await _open(session, folder, plan, chosen)
-        if dataset is None:
-            return 1
-        if dataset.version is not None:
-            manifest = read_json(folder.manifest) or {}
-        elif read_json(folder.manifest) is None and not await _build(session, folder, dataset):
-            return 1
-        else:
+        manifest = await _finished_before(session, folder, plan)
+        if manifest is None:
+            dataset = await _open(session, folder, plan, chosen)
+            if dataset is None:
+                return 1
+            if read_json(folder.manifest) is None and not await _build(session, folder, dataset):
+                return 1
             manifest = await _finish(session, folder, dataset)
         copied = await _copied(store, folder, target) if store and target and manifest["samples"] else None
         return _report(folder, manifest, options.as_json, target, copied)
@@ -165,6 +165,22 @@ def _known(selection: Selection) -> dict[str, bool]:
     return {"with_labels": labels, "with_speakers": speakers}
 
 
+async def _finished_before(session: Session, folder: DatasetFolder, plan: PlanSettings) -> dict[str, Any] | None:
+    """The manifest of a dataset that an earlier command has finished with the same settings, here or before the folder
+    was brought here; None if there is none.
+    """
+    manifest = read_json(folder.manifest)
+    if manifest is None or manifest.get("settings_hash") != plan.hash():
+        return None
+    async with session.pool.connection() as connection:
+        known = await datasets.dataset_in(connection, str(folder.root))
+    if known and known.version is None:
+        return None  # the command was killed after the last file was written
+    finished = datetime.fromtimestamp(folder.manifest.stat().st_mtime)
+    print_error(f"finished before, on {finished:%Y-%m-%d %H:%M}; for what has come since, name another folder")
+    return manifest
+
+
 async def _open(session: Session, folder: DatasetFolder, plan: PlanSettings, selection: Selection) -> Dataset | None:
     """The dataset of this folder: the one that was begun with the same settings, else a new one; None if the folder is
     another's.
@@ -173,21 +189,25 @@ async def _open(session: Session, folder: DatasetFolder, plan: PlanSettings, sel
     async with session.pool.connection() as connection:
         known = await datasets.dataset_in(connection, str(folder.root))
     wanted = plan.hash()
-    found = manifest["settings_hash"] if manifest else built_here[1] if built_here else None
+    found = manifest.get("settings_hash") if manifest else built_here[1] if built_here else None
     if found is None and not folder.is_empty():
         print_error(f"{folder.root} has files that are no dataset; name an empty folder, or a new one")
         return None
     if found not in (None, wanted):
         print_error(f"{folder.root} holds a dataset that was made with other settings; name another folder")
         return None
-    if manifest and known and known.version in (None, manifest["version"]):
-        return known  # without a version it was killed after the last file was written
+    if manifest and known:
+        return known  # see :func:`_finished_before`
     if built_here and known and known.id == built_here[0]:
         print_error(f"continued: {counted(known.built, 'shard')} of {known.shards} built")
         return known
     if found is not None:
-        where = "another database" if known is None else "an older plan"
-        print_error(f"{folder.root} belongs to {where}; remove the folder to make it again")
+        print_error(
+            f"{folder.root} was planned under another path or by another database, and is not finished; continue it "
+            "there, or remove the folder to make it again"
+            if known is None
+            else f"{folder.root} belongs to an older plan; remove the folder to make it again"
+        )
         return None
     return await _new(session, folder, plan, selection, known)
 

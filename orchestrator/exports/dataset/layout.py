@@ -21,8 +21,8 @@ class DatasetFolder:
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """The folder, with its whole path."""
-        return cls(path.expanduser().absolute())
+        """The folder, by the one path that it has, whatever it is called."""
+        return cls(Path(os.path.realpath(path.expanduser())))
 
     @property
     def building(self) -> Path:

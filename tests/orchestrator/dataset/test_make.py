@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import sys
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from orchestrator.cli.main import cli
 from orchestrator.database.sql import fetch_value
 from orchestrator.exports.dataset.build import build_shard
+from orchestrator.exports.dataset.layout import DatasetFolder
 from orchestrator.exports.dataset.plan import ShardPlan
 from orchestrator.jobs import datasets
 from reelscribe.errors import StreamCut
@@ -78,7 +80,11 @@ async def test_run_again_it_says_what_is_there_and_other_settings_are_refused(
     async with building():
         first = await make("--all")
     again = await make("--all")
-    assert (again.code, again.out, again.err) == (0, first.out, "")
+    assert (again.code, again.out) == (0, first.out)
+    assert "finished before" not in first.err
+    assert re.fullmatch(
+        r"finished before, on \d{4}-\d\d-\d\d \d\d:\d\d; for what has come since, name another folder\n", again.err
+    )
     refused = await make("--prefix", "talks/")
     assert (refused.code, "made with other settings; name another folder" in refused.err) == (1, True)
     listed = json.loads((await commands.run("dataset", "list", "--json")).out)
@@ -94,6 +100,63 @@ async def test_a_folder_that_is_removed_is_planned_again(talks, make, building, 
     assert outcome.code == 0, outcome.err
     assert len(records(tmp_path / "data")) == 2
     assert await sql("select count(*) from jobs where kind = 'shard'") == [(1,)]
+
+
+async def test_a_folder_is_the_same_by_whatever_path_it_is_named(talks, make, building, tmp_path, commands, sql):
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    left = asyncio.create_task(make("--all", folder="none/../data"))
+    while not await sql("select number from dataset_shards"):
+        await asyncio.sleep(0.02)
+    assert (await commands.run("dataset", "cancel", str(tmp_path / "link"))).out.startswith("cancelled 1 shard")
+    assert (await left).code == 1
+    async with building():
+        first = await make("--all", folder="link")
+    assert (first.code, "continued: 0 shards of 1 built" in first.err) == (0, True), first.err
+    again = await make("--all")
+    assert (again.code, again.out) == (0, first.out), again.err
+
+
+async def test_a_finished_dataset_is_known_in_another_place_and_an_unfinished_one_is_not(
+    talks, make, building, tmp_path, sql
+):
+    async with building():
+        first = await make("--all")
+    shutil.copytree(tmp_path / "data", tmp_path / "copy")
+    again = await make("--all", folder="copy")
+    assert (again.code, again.out) == (0, first.out.replace("/data", "/copy")), again.err
+    unfinished = DatasetFolder.of(tmp_path / "unfinished")
+    [(hash,)] = await sql("select settings_hash from datasets")
+    unfinished.mark(7, hash)
+    refused = await make("--all", folder="unfinished")
+    assert (refused.code, "under another path or by another database, and is not finished" in refused.err) == (1, True)
+
+
+async def test_a_folder_with_the_manifest_of_another_program_is_left_alone(talks, make, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "manifest.json").write_text('{"name": "app"}')
+    outcome = await make("--all")
+    assert (outcome.code, "has files that are no dataset" in outcome.err) == (1, True)
+
+
+async def test_a_file_in_place_of_the_folder_is_a_sentence(talks, make, tmp_path):
+    (tmp_path / "data").write_text("a list")
+    outcome = await make("--all")
+    assert (outcome.code, "cannot be the folder of a dataset: Not a directory" in outcome.err) == (1, True)
+
+
+async def test_a_reader_of_the_plan_that_leaves_is_no_failure(archive, orchestrator, tmp_path):
+    rows = [f"{number},1,dog,train" for number in range(1000)]  # more than is written later
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "orchestrator", "dataset", "make", "speech", "--manifest", str(tmp_path / "list.csv")),
+        *("--output", str(tmp_path / "o"), "--plan", "/dev/stdout", "--config", str(orchestrator.config)),
+        stdout=writing, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    os.close(writing)
+    _, said = await process.communicate()
+    assert (process.returncode, said) == (141, b"")
 
 
 async def test_a_folder_of_other_files_is_left_alone(talks, make, tmp_path):
