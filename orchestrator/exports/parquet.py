@@ -60,6 +60,8 @@ TOKENIZER = b"reelscribe.tokenizer"
 ROW_GROUP_ROWS = 50_000
 ROW_GROUP_TOKENS = 1 << 22
 """Audio tokens; 4 minutes of mu-law."""
+LONGEST_NAME = 255
+"""In bytes, of a file or folder."""
 NO_ROWS = "no_rows"
 """Name of the file without rows. It is no bucket's: their names have no underscore."""
 
@@ -67,12 +69,20 @@ NO_ROWS = "no_rows"
 def path_of(partition: Partition, root: Path, bucket: str) -> Path:
     """The partition's one file. Each bucket has its own, so that two of them can share a dataset."""
     return root.joinpath(
-        f"folder={quote(partition.folder, safe='')}",
+        _folder_name(partition.folder),
         f"last_modified_date={partition.minute:%Y-%m-%d}",
         f"hour={partition.minute.hour}",
         f"minute={partition.minute.minute}",
         f"{bucket}.parquet",
     )
+
+
+def _folder_name(folder: str) -> str:
+    """As Hive has it: quoted, but for letters that are not ASCII if the name would be longer than a disk takes."""
+    quoted = f"folder={quote(folder, safe='')}"
+    if len(quoted) <= LONGEST_NAME:
+        return quoted
+    return "folder=" + "".join(quote(letter, safe="") if letter.isascii() else letter for letter in folder)
 
 
 def schema(tokenizer: AudioTokenizer | None) -> pyarrow.Schema:

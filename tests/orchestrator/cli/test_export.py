@@ -247,6 +247,19 @@ async def test_a_dataset_of_before_a_column_was_added_gets_it(to_parquet, transc
     assert "words" in pandas.read_parquet(await to_parquet()).columns
 
 
+async def test_a_folder_whose_quoted_name_is_too_long_keeps_its_letters(to_parquet, transcripts, store_transcript):
+    folder = "Лекции 100% " + "я" * 80
+    await store_transcript(f"{folder}/d.mp4", "Слова.", modified=MODIFIED)
+    root = await to_parquet()
+    assert any(path.startswith("folder=Лекции%20100%25%20яя") for path in files(root))
+    frame = pandas.read_parquet(root, filters=[("folder", "==", folder)])
+    assert list(frame["text"]) == ["Слова."]
+    read = f"from read_parquet('{root}/**/*.parquet', hive_partitioning = true)"
+    found = duckdb.execute(f"select folder, text {read} where folder = ?", [folder]).fetchall()
+    assert found == [(folder, "Слова.")]
+    assert files(await to_parquet()) == files(root)
+
+
 async def test_duckdb_reads_the_rows_and_partitions(to_parquet, transcripts, store_transcript):
     await store_transcript("ä b=c/d.mp4", "More words.", modified=MODIFIED)
     await store_transcript("top.mp4", "No folder.", modified=MODIFIED)
