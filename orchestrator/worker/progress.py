@@ -10,10 +10,11 @@ from psycopg.types.json import Jsonb
 
 from orchestrator.database.pool import Pool
 from orchestrator.database.reconnect import retry_on_reconnect
-from orchestrator.database.sql import Connection, fetch_value
+from orchestrator.database.sql import Connection
 from orchestrator.errors import ObjectChanged
 from orchestrator.jobs import attempts, transitions, vocabulary
 from orchestrator.jobs.attempts import Attempt
+from orchestrator.jobs.queries import has_other_buckets
 from orchestrator.queue.entries import QueueEntries
 from orchestrator.transcripts import segments as stored_segments
 from orchestrator.transcripts.edits.finished import keep_edits
@@ -153,16 +154,7 @@ class TranscriptionProgress:
     async def has_other_buckets(self, bucket: str) -> bool:
         """Whether there are recordings in any other one."""
         async with self._pool.connection() as connection:
-            return bool(
-                await fetch_value(
-                    connection,
-                    """
-                select exists (select from media where bucket < %(bucket)s)
-                    or exists (select from media where bucket > %(bucket)s)
-                """,
-                    {"bucket": bucket},
-                )
-            )
+            return await has_other_buckets(connection, bucket)
 
     @retry_on_reconnect
     async def rewind(self, attempt: Attempt, resume_from: ResumeFrom) -> None:
