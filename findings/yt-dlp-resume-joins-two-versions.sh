@@ -46,5 +46,5 @@ status=0
 env/bin/yt-dlp --ignore-config --quiet -o talk.mp4 -- "http://127.0.0.1:$(cat port)/talk.mp4" || status=$?
 old=$(tr -cd O <talk.mp4 | wc -c)
 echo "exit $status, $(wc -c <talk.mp4) bytes, old 0 to $((old - 1)), new from $old"
-! grep -qi '^If-Range' headers
+if grep -qi '^If-Range' headers; then exit 1; fi
 [ "$status" = 0 ] && [ "$old" = 40000 ] && [ "$(wc -c <talk.mp4)" = 60000 ]
