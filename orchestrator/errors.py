@@ -66,14 +66,6 @@ class NoTranscriber(Unavailable):
     code = "no_transcriber"
 
 
-class BucketAway(NoTranscriber):
-    """No recording of its bucket can be read now, though the extractor answers; so for ``away_seconds``."""
-
-    def __init__(self, message: str, retry_after: float, away_seconds: float) -> None:
-        super().__init__(message, retry_after)
-        self.away_seconds = away_seconds
-
-
 class ObjectChanged(ServiceError):
     """The object is not the one that an earlier attempt transcribed: what that has stored is of no use."""
 

@@ -190,20 +190,6 @@ async def why_given_up(connection: Connection, kind: str, id: int) -> str | None
     return why
 
 
-async def has_other_buckets(connection: Connection, bucket: str) -> bool:
-    """Whether recordings in any other bucket are known."""
-    return bool(
-        await fetch_value(
-            connection,
-            """
-            select exists (select from media where bucket < %(bucket)s)
-                or exists (select from media where bucket > %(bucket)s)
-            """,
-            {"bucket": bucket},
-        )
-    )
-
-
 async def now(connection: Connection) -> datetime:
     """The time of PostgreSQL's clock, by which jobs are dated."""
     time: datetime = await fetch_value(connection, "select now()")

@@ -93,8 +93,7 @@ class AttemptRunner:
                 attempt.left_queue = False
                 try:
                     await self._kind.work(attempt)
-                    outcome = "done" if attempt.left_queue else "handed_back"
-                    self._metrics.attempts.labels(self._kind.name, outcome).inc()
+                    self._metrics.attempts.labels(self._kind.name, "done").inc()
                     return attempt.left_queue
                 except Unavailable as reason:
                     attempt.waited = True

@@ -14,7 +14,6 @@ from orchestrator.database.sql import Connection
 from orchestrator.errors import ObjectChanged
 from orchestrator.jobs import attempts, transitions, vocabulary
 from orchestrator.jobs.attempts import Attempt
-from orchestrator.jobs.queries import has_other_buckets
 from orchestrator.queue.entries import QueueEntries
 from orchestrator.transcripts import segments as stored_segments
 from orchestrator.transcripts.edits.finished import keep_edits
@@ -144,17 +143,11 @@ class TranscriptionProgress:
         attempt.segments += len(segments)
 
     @retry_on_reconnect
-    async def hand_back(self, attempt: Attempt, delay_seconds: float = 0) -> None:
+    async def hand_back(self, attempt: Attempt) -> None:
         """Let another attempt continue: what it brings is another part of the receipt."""
         async with self._pool.connection() as connection:
             await transitions.hand_back(connection, attempt)
-            await self._queue.put(connection, [attempt.id], delay_seconds)
-
-    @retry_on_reconnect
-    async def has_other_buckets(self, bucket: str) -> bool:
-        """Whether there are recordings in any other one."""
-        async with self._pool.connection() as connection:
-            return await has_other_buckets(connection, bucket)
+            await self._queue.put(connection, [attempt.id])
 
     @retry_on_reconnect
     async def rewind(self, attempt: Attempt, resume_from: ResumeFrom) -> None:

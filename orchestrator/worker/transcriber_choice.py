@@ -8,10 +8,9 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
-from orchestrator.errors import BucketAway, NoTranscriber
+from orchestrator.errors import NoTranscriber
 from orchestrator.worker.outages import Outage
 from orchestrator.worker.transcriber_client import (
-    BUCKET_UNAVAILABLE,
     READING_CODES,
     CannotTakeJob,
     EventStream,
@@ -210,7 +209,6 @@ class Transcribers:
         """Have the least loaded transcriber transcribe. Leaving the block closes the connection, which ends its work.
 
         Raises:
-            BucketAway: none can read its bucket now.
             NoTranscriber: none takes the job now.
             ServiceError: the one that was asked refused the job.
         """
@@ -240,12 +238,9 @@ class Transcribers:
                 raise
             finally:
                 transcriber.running -= 1
-        sentence = "; ".join(reason.message for reason in reasons)
-        seconds = max(RETRY_SECONDS, min(map(_retry_after, reasons)))
-        if all(reason.code == BUCKET_UNAVAILABLE for reason in reasons):
-            away = [time.monotonic() - one.reading(request.bucket_name).began for one in candidates]
-            raise BucketAway(sentence, seconds, max(away, default=0.0))
-        raise NoTranscriber(sentence, seconds)
+        raise NoTranscriber(
+            "; ".join(reason.message for reason in reasons), max(RETRY_SECONDS, min(map(_retry_after, reasons)))
+        )
 
     async def _by_load(self) -> tuple[list[_Transcriber], list[ServiceError]]:
         """Those that answer, the least loaded first, and why the others are unavailable."""

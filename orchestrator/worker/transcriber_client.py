@@ -25,11 +25,8 @@ KEPT_SECONDS = 1.0
 END_SECONDS = 0.1
 """For the end of an answer after its last event, which comes with it; after it, the connection may be used again."""
 
-BUCKET_UNAVAILABLE = "bucket_unavailable"
-"""Error code of an extractor that finds no bucket, or an empty one, as of a disk that is not mounted."""
-
 READING_CODES = {
-    *(BUCKET_UNAVAILABLE, "peer_unreachable", "peer_refused"),
+    *("bucket_unavailable", "peer_unreachable", "peer_refused"),
     *("unauthorized", "scope_missing", "host_not_allowed", "route_not_found"),
 }
 """Error codes within a transcription that say that no recording of the bucket can be read now: it is not mounted, say,

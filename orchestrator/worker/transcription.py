@@ -3,9 +3,8 @@
 import logging
 import time
 from contextlib import aclosing
-from weakref import WeakValueDictionary
 
-from orchestrator.errors import BucketAway, NoTranscriber
+from orchestrator.errors import NoTranscriber
 from orchestrator.jobs.attempts import Attempt
 from orchestrator.jobs.models import TRANSCRIBE
 from orchestrator.jobs.vocabulary import words_of
@@ -23,9 +22,6 @@ log = logging.getLogger(__name__)
 MOST_RUNNING = 1000
 """Jobs that one worker runs at the same time, however many slots there are."""
 
-SOONEST_SECONDS, LATEST_SECONDS = 30.0, 900.0
-"""After so long, a job is taken again whose bucket is away: in between, after as long as that has lasted."""
-
 
 def transcription(
     progress: TranscriptionProgress,
@@ -41,9 +37,6 @@ def transcription(
         max_running: jobs that the worker runs at the same time; None: as many as the transcribers have slots for.
     """
 
-    waiting_for_bucket: WeakValueDictionary[str, Attempt] = WeakValueDictionary()
-    """One job of each bucket that is away: it tries again. The others leave their slots to jobs of other buckets."""
-
     async def work(attempt: Attempt) -> None:
         if attempt.waited:
             await progress.choose_vocabulary(attempt)
@@ -52,12 +45,6 @@ def transcription(
                 log.info("%s: from %.1f s at %s", attempt.savepath, attempt.progress_seconds, stream.url)
                 began = time.monotonic()
                 await _store(progress, attempt, stream)
-        except BucketAway as away:
-            waits = waiting_for_bucket.setdefault(attempt.bucket, attempt) is attempt
-            if waits or not await progress.has_other_buckets(attempt.bucket):
-                raise
-            await progress.hand_back(attempt, min(max(away.away_seconds, SOONEST_SECONDS), LATEST_SECONDS))
-            return
         except NoTranscriber:
             if attempt.progress_seconds == attempt.start_seconds:
                 raise

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from orchestrator.worker import outages, transcriber_choice, transcription
+from orchestrator.worker import outages, transcriber_choice
 
 
 @pytest.fixture
@@ -64,33 +64,3 @@ async def test_an_object_that_a_mounted_bucket_lacks_is_not_found(
     async with working(real_transcriber):
         job = await job_in((await submit("no-such.mp4")).id, "failed")
     assert job.error.code == "object_not_found"
-
-
-@pytest.mark.parametrize("other_buckets", [("other",)])
-async def test_jobs_of_a_bucket_that_is_away_keep_no_other_bucket_waiting(
-    quick,
-    monkeypatch: pytest.MonkeyPatch,
-    real_transcriber,
-    bucket: Path,
-    make_video: Callable,
-    submit,
-    working,
-    job_in,
-    sql,
-):
-    monkeypatch.setattr(transcription, "SOONEST_SECONDS", 1.0)
-    monkeypatch.setattr(transcription, "LATEST_SECONDS", 1.0)
-    other = bucket.with_name("other")
-    other.mkdir()
-    away = [(await submit(f"{number}.mp4", bucket=other.name)).id for number in range(20)]
-    make_video(bucket / "here.mp4")
-    async with working(real_transcriber):
-        here = await submit("here.mp4")
-        await job_in(here.id, "done")
-        states = await sql("select state, count(*) from jobs where id = any(%s) group by 1", away)
-        assert {state for state, _ in states} <= {"queued", "running", "waiting"}
-        for number in range(20):
-            make_video(other / f"{number}.mp4", seconds=1)
-        for id in away:
-            job = await job_in(id, "done")
-            assert job.failures == 0
