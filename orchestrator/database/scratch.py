@@ -39,7 +39,7 @@ def running() -> Iterator[str]:
         data = sockets = folder / "data"
         try:
             server = new_scratch_server(data)
-            if len(os.fsencode(sockets / SOCKET)) > LONGEST_SOCKET:
+            if len(os.fsencode(sockets / SOCKET)) > LONGEST_SOCKET or "," in str(sockets):
                 sockets = _new_folder(stack, SHORT_FOLDER) / "sockets"
                 sockets.mkdir(0o700)
                 if server.system_user:

@@ -26,6 +26,8 @@ logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it logs the number 
 
 META = "xl.meta"
 LOOK_SECONDS = 1.0
+LONG_SECONDS = 60.0
+"""Between two looks at all folders, at most, where one has a name that ends each watch."""
 SCANNED_TOGETHER = 1000
 NO_UTF_8 = "Unable to decode path"
 """Of watchfiles' message about a name, which ends its watch."""
@@ -99,7 +101,8 @@ class FolderWatch:
         self._unsettled: dict[Found, tuple[_Shape, float]] = {}
         self._removed: dict[str, set[str]] = {}
         self._there: dict[str, _FolderId] = {}
-        self._logged = ""
+        self._logged = self._refused = ""
+        self._rest_seconds = 0.0
         for folder in self._folders.values():
             if not folder.is_dir():
                 raise SettingsError([f"[paths] minio_data_path: there is no folder {folder} to watch"])
@@ -158,11 +161,10 @@ class FolderWatch:
     async def _changes(self, stopping: asyncio.Event) -> AsyncGenerator[set[FileChange], None]:
         """What has changed, at least every ``LOOK_SECONDS``."""
         if not self._there:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await stopping.wait()
+            await _wait(stopping, LOOK_SECONDS)
             yield set()
             return
+        began = time.monotonic()
         try:
             seen = awatch(
                 *(self._folders[bucket] for bucket in self._there),
@@ -183,9 +185,17 @@ class FolderWatch:
                     "fs.inotify.max_user_watches, or use [events] reconcile_every instead"
                 ) from refused
             if NO_UTF_8 in str(refused):
-                log.warning("watch: %s: not UTF-8, so it is no object; all folders are looked at again", refused)
-                await asyncio.sleep(LOOK_SECONDS)
+                await self._rest(str(refused), time.monotonic() - began, stopping)
             yield set()  # else a folder is just gone
+
+    async def _rest(self, refused: str, watched_seconds: float, stopping: asyncio.Event) -> None:
+        """Longer each time: a folder of such a name ends each watch as it begins."""
+        if refused != self._refused:
+            self._refused = refused
+            log.warning("watch: %s: not UTF-8, so it is no object; all folders are looked at again", refused)
+        before = self._rest_seconds if watched_seconds < LONG_SECONDS else 0.0
+        self._rest_seconds = min(max(LOOK_SECONDS, 2 * before), LONG_SECONDS)
+        await _wait(stopping, self._rest_seconds)
 
     async def _scan(self, roots: Iterable[Path]) -> None:
         for root in roots:
@@ -208,8 +218,8 @@ class FolderWatch:
                 yield _found(bucket, folder, root)
             return
         for name, below, files in os.walk(root):
-            below[:] = [each for each in below if not each.startswith(".")]
-            for file in [META] if META in files else files:
+            below[:] = [each for each in below if not each.startswith(".") and _is_utf_8(each)]
+            for file in [META] if META in files else filter(_is_utf_8, files):
                 yield _found(bucket, folder, Path(name, file))
 
     async def _note(self, found: Sequence[Found]) -> None:
@@ -282,6 +292,17 @@ class FolderWatch:
 
     def _look_again_at(self, settled: Sequence[tuple[Found, _Shape]]) -> None:
         self._unsettled.update({file: (shape, time.monotonic()) for file, shape in settled})
+
+
+async def _wait(stopping: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+
+
+def _is_utf_8(name: str) -> bool:
+    """No name of an object is anything else, and watchfiles ends for a folder of that name that is looked into."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _is_continued(file: Found) -> bool:

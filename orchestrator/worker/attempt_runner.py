@@ -93,7 +93,8 @@ class AttemptRunner:
                 attempt.left_queue = False
                 try:
                     await self._kind.work(attempt)
-                    self._metrics.attempts.labels(self._kind.name, "done").inc()
+                    outcome = "done" if attempt.left_queue else "handed_back"
+                    self._metrics.attempts.labels(self._kind.name, outcome).inc()
                     return attempt.left_queue
                 except Unavailable as reason:
                     attempt.waited = True

@@ -86,9 +86,13 @@ def finished_event(
     )
 
 
-def with_remark_on_language(finished: Finished, started: Started) -> Finished:
-    """The end of a transcription, which says if the language of its text is a guess."""
-    if not started.language_uncertain or not finished.segments:
+def with_remark_on_language(finished: Finished, started: Started, guessed: int) -> Finished:
+    """The end of a transcription, which says if the language of its text is a guess.
+
+    Args:
+        guessed: segments that were left out, since their words were a guess too.
+    """
+    if not started.language_uncertain or not (finished.segments or guessed):
         return finished
     remark = (
         f"the language is uncertain: it was detected as {started.language} with a probability of "
@@ -96,6 +100,8 @@ def with_remark_on_language(finished: Finished, started: Started) -> Finished:
         if started.language != UNKNOWN_LANGUAGE
         else "the language is unknown: the first minutes hold no speech; each segment has one that was detected for it"
     )
+    if guessed:
+        remark += f"; segments left out, since their words are uncertain too: {guessed}"
     return finished.model_copy(update={"remarks": [*finished.remarks, remark]})
 
 

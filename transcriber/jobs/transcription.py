@@ -83,6 +83,7 @@ class Transcription:
         self._emitted_at = time.monotonic()
         self._started: Started | None = None
         self._segments = 0
+        self._guessed = 0
         self._uncovered = UncoveredSpeech() if request.vad else None
         self._reported: SpeechWithoutWords | None = None
         self._queue: WindowQueue | SequentialQueue | None = None
@@ -117,7 +118,7 @@ class Transcription:
             without_words = self._uncovered.report if self._uncovered else None
             finished = finished_event(receipt, self._request, samples, samples - decoded, self._segments, without_words)
             assert self._started  # it is read to its end
-            return with_remark_on_language(finished, self._started)
+            return with_remark_on_language(finished, self._started, self._guessed)
         finally:
             if self._queue:
                 self._queue.close()
@@ -225,7 +226,10 @@ class Transcription:
                 return
             covered: list[Times] = []
             for segment in submitted.segments.result():
-                if is_invented(segment, submitted.timeline) or self._is_guessed(segment):
+                if is_invented(segment, submitted.timeline):
+                    continue
+                if self._is_guessed(segment):
+                    self._guessed += 1
                     continue
                 event = segment_event(segment, submitted.timeline, self._segments)
                 await self._emit(event)
@@ -237,8 +241,13 @@ class Transcription:
             await self._emit(self._progress(self._newly_without_words(submitted.speech, covered)))
 
     def _is_guessed(self, segment: DecodedSegment) -> bool:
-        """Whether neither the language nor the words are more than a guess, as of noise and music."""
-        return bool(self._started and self._started.language_uncertain) and segment.avg_logprob < POOR_LOGPROB
+        """Whether neither the language nor the words are more than a guess, as of noise and music that VAD takes for
+        speech. In sequential mode, later text builds on it; with ``multilingual``, its language is another one.
+        """
+        request, highest = self._request, self._detection.highest
+        if not request.vad or request.multilingual or request.mode == "sequential" or highest is None:
+            return False
+        return highest < SURE_PROBABILITY and segment.avg_logprob < POOR_LOGPROB
 
     def _newly_without_words(self, speech: list[Times], covered: list[Times]) -> SpeechWithoutWords | None:
         """All speech without words up to the end of this window, if the window has added to it."""

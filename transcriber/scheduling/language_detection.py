@@ -36,6 +36,10 @@ class LanguageDetection:
 
     faster-whisper uses the first 30 s, whatever they are; here silence and music are skipped.
 
+    Attributes:
+        highest: probability that a language had in any window, however little speech that holds; None: it was not
+            detected.
+
     Args:
         vad: what counts as speech; None: the windows hold nothing else.
         languages: those that it may be; empty: any.
@@ -48,6 +52,7 @@ class LanguageDetection:
         self._model = model
         self._vad = vad
         self._languages = languages
+        self.highest: float | None = None
         self._windows = 0
         self._silent_seconds = 0.0
         self._probabilities: defaultdict[str, float] = defaultdict(float)
@@ -59,6 +64,7 @@ class LanguageDetection:
             self._silent_seconds += window.seconds
             return None if self._silent_seconds < MAX_SILENT_SECONDS else self.decide()
         language, probability = await self._detect(speech)
+        self.highest = max(self.highest or 0.0, probability)
         probability *= min(1.0, sum(end - start for start, end in window.speech) / ENOUGH_SPEECH_SECONDS)
         if probability >= SURE_PROBABILITY:
             return language, probability

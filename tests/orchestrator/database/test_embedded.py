@@ -86,7 +86,7 @@ async def test_the_name_of_the_folder_may_have_any_characters_that_a_shell_or_a_
         assert await gone(folder)
 
 
-@pytest.mark.parametrize("character", ["$", '"', "`", "\\"])
+@pytest.mark.parametrize("character", ["$", '"', "`", "\\", ","])
 def test_a_character_with_which_postgresql_does_not_start_is_named(character, data_dir):
     with (
         pytest.raises(DatabaseUnavailable, match=r"its path has .*, with which PostgreSQL does not start"),

@@ -19,7 +19,7 @@ def test_why_it_does_not_start_is_said_and_not_what_it_says_after_that(monkeypat
 
 
 def test_the_temporary_folder_may_have_a_space_in_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    with tempfile.TemporaryDirectory(prefix="reelscribe tests 100%") as folder:
+    with tempfile.TemporaryDirectory(prefix="reelscribe tests, 100%") as folder:
         Path(folder).chmod(0o755)
         monkeypatch.setattr(tempfile, "tempdir", folder)
         with scratch.running() as url, psycopg.connect(url) as connection:

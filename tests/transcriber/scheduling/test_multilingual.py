@@ -190,9 +190,24 @@ async def test_an_uncertain_language_is_said_to_be_so(
         assert any("de with a probability of 0.27" in remark for remark in finished.remarks) is uncertain
 
 
-@pytest.mark.parametrize(("language", "logprob", "kept"), [(0.3, -0.9, False), (0.3, -0.7, True), (0.6, -0.9, True)])
+@pytest.mark.parametrize(
+    ("language", "logprob", "options", "kept"),
+    [
+        (0.3, -0.9, {}, False),
+        (0.3, -0.7, {}, True),
+        (0.6, -0.9, {}, True),
+        (0.3, -0.9, {"vad": False}, True),
+        (0.3, -0.9, {"multilingual": True}, True),
+    ],
+)
 async def test_text_that_is_a_guess_in_a_language_that_is_one_too_is_left_out_and_reported(
-    serve: Serve, polyglot: Recogniser, monkeypatch: pytest.MonkeyPatch, language: float, logprob: float, kept: bool
+    serve: Serve,
+    polyglot: Recogniser,
+    monkeypatch: pytest.MonkeyPatch,
+    language: float,
+    logprob: float,
+    options: dict[str, Any],
+    kept: bool,
 ) -> None:
     transcriber = await serve(loaded=polyglot.model)
     recogniser = transcriber.service.recogniser
@@ -206,11 +221,23 @@ async def test_text_that_is_a_guess_in_a_language_that_is_one_too_is_left_out_an
         return outcomes
 
     monkeypatch.setattr(recogniser, "decode", with_logprob)
-    *_, finished = events = await transcriber.events("short.flac")
+    *_, finished = events = await transcriber.events("short.flac", **options)
     assert isinstance(finished, Finished)
     assert bool(segments(events)) is kept
-    assert finished.speech_without_words
-    assert (finished.speech_without_words.seconds > 3) is not kept
+    assert any("left out, since their words are uncertain too: " in remark for remark in finished.remarks) is not kept
+    if options.get("vad", True):
+        assert finished.speech_without_words
+        assert (finished.speech_without_words.seconds > 3) is not kept
+
+
+async def test_little_speech_in_a_clear_language_is_not_left_out(
+    serve: Serve, polyglot: Recogniser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transcriber = await serve(loaded=polyglot.model)
+    monkeypatch.setattr(transcriber.service.recogniser, "detect_language", lambda *_: ("de", 0.8))
+    detection = LanguageDetection(transcriber.service.recogniser, transcriber.service.model, None)
+    await detection.add(window(SPEECH, 0.5))
+    assert (detection.decide(), detection.highest) == (("de", pytest.approx(0.4)), 0.8)
 
 
 @pytest.mark.parametrize("options", [{}, {"vad": False}, {"mode": "sequential"}])
