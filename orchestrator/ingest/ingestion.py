@@ -337,7 +337,7 @@ class Ingestion:
 
     def _remove_download(self, key: VideoKey) -> None:
         """Remove what a crash has left of it, unless another process is at work on it."""
-        with self._folder_of(key) as folder:
+        with suppress(NotWritten), self._folder_of(key) as folder:
             if folder:
                 shutil.rmtree(folder, ignore_errors=True)
 

@@ -33,6 +33,8 @@ FOLLOW_UP_SECONDS = 10
 SAME_SECONDS = 0.0015
 """By so much a client's times may differ, which it may have rounded to milliseconds."""
 SHORTEST_SECONDS = 0.001
+ROUNDED_SECONDS = 0.01
+"""To which transcribers round the end of the last segment, and not the length of the recording."""
 MOST_SEGMENTS = 50
 """That one edit writes, or replaces."""
 MOST_CHARACTERS = 20_000
@@ -245,7 +247,7 @@ async def _free(connection: Connection, job: Job, request: EditRequest) -> tuple
         BadRequest: it would hide a part of a segment, or is not in the recording.
     """
     length = max(job.progress_seconds, job.declared_seconds or (0.0 if job.complete else math.inf))
-    if request.end > length + SAME_SECONDS:
+    if request.end > length + ROUNDED_SECONDS:
         raise BadRequest(f"start and end: the recording ends at {_to_milliseconds(length)} s", fields=["start", "end"])
     shown = await transcript_queries.lines_between(connection, job.id, request.start, request.end, -1, MOST_SEGMENTS)
     before = [segment.end for segment in shown if segment.end <= request.start + SAME_SECONDS]

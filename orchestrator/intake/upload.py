@@ -140,8 +140,8 @@ async def _to_folder(
 
 
 def _remove_old_parts(folder: Path, seconds: float) -> None:
-    for part in folder.glob(f"{OWN_PREFIX}*.part"):
-        with suppress(OSError):
+    with suppress(OSError):  # what keeps us from the folder, the upload itself will say
+        for part in folder.glob(f"{OWN_PREFIX}*.part"):
             if time.time() - part.stat().st_mtime > seconds:
                 part.unlink()
 

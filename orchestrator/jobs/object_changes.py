@@ -46,11 +46,12 @@ class NewestJob(NamedTuple):
 
     def is_outdated(self, found: Identity) -> bool:
         """Whether the object was modified after the job ended; of what is done, after that began. A time to come says
-        nothing: it would be later than each end.
+        nothing of what was given up: it would be later than each end.
         """
         since = self.started_at if self.state == "done" else self.finished_at
-        latest = datetime.now(UTC) + MOST_AHEAD
-        return bool(since and found.last_modified and since < found.last_modified < latest)
+        if not since or not found.last_modified or found.last_modified <= since:
+            return False
+        return not self.given_up or found.last_modified < datetime.now(UTC) + MOST_AHEAD
 
     def is_unclear(self, found: Identity | None) -> bool:
         """Whether only the extractor can say; of what is done, the submission asks it."""

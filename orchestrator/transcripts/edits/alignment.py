@@ -72,13 +72,29 @@ def _borders(
 def _aligned(tokens: Sequence[str], before: Sequence[Word], start: float, end: float) -> list[Word]:
     """The words of a text, with the times and probabilities of those that were there before."""
     found: list[Word | None] = [None] * len(tokens)
-    folded_before, folded = [_folded(word.word) for word in before], [_folded(token) for token in tokens]
-    if _most_steps(folded_before, folded) <= MOST_STEPS:
-        for place, at, size in SequenceMatcher(None, folded_before, folded, False).get_matching_blocks():
-            for offset in range(size):
-                old = before[place + offset]
-                found[at + offset] = old.model_copy(update={"word": tokens[at + offset]})
+    for place, at, size in _same([_folded(word.word) for word in before], [_folded(token) for token in tokens]):
+        for offset in range(size):
+            old = before[place + offset]
+            found[at + offset] = old.model_copy(update={"word": tokens[at + offset]})
     return list(_filled(tokens, found, start, end))
+
+
+def _same(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[int, int, int]]:
+    """The stretches that stayed: where they were, where they are, and how many words. Of texts that take too long to
+    compare, first those at both ends.
+    """
+    head = tail = 0
+    if _most_steps(before, after) > MOST_STEPS:
+        shorter = min(len(before), len(after))
+        head = next((number for number in range(shorter) if before[number] != after[number]), shorter)
+        most = shorter - head
+        tail = next((number for number in range(most) if before[-1 - number] != after[-1 - number]), most)
+        yield 0, 0, head
+        yield len(before) - tail, len(after) - tail, tail
+    old, new = before[head : len(before) - tail], after[head : len(after) - tail]
+    if _most_steps(old, new) <= MOST_STEPS:
+        for place, at, size in SequenceMatcher(None, old, new, False).get_matching_blocks():
+            yield head + place, head + at, size
 
 
 def _most_steps(before: Sequence[str], after: Sequence[str]) -> int:

@@ -146,4 +146,14 @@ def test_the_longest_edit_of_a_long_text_of_equal_letters_takes_seconds():
     [edited] = timed([Written("好" * MOST_CHARACTERS)], 0, 40_000, [long])
     assert time.monotonic() - began < 30  # not minutes, as with each letter compared with each
     assert edited.words is not None
-    assert (len(edited.words), edited.words[-1].end) == (MOST_CHARACTERS, 40_000)
+    assert (len(edited.words), edited.words[-1].end) == (MOST_CHARACTERS, MOST_CHARACTERS)
+
+
+def test_in_a_long_text_the_words_before_and_after_a_change_keep_their_times():
+    said = [f"{number % 7}" for number in range(4000)]
+    spoken = words(*((float(number), number + 1.0, word) for number, word in enumerate(said)))
+    written = [*said[:1000], "new", "er", *said[1001:]]
+    [edited] = timed([Written(" ".join(written))], 0, 4000, [segment(0, 4000, " ".join(said), spoken)])
+    assert edited.words is not None
+    times = [word.start for word in edited.words]
+    assert (times[:1001], times[1002:]) == ([float(n) for n in range(1001)], [float(n) for n in range(1001, 4000)])

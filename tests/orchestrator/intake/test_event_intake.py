@@ -11,7 +11,7 @@ from orchestrator.intake.event_intake import EventIntake, RecordingFilter
 from orchestrator.intake.submission import Submissions
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import Options
-from orchestrator.jobs.object_changes import Identity
+from orchestrator.jobs.object_changes import Identity, NewestJob
 from reelscribe.errors import PeerUnreachable
 from reelscribe.http.access.tokens import Tokens
 from reelscribe.settings.extractor import PathsSection
@@ -21,7 +21,7 @@ from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import LONG, finished, started, window
 from tests.orchestrator.watched import watched_bucket
 
-LATER = datetime.now(UTC) + timedelta(minutes=30)
+LATER = datetime.now(UTC) + timedelta(minutes=55)
 EARLIER = LATER - timedelta(hours=2)
 
 
@@ -111,6 +111,15 @@ async def test_a_job_that_was_given_up_is_not_taken_up_by_itself(state, intake, 
     for modified in (EARLIER, LATER + timedelta(days=200)):
         assert (await intake.take(BUCKET, {"a.mp4": Identity("etag-1", 1, modified)}))["known"] == 1
     assert (await intake.take(BUCKET, {"a.mp4": Identity("etag-1", 1, LATER)}))["again"] == 1
+
+
+@pytest.mark.parametrize("state", ["done", "failed"])
+def test_of_what_is_done_a_time_to_come_may_be_that_of_another_object(state):
+    now = datetime.now(UTC)
+    job = NewestJob("a.mp4", state, {}, now, now)
+    assert job.may_be_outdated(Identity(None, 5, now + timedelta(days=400))) is (state == "done")
+    assert job.may_be_outdated(Identity(None, 5, now + timedelta(minutes=5)))
+    assert not job.may_be_outdated(Identity(None, 5, now - timedelta(minutes=5)))
 
 
 async def test_a_new_version_keeps_the_options_of_the_old_one(intake, store_transcript, submit, sql, pool):

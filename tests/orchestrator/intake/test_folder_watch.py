@@ -109,7 +109,16 @@ async def test_a_file_that_comes_is_taken(watching, bucket, submitted):
         assert await submitted() == ["new folder/a b.mp4"]
 
 
-async def test_a_name_that_is_not_utf_8_does_not_end_the_watch(watching, folder, bucket, submitted, caplog):
+async def test_a_name_that_is_not_utf_8_does_not_end_the_watch(
+    watching, folder, bucket, submitted, monkeypatch, caplog
+):
+    waited = []
+
+    async def wait(stopping: asyncio.Event, seconds: float) -> None:
+        waited.append(seconds)
+        await asyncio.sleep(0.05)
+
+    monkeypatch.setattr(folder_watch, "_wait", wait)
     odd = os.fsencode(folder) + b"/caf\xe9"
     os.mkdir(odd)
     async with watching():
@@ -118,7 +127,8 @@ async def test_a_name_that_is_not_utf_8_does_not_end_the_watch(watching, folder,
             bucket.put(f"after {number}.mp4", age=0)
             assert len(await submitted(number)) == number
         await asyncio.sleep(MANY_LOOKS_SECONDS)
-    assert 1 <= caplog.text.count("not UTF-8, so it is no object") <= 4, "it looks more and more seldom"
+    assert "not UTF-8, so it is no object" in caplog.text
+    assert waited[:3] == [LOOK_SECONDS, 2 * LOOK_SECONDS, 4 * LOOK_SECONDS]
 
 
 async def test_a_file_is_taken_only_once_it_is_complete(watching, folder, submitted, sql):
