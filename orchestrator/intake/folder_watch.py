@@ -17,14 +17,13 @@ from watchfiles.main import FileChange
 
 from orchestrator.database.pool import CONNECTION_ERRORS, one_line
 from orchestrator.intake.event_intake import EventIntake
-from orchestrator.intake.unfinished import control_files
+from orchestrator.intake.unfinished import XL_META, control_files
 from orchestrator.jobs.object_changes import Identity
 from reelscribe.errors import NotReadable, ServiceError, SettingsError
 
 log = logging.getLogger(__name__)
 logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it logs the number of changes, which is of no use
 
-META = "xl.meta"
 LOOK_SECONDS = 1.0
 LONG_SECONDS = 60.0
 """Between two looks at all folders, at most, where one has a name that ends each watch."""
@@ -179,14 +178,14 @@ class FolderWatch:
                     yield changes
         except (OSError, RuntimeError, ExceptionGroup) as raised:
             refused = raised.exceptions[0] if isinstance(raised, ExceptionGroup) else raised
-            if not isinstance(refused, FileNotFoundError) and NO_UTF_8 not in str(refused):
+            if NO_UTF_8 in str(refused):
+                await self._rest(str(refused), time.monotonic() - began, stopping)
+            elif not isinstance(refused, FileNotFoundError):  # a folder that is just gone
                 raise NotReadable(
                     f"the folders of the bucket cannot be watched: {refused}; where they are too many, raise "
                     "fs.inotify.max_user_watches, or use [events] reconcile_every instead"
                 ) from refused
-            if NO_UTF_8 in str(refused):
-                await self._rest(str(refused), time.monotonic() - began, stopping)
-            yield set()  # else a folder is just gone
+            yield set()
 
     async def _rest(self, refused: str, watched_seconds: float, stopping: asyncio.Event) -> None:
         """Longer each time: a folder of such a name ends each watch as it begins."""
@@ -213,13 +212,13 @@ class FolderWatch:
         if any(part.startswith(".") for part in root.relative_to(folder).parts):
             return
         if not os.path.isdir(root):
-            within = root.name != META and any(os.path.exists(parent / META) for parent in root.parents)
+            within = root.name != XL_META and any(os.path.exists(parent / XL_META) for parent in root.parents)
             if not within:
                 yield _found(bucket, folder, root)
             return
         for name, below, files in os.walk(root):
             below[:] = [each for each in below if not each.startswith(".") and _is_utf_8(each)]
-            for file in [META] if META in files else filter(_is_utf_8, files):
+            for file in [XL_META] if XL_META in files else filter(_is_utf_8, files):
                 yield _found(bucket, folder, Path(name, file))
 
     async def _note(self, found: Sequence[Found]) -> None:
@@ -272,7 +271,7 @@ class FolderWatch:
         """A file, or a folder that was removed or moved with all that is in it; hidden ones are none of ours."""
         for path in paths:
             bucket = next(bucket for bucket, folder in self._folders.items() if path.is_relative_to(folder))
-            named = (path.parent if path.name == META else path).relative_to(self._folders[bucket])
+            named = (path.parent if path.name == XL_META else path).relative_to(self._folders[bucket])
             if named.parts and not any(part.startswith(".") for part in named.parts):
                 self._removed.setdefault(bucket, set()).add(named.as_posix())
 
@@ -318,5 +317,5 @@ def _next_of(files: Iterator[Found]) -> list[Found]:
 
 
 def _found(bucket: str, folder: Path, path: Path) -> Found:
-    named = path.parent if path.name == META else path
+    named = path.parent if path.name == XL_META else path
     return Found(bucket, named.relative_to(folder).as_posix(), path)

@@ -68,9 +68,9 @@ class Recogniser:
         """See :func:`transcriber.decoding.vocabulary.with_fitting_vocabulary`."""
         return with_fitting_vocabulary(request, self.model)
 
-    def features(self, audio: Samples, full_context: bool = False) -> Features:
+    def features(self, audio: Samples) -> Features:
         """The log-mel spectrogram of one window, filled up to what the model is to see. Safe in any thread."""
-        frames = context_frames(len(audio) / SAMPLE_RATE, self._fitted_context and not full_context)
+        frames = context_frames(len(audio) / SAMPLE_RATE, self._fitted_context)
         return filled_up(self._whisper.feature_extractor(audio)[..., :-1], frames)
 
     def detect_language(self, features: Features, languages: Collection[str] = ()) -> tuple[str, float]:
