@@ -1,7 +1,9 @@
 """POST /models/load and /models/unload: the model leaves the memory, and comes back for requests that need it."""
 
 import asyncio
+import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -210,12 +212,24 @@ async def test_with_0_it_is_never_unloaded(transcriber: Transcriber) -> None:
     assert not transcriber.service.weights._idle_timer
 
 
-async def test_its_memory_is_really_free(local_ffmpeg: FFmpeg, tmp_path: Path) -> None:
+@pytest.fixture
+def one_core() -> Iterator[None]:
+    """For the threads that a test starts: there CTranslate2's worker counts its call as ended well after the result."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    yield
+    os.sched_setaffinity(0, cores)
+
+
+@pytest.mark.usefixtures("one_core")
+async def test_its_memory_is_really_free_each_time(local_ffmpeg: FFmpeg, tmp_path: Path) -> None:
     """Of a model with random weights, large enough to be seen among everything else."""
     loaded = load_model(str(make_model(tmp_path / "tiny")), "cpu", "float32")
     service = TranscriberService(Settings(), local_ffmpeg, loaded, Tokens())
     resident = psutil.Process().memory_info
-    with_model = resident().rss
-    await service.weights.unload()
-    assert with_model - resident().rss > 50 << 20
+    for _ in range(6):
+        await service.weights.load()
+        with_model = resident().rss
+        await service.weights.unload()
+        assert with_model - resident().rss > 50 << 20
     service.model.close()
