@@ -28,6 +28,7 @@ from reelscribe.stop_signals import RELOAD_SIGNALS, STOP_SIGNALS
 from reelscribe.text.urls import without_password
 from transcriber.api.routes import make_app
 from transcriber.jobs.waiting import Interrupted, wait_unless
+from transcriber.model.instructions import use_widest_instructions
 from transcriber.model.loading import LoadedModel, load_model
 from transcriber.model.memory import tune_heaps
 from transcriber.service import TranscriberService
@@ -39,6 +40,7 @@ def run(config: Path | None) -> None:
     """Serve until a signal says stop."""
     logs.configure()
     tune_heaps()
+    use_widest_instructions()
     with report_settings_errors():
         chosen = load_settings(choose_config(config))
         logs.configure(chosen.log.number, chosen.log.format, "transcriber")
