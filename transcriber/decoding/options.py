@@ -6,7 +6,7 @@ from typing import Literal
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import TranscriptionOptions, get_suppressed_tokens
 
-from transcriber.decoding.thresholds import MAX_COMPRESSION_RATIO, MAX_NO_SPEECH_PROB, MIN_LOGPROB
+from transcriber.decoding.thresholds import MAX_COMPRESSION_RATIO, MAX_NO_SPEECH_PROB, MAX_SURE_TEMPERATURE, MIN_LOGPROB
 from transcriber.decoding.word_times import APPENDED_PUNCTUATION, PREPENDED_PUNCTUATION
 
 WIDE_BEAM = 5
@@ -15,6 +15,9 @@ DEFAULT_BEAM = {"cpu": 3, "cuda": WIDE_BEAM}
 """By device: a GPU takes hardly longer with a wide one, and then all calls can share its batches."""
 BEST_OF = 5
 """Samples drawn at a temperature above 0."""
+FALLBACK_TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
+"""Of a window that fails Whisper's thresholds, one after the other until it passes."""
+SURE_TEMPERATURES = tuple(one for one in FALLBACK_TEMPERATURES if one <= MAX_SURE_TEMPERATURE)
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,15 @@ class DecodingOptions:
     beam_size: int = WIDE_BEAM
     max_segment_seconds: float = 30.0
     languages: tuple[str, ...] = ()
+    fallback_temperatures: tuple[float, ...] = FALLBACK_TEMPERATURES
+
+    @property
+    def is_prompted(self) -> bool:
+        return bool(self.initial_prompt or self.hotwords)
 
 
 def as_transcription_options(options: DecodingOptions, tokenizer: Tokenizer) -> TranscriptionOptions:
-    """The options as faster-whisper takes them: at temperature 0, with Whisper's thresholds."""
+    """The options as faster-whisper takes them, with Whisper's thresholds; a batch is decoded at temperature 0."""
     return TranscriptionOptions(
         beam_size=options.beam_size,
         best_of=BEST_OF,
@@ -51,7 +59,7 @@ def as_transcription_options(options: DecodingOptions, tokenizer: Tokenizer) -> 
         compression_ratio_threshold=MAX_COMPRESSION_RATIO,
         condition_on_previous_text=False,
         prompt_reset_on_temperature=0.5,
-        temperatures=[0.0],
+        temperatures=[0.0, *options.fallback_temperatures],
         initial_prompt=options.initial_prompt,
         prefix=None,
         suppress_blank=True,

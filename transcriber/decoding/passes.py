@@ -10,7 +10,7 @@ from typing import NamedTuple
 from faster_whisper.tokenizer import Tokenizer
 
 from transcriber.audio.mel import MelWindow
-from transcriber.decoding.options import WIDE_BEAM, DecodingOptions
+from transcriber.decoding.options import SURE_TEMPERATURES, WIDE_BEAM, DecodingOptions
 from transcriber.decoding.rests import joined
 from transcriber.decoding.second_pass import Outcome, better, is_poor
 from transcriber.decoding.segments import SHORTEST_REST_SECONDS, DecodedSegment
@@ -59,7 +59,7 @@ def _window(window: MelWindow, options: DecodingOptions, tokenizer: Tokenizer, f
     first = yield from _to_its_end(window, options, tokenizer, fitted)
     if not is_poor(window, first, tokenizer.eot):
         return first
-    second = yield from _to_its_end(window.in_full_context(), _unprompted(options), tokenizer, fitted=False)
+    second = yield from _to_its_end(window.in_full_context(), _of_second_pass(options), tokenizer, fitted=False)
     return better(window, first, second, tokenizer.eot)
 
 
@@ -79,6 +79,8 @@ def _with_wide_beam(options: DecodingOptions) -> DecodingOptions:
     return replace(options, beam_size=max(options.beam_size, WIDE_BEAM))
 
 
-def _unprompted(options: DecodingOptions) -> DecodingOptions:
-    """A window may go wrong because its prompt is repeated in place of what is said."""
-    return replace(_with_wide_beam(options), initial_prompt=None, hotwords=None)
+def _of_second_pass(options: DecodingOptions) -> DecodingOptions:
+    """Without a prompt, which may be repeated in place of what is said, and without what ``better`` would not take."""
+    return replace(
+        _with_wide_beam(options), initial_prompt=None, hotwords=None, fallback_temperatures=SURE_TEMPERATURES
+    )

@@ -21,7 +21,7 @@ from transcriber.decoding.fallback import apply_fallback
 from transcriber.decoding.options import DecodingOptions, as_transcription_options
 from transcriber.decoding.passes import Call, Passes
 from transcriber.decoding.request_check import check_request
-from transcriber.decoding.second_pass import Outcome, Span
+from transcriber.decoding.second_pass import Outcome, Span, slow_seconds
 from transcriber.decoding.segments import (
     DecodedWindow,
     as_segments,
@@ -34,6 +34,9 @@ from transcriber.decoding.vocabulary import with_fitting_vocabulary
 from transcriber.decoding.window_languages import PerWindow, most_probable
 from transcriber.decoding.word_times import Aligner, Part
 from transcriber.model.loading import LoadedModel
+
+FIRST_WORDS = 3
+"""Of a window; what was left out before them is aligned with them."""
 
 
 class Recogniser:
@@ -128,6 +131,11 @@ class Recogniser:
                 cuts[number] = end_in_last_word(cuts[number], words, call.window, call.keep_rest)
         parts_of = [cut.parts for cut in cuts]
         spans = [[_span(part, one.eot) for part in own] for one, own in zip(tokenizers, parts_of, strict=True)]
+        if options.is_prompted:
+            # After a prompt Whisper may leave out the first words, and write that the others begin with the window.
+            words_of = self._aligner.words_of_each(parts_of, tokenizers, encoded, seconds, [True] * len(calls))
+            for own, words, window in zip(spans, words_of, windows, strict=True):
+                own[:0] = _beginning(words, window)
         self._aligner.split(parts_of, tokenizers, encoded, seconds, options.max_segment_seconds)
         if options.word_timestamps:
             self._aligner.add_words(parts_of, tokenizers, encoded, seconds, [cut.settled for cut in cuts])
@@ -151,6 +159,16 @@ class Recogniser:
 
 def _span(part: Part, end_of_text: int) -> Span:
     return Span(float(part["start"]), float(part["end"]), sum(token < end_of_text for token in part["tokens"]))
+
+
+def _beginning(words: Sequence[Part], window: MelWindow) -> list[Span]:
+    """The first words, as many of them as were aligned with most speech for their tokens."""
+    firsts = [words[: count + 1] for count in range(min(FIRST_WORDS, len(words)))]
+    spans = [
+        Span(float(first[0]["start"]), float(first[-1]["end"]), sum(len(word["tokens"]) for word in first))
+        for first in firsts
+    ]
+    return [max(spans, key=lambda span: slow_seconds(window, span))] if spans else []
 
 
 def _is_unfinished(part: Part, tokenizer: Tokenizer) -> bool:

@@ -70,11 +70,13 @@ def quality_score(window: MelWindow, outcome: Outcome, end_of_text: int) -> floa
     text = [token for segment in outcome.segments for token in segment.tokens if token < end_of_text]
     repeated = sum(len(again) for again in repeats(text, times=2, shortest=SHORTEST_PHRASE))
     missing = sum(end - start for start, end in left_out(window, outcome))
-    slow = sum(
-        max(0.0, window.speech_between(span.start, span.end) - SLOWEST_TOKEN_SECONDS * span.tokens)
-        for span in outcome.spans
-    )
+    slow = sum(max(0.0, slow_seconds(window, span)) for span in outcome.spans)
     return repeated + SCORE_PER_SECOND * (missing + slow)
+
+
+def slow_seconds(window: MelWindow, span: Span) -> float:
+    """Of the speech in a span, what its tokens do not account for; negative if they do."""
+    return window.speech_between(span.start, span.end) - SLOWEST_TOKEN_SECONDS * span.tokens
 
 
 def left_out(window: MelWindow, outcome: Outcome) -> list[tuple[float, float]]:

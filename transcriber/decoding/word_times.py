@@ -48,17 +48,33 @@ class Aligner:
         Each token stays, in one part. A word that is longer by itself is not cut.
         """
         wanted = [any(part["end"] - part["start"] > max_seconds for part in parts) for parts in windows]
+        words_of = self.words_of_each(windows, tokenizers, encoded, seconds, wanted)
+        for parts, words, tokenizer, long in zip(windows, words_of, tokenizers, wanted, strict=True):
+            if long:
+                merge_punctuations(words, PREPENDED_PUNCTUATION, APPENDED_PUNCTUATION)
+                parts[:] = _cut(parts, [word for word in words if word["tokens"]], tokenizer, max_seconds)
+
+    def words_of_each(
+        self,
+        windows: Sequence[list[Part]],
+        tokenizers: Sequence[Tokenizer],
+        encoded: Any,
+        seconds: Sequence[float],
+        wanted: Sequence[bool],
+    ) -> list[list[Part]]:
+        """The words of each window that is wanted, as in :meth:`words`; none of the others."""
+        found: list[list[Part]] = [[] for _ in windows]
         for tokenizer in _distinct(tokenizers, wanted):
-            chosen = [one is tokenizer and long for one, long in zip(tokenizers, wanted, strict=True)]
+            chosen = [one is tokenizer and here for one, here in zip(tokenizers, wanted, strict=True)]
             texts = [
                 [token for part in parts for token in _text(part, tokenizer)] if here else []
                 for parts, here in zip(windows, chosen, strict=True)
             ]
             alignments = self._whisper.find_alignment(tokenizer, texts, encoded, self._frames(seconds))
-            for parts, words, here in zip(windows, alignments, chosen, strict=True):
+            for number, (words, here) in enumerate(zip(alignments, chosen, strict=True)):
                 if here:
-                    merge_punctuations(words, PREPENDED_PUNCTUATION, APPENDED_PUNCTUATION)
-                    parts[:] = _cut(parts, [word for word in words if word["tokens"]], tokenizer, max_seconds)
+                    found[number] = [word for word in words if word["tokens"]]
+        return found
 
     def words(self, parts: list[Part], tokenizer: Tokenizer, encoded: Any, seconds: float) -> list[Part]:
         """The words of one window, each with ``word``, ``tokens``, ``start`` and ``end``."""

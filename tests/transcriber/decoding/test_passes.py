@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from transcriber.audio.mel import MelWindow
-from transcriber.decoding.options import WIDE_BEAM, DecodingOptions
+from transcriber.decoding.options import SURE_TEMPERATURES, WIDE_BEAM, DecodingOptions
 from transcriber.decoding.passes import MAX_RESTS, Call, Passes
 from transcriber.decoding.second_pass import Outcome, Span
 from transcriber.decoding.segments import DecodedSegment
@@ -70,7 +70,7 @@ def test_a_poor_window_is_decoded_again_in_full_context_with_a_wide_beam_and_wit
     passes.take(outcome("lemon", 5.0, 18.0))
     second = called(passes)
     assert second.window.frames == 3000
-    assert second.options == DecodingOptions("en", beam_size=WIDE_BEAM)
+    assert second.options == DecodingOptions("en", beam_size=WIDE_BEAM, fallback_temperatures=SURE_TEMPERATURES)
     passes.take(outcome("all of it", 17.5, 18.0))
     assert (passes.call, texts(passes)) == (None, ["all of it"])
 
