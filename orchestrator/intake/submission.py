@@ -88,10 +88,11 @@ class Submissions:
         webhook: str | None = None,
         force_until: int | None = None,
     ) -> SubmittedJobs:
-        """The same, and whether objects could be compared."""
+        """The same, and whether objects could be compared; one that is refused has queued nothing at all."""
         submission = self.begin(bucket, options, priority, force, webhook=webhook, force_until=force_until)
         submitted: list[Submitted] = []
-        for requested in _chunks(dict.fromkeys(savepaths)):
+        size = CHUNK if webhook is None else max(1, len(savepaths))
+        for requested in _chunks(dict.fromkeys(savepaths), size):
             outcomes = await submission.take(requested)
             async with self._pool.connection() as connection:
                 jobs = await job_queries.current_jobs(connection, bucket, list(requested), options)
@@ -157,7 +158,8 @@ class Submissions:
 
 
 class Submission:
-    """Has savepaths transcribed, a chunk at a time; what is new in a chunk is one transaction, and the rest another.
+    """Has savepaths transcribed, a chunk at a time; what is new in a chunk is one transaction, and the rest another,
+    except that a chunk with a webhook is one altogether.
 
     The same object with the same options is one job, however often it is submitted: one that is unfinished or done is
     left as it is, one that failed or was cancelled continues where it stopped, and if the object has changed since it
@@ -204,7 +206,11 @@ class Submission:
         self._made = 0
 
     async def take(self, requested: Requested) -> dict[str, Outcome]:
-        """Take up to :data:`CHUNK` savepaths; what is done with each."""
+        """Take up to :data:`CHUNK` savepaths; what is done with each.
+
+        Raises:
+            BadRequest: a job has too many webhooks already; nothing of the chunk is queued.
+        """
         if self._begun_after is None:
             async with self._pool.connection() as connection:
                 newest = await versions.newest_id(connection)
@@ -217,12 +223,15 @@ class Submission:
 
     async def _take_unrecorded(self, savepaths: list[str]) -> set[str]:
         """Those of which nothing was known: they are new whatever the request is. None, if another submission has just
-        recorded one of them: all are then looked at one by one.
+        recorded one of them, or one that was recorded may refuse the webhook: all are then looked at one by one.
         """
         priority = self._priority or 0
         try:
             async with self._pool.connection() as connection:
                 recorded = await self._queue.put_first(connection, self.bucket, savepaths, self._options, priority)
+                if self._webhook and recorded:
+                    await connection.rollback()
+                    return set()
                 first = set(savepaths).difference(recorded)
                 if self._webhook:
                     jobs = await versions.current(connection, self.bucket, list(first), self._options)
@@ -356,9 +365,9 @@ class Submission:
         return [savepath for id, savepath in kept.items() if id not in there]
 
 
-def _chunks(savepaths: Mapping[str, None]) -> Iterator[Requested]:
+def _chunks(savepaths: Mapping[str, None], size: int) -> Iterator[Requested]:
     rest = iter(savepaths)
-    while chunk := list(islice(rest, CHUNK)):
+    while chunk := list(islice(rest, size)):
         yield dict.fromkeys(chunk)
 
 

@@ -10,13 +10,16 @@ from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 from tornado.web import Application
 
+from orchestrator.intake.submission import CHUNK
 from orchestrator.jobs import webhooks
+from orchestrator.jobs.models import Options
 from orchestrator.webhooks.signing import Secrets
 from reelscribe.contracts.scopes import Scope
 from reelscribe.errors import SettingsError
 from reelscribe.http.access.tokens import Token, Tokens
 from reelscribe.settings.loading import load_settings
 from reelscribe.trust import Trust, trust
+from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.webhooks.conftest import SECRET
 from tests.orchestrator.webhooks.receiver import Receiver, ReceiverHandler
 
@@ -69,6 +72,24 @@ async def test_without_a_secret_no_submission_has_a_webhook(serving, commands, s
     refused = await commands.run("submit", "a.mp4", "--webhook", "https://example.com/")
     assert refused.code == 2 and "set [webhooks] secret_file in config.cfg first" in refused.err
     assert await sql("select * from jobs") == []
+
+
+@pytest.mark.parametrize("more", [1, CHUNK])
+async def test_a_submission_that_is_refused_for_a_job_with_ten_webhooks_has_queued_nothing(
+    more, serving, orchestrator_service, submissions, sql
+):
+    orchestrator_service.takes_webhooks = True
+    for number in range(webhooks.MOST_OF_A_JOB):
+        await submissions.submit(BUCKET, ["full.mp4"], Options(), webhook=f"https://example.com/{number}")
+    request = {"savepaths": [*(f"{number}.mp4" for number in range(more)), "full.mp4"], "priority": 5}
+    request["webhook"] = "https://example.com/more"
+    async with httpx.AsyncClient(base_url=serving(Tokens()), timeout=60) as http:
+        answer = await http.post("/api/jobs", json=request)
+        assert (answer.status_code, "has 10 webhooks already" in answer.text) == (400, True)
+        assert await sql("select savepath, priority from jobs join media m on m.id = media_id") == [("full.mp4", 0)]
+        assert await sql("select count(*) from procrastinate_jobs") == [(1,)]
+        answer = await http.post("/api/jobs", json={**request, "savepaths": ["new.mp4", "full.mp4"], "webhook": None})
+        assert [job["outcome"] for job in answer.json()["jobs"]] == ["new", "known"]
 
 
 @pytest.mark.parametrize(
