@@ -48,10 +48,10 @@ class _FolderId(NamedTuple):
 
 
 class _Shape(NamedTuple):
-    """What changes while a file is written."""
+    """What changes while a file is written; ``modified`` in seconds, as the extractor has it."""
 
     size: int
-    modified_ns: int
+    modified: float
 
     @classmethod
     def of(cls, path: Path) -> "_Shape | None":
@@ -59,12 +59,13 @@ class _Shape(NamedTuple):
             stat = path.stat()
         except OSError:
             return None  # gone, or not ours to read: then the extractor cannot read it either
-        return cls(stat.st_size, stat.st_mtime_ns)
+        return cls(stat.st_size, stat.st_mtime)
 
-    @property
-    def identity(self) -> Identity | None:
+    def identity(self, path: Path) -> Identity | None:
+        """Of the object, of which an xl.meta has only the time."""
         try:
-            return Identity(None, self.size, datetime.fromtimestamp(self.modified_ns / 1e9, UTC))
+            size = None if path.name == XL_META else self.size
+            return Identity(None, size, datetime.fromtimestamp(self.modified, UTC))
         except (ValueError, OverflowError, OSError):
             return None  # not a time of ours: the extractor is asked
 
@@ -226,7 +227,7 @@ class FolderWatch:
         settled = []
         for file in found:
             shape = _Shape.of(file.path) if self._intake.selection.takes(file.bucket, file.savepath) else None
-            old = shape and time.time() - shape.modified_ns / 1e9 > self._settle_seconds
+            old = shape and time.time() - shape.modified > self._settle_seconds
             if shape and old and file not in self._unsettled and not _is_continued(file):
                 settled.append((file, shape))
             elif shape:
@@ -252,7 +253,7 @@ class FolderWatch:
     async def _take(self, settled: Sequence[tuple[Found, _Shape]]) -> None:
         by_bucket: dict[str, dict[str, Identity | None]] = {}
         for file, shape in settled:
-            by_bucket.setdefault(file.bucket, {})[file.savepath] = shape.identity
+            by_bucket.setdefault(file.bucket, {})[file.savepath] = shape.identity(file.path)
         try:
             for bucket, found in by_bucket.items():
                 outcomes = await self._intake.take(bucket, found)

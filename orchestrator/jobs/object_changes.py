@@ -25,13 +25,20 @@ class Identity(NamedTuple):
 
 
 class NewestJob(NamedTuple):
-    """The newest transcription of a savepath, as far as it takes to compare it with an object."""
+    """The newest transcription of a savepath, as far as it takes to compare it with an object.
+
+    Attributes:
+        etag, size, last_modified: of the object that its last attempt was of, as far as they are known.
+    """
 
     savepath: str
     state: State
     options: dict[str, Any]
     started_at: datetime | None
     finished_at: datetime | None
+    etag: str | None = None
+    size: int | None = None
+    last_modified: datetime | None = None
 
     @property
     def given_up(self) -> bool:
@@ -42,12 +49,17 @@ class NewestJob(NamedTuple):
         """Whether the object may have been replaced since; one that is queued is yet to be transcribed."""
         if found and found.etag:
             return True
-        return self.state != "queued" and (found is None or self.finished_at is None or self.is_outdated(found))
+        return self.state != "queued" and (found is None or self.is_unclear(found) or self.is_outdated(found))
 
     def is_outdated(self, found: Identity) -> bool:
-        """Whether the object was modified after the job ended; of what is done, after that began. A time to come says
-        nothing of what was given up: it would be later than each end.
+        """Whether the object is another one, however old: of what failed, by its ETag, and of what is done, by its size
+        and time. If that is not known, whether it was modified after the job ended; of what is done, after that began.
+        A time to come says nothing of what was given up: it would be later than each end.
         """
+        if self.state == "failed" and found.differs_from(Identity(self.etag)):
+            return True
+        if self.state == "done" and None not in (self.size, self.last_modified, found.size, found.last_modified):
+            return found[1:] != (self.size, self.last_modified)
         since = self.started_at if self.state == "done" else self.finished_at
         if not since or not found.last_modified or found.last_modified <= since:
             return False
@@ -55,4 +67,7 @@ class NewestJob(NamedTuple):
 
     def is_unclear(self, found: Identity | None) -> bool:
         """Whether only the extractor can say; of what is done, the submission asks it."""
-        return self.state != "done" and (found is None or (self.finished_at is None and not found.etag))
+        if self.state == "done":
+            return False
+        can_differ = self.finished_at is None or (self.state == "failed" and self.etag is not None)
+        return found is None or (can_differ and not found.etag)

@@ -75,10 +75,12 @@ async def newest_jobs(connection: Connection, bucket: str, savepaths: Sequence[s
         connection,
         NewestJob,
         """
-        select distinct on (m.savepath) m.savepath, t.state, t.options, t.started_at, t.finished_at
+        select distinct on (m.savepath) m.savepath, t.state, t.options, t.started_at, t.finished_at, a.etag, a.size,
+            a.last_modified
         from unnest(%s::text[]) as wanted (savepath)
         join media m on m.bucket = %s and m.savepath = wanted.savepath
         join transcriptions t on t.media_id = m.id and not t.superseded
+        left join attempts a on a.transcription_id = t.id and a.attempt = t.attempt
         order by m.savepath, t.id desc
         """,
         (list(savepaths), bucket),

@@ -12,6 +12,7 @@ from orchestrator.intake.submission import Submissions
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import Options
 from orchestrator.jobs.object_changes import Identity, NewestJob
+from reelscribe.contracts.events import Failed
 from reelscribe.errors import PeerUnreachable
 from reelscribe.http.access.tokens import Tokens
 from reelscribe.settings.extractor import PathsSection
@@ -20,6 +21,7 @@ from reelscribe.settings.orchestrator import EventsSection, ResultsSection
 from tests.orchestrator.conftest import BUCKET
 from tests.orchestrator.scripted import LONG, finished, started, window
 from tests.orchestrator.watched import watched_bucket
+from tests.waiting import eventually
 
 LATER = datetime.now(UTC) + timedelta(minutes=55)
 EARLIER = LATER - timedelta(hours=2)
@@ -200,3 +202,33 @@ async def test_watch_asks_again_about_what_was_replaced_while_it_was_transcribed
         bucket.put("a.mp4", age=60)
         now = (await objects.identities(BUCKET, ["a.mp4"]))["a.mp4"]
         assert (await intake.take(BUCKET, {"a.mp4": Identity(None, now.size, now.last_modified)}))["changed"] == 1
+
+
+@pytest.mark.parametrize("reported", ["by a listing", "by watch"])
+async def test_a_file_that_failed_and_is_replaced_by_an_older_one_is_taken_up_again_once(
+    reported, pool, queue, submit, job_in, working, transcriber, tmp_path
+):
+    async with watched_bucket(tmp_path / "minio") as bucket, working():
+        objects = Objects(bucket.url, Tokens(), BUCKET)
+        intake = EventIntake(pool, Submissions(pool, queue, objects), RecordingFilter(Settings()), objects)
+
+        async def take() -> Counter[str]:
+            now = (await objects.identities(BUCKET, ["a.mp4"]))["a.mp4"]
+            seen = now if reported == "by a listing" else Identity(None, now.size, now.last_modified)
+            return +await intake.take(BUCKET, {"a.mp4": seen})
+
+        async def fails_as_it_is(b) -> None:
+            now = (await objects.identities(BUCKET, ["a.mp4"]))["a.mp4"]
+            await b.tell(started(LONG, now.etag or ""), Failed(code="cut", message="cut", retryable=False))
+
+        transcriber.scripts = [fails_as_it_is]
+        bucket.put("a.mp4", "cut off")
+        job = await submit("a.mp4")
+        await job_in(job.id, "failed")
+        assert await take() == Counter(known=1)
+        older = bucket.put("complete.mp4", "complete, and longer", age=7200)
+        older.rename(older.with_name("a.mp4"))
+        assert await take() == Counter(again=1)
+        await eventually(lambda: len(transcriber.requests) == 2)
+        await job_in(job.id, "failed")
+        assert await take() == Counter(known=1)

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 
@@ -177,9 +178,21 @@ async def test_a_replaced_file_makes_a_new_version(watching, bucket, store_trans
         await eventually(lambda: sql("select 1 from transcriptions having count(*) = 2"))
 
 
-async def test_a_start_does_not_repeat_what_is_done(watching, bucket, store_transcript, sql):
-    bucket.put("a.mp4")
-    await store_transcript("a.mp4", "hello")
+async def test_a_file_replaced_by_an_older_one_makes_a_new_version(watching, bucket, store_transcript, sql):
+    """As ``rsync -t`` and ``cp -p`` do."""
+    there = bucket.put("a.mp4", "x" * 1000).stat()
+    await store_transcript("a.mp4", "hello", modified=datetime.fromtimestamp(there.st_mtime, UTC))
+    async with watching():
+        await asyncio.sleep(0.5)
+        older = bucket.put(".a.mp4.Xy12Zw", "y" * 1000, age=7200)
+        older.rename(older.with_name("a.mp4"))
+        await eventually(lambda: sql("select 1 from transcriptions having count(*) = 2"))
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_a_start_does_not_repeat_what_is_done(known, watching, bucket, store_transcript, sql):
+    there = bucket.put("a.mp4", "x" * 1000).stat()
+    await store_transcript("a.mp4", "hello", modified=datetime.fromtimestamp(there.st_mtime, UTC) if known else None)
     async with watching():
         await asyncio.sleep(MANY_LOOKS_SECONDS)
     assert await sql("select count(*) from transcriptions") == [(1,)]
