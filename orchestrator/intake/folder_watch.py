@@ -27,6 +27,10 @@ logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it logs the number 
 LOOK_SECONDS = 1.0
 LONG_SECONDS = 60.0
 """Between two looks at all folders, at most, where one has a name that ends each watch."""
+LATE = (
+    f"a folder has a name that is not UTF-8: what comes into any is found up to {LONG_SECONDS:g} s late; rename the "
+    "folder that the log names"
+)
 SCANNED_TOGETHER = 1000
 NO_UTF_8 = "Unable to decode path"
 """Of watchfiles' message about a name, which ends its watch."""
@@ -103,6 +107,7 @@ class FolderWatch:
         self._there: dict[str, _FolderId] = {}
         self._logged = self._refused = ""
         self._rest_seconds = 0.0
+        self._rests = False
         for folder in self._folders.values():
             if not folder.is_dir():
                 raise SettingsError([f"[paths] minio_data_path: there is no folder {folder} to watch"])
@@ -133,7 +138,8 @@ class FolderWatch:
 
     def problems(self) -> list[str]:
         """What is missing now, for monitors."""
-        return [_missing(bucket) for bucket in self.buckets if bucket not in self._there]
+        missing = [_missing(bucket) for bucket in self.buckets if bucket not in self._there]
+        return [*missing, LATE] if self._rests else missing
 
     def _find_folders(self) -> dict[str, "_FolderId"]:
         """The folders that are there: after a mount, or when it was made again, a folder of that name is another one,
@@ -176,6 +182,7 @@ class FolderWatch:
             )
             async with aclosing(seen):
                 async for changes in seen:
+                    self._rests = False
                     yield changes
         except (OSError, RuntimeError, ExceptionGroup) as raised:
             refused = raised.exceptions[0] if isinstance(raised, ExceptionGroup) else raised
@@ -194,6 +201,7 @@ class FolderWatch:
             self._refused = refused
             log.warning("watch: %s: not UTF-8, so it is no object; all folders are looked at again", refused)
         before = self._rest_seconds if watched_seconds < LONG_SECONDS else 0.0
+        self._rests = True
         self._rest_seconds = min(max(LOOK_SECONDS, 2 * before), LONG_SECONDS)
         await _wait(stopping, self._rest_seconds)
 

@@ -122,12 +122,16 @@ async def test_a_name_that_is_not_utf_8_does_not_end_the_watch(
     monkeypatch.setattr(folder_watch, "_wait", wait)
     odd = os.fsencode(folder) + b"/caf\xe9"
     os.mkdir(odd)
-    async with watching():
+    async with watching() as watch:
         for number in (1, 2):
             os.close(os.open(odd + b"/%d.txt" % number, os.O_CREAT))
             bucket.put(f"after {number}.mp4", age=0)
             assert len(await submitted(number)) == number
+            assert watch.problems() == [folder_watch.LATE]
         await asyncio.sleep(MANY_LOOKS_SECONDS)
+        assert watch.problems() == [folder_watch.LATE]
+        os.rename(odd, os.fsencode(folder) + b"/coffee")
+        await eventually(lambda: watch.problems() == [])
     assert "not UTF-8, so it is no object" in caplog.text
     assert waited[:3] == [LOOK_SECONDS, 2 * LOOK_SECONDS, 4 * LOOK_SECONDS]
 
