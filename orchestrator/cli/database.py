@@ -17,9 +17,9 @@ from orchestrator.cli.console import counted, print_json
 from orchestrator.cli.options import confirmed, require_answer, usage
 from orchestrator.database import health
 from orchestrator.database.backups import restoring
-from orchestrator.database.backups.archive import Backup, Manifest, Progress
+from orchestrator.database.backups.archive import Backup, Manifest, Progress, left_behind
 from orchestrator.database.backups.making import make_backup
-from orchestrator.database.backups.target import Target, open_target
+from orchestrator.database.backups.target import Kept, Target, open_target
 from orchestrator.database.backups.upgrading import upgrade as upgrade_database
 from orchestrator.database.pool import one_line
 from orchestrator.database.schema import known_migrations
@@ -42,6 +42,7 @@ def backup(file: Path, replaces: bool, as_json: bool, config: Path | None) -> No
     def work(chosen: Settings) -> int:
         with open_target(chosen.database) as target, _progress() as progress:
             manifest = make_backup(target, file.absolute(), _configuration(chosen, config), replaces, progress)
+            _name_what_is_left(target, file.absolute().parent)
         if as_json:
             print_json({"file": str(file), **_summary(manifest)})
         else:
@@ -70,6 +71,7 @@ def restore(file: Path, only_checks: bool, yes: bool, as_json: bool, config: Pat
                     return 1
                 with _progress() as progress:
                     kept = restoring.replace_with(target, found, progress)
+                _name_what_is_left(target, file.absolute().parent)
         if as_json:
             print_json({"file": str(file), **_summary(found.manifest), "restored": not only_checks, "kept": kept})
             return 0
@@ -96,6 +98,7 @@ def upgrade(file: Path | None, as_json: bool, config: Path | None) -> None:
         path = (file or chosen.database.data_dir.parent / name).absolute()
         with open_target(chosen.database) as target, _progress() as progress:
             done = upgrade_database(target, path, _configuration(chosen, config), progress)
+            _name_what_is_left(target, path.parent)
         if as_json:
             print_json({"migrations": done.migrations if done else [], "backup": str(done.backup) if done else None})
         elif done:
@@ -147,6 +150,7 @@ def kept(bring_back: str | None, remove: str | None, yes: bool, as_json: bool, c
                 restoring.remove(target, remove)
             with target.server() as server:
                 found = target.kept(server)
+            _name_what_is_left(target)
         if as_json:
             print_json([one._asdict() for one in found])
         for one in found if not as_json else ():
@@ -183,9 +187,28 @@ def _run(config: Path | None, work: Callable[[Settings], int]) -> NoReturn:
     raise typer.Exit(code)
 
 
+def _name_what_is_left(target: Target, folder: Path | None = None) -> None:
+    """Say what killed restores and, in a folder, killed backups have left: it takes room, and nothing needs it."""
+    with target.server() as server:
+        left = target.left(server)
+    if left:
+        print_error(_left(left))
+    for path in left_behind(folder) if folder else ():
+        print_error(f"a backup that was killed has left {path}, {path.stat().st_size / MIB:,.0f} MiB; remove that file")
+
+
+def _left(left: Kept) -> str:
+    return (
+        f"a restore that was killed has left the database {left.name}, {left.bytes / MIB:,.0f} MiB; remove it with: "
+        f"orchestrator database kept --remove {left.name}"
+    )
+
+
 def _put_aside(target: Target) -> health.Finding:
     with target.server() as server:
-        found = target.kept(server)
+        found, left = target.kept(server), target.left(server)
+    if left:
+        return health.Finding("kept", True, _left(left))
     if not found:
         return health.Finding("kept", True, "no database of before a restore is kept")
     size = sum(one.bytes for one in found) / MIB

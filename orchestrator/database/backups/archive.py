@@ -23,6 +23,8 @@ from orchestrator.errors import BackupUnusable, InUse, NotWritten
 from reelscribe.temporary_files import SPARE_BYTES
 
 FORMAT = 1
+UNFINISHED = ".partial"
+"""At the end of the name of a backup that is being written."""
 MANIFEST, DUMP, CONFIGURATION = "manifest.json", "database.dump", "config.cfg"
 CHUNK_BYTES = 1 << 20
 LARGEST_MANIFEST_BYTES = 16 << 20
@@ -98,6 +100,20 @@ class BackupWriter:
             raise _not_written(self._path, failed) from None
 
 
+def left_behind(folder: Path) -> list[Path]:
+    """What killed backups have left in a folder: unfinished files of ``*.backup`` that no process is writing."""
+    return [path for path in sorted(folder.glob(f"*.backup{UNFINISHED}")) if _is_abandoned(path)]
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return True
+    except OSError:  # locked by who writes it, or finished meanwhile
+        return False
+
+
 @contextmanager
 def new_backup(path: Path, replaces: bool = False) -> Iterator[BackupWriter]:
     """Write a backup; ``path`` is there once all of it is on the disk, and not before.
@@ -109,7 +125,7 @@ def new_backup(path: Path, replaces: bool = False) -> Iterator[BackupWriter]:
         NotWritten: the file is there already, or cannot be written.
         InUse: another process is writing it.
     """
-    partial = path.with_name(f"{path.name}.partial")
+    partial = path.with_name(path.name + UNFINISHED)
     with ExitStack() as stack:
         try:
             descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -98,13 +98,15 @@ def bring_back(target: Target, name: str) -> str | None:
 
 
 def remove(target: Target, name: str) -> None:
-    """Remove a database that a restore has kept.
+    """Remove a database that a restore has kept, or that a killed one has left.
 
     Raises:
-        DatabaseUnavailable: none of this name is kept.
+        DatabaseUnavailable: there is none of this name.
     """
     with target.server() as server, alone(server):
-        require_kept(target, server, name)
+        left = target.left(server)
+        if not (left and left.name == name):
+            require_kept(target, server, name)
         target.drop(server, name)
 
 

@@ -43,10 +43,15 @@ MARK = "reelscribe: is being restored"
 """The comment of a database that a restore has made and not finished."""
 _MARK = "select shobj_description(oid, 'pg_database') from pg_database where datname = %s"
 _KEPT = "select datname, pg_database_size(datname) from pg_database where starts_with(datname, %s) order by 1"
+_LEFT = """
+    select datname, pg_database_size(oid) from pg_database d
+    where datname = %s and shobj_description(oid, 'pg_database') = %s
+        and not exists (select from pg_stat_activity a where a.datname = d.datname)
+"""
 
 
 class Kept(NamedTuple):
-    """A database that a restore has put aside."""
+    """A database that a restore has put aside, or left behind."""
 
     name: str
     bytes: int
@@ -191,6 +196,11 @@ class Target:
         """The databases that restores have put aside, the oldest first."""
         rows = server.execute(_KEPT, (self._with_suffix("_before_"),)).fetchall()
         return [Kept(*row) for row in rows]
+
+    def left(self, server: psycopg.Connection[Any]) -> Kept | None:
+        """What a killed restore has left; None: nothing, or a restore is filling it."""
+        row = server.execute(_LEFT, (self.unfinished, MARK)).fetchone()
+        return Kept(*row) if row else None
 
     def _free_name(self, server: psycopg.Connection[Any]) -> str:
         """For what is put aside now: that of this second, or of the next one that is not taken."""

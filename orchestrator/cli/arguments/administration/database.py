@@ -108,7 +108,10 @@ def kept(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """List the databases that restores have put aside, bring one back, or remove it."""
+    """List the databases that restores have put aside, bring one back, or remove it.
+
+    One that a killed restore has left is named too, and can be removed.
+    """
     from orchestrator.cli import database as work
 
     work.kept(bring_back, remove, yes, as_json, config)

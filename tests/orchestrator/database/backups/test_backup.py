@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tarfile
 from typing import Any
 
@@ -97,6 +98,29 @@ async def test_kill_9_leaves_no_file_that_looks_like_a_backup(filled, orchestrat
         assert not file.exists()
     assert (await commands.run("database", "backup", str(file))).code == 0
     assert [found.name for found in tmp_path.glob("made*")] == ["made.backup"]
+
+
+WRITES = """
+import pathlib, sys, time
+from orchestrator.database.backups.archive import new_backup
+with new_backup(pathlib.Path(sys.argv[1])):
+    print(flush=True)
+    time.sleep(600)
+"""
+
+
+async def test_what_a_killed_backup_has_left_is_named_by_the_next_in_its_folder(filled, commands, tmp_path):
+    file = tmp_path / "made.backup"
+    with subprocess.Popen([sys.executable, "-c", WRITES, str(file)], stdout=subprocess.PIPE) as writing:
+        assert writing.stdout and writing.stdout.readline() == b"\n"
+        while_written = await commands.run("database", "backup", str(tmp_path / "first.backup"))
+        writing.kill()
+    assert (while_written.code, while_written.err) == (0, "")
+    other = await commands.run("database", "backup", str(tmp_path / "other.backup"))
+    left = f"a backup that was killed has left {file}.partial, 0 MiB; remove that file\n"
+    assert (other.code, other.err) == (0, left)
+    again = await commands.run("database", "backup", str(file))
+    assert (again.code, again.err) == (0, "")
 
 
 async def test_a_stopped_backup_leaves_nothing(filled, orchestrator, tmp_path, target):

@@ -19,6 +19,7 @@ from orchestrator.database.backups.target import Target
 from orchestrator.errors import BackupUnusable, DatabaseProgramFailed, DatabaseUnavailable, InUse, NotWritten
 from tests.orchestrator.commands import gone, processes_of, read_all
 from tests.orchestrator.database.backups.conftest import contents_of, fill, killed, nothing, sessions, small_disk
+from tests.waiting import eventually
 
 
 def forget(url: str) -> None:
@@ -197,6 +198,23 @@ async def test_kill_9_during_a_restore_loses_nothing(filled, backup, orchestrato
     await sessions(target, "application_name = 'reelscribe'", target.unfinished)
     await killed(restoring_it)
     assert before.differences(contents()) == []
+    with target.server() as server:
+        await eventually(lambda: target.left(server))
+    remedy = f"remove it with: orchestrator database kept --remove {target.unfinished}"
+    for command in (["backup", str(file), "--replace"], ["kept"]):
+        assert remedy in (await commands.run("database", *command)).err
+    assert remedy in (await commands.run("database", "check")).out
+    removed = await commands.run("database", "kept", "--remove", target.unfinished, "--yes")
+    assert (removed.code, removed.err) == (0, "no database is kept\n")
+
+
+async def test_a_restore_after_one_that_was_killed_takes_its_place(
+    filled, backup, orchestrator, commands, contents, target
+):
+    file, before = await backup(), contents()
+    restoring_it = await orchestrator.start("database", "restore", str(file), "--yes")
+    await sessions(target, "application_name = 'reelscribe'", target.unfinished)
+    await killed(restoring_it)
     again = await commands.run("database", "restore", str(file), "--yes")
     assert (again.code, again.err) == (0, "")
     assert before.differences(contents()) == []
