@@ -21,6 +21,7 @@ UNIT = (
     "orchestrator/dataset/test_planner.py",
     "orchestrator/dataset/test_utterances.py",
     "orchestrator/edits/test_layer.py",
+    "orchestrator/exports/test_files.py",
     "orchestrator/ingest/test_failures.py",
     "orchestrator/ingest/test_names.py",
     "orchestrator/intake/test_unfinished.py",

@@ -1,13 +1,13 @@
 """Transcripts into a folder that mirrors the savepaths. A file is complete, or it is not there."""
 
 import errno
-import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.errors import NotWritten
-from reelscribe.savepath import leads_out
+from reelscribe.savepath import OWN_PREFIX, leads_out
 
 
 class MirrorFolder:
@@ -47,7 +47,7 @@ def replacing(root: Path, path: Path) -> Iterator[Path]:
     Raises:
         NotWritten: it cannot be written, or a symbolic link leads out of ``root``.
     """
-    unfinished = path.parent / f".reelscribe-{os.getpid()}.part"
+    unfinished = path.parent / f"{OWN_PREFIX}{secrets.token_hex(8)}.part"
     if leads_out(root, path.parent):
         raise NotWritten(f"{path.parent} leads out of {root} by a symbolic link; nothing was written there")
     try:

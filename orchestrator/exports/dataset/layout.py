@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -103,7 +104,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file, which is complete whenever it is looked at."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         with unfinished.open("wb") as file:
             file.write(content)
