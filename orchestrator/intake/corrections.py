@@ -179,7 +179,8 @@ class Corrections:
                 )
                 shown = await transcript_queries.segments_between(connection, job.id, undone.start, undone.end)
                 if joined(now) != joined(undone.ranges):
-                    raise _conflict(savepath, recording.revision, _texts(shown), undone.replaced)
+                    theirs = await _said_between(connection, job, undone.start, undone.end)
+                    raise _conflict(savepath, recording.revision, theirs, undone.replaced)
                 edit = edit.model_copy(update={"replaced": _texts(shown)})
                 stored = await _store(connection, job, recording, layer, edit, undone.ranges_before)
             await history.note_undone(connection, recording.id, undone, number)
@@ -233,11 +234,23 @@ async def _replaced(
         and await history.changed_since(connection, layer, request.base_revision, request.start, request.end)
     )
     if changed:
-        raise _conflict(job.savepath, revision, _texts(shown), [segment.model_dump() for segment in request.segments])
+        theirs = await _said_between(connection, job, request.start, request.end)
+        raise _conflict(job.savepath, revision, theirs, [segment.model_dump() for segment in request.segments])
     ends = max((segment.end for segment in shown), default=request.end)
     if shown and max(abs(shown[0].start - request.start), abs(ends - request.end)) > SAME_SECONDS:
         raise _no_borders(shown[0].start, ends)
     return shown
+
+
+async def _said_between(connection: Connection, job: Job, start: float, end: float) -> list[EditedText]:
+    """The segments that are spoken between two times, also those that begin before or end after them, without what is
+    there only by a client's rounding.
+    """
+    rounded = SAME_SECONDS if end - start > 2 * SAME_SECONDS else 0.0
+    lines = transcript_queries.lines_between(
+        connection, job.id, start + rounded, end - rounded, after=-1, limit=MOST_SEGMENTS
+    )
+    return _texts(await lines)
 
 
 async def _free(connection: Connection, job: Job, request: EditRequest) -> tuple[float, float]:

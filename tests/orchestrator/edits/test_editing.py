@@ -134,6 +134,18 @@ async def test_of_two_edits_of_one_segment_the_second_is_a_conflict_with_both_te
     await edit(4, 7, "We greet Peter.", base=2)
 
 
+async def test_a_conflict_with_a_merge_has_the_merged_text(edit, undo, read):
+    await edit(4, 7, "We meet Peter.")
+    await edit(0, 7, "Good morning, we meet Peter.", base=1)
+    for start, end in ((0, 3), (4, 7)):
+        refused = await edit(start, end, "Mine.", base=0, status=409)
+        assert [(one["start"], one["end"], one["text"]) for one in refused["theirs"]] == [
+            (0, 7, "Good morning, we meet Peter.")
+        ]
+    assert [one["text"] for one in (await undo(1, status=409))["theirs"]] == ["Good morning, we meet Peter."]
+    await edit(0, 7, "Mine.", base=2)
+
+
 async def test_of_two_concurrent_edits_of_one_segment_one_wins(edit, read, api, talk):
     body = {"job": talk.id, "base_revision": 0, "start": 0, "end": 3}
     answers = await asyncio.gather(

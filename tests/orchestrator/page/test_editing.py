@@ -120,6 +120,32 @@ def test_of_two_people_the_second_sees_both_texts_and_decides(page: Page, reelsc
     check_html(f"{reelscribe.orchestrator_url}/media/edited/short.webm")
 
 
+def test_who_edits_a_line_that_someone_else_has_merged_sees_the_merged_text(
+    page: Page, reelscribe: Reelscribe, job: int
+) -> None:
+    url = f"{reelscribe.orchestrator_url}/api/edits/edited/short.webm"
+    page.goto("/media/edited/short.webm")
+    said = texts(page)
+    start = float(lines(page).first.get_attribute("data-start") or 0)
+    end = float(lines(page).last.get_attribute("data-end") or 0)
+    lines(page).nth(1).locator(".text").dblclick()
+    field = page.get_by_label("Text of this line")
+    field.fill("Mine of both.")
+    merged = {"job": job, "start": start, "end": end, "segments": [{"text": "Theirs of both."}]}
+    httpx.post(url, json={**merged, "base_revision": httpx.get(url).json()["revision"]}).raise_for_status()
+    field.press("Control+Enter")
+    dialog = page.get_by_role("dialog", name="Someone else has edited this")
+    expect(dialog.locator(".theirs")).to_have_text("Theirs of both.")
+    dialog.get_by_role("button", name="Save mine").click()
+    expect(lines(page).first.locator(".text")).to_have_text("Mine of both.")
+    expect(lines(page)).to_have_count(1)
+    page.get_by_role("button", name="Undo the last edit").click()
+    expect(lines(page).first.locator(".text")).to_have_text("Theirs of both.")
+    page.get_by_role("button", name="Undo the last edit").click()
+    expect(lines(page)).to_have_count(2)
+    assert texts(page) == said
+
+
 def test_a_text_is_saved_once_and_kept_until_it_is_saved(page: Page, reelscribe: Reelscribe, job: int) -> None:
     held: list[Route] = []
     page.route("**/api/edits/**", lambda route: held.append(route))
