@@ -1,6 +1,6 @@
 """The times of the words in decoded windows, and long segments cut between words."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 from math import ceil
 from statistics import median
@@ -158,6 +158,7 @@ def _pieces(part: Part, words: list[Part], tokenizer: Tokenizer, max_seconds: fl
     before = list(takewhile(lambda token: token >= tokenizer.eot, tokens))
     after = list(takewhile(lambda token: token >= tokenizer.eot, reversed(tokens)))[::-1]
     longest = _longest(words)
+    inside = [{**word, "start": _within(part, word["start"]), "end": _within(part, word["end"])} for word in words]
     pieces = [
         {
             **part,
@@ -167,11 +168,24 @@ def _pieces(part: Part, words: list[Part], tokenizer: Tokenizer, max_seconds: fl
             "end": _within(part, min(group[-1]["end"], group[-1]["start"] + longest)),
             "tokens": [token for word in group for token in word["tokens"]],
         }
-        for group in grouped(words, max_seconds)
+        for group in _with_length(grouped(inside, max_seconds))
     ]
     pieces[0]["tokens"] = before + pieces[0]["tokens"]
     pieces[-1]["tokens"] += after
     return pieces
+
+
+def _with_length(groups: Iterable[Sequence[Part]]) -> list[list[Part]]:
+    """The groups; one that takes no time, as of a word that the alignment puts before its part, is joined with the one
+    before it, or as the first with the one after it.
+    """
+    joined: list[list[Part]] = []
+    for group in groups:
+        if joined and any(one[-1]["end"] <= one[0]["start"] for one in (joined[-1], group)):
+            joined[-1] += group
+        else:
+            joined.append([*group])
+    return joined
 
 
 def _within(part: Part, time: float) -> float:

@@ -100,3 +100,15 @@ async def test_the_cap_holds_over_http(transcriber: Transcriber, mode: str) -> N
     for segment in segments(capped):
         assert "".join(word.word for word in segment.words or ()).strip() == segment.text
         assert segment.end - segment.start <= 1.7
+
+
+@pytest.mark.parametrize("words", [False, True])
+@pytest.mark.parametrize("mode", ["batched", "sequential"])
+async def test_no_piece_is_without_length_however_short_they_are_to_be(
+    transcriber: Transcriber, mode: str, words: bool
+) -> None:
+    options = {"mode": mode, "word_timestamps": words, "condition_on_previous_text": False}
+    capped = await transcriber.events("minute.flac", max_segment_seconds=1, **options)
+    assert text(capped) == text(await transcriber.events("minute.flac", **options))
+    assert [segment for segment in segments(capped) if segment.end <= segment.start] == []
+    assert max(segment.end - segment.start for segment in segments(capped)) <= 1.7
