@@ -171,7 +171,7 @@ class Submission:
         unavailable_reason: why the extractor could not be asked about objects, which then count as unchanged.
 
     Args:
-        priority: of all jobs that are not finished then; None leaves that of existing ones, and is 0 for new ones.
+        priority: of all jobs that are not finished then; None: that of existing or replaced ones, or 0.
         force: make a new version of everything.
         dry_run: change nothing.
         webhook: URL that is notified of the end of each job; of one that has ended, now.
@@ -349,7 +349,7 @@ class Submission:
             if replaced:
                 running = await transitions.supersede(connection, replaced)
                 await self._queue.withdraw(connection, running)
-            made = await versions.add(connection, self.bucket, fresh, self._options, self._priority or 0)
+            made = await versions.add(connection, self.bucket, fresh, self._options, self._priority, replaced)
             reopened = await transitions.reopen(connection, again, self._priority)
             await self._queue.put_new(connection, made)
             await self._queue.put(connection, reopened)

@@ -54,9 +54,18 @@ async def newest_id(connection: Connection) -> int:
 
 
 async def add(
-    connection: Connection, bucket: str, savepaths: Sequence[str], options: Options, priority: int
+    connection: Connection,
+    bucket: str,
+    savepaths: Sequence[str],
+    options: Options,
+    priority: int | None,
+    replaced: Sequence[int] = (),
 ) -> list[int]:
-    """Record transcriptions that do not exist yet; the ids of those that were new."""
+    """Record transcriptions that do not exist yet; the ids of those that were new.
+
+    Args:
+        priority: None: that of the one of these ``replaced`` jobs that each takes the place of, else 0.
+    """
     wanted = {"bucket": bucket, "savepaths": _ordered(savepaths)}
     await connection.execute(
         """
@@ -69,13 +78,17 @@ async def add(
         connection,
         f"""
         insert into jobs (kind, media_id, options, priority, queue_job)
-        select %(kind)s, m.id, %(options)s, %(priority)s, {NEXT_ENTRY}
+        select %(kind)s, m.id, %(options)s, coalesce(%(priority)s::integer, old.priority, 0), {NEXT_ENTRY}
         from unnest(%(savepaths)s::text[]) as wanted (savepath)
-        join media m on m.bucket = %(bucket)s and m.savepath = wanted.savepath order by m.id
+        join media m on m.bucket = %(bucket)s and m.savepath = wanted.savepath
+        left join (
+            select media_id, max(priority) as priority from jobs where id = any(%(replaced)s::bigint[]) group by 1
+        ) old on old.media_id = m.id
+        order by m.id
         on conflict (media_id, options_key, kind) where not superseded do nothing
         returning id
         """,
-        {**_values(options, priority), **wanted},
+        {**_values(options, priority), **wanted, "replaced": list(replaced)},
     )
 
 
@@ -114,7 +127,7 @@ def _ordered(savepaths: Sequence[str]) -> str:
     return text_array(sorted(set(savepaths)))
 
 
-def _values(options: Options, priority: int) -> dict[str, Any]:
+def _values(options: Options, priority: int | None) -> dict[str, Any]:
     return {"kind": TRANSCRIBE, "options": Jsonb(options.chosen()), "priority": priority}
 
 

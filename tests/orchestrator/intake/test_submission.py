@@ -105,6 +105,17 @@ async def test_without_a_priority_jobs_keep_theirs(submissions, submit, prioriti
     assert await priorities() == ([500, 7], [500, 7])
 
 
+async def test_what_replaces_a_job_has_its_priority(submissions, submit, priorities):
+    for savepath, priority in (("a.mp4", 500), ("b.mp4", None), ("c.mp4", 7)):
+        await submit(savepath, priority=priority)
+    names = ["a.mp4", "b.mp4", "c.mp4", "new.mp4"]
+    submitted = await submissions.submit(BUCKET, names, Options(), force=True)
+    assert [job.priority for job, _ in submitted] == [500, 0, 7, 0]
+    assert await priorities() == ([500, 0, 7, 0, 500, 0, 7], [0, 500, 0, 7])
+    again = await submissions.submit(BUCKET, names, Options(), priority=3, force=True)
+    assert [job.priority for job, _ in again] == [3] * 4
+
+
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
 async def test_what_failed_or_was_cancelled_is_queued_again(state, submissions, submit, sql):
     job = await submit("talk.mp4")
