@@ -77,12 +77,13 @@ class Vocabularies:
         What is unfinished gets the words of the moment in which it begins, and edits are kept.
         """
         lists = sorted(await self.listed(), key=lambda one: len(one.prefix), reverse=True)
-        recordings, after = 0, 0
+        recordings: set[tuple[str, str]] = set()
+        after = 0
         while True:
             async with self._pool.connection() as connection:
                 page = await vocabulary.transcribed(connection, prefix, after, PAGE)
             if not page:
-                return Requeued(recordings=recordings, dry_run=dry_run)
+                return Requeued(recordings=len(recordings), dry_run=dry_run)
             after = page[-1].id
             groups: dict[tuple[str, str], list[str]] = defaultdict(list)
             for one in page:
@@ -94,7 +95,7 @@ class Vocabularies:
                 if now != one.given:
                     groups[one.bucket, json.dumps(one.options, sort_keys=True)].append(one.savepath)
             for (bucket, options), savepaths in groups.items():
-                recordings += len(savepaths)
+                recordings.update((bucket, savepath) for savepath in savepaths)
                 if not dry_run:
                     chosen = Options.model_validate(json.loads(options), strict=False)
                     submission = self._submissions.begin(bucket, chosen, force=True)

@@ -75,6 +75,17 @@ async def test_a_change_requeues_what_it_concerns_and_nothing_else(
     assert await requeue("talks/", dry_run=True) == 1
 
 
+async def test_a_recording_with_two_transcripts_is_counted_once(put, commands, store_transcript, sql):
+    await put("", "Ilse")
+    for savepath, options in (("a.mp4", {}), ("a.mp4", {"beam_size": 2}), ("b.mp4", {})):
+        await store_transcript(savepath, "a", **options)
+    await store_transcript("a.mp4", "a", bucket="calls")
+    would = await commands.run("vocabulary", "requeue", "--dry-run")
+    assert would.out == "would transcribe 3 recordings again\n"
+    assert (await commands.run("vocabulary", "requeue", "--yes")).out == "3 recordings queued again\n"
+    assert await sql("select count(*) from jobs where state = 'queued'") == [(4,)]
+
+
 @pytest.mark.parametrize(
     "words", [["a,b"], [" "], ["a\0"], ["a" * 101], ["a"] * 201], ids=lambda words: ascii(words)[:9]
 )
