@@ -17,6 +17,7 @@ from reelscribe import errors
 from reelscribe.contracts.messages import WireModel
 from reelscribe.http.api.operations import JSON, Answer, Operation
 from reelscribe.settings.fields import BucketName
+from reelscribe.text.blank import shows
 from reelscribe.text.srt_vtt import one_line
 
 MOST_EDITS = 1000
@@ -25,7 +26,7 @@ MOST_EDITS = 1000
 
 def _title(text: str) -> str:
     text = one_line(storable(text))
-    if not text:
+    if not shows(text):
         raise ValueError("holds no character that shows")
     return text
 

@@ -26,6 +26,7 @@ from orchestrator.transcripts.models import TranscriptSegment
 from reelscribe.contracts.messages import NonNegativeSeconds, WireModel
 from reelscribe.errors import BadRequest
 from reelscribe.settings.fields import BucketName
+from reelscribe.text.blank import shows
 from reelscribe.text.srt_vtt import one_line
 
 FOLLOW_UP_SECONDS = 10
@@ -44,7 +45,7 @@ TRIES = 3
 
 def _said(text: str) -> str:
     text = one_line(storable(text))
-    if not text:
+    if not shows(text):
         raise ValueError("says nothing; leave the segment out if nothing is said there")
     return text
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import random
 import threading
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -20,69 +19,10 @@ from reelscribe.errors import StreamCut
 from reelscribe.http.access.admission import ANYONE
 from reelscribe.http.access.tokens import Token, Tokens
 from tests.orchestrator.contract import CONTRACT
+from tests.orchestrator.edits.conftest import SAID, TALK, URL
 from tests.waiting import eventually
 
 ANONYMOUS = ANYONE.name
-TALK = "talks/one.mp4"
-URL = f"/api/transcripts/{TALK}"
-SAID = ("Good morning.", "We meat Peter.", "Thank you for watching.")
-
-
-@pytest.fixture
-async def api(serving) -> AsyncIterator[httpx.AsyncClient]:
-    hooks = {"response": [CONTRACT.check]}
-    async with httpx.AsyncClient(base_url=serving(Tokens()), event_hooks=hooks) as client:
-        yield client
-
-
-@pytest.fixture
-async def talk(store_transcript):
-    """Segments of 3 s, one every 4 s."""
-    return await store_transcript(TALK, *SAID)
-
-
-@pytest.fixture
-def edit(api, talk):
-    async def post(start: float, end: float, *segments: str | dict, base: int = 0, job: int = 0, status: int = 200):
-        body = {
-            "job": job or talk.id,
-            "base_revision": base,
-            "start": start,
-            "end": end,
-            "segments": [one if isinstance(one, dict) else {"text": one} for one in segments],
-        }
-        answer = await api.post(f"/api/edits/{TALK}", json=body)
-        assert answer.status_code == status, answer.text
-        return answer.json() if status == 200 else answer.json()["error"]
-
-    return post
-
-
-@pytest.fixture
-def undo(api):
-    async def post(revision: int | None = None, status: int = 200):
-        answer = await api.post(f"/api/edits/{TALK}/undo", json={"revision": revision} if revision else {})
-        assert answer.status_code == status, answer.text
-        return answer.json() if status == 200 else answer.json()["error"]
-
-    return post
-
-
-@pytest.fixture
-def read(api):
-    """What readers see: times, text and author of each segment."""
-
-    async def get(**query):
-        document = (await api.get(URL, params=query)).json()
-        assert [one["index"] for one in document["segments"]] == sorted({one["index"] for one in document["segments"]})
-        return [
-            (one["start"], one["end"], one["text"], one["edited"] and one["edited"]["author"])
-            for one in document["segments"]
-        ]
-
-    return get
-
-
 MACHINE = [(4.0 * number, 4.0 * number + 3, text, None) for number, text in enumerate(SAID)]
 
 
@@ -132,6 +72,11 @@ async def test_of_two_edits_of_one_segment_the_second_is_a_conflict_with_both_te
     assert [one["text"] for one in refused["yours"]] == ["We greet Peter."]
     assert [text for _, _, text, _ in await read()] == ["Good day.", "We meet Peter.", SAID[2]]
     await edit(4, 7, "We greet Peter.", base=2)
+
+
+async def test_a_segment_of_which_nothing_shows_is_refused(edit, read):
+    assert "segments.0.text: says nothing" in (await edit(4, 7, "\u200b", status=400))["message"]
+    assert await read() == MACHINE
 
 
 async def test_a_conflict_with_a_merge_has_the_merged_text(edit, undo, read):
@@ -280,7 +225,8 @@ async def test_a_recording_is_renamed_and_found_by_its_title(api, talk, undo, co
     assert (await api.post(url, json={"title": "Two"})).json()["edit"]["title_before"] == "The first talk"
     assert (await undo())["title"] == "The first talk"
     assert (await undo())["title"] is None
-    assert (await api.post(url, json={"title": " "})).status_code == 400
+    for unseen in (" ", "\u200b", " \u2060\n"):
+        assert (await api.post(url, json={"title": unseen})).status_code == 400
 
 
 REFUSED = (
