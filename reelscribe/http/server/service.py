@@ -184,7 +184,12 @@ class ServiceHandler(RequestHandler):
             connection.stream.begin_request(self.request_id, self.request.version)
         self.caller = self.service.access.caller(self.request)
         self.set_default_headers()  # of a caller that is known; errors have them too
-        self.service.access.admit(self.caller, self.request, type(self), self.public)
+        try:
+            self.service.access.admit(self.caller, self.request, type(self), self.public)
+        except errors.ScopeMissing:
+            if (takes := self.methods()) and self.request.method not in takes:  # no scope would do
+                raise HTTPError(405) from None
+            raise
         if self.declared_bytes > self.max_body_bytes + DRAINED_BYTES:
             raise self.too_large()  # the connection is closed with its body unread
         if self.service.stopping.is_set() and not self.public:

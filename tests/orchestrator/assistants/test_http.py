@@ -111,6 +111,16 @@ async def test_what_is_no_message_is_refused_and_leaves_nothing_open(serving):
         assert (health["machine"], health["status"], health["problems"]) == ("mcp", "ok", [])
 
 
+async def test_a_method_that_the_protocol_has_and_this_service_does_not_take_is_405_with_any_token(serving):
+    async with serving(WRITER, READER) as url, httpx.AsyncClient(headers=HEADERS) as http:
+        for token in (WRITER, READER):
+            http.headers["Authorization"] = f"Bearer {token.secret}"
+            ended = await http.delete(url)
+            assert (ended.status_code, ended.headers["Allow"]) == (405, "POST")
+        http.headers["Authorization"] = "Bearer another"
+        assert (await http.delete(url)).status_code == 401
+
+
 async def test_health_says_that_the_database_is_away(serving, pool):
     await pool.close()
     async with serving(WRITER) as url, httpx.AsyncClient() as http:
