@@ -62,8 +62,9 @@ def export(
         output = STANDARD_OUTPUT
     if output is None or (output == STANDARD_OUTPUT and format.value == PARQUET):
         usage(f"name a folder with --output DIR{'; or --output - for jsonl' if format.value == Format.JSONL else ''}")
-    if output != STANDARD_OUTPUT and os.path.isfile(output):
-        usage(f"--output {visible(output)} is a file; name a folder")
+    if output != STANDARD_OUTPUT and (file := _file_in_place_of_folder(Path(output))):
+        where = "" if file == Path(output) else f": {visible(str(file))}"
+        usage(f"--output {visible(output)}{where} is a file; name a folder")
     if output == STANDARD_OUTPUT and format.value != Format.JSONL and (not named or len(named) > 1):
         usage("standard output takes one transcript, or any number as jsonl; name a folder with --output DIR")
     if output == STANDARD_OUTPUT and as_json:
@@ -97,6 +98,12 @@ def export(
         return 1 if failures or not written else 0
 
     run(config, work)
+
+
+def _file_in_place_of_folder(path: Path) -> Path | None:
+    """What there is in place of a folder, or of one that it is to be in; None: nothing."""
+    there = next((each for each in (path, *path.parents) if os.path.lexists(each)), None)
+    return there if there and not os.path.isdir(there) else None
 
 
 def _names(template: str, format: str) -> FileNames:

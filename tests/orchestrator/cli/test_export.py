@@ -136,11 +136,12 @@ async def test_a_file_that_cannot_be_written_leaves_the_old_one_and_no_other(orc
 
 
 @pytest.mark.parametrize("arguments", ["--all --format parquet", "--all --format srt", "youtube/a.mp4"])
-async def test_an_output_that_is_a_file_is_refused(arguments, commands, transcripts, tmp_path):
+async def test_an_output_that_is_a_file_or_in_one_is_refused(arguments, commands, transcripts, tmp_path):
     (tmp_path / "a.txt").write_text("kept")
-    outcome = await commands.run("export", *arguments.split(), "--output", str(tmp_path / "a.txt"))
-    assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err == f"--output {tmp_path}/a.txt is a file; name a folder\n"
+    for below, where in (("", ""), ("/b/c", f"/b/c: {tmp_path}/a.txt")):
+        outcome = await commands.run("export", *arguments.split(), "--output", f"{tmp_path}/a.txt{below}")
+        assert (outcome.code, outcome.out) == (2, "")
+        assert outcome.err == f"--output {tmp_path}/a.txt{where} is a file; name a folder\n"
     assert (tmp_path / "a.txt").read_text() == "kept"
 
 
