@@ -286,3 +286,17 @@ class RemoteError(ServiceError):
     def __init__(self, status: int, code: str, message: str, retryable: bool, **details: Any) -> None:
         super().__init__(message, **details)
         self.status, self.code, self.retryable = status, code, retryable
+
+
+_STATUSES = {
+    kind.code: kind.status
+    for kind in tuple(globals().values())
+    if isinstance(kind, type) and issubclass(kind, ServiceError) and kind is not RemoteError
+}
+
+
+def late_error(code: str, message: str, retryable: bool, **details: Any) -> RemoteError:
+    """An error that another service could report only after its answer had begun, with the status that it would have
+    had before; 502 if this version does not know the code.
+    """
+    return RemoteError(_STATUSES.get(code, 502), code, message, retryable, **details)

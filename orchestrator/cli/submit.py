@@ -131,15 +131,15 @@ def submit(
             print_error(pause)
         if report.unfinished and not dry_run and not await access.count_workers():
             print_error("no worker is running; the jobs wait for one: orchestrator up (or serve, or worker)")
-        if wait and report.outcomes is None:
+        too_many = wait and report.outcomes is None
+        if too_many:
             print_error(f"--wait follows {MOST_NAMED} jobs at most; see their progress with: orchestrator status")
-            return 1
-        if wait:
+        elif wait:
             jobs = await _follow(access, jobs, as_json)
         if as_json:
             report.print_json(jobs, dry_run)
         failed = wait and any(job.state in ("failed", "cancelled") for job in jobs)
-        return 1 if failed or report.refusals or not report.submitted else 0
+        return 1 if failed or too_many or report.refusals or not report.submitted else 0
 
     run(config, work, creates=not dry_run)
 

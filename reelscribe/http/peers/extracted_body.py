@@ -9,7 +9,7 @@ import httpx
 from reelscribe.contracts.clips import ClipReceipt
 from reelscribe.contracts.extractor import ExtractionReceipt
 from reelscribe.contracts.pictures import SamplesReceipt
-from reelscribe.errors import ExtractionNotFound, RemoteError, ServiceError, StreamCut
+from reelscribe.errors import ExtractionNotFound, RemoteError, ServiceError, StreamCut, late_error
 from reelscribe.http.peers.requests import as_service_errors, unexpected
 
 EXTRACTOR = "the extractor"
@@ -44,7 +44,7 @@ class ExtractedBody(Generic[AnyReceipt]):
         Raises:
             StreamCut: the body ended early, or is not what the receipt says (bytes, SHA-256), or the extractor that
                 sent it was restarted since.
-            RemoteError: the body ended early, and the receipt says why.
+            RemoteError: the body ended early, and the receipt says why; its status is the one of that failure.
         """
         digest, received = hashlib.sha256(), 0
         try:
@@ -80,7 +80,7 @@ class ExtractedBody(Generic[AnyReceipt]):
         except ServiceError:
             return cut
         if receipt.error:
-            return RemoteError(502, **receipt.error.model_dump())
+            return late_error(**receipt.error.model_dump())
         return StreamCut(
             f"{cut.message}; the extractor says: {receipt.reason or receipt.state}", **self._numbers(receipt)
         )

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from orchestrator.cli.main import cli
+from orchestrator.cli.submission.submit_report import MOST_NAMED
 from orchestrator.database.pool import make_pool
 from orchestrator.intake.submission import CHUNK
 from orchestrator.jobs import queries as job_queries
@@ -72,6 +73,16 @@ async def test_refusals_and_totals_are_in_the_json(orchestrator):
     assert (printed["totals"]["new"], printed["totals"]["refused"], printed["dry_run"]) == (1, 1, False)
     assert printed["refused"] == [{"where": "<stdin>:2", "reason": "must not contain '.' or '..' as a folder"}]
     assert [(job["savepath"], job["outcome"], job["state"]) for job in printed["jobs"]] == [("a.mp4", "new", "queued")]
+
+
+async def test_more_jobs_than_wait_follows_are_in_the_json_too(commands, tmp_path, sql):
+    names = tmp_path / "names.txt"
+    names.write_text("".join(f"{number}.mp4\n" for number in range(MOST_NAMED + 1)))
+    outcome = await commands.run("submit", "--from-file", str(names), "--wait", "--json")
+    assert (outcome.code, f"--wait follows {MOST_NAMED} jobs at most" in outcome.err) == (1, True)
+    report = json.loads(outcome.out)
+    assert (report["jobs"], report["totals"]["new"]) == (None, MOST_NAMED + 1)
+    assert await sql("select count(*) from jobs") == [(MOST_NAMED + 1,)]
 
 
 async def test_all_objects_of_the_bucket_are_submitted(with_extractor):
