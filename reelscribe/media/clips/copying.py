@@ -13,6 +13,7 @@ from fractions import Fraction
 from itertools import chain
 from typing import Any
 
+from reelscribe.media.clips.cutting import length
 from reelscribe.media.clips.recording import Recording
 from reelscribe.media.pictures.source import Failed, send
 
@@ -29,14 +30,20 @@ FRAGMENTED = {
 
 
 def copy(av: Any, task: dict[str, Any]) -> None:
-    """Write the packets of the part, from the last key frame that is not after its start."""
+    """Write the packets of the part, from the last key frame that is not after its start; none if no picture is shown
+    then any more.
+    """
     [part] = task["parts"]
-    recording = Recording(av, task)
+    recording, start = Recording(av, task), Fraction(part["start"])
     if recording.without_pts and recording.picture.codec_context.has_b_frames:
         raise Failed("no_times")
-    for beginning in recording.sought(Fraction(part["start"])):
+    for beginning in recording.sought(start):
         packets = recording.packets([stream for stream in (recording.picture, recording.sound) if stream is not None])
-        kept = _from_key_frame(recording, packets, Fraction(part["start"]), task, late=beginning)
+        kept = _from_key_frame(recording, packets, start, task, late=beginning)
+        if kept and _ends(recording, kept) <= start:
+            ended = {"first": None, "frames": 0, "ends": None, "longest": 0.0}
+            send("done", parts=[ended], corrupt=0, failed=len(recording.damage.failed))
+            return
         if kept:
             send("done", **_remux(av, task, recording, kept, packets, Fraction(part["end"])))
             return
@@ -75,6 +82,17 @@ def _from_key_frame(
         if size > task["most_bytes"]:
             raise Failed("group_too_large", task["most_bytes"] >> 20)
     return kept if found else []
+
+
+def _ends(recording: Recording, kept: list[Any]) -> Fraction:
+    """Seconds of the recording at which the last of these pictures ends."""
+    durations = {
+        packet.dts if packet.pts is None else packet.pts: packet.duration
+        for packet in kept
+        if packet.stream.index == recording.picture.index
+    }
+    *before, last = sorted(durations)
+    return recording.clock.seconds(last) + length(recording, last, durations[last], before[-1] if before else None)
 
 
 def _remux(

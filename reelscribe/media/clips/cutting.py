@@ -82,10 +82,15 @@ def describe(recording: Recording, frame: Any, name: str) -> dict[str, Any]:
     }
 
 
-def length(recording: Recording, frame: Any, before: Any) -> Fraction:
-    """How long the last frame of the recording is shown."""
-    duration: int = getattr(frame.frame, "duration", None) or (frame.pts - before if before is not None else 0)
-    return duration * recording.clock.unit or 1 / Fraction(recording.picture.average_rate or 25)
+def length(recording: Recording, pts: int, duration: int | None, before: int | None) -> Fraction:
+    """How long the last picture of the recording is shown.
+
+    Args:
+        duration: as stored; None or 0 if it is not.
+        before: timestamp of the picture before.
+    """
+    lasts = duration or (pts - before if before is not None else 0)
+    return lasts * recording.clock.unit or 1 / Fraction(recording.picture.average_rate or 25)
 
 
 def cut(av: Any, task: dict[str, Any]) -> None:
@@ -126,7 +131,8 @@ def _each(recording: Recording, start: Fraction, end: Fraction) -> Iterator[Plac
             continue
         held = latest = frame
     if held is not None:
-        ends = recording.clock.seconds(held.pts) + length(recording, held, before)
+        shown = length(recording, held.pts, getattr(held.frame, "duration", None), before)
+        ends = recording.clock.seconds(held.pts) + shown
         if ends > start:
             yield held, max(Fraction(0), recording.clock.seconds(held.pts) - start), ends
 

@@ -30,7 +30,7 @@ from reelscribe.media.pictures.tar import header
 from reelscribe.media.stored_object import open_file
 from reelscribe.settings.extractor import ExtractionSection
 from tests.extractor_api.clips import clock
-from tests.extractor_api.clips.clock import AAC, H264, TAGS, make, played
+from tests.extractor_api.clips.clock import AAC, H264, KINDS, TAGS, make, played
 from tests.extractor_api.clips.test_clip import clip, receipt
 from tests.extractor_api.conftest import Serve
 
@@ -108,7 +108,26 @@ async def test_a_clip_that_ends_with_the_recording_says_so(clips: httpx.AsyncCli
     kept = await receipt(clips, await clip(clips, "clock.mp4", start=7.5, duration=2.0))
     assert (kept["state"], kept["seconds"], kept["frames"]) == ("complete", 0.5, 13)
     assert kept["remarks"] == ["the recording ends 1.500 s before the requested part does"]
-    assert await refused(clips, "/extract-clip", savepath="clock.mp4", start=9, duration=1) == (422, "past_the_end")
+
+
+@pytest.mark.parametrize("name", [*KINDS, "half.mp4"])
+async def test_no_mode_makes_a_clip_of_what_comes_after_the_end(
+    name: str, clips: httpx.AsyncClient, clock_bucket: Path
+) -> None:
+    source = clock_bucket / name
+    end = float(played(source)[-1].seconds) - clock.origin(source) + 1 / clock.FPS
+    for start in (end + 0.001, 9, 6993):
+        for mode in ("exact", "copy"):
+            part: dict[str, Any] = {"savepath": name, "start": start, "duration": 1, "mode": mode}
+            assert await refused(clips, "/extract-clip", **part) == (422, "past_the_end"), part
+    refusal = {"savepath": name, "start": 9, "duration": 1, "mode": "copy", "audio": "wav"}
+    assert await refused(clips, "/extract-clip", **refusal) == (422, "past_the_end")
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_a_copy_may_begin_with_the_last_picture(name: str, clips: httpx.AsyncClient) -> None:
+    response = await clip(clips, name, start=clock.SECONDS - 0.03, duration=1, mode="copy")
+    assert played(response.content)[-1].number == clock.FPS * clock.SECONDS - 1
 
 
 async def test_a_slide_is_shown_from_the_start_on_although_it_appeared_before(odd: httpx.AsyncClient) -> None:

@@ -52,6 +52,16 @@ async def test_a_recording_is_cut_into_clips_and_a_short_rest_is_none(make):
         assert -25 < record["loudness"] < -15
 
 
+@pytest.mark.parametrize("mode", ["exact", "copy"])
+async def test_a_row_after_the_end_is_no_clip_of_what_came_before(make, tmp_path, mode):
+    (tmp_path / "list.csv").write_text("id,start,end\na,4,6\na,5,7\na,60,62\n")
+    _, found = await make("--manifest", str(tmp_path / "list.csv"), "--mode", mode)
+    [record] = records(found)
+    assert record["start"] + record["duration"] == pytest.approx(5.0, abs=0.11)
+    failed = parquet.read_table(tmp_path / "data" / "failed.parquet").to_pylist()
+    assert [row["error_code"] for row in failed] == ["past_the_end", "past_the_end"]
+
+
 async def test_clips_that_a_list_names_are_named_as_vggsound_does(make, tmp_path):
     (tmp_path / "list.csv").write_text('a,3,"dogs, barking",train\na,60,horn,test\n')
     outcome, found = await make("--manifest", str(tmp_path / "list.csv"), "--audio", "none")
