@@ -52,6 +52,14 @@ async def test_a_recording_is_cut_into_clips_and_a_short_rest_is_none(make):
         assert -25 < record["loudness"] < -15
 
 
+@pytest.mark.parametrize("audio", ["none", "wav"])
+async def test_copies_end_with_the_recording_and_a_short_rest_is_none(make, audio):
+    _, found = await make("a.mp4", "--seconds", "2", "--mode", "copy", "--audio", audio)
+    assert [(one["key"][-6:], one["start"], one["duration"]) for one in records(found)] == [
+        ("000000", 0.0, pytest.approx(2.0, abs=0.11)), ("002000", 0.0, pytest.approx(4.0, abs=0.11)),
+    ], "its only key frame is its first picture"  # fmt: skip
+
+
 @pytest.mark.parametrize("mode", ["exact", "copy"])
 async def test_a_row_after_the_end_is_no_clip_of_what_came_before(make, tmp_path, mode):
     (tmp_path / "list.csv").write_text("id,start,end\na,4,6\na,5,7\na,60,62\n")

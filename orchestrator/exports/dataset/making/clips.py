@@ -46,7 +46,8 @@ async def clips(extractor: ExtractorClient, plan: PlanSettings, item: Item) -> A
             yield Missing(start, failure.code, failure.message)
             number += 1
             continue
-        if number and sample.values["duration"] < settings.seconds - SHORT_SECONDS:
+        ends = sample.values["start"] + sample.values["duration"]  # a copy begins before what was asked for
+        if number and ends - start < settings.seconds - SHORT_SECONDS:
             return
         yield sample
         number += 1
