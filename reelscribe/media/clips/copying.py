@@ -116,6 +116,8 @@ def _remux(
             continue
         order = packet.dts if packet.dts is not None and index == picture.index else stamp
         if order * time_base - recording.clock.origin >= end:
+            if index == picture.index:
+                ends = max(ends, end)  # Matroska does not say how long a slide is shown
             ended.add(index)
             if ended == set(streams) or order * time_base - recording.clock.origin >= end + LONGEST_WAIT_SECONDS:
                 break

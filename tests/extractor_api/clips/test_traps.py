@@ -55,6 +55,7 @@ def odd_bucket(clock_bucket: Path, making_ffmpeg: FFmpeg, run_ffmpeg: Callable[.
     make(folder, making_ffmpeg.path, "untagged.mp4", *H264, "-t", "1", *AAC, filters=unknown, matrix="bt601")
     slides = f"select='eq(n,0)+eq(n,70)+eq(n,110)',{TAGS}"
     make(folder, making_ffmpeg.path, "slides.mp4", *H264, *AAC, "-fps_mode", "vfr", filters=slides)
+    make(folder, making_ffmpeg.path, "slides.mkv", *H264, "-bf", "0", *AAC, "-fps_mode", "vfr", filters=slides)
     late = ("-bsf:v", "setts=pts=PTS+0.4/TB:dts=DTS+0.4/TB")
     run_ffmpeg("-i", folder / "clock.mkv", "-c", "copy", *late, folder / "late.mkv")
     for name, offset in (("plain.ts", "0"), ("wraps.ts", "95440")):
@@ -133,6 +134,12 @@ async def test_a_copy_may_begin_with_the_last_picture(name: str, clips: httpx.As
 async def test_a_slide_is_shown_from_the_start_on_although_it_appeared_before(odd: httpx.AsyncClient) -> None:
     pictures = played((await clip(odd, "slides.mp4", start=3.0, duration=2.0)).content)
     assert [(float(shown.seconds), shown.number) for shown in pictures] == [(0.0, 70), (pytest.approx(1.4), 110)]
+
+
+async def test_a_copy_of_a_slide_is_complete_although_no_length_of_it_is_stored(odd: httpx.AsyncClient) -> None:
+    kept = await receipt(odd, await clip(odd, "slides.mkv", start=1.0, duration=1.0, mode="copy"))
+    assert (kept["state"], kept["begins"], kept["seconds"], kept["frames"]) == ("complete", 0.0, 2.0, 1)
+    assert kept["remarks"] == []
 
 
 async def test_a_picture_that_begins_late_keeps_its_time(odd: httpx.AsyncClient) -> None:
