@@ -74,28 +74,57 @@ class ResultStore:
         async with self._pool.connection() as connection:
             stored = await job_queries.newest_finished(connection, attempt.bucket, attempt.savepath)
             about = await transcript_queries.about_transcript(connection, stored) if stored else None
+            ambiguous = await transcript_queries.shares_stem(connection, attempt.bucket, attempt.savepath)
         if about:
-            await self._store(attempt, about)
+            await self._store(attempt, about, ambiguous)
+        if ambiguous:
+            await self._rename_others(attempt)
         async with self._pool.connection() as connection:
             await transitions.finish(connection, attempt)
             newest = await job_queries.newest_finished(connection, attempt.bucket, attempt.savepath)
-            done = stored and (stored.id, stored.revision)
-            if (
-                newest and (newest.id, newest.revision) != done
-            ):  # it was finished or edited while the old one was stored
-                await self._queue.put(connection, await transitions.repeat(connection, attempt.id))
+            done = stored and (stored.id, stored.revision), ambiguous
+            if newest:
+                now_ambiguous = await transcript_queries.shares_stem(connection, attempt.bucket, attempt.savepath)
+                if ((newest.id, newest.revision), now_ambiguous) != done:  # something was finished or edited meanwhile
+                    await self._queue.put(connection, await transitions.repeat(connection, attempt.id))
 
-    async def _store(self, attempt: Attempt, transcript: Transcript) -> None:
-        stored = [await self._put(attempt, transcript, format) for format in self._section.formats]
+    async def _rename_others(self, attempt: Attempt) -> None:
+        """Store those again that had their name for themselves until this recording was transcribed.
+
+        One that is being stored is left alone: it looks for this recording before it ends.
+        """
         assert self._section.bucket
-        await remove_all_but(self._pool, self._bucket, attempt, {self._section.bucket: stored})
+        others = []
+        async with self._pool.connection() as connection:
+            sharing = await transcript_queries.sharing_stem(connection, attempt.bucket, attempt.savepath)
+            for savepath, id in sharing.items():
+                job = await job_queries.newest_finished(connection, attempt.bucket, savepath)
+                if not job:
+                    continue
+                about = await transcript_queries.about_transcript(connection, job)
+                noted = await deletion.noted_results(connection, id, self._section.bucket)
+                wanted = set(self._names_of(about, ambiguous=True).values())
+                if not wanted <= noted and noted & set(self._names_of(about, ambiguous=False).values()) - wanted:
+                    others.append(id)
+            await self._queue.put(connection, await transitions.catch_up(connection, STORE_RESULT, others, PRIORITY))
+
+    async def _store(self, attempt: Attempt, transcript: Transcript, ambiguous: bool) -> None:
+        names = self._names_of(transcript, ambiguous)
+        for format, name in names.items():
+            await self._put(attempt, transcript, format, name)
+        assert self._section.bucket
+        await remove_all_but(self._pool, self._bucket, attempt, {self._section.bucket: list(names.values())})
         log.info("%s: result stored as %s", transcript.job.savepath, ", ".join(self._section.formats))
 
-    async def _put(self, attempt: Attempt, transcript: Transcript, format: Format) -> str:
-        """The name of the object."""
-        async with self._pool.connection() as connection:
-            name = await file_name(connection, self._names, transcript, format)
-        name = self._section.prefix + for_one_bucket(transcript.job.bucket, name, self._recordings)
+    def _names_of(self, transcript: Transcript, ambiguous: bool) -> dict[Format, str]:
+        """The name of the object of each format."""
+        bucket, names = transcript.job.bucket, dict[Format, str]()
+        for format in self._section.formats:
+            name = file_name(self._names, transcript, format, ambiguous=ambiguous)
+            names[format] = self._section.prefix + for_one_bucket(bucket, name, self._recordings)
+        return names
+
+    async def _put(self, attempt: Attempt, transcript: Transcript, format: Format, name: str) -> None:
         try:
             with SpooledTemporaryFile(IN_MEMORY_BYTES) as content:
                 async for part in parts(self._pool, transcript, format):
@@ -104,7 +133,6 @@ class ResultStore:
         except OSError as full:
             reason = f"the temporary file of {name} cannot be written: {full.strerror or full}"
             raise NoRoom(reason) from full
-        return name
 
     async def _put_object(self, attempt: Attempt, name: str, content: IO[bytes], content_type: str) -> None:
         """The name is recorded before, so that a deletion finds it; and while the object is written, deletions wait.

@@ -223,6 +223,12 @@ async def note_result(connection: Connection, media_id: int, bucket: str, name: 
     )
 
 
+async def noted_results(connection: Connection, media_id: int, bucket: str) -> set[str]:
+    """The names of the objects of a recording that are stored there, or about to be."""
+    statement = "select name from stored_results where media_id = %s and bucket = %s"
+    return set(await fetch_column(connection, statement, (media_id, bucket)))
+
+
 async def note_made(connection: Connection, media_id: int, bucket: str, name: str, made_of: str) -> None:
     """This object is stored, and was made of that."""
     await connection.execute(

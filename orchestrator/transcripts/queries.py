@@ -216,19 +216,24 @@ async def count_finished(
 
 async def shares_stem(connection: Connection, bucket: str, savepath: str) -> bool:
     """Whether another recording with a transcript has the same name up to its ending: ``a/b.mp4`` and ``a/b.wav``."""
+    return bool(await sharing_stem(connection, bucket, savepath))
+
+
+async def sharing_stem(connection: Connection, bucket: str, savepath: str) -> dict[str, int]:
+    """The savepaths of those others, with the ids of their recordings."""
     begin = savepath.removesuffix(PurePosixPath(savepath).suffix)
-    cursor = await connection.execute(
+    rows = await fetch_all(
+        connection,
         """
-        select from media m
+        select m.savepath, m.id from media m
         where m.bucket = %(bucket)s and m.savepath <> %(savepath)s
             and (m.savepath like %(begin)s or m.savepath = %(stem)s)
             and substr(m.savepath, length(%(stem)s::text) + 2) !~ '[/.]'
             and exists (select from transcriptions t where t.media_id = m.id and t.state = 'done')
-        limit 1
         """,
         {"bucket": bucket, "savepath": savepath, "begin": starting_with(f"{begin}."), "stem": begin},
     )
-    return await cursor.fetchone() is not None
+    return dict(rows)
 
 
 class ListQuery(WireModel):

@@ -127,6 +127,41 @@ async def test_names_follow_the_setting_and_no_recording_takes_that_of_another(s
     assert "of talks/a.wav" in read(s3, "en/talks/a.wav.srt")
 
 
+async def test_a_name_is_changed_when_a_later_recording_has_it_too(storing, store_transcript, s3, status):
+    async with storing(formats="json, srt, txt"):
+        for savepath in ("talks/talk.mp3", "talks/talk.de.mp3", "talks/talk.wav", "talks/talk.m4a"):
+            await store_transcript(savepath, f"of {savepath}", language="de" if savepath.endswith("m4a") else "en")
+            await status(pending=0)
+    assert [name for name in names(s3) if name.endswith(".srt")] == [
+        "talks/talk.de.en.srt", "talks/talk.m4a.de.srt", "talks/talk.mp3.en.srt", "talks/talk.wav.en.srt",
+    ]  # fmt: skip
+    assert "of talks/talk.mp3" in read(s3, "talks/talk.mp3.en.srt")
+
+
+async def test_no_name_is_shared_by_recordings_that_are_stored_at_the_same_time(
+    store, store_transcript, pool, s3, sql, storing, status, monkeypatch
+):
+    wanted = store(formats="srt")
+    await wanted.follow_transcriptions()
+    await store_transcript("talk.mp3", "first")
+    [(id, queue_job)] = await sql("select id, queue_job from jobs where kind = %s", STORE_RESULT)
+    async with pool.connection() as connection:
+        attempt = await transitions.begin(connection, queue_job, id)
+    put = wanted._bucket.put
+
+    def put_slowly(*arguments):
+        asyncio.run_coroutine_threadsafe(store_transcript("talk.wav", "second"), loop).result()
+        put(*arguments)
+
+    loop = asyncio.get_running_loop()
+    with monkeypatch.context() as patch:
+        patch.setattr(wanted._bucket, "put", put_slowly)
+        await wanted.work(attempt)
+    async with storing(formats="srt"):
+        await status(pending=0)
+    assert names(s3) == ["talk.mp3.en.srt", "talk.wav.en.srt"]
+
+
 async def test_it_is_caught_up_with_in_steps(storing, store_transcript, s3, status, monkeypatch):
     monkeypatch.setattr(pending, "MOST_AT_A_TIME", 2)
     for number in range(5):
