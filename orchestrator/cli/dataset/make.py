@@ -265,10 +265,11 @@ async def _build(session: Session, folder: DatasetFolder, dataset: Dataset) -> b
     except asyncio.CancelledError:
         print_error("the shards are built without you; run the command again to follow and finish the dataset")
         raise
-    lacking = [shard for shard in shards if shard.state != "done"]
-    if lacking:
-        print_error(f"{counted(len(lacking), 'shard')} could not be built; run the command again to try again")
-    return not lacking
+    if cancelled := sum(shard.state == "cancelled" for shard in shards):
+        print_error(f"cancelled: {counted(cancelled, 'shard')} of {len(shards)}; run the command again to continue")
+    if lacking := sum(shard.state not in ("done", "cancelled") for shard in shards):
+        print_error(f"{counted(lacking, 'shard')} could not be built; run the command again to try again")
+    return not cancelled and not lacking
 
 
 async def _queue_again(session: Session, folder: DatasetFolder, dataset: Dataset) -> None:

@@ -265,6 +265,16 @@ async def test_it_can_be_left_cancelled_and_continued(talks, orchestrator, comma
     assert "continued: 0 shards of 1 built" in continued.err
 
 
+async def test_a_command_that_waits_says_that_its_dataset_was_cancelled(talks, orchestrator, commands, tmp_path):
+    command = await orchestrator.start("dataset", "make", "speech", "--all", "--output", str(tmp_path / "data"))
+    await command.says("no worker is running")
+    assert (await commands.run("dataset", "cancel", str(tmp_path / "data"))).code == 0
+    left = await command.ends()
+    assert (left.code, left.out) == (1, "")
+    assert "cancelled: 1 shard of 1; run the command again to continue" in left.err
+    assert "could not be built" not in left.err
+
+
 async def test_a_finished_plan_no_longer_holds_what_was_said(talks, make, building, sql):
     async with building():
         await make("--all")
