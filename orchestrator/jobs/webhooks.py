@@ -5,7 +5,7 @@ one is fenced by its number, as the attempts at jobs are. Functions take the con
 belongs to one transaction.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -121,13 +121,17 @@ async def subscribe(connection: Connection, jobs: Sequence[int], url: str) -> No
     )
 
 
-async def take(connection: Connection, most: int, lost_after: float, except_for: Collection[int]) -> list[Message]:
-    """Begin attempts at what is due. If the oldest are all of busy endpoints, the others are looked through one by one,
-    not all the messages that wait for a busy one.
+async def take(
+    connection: Connection, most: int, together: int, lost_after: float, running: Mapping[int, int]
+) -> list[Message]:
+    """Begin attempts at what is due: first at the endpoints with the fewest, and of one endpoint last at what was
+    cancelled, which may be thousands of jobs at a time. If the oldest messages are all of busy endpoints, the others
+    are looked through one by one, not all the messages that wait for a busy one.
 
     Args:
+        together: attempts at one endpoint at the same time.
         lost_after: seconds after which an attempt whose outcome is not recorded is considered lost.
-        except_for: endpoints that are busy.
+        running: attempts that run, by endpoint.
     """
     async with connection.cursor(row_factory=class_row(Message)) as cursor:
         await cursor.execute(
@@ -136,8 +140,10 @@ async def take(connection: Connection, most: int, lost_after: float, except_for:
                 due_at = now() + make_interval(secs => %(lost_after)s)
             from webhook_endpoints e
             where e.id = d.endpoint_id and d.id in (
-                with recursive oldest as materialized (
-                    select id, endpoint_id, due_at from webhook_deliveries
+                with recursive busy (endpoint_id, attempts) as (
+                    select * from unnest(%(busy)s::bigint[], %(attempts)s::integer[])
+                ), oldest as materialized (
+                    select endpoint_id, due_at from webhook_deliveries
                     where state = 'pending' and due_at <= now() order by due_at, id limit %(window)s
                 ), waiting (endpoint_id) as (
                     select min(endpoint_id) from webhook_deliveries
@@ -148,25 +154,35 @@ async def take(connection: Connection, most: int, lost_after: float, except_for:
                         select min(next.endpoint_id) from webhook_deliveries next
                         where next.state = 'pending' and next.endpoint_id > waiting.endpoint_id
                     ) from waiting where endpoint_id is not null
-                ), found as materialized (
-                    select id, due_at from oldest where endpoint_id <> all(%(busy)s)
+                ), found (endpoint_id, due_at) as (
+                    select endpoint_id, min(due_at) from oldest group by endpoint_id
                     union all
-                    select first.id, first.due_at from waiting cross join lateral (
-                        select id, due_at from webhook_deliveries
-                        where endpoint_id = waiting.endpoint_id and state = 'pending' and due_at <= now()
-                        order by due_at, id limit %(most)s * 4
-                    ) first where waiting.endpoint_id <> all(%(busy)s)
-                    order by due_at, id
+                    select endpoint_id, null from waiting where endpoint_id not in (select endpoint_id from oldest)
+                ), chosen as materialized (
+                    select endpoint_id, %(together)s - coalesce(attempts, 0) as room
+                    from found left join busy using (endpoint_id)
+                    where coalesce(attempts, 0) < %(together)s order by attempts nulls first, due_at
                 )
-                select free.id from found cross join lateral (
-                    select id from webhook_deliveries
-                    where id = found.id and state = 'pending' and due_at <= now() for update skip locked
+                select free.id from chosen cross join lateral (
+                    select due.id from (values (false), (true)) as of (cancelled) cross join lateral (
+                        select id from webhook_deliveries
+                        where endpoint_id = chosen.endpoint_id and (event = 'job.cancelled') = of.cancelled
+                            and state = 'pending' and due_at <= now()
+                        order by due_at, id limit chosen.room for update skip locked
+                    ) due limit chosen.room
                 ) free limit %(most)s
             )
             returning d.id, d.message_id, d.endpoint_id as endpoint, e.url, d.event, d.data, d.created_at,
                 d.attempts as attempt
             """,
-            {"lost_after": lost_after, "busy": list(except_for), "most": most, "window": WINDOW},
+            {
+                "lost_after": lost_after,
+                "busy": list(running),
+                "attempts": list(running.values()),
+                "most": most,
+                "together": together,
+                "window": WINDOW,
+            },
         )
         return sorted(await cursor.fetchall())
 

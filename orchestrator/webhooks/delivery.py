@@ -6,6 +6,7 @@ minutes. An attempt that a kill has ended is begun again once its time is over.
 """
 
 import asyncio
+import collections
 import logging
 import time
 from contextlib import suppress
@@ -17,7 +18,7 @@ from orchestrator.database.reconnect import retry_on_reconnect
 from orchestrator.jobs import webhooks
 from orchestrator.jobs.webhooks import Message
 from orchestrator.webhooks.messages import body_of
-from orchestrator.webhooks.sending import GONE, Reply, Sender
+from orchestrator.webhooks.sending import GONE, READING_SECONDS, Reply, Sender
 from orchestrator.worker.retry import exponential
 from reelscribe.settings.orchestrator import WebhooksSection
 
@@ -55,9 +56,12 @@ class WebhookDelivery:
         self._section = section
         self._public_url = public_url
         self._default_bucket = default_bucket
+        self._lost_after = section.timeout + READING_SECONDS + RECORDING_SECONDS
         self._backoff = exponential(section.retry_seconds, section.longest_retry_seconds)
         self._running: dict[asyncio.Task[None], int] = {}
         """By attempt: at which receiver."""
+        self._freed = asyncio.Event()
+        """Set when an attempt has ended: another may begin."""
         self._chores_due = 0.0
         self._attempts = Counter(
             "reelscribe_webhook_attempts",
@@ -77,15 +81,16 @@ class WebhookDelivery:
         assert task
         try:
             while not task.cancelling():  # asyncio.wait_for of Python 3.11, in psycopg's pool, may swallow it
+                self._freed.clear()
                 try:
                     await self._do_chores()
                     await self._begin()
                 except CONNECTION_ERRORS as lost:
                     log.debug("webhooks: not now: %s", one_line(lost))
-                if self._running:
-                    await asyncio.wait(self._running, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                else:
-                    await asyncio.sleep(POLL_SECONDS)
+                await self._sender.close_unused()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await self._freed.wait()
             raise asyncio.CancelledError
         finally:
             for attempt in self._running:
@@ -94,10 +99,10 @@ class WebhookDelivery:
                 await asyncio.wait(self._running)
 
     async def _begin(self) -> None:
-        while room := min(MOST_TOGETHER, MOST_RUNNING - len(self._running)):
+        while room := MOST_RUNNING - len(self._running):
+            running = collections.Counter(self._running.values())
             async with self._pool.connection() as connection:
-                lost_after = self._section.timeout + RECORDING_SECONDS
-                taken = await webhooks.take(connection, room, lost_after, set(self._running.values()))
+                taken = await webhooks.take(connection, room, MOST_TOGETHER, self._lost_after, running)
             for message in taken:
                 task = asyncio.create_task(self._attempt(message), name=f"webhook {message.id}")
                 self._running[task] = message.endpoint
@@ -107,6 +112,7 @@ class WebhookDelivery:
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
+        self._freed.set()
         if not task.cancelled() and (raised := task.exception()):
             log.error("webhooks: an attempt failed", exc_info=raised)
 
@@ -162,7 +168,7 @@ class WebhookDelivery:
         if time.monotonic() < self._chores_due:
             return
         section = self._section
-        longest = section.longest_retry_seconds + section.retry_seconds + section.timeout + RECORDING_SECONDS
+        longest = section.longest_retry_seconds + section.retry_seconds + self._lost_after
         async with self._pool.connection() as connection:
             removed = await webhooks.look_after(connection, longest, section.keep_days, MOST_REMOVED)
             self._pending.set(await webhooks.count_pending(connection))

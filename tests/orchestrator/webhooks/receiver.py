@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
+from tornado.http1connection import HTTP1Connection
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPHeaders
 from tornado.testing import bind_unused_port
@@ -15,11 +16,12 @@ from tests.waiting import eventually
 
 
 class Received(NamedTuple):
-    """A request that came."""
+    """A request that came; ``connection`` is the sender's port."""
 
     path: str
     headers: HTTPHeaders
     body: bytes
+    connection: int
 
     @property
     def message(self) -> dict[str, Any]:
@@ -75,7 +77,10 @@ class ReceiverHandler(RequestHandler):
 
     async def post(self) -> None:
         receiver = self.receiver
-        receiver.received.append(Received(self.request.uri or "", self.request.headers, self.request.body))
+        request = self.request
+        assert isinstance(request.connection, HTTP1Connection)
+        _, port, *_ = request.connection.stream.socket.getpeername()
+        receiver.received.append(Received(request.uri or "", request.headers, request.body, port))
         answer = receiver.answers.pop(0) if receiver.answers else 204
         if answer is None:
             await self.left.wait()
@@ -84,3 +89,5 @@ class ReceiverHandler(RequestHandler):
         self.set_status(status)
         for name, value in headers.items():
             self.set_header(name, value)
+        if status == 200:
+            self.write("thank you")

@@ -183,7 +183,7 @@ async def test_messages_that_wait_for_a_busy_receiver_are_not_read_for_those_of_
     busy, other = await add("https://busy.example/", 5000), await add("https://other.example/", 1)
     await sql("analyze webhook_deliveries")
     async with pool.connection() as connection:
-        [taken] = await webhooks.take(connection, 4, 30, {busy})
+        [taken] = await webhooks.take(connection, 16, 4, 30, {busy: 4})
         [read] = await fetch_column(
             connection,
             """
@@ -191,3 +191,72 @@ async def test_messages_that_wait_for_a_busy_receiver_are_not_read_for_those_of_
             """,
         )
     assert taken.endpoint == other and read < 2000
+
+
+async def test_a_message_that_is_not_answered_leaves_the_other_places_to_those_behind_it(
+    subscribed, delivering, submissions, receiver, log_of
+):
+    receiver.answers = [None, *[200] * 29]
+    jobs = [(await subscribed(f"{number}.mp4"))[0].id for number in range(30)]
+    await submissions.cancel(jobs)
+    async with delivering(timeout=300):
+        received = await receiver.gets(30)
+        pending = [one for one in await log_of(state="delivered") if one.state == "pending"]
+    assert len({one.connection for one in received}) < 15, "connections are not kept"
+    assert len(pending) == 1
+
+
+async def test_connections_of_two_names_of_one_address_are_not_mixed(
+    subscribed, delivering, submissions, receiver, log_of, monkeypatch
+):
+    look_up = socket.getaddrinfo
+    names = ("one.example", "two.example")
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *rest, **more: look_up("127.0.0.1" if host in names else host, *rest, **more),
+    )
+    jobs = [
+        (await subscribed(f"{number}.mp4", f"http://{name}:{receiver.port}/"))[0].id
+        for number in range(8)
+        for name in names
+    ]
+    await submissions.cancel(jobs)
+    async with delivering(allowed_hosts=", ".join(names)):
+        await log_of()
+    of_one, of_two = (
+        {one.connection for one in receiver.received if one.headers["Host"].startswith(name)} for name in names
+    )
+    assert of_one and of_two and not of_one & of_two
+
+
+async def test_what_was_transcribed_is_reported_before_what_was_cancelled_earlier(
+    configured, submissions, submit, store_transcript, delivering, receiver, log_of
+):
+    await configured()
+    jobs = [(await submit(f"{number}.mp4")).id for number in range(30)]
+    await submissions.cancel(jobs)
+    await store_transcript("a.mp4", "hello")
+    async with delivering():
+        await log_of()
+    assert "job.complete" in [one.message["type"] for one in receiver.received[:4]]
+
+
+async def test_a_receiver_with_a_backlog_leaves_room_for_one_without(pool, sql):
+    first, *others = [
+        id
+        for (id,) in await sql(
+            "insert into webhook_endpoints (url) select 'https://' || n from generate_series(1, 5) n returning id"
+        )
+    ]
+    await sql(
+        """
+        insert into webhook_deliveries (endpoint_id, event, job_id, data, due_at)
+        select e.id, 'job.complete', 1, '{}', now() - case when e.id = %s then interval '0' else interval '1 h' end
+        from webhook_endpoints e, generate_series(1, 600) returning id
+        """,
+        first,
+    )
+    async with pool.connection() as connection:
+        [taken] = await webhooks.take(connection, 1, 4, 30, dict.fromkeys(others, 3))
+    assert taken.endpoint == first
