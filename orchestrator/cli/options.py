@@ -34,11 +34,12 @@ def _checked_bucket(name: str | None) -> str | None:
 
 
 def _checked_language(code: str | None) -> str | None:
-    """The code, if a transcript can have it: those of two letters are never written with three."""
-    from reelscribe.languages import SHORTER
+    """The code, if a transcript can have it; else the command ends with what is wrong."""
+    from reelscribe.contracts.events import UNKNOWN_LANGUAGE
+    from reelscribe.languages import mistake
 
-    if code and (shorter := SHORTER.get(code.lower())):
-        usage(f"--language: {code.lower()} is written {shorter} here")
+    if code and code.lower() != UNKNOWN_LANGUAGE and (wrong := mistake(code.lower())):
+        usage(f"--language: {wrong}")
     return code
 
 

@@ -22,8 +22,9 @@ def test_an_unset_shell_variable_changes_nothing(command):
     [
         ("limit -1", "must be at least 1"),
         ("export --all --output x --min-confidence 7", "--min-confidence: must be at most 1"),
-        ("list --language ENG", "--language: eng is written en here"),
-        ("search horse --language deu", "--language: deu is written de here"),
+        ("list --language ENG", "--language: 'eng' is written en here"),
+        ("search horse --language deu", "--language: 'deu' is written de here"),
+        ("search horse --language xx", "vi, yi, yo, yue, zh"),
         ("submit a.mp4 --language eng", "language: 'eng' is written en here"),
         ("submit a.mp4 --language English", "language: 'English' is written en here"),
         ("submit a.mp4 --language pt-BR", "language: 'pt-BR' is written pt here"),
