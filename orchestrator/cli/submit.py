@@ -2,14 +2,15 @@
 
 import asyncio
 import os
+import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from orchestrator.access.interface import Access, Submitting
 from orchestrator.access.opening import run
-from orchestrator.cli.console import counted
+from orchestrator.cli.console import counted, visible
 from orchestrator.cli.options import (
     STANDARD_INPUT,
     Mode,
@@ -28,6 +29,7 @@ from orchestrator.intake import event_intake
 from orchestrator.intake.submission import Outcome, take_all
 from orchestrator.jobs.models import Job
 from orchestrator.session import print_error
+from reelscribe.savepath import mistake_in_prefix
 
 WATCH_SECONDS = 0.5
 """How often ``submit --wait`` looks."""
@@ -57,6 +59,16 @@ class SubmitInput(NamedTuple):
             yield savepath_lists.listed(session.objects, bucket, self.prefix, is_recording, skip)
         for item in self.named:
             yield savepath_lists.named(item) if isinstance(item, str) else savepath_lists.lines(item, advance)
+
+
+def _checked_name(name: str, arguments: Sequence[str], bucket: str | None) -> str:
+    """The savepath, if it can be one; else the command ends with what is wrong, and what submits a folder."""
+    where = place_of(name, arguments)
+    if name.endswith("/") and not mistake_in_prefix(name):
+        option = f" --bucket {shlex.quote(bucket)}" if bucket else ""
+        command = f"orchestrator submit --prefix {shlex.quote(name)}{option}"
+        usage(visible(f"{where}: {name} is a folder; submit all recordings in it with: {command}"))
+    return checked(name, where)
 
 
 def submit(
@@ -94,7 +106,7 @@ def submit(
         uploads = {}
         refuse_local_files(savepaths or (), config, bucket)
     arguments = savepaths or []
-    names = [name if name == STANDARD_INPUT else checked(name, place_of(name, arguments)) for name in arguments]
+    names = [name if name == STANDARD_INPUT else _checked_name(name, arguments, bucket) for name in arguments]
     if bool(names or from_file) + (prefix is not None) + everything != 1:
         usage("name at least one savepath, or a file of them with --from-file FILE, or give --prefix or --all")
     if dry_run and wait:

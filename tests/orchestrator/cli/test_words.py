@@ -25,6 +25,13 @@ def test_an_unset_shell_variable_changes_nothing(command):
         ("list --language ENG", "--language: 'eng' is written en here"),
         ("search horse --language deu", "--language: 'deu' is written de here"),
         ("search horse --language xx", "vi, yi, yo, yue, zh"),
+        ("submit talks/", "submit all recordings in it with: orchestrator submit --prefix talks/"),
+        (
+            "submit a.mp4 a;b/",
+            "'a;b/': a;b/ is a folder; submit all recordings in it with: orchestrator submit --prefix 'a;b/'",
+        ),
+        ("submit talks/ --bucket big", "orchestrator submit --prefix talks/ --bucket big"),
+        ("submit ../", "must not contain '.' or '..' as a folder"),
         ("submit a.mp4 --language eng", "language: 'eng' is written en here"),
         ("submit a.mp4 --language English", "language: 'English' is written en here"),
         ("submit a.mp4 --language pt-BR", "language: 'pt-BR' is written pt here"),
