@@ -149,6 +149,7 @@ class HttpAccess:
             states=status.states,
             left_seconds=status.left_seconds,
             speed=status.speed,
+            paused=status.paused,
             no_transcriber=status.no_transcriber,
         )
         return QueueState(found, status.workers, status.rules, status.results if bucket is None else None)

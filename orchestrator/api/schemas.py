@@ -17,7 +17,7 @@ from orchestrator.jobs.models import (
     UsablePrefix,
     storable,
 )
-from orchestrator.jobs.stats import PendingWork, StateTotal
+from orchestrator.jobs.stats import NO_JOBS, PendingWork, StateTotal
 from orchestrator.media.browsers import Playable
 from orchestrator.media.media import KEPT_POINTS
 from orchestrator.queue.rules import Rule
@@ -332,7 +332,11 @@ class Status(Record):
         description="recent seconds of audio per second, all workers together; null if none worked"
     )
     eta_seconds: float | None = Field(
-        description="until all is done at this speed, estimated; null while no worker or no transcriber is there"
+        description="until all that is not paused is done at this speed, estimated; null while no worker or no"
+        " transcriber is there, and if all is paused"
+    )
+    paused: StateTotal = Field(
+        default=NO_JOBS, description="of the jobs that have not begun, those that a pause holds back, about"
     )
     no_transcriber: str | None = Field(description="why jobs wait for a transcriber while none runs")
     oldest_seconds: float | None = Field(

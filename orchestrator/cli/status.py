@@ -201,8 +201,11 @@ def _forecast(queue: Overview, workers: int) -> str:
     parts.append(counted(workers, "worker"))
     if queue.no_transcriber is not None:
         return visible(f"{', '.join(parts)}; no transcriber takes a job now: {queue.no_transcriber}")
+    if queue.all_paused:
+        return f"{', '.join(parts)}; paused"
     if queue.speed:
         parts.append(f"{queue.speed:.1f} x real time")
     if queue.eta_seconds is not None:
-        parts.append(f"done in about {length(queue.eta_seconds)}")
+        paused = f" but for {counted(queue.paused.jobs, 'paused job')}" if queue.paused.jobs else ""
+        parts.append(f"done in about {length(queue.eta_seconds)}{paused}")
     return ", ".join(parts)

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.database.sql import Connection, fetch_all, fetch_one, fetch_value, starting_with
+from orchestrator.database.sql import Connection, fetch_all, fetch_column, fetch_one, fetch_value, starting_with
 from orchestrator.jobs.models import STATES, TRANSCRIBE, UNFINISHED, Record, State
 
 RECENT_SECONDS = 600
 """What the speed is measured over."""
 MOST_RECENT = 1000
 """Of the jobs that ended then, the last ones are looked at."""
+SAMPLE = 10_000
+"""Of the jobs that wait, about so many say how many are paused."""
+WAITING: tuple[State, ...] = ("queued", "waiting")
 
 
 class StateTotal(Record):
@@ -23,6 +26,9 @@ class StateTotal(Record):
 
     jobs: int
     seconds: float | None
+
+
+NO_JOBS = StateTotal(jobs=0, seconds=0.0)
 
 
 class PendingWork(Record):
@@ -40,12 +46,14 @@ class Overview(Record):
         left_seconds: audio that is not transcribed yet, about; None if nothing says how long it is.
         speed: seconds of audio per second, of all workers together, over the part of the last :data:`RECENT_SECONDS`
             in which one was at work; None if none was.
+        paused: of the jobs that have not begun, those that a pause holds back; they are part of no estimate.
         no_transcriber: why jobs wait for a transcriber while none runs: then nothing says when they will be done.
     """
 
     states: dict[State, StateTotal]
     left_seconds: float | None
     speed: float | None
+    paused: StateTotal = NO_JOBS
     no_transcriber: str | None = None
 
     @property
@@ -59,6 +67,11 @@ class Overview(Record):
         return sum(total.jobs for state, total in self.states.items() if state in UNFINISHED)
 
     @property
+    def all_paused(self) -> bool:
+        """Whether there are jobs, and pauses hold all of them back."""
+        return 0 < self.unfinished <= self.paused.jobs
+
+    @property
     def done_seconds(self) -> float:
         """Audio with a transcript."""
         done = self.states.get("done")
@@ -66,10 +79,14 @@ class Overview(Record):
 
     @property
     def eta_seconds(self) -> float | None:
-        """How long what is left will take at this speed, about; None while no transcriber takes a job."""
-        if self.no_transcriber is not None:
+        """How long what is left and not paused will take at this speed, about; None while no transcriber takes a job,
+        and if all of it is paused.
+        """
+        if self.no_transcriber is not None or self.all_paused or not self.speed:
             return None
-        return self.left_seconds / self.speed if self.left_seconds is not None and self.speed else None
+        if self.left_seconds is None or self.paused.seconds is None:
+            return None
+        return max(0.0, self.left_seconds - self.paused.seconds) / self.speed
 
     def figures(self, workers: int) -> dict[str, Any]:
         """The sums, for scripts; without a worker, nothing says how long it will take."""
@@ -79,6 +96,7 @@ class Overview(Record):
             "left_seconds": self.left_seconds,
             "speed": self.speed,
             "eta_seconds": self.eta_seconds if workers else None,
+            "paused": self.paused.model_dump(),
             "no_transcriber": self.no_transcriber,
         }
 
@@ -118,7 +136,43 @@ async def overview(connection: Connection, bucket: str | None = None, prefix: st
     known = [seconds for seconds in ahead if seconds is not None]
     left = max(0.0, sum(known) - running) if len(known) == len(ahead) else None
     away = await _no_transcriber(connection) if sums.get("waiting") and not sums.get("running") else None
-    return Overview(states=states, left_seconds=left, speed=speed, no_transcriber=away)
+    paused = await _paused(connection, [states[state] for state in WAITING if state in states], mean, only)
+    return Overview(states=states, left_seconds=left, speed=speed, paused=paused, no_transcriber=away)
+
+
+async def _paused(
+    connection: Connection, waiting: Sequence[StateTotal], mean: float | None, only: dict[str, str | None]
+) -> StateTotal:
+    """Of the jobs that wait, those that a pause holds back. Of many, one in so many is looked at."""
+    paused = await fetch_column(connection, "select prefix from queue_rules where paused_at is not null")
+    jobs = sum(total.jobs for total in waiting)
+    if not (jobs and paused):
+        return NO_JOBS
+    if "" in paused:
+        lengths = [total.seconds for total in waiting if total.seconds is not None]
+        return StateTotal(jobs=jobs, seconds=sum(lengths) if len(lengths) == len(waiting) else None)
+    of_all = only == {"bucket": None, "prefix": starting_with("")}
+    looked_at, found, timed, seconds = await fetch_one(
+        connection,
+        """
+        with sample as materialized (
+            select id from transcriptions
+            where state = any(%(waiting)s) and not superseded
+                and (hashint8(id) & 2147483647) %% %(one_in)s = 0
+        ), held as (
+            select known_seconds(t.state, t.declared_seconds, t.progress_seconds) as length
+            from sample join transcriptions t using (id) join media m on m.id = t.media_id
+            where m.savepath ^@ any(%(paused)s) and m.savepath like %(prefix)s
+                and (%(bucket)s::text is null or m.bucket = %(bucket)s)
+        )
+        select (select count(*) from sample), count(*), count(length), coalesce(sum(length), 0)::double precision
+        from held
+        """,
+        {"waiting": list(WAITING), "one_in": max(1, jobs // SAMPLE) if of_all else 1, "paused": paused, **only},
+    )
+    each = jobs / looked_at if of_all and looked_at else 1.0
+    held = min(jobs, round(found * each))
+    return StateTotal(jobs=held, seconds=_estimated(held, round(timed * each), seconds * each, mean))
 
 
 async def _no_transcriber(connection: Connection) -> str | None:

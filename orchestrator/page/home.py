@@ -71,7 +71,9 @@ def idle_reason(overview: stats.Overview, workers: int) -> str:
     """Why no job that waits is begun; empty if none waits or nothing prevents it."""
     if not overview.unfinished:
         return ""
-    return overview.no_transcriber or ("" if workers else "No worker is running, so no job begins.")
+    if overview.no_transcriber or not workers:
+        return overview.no_transcriber or "No worker is running, so no job begins."
+    return "All that waits is paused." if overview.all_paused else ""
 
 
 def figures(overview: stats.Overview, oldest: float | None, workers: int) -> dict[str, tuple[str, str]]:

@@ -28,7 +28,7 @@ export class Totals {
     }, Math.max(0, this.last + APART_MILLISECONDS - Date.now()));
   }
 
-  show({totals, done_seconds, speed, oldest_seconds, eta_seconds, workers, no_transcriber}) {
+  show({totals, done_seconds, speed, oldest_seconds, eta_seconds, workers, no_transcriber, paused}) {
     const of = (state) => totals[state] ?? 0;
     const unfinished = of("queued") + of("waiting") + of("running");
     const figures = {
@@ -41,7 +41,8 @@ export class Totals {
       oldest: oldest_seconds === null ? "–" : duration(oldest_seconds),
       left: eta_seconds !== null && unfinished ? duration(eta_seconds) : "–",
     };
-    const idle = unfinished ? no_transcriber || (workers ? "" : "No worker is running, so no job begins.") : "";
+    const held = paused.jobs >= unfinished ? "All that waits is paused." : "";
+    const idle = unfinished ? no_transcriber || (workers ? held : "No worker is running, so no job begins.") : "";
     const note = document.getElementById("idle");
     if (note.textContent !== idle) note.textContent = idle;
     note.hidden = !idle;

@@ -273,6 +273,7 @@ async def test_status_shows_totals_audio_and_workers(api, submit, store_transcri
     assert answer == {
         "eta_seconds": None,  # no worker is there
         "no_transcriber": None,
+        "paused": {"jobs": 0, "seconds": 0.0},
         "totals": {"queued": 1, "done": 1},
         "states": {"queued": {"jobs": 1, "seconds": 8.0}, "done": {"jobs": 1, "seconds": 8.0}},
         "done_seconds": 8.0,

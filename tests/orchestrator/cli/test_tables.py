@@ -14,10 +14,10 @@ from orchestrator.cli.list_transcripts import rows
 from orchestrator.cli.options import JobState
 from orchestrator.cli.status import StatusView
 from orchestrator.cli.tables import job_rows, without
-from orchestrator.jobs import failures
+from orchestrator.jobs import failures, stats
 from orchestrator.jobs import queries as job_queries
 from orchestrator.jobs.models import State
-from orchestrator.jobs.stats import overview
+from orchestrator.jobs.stats import Overview, overview
 from orchestrator.queue.rules import Rule
 from orchestrator.transcripts.queries import ListQuery, listed
 from tests.orchestrator.conftest import BUCKET
@@ -166,6 +166,53 @@ async def test_no_end_is_promised_while_no_transcriber_answers(submit, store_tra
     await sql("update jobs set state = 'running', error_code = null, error_message = null where state = 'waiting'")
     async with pool.connection() as connection:
         assert (await overview(connection)).eta_seconds is not None
+
+
+async def test_what_is_paused_is_in_no_estimate(submit, store_transcript, sql, pool, commands):
+    await store_transcript("a.mp4", *["word"] * 30)
+    for savepath in ("talks/b.mp4", "talks/c.mp4", "radio/d.mp3", "radio/e.mp3"):
+        await submit(savepath)
+    await sql("insert into procrastinate_workers default values")
+
+    async def now(**only: str) -> Overview:
+        async with pool.connection() as connection:
+            return await overview(connection, **only)
+
+    before = await now()
+    assert before.eta_seconds and before.paused.jobs == 0
+    assert (await commands.run("pause", "--prefix", "talks/")).code == 0
+    part = await now()
+    assert part.eta_seconds == pytest.approx(before.eta_seconds / 2, rel=0.2)
+    assert (part.paused.jobs, (await now(prefix="radio/")).paused.jobs) == (2, 0)
+    assert (await now(prefix="talks/b")).all_paused
+    assert "but for 2 paused jobs" in (await commands.run("status")).out
+    for prefix in ("radio/", ""):
+        assert (await commands.run("pause", "--prefix", prefix) if prefix else await commands.run("pause")).code == 0
+        assert ((await now()).eta_seconds, (await now()).all_paused) == (None, True)
+        shown = json.loads((await commands.run("status", "--json")).out)
+        assert (shown["eta_seconds"], shown["paused"]["jobs"]) == (None, 4)
+        status = (await commands.run("status")).out
+        assert "1 worker; paused" in status and "done in about" not in status
+    await sql("update jobs set state = 'running' where id = 2")
+    assert ((await now()).paused.jobs, (await now()).eta_seconds is None) == (3, False)
+
+
+async def test_of_many_jobs_about_so_many_are_paused(sql, pool, monkeypatch):
+    monkeypatch.setattr(stats, "SAMPLE", 1000)
+    await sql(
+        """
+        with added as (
+            insert into media (bucket, savepath)
+            select 'videos', case when mod(n, 4) = 0 then 'talks/' else 'radio/' end || n
+            from generate_series(1, 4000) n
+            returning id
+        )
+        insert into jobs (media_id, options, kind) select id, '{}', 'transcribe' from added returning id
+        """
+    )
+    await sql("insert into queue_rules (prefix, paused_at, paused_by) values ('talks/', now(), 'me') returning prefix")
+    async with pool.connection() as connection:
+        assert (await overview(connection)).paused.jobs == pytest.approx(1000, abs=250)
 
 
 async def test_transcripts_are_listed_in_pages(store_transcript, commands):

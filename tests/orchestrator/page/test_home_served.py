@@ -53,6 +53,16 @@ async def test_its_figures_are_those_of_the_queue(client, submissions, store_tra
     assert "No worker is running" in page and "&lt;b&gt; is paused since" in page
 
 
+async def test_no_time_is_left_of_what_is_paused(client, submissions, store_transcript, sql) -> None:
+    await store_transcript("done.mp4", "one", "two")
+    await submissions.submit(BUCKET, ["waiting.mp4"], Options())
+    await sql("insert into procrastinate_workers default values")
+    assert f'data-figure="left">{home.NONE}<' not in (await client.get("/")).text
+    await client.put("/api/pauses", json={"prefix": ""})
+    page = (await client.get("/")).text
+    assert f'data-figure="left">{home.NONE}<' in page and "All that waits is paused." in page
+
+
 async def test_a_filter_that_is_wrong_is_a_page_that_says_so(client) -> None:
     answer = await client.get("/?state=asleep")
     assert answer.status_code == 400 and "state" in answer.text and "<h1>That did not work</h1>" in answer.text
