@@ -71,6 +71,17 @@ def test_a_recording_cut_in_half_fails_with_its_numbers(reelscribe: Reelscribe) 
     assert job["attempt"] == 1, "nothing is gained by trying that again"
 
 
+def test_a_recording_cut_in_half_is_the_same_error_by_its_savepath_and_as_a_file(
+    reelscribe: Reelscribe, http: httpx.Client
+) -> None:
+    url, accept = f"{reelscribe.transcriber_url}/transcribe", {"Accept": "application/json"}
+    sent = {"file": (reelscribe.bucket / "talks/cut.mp4").read_bytes()}
+    stored = http.post(url, json={"savepath": "talks/cut.mp4"}, headers=accept)
+    for answer in (stored, http.post(url, files=sent, headers=accept)):
+        assert answer.status_code == 422
+        assert (answer.json()["error"]["code"], answer.json()["error"]["retryable"]) == ("incomplete_recording", False)
+
+
 def test_allow_incomplete_accepts_what_is_there_and_marks_it(reelscribe: Reelscribe, ground_truth: Truth) -> None:
     reelscribe.run("submit", "talks/cut.mp4", "--allow-incomplete", "--wait")
     transcript = reelscribe.transcript("talks/cut.mp4")

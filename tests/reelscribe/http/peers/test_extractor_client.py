@@ -200,11 +200,25 @@ async def test_a_cut_body_is_a_cut_stream(client, peer):
     assert failed.message.startswith("the stream broke off: ")
 
 
-async def test_a_cut_body_whose_receipt_says_why_is_that_failure(client, peer):
-    error = {"code": "incomplete_recording", "message": "3 s of 60 s", "retryable": False, "delivered_seconds": 3.0}
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("incomplete_recording", 422),
+        ("not_decodable", 422),
+        ("not_readable", 422),
+        ("internal_error", 500),
+        ("stream_cut", 502),
+        ("of_a_newer_extractor", 502),
+        ("stopping", 503),
+        ("no_audio_in_time", 504),
+        ("no_room", 507),
+    ],
+)
+async def test_a_cut_body_whose_receipt_says_why_is_that_failure_with_its_status(client, peer, code, status):
+    error = {"code": code, "message": "3 s of 60 s", "retryable": False, "delivered_seconds": 3.0}
     peer.cut, peer.receipt["error"] = True, error
     failed = await failure(client)
-    assert failed.as_json() == error and failed.status == 502
+    assert failed.as_json() == error and failed.status == status
 
 
 @pytest.mark.parametrize("wrong", [{"bytes": 5}, {"sha256": "0" * 64}], ids=lambda wrong: str(wrong))
