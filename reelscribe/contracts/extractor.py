@@ -33,7 +33,9 @@ class ExtractAudioRequest(WireModel):
     savepath: Savepath
     bucket_name: str | None = Field(default=None, description="default: config's bucket_name")
     audio_format: AudioFormat | None = Field(default=None, description="default: config's default_audio_format")
-    bitrate_kbps: int = Field(default=320, ge=128, le=320, description="mp3 only")
+    bitrate_kbps: int = Field(
+        default=320, ge=128, le=320, description="mp3 only; the nearest that its sample rate has is used"
+    )
     sample_rate: int | None = Field(default=None, ge=8000, le=192_000, description="Hz; default: the source's")
     channels: Literal[1, 2, "all"] | None = Field(
         default=None, description="1, 2: mix down; all: as stored; default: as stored, but mp3 has two at most"
@@ -97,6 +99,7 @@ class ExtractionReceipt(ReceivedModel):
         samples: samples of one channel in the body; None for ``source``.
         decoded_samples, discarded_samples, added_samples: what ``samples`` consists of: those that were decoded, less
             those outside the requested part, and silence where the recording has no sound.
+        bitrate_kbps: of an mp3, the one that was used: its list has few; None of other formats.
         bytes, sha256: of the whole body.
         decode_warnings: lines of ffmpeg about damaged packets.
         track: which audio track was extracted, as in a request.
@@ -121,6 +124,7 @@ class ExtractionReceipt(ReceivedModel):
     decoded_samples: int | None = None
     discarded_samples: int | None = None
     added_samples: int | None = None
+    bitrate_kbps: int | None = None
     bytes: int
     sha256: str
     decode_warnings: int

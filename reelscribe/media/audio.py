@@ -16,7 +16,7 @@ from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.selection import Selection, select_track
 from reelscribe.media.sound.copied_track import CopiedTrack
 from reelscribe.media.sound.decoded_track import Clock, DecodedTrack, Part
-from reelscribe.media.sound.encoder import Encoder
+from reelscribe.media.sound.encoder import Encoder, used_bitrate
 from reelscribe.media.sound.wav import wav_header
 from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.structure.facts import Structure
@@ -218,6 +218,7 @@ class AudioExtraction:
             decoded_samples=timeline.counts.decoded if timeline else None,
             discarded_samples=timeline.counts.discarded if timeline else None,
             added_samples=timeline.counts.added if timeline else None,
+            bitrate_kbps=used_bitrate(self._encoding, self._request, self._decoded.sample_rate if self._decoded else 0),
             bytes=self._bytes,
             sha256=self._digest.hexdigest(),
             decode_warnings=outcome.errors,

@@ -37,6 +37,11 @@ def error_of(response: httpx.Response) -> dict[str, object]:
     return error
 
 
+async def receipt_of(client: httpx.AsyncClient, response: httpx.Response) -> dict[str, object]:
+    receipt: dict[str, object] = (await client.get(f"/extractions/{response.headers['X-Extraction-Id']}")).json()
+    return receipt
+
+
 async def test_mp3_of_320_kbps_is_the_default(extractor: httpx.AsyncClient, measure: Measure) -> None:
     response = await extract(extractor)
     assert (response.status_code, response.headers["Content-Type"]) == (200, "audio/mpeg")
@@ -82,6 +87,39 @@ async def test_aac_that_has_its_header_in_every_frame_keeps_it(
 async def test_sample_rate_and_channels_are_obeyed(extractor: httpx.AsyncClient, measure: Measure) -> None:
     response = await extract(extractor, audio_format="wav", sample_rate=22050, channels=2)
     assert "22050 Hz, stereo" in measure(response.content)[1].replace("2 channels", "stereo")
+
+
+@pytest.mark.parametrize(
+    ("sample_rate", "requested", "used"),
+    [
+        (48_000, 320, 320), (44_100, 144, 128), (44_100, 145, 160), (32_000, 208, 192), (32_000, 209, 224),
+        (24_000, 320, 160), (22_050, 136, 128), (16_000, 137, 144), (16_000, 200, 160),
+        (12_000, 320, 64), (8_000, 128, 64),
+    ],
+)  # fmt: skip
+async def test_an_mp3_has_the_nearest_bit_rate_of_its_sample_rate_and_the_receipt_names_it(
+    extractor: httpx.AsyncClient, measure: Measure, sample_rate: int, requested: int, used: int
+) -> None:
+    response = await extract(extractor, sample_rate=sample_rate, bitrate_kbps=requested)
+    assert f", {used} kb/s" in measure(response.content)[1].partition("Audio: mp3")[2]
+    assert (await receipt_of(extractor, response))["bitrate_kbps"] == used
+
+
+async def test_an_mp3_by_default_has_the_highest_bit_rate_of_its_sample_rate(
+    extractor: httpx.AsyncClient, bucket: Path, run_ffmpeg: Callable[..., None]
+) -> None:
+    for sample_rate, used in ((96_000, 320), (24_000, 160), (11_025, 64)):
+        run_ffmpeg("-i", bucket / "short.mp4", "-vn", "-ar", str(sample_rate), bucket / "rate.wav")
+        for delivery in ("stream", "file"):
+            response = await extract(extractor, "rate.wav", delivery=delivery)
+            assert (await receipt_of(extractor, response))["bitrate_kbps"] == used
+
+
+async def test_other_formats_than_mp3_have_no_bit_rate(extractor: httpx.AsyncClient) -> None:
+    for audio_format in ("wav", "flac", "source"):
+        response = await extract(extractor, audio_format=audio_format, bitrate_kbps=128)
+        assert response.status_code == 200
+        assert (await receipt_of(extractor, response))["bitrate_kbps"] is None
 
 
 async def test_start_and_duration_cut_out_a_part(extractor: httpx.AsyncClient, measure: Measure) -> None:

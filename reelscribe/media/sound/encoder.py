@@ -4,9 +4,28 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
+from reelscribe.contracts.extractor import ExtractAudioRequest
+from reelscribe.media.commands import Encoding
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.processes.pipe import Feed
 from reelscribe.media.processes.process import FFmpegProcess, StandardInput
+
+MP3_BITRATES = ((32_000, (128, 160, 192, 224, 256, 320)), (16_000, (128, 144, 160)), (8_000, (64,)))
+"""From which sample rate on, in Hz, which bit rates there are of those that can be asked for, in kbit/s; of MPEG-2.5,
+which has none of them, the highest (ISO/IEC 11172-3, 13818-3).
+"""
+
+
+def used_bitrate(encoding: Encoding, request: ExtractAudioRequest, sample_rate: int) -> int | None:
+    """kbit/s of an mp3: LAME takes the nearest that there is, of two as near the lower; None of anything else.
+
+    Args:
+        sample_rate: of the samples; 0 if it is not known yet.
+    """
+    if encoding != "mp3" or not sample_rate:
+        return None
+    rates = next(rates for least, rates in MP3_BITRATES if sample_rate >= least)
+    return min(rates, key=lambda rate: abs(rate - request.bitrate_kbps))
 
 
 class Encoder:
