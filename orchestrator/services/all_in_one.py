@@ -28,6 +28,11 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.2
 KILL_AFTER_SECONDS = 5.0
 """How much longer than its ``grace_seconds`` a service may take to stop."""
+LESS_MEMORY = {
+    "extractor-api": "fewer at the same time ([extraction] max_ffmpeg, max_decoders)",
+    "transcriber": "a smaller [transcriber] model or fewer max_jobs",
+}
+"""What makes each service need less of it."""
 
 
 class Child:
@@ -64,6 +69,11 @@ class Child:
         """Return once it ended by itself, with the sentence that says so."""
         code = await self._process.wait()
         await asyncio.wait([self._lines])
+        if code == -signal.SIGKILL:
+            return (
+                f"{self.name} was ended by SIGKILL, which it cannot report: if no one sent it, the kernel did because "
+                f"memory was short, as dmesg says then; {LESS_MEMORY[self.name]} helps"
+            )
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return f"{self.name} {how}; its last lines above say why"
 
@@ -97,6 +107,7 @@ async def bring_up(session: Session, config: Path | None) -> int:
     found = find_config(config)
     arguments = ["--config", str(found)] if found else []
     form = settings.log.format
+    sentences: list[str] = []
     async with AsyncExitStack() as stack:
         children = [
             await stack.enter_async_context(_child(name, module, arguments, listener, form))
@@ -115,11 +126,13 @@ async def bring_up(session: Session, config: Path | None) -> int:
                 print_error(sentence)
             service.stopping.set()
             await ours
-            return 1 if sentences else 0
         finally:
             for task in (ours, ready, *deaths):
                 task.cancel()
             await asyncio.wait([ours, ready, *deaths])
+    if sentences:
+        print_error("all services were stopped; jobs continue when orchestrator up is started again")
+    return 1 if sentences else 0
 
 
 async def _announce(children: Sequence[Child], service: OrchestratorService) -> None:

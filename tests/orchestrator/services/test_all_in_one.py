@@ -90,12 +90,38 @@ async def test_a_video_becomes_words_and_nothing_is_left_running(up, orchestrato
     assert await gone(folder)
 
 
-async def test_a_machine_that_dies_ends_the_others_with_a_sentence(up, folder):
+@pytest.mark.parametrize(
+    ("module", "killed", "setting"),
+    [
+        ("transcriber", "transcriber was ended by SIGKILL", "a smaller [transcriber] model"),
+        ("extractor_api", "extractor-api was ended by SIGKILL", "[extraction] max_ffmpeg"),
+    ],
+)
+async def test_a_killed_service_ends_the_others_with_the_likely_cause(up, folder, module, killed, setting):
     await up.says(READY)
-    child(up, "transcriber").kill()
+    child(up, module).kill()
     outcome = await up.ends()
     assert outcome.code == 1
-    assert "transcriber was ended by SIGKILL" in outcome.err
+    (cause,) = [line for line in outcome.err.splitlines() if killed in line]
+    assert "memory" in cause and "dmesg" in cause and setting in cause and "last lines" not in cause
+    assert outcome.err.rstrip().endswith(
+        "all services were stopped; jobs continue when orchestrator up is started again"
+    )
+    assert await gone(folder)
+
+
+async def test_a_job_whose_transcriber_was_killed_continues_at_the_next_start(up, orchestrator, make_video, folder):
+    make_video(folder / "minio/videos/demo/long.mp4", "ten_minutes.ogg")
+    await up.says(READY)
+    await orchestrator.run("submit", "demo/long.mp4", "--language", "en")
+    await up.says("demo/long.mp4: from 0.0 s")
+    child(up, "transcriber").kill()
+    assert (await up.ends()).code == 1
+    again = await orchestrator.start("up")
+    await again.says(READY)
+    outcome = await orchestrator.run("submit", "demo/long.mp4", "--language", "en", "--wait")
+    assert outcome.code == 0, outcome.err
+    assert (await again.ends(signal.SIGTERM)).code == 0
     assert await gone(folder)
 
 
