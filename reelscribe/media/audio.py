@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 
 from reelscribe.contracts.extractor import MP3_SAMPLE_RATES, AudioFormat, ExtractAudioRequest, ExtractionReceipt
 from reelscribe.contracts.messages import ErrorObject
@@ -14,6 +15,7 @@ from reelscribe.media.commands import MOST_CHANNELS, Encoding, Reading, Sound, e
 from reelscribe.media.completeness import declared_seconds
 from reelscribe.media.ffmpeg import FFmpeg
 from reelscribe.media.selection import Selection, select_track
+from reelscribe.media.sound.beginning import beginning_with_pictures
 from reelscribe.media.sound.copied_track import CopiedTrack
 from reelscribe.media.sound.decoded_track import Clock, DecodedTrack, Part
 from reelscribe.media.sound.encoder import Encoder, used_bitrate
@@ -246,30 +248,34 @@ class AudioExtraction:
 
     async def _make_body(self) -> AsyncGenerator[bytes, None]:
         log.info("%s: ffmpeg started (%s)", self._stored.savepath, self._encoding)
+        origin = await asyncio.to_thread(first_timestamp, self._stored)
+        with_pictures = await self._beginning_with_pictures() if origin is None and self.origin is None else None
         if self._format == "source":
+            reading = replace(self._reading, own_clock=with_pictures is not None, origin=with_pictures)
             self._copied = CopiedTrack(
-                self._ffmpeg,
-                self._stored,
-                self._sound,
-                self._reading,
-                origin=await asyncio.to_thread(first_timestamp, self._stored),
-                cpu_seconds=self._cpu_seconds,
+                self._ffmpeg, self._stored, self._sound, reading, origin=origin, cpu_seconds=self._cpu_seconds
             )
             body = self._copied.chunks(self._request, self._encoding, self._output)
         else:
-            body = await self._start_decoding()
+            body = self._start_decoding(with_pictures if origin is None else origin)
         async with aclosing(body) as chunks:
             async for chunk in chunks:
                 yield chunk
 
-    async def _start_decoding(self) -> AsyncGenerator[bytes, None]:
+    async def _beginning_with_pictures(self) -> float | None:
+        search = self._selection.search
+        return await beginning_with_pictures(
+            self._ffmpeg, self._stored, self._structure, search, cpu_seconds=self._cpu_seconds
+        )
+
+    def _start_decoding(self, origin: float | None) -> AsyncGenerator[bytes, None]:
         track, structure, request = self._selection.declared, self._structure, self._request
         part = Part(
             start=request.start,
             duration=request.duration,
             seekable=structure.seekable,
             clock="samples" if track and track.counts_samples else CLOCKS.get(structure.container, "samples"),
-            origin=await asyncio.to_thread(first_timestamp, self._stored) if self.origin is None else self.origin,
+            origin=origin if self.origin is None else self.origin,
             exact_origin=self.origin is not None,
             declared=structure.seconds,
             holes=track.holes if track else (),

@@ -48,6 +48,8 @@ _ANY_DAMAGE = ("-max_error_rate", "1")
 _OWN_ORDER = "dts=N-1e9/TB"
 """ffmpeg forces decoding times to rise; a counter there leaves the timestamps as they are."""
 
+_REPORTED_TIMES = rf"setts={_OWN_ORDER}:duration=if(isnan(PTS)\,0\,PTS+{REPORTED_OFFSET})"
+
 _ORDER_OF_SOUGHT, _ORDER_OF_BEGINNING = "dts=N-2e9/TB", "dts=N-3e9/TB"
 """ffmpeg decodes first for the output with the least decoding time."""
 
@@ -97,11 +99,14 @@ class Reading:
         seek: seconds; None to read from the beginning.
         search: how far ffmpeg looks for streams, as options of its own.
         own_clock: timestamps are those of the container, instead of counting from its beginning.
+        origin: timestamp of the recording's beginning on that clock, from which ``seek`` counts, in seconds; None if
+            ``seek`` counts from what ffmpeg takes for the beginning.
     """
 
     seek: float | None = None
     search: Search = field(default_factory=dict)
     own_clock: bool = False
+    origin: float | None = None
 
 
 def source_encoding(probed: ProbeResult, track: int | None) -> Encoding:
@@ -147,15 +152,26 @@ def packets_command(ffmpeg: FFmpeg, stored: StoredObject, sound: Sound, reading:
 
     ffmpeg 9 drops the timestamps of packets that are copied, but not their durations.
     """
-    timestamp = rf"duration=if(isnan(PTS)\,0\,PTS+{REPORTED_OFFSET})"
     return [
         str(ffmpeg.path),
         *_QUIET,
         *_true_times(reading),
         *_input(ffmpeg, stored, reading),
         *_AUDIO_ONLY,
-        *("-map", sound.stream, "-c:a", "copy", "-bsf:a", f"setts={_OWN_ORDER}:{timestamp}"),
+        *("-map", sound.stream, "-c:a", "copy", "-bsf:a", _REPORTED_TIMES),
         *("-flush_packets", "0", "-f", "framecrc", "pipe:1"),
+    ]
+
+
+def first_packets_command(ffmpeg: FFmpeg, stored: StoredObject, reading: Reading, report: int) -> list[str]:
+    """Report the first packet of pictures as :func:`packets_command` does, and to ``report`` the first of sound."""
+    return [
+        str(ffmpeg.path),
+        *_QUIET,
+        *_true_times(reading),
+        *_input(ffmpeg, stored, reading),
+        *("-map", "0:V", "-c", "copy", "-frames:v", "1", "-bsf:v", _REPORTED_TIMES, "-f", "framecrc", "pipe:1"),
+        *("-map", "0:a", "-c", "copy", "-frames:a", "1", "-bsf:a", _REPORTED_TIMES, "-f", "framecrc", f"pipe:{report}"),
     ]
 
 
@@ -188,7 +204,8 @@ def copy_command(
 
     The part begins with the first packet that is not before ``start``; timestamps count from ``start``.
     """
-    start = ("-ss", f"{request.start:.6f}") if request.start and reading.seek is None else ()
+    begin = request.start + (reading.origin or 0.0)
+    start = ("-ss", f"{begin:.6f}") if begin and (reading.own_clock or reading.seek is None) else ()
     part = [
         *start,
         *(("-t", f"{request.duration:.6f}") if request.duration else ()),
@@ -197,7 +214,7 @@ def copy_command(
     ]
     reported = ("-flush_packets", "0", "-f", "framecrc", "-blocksize", f"{REPORT_BLOCK_BYTES}", f"pipe:{report}")
     return [
-        str(ffmpeg.path), *_QUIET, *_input(ffmpeg, stored, reading),
+        str(ffmpeg.path), *_QUIET, *(("-copyts",) if reading.own_clock else ()), *_input(ffmpeg, stored, reading),
         *part, *reported,
         *part, "-f", encoding, "-y", output,
     ]  # fmt: skip
@@ -225,12 +242,16 @@ def _reported(order: str, descriptor: int) -> list[str]:
 
 def _input(ffmpeg: FFmpeg, stored: StoredObject, reading: Reading) -> list[str]:
     return [
-        *(("-noaccurate_seek", "-ss", f"{reading.seek:.6f}") if reading.seek else ()),
+        *(("-noaccurate_seek", *_seek(reading.seek, reading.origin)) if reading.seek else ()),
         *(argument for option, value in reading.search.items() for argument in (f"-{option}", value)),
         *(("-f", "aac", "-skip_initial_bytes", str(stored.adts_at)) if stored.adts_at else ()),
         *(("-c:a", stored.decoder) if stored.decoder else ()),
         *ffmpeg.input_arguments(stored.url, stored.protocols),
     ]
+
+
+def _seek(seek: float, origin: float | None) -> tuple[str, ...]:
+    return ("-ss", f"{seek:.6f}") if origin is None else ("-seek_timestamp", "1", "-ss", f"{seek + origin:.6f}")
 
 
 def _filters(sound: Sound, exact: bool) -> list[str]:

@@ -103,14 +103,15 @@ class Alignment:
     Args:
         rounded: timestamps are rounded; else a clock can only be slow, and the part's frames are not needed.
         exact_origin: see :class:`reelscribe.media.sound.timeline.Timeline`.
+        origin: timestamp of the recording's beginning, in seconds.
 
     Attributes:
         pipes: that ffmpeg writes to.
         outputs: what it must write.
     """
 
-    def __init__(self, rounded: bool, exact_origin: bool) -> None:
-        self._beginning = _Frames(lambda first: BEGINNING_SECONDS, exact_origin)
+    def __init__(self, rounded: bool, exact_origin: bool, origin: float = 0.0) -> None:
+        self._beginning = _Frames(lambda first: origin + BEGINNING_SECONDS, exact_origin)
         self._sought = _Frames(lambda first: first + SOUGHT_SECONDS, exact_origin) if rounded else None
         self._stretches = [self._beginning, *((self._sought,) if self._sought else ())]
         self.pipes = [stretch.pipe for stretch in self._stretches]

@@ -102,7 +102,8 @@ class DecodedTrack:
         self.cancelled_at: float | None = None
         lead = max(0.0, part.start - SEEK_LEAD_SECONDS)
         seek = lead if part.seekable and not part.holes and lead else None
-        self.reading = Reading(seek, part.search, own_clock=part.origin is not None)
+        zero = part.origin if part.seekable else None
+        self.reading = Reading(seek, part.search, own_clock=part.origin is not None, origin=zero)
         self.exit_code = 0
         self.errors = 0
         self.messages: list[str] = []
@@ -207,7 +208,7 @@ class DecodedTrack:
     def _alignment(self) -> Alignment | None:
         if self.reading.seek is None or self._part.clock == "samples":
             return None
-        return Alignment(self._part.clock == "rounded", self._part.exact_origin)
+        return Alignment(self._part.clock == "rounded", self._part.exact_origin, self._part.origin or 0.0)
 
     def _use(self, shift: float | None) -> None:
         if shift is None:
@@ -256,7 +257,8 @@ class DecodedTrack:
         self.sample_rate, self.layout = report.sample_rate, report.layout
         self.first_pts = first.pts
         self.channels = first.size // (SAMPLE_BYTES * first.duration)
-        if self.reading.seek is not None and first.pts > part.start * self.sample_rate and self._leads:
+        begin = part.start + (part.origin or 0.0)
+        if self.reading.seek is not None and first.pts > begin * self.sample_rate and self._leads:
             self._seek_earlier()
         self.timeline = Timeline(
             self.sample_rate,

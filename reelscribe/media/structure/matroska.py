@@ -119,7 +119,7 @@ def element_at(data: Bytes, position: int) -> Element | None:
     return Element(int.from_bytes(head[:width], "big"), position, start, end)
 
 
-def _children(data: Bytes, start: int, end: int) -> Iterator[Element]:
+def children_of(data: Bytes, start: int, end: int) -> Iterator[Element]:
     position: int | None = start
     for _ in range(MAX_ELEMENTS):
         if position is None or position >= end:
@@ -133,7 +133,7 @@ def _children(data: Bytes, start: int, end: int) -> Iterator[Element]:
 
 def _read_segment(data: Bytes, segment: Element, found: _Segment) -> None:
     limit = data.size if segment.end is None else min(segment.end, data.size)
-    for element in _children(data, segment.start, limit):
+    for element in children_of(data, segment.start, limit):
         if element.kind == CLUSTER:
             _read_starts(data, element, found)
             break
@@ -154,10 +154,12 @@ def _read_top(data: Bytes, element: Element, base: int, found: _Segment) -> None
         found.has_cues = True
     if element.kind not in (SEEK_HEAD, INFO, TRACKS, TAGS) or element.end - element.start > MAX_BYTES:
         return
-    children = list(_children(data, element.start, element.end))
+    children = list(children_of(data, element.start, element.end))
     if element.kind == SEEK_HEAD:
         for seek in children:
-            values = {child.kind: _number(data, child) for child in _inside(data, seek)} if seek.kind == 0x4DBB else {}
+            values = (
+                {child.kind: number_in(data, child) for child in _inside(data, seek)} if seek.kind == 0x4DBB else {}
+            )
             if 0x53AB in values and 0x53AC in values:
                 found.places.setdefault(values[0x53AB], base + values[0x53AC])
     elif element.kind == INFO:
@@ -171,14 +173,14 @@ def _read_top(data: Bytes, element: Element, base: int, found: _Segment) -> None
 
 
 def _inside(data: Bytes, element: Element) -> Iterator[Element]:
-    return _children(data, element.start, min(element.end or element.start, data.size))
+    return children_of(data, element.start, min(element.end or element.start, data.size))
 
 
 def _raw(data: Bytes, element: Element) -> bytes:
     return data.read(element.start, min((element.end or element.start) - element.start, 256))
 
 
-def _number(data: Bytes, element: Element) -> int:
+def number_in(data: Bytes, element: Element) -> int:
     return int.from_bytes(_raw(data, element)[:8], "big")
 
 
@@ -190,7 +192,7 @@ def _read_info(data: Bytes, children: list[Element], found: _Segment) -> None:
     length = None
     for child in children:
         if child.kind == 0x2AD7B1:
-            found.scale = _number(data, child) or found.scale
+            found.scale = number_in(data, child) or found.scale
         elif child.kind == 0x4489:
             raw = _raw(data, child)
             length = struct.unpack(">f" if len(raw) == 4 else ">d", raw)[0]
@@ -206,21 +208,21 @@ def _read_track(data: Bytes, entry: Element) -> _Track:
     track = _Track()
     for child in _inside(data, entry):
         if child.kind == 0xD7:
-            track.number = _number(data, child)
+            track.number = number_in(data, child)
         elif child.kind == 0x6D80:
             encodings = (part for part in _inside(data, child) if part.kind == 0x6240)
             track.encrypted = any(part.kind == ENCRYPTION for one in encodings for part in _inside(data, one))
         elif child.kind == 0x73C5:
-            track.uid = _number(data, child)
+            track.uid = number_in(data, child)
         elif child.kind == 0x83:
-            track.kind = _number(data, child)
+            track.kind = number_in(data, child)
         elif child.kind == 0x86:
             track.codec = _text(data, child)
         elif child.kind == 0x63A2:
             track.private = data.read(child.start, min((child.end or 0) - child.start, MAX_PRIVATE_BYTES))
         elif child.kind == 0xE1:
             parts = {part.kind: part for part in _inside(data, child)}
-            track.channels = _number(data, parts[0x9F]) if 0x9F in parts else 1
+            track.channels = number_in(data, parts[0x9F]) if 0x9F in parts else 1
             track.rate = _raw(data, parts[0xB5]) if 0xB5 in parts else b""
     return track
 
@@ -230,7 +232,7 @@ def _read_tag(data: Bytes, tag: Element, found: _Segment) -> None:
     uid, durations, author = 0, {}, None
     for child in _inside(data, tag):
         if child.kind == 0x63C0:
-            uid = next((_number(data, part) for part in _inside(data, child) if part.kind == 0x63C5), 0)
+            uid = next((number_in(data, part) for part in _inside(data, child) if part.kind == 0x63C5), 0)
         elif child.kind == 0x67C8:
             parts = {part.kind: part for part in _inside(data, child)}
             if 0x45A3 not in parts or 0x4487 not in parts:
@@ -306,7 +308,7 @@ def _read_starts(data: Bytes, cluster: Element, found: _Segment) -> None:
         if element is None or (found.starts and wanted <= found.starts.keys()):
             break
         if element.kind == TIMESTAMP:
-            base = _number(data, element)
+            base = number_in(data, element)
             found.first = found.first if found.starts else base * found.scale / 1e9
         elif element.kind == BLOCK_GROUP or (element.kind == CLUSTER and element.position != cluster.position):
             position = element.start
