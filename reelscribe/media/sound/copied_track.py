@@ -15,7 +15,8 @@ from reelscribe.media.stored_object import StoredObject
 from reelscribe.media.structure.mpeg.first_timestamp import CYCLE_SECONDS
 
 SHORTEST_SECONDS = 1e-6
-
+LONGEST_PACKET_SECONDS = 1.0
+"""A packet of unknown length lasts until the next one, if that follows so soon; else there is a hole behind it."""
 
 REPORT_WAIT_BYTES = 1 << 20
 """The body waits for the first line of the report until there is so much of it."""
@@ -26,7 +27,8 @@ class CopiedTrack:
 
     Attributes:
         begins: time of the first packet in the recording, in seconds; None before it.
-        seconds: length of the packets.
+        seconds: length of the packets; one whose length is not stored lasts until the next one, and the last of them as
+            long as the one before.
         silence: seconds of the part without packets: before the first one, and where timestamps leave a hole.
         exit_code, errors, messages: of ffmpeg.
 
@@ -62,6 +64,8 @@ class CopiedTrack:
         self._origin = origin
         self._cpu_seconds = cpu_seconds
         self._end: float | None = None
+        self._open = False
+        self._usual = SHORTEST_SECONDS
 
     async def chunks(
         self, request: ExtractAudioRequest, encoding: Encoding, output: int | None = None
@@ -110,6 +114,7 @@ class CopiedTrack:
                         yield waiting
                         waiting = b""
                 self._count(report, await pipe.read_all(), zero, request.start)
+                self.seconds += self._usual if self._open else 0.0
                 if waiting:
                     yield waiting
                 self.exit_code = await process.wait()
@@ -145,6 +150,11 @@ class CopiedTrack:
                 self.begins = self._end = begins
                 self.silence += max(0.0, begins - start)
             difference = begins - self._end
+            if self._open:
+                self._usual = difference if 0 < difference <= LONGEST_PACKET_SECONDS else self._usual
+                self.seconds += self._usual
+                difference -= self._usual
+            self._open = not packet.duration and packet.size > 0
             if abs(difference) <= TOLERATED_SECONDS:
                 self.seconds += difference  # the container rounds durations
             elif 0 < difference <= LONGEST_GAP_SECONDS:
