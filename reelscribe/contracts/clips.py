@@ -5,7 +5,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from reelscribe.contracts.messages import ErrorObject, NonNegativeSeconds, ReceivedModel, Savepath, WireModel
+from reelscribe.contracts.messages import (
+    SHORTEST_SECONDS,
+    ErrorObject,
+    NonNegativeSeconds,
+    ReceivedModel,
+    Savepath,
+    WireModel,
+)
 
 LONGEST_CLIP_SECONDS = 3600
 MOST_MOMENTS = 16
@@ -25,7 +32,7 @@ class ClipRequest(WireModel):
     savepath: Savepath
     bucket_name: Bucket = None
     start: NonNegativeSeconds = Field(default=0.0, description="seconds")
-    duration: float = Field(gt=0, le=LONGEST_CLIP_SECONDS, allow_inf_nan=False, description="seconds")
+    duration: float = Field(ge=SHORTEST_SECONDS, le=LONGEST_CLIP_SECONDS, allow_inf_nan=False, description="seconds")
     mode: ClipMode = Field(
         default="exact",
         description="exact: encoded again, from the frame that is shown at start; copy: as stored, from a key frame",
@@ -93,7 +100,9 @@ class PeaksRequest(WireModel):
     savepath: Savepath
     bucket_name: Bucket = None
     start: NonNegativeSeconds = Field(default=0.0, description="seconds")
-    duration: float | None = Field(default=None, gt=0, le=1e7, allow_inf_nan=False, description="seconds")
+    duration: float | None = Field(
+        default=None, ge=SHORTEST_SECONDS, le=1e7, allow_inf_nan=False, description="seconds"
+    )
     points: int | None = Field(
         default=None, ge=1, le=MOST_POINTS, description="of the entire waveform; default: 1000, if not per_second"
     )

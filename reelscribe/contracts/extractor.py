@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from reelscribe.contracts.messages import (
     MOST_SECONDS,
+    SHORTEST_SECONDS,
     ErrorObject,
     NonNegativeSeconds,
     ReceivedModel,
@@ -42,7 +43,9 @@ class ExtractAudioRequest(WireModel):
     )
     channel: int | None = Field(default=None, ge=0, le=63, description="only this one of its channels; default: all")
     start: NonNegativeSeconds = Field(default=0.0, description="seconds")
-    duration: float | None = Field(default=None, gt=0, le=MOST_SECONDS, allow_inf_nan=False, description="seconds")
+    duration: float | None = Field(
+        default=None, ge=SHORTEST_SECONDS, le=MOST_SECONDS, allow_inf_nan=False, description="seconds"
+    )
     track: int | None = Field(default=None, ge=0, le=255, description="audio stream; default: the container's")
     delivery: Literal["stream", "file", "kept"] = Field(
         default="stream",

@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Savepath = Annotated[str, Field(min_length=1, max_length=1024, examples=["youtube/abc123.mp4"])]
 MOST_SECONDS = 1e7
+SHORTEST_SECONDS = 0.001
+"""Of a part that can be asked for: some samples at any sample rate."""
+
 NonNegativeSeconds = Annotated[float, Field(ge=0, le=MOST_SECONDS, allow_inf_nan=False)]
 
 

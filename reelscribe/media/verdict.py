@@ -11,10 +11,12 @@ from reelscribe.contracts.extractor import ExtractAudioRequest
 from reelscribe.errors import (
     IncompleteRecording,
     InternalError,
+    NoAudioTrack,
     NoRoom,
     NotDecodable,
     PastTheEnd,
     ServiceError,
+    UnsupportedFormat,
 )
 from reelscribe.media.choice import check_channel, choose_track
 from reelscribe.media.completeness import (
@@ -114,7 +116,7 @@ async def judge(
     """Judge what came out.
 
     Raises:
-        NoRoom, InternalError, NoAudioTrack, NotDecodable, PastTheEnd: there is nothing to deliver.
+        NoRoom, InternalError, NoAudioTrack, NotDecodable, PastTheEnd, UnsupportedFormat: there is nothing to deliver.
     """
     savepath = stored.savepath
     exit_code = outcome.exit_code or outcome.encoder_exit_code
@@ -132,7 +134,7 @@ async def judge(
         chain = await asyncio.to_thread(read_chain, stored)
         declared = part_seconds(chain.seconds if chain else None, request.start, request.duration)
     if outcome.delivered <= 0:
-        raise await _no_audio(ffmpeg, stored, request, outcome, declared, structure.cut)
+        raise await _no_audio(ffmpeg, stored, request, outcome, structure, selection, declared)
     if outcome.encoder_exit_code:
         raise InternalError(f"{savepath}: ffmpeg could not encode the audio; try again")
     damaged = await _damaged(ffmpeg, stored, structure, outcome.decoded, cpu_seconds)
@@ -280,8 +282,9 @@ async def _no_audio(
     stored: StoredObject,
     request: ExtractAudioRequest,
     outcome: Outcome,
+    structure: Structure,
+    selection: Selection,
     declared: float | None,
-    cut: str | None,
 ) -> ServiceError:
     """Why nothing came out, from another description of the recording."""
     savepath = stored.savepath
@@ -289,11 +292,28 @@ async def _no_audio(
     if request.start and (declared == 0 or (track and track.timeline and not track.timeline.counts.delivered)):
         return PastTheEnd(f"{savepath} ends before start = {request.start:g} s")
     try:
-        inspection = await inspect(ffmpeg, stored, DIAGNOSIS_SECONDS, cut=cut)
+        inspection = await inspect(ffmpeg, stored, DIAGNOSIS_SECONDS, cut=structure.cut)
         choice = choose_track(inspection.streams, request.track, savepath)
-        check_channel(inspection.streams[choice.index], request.channel, savepath)
+        stream = inspection.streams[choice.index]
+        check_channel(stream, request.channel, savepath)
     except ServiceError as reason:
         return reason
     if request.start and not outcome.exit_code and declared is None:
         return PastTheEnd(f"{savepath} ends before start = {request.start:g} s")
+    if not track and outcome.exit_code and stream.decodable:
+        return UnsupportedFormat(
+            f"{savepath}: sound of the codec {stream.codec} cannot be copied; take wav, flac or mp3"
+        )
+    if not track and not outcome.exit_code and (request.start or request.duration):
+        return _no_packet(savepath, request, declared_seconds(structure, selection.declared, request.start))
+    if not outcome.exit_code and not outcome.errors and not structure.cut:
+        return NoAudioTrack(f"{savepath} holds no sound: its audio track is empty")
     return NotDecodable(f"{savepath}: its audio track cannot be decoded")
+
+
+def _no_packet(savepath: str, request: ExtractAudioRequest, rest: float | None) -> ServiceError:
+    """Why a copy has no packet; ``rest`` is how long the sound is from ``start`` on, in seconds."""
+    none = f"{savepath}: no packet of its sound begins"
+    if request.start and (request.duration is None or (rest is not None and rest <= TOLERATED_SECONDS)):
+        return PastTheEnd(f"{none} at start = {request.start:g} s or later; wav has what is left of the last one")
+    return NotDecodable(f"{none} in this part; take wav, flac or mp3, which have it as silence")
