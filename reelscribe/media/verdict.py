@@ -16,6 +16,7 @@ from reelscribe.errors import (
     NotDecodable,
     PastTheEnd,
     ServiceError,
+    StreamCut,
     UnsupportedFormat,
 )
 from reelscribe.media.choice import check_channel, choose_track
@@ -117,6 +118,7 @@ async def judge(
 
     Raises:
         NoRoom, InternalError, NoAudioTrack, NotDecodable, PastTheEnd, UnsupportedFormat: there is nothing to deliver.
+        StreamCut: the file was changed while it was read, and what was read of it is not complete.
     """
     savepath = stored.savepath
     exit_code = outcome.exit_code or outcome.encoder_exit_code
@@ -134,7 +136,7 @@ async def judge(
         chain = await asyncio.to_thread(read_chain, stored)
         declared = part_seconds(chain.seconds if chain else None, request.start, request.duration)
     if outcome.delivered <= 0:
-        raise await _no_audio(ffmpeg, stored, request, outcome, structure, selection, declared)
+        raise _changed(stored) or await _no_audio(ffmpeg, stored, request, outcome, structure, selection, declared)
     if outcome.encoder_exit_code:
         raise InternalError(f"{savepath}: ffmpeg could not encode the audio; try again")
     damaged = await _damaged(ffmpeg, stored, structure, outcome.decoded, cpu_seconds)
@@ -155,6 +157,8 @@ async def judge(
         or shortfall(declared, delivered, damaged + lost)
         or (f"ffmpeg gave up after {delivered:.1f} s" if outcome.exit_code else None)
     )
+    if reason and not request.allow_incomplete and (changed := _changed(stored)):
+        raise changed
     remarks = list(_remarks(declared, delivered, damaged, outcome.decoded))
     if appended is not None and not reason:
         remarks.append(f"another recording is appended at byte {appended:,}; only the first is read")
@@ -317,3 +321,9 @@ def _no_packet(savepath: str, request: ExtractAudioRequest, rest: float | None) 
     if request.start and (request.duration is None or (rest is not None and rest <= TOLERATED_SECONDS)):
         return PastTheEnd(f"{none} at start = {request.start:g} s or later; wav has what is left of the last one")
     return NotDecodable(f"{none} in this part; take wav, flac or mp3, which have it as silence")
+
+
+def _changed(stored: StoredObject) -> StreamCut | None:
+    if not stored.written_over():
+        return None
+    return StreamCut(f"{stored.savepath} was changed while it was read; try again")

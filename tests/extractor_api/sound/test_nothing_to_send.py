@@ -1,5 +1,6 @@
 """Why there is no audio to send, by the reason and not as damage."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,3 +71,28 @@ async def test_less_than_a_sample_is_asked_for_by_mistake(
     response = await extractor.post(route, json={"savepath": "a.mp4", "duration": 1e-7, **fields})
     assert (response.status_code, response.json()["error"]["code"]) == (400, "bad_request")
     assert "duration" in response.json()["error"]["fields"]
+
+
+async def test_a_file_that_grows_is_asked_for_again(
+    extractor: httpx.AsyncClient, videos: Path, run_ffmpeg: Callable[..., None]
+) -> None:
+    run_ffmpeg(*TONE, "-c:a", "libopus", videos / "whole.ogg")
+    content, growing = (videos / "whole.ogg").read_bytes(), videos / "a.ogg"
+    half = len(content) // 2
+    growing.write_bytes(content[:half])
+
+    async def grow() -> None:
+        with growing.open("ab") as file:
+            for at in range(half, len(content)):
+                file.write(content[at : at + 1])
+                file.flush()
+                await asyncio.sleep(0.001)
+
+    writing = asyncio.create_task(grow())
+    kept = await extractor.post("/extract-audio", json={"savepath": "a.ogg", "audio_format": "wav", "delivery": "kept"})
+    writing.cancel()
+    error = kept.json()["error"]
+    assert (kept.status_code, error["code"], error["retryable"]) == (502, "stream_cut", True)
+    assert "changed while it was read" in error["message"]
+    allowed = {"savepath": "a.ogg", "audio_format": "wav", "delivery": "kept", "allow_incomplete": True}
+    assert (await extractor.post("/extract-audio", json=allowed)).status_code == 200
