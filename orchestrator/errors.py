@@ -66,6 +66,12 @@ class NoTranscriber(Unavailable):
     code = "no_transcriber"
 
 
+class BucketAway(Unavailable):
+    """No recording of its bucket can be read now; that says nothing about the job. ``retry_after`` is in seconds."""
+
+    code = "bucket_unavailable"
+
+
 class ObjectChanged(ServiceError):
     """The object is not the one that an earlier attempt transcribed: what that has stored is of no use."""
 

@@ -151,6 +151,7 @@ class HttpAccess:
             speed=status.speed,
             paused=status.paused,
             no_transcriber=status.no_transcriber,
+            buckets_away=status.buckets_away,
         )
         return QueueState(found, status.workers, status.rules, status.results if bucket is None else None)
 

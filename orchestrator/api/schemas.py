@@ -333,12 +333,15 @@ class Status(Record):
     )
     eta_seconds: float | None = Field(
         description="until all that is not paused is done at this speed, estimated; null while no worker or no"
-        " transcriber is there, and if all is paused"
+        " transcriber is there, a bucket is away, and if all is paused"
     )
     paused: StateTotal = Field(
         default=NO_JOBS, description="of the jobs that have not begun, those that a pause holds back, about"
     )
     no_transcriber: str | None = Field(description="why jobs wait for a transcriber while none runs")
+    buckets_away: dict[str, str] = Field(
+        default={}, description="why recordings of a bucket cannot be read now, by its name: its jobs wait"
+    )
     oldest_seconds: float | None = Field(
         description="since the submission of the oldest job that has not begun; null if there is none"
     )

@@ -33,6 +33,7 @@ class Attempt:
         start_seconds: where the transcriber was asked to start, with ``first_segment`` as the next index.
         vocabulary: the lists whose words the transcriber is given.
         waited: for what it needs, so that what was read when it began may have changed.
+        reading: its bucket can be read, as this try has found.
         left_queue: its end is written, and its entry of the queue is gone.
     """
 
@@ -53,6 +54,7 @@ class Attempt:
     first_segment: int = 0
     vocabulary: list[UsedList] = field(default_factory=list)
     waited: bool = False
+    reading: bool = False
     left_queue: bool = False
 
     def __post_init__(self) -> None:

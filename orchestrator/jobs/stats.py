@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import Field
+
 from orchestrator.database.sql import Connection, fetch_all, fetch_column, fetch_one, fetch_value, starting_with
+from orchestrator.errors import BucketAway
 from orchestrator.jobs.models import STATES, TRANSCRIBE, UNFINISHED, Record, State
 
 RECENT_SECONDS = 600
@@ -48,6 +51,8 @@ class Overview(Record):
             in which one was at work; None if none was.
         paused: of the jobs that have not begun, those that a pause holds back; they are part of no estimate.
         no_transcriber: why jobs wait for a transcriber while none runs: then nothing says when they will be done.
+        buckets_away: why recordings of a bucket cannot be read now, by its name: its jobs wait, and nothing says when
+            they will be done.
     """
 
     states: dict[State, StateTotal]
@@ -55,6 +60,7 @@ class Overview(Record):
     speed: float | None
     paused: StateTotal = NO_JOBS
     no_transcriber: str | None = None
+    buckets_away: dict[str, str] = Field(default_factory=dict)
 
     @property
     def totals(self) -> dict[State, int]:
@@ -79,10 +85,10 @@ class Overview(Record):
 
     @property
     def eta_seconds(self) -> float | None:
-        """How long what is left and not paused will take at this speed, about; None while no transcriber takes a job,
-        and if all of it is paused.
+        """How long what is left and not paused will take at this speed, about; None while no transcriber takes a job
+        or a bucket is away, and if all of it is paused.
         """
-        if self.no_transcriber is not None or self.all_paused or not self.speed:
+        if self.no_transcriber is not None or self.buckets_away or self.all_paused or not self.speed:
             return None
         if self.left_seconds is None or self.paused.seconds is None:
             return None
@@ -98,6 +104,7 @@ class Overview(Record):
             "eta_seconds": self.eta_seconds if workers else None,
             "paused": self.paused.model_dump(),
             "no_transcriber": self.no_transcriber,
+            "buckets_away": self.buckets_away,
         }
 
 
@@ -137,7 +144,10 @@ async def overview(connection: Connection, bucket: str | None = None, prefix: st
     left = max(0.0, sum(known) - running) if len(known) == len(ahead) else None
     away = await _no_transcriber(connection) if sums.get("waiting") and not sums.get("running") else None
     paused = await _paused(connection, [states[state] for state in WAITING if state in states], mean, only)
-    return Overview(states=states, left_seconds=left, speed=speed, paused=paused, no_transcriber=away)
+    buckets = await _buckets_away(connection, only) if sums.get("waiting") else {}
+    return Overview(
+        states=states, left_seconds=left, speed=speed, paused=paused, no_transcriber=away, buckets_away=buckets
+    )
 
 
 async def _paused(
@@ -185,6 +195,21 @@ async def _no_transcriber(connection: Connection) -> str | None:
         """,
     )
     return reason
+
+
+async def _buckets_away(connection: Connection, only: dict[str, str | None]) -> dict[str, str]:
+    return dict(
+        await fetch_all(
+            connection,
+            """
+            select m.bucket, max(t.error_message) from transcriptions t join media m on m.id = t.media_id
+            where t.state = 'waiting' and t.error_code = %(code)s and m.savepath like %(prefix)s
+                and (%(bucket)s::text is null or m.bucket = %(bucket)s)
+            group by m.bucket order by m.bucket
+            """,
+            {"code": BucketAway.code, **only},
+        )
+    )
 
 
 def _estimated(jobs: int, timed: int, seconds: float, mean: float | None) -> float | None:

@@ -10,13 +10,13 @@ from orchestrator.jobs.versions import NEXT_ENTRY
 from orchestrator.queue.order import sub_queue_of
 
 _ENTER = f"""
-    insert into procrastinate_jobs (id, queue_name, task_name, priority, args, savepath, scheduled_at)
+    insert into procrastinate_jobs (id, queue_name, task_name, priority, args, savepath, bucket, scheduled_at)
     select j.queue_job, {sub_queue_of("j.kind", "j.savepath")}, j.kind, j.priority,
-        jsonb_build_object('job', j.id), j.savepath,
+        jsonb_build_object('job', j.id), j.savepath, j.bucket,
         case when %(delay)s > 0 then now() + make_interval(secs => %(delay)s) end
 """
-"""Entries as ``procrastinate_defer_jobs_v1`` makes them, with numbers of its sequence, and with the savepath; ``j`` are
-the jobs, with the savepaths of their recordings."""
+"""Entries as ``procrastinate_defer_jobs_v1`` makes them, with numbers of its sequence, and with what is known of the
+recording; ``j`` are the jobs, with the savepaths and buckets of their recordings."""
 
 
 class QueueEntries:
@@ -41,7 +41,10 @@ class QueueEntries:
             psycopg.errors.UniqueViolation: another transaction has recorded one meanwhile.
         """
         recorded = await connection.execute(
-            f"with {versions.FIRST}, entered as ({_ENTER} from first j) select savepath from wanted where recorded",
+            f"""
+            with {versions.FIRST}, entered as ({_ENTER} from (select *, %(bucket)s::text as bucket from first) j)
+            select savepath from wanted where recorded
+            """,
             {**versions.first(bucket, savepaths, options, priority), "delay": 0},
             prepare=None if len(savepaths) == 1 else False,  # many are planned for the tables as large as they are now
         )
@@ -53,7 +56,8 @@ class QueueEntries:
             await connection.execute(
                 f"""
                 {_ENTER} from (
-                    select j.*, m.savepath from jobs j left join media m on m.id = j.media_id where j.id = any(%(ids)s)
+                    select j.*, m.savepath, m.bucket from jobs j left join media m on m.id = j.media_id
+                    where j.id = any(%(ids)s)
                 ) j order by j.id
                 """,
                 {"delay": 0, "ids": list(ids)},
@@ -69,7 +73,7 @@ class QueueEntries:
                     returning id, kind, media_id, priority, queue_job
                 )
                 {_ENTER} from (
-                    select renewed.*, m.savepath from renewed left join media m on m.id = media_id
+                    select renewed.*, m.savepath, m.bucket from renewed left join media m on m.id = media_id
                 ) j order by j.id
                 """,
                 {"delay": delay_seconds, "ids": list(ids)},

@@ -7,8 +7,7 @@ another entry (a retry, a stalled worker) changes the name in the same transacti
 import asyncio
 import logging
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
 import procrastinate
 from procrastinate.exceptions import ConnectorException
@@ -24,6 +23,7 @@ from orchestrator.jobs.models import UNFINISHED
 from orchestrator.queue import backlog, fetch
 from orchestrator.queue.entries import QueueEntries
 from orchestrator.queue.order import WAKE
+from orchestrator.queue.slots import Slots
 
 log = logging.getLogger(__name__)
 
@@ -38,22 +38,23 @@ class _Manager(JobManager):
     """What the worker does to the queue: in our order, and without stopping all jobs for a lost connection.
 
     Attributes:
-        kinds: which this worker takes, each with how many at the same time, as of now.
+        slots: for the kinds which this worker takes.
+        away: sub-queues of buckets whose jobs it skips now.
         begun: entries that were taken, until they run, with the attempts that began with that.
         left: entries that have left the queue with the last write of their jobs.
-        blocked: set if there was no job to take, but one may be behind those that rules block.
+        blocked: set if there was no job to take, but one may be behind those that are skipped.
     """
 
     def __init__(self, connector: procrastinate.PsycopgConnector) -> None:
         super().__init__(connector)
-        self.kinds: Mapping[str, Callable[[], int]] = {}
+        self.slots = Slots()
+        self.away: Callable[[], Collection[str]] = tuple
         self.begun: dict[int, Attempt | None] = {}
         self.left: set[int | None] = set()
         self.blocked = asyncio.Event()
         self._look_for_jobs: Callable[[], Awaitable[None]] | None = None
         self._connector = connector
         self._notified = 0
-        self._running: dict[int | None, str] = {}
         self._unsure_until = 0.0
         self._lost_at: float | None = None
 
@@ -64,7 +65,11 @@ class _Manager(JobManager):
                 self._forget_unbegun()
                 if time.monotonic() < self._unsure_until:
                     await self._put_back(worker_id)
-                taken = await fetch.take(self._connector.pool, worker_id, self._free_kinds(), self.blocked)
+                away = self.away()  # first: jobs whose bucket is back want their slots then
+                self.slots.fill()
+                if not (free := self.slots.free_kinds()):
+                    return None
+                taken = await fetch.take(self._connector.pool, worker_id, free, self.blocked, away)
             except ForeignKeyViolation as pruned:
                 raise ConnectorException("this worker was considered stalled; it starts again") from pruned
             except CONNECTION_ERRORS as lost:
@@ -73,7 +78,7 @@ class _Manager(JobManager):
             self._note_answer()
             if taken:
                 entry, attempt = taken
-                self._running[entry["id"]] = entry["task_name"]
+                self.slots.add(entry["id"], entry["task_name"])
                 self.begun[entry["id"]] = attempt
                 return QueueJob.from_row(entry)
             if notified == self._notified:
@@ -91,17 +96,13 @@ class _Manager(JobManager):
             log.info("the database answers again after %.0f s", time.monotonic() - self._lost_at)
             self._lost_at = None
 
-    def _free_kinds(self) -> list[str]:
-        running = Counter(self._running.values())
-        return [kind for kind, most in self.kinds.items() if running[kind] < most()]
-
     def _forget_unbegun(self) -> None:
         """What was taken before this look has begun to run by now, unless its task was cancelled before its first step:
         such a task is never run, and its end is never written.
         """
         if self.begun:
             for entry in self.begun:
-                self._running.pop(entry, None)
+                self.slots.remove(entry)
             self.begun.clear()
             self._unsure_until = time.monotonic() + UNSURE_SECONDS
 
@@ -115,7 +116,7 @@ class _Manager(JobManager):
                 update procrastinate_jobs set status = 'todo', worker_id = null, abort_requested = false
                 where worker_id = %s and status = 'doing' and id <> all(%s)
                 """,
-                (worker_id, list(self._running)),
+                (worker_id, self.slots.entries),
             )
 
     async def update_heartbeat(self, worker_id: int) -> None:
@@ -149,6 +150,13 @@ class _Manager(JobManager):
                 log.debug("not notified of new jobs: %s", lost)
             await asyncio.sleep(REOPEN_SECONDS)
 
+    async def look_for_jobs(self) -> None:
+        """There may be a job, or a slot for one: by itself, the worker looks only if it ran as many as it can, of all
+        kinds.
+        """
+        if self._look_for_jobs:
+            await self._look_for_jobs()
+
     async def finish_job(self, job: QueueJob, status: Status, delete_job: bool) -> None:
         """Take the job out of the queue, if its end has not; back to its position if the database was lost before it
         was decided.
@@ -160,10 +168,9 @@ class _Manager(JobManager):
             self._unsure_until = time.monotonic() + UNSURE_SECONDS
             raise
         finally:
-            self._running.pop(job.id, None)
+            self.slots.remove(job.id)
             self.left.discard(job.id)
-            if self._look_for_jobs:  # the worker looks by itself only if it ran as many as it can, of all kinds
-                await self._look_for_jobs()
+            await self.look_for_jobs()
 
     @retry(
         retry=retry_if_exception_type(ConnectorException),
@@ -210,7 +217,23 @@ class Queue(QueueEntries):
 
     def take_kinds(self, kinds: Mapping[str, Callable[[], int]]) -> None:
         """Say which kinds of work the worker of this process takes, each with how many at the same time, as of now."""
-        self._manager.kinds = kinds
+        self._manager.slots.kinds = kinds
+
+    def skip(self, away: Callable[[], Collection[str]]) -> None:
+        """Say in which sub-queues of buckets (:func:`orchestrator.queue.bucket_queues.bucket_queue`) those jobs belong
+        that the worker of this process skips, as of now.
+        """
+        self._manager.away = away
+
+    @property
+    def slots(self) -> Slots:
+        """Of the worker of this process."""
+        return self._manager.slots
+
+    async def leave_slot(self, entry: int) -> None:
+        """Let another job be taken while this one waits."""
+        self.slots.leave(entry)
+        await self._manager.look_for_jobs()
 
     def begun(self, entry: int) -> Attempt | None:
         """The attempt of an entry that was taken, if that has begun; to be asked once."""
@@ -222,9 +245,9 @@ class Queue(QueueEntries):
 
     @property
     def blocked(self) -> asyncio.Event:
-        """Set when there was no job to take, but one may be behind those that rules block: :meth:`sort` finds it."""
+        """Set when there was no job to take, but one may be behind those that are skipped: :meth:`sort` finds it."""
         return self._manager.blocked
 
     async def sort(self) -> None:
-        """Bring forward what may start from behind blocked jobs; done regularly, no job waits for a blocked one."""
-        await backlog.sort(self._pool, list(self._manager.kinds), self.blocked)
+        """Bring forward what may start from behind skipped jobs; done regularly, no job waits for a skipped one."""
+        await backlog.sort(self._pool, list(self.slots.kinds), self.blocked, self._manager.away)

@@ -5,7 +5,7 @@ job but its own: those wait in a sub-queue, which is skipped while the rule is c
 that were queued before it are skipped while :mod:`orchestrator.queue.backlog` moves them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from orchestrator.database.sql import Connection, fetch_models
@@ -107,10 +107,22 @@ def closed_prefixes(rules: Sequence[StoredRule]) -> list[str]:
     return [rule.prefix for rule in rules if rule.closed]
 
 
-def open_sub_queues(kinds: Iterable[str], rules: Sequence[StoredRule], closed: Sequence[str]) -> list[str]:
-    """Where jobs of these kinds wait that may start."""
+def open_sub_queues(
+    kinds: Iterable[str],
+    rules: Sequence[StoredRule],
+    closed: Sequence[str],
+    of_buckets: Sequence[str],
+    away: Collection[str],
+) -> list[str]:
+    """Where jobs of these kinds wait that may start.
+
+    Args:
+        of_buckets: sub-queues of buckets that exist, of these kinds.
+        away: those that are skipped.
+    """
     if EVERYTHING in closed:
         return []
     ruled = [rule.id for rule in rules if rule.prefix and not rule.prefix.startswith(tuple(closed))]
-    numbers = [None, *ruled, FORWARD] if rules else [None]
-    return [sub_queue(kind, number) for kind in kinds for number in numbers]
+    numbers = [None, *ruled, FORWARD] if rules or of_buckets else [None]
+    by_kind = [sub_queue(kind, number) for kind in kinds for number in numbers]
+    return by_kind + [name for name in of_buckets if name not in away]

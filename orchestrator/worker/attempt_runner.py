@@ -11,10 +11,11 @@ from psycopg.errors import ProgramLimitExceeded
 
 from orchestrator.database.pool import CONNECTION_ERRORS, Pool
 from orchestrator.database.reconnect import retry_on_reconnect
-from orchestrator.errors import Superseded, Unavailable
+from orchestrator.errors import BucketAway, NoTranscriber, Superseded, Unavailable
 from orchestrator.jobs import transitions
 from orchestrator.jobs.attempts import Attempt, close_receipt
-from orchestrator.queue.entries import QueueEntries
+from orchestrator.queue.procrastinate import Queue
+from orchestrator.worker.away_buckets import AwayBuckets
 from orchestrator.worker.kinds import Kind
 from orchestrator.worker.metrics import WorkerMetrics
 from orchestrator.worker.retry import GiveUp, ResumeFrom, Retry
@@ -29,11 +30,13 @@ REASON_SECONDS = 10.0
 
 SUMMARY_SECONDS = 600.0
 
+NO_SLOT = "other jobs have all slots; it continues in the next one that is free"
+
 
 class AttemptRunner:
     """Runs jobs of one kind; any number concurrently."""
 
-    def __init__(self, pool: Pool, queue: QueueEntries, kind: Kind, metrics: WorkerMetrics) -> None:
+    def __init__(self, pool: Pool, queue: Queue, kind: Kind, metrics: WorkerMetrics) -> None:
         self._pool = pool
         self._queue = queue
         self._kind = kind
@@ -41,6 +44,7 @@ class AttemptRunner:
         self._refused: dict[int, tuple[str, float]] = {}
         """By job: why it waits, and until which monotonic second that is known."""
         self._summary_due = 0.0
+        self.away_buckets = AwayBuckets(kind, queue)
 
     def log_waiting(self) -> None:
         """Log how many jobs wait, and for what, if some do for :data:`SUMMARY_SECONDS` since the last time."""
@@ -103,9 +107,24 @@ class AttemptRunner:
                     if not written or (reason.message != written and now > written_at + REASON_SECONDS):
                         await self._wait(attempt, reason)
                         written, written_at = reason.message, now
-                    await asyncio.sleep(reason.retry_after)
+                    if await self._pause(attempt, reason):
+                        written = ""
         finally:
             self._refused.pop(attempt.id, None)
+            self.away_buckets.forget(attempt)
+
+    async def _pause(self, attempt: Attempt, reason: Unavailable) -> bool:
+        """Wait until what a job needs may be there; whether another reason for waiting was written meanwhile."""
+        if not isinstance(reason, BucketAway):
+            await asyncio.sleep(reason.retry_after)
+            return False
+        slots, entry = self._queue.slots, attempt.queue_job
+        is_back = await self.away_buckets.wait(attempt, reason.retry_after)
+        writes = not slots.want(entry) and is_back
+        if writes:
+            await self._wait(attempt, NoTranscriber(NO_SLOT, reason.retry_after))
+        await slots.wait(entry)
+        return writes
 
     async def _until_decided(self, attempt: Attempt) -> bool:
         try:

@@ -5,10 +5,16 @@ from dataclasses import dataclass
 
 from orchestrator.jobs.attempts import Attempt
 from orchestrator.worker.retry import ResumeFrom, RetryPolicy
+from reelscribe.errors import ServiceError
 
 
 async def _nothing_to_drop(attempt: Attempt, resume_from: ResumeFrom) -> None:
     """For work that is done in one step."""
+
+
+def _never_away(bucket: str) -> ServiceError | None:
+    """For work that needs no bucket, or fails without it."""
+    return None
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,8 @@ class Kind:
         retry: decides what follows a failure.
         rewind: drops what is stored from where the next try starts, if that is before the progress.
         room: how many it may run now, if that changes; ``max_running`` bounds it.
+        away: why no recording of a bucket can be read now; None if one may be. Its jobs leave their slots to others as
+            long as ``work`` raises :class:`orchestrator.errors.BucketAway` for the first of them.
     """
 
     name: str
@@ -33,6 +41,7 @@ class Kind:
     retry: RetryPolicy
     rewind: Callable[[Attempt, ResumeFrom], Awaitable[None]] = _nothing_to_drop
     room: Callable[[], int] | None = None
+    away: Callable[[str], ServiceError | None] = _never_away
 
     def most(self) -> int:
         """Jobs of it that a worker may run at the same time now."""

@@ -188,6 +188,12 @@ class Transcribers:
         """What is known of each."""
         return [one.state for one in self._transcribers]
 
+    def away(self, bucket: str | None) -> ServiceError | None:
+        """Why none that answers can read this bucket, as jobs have found last; None if one can, or none answers."""
+        answering = [one for one in self._transcribers if not one.outage.failures]
+        reasons = [reason for one in answering if (reason := one.reading(bucket).reason)]
+        return reasons[0] if reasons and len(reasons) == len(answering) else None
+
     def most_jobs(self) -> int:
         """How many jobs they can be given together, so that no slot is left free. Of one that is away, as many as when
         it answered last: its jobs wait.

@@ -4,7 +4,7 @@ import logging
 import time
 from contextlib import aclosing
 
-from orchestrator.errors import NoTranscriber
+from orchestrator.errors import BucketAway, NoTranscriber
 from orchestrator.jobs.attempts import Attempt
 from orchestrator.jobs.models import TRANSCRIBE
 from orchestrator.jobs.vocabulary import words_of
@@ -37,6 +37,9 @@ def transcription(
         max_running: jobs that the worker runs at the same time; None: as many as the transcribers have slots for.
     """
 
+    def away(bucket: str) -> ServiceError | None:
+        return transcribers.away(_named(bucket, default_bucket))
+
     async def work(attempt: Attempt) -> None:
         if attempt.waited:
             await progress.choose_vocabulary(attempt)
@@ -45,25 +48,24 @@ def transcription(
                 log.info("%s: from %.1f s at %s", attempt.savepath, attempt.progress_seconds, stream.url)
                 began = time.monotonic()
                 await _store(progress, attempt, stream)
-        except NoTranscriber:
-            if attempt.progress_seconds == attempt.start_seconds:
-                raise
-            await progress.hand_back(attempt)
-            return
+        except NoTranscriber as refused:
+            if attempt.progress_seconds != attempt.start_seconds:
+                await progress.hand_back(attempt)
+                return
+            if reason := away(attempt.bucket):
+                raise BucketAway(reason.message, refused.retry_after) from refused
+            raise
         seconds, took = attempt.progress_seconds - attempt.start_seconds, time.monotonic() - began
         speed = seconds / max(took, 1e-3)
         log.info("%s: done, %d segments, %.1f x real time", attempt.savepath, attempt.segments, speed)
 
     if max_running is None:
-        return Kind(TRANSCRIBE, MOST_RUNNING, work, retry, progress.rewind, transcribers.most_jobs)
-    return Kind(TRANSCRIBE, max_running, work, retry, progress.rewind)
+        return Kind(TRANSCRIBE, MOST_RUNNING, work, retry, progress.rewind, transcribers.most_jobs, away)
+    return Kind(TRANSCRIBE, max_running, work, retry, progress.rewind, away=away)
 
 
 def _request(attempt: Attempt, default_bucket: str) -> TranscribeRequest:
-    """What to ask the transcriber for: what is not stored yet, in the language of what is stored.
-
-    The extractor knows its default bucket by itself.
-    """
+    """What to ask the transcriber for: what is not stored yet, in the language of what is stored."""
     attempt.start_seconds, attempt.first_segment = attempt.progress_seconds, attempt.segments
     options = dict(attempt.options)
     if attempt.segments and attempt.language != UNKNOWN_LANGUAGE and not options.get("multilingual"):
@@ -71,11 +73,16 @@ def _request(attempt: Attempt, default_bucket: str) -> TranscribeRequest:
         options.setdefault("language", attempt.language)
     return TranscribeRequest(
         savepath=attempt.savepath,
-        bucket_name=None if attempt.bucket == default_bucket else attempt.bucket,
+        bucket_name=_named(attempt.bucket, default_bucket),
         start=attempt.start_seconds,
         vocabulary=tuple(words_of(attempt.vocabulary)),
         **options,
     )
+
+
+def _named(bucket: str, default_bucket: str) -> str | None:
+    """A bucket in a request: the extractor knows its default bucket by itself."""
+    return None if bucket == default_bucket else bucket
 
 
 async def _store(progress: TranscriptionProgress, attempt: Attempt, stream: JobStream) -> None:
@@ -91,6 +98,7 @@ async def _store(progress: TranscriptionProgress, attempt: Attempt, stream: JobS
             for event in arrived:
                 match event:
                     case Started():
+                        attempt.reading = True
                         started = Beginning(stream.url, event)
                     case Segment():
                         pending.append(event)

@@ -18,6 +18,9 @@ from orchestrator.worker.stalled_jobs import Sweeper
 
 log = logging.getLogger(__name__)
 
+MOST_WITHOUT_SLOT = 1000
+"""Jobs that wait for their buckets without a slot; then no other job is taken."""
+
 POLL_SECONDS = 1.0
 """How soon a job whose time has come is taken; a new one is taken immediately."""
 REOPEN_SECONDS = 2.0
@@ -46,11 +49,12 @@ class Worker:
         metrics = metrics or WorkerMetrics(CollectorRegistry())
         self._queue = queue
         self._sweeper = sweeper
-        self._concurrency = sum(kind.max_running for kind in kinds)
+        self._concurrency = sum(kind.max_running for kind in kinds) + MOST_WITHOUT_SLOT
         self._stopping = False
         self._interval = queue.worker_timeout / HEARTBEATS
         queue.take_kinds({kind.name: kind.most for kind in kinds})
         self._runners = [AttemptRunner(pool, queue, kind, metrics) for kind in kinds]
+        queue.skip(lambda: [name for runner in self._runners for name in runner.away_buckets.names()])
         for kind, runner in zip(kinds, self._runners, strict=True):
             self._add_task(kind, runner)
 

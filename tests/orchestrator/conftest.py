@@ -346,9 +346,17 @@ def bucket(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def extractor(bucket: Path, local_ffmpeg: FFmpeg, tokens_of_extractor: Tokens) -> AsyncIterator[str]:
+def other_buckets() -> tuple[str, ...]:
+    """Of the extractor."""
+    return ()
+
+
+@pytest.fixture
+async def extractor(
+    bucket: Path, other_buckets: tuple[str, ...], local_ffmpeg: FFmpeg, tokens_of_extractor: Tokens
+) -> AsyncIterator[str]:
     """The URL of a real extractor on this bucket."""
-    settings = Settings(paths=PathsSection(minio_data_path=bucket.parent))
+    settings = Settings(paths=PathsSection(minio_data_path=bucket.parent, buckets=other_buckets))
     service = ExtractorService(settings, local_ffmpeg, tokens_of_extractor)
     server = ServiceServer(extractor_app(service))
     socket, port = bind_unused_port()

@@ -274,6 +274,7 @@ async def test_status_shows_totals_audio_and_workers(api, submit, store_transcri
         "eta_seconds": None,  # no worker is there
         "no_transcriber": None,
         "paused": {"jobs": 0, "seconds": 0.0},
+        "buckets_away": {},
         "totals": {"queued": 1, "done": 1},
         "states": {"queued": {"jobs": 1, "seconds": 8.0}, "done": {"jobs": 1, "seconds": 8.0}},
         "done_seconds": 8.0,

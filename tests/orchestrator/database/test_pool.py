@@ -114,6 +114,7 @@ async def test_a_migration_that_died_is_repeated(empty_url, postgres):
         for kind, name in ours:
             connection.execute(f"drop {kind} if exists {name} cascade")  # gone with a table that it takes rows of
         connection.execute("drop index queue_order; alter table procrastinate_jobs drop column savepath")
+        connection.execute("alter table procrastinate_jobs drop column bucket")
         connection.execute("insert into yoyo_lock (locked, ctime, pid) values (1, now(), 1)")
     prepare(empty_url)
     assert tables(empty_url) == tables(postgres)
