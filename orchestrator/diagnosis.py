@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from orchestrator.database.facts import DatabaseFacts, database_facts
 from orchestrator.database.pool import CONNECTION_ERRORS, Pool, one_line
 from orchestrator.jobs.models import TRANSCRIBE, State
-from orchestrator.jobs.stats import QueueFigures, overview, queue_figures
+from orchestrator.jobs.stats import Overview, QueueFigures, overview, queue_figures
 from orchestrator.queue.entries import QueueEntries
 from orchestrator.queue.rules import Rule, active_rules
 from reelscribe.contracts.diagnosis import Finding
@@ -27,14 +27,14 @@ async def diagnose(pool: Pool, queue: QueueEntries) -> list[Finding]:
             if facts.missing or facts.unknown:
                 return [_database(facts)]
             figures, rules = await queue_figures(connection), await active_rules(connection)
-            no_transcriber = (await overview(connection)).no_transcriber
+            seen = await overview(connection)
         workers = await queue.count_workers()
     except CONNECTION_ERRORS as failed:
         return [Finding.fault("database", f"it does not answer: {one_line(failed)}", LOOK_AT_DATABASE)]
     return [
         _database(facts),
         _workers(figures, workers),
-        _queue(figures, no_transcriber),
+        _queue(figures, seen),
         _rules(rules),
         _failed(figures),
     ]
@@ -59,13 +59,16 @@ def _workers(figures: QueueFigures, workers: int) -> Finding:
     return Finding.warning("workers", "there is none", START_WORKER)
 
 
-def _queue(figures: QueueFigures, no_transcriber: str | None) -> Finding:
+def _queue(figures: QueueFigures, seen: Overview) -> Finding:
     states: tuple[State, ...] = ("queued", "waiting", "running", "done")
     counts = ", ".join(f"{figures.jobs.get((TRANSCRIBE, state), 0):,} {state}" for state in states)
     oldest = figures.oldest_seconds
     message = f"{counts}; the oldest waits for {_duration(oldest)}" if oldest else counts
-    if no_transcriber:
-        return Finding.fault("queue", f"{message}; no transcriber: {no_transcriber}", "see the transcribers below")
+    if seen.no_transcriber:
+        return Finding.fault("queue", f"{message}; no transcriber: {seen.no_transcriber}", "see the transcribers below")
+    if seen.buckets_away:
+        away = "; ".join(f"bucket {bucket} is away: {reason}" for bucket, reason in seen.buckets_away.items())
+        return Finding.fault("queue", f"{message}; {away}", "see the extractor below; its jobs continue by themselves")
     if oldest and oldest > LONG_SECONDS:
         fix = "add transcribers to [orchestrator] transcriber_urls, or raise [transcriber] max_jobs and batch_size"
         return Finding.warning("queue", message, fix)

@@ -72,7 +72,7 @@ class StatusView(NamedTuple):
         return Group(*blocks, *map(_note, self._notes()))
 
     def _notes(self) -> list[str]:
-        notes = rule_lines(self.rules)
+        notes = [*self._buckets_away(), *rule_lines(self.rules)]
         if self.queue and "failed" in self.queue.states:
             notes.append("see why they failed, and how to try again: orchestrator failed")
         if self.results and (sentence := results_sentence(self.results)):
@@ -84,7 +84,11 @@ class StatusView(NamedTuple):
         if not self.queue:
             return [situation_line(job, self.default_bucket) for job in self.jobs]
         totals = ", ".join(f"{jobs} {state}" for state, jobs in self.queue.totals.items())
-        return [totals or self._no_jobs, *rule_lines(self.rules)]
+        return [totals or self._no_jobs, *self._buckets_away(), *rule_lines(self.rules)]
+
+    def _buckets_away(self) -> list[str]:
+        away = self.queue.buckets_away if self.queue else {}
+        return [visible(f"bucket {bucket} cannot be read now, so its jobs wait: {away[bucket]}") for bucket in away]
 
     @property
     def _no_jobs(self) -> str:

@@ -71,9 +71,10 @@ def idle_reason(overview: stats.Overview, workers: int) -> str:
     """Why no job that waits is begun; empty if none waits or nothing prevents it."""
     if not overview.unfinished:
         return ""
-    if overview.no_transcriber or not workers:
-        return overview.no_transcriber or "No worker is running, so no job begins."
-    return "All that waits is paused." if overview.all_paused else ""
+    if not (overview.no_transcriber or workers):
+        return "No worker is running, so no job begins."
+    away = [f"bucket {bucket} cannot be read now: {reason}" for bucket, reason in overview.buckets_away.items()]
+    return overview.no_transcriber or "; ".join(away) or ("All that waits is paused." if overview.all_paused else "")
 
 
 def figures(overview: stats.Overview, oldest: float | None, workers: int) -> dict[str, tuple[str, str]]:

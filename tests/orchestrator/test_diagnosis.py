@@ -59,6 +59,14 @@ async def test_jobs_that_wait_for_a_transcriber_are_a_fault_with_its_reason(look
     assert found.level == "fault" and "all are away" in found.message
 
 
+async def test_jobs_that_wait_for_their_bucket_are_a_fault_with_its_reason(look, submit, sql):
+    job = await submit(bucket="other")
+    reason = "error_code = 'bucket_unavailable', error_message = 'it is not mounted'"
+    await sql(f"update jobs set state = 'waiting', {reason} where id = %s", job.id)
+    found = (await look())["queue"]
+    assert found.level == "fault" and "bucket other is away: it is not mounted" in found.message
+
+
 async def test_a_pause_is_named_with_who_made_it(look, pool):
     async with pool.connection() as connection:
         await rules.pause(connection, "talks/", "ann@archive")

@@ -28,7 +28,7 @@ export class Totals {
     }, Math.max(0, this.last + APART_MILLISECONDS - Date.now()));
   }
 
-  show({totals, done_seconds, speed, oldest_seconds, eta_seconds, workers, no_transcriber, paused}) {
+  show({totals, done_seconds, speed, oldest_seconds, eta_seconds, workers, no_transcriber, buckets_away, paused}) {
     const of = (state) => totals[state] ?? 0;
     const unfinished = of("queued") + of("waiting") + of("running");
     const figures = {
@@ -41,8 +41,10 @@ export class Totals {
       oldest: oldest_seconds === null ? "–" : duration(oldest_seconds),
       left: eta_seconds !== null && unfinished ? duration(eta_seconds) : "–",
     };
+    const away = Object.entries(buckets_away).map(([name, reason]) => `bucket ${name} cannot be read now: ${reason}`);
     const held = paused.jobs >= unfinished ? "All that waits is paused." : "";
-    const idle = unfinished ? no_transcriber || (workers ? held : "No worker is running, so no job begins.") : "";
+    const blocked = no_transcriber || (workers ? away.join("; ") || held : "No worker is running, so no job begins.");
+    const idle = unfinished ? blocked : "";
     const note = document.getElementById("idle");
     if (note.textContent !== idle) note.textContent = idle;
     note.hidden = !idle;

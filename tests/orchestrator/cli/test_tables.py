@@ -215,6 +215,32 @@ async def test_of_many_jobs_about_so_many_are_paused(sql, pool, monkeypatch):
         assert (await overview(connection)).paused.jobs == pytest.approx(1000, abs=250)
 
 
+async def test_a_bucket_that_is_away_is_named_and_no_transcriber_is_blamed(
+    submit, store_transcript, sql, pool, commands
+):
+    await store_transcript("a.mp4", *["word"] * 30)
+    for bucket in ("other", "videos"):
+        await submit("b.mp4", bucket=bucket)
+    reason = "bucket other is not there"
+    await sql(
+        """
+        update jobs set state = 'waiting', error_code = 'bucket_unavailable', error_message = %s
+        where state = 'queued' and media_id in (select id from media where bucket = 'other')
+        """,
+        reason,
+    )
+    await sql("insert into procrastinate_workers default values")
+    async with pool.connection() as connection:
+        now = await overview(connection)
+        assert (now.eta_seconds, now.no_transcriber, now.buckets_away) == (None, None, {"other": reason})
+        assert (await overview(connection, "videos")).buckets_away == {}
+        assert (await overview(connection, prefix="c")).buckets_away == {}
+    shown = (await commands.run("status")).out
+    assert f"bucket other cannot be read now, so its jobs wait: {reason}" in " ".join(shown.split())
+    assert "no transcriber" not in shown and "done in about" not in shown
+    assert json.loads((await commands.run("status", "--json")).out)["buckets_away"] == {"other": reason}
+
+
 async def test_transcripts_are_listed_in_pages(store_transcript, commands):
     for savepath, language in (("b/2.mp4", "de"), ("a/1.mp4", "en"), ("b/1.mp4", "en")):
         await store_transcript(savepath, "hello", language=language)
