@@ -15,6 +15,10 @@ class _Waiting:
     attempt: Attempt
     is_back: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def waits(self) -> bool:
+        return not (self.attempt.reading or self.is_back.is_set())
+
 
 class AwayBuckets:
     """The jobs of one kind that wait for their buckets, in the order in which they began to.
@@ -25,26 +29,18 @@ class AwayBuckets:
     def __init__(self, kind: Kind, queue: Queue) -> None:
         self._kind = kind
         self._queue = queue
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting: dict[str, dict[int, _Waiting]] = {}
+        """By bucket and entry: what is asked for each job that is taken does not take longer the more of them wait."""
 
     def names(self) -> list[str]:
         """Sub-queues of the buckets that are away. The jobs that wait for others continue, and want their slots again
         before another job is taken.
         """
-        away = set()
-        for entry, one in self._waiting.items():
-            if one.attempt.reading or one.is_back.is_set():
-                continue
-            if self._kind.away(one.attempt.bucket):
-                away.add(bucket_queue(self._kind.name, one.attempt.bucket))
-            else:
-                one.is_back.set()
-                self._queue.slots.want(entry)
-        return sorted(away)
+        return sorted(bucket_queue(self._kind.name, bucket) for bucket in self._waiting if self._is_away(bucket))
 
     async def wait(self, attempt: Attempt, seconds: float) -> bool:
         """Wait without a slot for so long, or until the bucket is back; whether it is."""
-        one = self._waiting[attempt.queue_job] = self._waiting.get(attempt.queue_job, _Waiting(attempt))
+        one = self._waiting.setdefault(attempt.bucket, {}).setdefault(attempt.queue_job, _Waiting(attempt))
         one.is_back.clear()
         attempt.reading = False
         await self._queue.leave_slot(attempt.queue_job)
@@ -52,14 +48,28 @@ class AwayBuckets:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await one.is_back.wait()
-            self.names()
+            self._is_away(attempt.bucket)
             if one.is_back.is_set() or self._first(attempt.bucket) is one:
                 return one.is_back.is_set()
 
     def forget(self, attempt: Attempt) -> None:
         """A job is over."""
-        self._waiting.pop(attempt.queue_job, None)
+        if waiting := self._waiting.get(attempt.bucket):
+            waiting.pop(attempt.queue_job, None)
+            if not waiting:
+                del self._waiting[attempt.bucket]
+
+    def _is_away(self, bucket: str) -> bool:
+        """Whether it is, and a job waits for it; if it is back, all that wait for it continue."""
+        if not self._first(bucket):
+            return False
+        if self._kind.away(bucket):
+            return True
+        for entry, one in self._waiting[bucket].items():
+            if one.waits:
+                one.is_back.set()
+                self._queue.slots.want(entry)
+        return False
 
     def _first(self, bucket: str) -> _Waiting | None:
-        waiting = (one for one in self._waiting.values() if one.attempt.bucket == bucket)
-        return next((one for one in waiting if not (one.attempt.reading or one.is_back.is_set())), None)
+        return next((one for one in self._waiting.get(bucket, {}).values() if one.waits), None)

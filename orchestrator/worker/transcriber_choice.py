@@ -112,8 +112,10 @@ class _Transcriber:
 
     def reading(self, bucket: str | None) -> Outage:
         """Of this bucket's recordings through this transcriber."""
-        subject = f"bucket {bucket}" if bucket else "the bucket"
-        return self.buckets.setdefault(bucket, Outage(f"{subject} through {name_of(self.url)}"))
+        if bucket not in self.buckets:
+            subject = f"bucket {bucket}" if bucket else "the bucket"
+            self.buckets[bucket] = Outage(f"{subject} through {name_of(self.url)}")
+        return self.buckets[bucket]
 
     def note_still_lacking(self, reading: Outage) -> ServiceError | None:
         """The reason of an outage that its health still names: then no job need try; None if it does not."""
