@@ -8,7 +8,7 @@ therefore only a place, which the others take from as from any other. It is made
 from collections.abc import Collection, Sequence
 
 from orchestrator.database.sql import Connection, fetch_column
-from orchestrator.queue.order import FORWARD
+from orchestrator.queue.order import FORWARD, ORDER
 
 
 def bucket_queue(kind: str, bucket: str) -> str:
@@ -40,15 +40,18 @@ async def make(connection: Connection, names: Collection[str]) -> None:
 
 async def remove_empty(connection: Connection, kinds: Sequence[str], needed: Collection[str]) -> None:
     """Remove those from which no entry is left, and none can come back; not those that are ``needed``."""
+    # In the order of the queue, for which there is an index: PostgreSQL expects so many in each sub-queue that it would
+    # read the whole table to find one.
     await connection.execute(
         f"""
         delete from bucket_queues where kind = any(%(kinds)s) and {_NAME} <> all(%(needed)s::text[]) and not exists (
             select from unnest(array[{_NAME}, kind || '/{FORWARD}']) as sub_queue (name)
-            where exists (select from procrastinate_jobs where queue_name = sub_queue.name and status = 'todo')
-                or exists (
-                    select from procrastinate_jobs
-                    where queue_name = sub_queue.name and status = 'doing' and worker_id is not null
-                )
+            where (
+                select true from procrastinate_jobs where queue_name = sub_queue.name and status = 'todo'
+                order by {ORDER} limit 1
+            ) or sub_queue.name in (
+                select queue_name from procrastinate_jobs where status = 'doing' and worker_id is not null
+            )
         )
         """,
         {"kinds": list(kinds), "needed": list(needed)},

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from orchestrator.database.sql import fetch_value
 from orchestrator.jobs.models import TRANSCRIBE, Options
 from orchestrator.queue import backlog, fetch, rules
-from orchestrator.queue.bucket_queues import bucket_queue
+from orchestrator.queue.bucket_queues import bucket_queue, remove_empty
 from tests.orchestrator.conftest import BUCKET
 
 AWAY = [bucket_queue(TRANSCRIBE, "away")]
@@ -142,6 +143,26 @@ async def test_a_job_behind_very_many_of_the_bucket_is_found_soon(submit, take, 
     assert left > MANY / 2, "they were not found only because the others were moved aside"
     sorting.cancel()
     await asyncio.wait([sorting])
+
+
+async def test_no_look_for_empty_sub_queues_reads_the_whole_queue(submissions, submit, take, sort, pool, sql):
+    await submissions.submit(BUCKET, [f"{number}" for number in range(5000)], Options())
+    await submit("1", bucket="away", priority=1)
+    await sort()
+    await sql("analyze procrastinate_jobs")
+    read = "select seq_scan from pg_stat_xact_user_tables where relname = 'procrastinate_jobs'"
+
+    async def looks(left: bool) -> None:
+        async with pool.connection() as connection:
+            await remove_empty(connection, [TRANSCRIBE], [])
+            assert await fetch_value(connection, read) == 0
+        assert bool(await sql("select 1 from bucket_queues")) == left
+
+    await looks(left=True)
+    assert await take([], 1) == ["1"]
+    await looks(left=True)
+    await sql("delete from procrastinate_jobs where queue_name <> %s", TRANSCRIBE)
+    await looks(left=False)
 
 
 async def test_an_entry_of_an_older_version_has_its_bucket(submit, sql, take):
