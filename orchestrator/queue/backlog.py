@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from orchestrator.database.locks import AdvisoryLock
 from orchestrator.database.pool import Pool
 from orchestrator.database.sql import Connection, fetch_all, fetch_value
-from orchestrator.queue.bucket_queues import BUCKET_QUEUE, bucket_queues, make, remove_empty
+from orchestrator.queue.bucket_queues import BUCKET_JOBS, SUB_QUEUE, bucket_queues, make, remove_empty
 from orchestrator.queue.fetch import MAY_START
 from orchestrator.queue.order import DUE, FORWARD, ORDER, sub_queue, sub_queue_of, wake
 from orchestrator.queue.rules import all_rules, closed_prefixes, open_sub_queues
@@ -29,7 +29,7 @@ async def sort(
 
     Args:
         blocked: is set when a worker finds no job, and one may be behind those that are skipped.
-        away: sub-queues of buckets whose jobs are skipped now.
+        away: jobs of buckets that are skipped now.
     """
     while True:
         blocked.clear()
@@ -120,7 +120,8 @@ async def _move_aside(connection: Connection, blocked: str, away: Collection[str
             where queue_name = %(sub_queue)s and {DUE}
             order by {ORDER} limit %(most)s for update skip locked
         ), placed as (
-            select id, case when {BUCKET_QUEUE} = any(%(away)s::text[]) then {BUCKET_QUEUE}
+            select id, case when {BUCKET_JOBS} = any(%(away)s::text[])
+                then (select {SUB_QUEUE} from bucket_queues q where (q.kind, q.bucket) = (task_name, first.bucket))
                 else {sub_queue_of("task_name", "savepath")} end as sub_queue
             from first
         )

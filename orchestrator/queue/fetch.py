@@ -16,7 +16,7 @@ from orchestrator.database.sql import Connection
 from orchestrator.jobs import transitions
 from orchestrator.jobs.attempts import Attempt
 from orchestrator.jobs.transitions import beginning
-from orchestrator.queue.bucket_queues import BUCKET_QUEUE, bucket_queues
+from orchestrator.queue.bucket_queues import BUCKET_JOBS, bucket_queues
 from orchestrator.queue.order import DUE, ORDER, sub_queue
 from orchestrator.queue.rules import all_rules, closed_prefixes, open_sub_queues
 
@@ -40,7 +40,7 @@ _DIVIDED = "(exists (select from queue_rules) or exists (select from bucket_queu
 
 MAY_START = f"""
     not coalesce(savepath ^@ any(%(closed)s::text[]), false)
-    and not coalesce({BUCKET_QUEUE} = any(%(away)s::text[]), false)
+    and not coalesce({BUCKET_JOBS} = any(%(away)s::text[]), false)
 """
 """SQL, of a row of the queue: whether neither a rule blocks it, nor is its bucket skipped."""
 
@@ -103,7 +103,8 @@ async def take(
 
     Args:
         blocked: set if there is none, but one may be behind those that are skipped.
-        away: sub-queues of buckets whose jobs are skipped, wherever they wait.
+        away: jobs of buckets that are skipped, wherever they wait: names that
+            :func:`orchestrator.queue.bucket_queues.bucket_jobs` makes.
 
     Raises:
         psycopg.errors.ForeignKeyViolation: the worker has been considered stalled, and removed.

@@ -39,7 +39,7 @@ class _Manager(JobManager):
 
     Attributes:
         slots: for the kinds which this worker takes.
-        away: sub-queues of buckets whose jobs it skips now.
+        away: jobs of buckets that it skips now.
         begun: entries that were taken, until they run, with the attempts that began with that.
         left: entries that have left the queue with the last write of their jobs.
         blocked: set if there was no job to take, but one may be behind those that are skipped.
@@ -220,8 +220,8 @@ class Queue(QueueEntries):
         self._manager.slots.kinds = kinds
 
     def skip(self, away: Callable[[], Collection[str]]) -> None:
-        """Say in which sub-queues of buckets (:func:`orchestrator.queue.bucket_queues.bucket_queue`) those jobs belong
-        that the worker of this process skips, as of now.
+        """Say of which buckets the worker of this process skips the jobs
+        (:func:`orchestrator.queue.bucket_queues.bucket_jobs`), as of now.
         """
         self._manager.away = away
 

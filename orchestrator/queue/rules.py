@@ -5,7 +5,7 @@ job but its own: those wait in a sub-queue, which is skipped while the rule is c
 that were queued before it are skipped while :mod:`orchestrator.queue.backlog` moves them.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from orchestrator.database.sql import Connection, fetch_models
@@ -111,18 +111,18 @@ def open_sub_queues(
     kinds: Iterable[str],
     rules: Sequence[StoredRule],
     closed: Sequence[str],
-    of_buckets: Sequence[str],
+    of_buckets: Mapping[str, str],
     away: Collection[str],
 ) -> list[str]:
     """Where jobs of these kinds wait that may start.
 
     Args:
-        of_buckets: sub-queues of buckets that exist, of these kinds.
-        away: those that are skipped.
+        of_buckets: sub-queues of buckets that exist, of these kinds, by the jobs that they are for.
+        away: of these jobs those that are skipped.
     """
     if EVERYTHING in closed:
         return []
     ruled = [rule.id for rule in rules if rule.prefix and not rule.prefix.startswith(tuple(closed))]
     numbers = [None, *ruled, FORWARD] if rules or of_buckets else [None]
     by_kind = [sub_queue(kind, number) for kind in kinds for number in numbers]
-    return by_kind + [name for name in of_buckets if name not in away]
+    return by_kind + [name for jobs, name in of_buckets.items() if jobs not in away]

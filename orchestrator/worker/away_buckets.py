@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from orchestrator.jobs.attempts import Attempt
-from orchestrator.queue.bucket_queues import bucket_queue
+from orchestrator.queue.bucket_queues import bucket_jobs
 from orchestrator.queue.procrastinate import Queue
 from orchestrator.worker.kinds import Kind
 
@@ -33,10 +33,10 @@ class AwayBuckets:
         """By bucket and entry: what is asked for each job that is taken does not take longer the more of them wait."""
 
     def names(self) -> list[str]:
-        """Sub-queues of the buckets that are away. The jobs that wait for others continue, and want their slots again
+        """Jobs of the buckets that are away. The jobs that wait for others continue, and want their slots again
         before another job is taken.
         """
-        return sorted(bucket_queue(self._kind.name, bucket) for bucket in self._waiting if self._is_away(bucket))
+        return sorted(bucket_jobs(self._kind.name, bucket) for bucket in self._waiting if self._is_away(bucket))
 
     async def wait(self, attempt: Attempt, seconds: float) -> bool:
         """Wait without a slot for so long, or until the bucket is back; whether it is."""

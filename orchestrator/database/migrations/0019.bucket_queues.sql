@@ -6,9 +6,10 @@ alter table procrastinate_jobs add column bucket text;
 comment on column procrastinate_jobs.bucket is 'of the recording that its job is about; null if there is no single one';
 
 create table bucket_queues (
+    id integer generated always as identity primary key,
     kind text not null,
     bucket text not null,
-    primary key (kind, bucket)
+    unique (kind, bucket)
 );
 
 comment on table bucket_queues is 'buckets with a sub-queue of jobs of that kind, from when a worker could not read them';
