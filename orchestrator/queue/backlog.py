@@ -62,7 +62,7 @@ async def _bring_forward(connection: Connection, kinds: Sequence[str], away: Col
         return None
     await make(connection, away)
     forward = sub_queue(blocked.partition("/")[0], FORWARD)
-    if blocked != forward and await _few_forward(connection, forward):
+    if blocked != forward and await _few_forward(connection, forward, skipped):
         cursor = await connection.execute(
             f"""
             update procrastinate_jobs set queue_name = %(forward)s where id in (
@@ -99,11 +99,14 @@ async def _blocked(connection: Connection, sub_queues: list[str], skipped: dict[
     return name
 
 
-async def _few_forward(connection: Connection, forward: str) -> bool:
+async def _few_forward(connection: Connection, forward: str, skipped: dict[str, list[str]]) -> bool:
     rows = await fetch_all(
         connection,
-        "select from procrastinate_jobs where queue_name = %s and status = 'todo' limit %s",
-        (forward, ENOUGH_FORWARD),
+        f"""
+        select from procrastinate_jobs
+        where queue_name = %(forward)s and status = 'todo' and {MAY_START} limit %(enough)s
+        """,
+        {"forward": forward, "enough": ENOUGH_FORWARD, **skipped},
     )
     return len(rows) < ENOUGH_FORWARD
 

@@ -11,6 +11,7 @@ from orchestrator.jobs.models import TRANSCRIBE, Options
 from orchestrator.queue import backlog, fetch, rules
 from orchestrator.queue.bucket_queues import bucket_jobs, remove_empty
 from tests.orchestrator.conftest import BUCKET
+from tests.waiting import eventually
 
 AWAY = [bucket_jobs(TRANSCRIBE, "away")]
 
@@ -102,6 +103,28 @@ async def test_pauses_hold_for_jobs_that_wait_aside(submit, take, sort, pool):
         await rules.resume(connection, "secret/")
     assert await take() == []
     assert await take([]) == ["secret/1", "secret/2"]
+
+
+async def test_jobs_that_were_brought_forward_and_are_away_now_keep_none_behind(
+    submissions, submit, take, sort, sql, monkeypatch
+):
+    monkeypatch.setattr(backlog, "ENOUGH_FORWARD", 10)
+    monkeypatch.setattr(backlog, "MOVING_SECONDS", 0)
+    monkeypatch.setattr(backlog, "MOST_MOVED", 1)
+    await submissions.submit("away", [f"{number:04}" for number in range(2 * fetch.MOST_SKIPPED)], Options())
+    for number in range(20):
+        await submit(f"other {number}", bucket="other")
+    await submit("talk")
+    both = [*AWAY, bucket_jobs(TRANSCRIBE, "other")]
+    for away in (AWAY, both):
+        sorting = asyncio.create_task(sort(away))
+        await eventually(lambda: sql("select 1 from procrastinate_jobs where queue_name = %s", f"{TRANSCRIBE}/0"))
+        if away == both:
+            await eventually(lambda: take(both))
+            [(left,)] = await sql("select count(*) from procrastinate_jobs where queue_name = %s", TRANSCRIBE)
+            assert left > fetch.MOST_SKIPPED, "it was not found only because the others were moved aside"
+        sorting.cancel()
+        await asyncio.wait([sorting])
 
 
 async def test_two_workers_that_skip_different_buckets_sort_to_an_end(submit, take, sort):
