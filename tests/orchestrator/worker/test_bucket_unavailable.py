@@ -82,6 +82,9 @@ async def test_jobs_of_a_bucket_that_is_away_keep_no_other_bucket_waiting(
     other.mkdir()
     away = [(await submit(f"{number}.mp4", bucket=other.name)).id for number in range(20)]
     make_video(bucket / "here.mp4")
+    unmounted = bucket.parent.with_name("unmounted")
+    for number in range(20):  # before the worker runs: it runs in this process, which stands still meanwhile
+        make_video(unmounted / f"{number}.mp4", seconds=1)
     async with working(real_transcriber):
         [first, *_] = away
         await job_in(first, "waiting")
@@ -91,8 +94,7 @@ async def test_jobs_of_a_bucket_that_is_away_keep_no_other_bucket_waiting(
         assert sum(states.values()) == 20 and states.keys() <= {"queued", "running", "waiting"}
         attempts = await sql("select sum(attempt) from jobs where id = any(%s)", away)
         assert attempts <= [(4,)], "they are not taken again and again"
-        for number in range(20):
-            make_video(other / f"{number}.mp4", seconds=1)
+        unmounted.rename(other)
         jobs = [await job_in(id, "done") for id in away]
     assert [(job.attempt, job.failures) for job in jobs] == [(1, 0)] * 20
     ends = await sql("select id from jobs where id = any(%s) order by finished_at", away)
