@@ -14,9 +14,12 @@ from transcriber.decoding.options import SURE_TEMPERATURES, WIDE_BEAM, DecodingO
 from transcriber.decoding.rests import joined
 from transcriber.decoding.second_pass import Outcome, better, is_poor
 from transcriber.decoding.segments import SHORTEST_REST_SECONDS, DecodedSegment
+from transcriber.decoding.thresholds import MIN_LOGPROB
 
 MAX_RESTS = 4
 """Calls of the model for what others leave over of one window."""
+LEAST_IMPROBABLE_SECONDS = 1.0
+"""Of speech that was left over; with less, text below Whisper's threshold is none."""
 
 
 class Call(NamedTuple):
@@ -71,8 +74,16 @@ def _to_its_end(window: MelWindow, options: DecodingOptions, tokenizer: Tokenize
             break
         rest = window.rest(outcome.settled, fitted)
         decoded = yield Call(rest, _with_wide_beam(options), keep_rest=turn == MAX_RESTS - 1)
+        if _is_guess(rest, decoded):
+            return outcome._replace(settled=window.seconds)
         outcome = joined(outcome, decoded, tokenizer)
     return outcome
+
+
+def _is_guess(rest: MelWindow, decoded: Outcome) -> bool:
+    """Whether so little speech was left over, and so improbable is its text, that it was a noise at the end."""
+    spoken = rest.speech_between(0.0, rest.seconds)
+    return spoken < LEAST_IMPROBABLE_SECONDS and any(one.avg_logprob < MIN_LOGPROB for one in decoded.segments)
 
 
 def _with_wide_beam(options: DecodingOptions) -> DecodingOptions:

@@ -83,7 +83,7 @@ async def test_jobs_of_a_bucket_that_is_away_keep_no_other_bucket_waiting(
     away = [(await submit(f"{number}.mp4", bucket=other.name)).id for number in range(20)]
     make_video(bucket / "here.mp4")
     unmounted = bucket.parent.with_name("unmounted")
-    for number in range(20):  # before the worker runs: it runs in this process, which stands still meanwhile
+    for number in range(20):  # before the worker runs, which is in this process and would have to wait
         make_video(unmounted / f"{number}.mp4", seconds=1)
     async with working(real_transcriber):
         [first, *_] = away

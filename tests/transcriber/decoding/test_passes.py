@@ -53,6 +53,17 @@ def test_what_is_left_over_takes_another_call_with_a_wide_beam_and_the_same_hint
     assert (passes.call, texts(passes)) == (None, ["the first part,", "and the rest"])
 
 
+def test_improbable_text_of_less_than_a_second_that_was_left_over_is_none() -> None:
+    """tiny.en wrote "Both of thee.", and base "de la distancia", of half a second after the last word."""
+    for settled, kept in ((17.0, ["the first part,"]), (15.0, ["the first part,", "and the rest"])):
+        passes = begin()
+        passes.take(outcome("the first part,", settled, settled))
+        rest = outcome("and the rest", 17.5 - settled, 18.0 - settled, first=100)
+        rest.segments[0].avg_logprob = -1.1
+        passes.take(rest)
+        assert (passes.call, texts(passes)) == (None, kept)
+
+
 def test_the_last_of_several_rests_is_taken_as_it_is() -> None:
     passes = begin()
     kept: list[Any] = []
