@@ -98,7 +98,7 @@ async def test_jobs_of_a_bucket_that_is_away_keep_no_other_bucket_waiting(
         jobs = [await job_in(id, "done") for id in away]
     assert [(job.attempt, job.failures) for job in jobs] == [(1, 0)] * 20
     ends = await sql("select id from jobs where id = any(%s) order by finished_at", away)
-    assert {id for (id,) in ends[:8]} == set(away[:8]), "in their order, but for those that run concurrently"
+    assert {id for (id,) in ends[:8]} <= set(away[:11]), "in their order, but for the three that run with the eighth"
 
 
 @pytest.mark.parametrize("other_buckets", [("other",)])
@@ -192,8 +192,12 @@ async def test_jobs_whose_bucket_is_back_wait_for_slots_that_others_have_and_say
         shared.ends.release()
         no_slot = "select 1 from jobs where state = 'waiting' and error_message = %s having count(*) >= %s"
         await eventually(lambda: sql(no_slot, NO_SLOT, 3))
-        async with pool.connection() as connection:
-            assert (await overview(connection)).buckets_away == {}
+
+        async def is_read() -> bool:
+            async with pool.connection() as connection:
+                return not (await overview(connection)).buckets_away
+
+        await eventually(is_read)
         assert await sql("select state, count(*) from jobs where id = any(%s) group by 1 order by 1", others) == [
             *(("done", 1), ("queued", 1), ("running", 3))
         ], "none is taken before those that wait for a slot"
